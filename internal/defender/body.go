@@ -1,0 +1,71 @@
+package defender
+
+import (
+	"bufio"
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// acceptEncoding is sent with every request, which also keeps the transport
+// from undoing gzip by itself: the limit counts decoded bytes here. The
+// service picks deflate when it is offered.
+const acceptEncoding = "gzip, deflate"
+
+var (
+	errTooLarge = errors.New("larger than max_response_body_size")
+	errCoding   = errors.New("a content coding that was not asked for")
+)
+
+// readBody reads the whole body, undoing its content coding, up to limit
+// decoded bytes. A longer one is errTooLarge.
+func readBody(response *http.Response, limit int64) ([]byte, error) {
+	decoded, err := decoded(response.Body, response.Header.Get("Content-Encoding"))
+	if err != nil {
+		return nil, err
+	}
+	var body bytes.Buffer
+	if n := response.ContentLength; n > 0 {
+		body.Grow(int(min(n, limit, 1<<20)) + bytes.MinRead)
+	}
+	n, err := body.ReadFrom(io.LimitReader(decoded, limit+1))
+	switch {
+	case n > limit:
+		return nil, errTooLarge
+	case err != nil:
+		return nil, err
+	}
+	return body.Bytes(), nil
+}
+
+func decoded(body io.Reader, coding string) (io.Reader, error) {
+	switch coding {
+	case "", "identity":
+		return body, nil
+	case "gzip", "x-gzip":
+		return gzip.NewReader(body)
+	case "deflate":
+		return inflate(body)
+	}
+	return nil, fmt.Errorf("%w: %q", errCoding, plain(coding))
+}
+
+// inflate undoes deflate in both of its forms: HTTP means the zlib format by
+// it, some servers send the bare stream.
+func inflate(body io.Reader) (io.Reader, error) {
+	buffered := bufio.NewReader(body)
+	head, err := buffered.Peek(2)
+	if err != nil {
+		return buffered, nil //nolint:nilerr // too short to be either: reading it says what is wrong
+	}
+	const deflateMethod, checkMultiple = 8, 31 // RFC 1950, section 2.2
+	if head[0]&0x0f == deflateMethod && (int(head[0])<<8|int(head[1]))%checkMultiple == 0 {
+		return zlib.NewReader(buffered)
+	}
+	return flate.NewReader(buffered), nil
+}

@@ -1,0 +1,145 @@
+package defender
+
+import (
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+)
+
+// refused explains an answer whose status is not 200.
+func refused(response *http.Response) error {
+	e := &Error{Status: response.StatusCode}
+	// A body that cannot be read is one that says nothing: the status does.
+	body, readErr := readBody(response, maxErrorBody)
+	ofTheAPI := readErr == nil && (len(body) == 0 || e.explain(body))
+	switch code := response.StatusCode; {
+	case code == http.StatusUnauthorized:
+		e.Kind = Unauthorized
+	case code == http.StatusForbidden:
+		e.Kind = Forbidden
+	case code == http.StatusNotFound && ofTheAPI:
+		e.Kind = NotFound
+	case code == http.StatusNotFound:
+		e.Kind = Malformed
+		e.Err = errors.New("not found, but not in the API's words: is a proxy in between, or http::endpoint wrong?")
+	case code == http.StatusTooManyRequests:
+		e.Kind = Throttled
+		e.RetryAfter, e.WaitFrom = wait(response.Header, e.Message)
+	case code >= 500:
+		e.Kind = ServerError
+	case code >= 400:
+		e.Kind = Rejected
+	case code >= 300:
+		e.Kind = Redirect
+		e.Err = errors.New("redirects are not followed, for the token would go along: is http::endpoint right?")
+	default:
+		e.Kind = Malformed
+	}
+	return e
+}
+
+// maxErrorBody bounds the body of an answer that is an error, in bytes.
+const maxErrorBody = 64 << 10
+
+// explain takes the API's own words out of a body of the form
+// {"error":{"code":"…","message":"…"}}; it says whether it has that form.
+func (e *Error) explain(body []byte) bool {
+	var answer struct {
+		Error *struct {
+			Code    string `json:"code"`
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil || answer.Error == nil {
+		return false
+	}
+	e.Code, e.Message = plain(answer.Error.Code), plain(answer.Error.Message)
+	return true
+}
+
+// unanswered explains a call that brought no answer.
+func unanswered(ctx context.Context, err error, trace *trace) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if !trace.soughtAPI() && !isProxy(err) {
+		return &Error{Kind: NoToken, Err: signInError(trace.lastSought(), err)}
+	}
+	return &Error{Kind: networkKind(err), Err: withoutAddress(err)}
+}
+
+// unread explains a body that could not be read to its end.
+func unread(ctx context.Context, status int, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, errTooLarge):
+		return &Error{Kind: Oversize, Status: status, Err: errTooLarge}
+	case isContent(err):
+		return &Error{Kind: Malformed, Status: status, Err: err}
+	}
+	return &Error{Kind: networkKind(err), Status: status, Err: withoutAddress(err)}
+}
+
+func networkKind(err error) Kind {
+	if netErr, ok := errors.AsType[net.Error](err); ok && netErr.Timeout() {
+		return Timeout
+	}
+	return Network
+}
+
+// isContent tells content that is wrong from a connection that broke off.
+func isContent(err error) bool {
+	if _, corrupt := errors.AsType[flate.CorruptInputError](err); corrupt {
+		return true
+	}
+	for _, content := range []error{
+		errCoding, gzip.ErrHeader, gzip.ErrChecksum, zlib.ErrHeader, zlib.ErrChecksum, zlib.ErrDictionary,
+	} {
+		if errors.Is(err, content) {
+			return true
+		}
+	}
+	return false
+}
+
+// isProxy tells that the way to the API failed at the proxy.
+func isProxy(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "proxyconnect"
+}
+
+// withoutAddress leaves out the address that net/http wraps an error in.
+func withoutAddress(err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		return wrapped.Err
+	}
+	return err
+}
+
+// signInError says why there is no token, without quoting the answer of the
+// sign-in host: the host, and Entra's error codes where there are any.
+func signInError(host string, err error) error {
+	if name, _, splitErr := net.SplitHostPort(host); splitErr == nil {
+		host = name
+	}
+	reason, _, _ := strings.Cut(withoutAddress(err).Error(), "\n")
+	if codes := regexp.MustCompile(`AADSTS\d+`).FindAllString(err.Error(), 3); codes != nil {
+		reason = strings.Join(codes, ", ")
+	} else {
+		reason = plain(regexp.MustCompile(`"[^"]*("|$)`).ReplaceAllString(reason, `"…"`))
+	}
+	if host == "" {
+		return errors.New(reason)
+	}
+	return errors.New("sign-in at " + host + ": " + reason)
+}

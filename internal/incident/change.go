@@ -1,0 +1,237 @@
+package incident
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Kind says what has happened to an incident or an alert; the words are those
+// of the records. Empty: nothing to report.
+type Kind string
+
+// The kinds of change. Removed is an alert's alone; FirstSeen, Updated and
+// Unchanged are an incident's and an alert's; the rest are an incident's.
+const (
+	Merged    Kind = "merged"
+	NotFound  Kind = "not_found"
+	FirstSeen Kind = "first_seen"
+	Resolved  Kind = "resolved"
+	Reopened  Kind = "reopened"
+	Updated   Kind = "updated"
+	Removed   Kind = "removed"
+	Unchanged Kind = "snapshot" // emitted all the same, on request
+)
+
+// AlertsMode says how alerts take part in the comparison and in the records.
+type AlertsMode string
+
+// Split makes every alert a record of its own, Embedded leaves the alerts in
+// their incident's content, None leaves them out of both.
+const (
+	Split    AlertsMode = "split"
+	Embedded AlertsMode = "embedded"
+	None     AlertsMode = "none"
+)
+
+// Change is what an observation adds to what was delivered before.
+type Change struct {
+	// Kind of the incident's own record; empty: it has none.
+	Kind Kind
+	// Fields are the names of the top-level fields that differ, sorted. Only
+	// with Resolved, Reopened and Updated.
+	Fields []string
+	// PreviousStatus is the status before, where it differs.
+	PreviousStatus string
+	// Alerts that have a record of their own, in the API's order, those that
+	// left last.
+	Alerts []AlertChange
+	// Stale: the answer is older than what was delivered. Nothing is to be
+	// emitted and nothing kept of it.
+	Stale bool
+}
+
+// AlertChange is the change of one alert.
+type AlertChange struct {
+	Kind  Kind
+	ID    string
+	Alert *Alert // of the snapshot; nil when Removed
+	// Digest of the alert's content; of the last delivered when Removed.
+	Digest Digest
+	// Disappearance numbers a removal within its incident.
+	Disappearance uint64
+}
+
+// Empty says that there is nothing to emit.
+func (c Change) Empty() bool { return c.Kind == "" && len(c.Alerts) == 0 }
+
+// Comparer finds out what has changed. It belongs to one goroutine.
+type Comparer struct {
+	alerts    AlertsMode
+	snapshots bool
+	hasher    hasher
+}
+
+// NewComparer compares with alerts as the mode says. With snapshots, what has
+// not changed is reported too, as Unchanged. The ignored names, at any depth,
+// do not count as a change.
+func NewComparer(alerts AlertsMode, snapshots bool, ignored []string) *Comparer {
+	names := make(map[string]struct{}, len(ignored))
+	for _, name := range ignored {
+		names[name] = struct{}{}
+	}
+	return &Comparer{alerts: alerts, snapshots: snapshots, hasher: hasher{ignored: names}}
+}
+
+// Compare says what the snapshot changes of what was delivered before, and
+// what will have been delivered once its records are accepted. before stays as
+// it is. When the snapshot is stale, so does the returned state.
+func (c *Comparer) Compare(before State, s *Snapshot) (Change, State) {
+	if before.Seen && !s.LastUpdate.IsZero() && s.LastUpdate.Before(before.LastUpdate) {
+		return Change{Stale: true}, before
+	}
+	after := State{
+		Seen: true, Merged: s.Merged, Successor: s.SuccessorID,
+		Status: s.Status, LastUpdate: s.LastUpdate,
+		Fields:         c.hasher.fields(s.Object),
+		Disappearances: before.Disappearances,
+		Fetched:        s.Observed.Round(0),
+	}
+	var change Change
+	alertsMoved := false
+	if !s.Merged && c.alerts != None {
+		change.Alerts, alertsMoved = c.compareAlerts(before, s, &after)
+	}
+	change.Kind = c.kind(before, after, alertsMoved)
+	switch change.Kind {
+	case Resolved, Reopened, Updated:
+		change.Fields = differing(before.Fields, after.Fields)
+		if alertsMoved {
+			change.Fields = append(change.Fields, s.AlertsField)
+			slices.Sort(change.Fields)
+			change.Fields = slices.Compact(change.Fields)
+		}
+	}
+	if change.Kind != "" && before.Seen && !strings.EqualFold(before.Status, after.Status) {
+		change.PreviousStatus = before.Status
+	}
+	if c.alerts != Split {
+		change.Alerts = nil
+	}
+	return change, after
+}
+
+// Missing says what it changes that the API, at the moment of observation,
+// has no such incident.
+func (c *Comparer) Missing(before State, observed time.Time) (Change, State) {
+	after := before
+	after.Fetched = observed.Round(0)
+	if before.Missing {
+		return Change{}, after
+	}
+	after = State{Missing: true, Disappearances: before.Disappearances + 1, Fetched: after.Fetched}
+	change := Change{Kind: NotFound}
+	if before.Seen {
+		change.PreviousStatus = before.Status
+	}
+	return change, after
+}
+
+// kind is the first that applies, from top to bottom.
+func (c *Comparer) kind(before, after State, alertsMoved bool) Kind {
+	changed := !slices.Equal(before.Fields, after.Fields) || c.alerts == Embedded && alertsMoved
+	switch {
+	case after.Merged && (!before.Merged || before.Successor != after.Successor):
+		return Merged
+	case !before.Seen:
+		return FirstSeen
+	case changed && resolved(after.Status) && !resolved(before.Status):
+		return Resolved
+	case changed && resolved(before.Status) && !resolved(after.Status):
+		return Reopened
+	case changed:
+		return Updated
+	case c.snapshots:
+		return Unchanged
+	}
+	return ""
+}
+
+// compareAlerts compares alerts by id and writes what will have been
+// delivered of them into after. moved: one came, changed or left.
+func (c *Comparer) compareAlerts(before State, s *Snapshot, after *State) (changes []AlertChange, moved bool) {
+	delivered := make(map[string]AlertState, len(before.Alerts))
+	for _, a := range before.Alerts {
+		delivered[a.ID] = a
+	}
+	after.Alerts = make([]AlertState, 0, len(s.Alerts))
+	for i := range s.Alerts {
+		alert := &s.Alerts[i]
+		now := AlertState{
+			ID: alert.ID, Digest: c.hasher.object(alert.Object),
+			Status: alert.Status, LastUpdate: alert.LastUpdate,
+		}
+		after.Alerts = append(after.Alerts, now)
+		last, known := delivered[alert.ID]
+		delete(delivered, alert.ID)
+		kind := c.alertKind(known, last.Digest == now.Digest)
+		if kind == "" {
+			continue
+		}
+		moved = moved || kind != Unchanged
+		changes = append(changes, AlertChange{Kind: kind, ID: alert.ID, Alert: alert, Digest: now.Digest})
+	}
+
+	maybeMore := len(s.Alerts) >= alertsCap || len(before.Alerts) >= alertsCap
+	for _, gone := range before.Alerts { // in their order, not the map's
+		if _, left := delivered[gone.ID]; !left {
+			continue
+		}
+		if maybeMore {
+			after.Alerts = append(after.Alerts, gone)
+			continue
+		}
+		moved = true
+		after.Disappearances++
+		changes = append(changes, AlertChange{
+			Kind: Removed, ID: gone.ID, Digest: gone.Digest, Disappearance: after.Disappearances,
+		})
+	}
+	slices.SortFunc(after.Alerts, func(a, b AlertState) int { return cmp.Compare(a.ID, b.ID) })
+	return changes, moved
+}
+
+func (c *Comparer) alertKind(known, same bool) Kind {
+	switch {
+	case !known:
+		return FirstSeen
+	case !same:
+		return Updated
+	case c.snapshots:
+		return Unchanged
+	}
+	return ""
+}
+
+// differing are the names that only one of two sorted lists has, or that both
+// have with different content. Sorted.
+func differing(before, after []Field) []string {
+	var names []string
+	for len(before) > 0 || len(after) > 0 {
+		switch {
+		case len(after) == 0 || len(before) > 0 && before[0].Name < after[0].Name:
+			names = append(names, before[0].Name)
+			before = before[1:]
+		case len(before) == 0 || after[0].Name < before[0].Name:
+			names = append(names, after[0].Name)
+			after = after[1:]
+		default:
+			if before[0].Digest != after[0].Digest {
+				names = append(names, after[0].Name)
+			}
+			before, after = before[1:], after[1:]
+		}
+	}
+	return names
+}

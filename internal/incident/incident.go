@@ -1,0 +1,71 @@
+// Package incident says what an incident is, what a poll compares, and what
+// has changed between two of its observations.
+//
+// It is pure: it reads no clock, touches no network, and knows nothing of
+// where an incident comes from or where it goes.
+package incident
+
+import (
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+)
+
+// Snapshot is one incident as the API showed it at one moment.
+// A value the API did not give is empty or zero.
+type Snapshot struct {
+	// ID is the incident that was asked for.
+	ID int64
+	// SuccessorID is the incident that this one was merged into; 0: none named.
+	SuccessorID int64
+	// Merged: the incident lives on in another. Its alerts are there now.
+	Merged bool
+
+	Name           string
+	Status         string
+	Severity       string
+	Classification string
+	Determination  string
+	AssignedTo     string
+	URL            string
+	TenantID       string
+	LastUpdate     time.Time
+
+	// Object is the API's own object without its alerts; where the API
+	// answered a merged id with its successor's object, just both ids.
+	Object pcommon.Map
+	// AlertsField is the name that the alerts have in the API's object.
+	AlertsField string
+	// Alerts is nil when the API gave no list, not even an empty one.
+	Alerts []Alert
+	// Original is the JSON as received, kept only when it is to be emitted.
+	Original []byte
+
+	// Observed is when the answer had arrived.
+	Observed time.Time
+}
+
+// Alert is one alert of an incident.
+type Alert struct {
+	ID              string
+	Title           string
+	Status          string
+	Severity        string
+	Category        string
+	ServiceSource   string
+	DetectionSource string
+	MitreTechniques []string
+	LastUpdate      time.Time
+
+	// Object is the API's own object, whole.
+	Object pcommon.Map
+}
+
+// alertsCap is where the list of an incident's alerts seems to stop, without
+// a mark (seen in captured List answers). A list this long may not be the
+// whole of it, so an alert that is not in it may still be there.
+const alertsCap = 150
+
+// resolved compares without case: the two APIs write Resolved and resolved.
+func resolved(status string) bool { return strings.EqualFold(status, "resolved") }

@@ -1,0 +1,175 @@
+// Package record turns what has changed of an incident into log records.
+//
+// It is pure. Building takes copies: a consumer may change what it is given,
+// and an observation may have to be built again.
+package record
+
+import (
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+// The names of the two events.
+const (
+	EventIncident = "microsoft.defender.incident"
+	EventAlert    = "microsoft.defender.alert"
+)
+
+// Builder builds records. Its fields are not to be changed while it is used.
+type Builder struct {
+	Alerts incident.AlertsMode
+	// Original puts an incident's JSON as received into log.record.original.
+	Original bool
+	// Host of the API, without a port.
+	Host string
+	// Scope names the receiver, ScopeVersion its version.
+	Scope, ScopeVersion string
+}
+
+// Observation is one incident's change, ready to be told.
+type Observation struct {
+	ID int64
+	// Tenant is the tenant's id; empty: not known yet.
+	Tenant   string
+	Observed time.Time
+	// Snapshot is nil when the incident was not found.
+	Snapshot *incident.Snapshot
+	Change   incident.Change
+	// After is the state that will have been delivered with these records.
+	After incident.State
+}
+
+// Logs builds the records of one observation under one resource and scope,
+// the incident's own first. There are none when nothing has changed.
+func (b Builder) Logs(o Observation) plog.Logs {
+	logs := plog.NewLogs()
+	if o.Change.Empty() {
+		return logs
+	}
+	resource := logs.ResourceLogs().AppendEmpty()
+	put(resource.Resource().Attributes(), "microsoft.tenant.id", o.Tenant)
+	put(resource.Resource().Attributes(), "server.address", b.Host)
+	put(resource.Resource().Attributes(), "cloud.provider", "azure")
+	scope := resource.ScopeLogs().AppendEmpty()
+	scope.Scope().SetName(b.Scope)
+	scope.Scope().SetVersion(b.ScopeVersion)
+
+	records := scope.LogRecords()
+	if o.Change.Kind != "" {
+		b.incident(records.AppendEmpty(), o)
+	}
+	for _, change := range o.Change.Alerts {
+		b.alert(records.AppendEmpty(), o, change)
+	}
+	return logs
+}
+
+func (b Builder) incident(r plog.LogRecord, o Observation) {
+	r.SetEventName(EventIncident)
+	r.SetObservedTimestamp(pcommon.NewTimestampFromTime(o.Observed))
+	attributes := r.Attributes()
+	attributes.PutInt("microsoft.defender.incident.id", o.ID)
+	attributes.PutStr("microsoft.defender.incident.change", string(o.Change.Kind))
+	put(attributes, "microsoft.defender.incident.previous_status", o.Change.PreviousStatus)
+	putAll(attributes, "microsoft.defender.incident.changed_fields", o.Change.Fields)
+	attributes.PutStr("log.record.uid", b.incidentUID(o))
+
+	if o.Snapshot == nil {
+		r.SetTimestamp(r.ObservedTimestamp())
+		r.Body().SetEmptyMap().PutInt("incidentId", o.ID)
+		return
+	}
+	s := o.Snapshot
+	r.SetTimestamp(timestamp(s.LastUpdate, o.Observed))
+	setSeverity(r, s.Severity)
+	put(attributes, "microsoft.defender.incident.name", s.Name)
+	put(attributes, "microsoft.defender.incident.status", s.Status)
+	put(attributes, "microsoft.defender.incident.classification", s.Classification)
+	put(attributes, "microsoft.defender.incident.determination", s.Determination)
+	put(attributes, "microsoft.defender.incident.assigned_to", s.AssignedTo)
+	put(attributes, "microsoft.defender.incident.url", s.URL)
+	if s.SuccessorID != 0 {
+		attributes.PutInt("microsoft.defender.incident.redirect_id", s.SuccessorID)
+	}
+	if s.Alerts != nil {
+		attributes.PutInt("microsoft.defender.incident.alert_count", int64(len(s.Alerts)))
+	}
+	if b.Original {
+		put(attributes, "log.record.original", string(s.Original))
+	}
+	b.incidentBody(r.Body().SetEmptyMap(), s)
+}
+
+func (b Builder) incidentBody(body pcommon.Map, s *incident.Snapshot) {
+	s.Object.CopyTo(body)
+	if b.Alerts != incident.Embedded {
+		body.Remove(s.AlertsField) // a null, where the API gave no list
+		return
+	}
+	if s.Alerts == nil {
+		return
+	}
+	alerts := body.PutEmptySlice(s.AlertsField)
+	alerts.EnsureCapacity(len(s.Alerts))
+	for _, alert := range s.Alerts {
+		alert.Object.CopyTo(alerts.AppendEmpty().SetEmptyMap())
+	}
+}
+
+func (b Builder) alert(r plog.LogRecord, o Observation, change incident.AlertChange) {
+	r.SetEventName(EventAlert)
+	r.SetObservedTimestamp(pcommon.NewTimestampFromTime(o.Observed))
+	attributes := r.Attributes()
+	attributes.PutInt("microsoft.defender.incident.id", o.ID)
+	attributes.PutStr("microsoft.defender.alert.id", change.ID)
+	attributes.PutStr("microsoft.defender.alert.change", string(change.Kind))
+	attributes.PutStr("log.record.uid", b.alertUID(o, change))
+
+	if change.Alert == nil {
+		r.SetTimestamp(r.ObservedTimestamp())
+		body := r.Body().SetEmptyMap()
+		body.PutInt("incidentId", o.ID)
+		body.PutStr("alertId", change.ID)
+		return
+	}
+	a := change.Alert
+	r.SetTimestamp(timestamp(a.LastUpdate, o.Observed))
+	setSeverity(r, a.Severity)
+	put(attributes, "microsoft.defender.alert.title", a.Title)
+	put(attributes, "microsoft.defender.alert.status", a.Status)
+	put(attributes, "microsoft.defender.alert.category", a.Category)
+	put(attributes, "microsoft.defender.alert.service_source", a.ServiceSource)
+	put(attributes, "microsoft.defender.alert.detection_source", a.DetectionSource)
+	putAll(attributes, "microsoft.defender.alert.mitre_techniques", a.MitreTechniques)
+	a.Object.CopyTo(r.Body().SetEmptyMap())
+}
+
+// timestamp is when it happened; where the API does not say, when it was seen.
+func timestamp(happened, observed time.Time) pcommon.Timestamp {
+	if happened.IsZero() {
+		happened = observed
+	}
+	return pcommon.NewTimestampFromTime(happened)
+}
+
+// put leaves out what the API has no value for.
+func put(attributes pcommon.Map, name, value string) {
+	if value != "" {
+		attributes.PutStr(name, value)
+	}
+}
+
+func putAll(attributes pcommon.Map, name string, values []string) {
+	if len(values) == 0 {
+		return
+	}
+	slice := attributes.PutEmptySlice(name)
+	slice.EnsureCapacity(len(values))
+	for _, value := range values {
+		slice.AppendEmpty().SetStr(value)
+	}
+}

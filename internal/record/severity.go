@@ -1,0 +1,29 @@
+package record
+
+import (
+	"strings"
+
+	"go.opentelemetry.io/collector/pdata/plog"
+)
+
+// setSeverity keeps the API's word and adds its number. Words without a place
+// on OpenTelemetry's scale (UnSpecified, unknown, what is yet to come) have
+// none.
+func setSeverity(r plog.LogRecord, word string) {
+	r.SetSeverityText(word)
+	r.SetSeverityNumber(severityNumber(word))
+}
+
+func severityNumber(word string) plog.SeverityNumber {
+	switch strings.ToLower(word) {
+	case "informational":
+		return plog.SeverityNumberInfo
+	case "low":
+		return plog.SeverityNumberWarn
+	case "medium":
+		return plog.SeverityNumberError
+	case "high":
+		return plog.SeverityNumberError3
+	}
+	return plog.SeverityNumberUnspecified
+}
