@@ -1,0 +1,64 @@
+# Everything that is needed beside Go and make is fetched with the go command.
+# `make` lists the targets.
+
+GO ?= go
+TOOL := $(GO) tool -modfile=tools/go.mod
+COLLECTOR := build/otelcol-defender/otelcol-defender
+SIMULATOR := build/defendersim
+SOURCES := $(shell find . -name '*.go' -not -path './build/*' -not -name '*_test.go') go.mod go.sum
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+.PHONY: run
+run: ## Build all and watch records: of the simulator, or of Microsoft's API with DEFENDER_TENANT_ID and so on set
+	@GO="$(GO)" tools/run.sh
+
+.PHONY: build
+build: $(COLLECTOR) $(SIMULATOR) ## Build the collector otelcol-defender and the simulator into build/
+
+$(COLLECTOR): builder-config.yaml $(SOURCES)
+	@mkdir -p build
+	$(TOOL) builder --skip-strict-versioning --config builder-config.yaml > build/ocb.log 2>&1 || { cat build/ocb.log; exit 1; }
+
+$(SIMULATOR): $(SOURCES)
+	$(GO) build -o $@ ./cmd/defendersim
+
+.PHONY: test
+test: ## Run the whole unit suite under the race detector
+	$(GO) test -race ./...
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (10s)
+	@GO="$(GO)" tools/fuzz.sh $(or $(FUZZTIME),10s)
+
+.PHONY: e2e
+e2e: build ## Run the built collector against the simulator and check every record
+	$(GO) test -count=1 -v -timeout 15m ./internal/e2e -e2e.collector=$(abspath $(COLLECTOR))
+
+.PHONY: generate
+generate: ## Regenerate what mdatagen writes from metadata.yaml
+	@GO="$(GO)" tools/generate.sh
+
+.PHONY: format
+format: ## Format the code
+	$(TOOL) gofumpt -w $$(git ls-files -co --exclude-standard '*.go' | grep -v /generated_)
+
+.PHONY: lint
+lint: ## Run the linters
+	$(TOOL) golangci-lint run ./...
+
+.PHONY: validate
+validate: $(COLLECTOR) ## Validate every file in examples/ with the built collector
+	@tools/validate.sh $(COLLECTOR)
+
+.PHONY: clean
+clean: ## Remove build/
+	rm -rf build

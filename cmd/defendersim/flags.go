@@ -1,0 +1,183 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+)
+
+// options is what the command line says.
+type options struct {
+	sim              defendersim.Config
+	listen           string
+	allowNonLoopback bool
+	log              bool
+	listIDs          int
+	demo             bool
+	fault            string
+	probability      float64
+	roles            string
+	throttleForm     string
+}
+
+// defaults are those of a long run, with bounded memory.
+func defaults() options {
+	return options{sim: bounded(defendersim.DefaultConfig()), listen: "127.0.0.1:8470"}
+}
+
+func demoDefaults() options {
+	o := defaults()
+	o.sim = bounded(defendersim.DemoConfig())
+	return o
+}
+
+func bounded(c defendersim.Config) defendersim.Config {
+	c.RequestsKept, c.StatesKept = 100_000, 1000
+	return c
+}
+
+// group is a heading in the help and the flags under it.
+type group struct {
+	title string
+	names []string
+}
+
+// flagSet ties the flags to the options, whose values are the defaults.
+func flagSet(o *options) (*flag.FlagSet, []group) {
+	fs := flag.NewFlagSet("defendersim", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	c := &o.sim
+	var groups []group
+	known := make(map[string]bool)
+	under := func(title string, define func()) {
+		define()
+		g := group{title: title}
+		fs.VisitAll(func(f *flag.Flag) {
+			if !known[f.Name] {
+				known[f.Name] = true
+				g.names = append(g.names, f.Name)
+			}
+		})
+		groups = append(groups, g)
+	}
+	under("Running", func() {
+		fs.StringVar(&o.listen, "listen", o.listen, "`address` to listen on; port 0 picks a free one")
+		fs.BoolVar(&o.allowNonLoopback, "allow-non-loopback", false, "listen where others can reach it too; it hands out tokens and lets anyone steer it")
+		fs.BoolVar(&o.demo, "demo", false, "a small, lively population: 12 incidents, 8 changes a minute; other flags still count")
+		fs.BoolVar(&o.log, "log", false, "print a line per request")
+		fs.IntVar(&o.listIDs, "list-ids", 0, "print the first `n` incident ids and exit")
+		fs.IntVar(&c.RequestsKept, "requests-kept", c.RequestsKept, "how many requests the journal remembers; 0: all")
+		fs.IntVar(&c.StatesKept, "states-kept", c.StatesKept, "how many states of each incident are remembered; 0: all")
+	})
+	under("Population", func() {
+		fs.Uint64Var(&c.Seed, "seed", c.Seed, "decides everything that looks like chance")
+		fs.IntVar(&c.Incidents, "incidents", c.Incidents, "how many incidents there are")
+		fs.Int64Var(&c.FirstID, "first-id", c.FirstID, "lowest incident `id`; the others follow without a gap")
+		fs.Float64Var(&c.MergedShare, "merged-share", c.MergedShare, "share of the incidents that are merged at the start, 0 to 1")
+		fs.IntVar(&c.AlertsPerIncident, "alerts-per-incident", c.AlertsPerIncident, "alerts of every incident, up to 150; 0: as in real life")
+		fs.IntVar(&c.AlertBytes, "alert-bytes", c.AlertBytes, "size of every alert in `bytes`; 0: as in real life")
+	})
+	under("Change", func() {
+		fs.Float64Var(&c.ChangesPerHour, "changes-per-hour", c.ChangesPerHour, "mean `number` of changes in the whole population; 0: none")
+		fs.DurationVar(&c.QuietAfter, "quiet-after", c.QuietAfter, "leave resolved incidents alone after so long without a change; 0: never")
+	})
+	under("Limits", func() {
+		fs.IntVar(&c.PerMinute, "per-minute", c.PerMinute, "requests in any minute; 0: not limited")
+		fs.IntVar(&c.PerHour, "per-hour", c.PerHour, "requests in any hour; 0: not limited")
+		fs.IntVar(&c.ForeignPerMinute, "foreign-per-minute", c.ForeignPerMinute, "requests per minute that another program takes")
+		fs.BoolVar(&c.CountThrottled, "count-throttled", c.CountThrottled, "requests answered 429 take quota too")
+		fs.StringVar(&o.throttleForm, "throttle-form", string(defendersim.ThrottleMessage), "`how` a 429 says when to come back: message, retry-after, retry-after-date, bare, empty")
+	})
+	under("Sign-in", func() {
+		fs.StringVar(&c.TenantID, "tenant-id", c.TenantID, "tenant `id`")
+		fs.StringVar(&c.ClientID, "client-id", c.ClientID, "application `id`")
+		fs.StringVar(&c.ClientSecret, "client-secret", c.ClientSecret, "`secret` of the application")
+		fs.StringVar(&o.roles, "roles", "Incident.Read.All", "roles in tokens, separated by commas; empty: none")
+		fs.DurationVar(&c.TokenLifetime, "token-lifetime", defaultLifetime, "how long a token lasts")
+		fs.BoolVar(&c.AllowAnonymous, "allow-anonymous", c.AllowAnonymous, "answer requests without a token")
+	})
+	under("Answers", func() {
+		fs.StringVar(&o.fault, "fault", "", "`fault` that strikes every incident, see below")
+		fs.Float64Var(&o.probability, "fault-probability", 0, "probability of the fault, 0 to 1; 0: always")
+		fs.BoolVar(&c.RawDeflate, "raw-deflate", c.RawDeflate, "send deflate without its zlib wrapping")
+		fs.BoolVar(&c.NoCompression, "no-compression", c.NoCompression, "never compress answers")
+	})
+	return fs, groups
+}
+
+// parse reads the command line. With --demo it is read once more over the
+// demo's defaults, so that flags count wherever they stand.
+func parse(args []string) (options, error) {
+	o, err := parseOver(defaults(), args)
+	if err == nil && o.demo {
+		o, err = parseOver(demoDefaults(), args)
+	}
+	return o, err
+}
+
+func parseOver(o options, args []string) (options, error) {
+	fs, _ := flagSet(&o)
+	if err := fs.Parse(args); err != nil {
+		return o, err
+	}
+	if fs.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	o.sim.ThrottleForm = defendersim.ThrottleForm(o.throttleForm)
+	o.sim.Roles = splitRoles(o.roles)
+	return o, o.check()
+}
+
+func (o options) check() error {
+	if o.listIDs < 0 {
+		return fmt.Errorf("--list-ids: %d is negative", o.listIDs)
+	}
+	if o.fault != "" {
+		if _, err := defendersim.ParseFault(o.fault); err != nil {
+			return fmt.Errorf("--fault: %w", err)
+		}
+	}
+	if !(o.probability >= 0 && o.probability <= 1) {
+		return fmt.Errorf("--fault-probability: %v is not between 0 and 1", o.probability)
+	}
+	if o.probability > 0 && o.fault == "" {
+		return errors.New("--fault-probability needs --fault")
+	}
+	return o.checkListen()
+}
+
+func (o options) checkListen() error {
+	host, _, err := net.SplitHostPort(o.listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	if !o.allowNonLoopback && !loopback(host) {
+		return fmt.Errorf("--listen: %s can be reached from elsewhere, and the simulator hands out tokens: add --allow-non-loopback if that is meant", o.listen)
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.IsLoopback()
+}
+
+// splitRoles never returns nil, which would stand for the default role.
+func splitRoles(text string) []string {
+	roles := []string{}
+	for role := range strings.SplitSeq(text, ",") {
+		if role = strings.TrimSpace(role); role != "" {
+			roles = append(roles, role)
+		}
+	}
+	return roles
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"flag"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+)
+
+// command runs to its end, which it must reach without serving.
+func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, errs bytes.Buffer
+	code = run(ctx, args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestMistakesOnTheCommandLineExitWith2AndSaySo(t *testing.T) {
+	for _, c := range []struct{ args, word string }{
+		{"--nope", "nope"},
+		{"extra", `unexpected argument "extra"`},
+		{"--incidents x", "incidents"},
+		{"--incidents -1", "incidents: -1 is negative"},
+		{"--fault bogus", "bogus"},
+		{"--fault 500 --fault-probability 2", "--fault-probability"},
+		{"--fault-probability 0.5", "needs --fault"},
+		{"--list-ids -1", "--list-ids"},
+		{"--throttle-form loud", "loud"},
+		{"--listen 0.0.0.0:8470", "--allow-non-loopback"},
+		{"--listen :8470", "--allow-non-loopback"},
+		{"--listen nowhere", "--listen"},
+	} {
+		code, stdout, stderr := command(t, strings.Fields(c.args)...)
+		assert.Equal(t, 2, code, c.args)
+		assert.Empty(t, stdout, c.args)
+		assert.Contains(t, stderr, c.word, c.args)
+	}
+}
+
+func TestHelpListsEveryFlagAndFaultAndSoDoTheDocs(t *testing.T) {
+	code, help, _ := command(t, "--help")
+	require.Zero(t, code)
+	docs, err := os.ReadFile("../../docs/simulator.md")
+	require.NoError(t, err)
+	o := defaults()
+	fs, _ := flagSet(&o)
+	fs.VisitAll(func(f *flag.Flag) {
+		assert.Contains(t, help, "  --"+f.Name+" ", f.Name)
+		assert.Contains(t, string(docs), "`--"+f.Name+"`", f.Name)
+	})
+	for _, k := range defendersim.FaultKinds() {
+		assert.Contains(t, help, "  "+k.Name, k.Name)
+		assert.Contains(t, string(docs), "| `"+k.Name+"` |", k.Name)
+	}
+}
+
+func TestListIDsPrintsThemAndExits(t *testing.T) {
+	code, stdout, _ := command(t, "--list-ids", "3", "--first-id", "50")
+	assert.Zero(t, code)
+	assert.Equal(t, "50\n51\n52\n", stdout)
+	_, stdout, _ = command(t, "--list-ids", "3", "--incidents", "2")
+	assert.Equal(t, "1001\n1002\n", stdout)
+}
+
+func TestFlagsReachTheSimulator(t *testing.T) {
+	o, err := parse(strings.Fields("--seed 9 --per-hour 7 --roles A,B --throttle-form bare --token-lifetime 5m --quiet-after 1h"))
+	require.NoError(t, err)
+	assert.EqualValues(t, 9, o.sim.Seed)
+	assert.Equal(t, 7, o.sim.PerHour)
+	assert.Equal(t, []string{"A", "B"}, o.sim.Roles)
+	assert.Equal(t, defendersim.ThrottleBare, o.sim.ThrottleForm)
+	assert.Equal(t, 5*time.Minute, o.sim.TokenLifetime)
+	assert.Equal(t, time.Hour, o.sim.QuietAfter)
+
+	o, err = parse([]string{"--roles", ""})
+	require.NoError(t, err)
+	assert.Equal(t, []string{}, o.sim.Roles)
+}
+
+func TestFlagsOverrideTheDemoWhereverTheyStand(t *testing.T) {
+	o, err := parse(strings.Fields("--incidents 20 --demo"))
+	require.NoError(t, err)
+	assert.Equal(t, 20, o.sim.Incidents)
+	assert.Equal(t, defendersim.DemoConfig().FirstID, o.sim.FirstID)
+	assert.InDelta(t, 480, o.sim.ChangesPerHour, 0)
+}
+
+func TestOtherAddressesAreAllowedOnDemand(t *testing.T) {
+	_, err := parse(strings.Fields("--listen 0.0.0.0:0 --allow-non-loopback"))
+	assert.NoError(t, err)
+	for _, address := range []string{"localhost:1", "127.0.0.2:1", "[::1]:1"} {
+		_, err := parse([]string{"--listen", address})
+		assert.NoError(t, err, address)
+	}
+}
+
+// The program serves what its first lines announce, and ends in good order
+// although one request hangs.
+func TestServesWhatItAnnouncesUntilItIsStopped(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	reader, writer := io.Pipe()
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, strings.Fields("--demo --listen 127.0.0.1:0 --allow-anonymous --log --fault 503"), writer, io.Discard)
+		_ = writer.Close()
+	}()
+	lines := make(chan string, 100) // so that printing never waits for the test
+	go func() {
+		defer close(lines)
+		for scanner := bufio.NewScanner(reader); scanner.Scan(); {
+			lines <- scanner.Text()
+		}
+	}()
+	announced := make(map[string]string)
+	for line := range lines {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		announced[name] = strings.TrimSpace(value)
+		if name == "mend" {
+			break
+		}
+	}
+	endpoint := announced["endpoint"]
+	require.NotEmpty(t, endpoint)
+	assert.Equal(t, "113", announced["unknown id"])
+	assert.Contains(t, announced["incidents"], "12: ")
+	assert.NotEqual(t, "none", announced["merged away"])
+
+	assert.Equal(t, http.StatusServiceUnavailable, status(t, http.MethodGet, endpoint+"/api/incidents/101"))
+	assert.Regexp(t, `GET /api/incidents/101 503 \d+B .* fault=503$`, <-lines)
+	assert.Equal(t, http.StatusNoContent, status(t, http.MethodPut, endpoint+"/sim/faults/102?fault=hang"))
+	hung, sent := make(chan error, 1), make(chan struct{})
+	traced := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		WroteRequest: func(httptrace.WroteRequestInfo) { close(sent) },
+	})
+	r, err := http.NewRequestWithContext(traced, http.MethodGet, endpoint+"/api/incidents/102", nil)
+	require.NoError(t, err)
+	go func() {
+		resp, err := new(http.Transport).RoundTrip(r)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		hung <- err
+	}()
+	<-sent
+	stop()
+	assert.Zero(t, <-code)
+	assert.Error(t, <-hung)
+}
+
+func status(t *testing.T, method, url string) int {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	return resp.StatusCode
+}

@@ -1,0 +1,576 @@
+package defenderincidentsreceiver
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/config/configauth"
+	"go.opentelemetry.io/collector/config/confighttp"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/confmap/confmaptest"
+)
+
+func TestConfigDefaults(t *testing.T) {
+	keepalive := confighttp.NewDefaultKeepaliveClientConfig()
+	keepalive.IdleConnTimeout = 30 * time.Second
+	http := confighttp.NewDefaultClientConfig()
+	http.Endpoint = "https://api.security.microsoft.com"
+	http.Timeout = 30 * time.Second
+	http.Keepalive = configoptional.Some(keepalive)
+
+	require.Equal(t, &Config{
+		API:                   "defender_xdr",
+		HTTP:                  http,
+		CollectionInterval:    5 * time.Minute,
+		RateLimit:             RateLimitConfig{RequestsPerMinute: 100, RequestsPerHour: 1500},
+		MaxConcurrentRequests: 4,
+		MaxResponseBodySize:   33554432,
+		ChangeFeed: configoptional.Default(ChangeFeedConfig{
+			Interval:    30 * time.Second,
+			Lookback:    24 * time.Hour,
+			ForgetAfter: 168 * time.Hour,
+			RateLimit:   RateLimitConfig{RequestsPerMinute: 50, RequestsPerHour: 1500},
+		}),
+		Emit:   "changes",
+		Alerts: "split",
+	}, createDefaultConfig())
+	require.NoError(t, componenttest.CheckConfigStruct(createDefaultConfig()))
+}
+
+func TestConfigLoadsEverySetting(t *testing.T) {
+	cfg := load(t, "accepted.yaml", "everything")
+	require.NoError(t, confmap.Validate(cfg))
+
+	require.Equal(t, "https://eu.api.security.microsoft.com", cfg.HTTP.Endpoint)
+	require.Equal(t, 20*time.Second, cfg.HTTP.Timeout)
+	require.Equal(t, component.MustNewIDWithName("oauth2client", "defender"), cfg.HTTP.Auth.Get().AuthenticatorID)
+
+	storage := component.MustNewIDWithName("file_storage", "defender")
+	require.Equal(t, &Config{
+		IncidentIDs:           []int64{437, 552},
+		IncidentIDsFile:       "incidents.txt",
+		API:                   APIDefenderXDR,
+		HTTP:                  cfg.HTTP,
+		CollectionInterval:    10 * time.Minute,
+		RateLimit:             RateLimitConfig{RequestsPerMinute: 40, RequestsPerHour: 600},
+		MaxConcurrentRequests: 2,
+		MaxResponseBodySize:   1048576,
+		ChangeFeed:            defaultConfig().ChangeFeed,
+		Emit:                  EmitSnapshots,
+		Alerts:                AlertsEmbedded,
+		IgnoreChanges:         []string{"riskScore", "priorityScore"},
+		IncludeOriginal:       true,
+		StorageID:             &storage,
+	}, cfg)
+}
+
+func TestConfigAccepted(t *testing.T) {
+	for _, name := range []string{"minimal", "everything", "ids_file_only", "simulator"} {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, confmap.Validate(load(t, "accepted.yaml", name)))
+		})
+	}
+}
+
+func TestConfigRateLimitKeepsTheOtherDefault(t *testing.T) {
+	for name, want := range map[string]RateLimitConfig{
+		"minute_only":       {RequestsPerMinute: 10, RequestsPerHour: 1500},
+		"hour_only":         {RequestsPerMinute: 100, RequestsPerHour: 300},
+		"no_hour_limit":     {RequestsPerMinute: 100, RequestsPerHour: 0},
+		"graph":             {RequestsPerMinute: 100, RequestsPerHour: 0},
+		"graph_minute_only": {RequestsPerMinute: 10, RequestsPerHour: 0},
+		"graph_hour_only":   {RequestsPerMinute: 100, RequestsPerHour: 300},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, want, load(t, "defaults.yaml", name).RateLimit)
+		})
+	}
+}
+
+func TestConfigEndpointFollowsAPI(t *testing.T) {
+	for name, want := range map[string]string{
+		"minute_only":      "https://api.security.microsoft.com",
+		"graph":            "https://graph.microsoft.com",
+		"graph_government": "https://graph.microsoft.us",
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, want, load(t, "defaults.yaml", name).HTTP.Endpoint)
+		})
+	}
+}
+
+func TestConfigEmptySectionsKeepTheDefaults(t *testing.T) {
+	cfg := load(t, "defaults.yaml", "empty_sections")
+	require.Equal(t, "https://api.security.microsoft.com", cfg.HTTP.Endpoint)
+	require.Equal(t, 30*time.Second, cfg.HTTP.Timeout)
+
+	want := defaultConfig()
+	want.HTTP = cfg.HTTP
+	require.Equal(t, want, cfg)
+}
+
+func TestConfigChangeFeedIsOnWhenPresent(t *testing.T) {
+	require.False(t, load(t, "defaults.yaml", "minute_only").ChangeFeed.HasValue())
+	require.False(t, load(t, "defaults.yaml", "feed_disabled").ChangeFeed.HasValue())
+
+	want := ChangeFeedConfig{
+		Interval:    30 * time.Second,
+		Lookback:    24 * time.Hour,
+		ForgetAfter: 168 * time.Hour,
+		RateLimit:   RateLimitConfig{RequestsPerMinute: 50, RequestsPerHour: 1500},
+	}
+	empty := load(t, "defaults.yaml", "feed_empty")
+	require.Equal(t, &want, empty.ChangeFeed.Get())
+
+	want.Discover = true
+	want.RateLimit.RequestsPerMinute = 20
+	partly := load(t, "defaults.yaml", "feed_partly")
+	require.Equal(t, &want, partly.ChangeFeed.Get())
+}
+
+// With an http section, confighttp moves the keepalive settings into
+// deprecated fields; marshalling shows them without naming those.
+func TestConfigDropsIdleConnectionsEarly(t *testing.T) {
+	for name, want := range map[string]map[string]any{
+		"graph_government": {"idle_conn_timeout": 30 * time.Second, "max_idle_conns": 100},
+		"keepalive_partly": {"idle_conn_timeout": 30 * time.Second, "max_idle_conns": 7},
+		"keepalive_off":    {"idle_conn_timeout": 30 * time.Second, "max_idle_conns": 100, "disable_keep_alives": true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := confmap.New()
+			require.NoError(t, client.Marshal(load(t, "defaults.yaml", name).HTTP))
+			for key, value := range want {
+				require.EqualValues(t, value, client.Get(key), key)
+			}
+		})
+	}
+}
+
+func TestConfigRefusesWhatDecodingWouldChange(t *testing.T) {
+	for name, want := range map[string][]string{
+		"unknown_key":             {"has invalid keys: incidents"},
+		"unknown_http_key":        {"http: ", "has invalid keys: endpont"},
+		"unknown_rate_limit_key":  {"'rate_limit' has invalid keys: requests_per_second"},
+		"unknown_change_feed_key": {"has invalid keys: intervall"},
+		"http_scalar":             {"http: not a section; write e.g. http: {auth: {authenticator: azureauth}}"},
+		"ids_fractions": {
+			"incident_ids[1]: 552.5 is not a whole number",
+			"incident_ids[2]: 553.25 is not a whole number",
+		},
+		"ids_too_large": {
+			"incident_ids[0]: 18446744073709551615 is too large",
+			"incident_ids[1]: 1e+20 is too large",
+		},
+		"ids_other_types": {
+			`incident_ids[0]: "437" is not a whole number`,
+			`incident_ids[1]: "437,552" is not a whole number`,
+			"incident_ids[2]: not a whole number",
+			"incident_ids[3]: empty; write a whole number",
+			"incident_ids[4]: not a whole number",
+		},
+		"ids_string":        {"incident_ids: not a list; write [437, 552]"},
+		"ids_spaced_string": {"incident_ids: not a list; write [437, 552, 553]"},
+		"ids_scalar":        {"incident_ids: not a list; write [437]"},
+		"ids_words":         {"incident_ids: not a list; write [437, 552]"},
+		"ids_long_string":   {"incident_ids: not a list; write [437, 552]"},
+		"ids_empty_string":  {"incident_ids: not a list; write [437, 552]"},
+		"numbers_fractions": {
+			"max_concurrent_requests: 1.5 is not a whole number",
+			"max_response_body_size: 0.1 is not a whole number",
+			"rate_limit::requests_per_minute: 0.5 is not a whole number",
+			"rate_limit::requests_per_hour: 1.5 is not a whole number",
+			"change_feed::rate_limit::requests_per_minute: 2.5 is not a whole number",
+			"change_feed::rate_limit::requests_per_hour: 3.5 is not a whole number",
+		},
+		"numbers_empty": {
+			"max_concurrent_requests: empty; write a whole number",
+			"max_response_body_size: empty; write a whole number",
+			"rate_limit::requests_per_minute: empty; write a whole number",
+			"rate_limit::requests_per_hour: empty; write a whole number",
+			"change_feed::rate_limit::requests_per_minute: empty; write a whole number",
+			"change_feed::rate_limit::requests_per_hour: empty; write a whole number",
+		},
+		"durations_without_unit": {
+			"collection_interval: 300 has no unit; write e.g. 300s",
+			"http::timeout: 30 has no unit; write e.g. 30s",
+			"change_feed::interval: 30 has no unit; write e.g. 30s",
+			"change_feed::lookback: 1.5 has no unit; write e.g. 1.5s",
+			"change_feed::forget_after: -7 has no unit; write e.g. -7s",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := section(t, "refused.yaml", name).Unmarshal(defaultConfig())
+			require.Error(t, err)
+			for _, message := range want {
+				require.ErrorContains(t, err, message)
+			}
+			require.NotContains(t, err.Error(), "hunter2")
+		})
+	}
+}
+
+func TestConfigLeavesDurationsOfZeroToValidate(t *testing.T) {
+	cfg := load(t, "defaults.yaml", "durations_of_zero")
+	require.Zero(t, cfg.CollectionInterval)
+	require.Zero(t, cfg.HTTP.Timeout)
+}
+
+// JSON and other sources may write a whole number as a float.
+func TestConfigTakesWholeFloatsForIDs(t *testing.T) {
+	cfg := defaultConfig()
+	conf := confmap.NewFromStringMap(map[string]any{"incident_ids": []any{437.0, float64(1 << 53)}})
+	require.NoError(t, conf.Unmarshal(cfg))
+	require.Equal(t, []int64{437, 1 << 53}, cfg.IncidentIDs)
+}
+
+func TestValidateReportsEachProblem(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*Config)
+		want   string
+	}{
+		"no source of ids": {
+			change: func(c *Config) { c.IncidentIDs = nil },
+			want: "incident_ids: empty, and neither incident_ids_file nor change_feed::discover is set; " +
+				"list ids, e.g. [437, 552]",
+		},
+		"a feed that does not discover is no source of ids": {
+			change: func(c *Config) { c.IncidentIDs = nil; c.ChangeFeed.GetOrInsertDefault() },
+			want: "incident_ids: empty, and neither incident_ids_file nor change_feed::discover is set; " +
+				"list ids, e.g. [437, 552]",
+		},
+		"id of zero": {
+			change: func(c *Config) { c.IncidentIDs = []int64{437, 0} },
+			want:   "incident_ids[1]: 0 is not a positive number",
+		},
+		"negative id": {
+			change: func(c *Config) { c.IncidentIDs = []int64{-437} },
+			want:   "incident_ids[0]: -437 is not a positive number",
+		},
+		"id listed twice": {
+			change: func(c *Config) { c.IncidentIDs = []int64{437, 552, 553, 437} },
+			want:   "incident_ids[3]: 437 is listed twice",
+		},
+		"unknown api": {
+			change: func(c *Config) { c.API = "xdr" },
+			want:   `api: "xdr" is not known; use one of defender_xdr, graph`,
+		},
+		"unknown emit": {
+			change: func(c *Config) { c.Emit = "all" },
+			want:   `emit: "all" is not known; use one of changes, snapshots`,
+		},
+		"unknown alerts": {
+			change: func(c *Config) { c.Alerts = "" },
+			want:   `alerts: "" is not known; use one of split, embedded, none`,
+		},
+		"auth missing": {
+			change: func(c *Config) { c.HTTP.Auth = configoptional.None[configauth.Config]() },
+			want:   "http::auth: missing; api.security.microsoft.com needs a token, e.g. auth: {authenticator: azureauth}",
+		},
+		"auth without an authenticator": {
+			change: func(c *Config) { c.HTTP.Auth = configoptional.Some(configauth.Config{}) },
+			want:   "http::auth: missing; api.security.microsoft.com needs a token, e.g. auth: {authenticator: azureauth}",
+		},
+		"timeout of zero": {
+			change: func(c *Config) { c.HTTP.Timeout = 0 },
+			want:   "http::timeout: 0s would let a request hang for ever; write e.g. 30s",
+		},
+		"negative timeout": {
+			change: func(c *Config) { c.HTTP.Timeout = -time.Second },
+			want:   "http::timeout: -1s would let a request hang for ever; write e.g. 30s",
+		},
+		"collection interval of zero": {
+			change: func(c *Config) { c.CollectionInterval = 0 },
+			want:   "collection_interval: 0s is not more than 0; write e.g. 5m",
+		},
+		"negative collection interval": {
+			change: func(c *Config) { c.CollectionInterval = -time.Minute },
+			want:   "collection_interval: -1m0s is not more than 0; write e.g. 5m",
+		},
+		"no concurrent requests": {
+			change: func(c *Config) { c.MaxConcurrentRequests = 0 },
+			want:   "max_concurrent_requests: 0 is not more than 0; write e.g. 4",
+		},
+		"no response body": {
+			change: func(c *Config) { c.MaxResponseBodySize = 0 },
+			want:   "max_response_body_size: 0 is not more than 0; write e.g. 33554432",
+		},
+		"negative minute limit": {
+			change: func(c *Config) { c.RateLimit.RequestsPerMinute = -1 },
+			want:   "rate_limit::requests_per_minute: -1 is negative; 0 means no limit per minute",
+		},
+		"negative hour limit": {
+			change: func(c *Config) { c.RateLimit.RequestsPerHour = -2 },
+			want:   "rate_limit::requests_per_hour: -2 is negative; 0 means no limit per hour",
+		},
+		"no limit at all": {
+			change: func(c *Config) { c.RateLimit = RateLimitConfig{} },
+			want:   "rate_limit: both limits are 0; set requests_per_minute, requests_per_hour or both",
+		},
+		"feed interval of zero": {
+			change: func(c *Config) { c.ChangeFeed.GetOrInsertDefault().Interval = 0 },
+			want:   "change_feed::interval: 0s is not more than 0; write e.g. 30s",
+		},
+		"negative feed lookback": {
+			change: func(c *Config) { c.ChangeFeed.GetOrInsertDefault().Lookback = -time.Hour },
+			want:   "change_feed::lookback: -1h0m0s is not more than 0; write e.g. 24h",
+		},
+		"feed forgets at once": {
+			change: func(c *Config) { c.ChangeFeed.GetOrInsertDefault().ForgetAfter = 0 },
+			want:   "change_feed::forget_after: 0s is not more than 0; write e.g. 168h",
+		},
+		"negative minute limit of the feed": {
+			change: func(c *Config) { c.ChangeFeed.GetOrInsertDefault().RateLimit.RequestsPerMinute = -1 },
+			want:   "change_feed::rate_limit::requests_per_minute: -1 is negative; 0 means no limit per minute",
+		},
+		"negative hour limit of the feed": {
+			change: func(c *Config) { c.ChangeFeed.GetOrInsertDefault().RateLimit.RequestsPerHour = -1 },
+			want:   "change_feed::rate_limit::requests_per_hour: -1 is negative; 0 means no limit per hour",
+		},
+		"no limit at all of the feed": {
+			change: func(c *Config) { c.ChangeFeed.GetOrInsertDefault().RateLimit = RateLimitConfig{} },
+			want:   "change_feed::rate_limit: both limits are 0; set requests_per_minute, requests_per_hour or both",
+		},
+		"empty name in ignore_changes": {
+			change: func(c *Config) { c.IgnoreChanges = []string{"riskScore", " "} },
+			want:   "ignore_changes[1]: empty; name a field, or remove it",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := usableConfig()
+			tt.change(cfg)
+			require.Equal(t, []string{tt.want}, problems(cfg))
+		})
+	}
+}
+
+func TestValidateReportsAllProblemsAtOnce(t *testing.T) {
+	cfg := usableConfig()
+	cfg.IncidentIDs = []int64{437, -1, 437}
+	cfg.API = "xdr"
+	cfg.HTTP.Endpoint = "http://reader:hunter2@eu.api.security.microsoft.com?x=1"
+	cfg.HTTP.Auth = configoptional.None[configauth.Config]()
+	cfg.HTTP.Timeout = 0
+	cfg.HTTP.Compression = "gzip"
+	cfg.HTTP.CompressionParams.Level = 99
+	cfg.CollectionInterval = 0
+	cfg.RateLimit = RateLimitConfig{RequestsPerMinute: -1, RequestsPerHour: -1}
+	cfg.MaxConcurrentRequests = -1
+	cfg.MaxResponseBodySize = -1
+	feed := cfg.ChangeFeed.GetOrInsertDefault()
+	*feed = ChangeFeedConfig{}
+	cfg.Emit = "all"
+	cfg.Alerts = "all"
+	cfg.IgnoreChanges = []string{"", "riskScore", ""}
+
+	require.Equal(t, []string{
+		"incident_ids[1]: -1 is not a positive number",
+		"incident_ids[2]: 437 is listed twice",
+		`api: "xdr" is not known; use one of defender_xdr, graph`,
+		"http::timeout: 0s would let a request hang for ever; write e.g. 30s",
+		"http::endpoint: holds a user name or password; remove it and use http::auth",
+		"http::endpoint: has a query or a fragment; remove everything from the ? or # on",
+		"http::endpoint: http would send the token to eu.api.security.microsoft.com unencrypted; use https",
+		"http::auth: missing; eu.api.security.microsoft.com needs a token, e.g. auth: {authenticator: azureauth}",
+		"collection_interval: 0s is not more than 0; write e.g. 5m",
+		"rate_limit::requests_per_minute: -1 is negative; 0 means no limit per minute",
+		"rate_limit::requests_per_hour: -1 is negative; 0 means no limit per hour",
+		"max_concurrent_requests: -1 is not more than 0; write e.g. 4",
+		"max_response_body_size: -1 is not more than 0; write e.g. 33554432",
+		"change_feed::interval: 0s is not more than 0; write e.g. 30s",
+		"change_feed::lookback: 0s is not more than 0; write e.g. 24h",
+		"change_feed::forget_after: 0s is not more than 0; write e.g. 168h",
+		"change_feed::rate_limit: both limits are 0; set requests_per_minute, requests_per_hour or both",
+		`emit: "all" is not known; use one of changes, snapshots`,
+		`alerts: "all" is not known; use one of split, embedded, none`,
+		"ignore_changes[0]: empty; name a field, or remove it",
+		"ignore_changes[2]: empty; name a field, or remove it",
+		`http: unsupported parameters {Level:99} for compression type "gzip"`, // confighttp's own
+	}, problems(cfg))
+}
+
+func TestValidateAcceptsSourcesOfIDs(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"list":     func(c *Config) { c.IncidentIDs = []int64{437} },
+		"file":     func(c *Config) { c.IncidentIDsFile = "incidents.txt" },
+		"discover": func(c *Config) { c.ChangeFeed.GetOrInsertDefault().Discover = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := usableConfig()
+			cfg.IncidentIDs = nil
+			change(cfg)
+			require.Empty(t, problems(cfg))
+		})
+	}
+}
+
+func TestValidateAcceptsOneLimit(t *testing.T) {
+	for _, limit := range []RateLimitConfig{{RequestsPerMinute: 100}, {RequestsPerHour: 1500}} {
+		cfg := usableConfig()
+		cfg.RateLimit = limit
+		require.Empty(t, problems(cfg))
+	}
+}
+
+func TestValidateEndpoint(t *testing.T) {
+	const (
+		notURL    = "http::endpoint: not a URL with a host; write e.g. https://api.security.microsoft.com"
+		userinfo  = "http::endpoint: holds a user name or password; remove it and use http::auth"
+		queryPart = "http::endpoint: has a query or a fragment; remove everything from the ? or # on"
+		plain     = "http::endpoint: http would send the token to api.security.microsoft.com unencrypted; use https"
+	)
+	for endpoint, want := range map[string]string{
+		"https://eu.api.security.microsoft.com":   "",
+		"https://api.security.microsoft.com:443/": "",
+		"https://proxy.example/defender":          "",
+		"HTTPS://API.SECURITY.MICROSOFT.COM":      "",
+		"":                                        notURL,
+		"api.security.microsoft.com":              notURL,
+		"https://":                                notURL,
+		"https://:443":                            notURL,
+		"ftp://api.security.microsoft.com":        notURL,
+		"https://reader:hunter2@api.security.microsoft.com:port":       notURL,
+		"https://reader:hunter2%zz@api.security.microsoft.com":         notURL,
+		"reader:hunter2@api.security.microsoft.com":                    notURL,
+		"https://reader:hunter2@api.security.microsoft.com":            userinfo,
+		"https://hunter2@api.security.microsoft.com":                   userinfo,
+		"https://api.security.microsoft.com?token=hunter2":             queryPart,
+		"https://api.security.microsoft.com?":                          queryPart,
+		"https://api.security.microsoft.com#hunter2":                   queryPart,
+		"http://api.security.microsoft.com":                            plain,
+		"http://api.security.microsoft.com:443":                        plain,
+		"https://user:hunter2@api.security.microsoft.com?key=hunter2#": userinfo + "\n" + queryPart,
+	} {
+		t.Run(endpoint, func(t *testing.T) {
+			cfg := usableConfig()
+			cfg.HTTP.Endpoint = endpoint
+			got := strings.Join(problems(cfg), "\n")
+			require.Equal(t, want, got)
+			require.NotContains(t, got, "hunter2")
+		})
+	}
+}
+
+func TestValidateKnowsTheOtherAPIsHosts(t *testing.T) {
+	xdr := []string{
+		"api.security.microsoft.com", "us.api.security.microsoft.com", "aea.api.security.microsoft.com",
+		"api-gcc.security.microsoft.us", "api-gov.security.microsoft.us",
+	}
+	graph := []string{"graph.microsoft.com", "graph.microsoft.us", "dod-graph.microsoft.us", "GRAPH.microsoft.com."}
+	other := []string{"proxy.example", "notapi.security.microsoft.com"}
+
+	hosts := slices.Concat(xdr, graph, other)
+	for _, host := range hosts {
+		cfg := usableConfig()
+		cfg.HTTP.Endpoint = "https://" + host
+
+		var wantUnderXDR, wantUnderGraph []string
+		known := strings.TrimSuffix(strings.ToLower(host), ".")
+		if slices.Contains(graph, host) {
+			wantUnderXDR = []string{"http::endpoint: " + known + " belongs to api: graph; defender_xdr is at https://api.security.microsoft.com"}
+		}
+		if slices.Contains(xdr, host) {
+			wantUnderGraph = []string{"http::endpoint: " + known + " belongs to api: defender_xdr; graph is at https://graph.microsoft.com"}
+		}
+		require.Equal(t, wantUnderXDR, problems(cfg), host)
+		cfg.API = APIGraph
+		require.Equal(t, wantUnderGraph, problems(cfg), host)
+	}
+}
+
+func TestValidateLoopbackNeedsNeitherTLSNorAuth(t *testing.T) {
+	for host, loopback := range map[string]bool{
+		"localhost":             true,
+		"LOCALHOST:8080":        true,
+		"localhost.:8080":       true,
+		"defender.localhost":    true,
+		"127.0.0.1:8080":        true,
+		"127.8.9.10":            true,
+		"[::1]:8080":            true,
+		"[::ffff:127.0.0.1]":    true,
+		"localhost.example":     false,
+		"notlocalhost":          false,
+		"10.0.0.1":              false,
+		"0.0.0.0":               false,
+		"[fe80::1]":             false,
+		"127.0.0.1.example.com": false,
+	} {
+		t.Run(host, func(t *testing.T) {
+			cfg := usableConfig()
+			cfg.HTTP.Endpoint = "http://" + host
+			cfg.HTTP.Auth = configoptional.None[configauth.Config]()
+			got := problems(cfg)
+			if loopback {
+				require.Empty(t, got)
+				return
+			}
+			require.Len(t, got, 2)
+			require.Contains(t, got[0], "http::endpoint: http would send the token")
+			require.Contains(t, got[1], "http::auth: missing")
+		})
+	}
+}
+
+func TestValidateNamesWhatIsNotAvailable(t *testing.T) {
+	cfg := usableConfig()
+	cfg.API = APIGraph
+	cfg.HTTP.Endpoint = "https://graph.microsoft.com"
+	require.EqualError(t, confmap.Validate(cfg), "api: graph is not available in this version; use defender_xdr")
+
+	cfg = usableConfig()
+	cfg.ChangeFeed.GetOrInsertDefault()
+	require.EqualError(t, confmap.Validate(cfg), "change_feed: not available in this version; remove it")
+}
+
+// problems returns what validation reports, a message a line, apart from what
+// this version cannot do yet.
+func problems(cfg *Config) []string {
+	err := confmap.Validate(cfg)
+	if err == nil {
+		return nil
+	}
+	var notYet []string
+	if err := cfg.validateAvailable(); err != nil {
+		notYet = strings.Split(err.Error(), "\n")
+	}
+	var found []string
+	for _, line := range strings.Split(err.Error(), "\n") {
+		if !slices.Contains(notYet, line) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// usableConfig returns the defaults with what everybody has to add.
+func usableConfig() *Config {
+	cfg := defaultConfig()
+	cfg.IncidentIDs = []int64{437}
+	cfg.HTTP.Auth = configoptional.Some(configauth.Config{AuthenticatorID: component.MustNewID("azureauth")})
+	return cfg
+}
+
+func defaultConfig() *Config { return createDefaultConfig().(*Config) }
+
+func load(t *testing.T, file, name string) *Config {
+	t.Helper()
+	cfg := defaultConfig()
+	require.NoError(t, section(t, file, name).Unmarshal(cfg))
+	return cfg
+}
+
+func section(t *testing.T, file, name string) *confmap.Conf {
+	t.Helper()
+	conf, err := confmaptest.LoadConf(filepath.Join("testdata", "config", file))
+	require.NoError(t, err)
+	require.True(t, conf.IsSet("defender_incidents/"+name), name)
+	sub, err := conf.Sub("defender_incidents/" + name)
+	require.NoError(t, err)
+	return sub
+}

@@ -1,0 +1,219 @@
+package defendersim
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// adminRoutes lets people at a terminal look into the simulator and steer it.
+// There is no authentication: the endpoints are meant for loopback.
+func (s *Sim) adminRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /sim/journal", s.showJournal)
+	mux.HandleFunc("GET /sim/states", s.showStates)
+	mux.HandleFunc("GET /sim/incidents", s.showIncidents)
+	mux.HandleFunc("GET /sim/faults", s.showFaults)
+	mux.HandleFunc("PUT /sim/faults", s.putFault)
+	mux.HandleFunc("DELETE /sim/faults", s.deleteFaults)
+	mux.HandleFunc("PUT /sim/faults/{id}", s.putFault)
+	mux.HandleFunc("DELETE /sim/faults/{id}", s.deleteFault)
+	mux.HandleFunc("POST /sim/incidents/{id}/merge", s.steer(func(r *http.Request, id int64) error {
+		into, err := strconv.ParseInt(r.FormValue("into"), 10, 64)
+		if err != nil {
+			return fmt.Errorf("into: %q is not an incident id", r.FormValue("into"))
+		}
+		return s.Merge(id, into)
+	}))
+	mux.HandleFunc("POST /sim/incidents/{id}/change", s.steer(func(r *http.Request, id int64) error {
+		kind, err := ParseKind(r.FormValue("kind"))
+		if err != nil {
+			return err
+		}
+		return s.Change(id, kind)
+	}))
+	mux.HandleFunc("POST /sim/incidents/{id}/remove", s.steer(func(_ *http.Request, id int64) error { return s.Remove(id) }))
+	mux.HandleFunc("POST /sim/incidents/{id}/restore", s.steer(func(_ *http.Request, id int64) error { return s.Restore(id) }))
+}
+
+// Summary is an incident in a line.
+type Summary struct {
+	ID      int64  `json:"id"`
+	Summary string `json:"summary"`
+}
+
+// Summaries describes every incident as it stands now.
+func (s *Sim) Summaries() []Summary {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.evolve(s.now())
+	all := make([]Summary, len(s.ids))
+	for n, id := range s.ids {
+		all[n] = Summary{ID: id, Summary: s.incidents[id].summary()}
+	}
+	return all
+}
+
+func (t *tracked) summary() string {
+	i := &t.incident
+	line := fmt.Sprintf("%s, %s, %d alerts, %s: %s", i.Status, i.Severity, len(i.Alerts), i.LastUpdate.Format(timeForm), i.Name)
+	if i.redirected() {
+		line = fmt.Sprintf("merged into %d, %s: %s", i.RedirectID, i.LastUpdate.Format(timeForm), i.Name)
+	}
+	if t.removed {
+		return "removed; was " + line
+	}
+	return line
+}
+
+func (s *Sim) showJournal(w http.ResponseWriter, _ *http.Request) {
+	journal := s.Journal()
+	if journal == nil {
+		journal = []Request{}
+	}
+	writeJSON(w, http.StatusOK, journal)
+}
+
+func (s *Sim) showIncidents(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, s.Summaries())
+}
+
+// incidentStates is an incident's history as the admin endpoint shows it.
+type incidentStates struct {
+	ID     int64   `json:"id"`
+	First  int     `json:"first"`
+	States []State `json:"states"`
+}
+
+func (s *Sim) showStates(w http.ResponseWriter, r *http.Request) {
+	all := []incidentStates{}
+	for _, id := range s.IDs() {
+		if only := r.FormValue("id"); only != "" && only != strconv.FormatInt(id, 10) {
+			continue
+		}
+		states, first := s.History(id)
+		all = append(all, incidentStates{id, first, states})
+	}
+	writeJSON(w, http.StatusOK, all)
+}
+
+// faultShown is a rule as the admin endpoint reads and shows it.
+type faultShown struct {
+	ID          int64   `json:"id"`
+	Fault       string  `json:"fault"`
+	Probability float64 `json:"probability"`
+	Times       int     `json:"times"`
+	Struck      int     `json:"struck"`
+}
+
+func (s *Sim) showFaults(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	shown := []faultShown{}
+	for id, r := range s.rules {
+		shown = append(shown, faultShown{id, r.Fault.String(), r.Probability, r.Times, r.struck})
+	}
+	s.mu.Unlock()
+	slices.SortFunc(shown, func(a, b faultShown) int { return cmp.Compare(a.ID, b.ID) })
+	writeJSON(w, http.StatusOK, shown)
+}
+
+func (s *Sim) putFault(w http.ResponseWriter, r *http.Request) {
+	id, err := faultTarget(r)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	rule, err := readRule(r)
+	if err == nil {
+		err = s.SetFault(id, rule)
+	}
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// readRule takes a rule out of the query, or out of a form in the body.
+func readRule(r *http.Request) (Rule, error) {
+	var rule Rule
+	fault, err := ParseFault(r.FormValue("fault"))
+	if err != nil {
+		return rule, err
+	}
+	rule.Fault = fault
+	if text := r.FormValue("probability"); text != "" {
+		if rule.Probability, err = strconv.ParseFloat(text, 64); err != nil {
+			return rule, fmt.Errorf("probability: %q is not a number", text)
+		}
+	}
+	if text := r.FormValue("times"); text != "" {
+		if rule.Times, err = strconv.Atoi(text); err != nil {
+			return rule, fmt.Errorf("times: %q is not a number", text)
+		}
+	}
+	return rule, nil
+}
+
+func (s *Sim) deleteFaults(w http.ResponseWriter, _ *http.Request) {
+	s.ClearFaults()
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *Sim) deleteFault(w http.ResponseWriter, r *http.Request) {
+	id, err := faultTarget(r)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	s.ClearFault(id)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// faultTarget is the incident that a fault's path names, or "token", or all of
+// them where it names none.
+func faultTarget(r *http.Request) (int64, error) {
+	switch text := r.PathValue("id"); {
+	case text == "":
+		return AllIncidents, nil
+	case strings.EqualFold(text, "token"):
+		return TokenRequests, nil
+	default:
+		if id := incidentID(r); id > 0 {
+			return id, nil
+		}
+		return 0, fmt.Errorf("%q is neither an incident id nor token", text)
+	}
+}
+
+// steer wraps what is done to one incident; the answer is what became of it.
+func (s *Sim) steer(act func(r *http.Request, id int64) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		id := incidentID(r)
+		if err := act(r, id); err != nil {
+			writeError(w, err)
+			return
+		}
+		for _, summary := range s.Summaries() {
+			if summary.ID == id {
+				writeJSON(w, http.StatusOK, summary)
+			}
+		}
+	}
+}
+
+func writeError(w http.ResponseWriter, err error) {
+	writeJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+}
+
+func writeJSON(w http.ResponseWriter, status int, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	_ = e.Encode(value) // the client may have gone away
+}

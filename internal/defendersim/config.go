@@ -1,0 +1,177 @@
+package defendersim
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config says what a [Sim] plays. Start from [DefaultConfig]: the zero value
+// lacks the identifiers a simulator needs.
+type Config struct {
+	// Seed decides everything that looks like chance.
+	Seed uint64
+	// Incidents is the size of the population at the start; may be 0.
+	Incidents int
+	// FirstID is the lowest incident id; the others follow without a gap.
+	FirstID int64
+	// Start is when the population begins to change; zero: the time of New.
+	Start time.Time
+	// MergedShare is the share of incidents, 0 to 1, that are merged into
+	// another one before the start.
+	MergedShare float64
+	// AlertsPerIncident gives every incident that many alerts; 0: mostly 1 to
+	// 5, a few up to 150.
+	AlertsPerIncident int
+	// AlertBytes is about the size of every alert as compact JSON; 0: a median
+	// of 1.4 kB, a few up to 20 kB. Alerts do not get smaller than some 900.
+	AlertBytes int
+
+	// ChangesPerHour is the mean number of changes in the whole population,
+	// spread as a Poisson process; 0: nothing changes by itself.
+	ChangesPerHour float64
+	// Weights says how often each kind of change comes; zero: DefaultWeights.
+	Weights Weights
+	// QuietAfter leaves resolved incidents alone once nothing has happened to
+	// them for that long; 0: they go on changing.
+	QuietAfter time.Duration
+
+	// PerMinute and PerHour are the limits of requests in any such window;
+	// 0: not limited.
+	PerMinute, PerHour int
+	// ForeignPerMinute is how many requests per minute another program sends
+	// with the same application, evenly spread.
+	ForeignPerMinute int
+	// CountThrottled lets requests that were answered 429 take quota too.
+	CountThrottled bool
+	// ThrottleForm is how a 429 says when to come back; empty: ThrottleMessage.
+	ThrottleForm ThrottleForm
+
+	// TenantID, ClientID and ClientSecret are what the token endpoint accepts.
+	TenantID, ClientID, ClientSecret string
+	// Roles are the application roles in tokens; nil: Incident.Read.All,
+	// empty: none.
+	Roles []string
+	// TokenLifetime is how long a token lasts; 0: one hour.
+	TokenLifetime time.Duration
+	// AllowAnonymous answers requests that carry no token.
+	AllowAnonymous bool
+
+	// RawDeflate sends deflate without its zlib wrapping, as some servers do.
+	RawDeflate bool
+	// NoCompression never compresses, whatever the client offers.
+	NoCompression bool
+
+	// RequestsKept bounds the journal to the newest requests; 0: all.
+	RequestsKept int
+	// StatesKept bounds the history of each incident to its newest states;
+	// 0: all.
+	StatesKept int
+	// Observe is given the journal's entry of each request once it has ended;
+	// nil: nobody. It may be called from several goroutines at once.
+	Observe func(Request)
+}
+
+// DefaultConfig is a population of 100 incidents with sixty changes an hour
+// under the documented limits of 100 requests per minute and 1,500 per hour.
+func DefaultConfig() Config {
+	return Config{
+		Seed:           1,
+		Incidents:      100,
+		FirstID:        1001,
+		MergedShare:    0.05,
+		ChangesPerHour: 60,
+		PerMinute:      100,
+		PerHour:        1500,
+		TenantID:       "11111111-2222-3333-4444-555555555555",
+		ClientID:       "66666666-7777-8888-9999-000000000000",
+		ClientSecret:   "simulated-secret",
+	}
+}
+
+// DemoConfig is a small, lively population to watch: twelve incidents with ids
+// 101 to 112 and eight changes a minute. Its first two minutes hold changes of
+// status, of alerts alone, a new alert and a merge.
+func DemoConfig() Config {
+	c := DefaultConfig()
+	c.Seed = 55
+	c.Incidents = 12
+	c.FirstID = 101
+	c.MergedShare = 0.1
+	c.ChangesPerHour = 480
+	return c
+}
+
+// normalize fills in what has a default and reports everything that is wrong.
+func (c *Config) normalize() error {
+	if c.Start.IsZero() {
+		c.Start = time.Now()
+	}
+	if c.Weights == (Weights{}) {
+		c.Weights = DefaultWeights()
+	}
+	if c.ThrottleForm == "" {
+		c.ThrottleForm = ThrottleMessage
+	}
+	if c.Roles == nil {
+		c.Roles = []string{roleRead}
+	}
+	if c.TokenLifetime == 0 {
+		c.TokenLifetime = time.Hour
+	}
+	return errors.Join(c.checkPopulation(), c.checkLimits(), c.checkSignIn())
+}
+
+func (c *Config) checkPopulation() error {
+	var errs []error
+	if c.Incidents < 0 {
+		errs = append(errs, fmt.Errorf("incidents: %d is negative", c.Incidents))
+	}
+	if c.FirstID < 1 {
+		errs = append(errs, fmt.Errorf("first id: %d is not positive", c.FirstID))
+	}
+	if !(c.MergedShare >= 0 && c.MergedShare <= 1) {
+		errs = append(errs, fmt.Errorf("merged share: %v is not between 0 and 1", c.MergedShare))
+	}
+	if c.AlertsPerIncident < 0 || c.AlertsPerIncident > maxAlerts {
+		errs = append(errs, fmt.Errorf("alerts per incident: %d is not between 0 and %d", c.AlertsPerIncident, maxAlerts))
+	}
+	if c.AlertBytes < 0 {
+		errs = append(errs, fmt.Errorf("alert bytes: %d is negative", c.AlertBytes))
+	}
+	if !(c.ChangesPerHour >= 0 && c.ChangesPerHour <= 1e9) {
+		errs = append(errs, fmt.Errorf("changes per hour: %v is not between 0 and 1e9", c.ChangesPerHour))
+	}
+	if c.QuietAfter < 0 {
+		errs = append(errs, fmt.Errorf("quiet after: %v is negative", c.QuietAfter))
+	}
+	if c.RequestsKept < 0 || c.StatesKept < 0 {
+		errs = append(errs, errors.New("requests kept and states kept must not be negative"))
+	}
+	return errors.Join(append(errs, c.Weights.check())...)
+}
+
+func (c *Config) checkLimits() error {
+	var errs []error
+	if c.PerMinute < 0 || c.PerHour < 0 {
+		errs = append(errs, fmt.Errorf("limits: %d per minute and %d per hour must not be negative", c.PerMinute, c.PerHour))
+	}
+	if c.ForeignPerMinute < 0 {
+		errs = append(errs, fmt.Errorf("foreign requests per minute: %d is negative", c.ForeignPerMinute))
+	}
+	if err := c.ThrottleForm.check(); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) checkSignIn() error {
+	var errs []error
+	if c.TenantID == "" || c.ClientID == "" || c.ClientSecret == "" {
+		errs = append(errs, errors.New("tenant id, client id and client secret must not be empty"))
+	}
+	if c.TokenLifetime < 0 {
+		errs = append(errs, fmt.Errorf("token lifetime: %v is negative", c.TokenLifetime))
+	}
+	return errors.Join(errs...)
+}

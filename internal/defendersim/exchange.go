@@ -1,0 +1,166 @@
+package defendersim
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// exchange is one request and its answer. Only the goroutine that serves the
+// request touches it.
+type exchange struct {
+	s        *Sim
+	w        *recorder
+	r        *http.Request
+	endpoint string
+	number   int // in the journal
+	arrived  time.Time
+	id       int64
+}
+
+// recorder notes what an answer amounts to on its way out.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (w *recorder) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(p []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController find what the writer can do.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// recorded wraps a handler so that its requests are in the journal.
+func (s *Sim) recorded(endpoint string, answer func(*exchange)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		x := &exchange{s: s, w: &recorder{ResponseWriter: w}, r: r, endpoint: endpoint, id: incidentID(r)}
+		x.arrive()
+		defer x.leave() // also when a fault aborts the handler
+		answer(x)
+	}
+}
+
+func (x *exchange) arrive() {
+	s := x.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x.arrived = s.now()
+	x.number = s.journal.add(Request{
+		Time: x.arrived, Endpoint: x.endpoint, Method: x.r.Method, Path: x.r.URL.Path, ID: x.id, State: -1,
+	})
+}
+
+func (x *exchange) leave() {
+	ended := x.end()
+	if x.s.cfg.Observe != nil {
+		x.s.cfg.Observe(ended)
+	}
+}
+
+// end completes the journal's entry and returns it.
+func (x *exchange) end() (ended Request) {
+	s := x.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.journal.amend(x.number, func(r *Request) {
+		r.Ended, r.Status, r.Bytes = s.now(), x.w.status, x.w.bytes
+		ended = *r
+	})
+	return ended
+}
+
+// sendIncident answers with the incident as it stands now.
+func (x *exchange) sendIncident(contentType string) {
+	incident, found := x.s.serve(x)
+	if !found {
+		x.notFound()
+		return
+	}
+	x.send(http.StatusOK, contentType, renderXDR(incident, x.s.cfg.TenantID))
+}
+
+// fail answers with the API's error object.
+func (x *exchange) fail(status int, code, message string) {
+	target := newDice(x.s.cfg.Seed, streamErrors, uint64(x.number)).guid()
+	x.failAt(status, code, message, target)
+}
+
+func (x *exchange) failAt(status int, code, message, target string) {
+	w := &writer{}
+	w.open('{')
+	w.name("error")
+	w.open('{')
+	w.text("code", code)
+	w.text("message", message)
+	w.text("target", target)
+	w.close('}')
+	w.close('}')
+	x.send(status, "application/json", w.buf)
+}
+
+func (x *exchange) notFound() {
+	x.fail(http.StatusNotFound, "ResourceNotFound", fmt.Sprintf("Incident %d was not found.", x.id))
+}
+
+func (x *exchange) methodNotAllowed(allowed string) {
+	x.w.Header().Set("Allow", allowed)
+	x.fail(http.StatusMethodNotAllowed, "MethodNotAllowed", "The method "+x.r.Method+" is not allowed here.")
+}
+
+// send answers with a whole body, compressed if the client offers that.
+func (x *exchange) send(status int, contentType string, body []byte) {
+	coded := x.encode(body)
+	x.headers(contentType)
+	x.w.Header().Set("Content-Length", strconv.Itoa(len(coded)))
+	x.w.WriteHeader(status)
+	// A client that has gone away is no trouble of the simulator's.
+	_, _ = x.w.Write(coded)
+}
+
+func (x *exchange) headers(contentType string) {
+	h := x.w.Header()
+	h.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	if contentType != "" {
+		h.Set("Content-Type", contentType)
+	}
+}
+
+// encode compresses a body and says so in the headers.
+func (x *exchange) encode(body []byte) []byte {
+	if len(body) == 0 {
+		return nil
+	}
+	var coded bytes.Buffer
+	w := x.encoder(&coded)
+	if w == nil {
+		return body
+	}
+	// Writing to a buffer does not fail.
+	_, _ = w.Write(body)
+	_ = w.Close()
+	return coded.Bytes()
+}
+
+// encoder returns a compressing writer and sets its header, or nil where the
+// client offers no coding.
+func (x *exchange) encoder(to io.Writer) io.WriteCloser {
+	coding := chooseCoding(x.r.Header.Values("Accept-Encoding"))
+	if coding == "" || x.s.cfg.NoCompression {
+		return nil
+	}
+	x.w.Header().Set("Content-Encoding", coding)
+	x.w.Header().Set("Vary", "Accept-Encoding")
+	return x.s.coders.get(coding, x.s.cfg.RawDeflate, to)
+}

@@ -1,0 +1,264 @@
+package defendersim
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// faulty makes a simulator where the given fault strikes everything.
+func faulty(t *testing.T, fault string) *Sim {
+	t.Helper()
+	s := newSim(t, func(c *Config) { c.AlertsPerIncident, c.PerMinute = 1, 100 })
+	f, err := ParseFault(fault)
+	require.NoError(t, err)
+	require.NoError(t, s.SetFault(AllIncidents, Rule{Fault: f}))
+	return s
+}
+
+func request(ctx context.Context, t *testing.T, s *Sim, id string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://api.example/api/incidents/"+id, nil)
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer "+s.Token())
+	return r
+}
+
+func TestFaultsThatAnswer(t *testing.T) {
+	const page, object = "text/html; charset=utf-8", "application/json"
+	for _, c := range []struct {
+		fault       string
+		status      int
+		contentType string
+		check       func(t *testing.T, resp *http.Response, body []byte)
+	}{
+		{"400", 400, object, func(t *testing.T, _ *http.Response, body []byte) { apiError(t, body) }},
+		{"401", 401, object, func(t *testing.T, _ *http.Response, body []byte) {
+			_, message := apiError(t, body)
+			assert.Contains(t, message, "Account mode is inactive")
+		}},
+		{"403", 403, object, func(t *testing.T, _ *http.Response, body []byte) {
+			_, message := apiError(t, body)
+			assert.Equal(t, "Missing application roles. API required roles: Incident.Read.All,Incident.ReadWrite.All, application roles: Alert.Read.All.", message)
+		}},
+		{"404-html", 404, page, isPage},
+		{"429=17s", 429, object, func(t *testing.T, _ *http.Response, body []byte) {
+			_, message := apiError(t, body)
+			assert.Contains(t, message, "Maximum allowed 100 per 00:01:00")
+			assert.Contains(t, message, "again in 17 seconds")
+		}},
+		{"429-retry-after", 429, object, func(t *testing.T, r *http.Response, _ []byte) { assert.Equal(t, "8", r.Header.Get("Retry-After")) }},
+		{"429-retry-after-date", 429, object, func(t *testing.T, r *http.Response, _ []byte) {
+			_, err := http.ParseTime(r.Header.Get("Retry-After"))
+			assert.NoError(t, err)
+		}},
+		{"429-bare", 429, object, func(t *testing.T, _ *http.Response, body []byte) { assert.NotContains(t, string(body), "again in") }},
+		{"429-empty", 429, "", isEmpty},
+		{"500", 500, object, func(t *testing.T, _ *http.Response, body []byte) {
+			_, message := apiError(t, body)
+			assert.Empty(t, message)
+		}},
+		{"503", 503, page, isPage},
+		{"504", 504, page, isPage},
+		{"redirect", 302, "", func(t *testing.T, r *http.Response, _ []byte) {
+			assert.Equal(t, "/api/incidents/1001", r.Header.Get("Location"))
+		}},
+		{"redirect-other", 302, "", func(t *testing.T, r *http.Response, _ []byte) {
+			assert.Equal(t, "https://elsewhere.contoso.example/api/incidents/1001", r.Header.Get("Location"))
+		}},
+		{"empty", 200, object, isEmpty},
+		{"html", 200, page, isPage},
+		{"content-type", 200, "text/plain; charset=utf-8", func(t *testing.T, _ *http.Response, body []byte) { assert.True(t, json.Valid(body)) }},
+		{"huge=1MiB", 200, object, func(t *testing.T, _ *http.Response, body []byte) {
+			assert.True(t, json.Valid(body))
+			assert.InDelta(t, 1<<20, len(body), 100)
+		}},
+		{"nested=20000", 200, object, func(t *testing.T, _ *http.Response, body []byte) {
+			assert.Contains(t, string(body), `"nested":`+strings.Repeat("[", 20000)+strings.Repeat("]", 20000)+"}")
+		}},
+		{"invalid-utf8", 200, object, func(t *testing.T, _ *http.Response, body []byte) { assert.False(t, utf8.Valid(body)) }},
+		{"duplicate-keys", 200, object, func(t *testing.T, _ *http.Response, body []byte) {
+			assert.True(t, json.Valid(body))
+			assert.True(t, bytes.HasSuffix(body, []byte(`,"status":"Resolved","status":"Active"}`)))
+		}},
+		{"big-number", 200, object, func(t *testing.T, _ *http.Response, body []byte) {
+			assert.True(t, json.Valid(body))
+			assert.Contains(t, string(body), `:123456789012345678901234567890}`)
+		}},
+	} {
+		t.Run(c.fault, func(t *testing.T) {
+			s := faulty(t, c.fault)
+			resp, body := get(t, s, 1001)
+			assert.Equal(t, c.status, resp.StatusCode)
+			assert.Equal(t, c.contentType, resp.Header.Get("Content-Type"))
+			c.check(t, resp, body)
+			assert.Equal(t, strings.Split(c.fault, "=")[0], strings.Split(s.Journal()[0].Fault, "=")[0])
+		})
+	}
+}
+
+func isPage(t *testing.T, _ *http.Response, body []byte) {
+	assert.Contains(t, string(body), "<html>")
+}
+
+func isEmpty(t *testing.T, _ *http.Response, body []byte) {
+	assert.Empty(t, body)
+}
+
+func TestSlowAnswersComeLateAndUpToDate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := faulty(t, "slow=20s")
+		start := time.Now()
+		time.AfterFunc(10*time.Second, func() { assert.NoError(t, s.Update(1001, func(i *Incident) { i.Name = "meanwhile" })) })
+
+		_, body := get(t, s, 1001)
+
+		assert.Equal(t, 20*time.Second, time.Since(start))
+		assert.Contains(t, string(body), "meanwhile")
+		entry := s.Journal()[0]
+		assert.True(t, start.Equal(entry.Time))
+		assert.True(t, start.Add(20*time.Second).Equal(entry.Ended))
+		assert.Equal(t, 1, entry.State)
+	})
+}
+
+func TestHangAndSlowEndWithTheRequest(t *testing.T) {
+	for _, fault := range []string{"hang", "slow=1h"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := faulty(t, fault)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			start := time.Now()
+
+			_, err := s.RoundTripper().RoundTrip(request(ctx, t, s, "1001"))
+
+			assert.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.Equal(t, time.Minute, time.Since(start))
+			synctest.Wait()
+			assert.True(t, start.Add(time.Minute).Equal(s.Journal()[0].Ended))
+		})
+	}
+}
+
+func TestTruncatedBodyEndsUnexpectedly(t *testing.T) {
+	s := faulty(t, "truncated")
+	resp, err := s.RoundTripper().RoundTrip(request(t.Context(), t, s, "1001"))
+	require.NoError(t, err)
+	body, err := io.ReadAll(resp.Body)
+	assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	assert.EqualValues(t, resp.ContentLength/2, len(body))
+	assert.Empty(t, s.Served(1001))
+}
+
+func TestResetIsAResetInProcessAndOnASocket(t *testing.T) {
+	s := faulty(t, "reset")
+	_, err := s.RoundTripper().RoundTrip(request(t.Context(), t, s, "1001"))
+	require.ErrorIs(t, err, syscall.ECONNRESET)
+
+	server := httptest.NewServer(s)
+	defer server.Close()
+	r := request(t.Context(), t, s, "1001")
+	r.URL.Host = strings.TrimPrefix(server.URL, "http://")
+	_, err = server.Client().Do(r)
+	require.ErrorIs(t, err, syscall.ECONNRESET)
+	assert.Zero(t, s.Journal()[1].Status)
+}
+
+func TestTruncatedBodyOnASocket(t *testing.T) {
+	s := faulty(t, "truncated")
+	server := httptest.NewServer(s)
+	defer server.Close()
+	r := request(t.Context(), t, s, "1001")
+	r.URL.Host = strings.TrimPrefix(server.URL, "http://")
+	resp, err := server.Client().Do(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	_, err = io.ReadAll(resp.Body)
+	assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
+}
+
+func TestEveryFaultCanBeParsedByItsName(t *testing.T) {
+	for _, kind := range FaultKinds() {
+		f, err := ParseFault(kind.Name)
+		require.NoError(t, err, kind.Name)
+		again, err := ParseFault(f.String())
+		require.NoError(t, err, f.String())
+		assert.Equal(t, f, again)
+		if kind.Argument != "" {
+			assert.NotZero(t, f.Wait+time.Duration(f.Size), kind.Name)
+		}
+	}
+	for _, bad := range []string{"", "501", "500=3", "slow=fast", "slow=-1s", "huge=manyMiB", "nested=-1"} {
+		_, err := ParseFault(bad)
+		assert.Error(t, err, bad)
+	}
+}
+
+func TestAFaultOfOneIncidentGoesBeforeThatOfAll(t *testing.T) {
+	s := faulty(t, "500")
+	require.NoError(t, s.SetFault(1002, Rule{Fault: Fault{Name: "400"}}))
+	status := func(id int64) int { resp, _ := get(t, s, id); return resp.StatusCode }
+
+	assert.Equal(t, 500, status(1001))
+	assert.Equal(t, 400, status(1002))
+	s.ClearFault(1002)
+	assert.Equal(t, 500, status(1002))
+	s.ClearFaults()
+	assert.Equal(t, 200, status(1001))
+}
+
+func TestAFaultGoesAwayAfterItsTimes(t *testing.T) {
+	for _, where := range []int64{1001, AllIncidents} {
+		s := newSim(t, nil)
+		require.NoError(t, s.SetFault(where, Rule{Fault: Fault{Name: "503"}, Times: 2}))
+		var got []int
+		for range 3 {
+			resp, _ := get(t, s, 1001)
+			got = append(got, resp.StatusCode)
+		}
+		assert.Equal(t, []int{503, 503, 200}, got)
+	}
+}
+
+func TestAFaultStrikesWithItsProbabilityWhateverTheOrder(t *testing.T) {
+	strikes := func(ids ...int64) map[int64][]int {
+		s := newSim(t, nil)
+		require.NoError(t, s.SetFault(AllIncidents, Rule{Fault: Fault{Name: "500"}, Probability: 0.3}))
+		got := make(map[int64][]int)
+		for range 200 {
+			for _, id := range ids {
+				resp, _ := get(t, s, id)
+				got[id] = append(got[id], resp.StatusCode)
+			}
+		}
+		return got
+	}
+	one := strikes(1001, 1002)
+	assert.Equal(t, one, strikes(1002, 1001))
+	struck := 0
+	for _, status := range one[1001] {
+		if status == 500 {
+			struck++
+		}
+	}
+	assert.InDelta(t, 60, struck, 20)
+}
+
+func TestImpossibleRulesAreRefused(t *testing.T) {
+	s := newSim(t, nil)
+	for _, r := range []Rule{{Fault: Fault{Name: "nope"}}, {Fault: Fault{Name: "500"}, Probability: 1.5}, {Fault: Fault{Name: "500"}, Times: -1}} {
+		assert.Error(t, s.SetFault(1001, r))
+	}
+}

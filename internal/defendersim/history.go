@@ -1,0 +1,135 @@
+package defendersim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// State is how an incident stood for a while.
+type State struct {
+	From time.Time
+	// Until is when the next state began; zero for the present one.
+	Until time.Time
+	// Removed: the API answered 404.
+	Removed    bool
+	LastUpdate time.Time
+	Status     string
+	RedirectID int64 // 0: not merged
+	Alerts     []AlertState
+}
+
+// AlertState says in which state an alert of an incident was: an alert's id
+// and lastUpdatedTime identify its content.
+type AlertState struct {
+	ID          string
+	LastUpdated time.Time
+}
+
+// tracked is an incident with its past. The incident's content is replaced,
+// never written to, so a copy taken under the mutex may be read without it.
+type tracked struct {
+	incident Incident
+	removed  bool
+	states   []State
+	dropped  int // states that were forgotten
+}
+
+// live reports whether an incident can still change by itself.
+func (t *tracked) live() bool { return !t.removed && !t.incident.redirected() }
+
+// present is the index of the present state in the whole history.
+func (t *tracked) present() int { return t.dropped + len(t.states) - 1 }
+
+// apply changes a copy of an incident and makes it the present one. The caller
+// holds the mutex.
+func (s *Sim) apply(t *tracked, at time.Time, change func(*Incident)) {
+	next := t.incident.clone()
+	change(&next)
+	s.replace(t, next, at)
+}
+
+// replace makes next an incident's present content.
+func (s *Sim) replace(t *tracked, next Incident, at time.Time) {
+	if next.redirected() && !t.incident.redirected() {
+		s.merged++
+	}
+	if !next.redirected() && t.incident.redirected() {
+		s.merged--
+	}
+	t.incident = next
+	s.note(t, at)
+}
+
+// note adds the present content to the history.
+func (s *Sim) note(t *tracked, at time.Time) {
+	if n := len(t.states); n > 0 {
+		t.states[n-1].Until = at
+	}
+	state := State{
+		From:       at,
+		Removed:    t.removed,
+		LastUpdate: t.incident.LastUpdate,
+		Status:     t.incident.Status,
+		RedirectID: t.incident.RedirectID,
+	}
+	for _, a := range t.incident.Alerts {
+		state.Alerts = append(state.Alerts, AlertState{a.ID, a.LastUpdated})
+	}
+	t.states = append(t.states, state)
+	if kept := s.cfg.StatesKept; kept > 0 && len(t.states) > kept {
+		excess := len(t.states) - kept
+		t.states = slices.Delete(t.states, 0, excess)
+		t.dropped += excess
+	}
+}
+
+// History returns the states of an incident up to now, oldest first, and the
+// index of the first one: more than 0 once old states were forgotten. It
+// returns nothing for an unknown id.
+func (s *Sim) History(id int64) (states []State, first int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.evolve(s.now())
+	t, known := s.incidents[id]
+	if !known {
+		return nil, 0
+	}
+	states = slices.Clone(t.states)
+	for n := range states {
+		states[n].Alerts = slices.Clone(states[n].Alerts)
+	}
+	return states, t.dropped
+}
+
+// IDs returns the ids of all incidents, in the order in which they came.
+func (s *Sim) IDs() []int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.ids)
+}
+
+// UnknownID returns an id that no incident has.
+func (s *Sim) UnknownID() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.ids) == 0 {
+		return s.cfg.FirstID
+	}
+	return slices.Max(s.ids) + 1
+}
+
+// Incident returns an incident as it stands now, also one that was removed. It
+// shares nothing with the simulator.
+func (s *Sim) Incident(id int64) (Incident, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.evolve(s.now())
+	t, known := s.incidents[id]
+	if !known {
+		return Incident{}, unknown(id)
+	}
+	return t.incident.deepClone(), nil
+}
+
+func unknown(id int64) error { return fmt.Errorf("there is no incident %d", id) }

@@ -1,0 +1,109 @@
+package defendersim
+
+import (
+	"slices"
+	"time"
+)
+
+// Endpoints as they stand in the journal.
+const (
+	EndpointToken    = "Token"
+	EndpointIncident = "GetIncident"
+	EndpointOther    = "Other" // not part of the API that is played
+)
+
+// Request is one request that reached the simulator.
+type Request struct {
+	// Number counts the requests from 0.
+	Number   int
+	Time     time.Time
+	Ended    time.Time // zero while it is being answered
+	Endpoint string
+	Method   string
+	Path     string
+	ID       int64 // of the incident; 0: none
+	// Status is 0 where no answer was sent.
+	Status int
+	// Fault is the fault that struck, in the form ParseFault reads; "": none.
+	Fault string
+	// Bytes of the body as sent, compressed or not.
+	Bytes int64
+	// State is the index in the incident's history of the state that was
+	// served, -1 where none was; Served is when.
+	State  int
+	Served time.Time
+}
+
+// Served says which state of an incident went out and when.
+type Served struct {
+	At    time.Time
+	State int // index in the incident's whole history
+}
+
+// journal keeps the newest requests.
+type journal struct {
+	kept     int // 0: all
+	requests []Request
+	dropped  int
+}
+
+func (j *journal) add(r Request) int {
+	r.Number = j.dropped + len(j.requests)
+	j.requests = append(j.requests, r)
+	// Trimming at twice the size keeps the cost of it constant per request.
+	if j.kept > 0 && len(j.requests) >= 2*j.kept {
+		excess := len(j.requests) - j.kept
+		j.requests = slices.Delete(j.requests, 0, excess)
+		j.dropped += excess
+	}
+	return r.Number
+}
+
+// amend changes an entry, unless it was forgotten already.
+func (j *journal) amend(number int, change func(*Request)) {
+	if n := number - j.dropped; n >= 0 {
+		change(&j.requests[n])
+	}
+}
+
+// newest returns what is kept.
+func (j *journal) newest() []Request {
+	if j.kept > 0 && len(j.requests) > j.kept {
+		return j.requests[len(j.requests)-j.kept:]
+	}
+	return j.requests
+}
+
+// Journal returns the requests that reached the simulator, oldest first.
+func (s *Sim) Journal() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.journal.newest())
+}
+
+// Served returns which states of an incident were served, in the order in
+// which the requests arrived.
+func (s *Sim) Served(id int64) []Served {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var served []Served
+	for _, r := range s.journal.newest() {
+		if r.ID == id && r.State >= 0 {
+			served = append(served, Served{At: r.Served, State: r.State})
+		}
+	}
+	return served
+}
+
+// MaxInWindow returns the most requests for incidents that arrived within any
+// half-open window of the given length, among those the journal keeps. Refused
+// ones count.
+func (s *Sim) MaxInWindow(d time.Duration) int {
+	var arrivals []time.Time
+	for _, r := range s.Journal() {
+		if r.Endpoint == EndpointIncident {
+			arrivals = append(arrivals, r.Time)
+		}
+	}
+	return maxInWindow(arrivals, d)
+}

@@ -1,0 +1,153 @@
+package defendersim
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A fault's answer returns true once the request is dealt with.
+type answer = func(*exchange, Fault) bool
+
+func answerWith(status int, code, message string) answer {
+	return func(x *exchange, _ Fault) bool {
+		x.fail(status, code, message)
+		return true
+	}
+}
+
+func answerForbidden(x *exchange, _ Fault) bool {
+	x.forbidden([]string{"Alert.Read.All"})
+	return true
+}
+
+// answerThrottled answers as if the limit per minute were spent.
+func answerThrottled(form ThrottleForm) answer {
+	return func(x *exchange, f Fault) bool {
+		x.throttle(form, refusal{window: window{limit: x.s.cfg.PerMinute, span: time.Minute}, wait: f.Wait})
+		return true
+	}
+}
+
+// answerPage answers with an HTML page, as proxies and sign-in pages do.
+func answerPage(status int, title string) answer {
+	return func(x *exchange, _ Fault) bool {
+		page := fmt.Sprintf("<!DOCTYPE html>\n<html><head><title>%s</title></head><body><h1>%s</h1></body></html>\n", title, title)
+		x.send(status, "text/html; charset=utf-8", []byte(page))
+		return true
+	}
+}
+
+func answerRedirect(host string) answer {
+	return func(x *exchange, _ Fault) bool {
+		x.w.Header().Set("Location", host+x.r.URL.Path)
+		x.send(http.StatusFound, "", nil)
+		return true
+	}
+}
+
+func answerEmpty(x *exchange, _ Fault) bool {
+	x.send(http.StatusOK, "application/json", nil)
+	return true
+}
+
+func wrongType(x *exchange, _ Fault) bool {
+	x.sendIncident("text/plain; charset=utf-8")
+	return true
+}
+
+// reset closes the connection with an RST if there is one to close. Without a
+// connection, the aborted handler says the same.
+func reset(x *exchange, _ Fault) bool {
+	conn, _, err := http.NewResponseController(x.w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // without it the connection ends in good order
+	}
+	_ = conn.Close()
+	return true
+}
+
+func hang(x *exchange, _ Fault) bool {
+	<-x.r.Context().Done()
+	panic(http.ErrAbortHandler)
+}
+
+func slow(x *exchange, f Fault) bool {
+	timer := time.NewTimer(f.Wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return false
+	case <-x.r.Context().Done():
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// truncated promises the whole body and sends half of it. The server closes
+// the connection when it notices.
+func truncated(x *exchange, _ Fault) bool {
+	body := x.encode(x.object())
+	x.headers("application/json")
+	x.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	x.w.WriteHeader(http.StatusOK)
+	_, _ = x.w.Write(body[:len(body)/2])
+	return true
+}
+
+// object is the incident as it stands, or a stand-in for one that is not
+// there. It does not count as served.
+func (x *exchange) object() []byte {
+	incident, found := x.s.peek(x.id)
+	if !found {
+		return fmt.Appendf(nil, `{"incidentId":%d}`, x.id)
+	}
+	return renderXDR(incident, x.s.cfg.TenantID)
+}
+
+// huge streams an object with one endless name.
+func huge(x *exchange, f Fault) bool {
+	x.headers("application/json")
+	x.w.WriteHeader(http.StatusOK)
+	head := fmt.Sprintf(`{"incidentId":%d,"incidentName":"`, x.id)
+	chunk := bytes.Repeat([]byte{'x'}, 32<<10)
+	if _, err := io.WriteString(x.w, head); err != nil {
+		return true
+	}
+	for left := f.Size; left > 0; left -= int64(len(chunk)) {
+		if _, err := x.w.Write(chunk[:min(left, int64(len(chunk)))]); err != nil {
+			return true // the client has had enough
+		}
+	}
+	_, _ = io.WriteString(x.w, `"}`)
+	return true
+}
+
+// spliced answers with the incident and one member more that is hard to take.
+func spliced(member func(Fault) string) answer {
+	return func(x *exchange, f Fault) bool {
+		body := x.object()
+		body = append(body[:len(body)-1], ',')
+		body = append(body, member(f)...)
+		x.send(http.StatusOK, "application/json", append(body, '}'))
+		return true
+	}
+}
+
+func nestedMember(f Fault) string {
+	depth := int(f.Size)
+	return `"nested":` + strings.Repeat("[", depth) + strings.Repeat("]", depth)
+}
+
+func invalidMember(Fault) string { return "\"invalid\":\"\xff\xfe\"" }
+
+func duplicateMember(Fault) string { return `"status":"Resolved","status":"Active"` }
+
+func numberMember(Fault) string { return `"bigNumber":123456789012345678901234567890` }

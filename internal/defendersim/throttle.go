@@ -1,0 +1,54 @@
+package defendersim
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// ThrottleForm is how a 429 says when to come back.
+type ThrottleForm string
+
+// The forms of a 429.
+const (
+	ThrottleMessage ThrottleForm = "message"          // in the error's message, as the API does
+	ThrottleSeconds ThrottleForm = "retry-after"      // in Retry-After, in seconds
+	ThrottleDate    ThrottleForm = "retry-after-date" // in Retry-After, as an HTTP date
+	ThrottleBare    ThrottleForm = "bare"             // not at all
+	ThrottleEmpty   ThrottleForm = "empty"            // not at all, and without a body
+)
+
+func (f ThrottleForm) check() error {
+	switch f {
+	case ThrottleMessage, ThrottleSeconds, ThrottleDate, ThrottleBare, ThrottleEmpty:
+		return nil
+	}
+	return fmt.Errorf("unknown throttle form %q: one of message, retry-after, retry-after-date, bare, empty", string(f))
+}
+
+// throttle answers 429. Waiting times are rounded up to whole seconds.
+func (x *exchange) throttle(form ThrottleForm, r refusal) {
+	seconds := int(max(1, math.Ceil(r.wait.Seconds())))
+	message := fmt.Sprintf("API calls quota exceeded! Maximum allowed %d per %s for the key Destination+TenantID+AppID.", r.limit, clockForm(r.span))
+	switch form {
+	case ThrottleMessage:
+		message += fmt.Sprintf(" You can send requests again in %d seconds.", seconds)
+	case ThrottleSeconds:
+		x.w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	case ThrottleDate:
+		at := time.Now().Add(r.wait + time.Second - time.Nanosecond).Truncate(time.Second)
+		x.w.Header().Set("Retry-After", at.UTC().Format(http.TimeFormat))
+	case ThrottleEmpty:
+		x.send(http.StatusTooManyRequests, "", nil)
+		return
+	}
+	x.failAt(http.StatusTooManyRequests, "429", message, x.s.cfg.TenantID)
+}
+
+// clockForm writes a span as hours, minutes and seconds.
+func clockForm(d time.Duration) string {
+	seconds := int(d.Seconds())
+	return fmt.Sprintf("%02d:%02d:%02d", seconds/3600, seconds/60%60, seconds%60)
+}

@@ -1,0 +1,184 @@
+package defendersim
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	roleRead      = "Incident.Read.All"
+	roleReadWrite = "Incident.ReadWrite.All"
+	audience      = "https://api.security.microsoft.com"
+)
+
+// audiences are the resources whose tokens the incident API takes: its own on
+// each cloud, and the old name of the service.
+func audiences() []string {
+	return []string{
+		audience,
+		"https://api-gcc.security.microsoft.us",
+		"https://api-gov.security.microsoft.us",
+		"https://securitycenter.microsoft.com/mtp",
+	}
+}
+
+// Grant is what a token says. Zero fields take what the token endpoint would
+// say now.
+type Grant struct {
+	Audience      string
+	TenantID      string
+	ApplicationID string
+	Roles         []string // nil: the configured ones; empty: none
+	Issued        time.Time
+	Expires       time.Time
+}
+
+// claims is the payload of a token.
+type claims struct {
+	Audience      string   `json:"aud"`
+	Issuer        string   `json:"iss"`
+	Issued        int64    `json:"iat"`
+	NotBefore     int64    `json:"nbf"`
+	Expires       int64    `json:"exp"`
+	ApplicationID string   `json:"appid"`
+	Roles         []string `json:"roles,omitempty"`
+	TenantID      string   `json:"tid"`
+	Version       string   `json:"ver"`
+}
+
+// signer makes and checks tokens with a key that the seed decides, so a token
+// outlives a restart of the simulator.
+type signer struct {
+	key []byte
+}
+
+func newSigner(seed uint64) signer {
+	return signer{key: []byte(newDice(seed, streamTokens, 0).digest(64))}
+}
+
+func (s signer) sign(c claims) string {
+	payload, err := json.Marshal(c)
+	if err != nil {
+		return "" // strings and integers can always be written
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	signed := encode([]byte(`{"typ":"JWT","alg":"HS256","kid":"simulated"}`)) + "." + encode(payload)
+	return signed + "." + encode(s.mac(signed))
+}
+
+func (s signer) mac(text string) []byte {
+	mac := hmac.New(sha256.New, s.key)
+	mac.Write([]byte(text))
+	return mac.Sum(nil)
+}
+
+// verify reads a token that this signer made, whether expired or not.
+func (s signer) verify(token string) (claims, error) {
+	var c claims
+	dot := strings.LastIndexByte(token, '.')
+	if dot < 0 {
+		return c, errors.New("token: not a JWT")
+	}
+	mac, err := base64.RawURLEncoding.DecodeString(token[dot+1:])
+	if err != nil || !hmac.Equal(mac, s.mac(token[:dot])) {
+		return c, errors.New("token: bad signature")
+	}
+	_, payload, _ := strings.Cut(token[:dot], ".")
+	text, err := base64.RawURLEncoding.DecodeString(payload)
+	if err != nil {
+		return c, fmt.Errorf("token: payload: %w", err)
+	}
+	if err := json.Unmarshal(text, &c); err != nil {
+		return c, fmt.Errorf("token: payload: %w", err)
+	}
+	return c, nil
+}
+
+// Token mints a token as the token endpoint would now.
+func (s *Sim) Token() string { return s.TokenFor(Grant{}) }
+
+// TokenFor mints a token that says what the grant says, for tests of what the
+// API makes of it.
+func (s *Sim) TokenFor(g Grant) string {
+	orDefault(&g.Audience, audience)
+	orDefault(&g.TenantID, s.cfg.TenantID)
+	orDefault(&g.ApplicationID, s.cfg.ClientID)
+	if g.Roles == nil {
+		g.Roles = s.cfg.Roles
+	}
+	if g.Issued.IsZero() {
+		g.Issued = time.Now()
+	}
+	if g.Expires.IsZero() {
+		g.Expires = g.Issued.Add(s.cfg.TokenLifetime)
+	}
+	return s.signer.sign(claims{
+		Audience:      g.Audience,
+		Issuer:        "https://sts.windows.net/" + g.TenantID + "/",
+		Issued:        g.Issued.Unix(),
+		NotBefore:     g.Issued.Unix(),
+		Expires:       g.Expires.Unix(),
+		ApplicationID: g.ApplicationID,
+		Roles:         g.Roles,
+		TenantID:      g.TenantID,
+		Version:       "1.0",
+	})
+}
+
+// bearer returns the token that a request carries, "" if it carries none.
+func bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// authorize reports whether a request may read incidents. If not, it has been
+// answered.
+func (s *Sim) authorize(x *exchange) bool {
+	if s.cfg.AllowAnonymous {
+		return true
+	}
+	if bearer(x.r) == "" {
+		x.unauthorized("The Authorization header holds no bearer token.")
+		return false
+	}
+	c, err := s.signer.verify(bearer(x.r))
+	switch {
+	case err != nil || c.TenantID != s.cfg.TenantID:
+		x.unauthorized("Access token is not valid.")
+	case x.arrived.Unix() >= c.Expires || x.arrived.Unix() < c.NotBefore:
+		x.unauthorized("Access token has expired or is not yet valid.")
+	case !slices.Contains(audiences(), c.Audience):
+		x.unauthorized("Access token validation failure. Invalid audience.")
+	case !slices.Contains(c.Roles, roleRead) && !slices.Contains(c.Roles, roleReadWrite):
+		x.forbidden(c.Roles)
+	default:
+		return true
+	}
+	return false
+}
+
+func (x *exchange) unauthorized(message string) {
+	x.w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+	x.fail(http.StatusUnauthorized, "Unauthorized", message)
+}
+
+// forbidden names the roles that would do and, if there are any, those the
+// token has.
+func (x *exchange) forbidden(roles []string) {
+	message := "Missing application roles. API required roles: " + roleRead + "," + roleReadWrite
+	if len(roles) > 0 {
+		message += ", application roles: " + strings.Join(roles, ",")
+	}
+	x.fail(http.StatusForbidden, "Forbidden", message+".")
+}

@@ -1,0 +1,186 @@
+package defendersim
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// goodForm is a request for a token that is granted.
+func goodForm() url.Values {
+	c := DefaultConfig()
+	return url.Values{
+		"grant_type":    {"client_credentials"},
+		"client_id":     {c.ClientID},
+		"client_secret": {c.ClientSecret},
+		"scope":         {"https://api.security.microsoft.com/.default"},
+	}
+}
+
+func postForm(t *testing.T, s *Sim, tenant string, form url.Values, change func(*http.Request)) (int, map[string]any) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://login.example/"+tenant+"/oauth2/v2.0/token", strings.NewReader(form.Encode()))
+	require.NoError(t, err)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if change != nil {
+		change(r)
+	}
+	resp, err := s.RoundTripper().RoundTrip(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	var answer map[string]any
+	require.NoError(t, json.Unmarshal(body, &answer))
+	return resp.StatusCode, answer
+}
+
+func TestTokenEndpointGrantsATokenTheAPITakes(t *testing.T) {
+	s := newSim(t, nil)
+	status, answer := postForm(t, s, s.cfg.TenantID, goodForm(), nil)
+
+	assert.Equal(t, http.StatusOK, status)
+	assert.Equal(t, "Bearer", answer["token_type"])
+	assert.EqualValues(t, 3600, answer["expires_in"])
+	resp, _ := get(t, s, 1001, "Authorization", "bearer "+answer["access_token"].(string))
+	assert.Equal(t, http.StatusOK, resp.StatusCode)
+	assert.Equal(t, EndpointToken, s.Journal()[0].Endpoint)
+}
+
+func TestTokenEndpointTakesBasicAuthentication(t *testing.T) {
+	s := newSim(t, func(c *Config) { c.ClientSecret = "a+b c%" })
+	form := goodForm()
+	form.Del("client_id")
+	form.Del("client_secret")
+	status, _ := postForm(t, s, s.cfg.TenantID, form, func(r *http.Request) {
+		r.SetBasicAuth(s.cfg.ClientID, url.QueryEscape(s.cfg.ClientSecret))
+	})
+	assert.Equal(t, http.StatusOK, status)
+}
+
+func TestTokenEndpointRefusesAsEntraDoes(t *testing.T) {
+	s := newSim(t, nil)
+	for _, c := range []struct {
+		field, value, code, short string
+		status                    int
+	}{
+		{"client_secret", "wrong", "AADSTS7000215", "invalid_client", 401},
+		{"client_id", "wrong", "AADSTS700016", "unauthorized_client", 400},
+		{"scope", "https://api.security.microsoft.com/", "AADSTS70011", "invalid_scope", 400},
+		{"scope", "https://unknown.contoso.example/.default", "AADSTS500011", "invalid_resource", 400},
+		{"grant_type", "password", "AADSTS70003", "unsupported_grant_type", 400},
+		{"tenant", "wrong", "AADSTS90002", "invalid_request", 400},
+	} {
+		form, tenant := goodForm(), s.cfg.TenantID
+		if c.field == "tenant" {
+			tenant = c.value
+		} else {
+			form.Set(c.field, c.value)
+		}
+		status, answer := postForm(t, s, tenant, form, nil)
+		assert.Equal(t, c.status, status, c.code)
+		assert.Equal(t, c.short, answer["error"])
+		assert.Contains(t, answer["error_description"], c.code+": ")
+		assert.Nil(t, answer["access_token"])
+	}
+}
+
+func TestTokenEndpointRefusesWhatItCannotRead(t *testing.T) {
+	s := newSim(t, nil)
+	form := goodForm()
+	form.Set("padding", strings.Repeat("x", maxForm))
+	status, _ := postForm(t, s, s.cfg.TenantID, form, nil)
+	assert.Equal(t, http.StatusBadRequest, status)
+	resp, _ := call(t, s, http.MethodGet, "/"+s.cfg.TenantID+"/oauth2/v2.0/token")
+	assert.Equal(t, http.StatusMethodNotAllowed, resp.StatusCode)
+}
+
+func TestFaultsCanStrikeTheTokenEndpointAlone(t *testing.T) {
+	s := newSim(t, nil)
+	require.NoError(t, s.SetFault(TokenRequests, Rule{Fault: Fault{Name: "500"}}))
+	status, _ := postForm(t, s, s.cfg.TenantID, goodForm(), nil)
+	assert.Equal(t, http.StatusInternalServerError, status)
+	resp, _ := get(t, s, 1001)
+	assert.Equal(t, http.StatusOK, resp.StatusCode)
+}
+
+func TestTokenSaysWhoMayDoWhat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSim(t, nil)
+		parts := strings.Split(s.Token(), ".")
+		require.Len(t, parts, 3)
+		payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+		require.NoError(t, err)
+		var c map[string]any
+		require.NoError(t, json.Unmarshal(payload, &c))
+		assert.Equal(t, "https://api.security.microsoft.com", c["aud"])
+		assert.Equal(t, s.cfg.TenantID, c["tid"])
+		assert.Equal(t, s.cfg.ClientID, c["appid"])
+		assert.Equal(t, []any{"Incident.Read.All"}, c["roles"])
+		assert.EqualValues(t, time.Now().Unix(), c["iat"])
+		assert.EqualValues(t, time.Now().Add(time.Hour).Unix(), c["exp"])
+	})
+}
+
+func TestTokensThatWillNotDo(t *testing.T) {
+	s := newSim(t, nil)
+	payload := strings.Split(s.Token(), ".")[1]
+	for _, c := range []struct {
+		name, header, message string
+		status                int
+	}{
+		{"none", "", "holds no bearer token", 401},
+		{"basic", "Basic eDp5", "holds no bearer token", 401},
+		{"nonsense", "Bearer x", "not valid", 401},
+		{"forged", "Bearer e30." + payload + ".e30", "not valid", 401},
+		{"other tenant", "Bearer " + s.TokenFor(Grant{TenantID: "other"}), "not valid", 401},
+		{"expired", "Bearer " + s.TokenFor(Grant{Issued: time.Now().Add(-2 * time.Hour)}), "Access token has expired or is not yet valid.", 401},
+		{"too early", "Bearer " + s.TokenFor(Grant{Issued: time.Now().Add(time.Hour)}), "not yet valid", 401},
+		{"other audience", "Bearer " + s.TokenFor(Grant{Audience: "https://graph.microsoft.com"}), "Invalid audience", 401},
+		{"other roles", "Bearer " + s.TokenFor(Grant{Roles: []string{"Alert.Read.All", "User.Read.All"}}), "Missing application roles. API required roles: Incident.Read.All,Incident.ReadWrite.All, application roles: Alert.Read.All,User.Read.All.", 403},
+		{"no roles", "Bearer " + s.TokenFor(Grant{Roles: []string{}}), "Missing application roles. API required roles: Incident.Read.All,Incident.ReadWrite.All.", 403},
+	} {
+		resp, body := get(t, s, 1001, "Authorization", c.header)
+		_, message := apiError(t, body)
+		assert.Equal(t, c.status, resp.StatusCode, c.name)
+		assert.Contains(t, message, c.message, c.name)
+	}
+	resp, _ := get(t, s, 1001, "Authorization", "Bearer "+s.TokenFor(Grant{Roles: []string{"Incident.ReadWrite.All"}}))
+	assert.Equal(t, http.StatusOK, resp.StatusCode)
+}
+
+func TestTokenLastsExactlyItsLifetime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSim(t, func(c *Config) { c.TokenLifetime = 5 * time.Minute })
+		header := "Bearer " + s.Token()
+		time.Sleep(5*time.Minute - time.Second)
+		resp, _ := get(t, s, 1001, "Authorization", header)
+		assert.Equal(t, http.StatusOK, resp.StatusCode)
+		time.Sleep(time.Second)
+		resp, _ = get(t, s, 1001, "Authorization", header)
+		assert.Equal(t, http.StatusUnauthorized, resp.StatusCode)
+	})
+}
+
+func TestTokensOutliveARestartWithTheSameSeed(t *testing.T) {
+	header := "Bearer " + newSim(t, nil).Token()
+	resp, _ := get(t, newSim(t, nil), 1001, "Authorization", header)
+	assert.Equal(t, http.StatusOK, resp.StatusCode)
+	resp, _ = get(t, newSim(t, func(c *Config) { c.Seed = 2 }), 1001, "Authorization", header)
+	assert.Equal(t, http.StatusUnauthorized, resp.StatusCode)
+}
+
+func TestAnonymousRequestsAreAnsweredWhenAllowed(t *testing.T) {
+	s := newSim(t, func(c *Config) { c.AllowAnonymous = true })
+	resp, _ := get(t, s, 1001, "Authorization", "")
+	assert.Equal(t, http.StatusOK, resp.StatusCode)
+}

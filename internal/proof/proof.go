@@ -1,0 +1,196 @@
+// Package proof holds what the receiver emitted against what the simulator
+// served: the tests' own bookkeeping, which shares no code with the receiver's.
+//
+// It knows records as delivered with alerts: split and emit: changes.
+package proof
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+)
+
+// alertsCap is where a list of alerts may have been cut off.
+const alertsCap = 150
+
+// Record is what identifies a record: which state of what it shows.
+type Record struct {
+	UID      string
+	Incident int64
+	Alert    string // empty: an incident's record
+	Change   string
+	Time     time.Time // the state's own; zero with removed and not_found
+}
+
+// key leaves out how the state came about: an account does not tell updated
+// from resolved.
+func (r Record) key() string {
+	what := "state"
+	switch r.Change {
+	case "merged", "not_found", "removed":
+		what = r.Change
+	}
+	at := ""
+	if !r.Time.IsZero() {
+		at = r.Time.UTC().Format(time.RFC3339Nano)
+	}
+	return fmt.Sprintf("incident %d alert %q %s %s", r.Incident, r.Alert, what, at)
+}
+
+// Records reads records out of what a pipeline was given.
+func Records(logs plog.Logs) []Record {
+	var records []Record
+	for _, resource := range logs.ResourceLogs().All() {
+		for _, scope := range resource.ScopeLogs().All() {
+			for _, r := range scope.LogRecords().All() {
+				records = append(records, record(r))
+			}
+		}
+	}
+	return records
+}
+
+func record(r plog.LogRecord) Record {
+	id, _ := r.Attributes().Get("microsoft.defender.incident.id")
+	made := Record{UID: text(r, "log.record.uid"), Incident: id.Int(), Time: r.Timestamp().AsTime()}
+	if r.EventName() == "microsoft.defender.alert" {
+		made.Alert = text(r, "microsoft.defender.alert.id")
+		made.Change = text(r, "microsoft.defender.alert.change")
+	} else {
+		made.Change = text(r, "microsoft.defender.incident.change")
+	}
+	if made.Change == "removed" || made.Change == "not_found" {
+		made.Time = time.Time{}
+	}
+	return made
+}
+
+func text(r plog.LogRecord, name string) string {
+	if v, ok := r.Attributes().Get(name); ok && v.Type() == pcommon.ValueTypeStr {
+		return v.Str()
+	}
+	return ""
+}
+
+// Exactly compares the records with what the answers that went out ask for:
+// one record for each difference between two successive answers, no other, and
+// no identity twice. It returns what does not agree, nothing when all does.
+func Exactly(sim *defendersim.Sim, records []Record) []string {
+	var problems []string
+	counts := map[string]int{}
+	for _, wanted := range Expected(sim) {
+		counts[wanted]++
+	}
+	uids := map[string]Record{}
+	for _, r := range records {
+		counts[r.key()]--
+		if first, again := uids[r.UID]; again || r.UID == "" {
+			problems = append(problems, fmt.Sprintf("the same log.record.uid twice: %s and %s", first.key(), r.key()))
+		}
+		uids[r.UID] = r
+	}
+	for _, key := range slices.Sorted(maps.Keys(counts)) {
+		switch n := counts[key]; {
+		case n > 0:
+			problems = append(problems, fmt.Sprintf("missing %d time(s): %s", n, key))
+		case n < 0:
+			problems = append(problems, fmt.Sprintf("emitted %d time(s) too often: %s", -n, key))
+		}
+	}
+	return problems
+}
+
+// Expected lists the keys of the records that the simulator's answers ask for.
+func Expected(sim *defendersim.Sim) []string {
+	var keys []string
+	last := map[int64]*defendersim.State{} // the state last served
+	missing := map[int64]bool{}
+	for _, request := range sim.Journal() {
+		id := request.ID
+		switch {
+		case request.Endpoint != defendersim.EndpointIncident || request.Fault != "":
+		case request.Status == http.StatusNotFound:
+			if !missing[id] {
+				keys = append(keys, Record{Incident: id, Change: "not_found"}.key())
+			}
+			missing[id] = true
+			delete(last, id)
+		case request.Status == http.StatusOK && request.State >= 0:
+			states, first := sim.History(id)
+			state := states[request.State-first]
+			keys = append(keys, between(id, last[id], state)...)
+			last[id], missing[id] = &state, false
+		}
+	}
+	return keys
+}
+
+// between lists the records for the step from one served state to the next.
+func between(id int64, before *defendersim.State, after defendersim.State) []string {
+	var keys []string
+	if before == nil || !before.LastUpdate.Equal(after.LastUpdate) {
+		change := "updated"
+		if after.RedirectID != 0 {
+			change = "merged"
+		}
+		keys = append(keys, Record{Incident: id, Change: change, Time: after.LastUpdate}.key())
+	}
+	if after.RedirectID != 0 {
+		return keys
+	}
+	left := map[string]time.Time{}
+	if before != nil {
+		for _, alert := range before.Alerts {
+			left[alert.ID] = alert.LastUpdated
+		}
+	}
+	capped := len(left) >= alertsCap || len(after.Alerts) >= alertsCap
+	for _, alert := range after.Alerts {
+		if at, known := left[alert.ID]; !known || !at.Equal(alert.LastUpdated) {
+			keys = append(keys, Record{Incident: id, Alert: alert.ID, Change: "updated", Time: alert.LastUpdated}.key())
+		}
+		delete(left, alert.ID)
+	}
+	if !capped {
+		for alert := range left {
+			keys = append(keys, Record{Incident: id, Alert: alert, Change: "removed"}.key())
+		}
+	}
+	return keys
+}
+
+// Unseen lists the states of the given incidents that stood for at least long
+// enough, from since on, and were not served.
+func Unseen(sim *defendersim.Sim, ids []int64, since time.Time, enough time.Duration) []string {
+	var unseen []string
+	for _, id := range ids {
+		served := map[int]bool{}
+		for _, s := range sim.Served(id) {
+			served[s.State] = true
+		}
+		states, first := sim.History(id)
+		for i, state := range states {
+			if state.Removed {
+				continue
+			}
+			from, until := state.From, state.Until
+			if until.IsZero() {
+				until = time.Now()
+			}
+			if from.Before(since) {
+				from = since
+			}
+			if until.Sub(from) >= enough && !served[first+i] && !(i > 0 && states[i-1].RedirectID != 0) {
+				unseen = append(unseen, fmt.Sprintf("incident %d: state %d stood %v and was not fetched", id, first+i, until.Sub(from)))
+			}
+		}
+	}
+	return unseen
+}

@@ -1,0 +1,174 @@
+package quota_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
+)
+
+// request is one that was sent, as somebody who sees everything would write it down.
+type request struct {
+	ends    time.Time // when it will have ended; in flight before
+	reached int
+}
+
+// world sends random requests through a quota and keeps every one of them.
+type world struct {
+	rand     *rand.Rand
+	limits   []quota.Limit
+	quota    *quota.Quota
+	now      time.Time
+	paused   time.Time
+	inFlight []request
+	ended    []request
+	arrivals []time.Time
+}
+
+// inManyWorlds runs a test in worlds that differ in their limits and in all that happens.
+func inManyWorlds(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Helper()
+	for seed := range uint64(500) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			test(t, newWorld(rand.New(rand.NewPCG(seed, 0))))
+		})
+	}
+}
+
+// newWorld has limits on a grid of seconds, so that moments often fall on the very edge of a window.
+func newWorld(r *rand.Rand) *world {
+	w := &world{rand: r, now: after(0)}
+	for range 1 + r.IntN(3) {
+		w.limits = append(w.limits, quota.Limit{Window: w.upTo(20) + time.Second, Requests: r.IntN(46)})
+	}
+	w.quota = quota.New(w.limits...)
+	return w
+}
+
+// upTo is a random number of whole seconds from 0 to most.
+func (w *world) upTo(most int) time.Duration {
+	return time.Duration(w.rand.IntN(most+1)) * time.Second
+}
+
+// send sends one request that ends within 0 to 8 seconds and arrives, as often as it does, in between.
+func (w *world) send(mostReached int) {
+	seconds := w.rand.IntN(9)
+	reached := w.rand.IntN(mostReached + 1)
+	for range reached {
+		w.arrivals = append(w.arrivals, w.now.Add(w.upTo(seconds)))
+	}
+	w.inFlight = append(w.inFlight, request{ends: w.now.Add(time.Duration(seconds) * time.Second), reached: reached})
+	w.quota.Send(w.now)
+}
+
+// endOne moves to the end of the request in flight that ends soonest.
+func (w *world) endOne() {
+	slices.SortStableFunc(w.inFlight, func(a, b request) int { return a.ends.Compare(b.ends) })
+	r := w.inFlight[0]
+	w.inFlight = w.inFlight[1:]
+	w.ended = append(w.ended, r)
+	w.now = r.ends
+	w.quota.Done(w.now, r.reached)
+}
+
+// moveTo lets time pass, ending what ends on the way.
+func (w *world) moveTo(then time.Time) {
+	for slices.ContainsFunc(w.inFlight, func(r request) bool { return !r.ends.After(then) }) {
+		w.endOne()
+	}
+	w.now = then
+}
+
+// room says whether a request may be sent at that moment if those in flight now still are: the plain count.
+func (w *world) room(at time.Time, d quota.Demand) bool {
+	if at.Before(w.paused) {
+		return false
+	}
+	for _, l := range w.limits {
+		usable := l.Requests
+		if d == quota.Repeat {
+			usable -= l.Requests / 20
+		}
+		occupied := len(w.inFlight)
+		for _, r := range w.ended {
+			if at.Before(r.ends.Add(l.Window)) {
+				occupied += r.reached
+			}
+		}
+		if l.Requests > 0 && occupied >= usable {
+			return false
+		}
+	}
+	return true
+}
+
+// run makes random moves; each answer of Next goes to check before it is acted upon.
+func (w *world) run(t *testing.T, mostReached int, check func(d quota.Demand, at time.Time, ok bool)) {
+	for range 300 {
+		d := quota.Demand(w.rand.IntN(2))
+		at, ok := w.quota.Next(w.now, d)
+		check(d, at, ok)
+		switch w.rand.IntN(40) {
+		case 0:
+			until := w.now.Add(w.upTo(5))
+			w.quota.Pause(until)
+			if until.After(w.paused) {
+				w.paused = until
+			}
+		case 1, 2:
+			w.moveTo(w.now.Add(w.upTo(5)))
+		default:
+			w.act(t, at, ok, mostReached)
+		}
+	}
+}
+
+// act sends when it may and else waits for what comes first, the named moment or an end.
+func (w *world) act(t *testing.T, at time.Time, ok bool, mostReached int) {
+	soonerEnd := slices.ContainsFunc(w.inFlight, func(r request) bool { return r.ends.Before(at) })
+	switch {
+	case ok && at.Equal(w.now):
+		w.send(mostReached)
+	case ok && !soonerEnd:
+		w.moveTo(at)
+	default:
+		require.NotEmpty(t, w.inFlight, "waiting for an end although nothing is in flight")
+		w.endOne()
+	}
+}
+
+func TestNoWindowAtAnyAlignmentHoldsMoreArrivalsThanItsLimit(t *testing.T) {
+	inManyWorlds(t, func(t *testing.T, w *world) {
+		w.run(t, 1, func(quota.Demand, time.Time, bool) {})
+
+		slices.SortFunc(w.arrivals, time.Time.Compare)
+		for _, l := range w.limits {
+			for i := 0; l.Requests > 0 && i+l.Requests < len(w.arrivals); i++ {
+				span := w.arrivals[i+l.Requests].Sub(w.arrivals[i])
+				require.GreaterOrEqual(t, span, l.Window, "%d arrivals within %s", l.Requests+1, span)
+			}
+		}
+	})
+}
+
+func TestNothingWaitsThatCouldGo(t *testing.T) {
+	inManyWorlds(t, func(t *testing.T, w *world) {
+		w.run(t, 2, func(d quota.Demand, at time.Time, ok bool) {
+			if !ok {
+				require.False(t, w.room(w.now.Add(time.Hour), d), "the requests in flight leave room")
+				return
+			}
+			require.False(t, at.Before(w.now))
+			require.True(t, w.room(at, d), "no room at the named moment")
+			// Occupancy only falls while nothing is sent, so the moment just before speaks for all since now.
+			if at.After(w.now) {
+				require.False(t, w.room(at.Add(-1), d), "could have gone before %s", at)
+			}
+		})
+	})
+}

@@ -1,0 +1,149 @@
+// Package quota says when the next request may go, so that no window of a limit ever holds more requests than it allows.
+//
+// It counts as the server does. A request arrives at some moment between its sending and its answer, so it occupies every
+// window from its sending until one full window after its answer. The package never sleeps and reads no clock: every answer
+// follows from what was reported and the moment that is passed in. A Quota belongs to one goroutine.
+package quota
+
+import "time"
+
+// reserve is the part of a window that repeats leave to fresh requests: one in so many, whole requests only.
+const reserve = 20
+
+// Limit allows at most Requests within any half-open span of Window.
+// A limit whose Requests or Window is zero or less does not limit.
+type Limit struct {
+	Window   time.Duration
+	Requests int
+}
+
+// usable is how many requests of that demand may occupy the window at once.
+func (l Limit) usable(d Demand) int {
+	if d == Repeat {
+		return l.Requests - l.Requests/reserve
+	}
+	return l.Requests
+}
+
+// Demand says how much of each window a request may use.
+type Demand int
+
+const (
+	// Fresh is for incidents that are new or named by the change feed: the whole of each window.
+	Fresh Demand = iota
+	// Repeat is for all others: they leave the last 5 % of each window, in whole requests, to Fresh.
+	Repeat
+)
+
+// Remaining is what one limit has left.
+type Remaining struct {
+	Window   time.Duration // the limit's own
+	Requests int           // how many Fresh requests would fit into it now
+}
+
+// Quota is the account of what was sent. New makes one.
+type Quota struct {
+	limits   []Limit // those that limit
+	ended    ends
+	inFlight int
+	last     time.Time // the latest moment reported: a moment before it counts as this one
+	paused   time.Time // nothing goes before it; zero: no pause was ever asked for
+}
+
+// New returns a quota with nothing sent yet. Without a limit only pauses hold requests up.
+func New(limits ...Limit) *Quota {
+	q := &Quota{}
+	for _, l := range limits {
+		if l.Requests <= 0 || l.Window <= 0 {
+			continue
+		}
+		q.limits = append(q.limits, l)
+		q.ended.size = max(q.ended.size, l.Requests)
+	}
+	return q
+}
+
+// Next returns the earliest moment a request of that demand may be sent: now itself when it may go at once.
+// It takes the requests in flight to stay there, so ask again after each Done.
+// When they alone fill a window no moment can be named, and ok is false until one of them ends.
+func (q *Quota) Next(now time.Time, d Demand) (at time.Time, ok bool) {
+	at = now
+	if q.paused.After(at) {
+		at = q.paused
+	}
+	for _, l := range q.limits {
+		beside := l.usable(d) - q.inFlight - 1 // ended requests that may still occupy the window beside this one
+		if beside < 0 {
+			return time.Time{}, false
+		}
+		if end, found := q.ended.fromLast(beside); found && end.Add(l.Window).After(at) {
+			at = end.Add(l.Window)
+		}
+	}
+	return at, true
+}
+
+// Send reports that one request is in flight from now on: it occupies every window. It does not ask whether it may.
+func (q *Quota) Send(now time.Time) {
+	q.reach(now)
+	q.inFlight++
+}
+
+// Done reports that one request in flight ended, by an answer, an error or a cancellation.
+// Reached is how many requests reached the wire for it: most often 1; 0 when there was no token, and nothing stays occupied;
+// 2 when the transport repeated it, and both count, even beyond the limit.
+// Without a request in flight it only counts what reached the wire, which is how requests of an earlier run are remembered:
+// report them in the order of their ends.
+func (q *Quota) Done(now time.Time, reached int) {
+	q.reach(now)
+	q.inFlight = max(0, q.inFlight-1)
+	for range min(reached, q.ended.size) {
+		q.ended.add(q.last)
+	}
+}
+
+// reach moves the latest moment on. A clock that went back must not disturb the order of the ends.
+func (q *Quota) reach(now time.Time) {
+	if now.After(q.last) {
+		q.last = now
+	}
+}
+
+// Pause lets nothing go before until. It never shortens the standing pause.
+func (q *Quota) Pause(until time.Time) {
+	if until.After(q.paused) {
+		q.paused = until
+	}
+}
+
+// PausedUntil returns the end of the standing pause; ok is false when there is none.
+func (q *Quota) PausedUntil(now time.Time) (until time.Time, ok bool) {
+	if !q.paused.After(now) {
+		return time.Time{}, false
+	}
+	return q.paused, true
+}
+
+// Spacing returns the mean time between two requests of that demand that the limits allow in the long run: the largest
+// window divided by what may be used of it. It is zero when nothing is limited.
+func (q *Quota) Spacing(d Demand) time.Duration {
+	var spacing time.Duration
+	for _, l := range q.limits {
+		spacing = max(spacing, l.Window/time.Duration(l.usable(d)))
+	}
+	return spacing
+}
+
+// Remaining returns what each limit has left by itself, in the order given to New, without those that do not limit.
+// A pause changes nothing about it.
+func (q *Quota) Remaining(now time.Time) []Remaining {
+	remaining := make([]Remaining, 0, len(q.limits))
+	for _, l := range q.limits {
+		occupied := q.inFlight + q.ended.within(l.Window, now)
+		remaining = append(remaining, Remaining{Window: l.Window, Requests: max(0, l.Requests-occupied)})
+	}
+	return remaining
+}
+
+// InFlight returns how many requests were sent and have not ended.
+func (q *Quota) InFlight() int { return q.inFlight }

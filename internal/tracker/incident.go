@@ -1,0 +1,79 @@
+package tracker
+
+import "time"
+
+// incident is one that is followed. It is kept small: each decision reads all of them.
+type incident struct {
+	id       int64
+	due      time.Time
+	place    uint64 // in the order of adding
+	turn     turn
+	hung     bool // its last fetch ran into its timeout
+	inFlight bool
+}
+
+// turn is the queue an incident stands in until the API answers for it. All but the last are fresh, and go in this order.
+type turn uint8
+
+const (
+	turnNamed turn = iota
+	turnNeverFetched
+	turnFailed // named or never fetched, but then its fetch failed: otherwise it would come up again and again before the others
+	turnRepeat
+	turns // how many there are
+)
+
+// sooner is the order within a queue.
+func (e *incident) sooner(other *incident) bool {
+	c := e.due.Compare(other.due)
+	return c < 0 || c == 0 && e.place < other.place
+}
+
+// pick returns the head that goes first of several queues, given in their order: the first that is due, else the soonest.
+// Heads may be nil; so is the result when all are.
+func pick(now time.Time, heads ...*incident) *incident {
+	var first *incident
+	for _, e := range heads {
+		if e == nil {
+			continue
+		}
+		if !e.due.After(now) {
+			return e
+		}
+		if first == nil || e.due.Before(first.due) {
+			first = e
+		}
+	}
+	return first
+}
+
+// candidate is e as an answer; no incident is no candidate.
+func (e *incident) candidate() Candidate {
+	if e == nil {
+		return Candidate{}
+	}
+	return Candidate{ID: e.id, Due: e.due, Ahead: e.turn < turnFailed, OK: true}
+}
+
+// apply takes over what a fetch has shown.
+func (e *incident) apply(o Outcome) {
+	if o.Due.IsZero() {
+		return
+	}
+	e.due, e.hung = o.Due, o.Hung
+	if o.Answered {
+		e.turn = turnRepeat
+	} else if e.turn != turnRepeat {
+		e.turn = turnFailed
+	}
+}
+
+// ask makes it due by due, never later than it was. A named one leads again even if its last fetch failed.
+func (e *incident) ask(due time.Time, named bool) {
+	if due.Before(e.due) {
+		e.due = due
+	}
+	if named {
+		e.turn = turnNamed
+	}
+}

@@ -1,0 +1,187 @@
+// Package tracker says which incident is fetched next, and when it is due again.
+//
+// An incident is due at a moment, in one of two classes: fresh while it was never fetched or since the change feed named it,
+// repeat otherwise. The package never sleeps and reads no clock. A Tracker belongs to one goroutine.
+package tracker
+
+import "time"
+
+// Candidate is the incident of one class to fetch next.
+type Candidate struct {
+	ID  int64
+	Due time.Time // when it may be fetched; not after now when it is due
+	// Ahead is true for a fresh incident that goes before any repeat that is due too. Without it the sooner Due goes first:
+	// a fresh incident whose fetch failed takes its turn, so failing ones cannot hold up the others.
+	Ahead bool
+	OK    bool // false: the class has none that may be fetched, and all else is zero
+}
+
+// Outcome is how a fetch ended. The zero value says nothing about the incident: its due time and its place stay as they were,
+// which is what a missing token or a throttled request calls for.
+type Outcome struct {
+	Due      time.Time // when it is due again; zero: the outcome says nothing, and the rest is not looked at
+	Answered bool      // the API answered for this incident: it is no longer fresh
+	Hung     bool      // it ran into its timeout
+}
+
+// flight is what becomes known about an incident while it is being fetched.
+type flight struct {
+	due      time.Time // when it was asked for meanwhile; only if asked
+	asked    bool
+	named    bool // asked for by the change feed
+	orphaned bool // the incident was removed: the flight's outcome belongs to nobody, even when it was added again
+}
+
+// Tracker holds the incidents that are followed. New makes one.
+type Tracker struct {
+	incidents []incident       // in no order, so that removing is cheap
+	index     map[int64]int    // where each id is in incidents
+	flights   map[int64]flight // one for each id in flight, followed or not
+	added     uint64           // how many were ever added: the next one's place among equals
+}
+
+// New returns a tracker that follows nothing yet.
+func New() *Tracker {
+	return &Tracker{index: map[int64]int{}, flights: map[int64]flight{}}
+}
+
+// Add starts following id from due on. Fetched says that it was fetched before, so that its round goes on.
+// Adding an id again lets the sooner due win and leaves a flight alone: an id in flight is due again after Done, at due or at what
+// Done says, whichever is sooner.
+func (t *Tracker) Add(id int64, due time.Time, fetched bool) {
+	if e, found := t.find(id); found {
+		if fetched && e.turn == turnNeverFetched {
+			e.turn = turnRepeat
+		}
+		t.ask(e, due, false)
+		return
+	}
+	e := incident{id: id, due: due, place: t.added, turn: turnNeverFetched}
+	if fetched {
+		e.turn = turnRepeat
+	}
+	_, e.inFlight = t.flights[id] // from before it was removed: one fetch of an incident at a time
+	t.index[id] = len(t.incidents)
+	t.incidents = append(t.incidents, e)
+	t.added++
+}
+
+// Remove stops following id. When it is in flight the outcome of that flight is ignored, but Done must still be called.
+func (t *Tracker) Remove(id int64) {
+	i, found := t.index[id]
+	if !found {
+		return
+	}
+	if _, inFlight := t.flights[id]; inFlight {
+		t.flights[id] = flight{orphaned: true}
+	}
+	last := len(t.incidents) - 1
+	t.incidents[i] = t.incidents[last]
+	t.index[t.incidents[i].id] = i
+	t.incidents = t.incidents[:last]
+	delete(t.index, id)
+}
+
+// Name makes id due at once, ahead of all others, because the change feed showed it.
+// When it is in flight it is due at once again after Done. An id that is not followed is left alone.
+func (t *Tracker) Name(id int64, now time.Time) {
+	if e, found := t.find(id); found {
+		t.ask(e, now, true)
+	}
+}
+
+// Has says whether id is followed.
+func (t *Tracker) Has(id int64) bool {
+	_, found := t.index[id]
+	return found
+}
+
+// Len returns how many incidents are followed, those in flight included.
+func (t *Tracker) Len() int { return len(t.incidents) }
+
+// Next returns the best candidate of each class. Among those due at now: named ones first, then those never fetched, both unless
+// their fetch has failed since; then the longest overdue, then the first added. When none of the class is due: the one due soonest.
+// LastSlot says that all request slots but one are taken: incidents that ran into their timeout are passed over, so that hanging
+// ones cannot hold up the others. With a single slot in all it must be false, or those would never be fetched again.
+func (t *Tracker) Next(now time.Time, lastSlot bool) (fresh, repeat Candidate) {
+	var heads [turns]*incident
+	for i := range t.incidents {
+		e := &t.incidents[i]
+		if e.inFlight || lastSlot && e.hung {
+			continue
+		}
+		if head := heads[e.turn]; head == nil || e.sooner(head) {
+			heads[e.turn] = e
+		}
+	}
+	return pick(now, heads[:turnRepeat]...).candidate(), heads[turnRepeat].candidate()
+}
+
+// Start puts id in flight: it is not offered again until Done.
+func (t *Tracker) Start(id int64) {
+	if e, found := t.find(id); found && !e.inFlight {
+		e.inFlight = true
+		t.flights[id] = flight{}
+	}
+}
+
+// Done ends the flight of id. It is ignored when id is not in flight.
+func (t *Tracker) Done(id int64, o Outcome) {
+	f, inFlight := t.flights[id]
+	if !inFlight {
+		return
+	}
+	delete(t.flights, id)
+	e, found := t.find(id)
+	if !found {
+		return
+	}
+	e.inFlight = false
+	if !f.orphaned {
+		e.apply(o)
+	}
+	if f.asked {
+		e.ask(f.due, f.named)
+	}
+}
+
+// Overdue counts the incidents whose due time has passed, without those in flight.
+func (t *Tracker) Overdue(now time.Time) int {
+	n := 0
+	for i := range t.incidents {
+		if e := &t.incidents[i]; !e.inFlight && e.due.Before(now) {
+			n++
+		}
+	}
+	return n
+}
+
+// find returns the incident until the next change of the list.
+func (t *Tracker) find(id int64) (*incident, bool) {
+	i, found := t.index[id]
+	if !found {
+		return nil, false
+	}
+	return &t.incidents[i], true
+}
+
+// ask makes e due by due, after its flight if it is in one.
+func (t *Tracker) ask(e *incident, due time.Time, named bool) {
+	if !e.inFlight {
+		e.ask(due, named)
+		return
+	}
+	f := t.flights[e.id]
+	if !f.asked || due.Before(f.due) {
+		f.due = due
+	}
+	f.asked = true
+	f.named = f.named || named
+	t.flights[e.id] = f
+}
+
+// Interval is how long after an answer an incident is due again: the configured interval, or the time that n incidents take at one
+// per spacing, whichever is more. So rounds stay even and the quota is not spent in bursts.
+func Interval(configured, spacing time.Duration, n int) time.Duration {
+	return max(configured, spacing*time.Duration(n))
+}

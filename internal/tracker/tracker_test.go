@@ -1,0 +1,457 @@
+package tracker_test
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/tracker"
+)
+
+// sec is the moment so many seconds after the start of a test.
+func sec(n int) time.Time {
+	return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(n) * time.Second)
+}
+
+// Outcomes as a receiver reports them.
+func answered(due time.Time) tracker.Outcome { return tracker.Outcome{Due: due, Answered: true} }
+func failed(due time.Time) tracker.Outcome   { return tracker.Outcome{Due: due} }
+func hung(due time.Time) tracker.Outcome     { return tracker.Outcome{Due: due, Hung: true} }
+
+// fetch is a flight from start to end.
+func fetch(tr *tracker.Tracker, id int64, o tracker.Outcome) {
+	tr.Start(id)
+	tr.Done(id, o)
+}
+
+// choose is what a receiver with room for either demand does with the candidates.
+func choose(fresh, repeat tracker.Candidate, now time.Time) (id int64, ok bool) {
+	freshDue, repeatDue := fresh.OK && !fresh.Due.After(now), repeat.OK && !repeat.Due.After(now)
+	switch {
+	case freshDue && (!repeatDue || fresh.Ahead || !repeat.Due.Before(fresh.Due)):
+		return fresh.ID, true
+	case repeatDue:
+		return repeat.ID, true
+	default:
+		return 0, false
+	}
+}
+
+// drain starts all that are due at now and returns them in that order.
+func drain(tr *tracker.Tracker, now time.Time) []int64 {
+	var order []int64
+	for {
+		fresh, repeat := tr.Next(now, false)
+		id, ok := choose(fresh, repeat, now)
+		if !ok {
+			return order
+		}
+		tr.Start(id)
+		order = append(order, id)
+	}
+}
+
+func TestNamedGoBeforeNeverFetchedBeforeTheLongestOverdue(t *testing.T) {
+	tests := map[string]struct {
+		follow func(tr *tracker.Tracker)
+		want   []int64
+	}{
+		"named, never fetched, repeats": {
+			follow: func(tr *tracker.Tracker) {
+				tr.Add(1, sec(0), true)
+				tr.Add(2, sec(50), false)
+				tr.Add(3, sec(90), true)
+				tr.Name(3, sec(95))
+			},
+			want: []int64{3, 2, 1},
+		},
+		"the longest overdue first, in each": {
+			follow: func(tr *tracker.Tracker) {
+				for id, due := range []int{30, 10, 20} {
+					tr.Add(int64(1+id), sec(due), true)
+					tr.Add(int64(11+id), sec(due), false)
+					tr.Add(int64(21+id), sec(due), true)
+					tr.Name(int64(21+id), sec(100))
+				}
+			},
+			want: []int64{22, 23, 21, 12, 13, 11, 2, 3, 1},
+		},
+		"equals in the order of adding": {
+			follow: func(tr *tracker.Tracker) {
+				for _, id := range []int64{5, 2, 9, 7} {
+					tr.Add(id, sec(0), true)
+				}
+			},
+			want: []int64{5, 2, 9, 7},
+		},
+		"equals in the order of adding after a removal": {
+			follow: func(tr *tracker.Tracker) {
+				for _, id := range []int64{5, 2, 9, 7} {
+					tr.Add(id, sec(0), true)
+				}
+				tr.Remove(5)
+				tr.Add(5, sec(0), true)
+			},
+			want: []int64{2, 9, 7, 5},
+		},
+		"those not due are left out": {
+			follow: func(tr *tracker.Tracker) {
+				tr.Add(1, sec(101), false)
+				tr.Add(2, sec(100), true)
+				tr.Add(3, sec(101), true)
+			},
+			want: []int64{2},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			tr := tracker.New()
+			tt.follow(tr)
+			assert.Equal(t, tt.want, drain(tr, sec(100)))
+		})
+	}
+}
+
+func TestBothClassesAreAnsweredAtOnce(t *testing.T) {
+	tr := tracker.New()
+	tr.Add(1, sec(10), true)
+	tr.Add(2, sec(20), false)
+	fresh, repeat := tr.Next(sec(30), false)
+	assert.Equal(t, tracker.Candidate{ID: 2, Due: sec(20), Ahead: true, OK: true}, fresh)
+	assert.Equal(t, tracker.Candidate{ID: 1, Due: sec(10), OK: true}, repeat)
+}
+
+func TestWithNoneDueTheSoonestIsNamedWithItsDueTime(t *testing.T) {
+	tr := tracker.New()
+	for id, due := range []int{40, 20, 30} {
+		tr.Add(int64(1+id), sec(due), true)
+		tr.Add(int64(11+id), sec(due), false)
+	}
+	fresh, repeat := tr.Next(sec(0), false)
+	assert.Equal(t, tracker.Candidate{ID: 12, Due: sec(20), Ahead: true, OK: true}, fresh)
+	assert.Equal(t, tracker.Candidate{ID: 2, Due: sec(20), OK: true}, repeat)
+}
+
+func TestOfTwoDueAtTheSameLaterTimeTheOneThatGoesFirstThenIsNamed(t *testing.T) {
+	tr := tracker.New()
+	tr.Add(1, sec(0), false)
+	fetch(tr, 1, failed(sec(20)))
+	tr.Add(2, sec(20), false)
+	for _, now := range []time.Time{sec(0), sec(20)} {
+		fresh, _ := tr.Next(now, false)
+		assert.Equal(t, int64(2), fresh.ID, "1 failed and gives way")
+	}
+}
+
+func TestAClassWithNothingToFetchHasNoCandidate(t *testing.T) {
+	tr := tracker.New()
+	fresh, repeat := tr.Next(sec(0), false)
+	assert.Zero(t, fresh)
+	assert.Zero(t, repeat)
+
+	tr.Add(1, sec(0), false)
+	tr.Start(1)
+	fresh, repeat = tr.Next(sec(0), false)
+	assert.Zero(t, fresh)
+	assert.Zero(t, repeat)
+}
+
+func TestAnAnsweredIncidentIsFreshNoMore(t *testing.T) {
+	tr := tracker.New()
+	tr.Add(1, sec(0), false)
+	tr.Add(2, sec(0), true)
+	tr.Name(2, sec(0))
+	fetch(tr, 1, answered(sec(60)))
+	fetch(tr, 2, answered(sec(70)))
+	fresh, repeat := tr.Next(sec(0), false)
+	assert.False(t, fresh.OK)
+	assert.Equal(t, tracker.Candidate{ID: 1, Due: sec(60), OK: true}, repeat)
+}
+
+func TestAFailedFreshIncidentStaysFreshButGivesWay(t *testing.T) {
+	tr := tracker.New()
+	tr.Add(1, sec(0), false)
+	tr.Add(2, sec(0), true)
+	tr.Name(2, sec(0))
+	tr.Add(3, sec(8), true)
+	tr.Add(4, sec(9), false)
+	fetch(tr, 1, failed(sec(6)))
+	fetch(tr, 2, failed(sec(7)))
+
+	fresh, _ := tr.Next(sec(8), false)
+	assert.Equal(t, tracker.Candidate{ID: 1, Due: sec(6), OK: true}, fresh)
+	assert.Equal(t, []int64{4, 1, 2, 3}, drain(tr, sec(10)))
+}
+
+func TestAFailedRepeatStaysARepeat(t *testing.T) {
+	tr := tracker.New()
+	tr.Add(1, sec(0), true)
+	fetch(tr, 1, failed(sec(5)))
+	fresh, repeat := tr.Next(sec(5), false)
+	assert.False(t, fresh.OK)
+	assert.Equal(t, tracker.Candidate{ID: 1, Due: sec(5), OK: true}, repeat)
+}
+
+func TestAFailedIncidentLeadsAgainOnceTheFeedNamesIt(t *testing.T) {
+	tr := tracker.New()
+	tr.Add(1, sec(0), false)
+	tr.Add(2, sec(0), false)
+	fetch(tr, 1, failed(sec(60)))
+	tr.Name(1, sec(5))
+	fresh, _ := tr.Next(sec(5), false)
+	assert.Equal(t, tracker.Candidate{ID: 1, Due: sec(5), Ahead: true, OK: true}, fresh)
+}
+
+func TestAnOutcomeThatSaysNothingLeavesDueTimeAndPlace(t *testing.T) {
+	tr := tracker.New()
+	tr.Add(1, sec(0), false)
+	tr.Add(2, sec(1), false)
+	tr.Add(3, sec(0), true)
+	tr.Name(3, sec(0))
+	fetch(tr, 1, tracker.Outcome{})
+	fetch(tr, 3, tracker.Outcome{})
+	assert.Equal(t, []int64{3, 1, 2}, drain(tr, sec(5)))
+}
+
+func TestAddedAgainTheSoonerDueWins(t *testing.T) {
+	tr := tracker.New()
+	tr.Add(1, sec(50), true)
+	tr.Add(1, sec(60), true)
+	_, repeat := tr.Next(sec(0), false)
+	require.Equal(t, sec(50), repeat.Due)
+	tr.Add(1, sec(40), true)
+	_, repeat = tr.Next(sec(0), false)
+	require.Equal(t, sec(40), repeat.Due)
+	require.Equal(t, 1, tr.Len())
+}
+
+func TestAddedAgainAnIncidentStaysFetchedOrBecomesIt(t *testing.T) {
+	tr := tracker.New()
+	tr.Add(1, sec(0), true)
+	tr.Add(1, sec(0), false)
+	tr.Add(2, sec(0), false)
+	tr.Add(2, sec(0), true)
+	tr.Add(3, sec(0), false)
+	tr.Add(3, sec(0), false)
+	fresh, repeat := tr.Next(sec(0), false)
+	assert.Equal(t, int64(3), fresh.ID, "nobody said it was fetched")
+	assert.Equal(t, int64(1), repeat.ID)
+}
+
+func TestAddedAgainANamedIncidentStaysNamed(t *testing.T) {
+	tr := tracker.New()
+	tr.Add(1, sec(0), true)
+	tr.Name(1, sec(0))
+	tr.Add(1, sec(0), true)
+	fresh, _ := tr.Next(sec(0), false)
+	assert.Equal(t, int64(1), fresh.ID)
+}
+
+func TestAddedAgainInFlightItStaysSoAndIsDueAtTheSoonerTimeAfterwards(t *testing.T) {
+	for name, tt := range map[string]struct{ first, second, done, want int }{
+		"asked for sooner":  {first: 30, second: 40, done: 60, want: 30},
+		"asked for again":   {first: 40, second: 30, done: 60, want: 30},
+		"asked for later":   {first: 90, second: 80, done: 60, want: 60},
+		"due at the moment": {first: 0, second: 80, done: 60, want: 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := tracker.New()
+			tr.Add(1, sec(0), true)
+			tr.Start(1)
+			tr.Add(1, sec(tt.first), true)
+			tr.Add(1, sec(tt.second), true)
+			_, repeat := tr.Next(sec(100), false)
+			require.False(t, repeat.OK, "in flight")
+
+			tr.Done(1, answered(sec(tt.done)))
+			fresh, repeat := tr.Next(sec(0), false)
+			require.False(t, fresh.OK)
+			require.Equal(t, sec(tt.want), repeat.Due)
+		})
+	}
+}
+
+func TestNamedInFlightItIsDueAtOnceAgainAfterwards(t *testing.T) {
+	for name, o := range map[string]tracker.Outcome{
+		"answered": answered(sec(300)),
+		"failed":   failed(sec(300)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := tracker.New()
+			tr.Add(1, sec(0), true)
+			tr.Start(1)
+			tr.Name(1, sec(5))
+			tr.Add(1, sec(200), true) // asks for less: it stays named
+			fresh, repeat := tr.Next(sec(5), false)
+			require.False(t, fresh.OK || repeat.OK, "in flight")
+
+			tr.Done(1, o)
+			fresh, _ = tr.Next(sec(6), false)
+			require.Equal(t, tracker.Candidate{ID: 1, Due: sec(5), Ahead: true, OK: true}, fresh)
+
+			fetch(tr, 1, answered(sec(300)))
+			fresh, repeat = tr.Next(sec(6), false)
+			require.False(t, fresh.OK, "once named is once fetched")
+			require.Equal(t, sec(300), repeat.Due)
+		})
+	}
+}
+
+func TestAnUnknownIncidentIsLeftAlone(t *testing.T) {
+	tr := tracker.New()
+	tr.Name(1, sec(0))
+	tr.Start(1)
+	tr.Done(1, answered(sec(0)))
+	tr.Remove(1)
+	assert.False(t, tr.Has(1))
+	assert.Zero(t, tr.Len())
+}
+
+func TestADoneWithoutAFlightIsIgnored(t *testing.T) {
+	tr := tracker.New()
+	tr.Add(1, sec(10), false)
+	tr.Done(1, answered(sec(99)))
+	fresh, _ := tr.Next(sec(0), false)
+	assert.Equal(t, sec(10), fresh.Due)
+
+	fetch(tr, 1, answered(sec(60)))
+	tr.Done(1, answered(sec(99)))
+	_, repeat := tr.Next(sec(0), false)
+	assert.Equal(t, sec(60), repeat.Due)
+}
+
+func TestRemovedInFlightItsOutcomeIsIgnored(t *testing.T) {
+	tr := tracker.New()
+	tr.Add(1, sec(0), false)
+	tr.Add(2, sec(0), false)
+	tr.Start(1)
+	tr.Remove(1)
+	require.False(t, tr.Has(1))
+	require.Equal(t, 1, tr.Len())
+	tr.Done(1, answered(sec(0)))
+	require.False(t, tr.Has(1))
+	assert.Equal(t, []int64{2}, drain(tr, sec(0)))
+}
+
+func TestRemovedInFlightAndAddedAgainItWaitsForTheOldFlight(t *testing.T) {
+	tr := tracker.New()
+	tr.Add(1, sec(0), true)
+	tr.Start(1)
+	tr.Remove(1)
+	tr.Add(1, sec(30), false)
+	fresh, repeat := tr.Next(sec(100), false)
+	require.False(t, fresh.OK || repeat.OK, "one fetch of an incident at a time")
+	tr.Start(1) // it is in flight: this changes nothing
+
+	tr.Done(1, answered(sec(90)))
+	fresh, _ = tr.Next(sec(100), false)
+	require.Equal(t, tracker.Candidate{ID: 1, Due: sec(30), Ahead: true, OK: true}, fresh)
+
+	fetch(tr, 1, answered(sec(200)))
+	_, repeat = tr.Next(sec(100), false)
+	require.Equal(t, sec(200), repeat.Due)
+}
+
+func TestTheOthersAreFoundAfterARemoval(t *testing.T) {
+	tr := tracker.New()
+	for id := range int64(5) {
+		tr.Add(id, sec(int(id)), true)
+	}
+	tr.Remove(1)
+	tr.Remove(4)
+	tr.Remove(0)
+	tr.Name(3, sec(50))
+	assert.Equal(t, 2, tr.Len())
+	assert.Equal(t, []int64{3, 2}, drain(tr, sec(50)))
+}
+
+func TestHungIncidentsNeverTakeTheLastSlot(t *testing.T) {
+	tr := tracker.New()
+	tr.Add(1, sec(0), true)
+	tr.Add(2, sec(0), false)
+	fetch(tr, 1, hung(sec(1)))
+	fetch(tr, 2, hung(sec(1)))
+	tr.Add(3, sec(5), true)
+	tr.Add(4, sec(90), false)
+
+	fresh, repeat := tr.Next(sec(10), true)
+	assert.Equal(t, int64(4), fresh.ID)
+	assert.Equal(t, int64(3), repeat.ID)
+	fresh, repeat = tr.Next(sec(10), false)
+	assert.Equal(t, int64(2), fresh.ID)
+	assert.Equal(t, int64(1), repeat.ID)
+}
+
+func TestAnIncidentThatHungIsTrustedAgainOnceAFetchEnds(t *testing.T) {
+	for name, o := range map[string]tracker.Outcome{
+		"answered": answered(sec(5)),
+		"failed":   failed(sec(5)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := tracker.New()
+			tr.Add(1, sec(0), true)
+			fetch(tr, 1, hung(sec(1)))
+			fetch(tr, 1, tracker.Outcome{})
+			_, repeat := tr.Next(sec(10), true)
+			require.False(t, repeat.OK, "an outcome that says nothing does not clear it")
+			fetch(tr, 1, o)
+			_, repeat = tr.Next(sec(10), true)
+			require.Equal(t, int64(1), repeat.ID)
+		})
+	}
+}
+
+func TestOverdueCountsThoseWhoseTimeHasPassedAndAreNotInFlight(t *testing.T) {
+	tr := tracker.New()
+	for id, due := range []int{1, 2, 10, 11} {
+		tr.Add(int64(id), sec(due), id%2 == 0)
+	}
+	require.Equal(t, 2, tr.Overdue(sec(10)))
+	tr.Start(0)
+	require.Equal(t, 1, tr.Overdue(sec(10)))
+	require.Equal(t, 4, tr.Len())
+}
+
+func TestIntervalIsTheConfiguredOneOrWhatTheQuotaAllowsForSoMany(t *testing.T) {
+	const spacing = 2400 * time.Millisecond
+	assert.Equal(t, 5*time.Minute, tracker.Interval(5*time.Minute, spacing, 100))
+	assert.Equal(t, 5*time.Minute, tracker.Interval(5*time.Minute, spacing, 125))
+	assert.Equal(t, 5*time.Minute+spacing, tracker.Interval(5*time.Minute, spacing, 126))
+	assert.Equal(t, 400*time.Minute, tracker.Interval(5*time.Minute, spacing, 10_000))
+	assert.Equal(t, time.Minute, tracker.Interval(time.Minute, 0, 100_000))
+}
+
+// BenchmarkNext is one decision among 100,000 incidents of all kinds, at times as time.Now gives them.
+func BenchmarkNext(b *testing.B) {
+	const n = 100_000
+	start := time.Now()
+	for name, seconds := range map[string]func(i int) int{
+		"shuffled":       func(int) int { return rand.IntN(2 * n) },
+		"each is better": func(i int) int { return n - i },
+		"all equal":      func(int) int { return 0 },
+	} {
+		b.Run(name, func(b *testing.B) {
+			tr := tracker.New()
+			for i := range n {
+				due := start.Add(time.Duration(seconds(i)) * time.Second)
+				tr.Add(int64(i), due, rand.IntN(2) == 0)
+				switch rand.IntN(8) {
+				case 0:
+					fetch(tr, int64(i), hung(due))
+				case 1:
+					fetch(tr, int64(i), failed(due))
+				case 2:
+					tr.Name(int64(i), due)
+				}
+			}
+			now := start.Add(n * time.Second)
+			b.ReportAllocs()
+			for b.Loop() {
+				tr.Next(now, true)
+			}
+		})
+	}
+}

@@ -1,0 +1,146 @@
+package defenderincidentsreceiver // import "github.com/seed2514a141/defenderincidentsreceiver"
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.uber.org/zap"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/record"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/tracker"
+)
+
+// judge decides what an answer means for its incident and for everybody. It
+// returns what is to be delivered; nil: nothing, and all else is done.
+func (p *poller) judge(a arrival) *delivery {
+	if a.answer.Err == nil {
+		return p.judgeSnapshot(a)
+	}
+	failure, ok := errors.AsType[*defender.Error](a.answer.Err)
+	if !ok { // given up, since the receiver is being shut down
+		p.tracker.Done(a.id, tracker.Outcome{})
+		return nil
+	}
+	p.countRequest(failure.Kind)
+	switch failure.Kind {
+	case defender.NotFound:
+		return p.judgeMissing(a, failure)
+	case defender.Throttled:
+		p.throttled(a, failure)
+	case defender.NoToken:
+		p.tracker.Done(a.id, tracker.Outcome{})
+		p.everybodysTrouble(a, failure)
+	default:
+		p.everybodysTrouble(a, failure)
+		p.ownTrouble(a, failure)
+	}
+	return nil
+}
+
+// judgeSnapshot compares an incident with what was delivered of it.
+func (p *poller) judgeSnapshot(a arrival) *delivery {
+	p.serviceAnswered(a.at)
+	p.recovered(a)
+	s := a.answer.Snapshot
+	s.Observed = a.at
+	p.learnTenant(s.TenantID)
+
+	change, after := p.comparer.Compare(p.states[a.id], s)
+	p.countAnswer(change, after)
+	due := a.at.Add(p.intervalOf(after, p.tracker.Len()))
+	switch {
+	case change.Stale:
+		p.tracker.Done(a.id, tracker.Outcome{Due: a.at.Add(staleRetry), Answered: true})
+		return nil
+	case change.Empty():
+		p.commit(a.id, after, due)
+		return nil
+	}
+	return p.newDelivery(a, s, change, after, due)
+}
+
+// judgeMissing takes an incident that the API does not have, or not any more.
+func (p *poller) judgeMissing(a arrival, failure *defender.Error) *delivery {
+	p.serviceAnswered(a.at)
+	wait := p.noteTrouble(a, failure)
+	change, after := p.comparer.Missing(p.states[a.id], a.at)
+	if change.Empty() {
+		p.commit(a.id, after, a.at.Add(wait))
+		return nil
+	}
+	return p.newDelivery(a, nil, change, after, a.at.Add(wait))
+}
+
+func (p *poller) newDelivery(a arrival, s *incident.Snapshot, change incident.Change, after incident.State, due time.Time) *delivery {
+	tenant := p.about.Tenant
+	if s != nil && s.TenantID != "" {
+		tenant = s.TenantID
+	}
+	return &delivery{due: due, observation: record.Observation{
+		ID: a.id, Tenant: tenant, Observed: a.at, Snapshot: s, Change: change, After: after,
+	}}
+}
+
+// throttled makes everybody wait as long as the API asks to.
+func (p *poller) throttled(a arrival, failure *defender.Error) {
+	p.tracker.Done(a.id, tracker.Outcome{}) // due at once when the wait is over
+	p.quota.Pause(a.at.Add(failure.RetryAfter))
+	if !p.throttling {
+		p.throttling = true
+		p.logger.Info("throttled by the API: nothing is sent meanwhile",
+			zap.Duration("wait", failure.RetryAfter), zap.String("wait_from", string(failure.WaitFrom)),
+			zap.String("message", failure.Message))
+	}
+}
+
+// learnTenant keeps the tenant's id for the records of incidents that do not
+// show it.
+func (p *poller) learnTenant(id string) {
+	if id == "" || id == p.about.Tenant {
+		return
+	}
+	p.about.Tenant = id
+	p.save(p.store.SaveReceiver(context.Background(), p.about))
+}
+
+// countAnswer counts an answer that showed the incident.
+func (p *poller) countAnswer(change incident.Change, after incident.State) {
+	switch {
+	case after.Merged:
+		p.count("merged")
+	case change.Empty() || change.Kind == incident.Unchanged:
+		p.count("unchanged")
+	default:
+		p.count("ok")
+	}
+}
+
+// countRequest counts an answer that did not. Without a token nothing was asked.
+func (p *poller) countRequest(kind defender.Kind) {
+	switch kind {
+	case defender.NoToken:
+	case defender.NotFound:
+		p.count("not_found")
+	case defender.Throttled:
+		p.count("throttled")
+	case defender.Unauthorized, defender.Forbidden:
+		p.count("denied")
+	case defender.Malformed:
+		p.count("malformed")
+	case defender.Oversize:
+		p.count("oversize")
+	default:
+		p.count("failed")
+	}
+}
+
+// count counts an answer; the outcomes are those that metadata.yaml lists.
+func (p *poller) count(outcome string) {
+	p.telemetry.ReceiverDefenderIncidentsRequests.Add(context.Background(), 1,
+		metric.WithAttributes(attribute.String("outcome", outcome)))
+}

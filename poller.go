@@ -1,0 +1,271 @@
+package defenderincidentsreceiver // import "github.com/seed2514a141/defenderincidentsreceiver"
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/receiver/receiverhelper"
+	"go.uber.org/zap"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadata"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/record"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/tracker"
+)
+
+const (
+	// farAway is when to look again if nothing is known to happen before.
+	farAway = time.Hour
+	// staleRetry is when to ask again after an answer older than what was
+	// delivered: a replica that lags catches up within seconds.
+	staleRetry = 30 * time.Second
+	// successorInterval is how often a merged incident is asked again for the
+	// successor that it does not name yet.
+	successorInterval = time.Hour
+)
+
+// poller owns all state. It belongs to the loop's goroutine: what is in flight
+// comes back to it as an arrival.
+type poller struct {
+	cfg       *Config
+	logger    *zap.Logger
+	telemetry *metadata.TelemetryBuilder
+	report    *receiverhelper.ObsReport
+	consumer  consumer.Logs
+	client    *defender.Client
+	store     *checkpoint.Store
+
+	quota    *quota.Quota
+	tracker  *tracker.Tracker
+	comparer *incident.Comparer
+	records  record.Builder
+
+	states   map[int64]incident.State // of every incident that is kept, merged ones too
+	about    checkpoint.Receiver
+	troubles map[int64]*trouble // of the incidents whose last fetch failed
+	outage   outage             // trouble that is everybody's
+
+	inFlight int
+	queue    []arrival // answers that are to be looked at, oldest first
+	pending  *delivery // what the pipeline has not accepted yet; nothing is fetched meanwhile
+
+	throttling        bool // the last answer was a 429: said once
+	checkpointFailing bool // the last write failed: said once
+	permanentFailing  bool // the last delivery was refused for good: said once
+}
+
+// arrival is the answer to one fetch.
+type arrival struct {
+	id     int64
+	answer defender.Answer
+	at     time.Time
+}
+
+func newPoller(cfg *Config, settings receiver.Settings, next consumer.Logs,
+	client *defender.Client, host string, store *checkpoint.Store,
+) (*poller, error) {
+	telemetry, err := metadata.NewTelemetryBuilder(settings.TelemetrySettings)
+	if err != nil {
+		return nil, err
+	}
+	report, err := receiverhelper.NewObsReport(receiverhelper.ObsReportSettings{
+		ReceiverID: settings.ID, Transport: "http", LongLivedCtx: true, ReceiverCreateSettings: settings,
+	})
+	if err != nil {
+		return nil, err
+	}
+	alerts := incident.AlertsMode(cfg.Alerts)
+	return &poller{
+		cfg: cfg, logger: settings.Logger, telemetry: telemetry, report: report,
+		consumer: next, client: client, store: store,
+		quota: quota.New(
+			quota.Limit{Window: time.Minute, Requests: cfg.RateLimit.RequestsPerMinute},
+			quota.Limit{Window: time.Hour, Requests: cfg.RateLimit.RequestsPerHour}),
+		tracker:  tracker.New(),
+		comparer: incident.NewComparer(alerts, cfg.Emit == EmitSnapshots, cfg.IgnoreChanges),
+		records: record.Builder{
+			Alerts: alerts, Original: cfg.IncludeOriginal, Host: host,
+			Scope: metadata.ScopeName, ScopeVersion: settings.BuildInfo.Version,
+		},
+		states:   map[int64]incident.State{},
+		troubles: map[int64]*trouble{},
+	}, nil
+}
+
+// restore takes up what the checkpoint holds: the incidents that the
+// configured ids lead to go on with their round, the rest is deleted.
+func (p *poller) restore(ctx context.Context, ids []int64, contents checkpoint.Contents, now time.Time) error {
+	p.about = contents.Receiver
+	kept := lineage(ids, contents.States)
+	for _, id := range kept {
+		if state, stored := contents.States[id]; stored {
+			p.states[id] = state
+		}
+	}
+	if err := p.store.Keep(ctx, kept); err != nil {
+		return err
+	}
+	if p.about.API != string(p.cfg.API) {
+		p.about.API = string(p.cfg.API)
+		if err := p.store.SaveReceiver(ctx, p.about); err != nil {
+			return err
+		}
+	}
+	for _, id := range kept {
+		state := p.states[id]
+		if followed(state) {
+			p.tracker.Add(id, p.dueAfterRestart(state, len(kept), now), !state.Fetched.IsZero())
+		}
+	}
+	p.announce(now)
+	return nil
+}
+
+// dueAfterRestart goes on with the round of before. A stored time that lies in
+// the future, since the clock was moved, counts as now.
+func (p *poller) dueAfterRestart(state incident.State, incidents int, now time.Time) time.Time {
+	if state.Fetched.IsZero() {
+		return now
+	}
+	age := max(0, now.Round(0).Sub(state.Fetched))
+	return now.Add(max(0, p.intervalOf(state, incidents)-age))
+}
+
+// announce says at start what can be expected.
+func (p *poller) announce(now time.Time) {
+	round := tracker.Interval(0, p.quota.Spacing(quota.Repeat), p.tracker.Len())
+	p.logger.Info("following incidents",
+		zap.Int("incidents", p.tracker.Len()),
+		zap.Int("known_from_before", len(p.states)),
+		zap.Int("due_now", p.tracker.Overdue(now)),
+		zap.Duration("collection_interval", p.cfg.CollectionInterval),
+		zap.Duration("shortest_round_within_limits", round.Round(time.Second)),
+		zap.Bool("interval_can_be_met", round <= p.cfg.CollectionInterval))
+}
+
+// intervalOf is how long after an answer the incident is due again.
+func (p *poller) intervalOf(state incident.State, incidents int) time.Duration {
+	interval := tracker.Interval(p.cfg.CollectionInterval, p.quota.Spacing(quota.Repeat), incidents)
+	if state.Merged {
+		return max(interval, successorInterval)
+	}
+	return interval
+}
+
+// next is the incident to fetch now, or 0 and when to look again.
+func (p *poller) next(now time.Time) (id int64, wake time.Time) {
+	wake = now.Add(farAway)
+	if p.pending != nil {
+		return 0, p.pending.retryAt(now)
+	}
+	free := p.cfg.MaxConcurrentRequests - p.inFlight
+	if free == 0 {
+		return 0, wake
+	}
+	lastSlot := free == 1 && p.cfg.MaxConcurrentRequests > 1
+	fresh, repeat := p.tracker.Next(now, lastSlot)
+	freshAt, freshOK := p.when(fresh, quota.Fresh, now)
+	repeatAt, repeatOK := p.when(repeat, quota.Repeat, now)
+	freshGoes, repeatGoes := freshOK && !freshAt.After(now), repeatOK && !repeatAt.After(now)
+	switch {
+	case freshGoes && (fresh.Ahead || !repeatGoes || !repeat.Due.Before(fresh.Due)):
+		return fresh.ID, now
+	case repeatGoes:
+		return repeat.ID, now
+	}
+	for _, c := range []struct {
+		at time.Time
+		ok bool
+	}{{freshAt, freshOK}, {repeatAt, repeatOK}} {
+		if c.ok && c.at.Before(wake) {
+			wake = c.at
+		}
+	}
+	return 0, wake
+}
+
+// when is the moment at which a candidate may go: it is due and the quota has
+// room. Not ok: that cannot be said before a request in flight has ended.
+func (p *poller) when(c tracker.Candidate, demand quota.Demand, now time.Time) (time.Time, bool) {
+	if !c.OK {
+		return time.Time{}, false
+	}
+	at, ok := p.quota.Next(now, demand)
+	if c.Due.After(at) {
+		at = c.Due
+	}
+	return at, ok
+}
+
+// sent notes that a fetch has begun.
+func (p *poller) sent(id int64, now time.Time) {
+	p.quota.Send(now)
+	p.tracker.Start(id)
+	p.inFlight++
+}
+
+// arrived notes that a fetch has ended; what it brought waits its turn.
+func (p *poller) arrived(a arrival) {
+	p.quota.Done(a.at, a.answer.Reached)
+	p.inFlight--
+	p.queue = append(p.queue, a)
+}
+
+// deliverNext looks at one answer, or tries again what the pipeline has
+// refused. It says whether there may be more to do at once.
+func (p *poller) deliverNext(ctx context.Context, now time.Time) (more bool) {
+	if p.pending != nil {
+		return !p.pending.retryAt(now).After(now) && p.deliver(ctx)
+	}
+	if len(p.queue) == 0 {
+		return false
+	}
+	a := p.queue[0]
+	p.queue = slices.Delete(p.queue, 0, 1)
+	p.pending = p.judge(a)
+	return p.pending == nil || p.deliver(ctx)
+}
+
+// commit takes over what was delivered, or found unchanged.
+func (p *poller) commit(id int64, after incident.State, due time.Time) {
+	p.states[id] = after
+	p.save(p.store.Save(context.Background(), id, after))
+	p.tracker.Done(id, tracker.Outcome{Due: due, Answered: true})
+	if !followed(after) {
+		p.tracker.Remove(id)
+		p.follow(id, after.Successor, after.Fetched)
+	}
+}
+
+// follow goes on with the incident that another was merged into. The
+// checkpoint need not name it yet: after a restart the merged one leads to it.
+func (p *poller) follow(id, successor int64, now time.Time) {
+	if _, known := p.states[successor]; !known {
+		p.tracker.Add(successor, now, false) // the same again when it is followed already
+		return
+	}
+	if chain := lineage([]int64{successor}, p.states); slices.Contains(chain, id) {
+		p.logger.Warn("incidents are merged in a circle: none of them is followed any more", zap.Int64s("incidents", chain))
+	}
+}
+
+// save reports what became of a write of the checkpoint, once. Polling goes on:
+// what is not stored is emitted once more after a restart.
+func (p *poller) save(err error) {
+	switch {
+	case err != nil:
+		p.telemetry.ReceiverDefenderIncidentsCheckpointFailures.Add(context.Background(), 1)
+		if !p.checkpointFailing {
+			p.logger.Error("checkpoint not written: after a restart, changes of now may be emitted again", zap.Error(err))
+		}
+	case p.checkpointFailing:
+		p.logger.Info("checkpoint is written again")
+	}
+	p.checkpointFailing = err != nil
+}

@@ -1,0 +1,218 @@
+package defenderincidentsreceiver
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/proof"
+)
+
+// oneAlert makes populations whose incidents have one alert each.
+func oneAlert(n int) defendersim.Config {
+	cfg := quiet(n)
+	cfg.AlertsPerIncident = 1
+	return cfg
+}
+
+func TestEachIncidentIsEmittedOnceAndThenOnlyItsChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(2))
+		w.start()
+		time.Sleep(time.Minute)
+		require.ElementsMatch(t, []string{"1001 first_seen", "1001 alert first_seen", "1002 first_seen", "1002 alert first_seen"}, w.sink.changes())
+
+		time.Sleep(time.Hour)
+		require.Empty(t, w.sink.changes(), "nothing changed")
+		require.Equal(t, 2*13, w.requests(0), "every five minutes")
+
+		require.NoError(t, w.sim.Update(1002, func(i *defendersim.Incident) { i.Status = defendersim.StatusResolved }))
+		time.Sleep(5 * time.Minute)
+		require.Equal(t, []string{"1002 resolved"}, w.sink.changes())
+
+		require.NoError(t, w.sim.Update(1002, func(i *defendersim.Incident) { i.Status = defendersim.StatusActive }))
+		time.Sleep(5 * time.Minute)
+		require.Equal(t, []string{"1002 reopened"}, w.sink.changes())
+		require.Empty(t, w.complaints())
+	})
+}
+
+func TestAnAlertThatChangesAloneIsEmittedAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(1))
+		w.start()
+		time.Sleep(time.Minute)
+		w.sink.Reset()
+
+		before, err := w.sim.Incident(1001)
+		require.NoError(t, err)
+		require.NoError(t, w.sim.UpdateAlert(1001, before.Alerts[0].ID, func(a *defendersim.Alert) { a.Status = defendersim.StatusResolved }))
+		after, err := w.sim.Incident(1001)
+		require.NoError(t, err)
+		require.Equal(t, before.LastUpdate, after.LastUpdate, "the incident's time stands still")
+
+		time.Sleep(5 * time.Minute)
+		require.Equal(t, []string{"1001 alert updated"}, w.sink.changes())
+	})
+}
+
+func TestAMergedIncidentLeadsToItsSuccessor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(3), func(cfg *Config) { cfg.IncidentIDs = []int64{1001} })
+		w.start()
+		time.Sleep(time.Minute)
+		w.sink.Reset()
+
+		require.NoError(t, w.sim.Merge(1001, 1002))
+		time.Sleep(6 * time.Minute)
+		require.Equal(t, []string{"1001 merged", "1002 first_seen", "1002 alert first_seen", "1002 alert first_seen"}, w.sink.changes())
+		asked := w.requests(1001)
+
+		require.NoError(t, w.sim.Merge(1002, 1003))
+		time.Sleep(time.Hour)
+		require.Equal(t, []string{"1002 merged", "1003 first_seen"}, w.sink.changes()[:2])
+		require.Equal(t, asked, w.requests(1001), "what was merged away is not fetched any more")
+
+		w.stop()
+		w.start()
+		require.NoError(t, w.sim.Update(1003, func(i *defendersim.Incident) { i.AssignedTo = "soc@contoso.example" }))
+		time.Sleep(6 * time.Minute)
+		require.Equal(t, []string{"1003 updated"}, w.sink.changes(), "a restart goes on with the last of the chain")
+		require.Equal(t, asked, w.requests(1001))
+	})
+}
+
+func TestAnUnknownIncidentIsSaidOnceAndLookedForSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(1), func(cfg *Config) { cfg.IncidentIDs = []int64{9999} })
+		w.start()
+		time.Sleep(6 * time.Hour)
+		require.Equal(t, []string{"9999 not_found"}, w.sink.changes())
+		require.Len(t, w.complaints(), 1)
+		require.Less(t, w.requests(9999), 20)
+
+		w.stop()
+		w.start()
+		time.Sleep(2 * time.Hour)
+		require.Empty(t, w.sink.changes(), "nor is it said again after a restart")
+	})
+}
+
+func TestAnIncidentThatComesBackIsSeenForTheFirstTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(1))
+		w.start()
+		time.Sleep(time.Minute)
+		require.NoError(t, w.sim.Remove(1001))
+		time.Sleep(5 * time.Minute)
+		require.NoError(t, w.sim.Restore(1001))
+		time.Sleep(2 * time.Hour)
+		require.Equal(t, []string{
+			"1001 first_seen", "1001 alert first_seen", "1001 not_found", "1001 first_seen", "1001 alert first_seen",
+		}, w.sink.changes())
+	})
+}
+
+func TestFifteenHundredIncidentsTakeFourteenMinutesFromACold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		population := quiet(1500)
+		population.AlertsPerIncident, population.AlertBytes = 1, 900
+		w := newWorld(t, population)
+		began := time.Now()
+		w.start()
+		time.Sleep(15 * time.Minute)
+		journal := w.sim.Journal()
+		require.Len(t, journal, 1500)
+		require.Equal(t, 14*time.Minute, journal[1499].Time.Sub(began).Round(time.Second))
+		require.Equal(t, 100, w.sim.MaxInWindow(time.Minute))
+		for _, r := range journal {
+			require.Equal(t, 200, r.Status)
+		}
+	})
+}
+
+func TestALivelyPopulationIsToldWithoutALossOrARepeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		population := defendersim.DefaultConfig()
+		population.Incidents, population.ChangesPerHour = 60, 240
+		w := newWorld(t, population, func(cfg *Config) {
+			cfg.IncidentIDs = append(cfg.IncidentIDs, 9999)
+		})
+		began := time.Now()
+		w.start()
+		time.Sleep(6 * time.Hour)
+		w.stop()
+		require.Greater(t, len(w.sink.records()), 1000)
+		w.requireProof()
+		require.Empty(t, proof.Unseen(w.sim, w.sim.IDs(), began, 10*time.Minute))
+	})
+}
+
+func TestEveryFaultEndsAndHoldsUpNobody(t *testing.T) {
+	for _, kind := range defendersim.FaultKinds() {
+		t.Run(kind.Name, func(t *testing.T) {
+			fault, err := defendersim.ParseFault(kind.Name)
+			require.NoError(t, err)
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, oneAlert(3), func(cfg *Config) { cfg.MaxResponseBodySize = 1 << 20 })
+				require.NoError(t, w.sim.SetFault(1001, defendersim.Rule{Fault: fault}))
+				w.start()
+				time.Sleep(30 * time.Minute)
+				require.NoError(t, w.sim.Update(1003, func(i *defendersim.Incident) { i.AssignedTo = "soc@contoso.example" }))
+				time.Sleep(15 * time.Minute)
+				changes := w.sink.changes()
+				require.Contains(t, changes, "1002 first_seen")
+				require.Contains(t, changes, "1003 updated")
+				require.LessOrEqual(t, len(w.complaints()), 1, "the same trouble is said once: %v", w.complaints())
+
+				w.sim.ClearFaults()
+				time.Sleep(2 * time.Hour)
+				if !slices.Contains(changes, "1001 first_seen") {
+					require.Contains(t, w.sink.changes(), "1001 first_seen", "it recovers by itself")
+				}
+				require.NotContains(t, w.sim.Journal()[0].Path, "?")
+			})
+		})
+	}
+}
+
+func TestWithoutATokenEverythingWaitsAndNothingIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(3))
+		signIn := w.host.extensions[authID].(*auth)
+		signIn.fail(errors.New(`oauth2: "invalid_client" "AADSTS7000215: Invalid client secret hunter2"`))
+		w.start()
+		time.Sleep(time.Hour)
+		require.Zero(t, w.requests(0))
+		require.Len(t, w.complaints(), 1)
+		for _, entry := range w.logs.All() {
+			for _, field := range entry.Context {
+				require.NotContains(t, field.String, "hunter2")
+			}
+		}
+
+		signIn.fail(nil)
+		time.Sleep(6 * time.Minute)
+		require.Len(t, w.sink.changes(), 6, "it recovers by itself")
+	})
+}
+
+func TestNothingIsSentDuringAWaitThatTheAPIAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fault, err := defendersim.ParseFault("429=90s")
+		require.NoError(t, err)
+		w := newWorld(t, oneAlert(20), func(cfg *Config) { cfg.MaxConcurrentRequests = 1 })
+		require.NoError(t, w.sim.SetFault(1005, defendersim.Rule{Fault: fault, Times: 1}))
+		w.start()
+		time.Sleep(10 * time.Minute)
+		journal := w.sim.Journal()
+		refused := slices.IndexFunc(journal, func(r defendersim.Request) bool { return r.Status == 429 })
+		require.Equal(t, 90*time.Second, journal[refused+1].Time.Sub(journal[refused].Time))
+		require.Len(t, w.sink.changes(), 40, "and nothing is lost")
+	})
+}

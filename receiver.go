@@ -1,0 +1,192 @@
+package defenderincidentsreceiver // import "github.com/seed2514a141/defenderincidentsreceiver"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
+	"go.opentelemetry.io/collector/receiver"
+	"go.uber.org/zap"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+const (
+	// deliveryGrace is how long a Shutdown without a deadline of its own waits
+	// for the pipeline to take what it was just given.
+	deliveryGrace = 5 * time.Second
+	// abandonGrace is how long a consumer may take to notice that it is over.
+	abandonGrace = time.Second
+)
+
+// incidentsReceiver starts and stops a poller and the clients it works with.
+type incidentsReceiver struct {
+	settings receiver.Settings
+	cfg      *Config
+	next     consumer.Logs
+
+	// Set by Start, nil before; Start and Shutdown are never called at once.
+	client     *http.Client
+	store      *checkpoint.Store
+	stopping   context.CancelFunc // ends the fetches and the loop
+	abandoning context.CancelFunc // ends a delivery
+	done       chan struct{}      // closed when the loop has ended
+}
+
+func newReceiver(settings receiver.Settings, cfg *Config, next consumer.Logs) (*incidentsReceiver, error) {
+	return &incidentsReceiver{settings: settings, cfg: cfg, next: next}, nil
+}
+
+// Start reads the ids and the checkpoint and starts the loop. It does not call
+// the API: what is wrong there is for the loop to report and to outlast.
+func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) error {
+	ids, bad, err := configuredIDs(r.cfg)
+	if err != nil {
+		return err
+	}
+	for _, line := range bad {
+		r.settings.Logger.Warn("line of the ids file skipped: not an incident id",
+			zap.String("file", r.cfg.IncidentIDsFile), zap.Int("line", line.number), zap.String("text", line.excerpt))
+	}
+	endpoint, err := url.Parse(r.cfg.HTTP.Endpoint)
+	if err != nil {
+		return errors.New("http::endpoint is not a URL") // not repeated: it may hold a password
+	}
+	r.client, err = r.cfg.HTTP.ToClient(ctx, host.GetExtensions(), r.settings.TelemetrySettings)
+	if err != nil {
+		return fmt.Errorf("http: %w", err)
+	}
+	storageClient, err := r.storageClient(ctx, host)
+	if err != nil {
+		return err
+	}
+	store, contents, err := checkpoint.Open(ctx, storageClient)
+	if err != nil {
+		return errors.Join(err, storageClient.Close(ctx))
+	}
+	r.store = store
+
+	client := defender.NewClient(r.client, endpoint, r.cfg.MaxResponseBodySize, r.cfg.IncludeOriginal)
+	poller, err := newPoller(r.cfg, r.settings, r.next, client, endpoint.Hostname(), store)
+	if err != nil {
+		return errors.Join(err, store.Close(ctx))
+	}
+	if err := poller.restore(ctx, ids, contents, time.Now()); err != nil {
+		return errors.Join(err, store.Close(ctx))
+	}
+
+	// Not derived from ctx, which ends with Start.
+	running, stopping := context.WithCancel(context.Background())
+	delivering, abandoning := context.WithCancel(context.Background())
+	r.stopping, r.abandoning, r.done = stopping, abandoning, make(chan struct{})
+	go func() {
+		defer close(r.done)
+		run(running, delivering, poller)
+	}()
+	return nil
+}
+
+// Shutdown ends the fetches first, then lets the pipeline take what it was just
+// given, until ctx ends or deliveryGrace has passed. What was not accepted is
+// not in the checkpoint and comes again after the next start.
+func (r *incidentsReceiver) Shutdown(ctx context.Context) error {
+	if r.done == nil {
+		return r.release(ctx)
+	}
+	r.stopping()
+	grace := time.NewTimer(deliveryGrace)
+	defer grace.Stop()
+	select {
+	case <-r.done:
+	case <-grace.C:
+	case <-ctx.Done():
+	}
+	r.abandoning()
+	grace.Reset(abandonGrace)
+	select {
+	case <-r.done:
+		return r.release(context.WithoutCancel(ctx))
+	case <-grace.C:
+		return errors.New("the pipeline did not return after its context had ended: the checkpoint stays open")
+	}
+}
+
+// release gives back what Start took. It is safe to call again.
+func (r *incidentsReceiver) release(ctx context.Context) error {
+	if r.client != nil {
+		r.client.CloseIdleConnections()
+		r.client = nil
+	}
+	if r.store == nil {
+		return nil
+	}
+	store := r.store
+	r.store = nil
+	return store.Close(ctx)
+}
+
+// storageClient is the storage that the configuration names, or one that
+// forgets everything.
+func (r *incidentsReceiver) storageClient(ctx context.Context, host component.Host) (storage.Client, error) {
+	if r.cfg.StorageID == nil {
+		r.settings.Logger.Info("no storage is set: every start emits every incident once, and does not know what earlier runs took of the quota")
+		return storage.NewNopClient(), nil
+	}
+	extension, found := host.GetExtensions()[*r.cfg.StorageID]
+	if !found {
+		return nil, fmt.Errorf("storage: there is no extension %s; add it to extensions and to service::extensions", r.cfg.StorageID)
+	}
+	storageExtension, ok := extension.(storage.Extension)
+	if !ok {
+		return nil, fmt.Errorf("storage: the extension %s is not a storage; use one such as file_storage", r.cfg.StorageID)
+	}
+	client, err := storageExtension.GetClient(ctx, component.KindReceiver, r.settings.ID, "")
+	if err != nil {
+		return nil, fmt.Errorf("storage: %w", err)
+	}
+	return client, nil
+}
+
+// run is the loop, and the only place that waits: for an answer, for the moment
+// the poller asks to be woken at, or for the end. The fetches that it starts
+// have all ended when it returns.
+func run(running, delivering context.Context, p *poller) {
+	answers := make(chan arrival, p.cfg.MaxConcurrentRequests) // room for all: no fetch waits here
+	var fetches sync.WaitGroup
+	defer fetches.Wait()
+
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-running.Done():
+			return
+		case a := <-answers:
+			p.arrived(a)
+		case <-timer.C:
+		}
+		for running.Err() == nil && p.deliverNext(delivering, time.Now()) {
+		}
+		for running.Err() == nil {
+			now := time.Now()
+			id, wake := p.next(now)
+			if id == 0 {
+				timer.Reset(wake.Sub(now))
+				break
+			}
+			p.sent(id, now)
+			fetches.Go(func() {
+				answer := p.client.Get(running, id)
+				answers <- arrival{id: id, answer: answer, at: time.Now()}
+			})
+		}
+	}
+}

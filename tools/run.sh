@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Builds the collector and shows its records, a line each. With the settings of
+# an app registration in the environment it asks Microsoft's API, without them a
+# simulator on this machine.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+go=${GO:-go}
+work=build/run
+collector=build/otelcol-defender/otelcol-defender
+
+say() { printf '\033[1m%s\033[0m\n' "$*"; }
+fail() {
+  echo "make run: $*" >&2
+  exit 1
+}
+
+command -v "$go" >/dev/null || fail "Go is not installed; see https://go.dev/doc/install"
+
+live=
+for name in DEFENDER_TENANT_ID DEFENDER_CLIENT_ID DEFENDER_CLIENT_SECRET DEFENDER_INCIDENT_IDS; do
+  [ -n "${!name:-}" ] && live=yes
+done
+if [ -n "$live" ]; then
+  for name in DEFENDER_TENANT_ID DEFENDER_CLIENT_ID DEFENDER_CLIENT_SECRET DEFENDER_INCIDENT_IDS; do
+    [ -n "${!name:-}" ] || fail "$name is not set; to run against Microsoft's API set DEFENDER_TENANT_ID, DEFENDER_CLIENT_ID, DEFENDER_CLIENT_SECRET and DEFENDER_INCIDENT_IDS (437,552), to run against the simulator none of them"
+  done
+fi
+
+if make --no-print-directory -q build GO="$go" >/dev/null 2>/dev/null; then
+  say "The collector is built: $collector"
+else
+  say "Building the collector $collector with ocb (the first time takes a minute or two) ..."
+fi
+make --no-print-directory -s build GO="$go" || fail "the build failed; its log is build/ocb.log"
+
+mkdir -p "$work"
+simulator=
+stop() {
+  [ -n "$simulator" ] && kill "$simulator" 2>/dev/null
+  wait 2>/dev/null || true
+}
+trap stop EXIT
+
+if [ -n "$live" ]; then
+  tr ',; ' '\n' <<<"$DEFENDER_INCIDENT_IDS" | grep -v '^$' >"$work/incidents.txt" || fail "DEFENDER_INCIDENT_IDS names no id; write e.g. 437,552"
+  export DEFENDER_ENDPOINT=${DEFENDER_ENDPOINT:-https://api.security.microsoft.com}
+  export DEFENDER_TOKEN_URL=${DEFENDER_TOKEN_URL:-https://login.microsoftonline.com/$DEFENDER_TENANT_ID/oauth2/v2.0/token}
+  export DEFENDER_STORAGE=$work/storage DEFENDER_INTERVAL=${DEFENDER_INTERVAL:-5m}
+  say "Asking $DEFENDER_ENDPOINT for $(wc -l <"$work/incidents.txt") incidents, every $DEFENDER_INTERVAL. What was shown once is not shown again,"
+  say "not even after a restart: to begin anew, remove $DEFENDER_STORAGE."
+else
+  build/defendersim --demo --log >"$work/simulator.log" 2>&1 &
+  simulator=$!
+  for _ in $(seq 50); do
+    grep -q '^ *endpoint' "$work/simulator.log" && break
+    kill -0 "$simulator" 2>/dev/null || fail "the simulator did not start: $(cat "$work/simulator.log")"
+    sleep 0.1
+  done
+  value() { sed -nE "s/^ +$1 +//p" "$work/simulator.log"; }
+  DEFENDER_ENDPOINT=$(value endpoint) DEFENDER_TOKEN_URL=$(value 'token url')
+  DEFENDER_CLIENT_ID=$(value 'client id') DEFENDER_CLIENT_SECRET=$(value 'client secret')
+  export DEFENDER_ENDPOINT DEFENDER_TOKEN_URL DEFENDER_CLIENT_ID DEFENDER_CLIENT_SECRET
+  build/defendersim --demo --list-ids 12 >"$work/incidents.txt"
+  value 'unknown id' >>"$work/incidents.txt"
+  # The simulator begins anew with each start, and so does what was delivered.
+  export DEFENDER_STORAGE=$work/storage-simulator DEFENDER_INTERVAL=${DEFENDER_INTERVAL:-10s}
+  rm -rf "$DEFENDER_STORAGE"
+  say "A simulator plays the API at $DEFENDER_ENDPOINT: 12 incidents, 8 changes a minute, an id that does not exist."
+  say "1,500 requests an hour are enough to ask for 13 ids every 35 seconds; so changes show in batches."
+fi
+export DEFENDER_IDS_FILE=$work/incidents.txt
+cat <<EOM
+
+Try next, while it runs:
+EOM
+if [ -z "$live" ]; then
+  cat <<EOM
+  curl $DEFENDER_ENDPOINT/sim/incidents                               what there is
+  curl -X PUT '$DEFENDER_ENDPOINT/sim/faults?fault=503&times=20'      break the API, see it recover
+  tail -f $work/simulator.log                                    every request
+EOM
+fi
+cat <<EOM
+  less examples/quickstart.yaml                                  the configuration; examples/ has more
+Ctrl-C ends it.
+
+time (UTC)      severity       incident  what happened      name
+EOM
+
+# The filter leaves out the exporter's headings. It outlives Ctrl-C, for the
+# collector has more to say when it ends.
+"$collector" --config examples/quickstart.yaml > >(trap '' INT; grep --line-buffered -vE $'^(ResourceLog|ScopeLog) #|^Logs	|^$') || fail "the collector ended with an error"

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Validates every example with the collector that is given. The environment
+# variables an example asks for get values that only have to look right.
+set -euo pipefail
+collector=$(realpath "$1")
+cd "$(dirname "$0")/.."
+for example in examples/*.yaml; do
+  environment=()
+  while read -r name; do
+    case $name in
+      *ENDPOINT | *URL) value=https://backend.example:4318 ;;
+      *ID) value=11111111-2222-3333-4444-555555555555 ;;
+      *) value=example ;;
+    esac
+    environment+=("$name=$value")
+  done < <(grep -oE '\$\{env:[A-Z_]+\}' "$example" | sed -E 's/.*:([A-Z_]+).*/\1/' | sort -u)
+  if env "${environment[@]}" "$collector" validate --config "$example"; then
+    echo "valid: $example"
+  else
+    echo "not valid: $example" >&2
+    exit 1
+  fi
+done

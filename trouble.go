@@ -1,0 +1,89 @@
+package defenderincidentsreceiver // import "github.com/seed2514a141/defenderincidentsreceiver"
+
+import (
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/tracker"
+)
+
+// trouble is what keeps one incident from being fetched.
+type trouble struct {
+	kind     defender.Kind
+	said     bool // not, where everybody's trouble was said
+	since    time.Time
+	failures int
+	backoff  *backoff.ExponentialBackOff
+}
+
+// ownTrouble has a failing incident fetched again later each time, so that it
+// takes little from the others.
+func (p *poller) ownTrouble(a arrival, failure *defender.Error) {
+	wait := p.noteTrouble(a, failure)
+	p.tracker.Done(a.id, tracker.Outcome{Due: a.at.Add(wait), Hung: failure.Kind == defender.Timeout})
+}
+
+// noteTrouble notes a failure, says it once, and returns the time to wait.
+func (p *poller) noteTrouble(a arrival, failure *defender.Error) time.Duration {
+	t := p.troubles[a.id]
+	if t == nil || t.kind != failure.Kind {
+		t = &trouble{kind: failure.Kind, said: !p.outage.total, since: a.at, backoff: p.backoffFor(failure.Kind)}
+		p.troubles[a.id] = t
+		if t.said {
+			p.logTrouble(a.id, failure)
+		}
+	}
+	t.failures++
+	return t.backoff.NextBackOff()
+}
+
+// logTrouble says what is wrong with one incident. The error's own text names
+// the setting to change, where there is one.
+func (p *poller) logTrouble(id int64, failure *defender.Error) {
+	level, message := zapcore.WarnLevel, "incident cannot be fetched: it is tried again from time to time"
+	switch failure.Kind {
+	case defender.NotFound:
+		message = "incident not found: it is looked for again from time to time"
+	case defender.Unauthorized, defender.Forbidden:
+		level, message = zapcore.ErrorLevel, "incident cannot be fetched: "+whatATokenNeeds
+	case defender.Redirect, defender.Rejected:
+		level = zapcore.ErrorLevel
+	}
+	p.logger.Log(level, message, zap.Int64("incident", id), zap.Error(failure))
+}
+
+// recovered says so when an incident's trouble is over.
+func (p *poller) recovered(a arrival) {
+	t := p.troubles[a.id]
+	if t == nil {
+		return
+	}
+	delete(p.troubles, a.id)
+	if !t.said {
+		return
+	}
+	p.logger.Info("incident is fetched again", zap.Int64("incident", a.id), zap.Stringer("was", t.kind),
+		zap.Int("failures", t.failures), zap.Duration("after", a.at.Sub(t.since).Round(time.Second)))
+}
+
+// backoffFor starts soon for what may pass in a moment, and slowly for what
+// only a person can change.
+func (p *poller) backoffFor(kind defender.Kind) *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	switch kind {
+	case defender.NotFound, defender.Rejected:
+		b.MaxInterval = max(time.Hour, p.cfg.CollectionInterval)
+		b.InitialInterval = min(p.cfg.CollectionInterval, b.MaxInterval)
+	default:
+		b.MaxInterval = max(5*time.Minute, p.cfg.CollectionInterval)
+		b.InitialInterval = 10 * time.Second
+	}
+	// The jitter may go beyond the largest interval; the contract does not.
+	b.MaxInterval = time.Duration(float64(b.MaxInterval) / (1 + b.RandomizationFactor))
+	b.InitialInterval = min(b.InitialInterval, b.MaxInterval)
+	return b
+}

@@ -1,0 +1,182 @@
+package defenderincidentsreceiver // import "github.com/seed2514a141/defenderincidentsreceiver"
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+)
+
+// Validate reports every problem at once, each with the key it is about. What
+// belongs to the collector's own sections, the collector validates itself.
+func (c *Config) Validate() error {
+	errs := []error{
+		c.validateIDs(),
+		oneOf("api", c.API, APIDefenderXDR, APIGraph),
+		c.validateHTTP(),
+		positive("collection_interval", c.CollectionInterval, "5m"),
+		c.RateLimit.validate("rate_limit"),
+		positive("max_concurrent_requests", c.MaxConcurrentRequests, "4"),
+		positive("max_response_body_size", c.MaxResponseBodySize, "33554432"),
+		c.ChangeFeed.Get().validate("change_feed"),
+		oneOf("emit", c.Emit, EmitChanges, EmitSnapshots),
+		oneOf("alerts", c.Alerts, AlertsSplit, AlertsEmbedded, AlertsNone),
+	}
+	for i, field := range c.IgnoreChanges {
+		if strings.TrimSpace(field) == "" {
+			errs = append(errs, fmt.Errorf("ignore_changes[%d]: empty; name a field, or remove it", i))
+		}
+	}
+	errs = append(errs, c.validateAvailable())
+	return errors.Join(errs...)
+}
+
+// validateAvailable refuses what this version cannot do yet.
+func (c *Config) validateAvailable() error {
+	var errs []error
+	if c.API == APIGraph {
+		errs = append(errs, errors.New("api: graph is not available in this version; use defender_xdr"))
+	}
+	if c.ChangeFeed.HasValue() {
+		errs = append(errs, errors.New("change_feed: not available in this version; remove it"))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) validateIDs() error {
+	feed := c.ChangeFeed.Get()
+	discover := feed != nil && feed.Discover
+	if len(c.IncidentIDs) == 0 && c.IncidentIDsFile == "" && !discover {
+		return errors.New("incident_ids: empty, and neither incident_ids_file nor change_feed::discover is set; " +
+			"list ids, e.g. [437, 552]")
+	}
+
+	var errs []error
+	seen := make(map[int64]bool, len(c.IncidentIDs))
+	for i, id := range c.IncidentIDs {
+		switch {
+		case id <= 0:
+			errs = append(errs, fmt.Errorf("incident_ids[%d]: %d is not a positive number", i, id))
+		case seen[id]:
+			errs = append(errs, fmt.Errorf("incident_ids[%d]: %d is listed twice", i, id))
+		}
+		seen[id] = true
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) validateHTTP() error {
+	var errs []error
+	if c.HTTP.Timeout <= 0 {
+		errs = append(errs, fmt.Errorf("http::timeout: %v would let a request hang for ever; write e.g. 30s", c.HTTP.Timeout))
+	}
+
+	// Neither the endpoint nor the error about it is repeated: both may hold a password.
+	endpoint, err := url.Parse(c.HTTP.Endpoint)
+	if err != nil || endpoint.Hostname() == "" || endpoint.Scheme != "http" && endpoint.Scheme != "https" {
+		errs = append(errs, fmt.Errorf("http::endpoint: not a URL with a host; write e.g. %s", defaultEndpoint(c.API)))
+		return errors.Join(errs...)
+	}
+	if endpoint.User != nil {
+		errs = append(errs, errors.New("http::endpoint: holds a user name or password; remove it and use http::auth"))
+	}
+	if strings.ContainsAny(c.HTTP.Endpoint, "?#") {
+		errs = append(errs, errors.New("http::endpoint: has a query or a fragment; remove everything from the ? or # on"))
+	}
+	errs = append(errs, c.validateHost(endpoint))
+	return errors.Join(errs...)
+}
+
+func (c *Config) validateHost(endpoint *url.URL) error {
+	host := strings.TrimSuffix(strings.ToLower(endpoint.Hostname()), ".")
+	if isLoopback(host) {
+		return nil
+	}
+
+	var errs []error
+	known := c.API == APIDefenderXDR || c.API == APIGraph
+	if other := apiOfHost(host); known && other != "" && other != c.API {
+		errs = append(errs, fmt.Errorf("http::endpoint: %s belongs to api: %s; %s is at %s", host, other, c.API, defaultEndpoint(c.API)))
+	}
+	if endpoint.Scheme == "http" {
+		errs = append(errs, fmt.Errorf("http::endpoint: http would send the token to %s unencrypted; use https", host))
+	}
+	if auth := c.HTTP.Auth.Get(); auth == nil || auth.AuthenticatorID == (component.ID{}) {
+		errs = append(errs, fmt.Errorf("http::auth: missing; %s needs a token, e.g. auth: {authenticator: azureauth}", host))
+	}
+	return errors.Join(errs...)
+}
+
+// apiOfHost tells which API one of Microsoft's hosts serves; empty if the host
+// is not known.
+func apiOfHost(host string) API {
+	switch host {
+	case "api.security.microsoft.com", "api-gcc.security.microsoft.us", "api-gov.security.microsoft.us":
+		return APIDefenderXDR
+	case "graph.microsoft.com", "graph.microsoft.us", "dod-graph.microsoft.us":
+		return APIGraph
+	}
+	if strings.HasSuffix(host, ".api.security.microsoft.com") { // us, eu, uk and so on
+		return APIDefenderXDR
+	}
+	return ""
+}
+
+// isLoopback tells whether what is sent to host stays on this machine.
+func isLoopback(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+func (r RateLimitConfig) validate(key string) error {
+	var errs []error
+	if r.RequestsPerMinute < 0 {
+		errs = append(errs, fmt.Errorf("%s::requests_per_minute: %d is negative; 0 means no limit per minute", key, r.RequestsPerMinute))
+	}
+	if r.RequestsPerHour < 0 {
+		errs = append(errs, fmt.Errorf("%s::requests_per_hour: %d is negative; 0 means no limit per hour", key, r.RequestsPerHour))
+	}
+	if r.RequestsPerMinute == 0 && r.RequestsPerHour == 0 {
+		errs = append(errs, fmt.Errorf("%s: both limits are 0; set requests_per_minute, requests_per_hour or both", key))
+	}
+	return errors.Join(errs...)
+}
+
+// validate accepts a nil receiver: a feed that is off has no problems.
+func (f *ChangeFeedConfig) validate(key string) error {
+	if f == nil {
+		return nil
+	}
+	return errors.Join(
+		positive(key+"::interval", f.Interval, "30s"),
+		positive(key+"::lookback", f.Lookback, "24h"),
+		positive(key+"::forget_after", f.ForgetAfter, "168h"),
+		f.RateLimit.validate(key+"::rate_limit"),
+	)
+}
+
+func positive[T int | int64 | time.Duration](key string, value T, example string) error {
+	if value > 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: %v is not more than 0; write e.g. %s", key, value, example)
+}
+
+func oneOf[T ~string](key string, value T, allowed ...T) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	words := make([]string, len(allowed))
+	for i, word := range allowed {
+		words[i] = string(word)
+	}
+	return fmt.Errorf("%s: %s is not known; use one of %s", key, excerptOf(string(value)), strings.Join(words, ", "))
+}
