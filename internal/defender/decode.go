@@ -24,6 +24,10 @@ const (
 	maxValues = 1 << 20
 )
 
+// usualMembers is about how many members an object has; room for them is made
+// at once.
+const usualMembers = 16
+
 // decoder reads JSON straight into pdata: names and values as they are,
 // integers as integers, nulls as empty values.
 type decoder struct {
@@ -56,6 +60,7 @@ func (d *decoder) object(into pcommon.Map, depth int, claims func(name string) (
 	if _, err := d.json.ReadToken(); err != nil {
 		return err
 	}
+	into.EnsureCapacity(usualMembers)
 	for d.json.PeekKind() != '}' {
 		name, err := d.name()
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -162,8 +161,21 @@ func tenant(address string) string {
 		return ""
 	}
 	id := parsed.Query().Get("tid")
-	if !regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`).MatchString(id) {
+	if !isUUID(id) {
 		return ""
 	}
 	return id
+}
+
+func isUUID(text string) bool {
+	const form = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+	if len(text) != len(form) {
+		return false
+	}
+	for i := range len(form) {
+		if form[i] == '-' && text[i] != '-' || form[i] == 'x' && !strings.Contains("0123456789abcdefABCDEF", text[i:i+1]) {
+			return false
+		}
+	}
+	return true
 }

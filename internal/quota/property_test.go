@@ -33,7 +33,7 @@ type world struct {
 // inManyWorlds runs a test in worlds that differ in their limits and in all that happens.
 func inManyWorlds(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
-	for seed := range uint64(500) {
+	for seed := range uint64(200) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			test(t, newWorld(rand.New(rand.NewPCG(seed, 0))))
 		})

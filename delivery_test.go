@@ -1,0 +1,139 @@
+package defenderincidentsreceiver
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.uber.org/multierr"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+)
+
+func TestAPipelineThatRefusesLosesNothingAndStopsTheFetching(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(50))
+		reopens := time.Now().Add(time.Hour)
+		w.sink.refuse = func(context.Context) error {
+			if time.Now().Before(reopens) {
+				return errUnavailable
+			}
+			return nil
+		}
+		w.start()
+		time.Sleep(time.Hour - time.Second)
+		require.LessOrEqual(t, w.requests(0), w.cfg.MaxConcurrentRequests)
+		require.Equal(t, []string{"pipeline does not accept records: nothing is fetched until it does"}, w.complaints())
+
+		time.Sleep(2 * time.Minute)
+		require.Len(t, w.sink.changes(), 100, "it resumes by itself")
+	})
+}
+
+func TestRecordsRefusedForGoodAreSaidOnceAndNotSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(5))
+		mended := time.Now().Add(time.Minute)
+		w.sink.refuse = func(context.Context) error {
+			if time.Now().Before(mended) {
+				return consumererror.NewPermanent(errors.New("no such index"))
+			}
+			return nil
+		}
+		w.start()
+		time.Sleep(time.Minute)
+		require.Equal(t, []string{"pipeline refused records for good: they are lost"}, w.complaints())
+		time.Sleep(time.Hour)
+		require.Empty(t, w.sink.changes())
+	})
+}
+
+func TestOfSeveralPipelinesEachHasToRefuseForGood(t *testing.T) {
+	forGood := consumererror.NewPermanent(errors.New("no such index"))
+	require.True(t, permanent(forGood))
+	require.False(t, permanent(errUnavailable))
+	require.True(t, permanent(multierr.Combine(forGood, forGood)))
+	require.False(t, permanent(multierr.Combine(forGood, errUnavailable)), "one may still accept")
+	require.False(t, permanent(errors.Join(errUnavailable, forGood)))
+}
+
+func TestARestartEmitsOnlyWhatChangedMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(4))
+		w.start()
+		time.Sleep(time.Minute)
+		w.stop()
+		w.sink.Reset()
+		asked := w.requests(0)
+
+		time.Sleep(time.Hour)
+		require.NoError(t, w.sim.Update(1002, func(i *defendersim.Incident) { i.AssignedTo = "soc@contoso.example" }))
+		incident, err := w.sim.Incident(1003)
+		require.NoError(t, err)
+		require.NoError(t, w.sim.UpdateAlert(1003, incident.Alerts[0].ID, func(a *defendersim.Alert) { a.Status = defendersim.StatusResolved }))
+
+		w.start()
+		time.Sleep(time.Minute)
+		require.Equal(t, asked+4, w.requests(0), "all were due")
+		logs := w.sink.AllLogs()
+		require.ElementsMatch(t, []string{"1002 updated", "1003 alert updated"}, w.sink.changes())
+		for _, l := range logs {
+			r := l.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0)
+			if fields, ok := r.Attributes().Get("microsoft.defender.incident.changed_fields"); ok {
+				require.Equal(t, []any{"assignedTo", "lastUpdateTime"}, fields.Slice().AsRaw())
+			}
+		}
+	})
+}
+
+func TestDueTimesSurviveARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(1))
+		w.start()
+		time.Sleep(time.Minute)
+		w.stop()
+		w.start()
+		time.Sleep(3 * time.Minute)
+		require.Equal(t, 1, w.requests(0), "not due yet")
+		time.Sleep(time.Minute + time.Second)
+		require.Equal(t, 2, w.requests(0))
+	})
+}
+
+func TestAnIncidentThatIsNotListedAnyMoreIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(2))
+		w.start()
+		time.Sleep(time.Minute)
+		w.stop()
+		w.sink.Reset()
+
+		w.cfg.IncidentIDs = []int64{1001}
+		w.start()
+		time.Sleep(time.Hour)
+		w.stop()
+		require.Equal(t, 1, w.requests(1002))
+
+		w.cfg.IncidentIDs = []int64{1001, 1002}
+		w.start()
+		time.Sleep(time.Hour)
+		require.Equal(t, []string{"1002 first_seen", "1002 alert first_seen"}, w.sink.changes())
+	})
+}
+
+func TestWithoutStorageAStartEmitsEverythingOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(1), func(cfg *Config) { cfg.StorageID = nil })
+		for range 2 {
+			w.start()
+			time.Sleep(time.Hour)
+			w.stop()
+			require.Equal(t, []string{"1001 first_seen", "1001 alert first_seen"}, w.sink.changes())
+		}
+		require.Contains(t, w.logs.All()[0].Message, "no storage is set")
+	})
+}
