@@ -89,7 +89,7 @@ func (p *poller) reportPermanent(err error, records int) {
 // permanent says that no further attempt can help. Of several pipelines each
 // has to have refused for good: while one may still accept, it is tried again.
 func permanent(err error) bool {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the outermost error is meant
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return consumererror.IsPermanent(err)
 	}

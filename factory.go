@@ -17,5 +17,5 @@ func NewFactory() receiver.Factory {
 }
 
 func createLogs(_ context.Context, settings receiver.Settings, cfg component.Config, next consumer.Logs) (receiver.Logs, error) {
-	return newReceiver(settings, cfg.(*Config), next)
+	return newReceiver(settings, cfg.(*Config), next), nil
 }

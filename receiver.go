@@ -41,8 +41,8 @@ type incidentsReceiver struct {
 	done       chan struct{}      // closed when the loop has ended
 }
 
-func newReceiver(settings receiver.Settings, cfg *Config, next consumer.Logs) (*incidentsReceiver, error) {
-	return &incidentsReceiver{settings: settings, cfg: cfg, next: next}, nil
+func newReceiver(settings receiver.Settings, cfg *Config, next consumer.Logs) *incidentsReceiver {
+	return &incidentsReceiver{settings: settings, cfg: cfg, next: next}
 }
 
 // Start reads the ids and the checkpoint and starts the loop. It does not call
@@ -137,7 +137,7 @@ func (r *incidentsReceiver) release(ctx context.Context) error {
 // forgets everything.
 func (r *incidentsReceiver) storageClient(ctx context.Context, host component.Host) (storage.Client, error) {
 	if r.cfg.StorageID == nil {
-		r.settings.Logger.Info("no storage is set: every start emits every incident once, and does not know what earlier runs took of the quota")
+		r.settings.Logger.Info("no storage is set: every start emits every incident once")
 		return storage.NewNopClient(), nil
 	}
 	extension, found := host.GetExtensions()[*r.cfg.StorageID]

@@ -73,7 +73,7 @@ func (l *limits) spendForeign(a *account, now time.Time) {
 		return
 	}
 	if behind := now.Add(-time.Hour).Sub(a.foreign); behind > 0 {
-		a.foreign = a.foreign.Add(behind / l.foreignEvery * l.foreignEvery)
+		a.foreign = a.foreign.Add(behind.Truncate(l.foreignEvery))
 	}
 	for ; !a.foreign.After(now); a.foreign = a.foreign.Add(l.foreignEvery) {
 		l.spend(a, a.foreign)

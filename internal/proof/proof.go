@@ -169,6 +169,12 @@ func between(id int64, before *defendersim.State, after defendersim.State) []str
 // Unseen lists the states of the given incidents that stood for at least long
 // enough, from since on, and were not served.
 func Unseen(sim *defendersim.Sim, ids []int64, since time.Time, enough time.Duration) []string {
+	return UnseenBetween(sim, ids, since, time.Now(), enough)
+}
+
+// UnseenBetween is Unseen for a span that has ended: what stood afterwards does
+// not count.
+func UnseenBetween(sim *defendersim.Sim, ids []int64, since, end time.Time, enough time.Duration) []string {
 	var unseen []string
 	for _, id := range ids {
 		served := map[int]bool{}
@@ -181,13 +187,13 @@ func Unseen(sim *defendersim.Sim, ids []int64, since time.Time, enough time.Dura
 				continue
 			}
 			from, until := state.From, state.Until
-			if until.IsZero() {
-				until = time.Now()
+			if until.IsZero() || until.After(end) {
+				until = end
 			}
 			if from.Before(since) {
 				from = since
 			}
-			if until.Sub(from) >= enough && !served[first+i] && !(i > 0 && states[i-1].RedirectID != 0) {
+			if until.Sub(from) >= enough && !served[first+i] && (i == 0 || states[i-1].RedirectID == 0) {
 				unseen = append(unseen, fmt.Sprintf("incident %d: state %d stood %v and was not fetched", id, first+i, until.Sub(from)))
 			}
 		}
