@@ -70,8 +70,7 @@ func (p *poller) deliver(ctx context.Context) (settled bool) {
 // refused has the delivery tried again, later each time.
 func (p *poller) refused(d *delivery, err error) {
 	if d.backoff == nil {
-		d.backoff = backoff.NewExponentialBackOff()
-		d.backoff.MaxInterval = 30 * time.Second
+		d.backoff = newBackoff(500*time.Millisecond, 30*time.Second)
 		p.logger.Warn("pipeline does not accept records: nothing is fetched until it does", zap.Error(err))
 	}
 	d.refusals++

@@ -45,9 +45,7 @@ type outage struct {
 // followed is how many incidents there are.
 func (o *outage) failed(id int64, class class, followed int, now time.Time) bool {
 	if o.class != class {
-		b := backoff.NewExponentialBackOff()
-		b.InitialInterval, b.MaxInterval = 5*time.Second, 5*time.Minute
-		*o = outage{class: class, incidents: map[int64]int{}, since: now, backoff: b}
+		*o = outage{class: class, incidents: map[int64]int{}, since: now, backoff: newBackoff(5*time.Second, 5*time.Minute)}
 	}
 	o.incidents[id]++
 	switch class {

@@ -48,8 +48,9 @@ type poller struct {
 
 	states   map[int64]incident.State // of every incident that is kept, merged ones too
 	about    checkpoint.Receiver
-	troubles map[int64]*trouble // of the incidents whose last fetch failed
-	outage   outage             // trouble that is everybody's
+	troubles map[int64]*trouble    // of the incidents whose last fetch failed
+	named    map[defender.Kind]int // how many of those were named in the log, by the kind of trouble
+	outage   outage                // trouble that is everybody's
 
 	inFlight int
 	queue    []arrival // answers that are to be looked at, oldest first
@@ -95,6 +96,7 @@ func newPoller(cfg *Config, settings receiver.Settings, next consumer.Logs,
 		},
 		states:   map[int64]incident.State{},
 		troubles: map[int64]*trouble{},
+		named:    map[defender.Kind]int{},
 	}, nil
 }
 
@@ -123,7 +125,7 @@ func (p *poller) restore(ctx context.Context, ids []int64, contents checkpoint.C
 			p.tracker.Add(id, p.dueAfterRestart(state, len(kept), now), !state.Fetched.IsZero())
 		}
 	}
-	p.announce(now)
+	p.announce()
 	return nil
 }
 
@@ -138,12 +140,11 @@ func (p *poller) dueAfterRestart(state incident.State, incidents int, now time.T
 }
 
 // announce says at start what can be expected.
-func (p *poller) announce(now time.Time) {
+func (p *poller) announce() {
 	round := tracker.Interval(0, p.quota.Spacing(quota.Repeat), p.tracker.Len())
 	p.logger.Info("following incidents",
 		zap.Int("incidents", p.tracker.Len()),
 		zap.Int("known_from_before", len(p.states)),
-		zap.Int("due_now", p.tracker.Overdue(now)),
 		zap.Duration("collection_interval", p.cfg.CollectionInterval),
 		zap.Duration("shortest_round_within_limits", round.Round(time.Second)),
 		zap.Bool("interval_can_be_met", round <= p.cfg.CollectionInterval))

@@ -216,3 +216,23 @@ func TestNothingIsSentDuringAWaitThatTheAPIAskedFor(t *testing.T) {
 		require.Len(t, w.sink.changes(), 40, "and nothing is lost")
 	})
 }
+
+func TestWhatIsWrongWithAllIsNotSaidForEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		page, err := defendersim.ParseFault("html")
+		require.NoError(t, err)
+		w := newWorld(t, oneAlert(50))
+		require.NoError(t, w.sim.SetFault(defendersim.AllIncidents, defendersim.Rule{Fault: page}))
+		w.start()
+		time.Sleep(3 * time.Hour)
+		require.Len(t, w.complaints(), mostNamed+1)
+		require.Equal(t, "many incidents have this trouble: further ones are not named", w.complaints()[mostNamed])
+
+		w.sim.ClearFaults()
+		time.Sleep(time.Hour)
+		require.Len(t, w.sink.changes(), 100)
+		require.NoError(t, w.sim.SetFault(1001, defendersim.Rule{Fault: page}))
+		time.Sleep(time.Hour)
+		require.Len(t, w.complaints(), mostNamed+2, "after it has gone away it is said again")
+	})
+}

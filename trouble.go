@@ -11,10 +11,14 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/tracker"
 )
 
+// mostNamed bounds how many incidents with the same kind of trouble are named
+// at a time: what is wrong with all is not said for each.
+const mostNamed = 10
+
 // trouble is what keeps one incident from being fetched.
 type trouble struct {
 	kind     defender.Kind
-	said     bool // not, where everybody's trouble was said
+	said     bool // not, where it was said for everybody or for many
 	since    time.Time
 	failures int
 	backoff  *backoff.ExponentialBackOff
@@ -31,9 +35,12 @@ func (p *poller) ownTrouble(a arrival, failure *defender.Error) {
 func (p *poller) noteTrouble(a arrival, failure *defender.Error) time.Duration {
 	t := p.troubles[a.id]
 	if t == nil || t.kind != failure.Kind {
-		t = &trouble{kind: failure.Kind, said: !p.outage.total, since: a.at, backoff: p.backoffFor(failure.Kind)}
+		p.forgetTrouble(a.id)
+		t = &trouble{kind: failure.Kind, since: a.at, backoff: p.backoffFor(failure.Kind)}
+		t.said = !p.outage.total && p.named[t.kind] < mostNamed
 		p.troubles[a.id] = t
 		if t.said {
+			p.named[t.kind]++
 			p.logTrouble(a.id, failure)
 		}
 	}
@@ -54,6 +61,17 @@ func (p *poller) logTrouble(id int64, failure *defender.Error) {
 		level = zapcore.ErrorLevel
 	}
 	p.logger.Log(level, message, zap.Int64("incident", id), zap.Error(failure))
+	if p.named[failure.Kind] == mostNamed {
+		p.logger.Warn("many incidents have this trouble: further ones are not named", zap.Stringer("trouble", failure.Kind))
+	}
+}
+
+// forgetTrouble forgets the trouble of one incident, if it had any.
+func (p *poller) forgetTrouble(id int64) {
+	if t := p.troubles[id]; t != nil && t.said {
+		p.named[t.kind]--
+	}
+	delete(p.troubles, id)
 }
 
 // recovered says so when an incident's trouble is over.
@@ -62,7 +80,7 @@ func (p *poller) recovered(a arrival) {
 	if t == nil {
 		return
 	}
-	delete(p.troubles, a.id)
+	p.forgetTrouble(a.id)
 	if !t.said {
 		return
 	}
@@ -73,17 +91,20 @@ func (p *poller) recovered(a arrival) {
 // backoffFor starts soon for what may pass in a moment, and slowly for what
 // only a person can change.
 func (p *poller) backoffFor(kind defender.Kind) *backoff.ExponentialBackOff {
-	b := backoff.NewExponentialBackOff()
+	interval := p.cfg.CollectionInterval
 	switch kind {
 	case defender.NotFound, defender.Rejected:
-		b.MaxInterval = max(time.Hour, p.cfg.CollectionInterval)
-		b.InitialInterval = min(p.cfg.CollectionInterval, b.MaxInterval)
+		return newBackoff(interval, max(time.Hour, interval))
 	default:
-		b.MaxInterval = max(5*time.Minute, p.cfg.CollectionInterval)
-		b.InitialInterval = 10 * time.Second
+		return newBackoff(10*time.Second, max(5*time.Minute, interval))
 	}
-	// The jitter may go beyond the largest interval; the contract does not.
-	b.MaxInterval = time.Duration(float64(b.MaxInterval) / (1 + b.RandomizationFactor))
-	b.InitialInterval = min(b.InitialInterval, b.MaxInterval)
+}
+
+// newBackoff waits about first, then longer each time, never longer than
+// longest: the jitter counts.
+func newBackoff(first, longest time.Duration) *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.MaxInterval = time.Duration(float64(longest) / (1 + b.RandomizationFactor))
+	b.InitialInterval = min(first, b.MaxInterval)
 	return b
 }

@@ -66,7 +66,7 @@ else
   export DEFENDER_STORAGE=$work/storage-simulator DEFENDER_INTERVAL=${DEFENDER_INTERVAL:-10s}
   rm -rf "$DEFENDER_STORAGE"
   say "A simulator plays the API at $DEFENDER_ENDPOINT: 12 incidents, 8 changes a minute, an id that does not exist."
-  say "1,500 requests an hour are enough to ask for 13 ids every 35 seconds; so changes show in batches."
+  say "1,500 requests an hour are enough to ask for 13 ids every 33 seconds; so changes show in batches."
 fi
 export DEFENDER_IDS_FILE=$work/incidents.txt
 cat <<EOM
