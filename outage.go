@@ -78,7 +78,7 @@ func (p *poller) everybodysTrouble(a arrival, failure *defender.Error) {
 }
 
 // whatATokenNeeds is what a person can check when the API refuses the token.
-const whatATokenNeeds = "the API refuses the token, which has to be for this API (the scope of http::auth) " +
+const whatATokenNeeds = "the API refuses the token: it has to be for this API (the scope of http::auth) " +
 	"and to have the permission Incident.Read.All, with admin consent"
 
 // logOutage says what everybody waits for.

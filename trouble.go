@@ -56,7 +56,7 @@ func (p *poller) logTrouble(id int64, failure *defender.Error) {
 	case defender.NotFound:
 		message = "incident not found: it is looked for again from time to time"
 	case defender.Unauthorized, defender.Forbidden:
-		level, message = zapcore.ErrorLevel, "incident cannot be fetched: "+whatATokenNeeds
+		level, message = zapcore.ErrorLevel, whatATokenNeeds
 	case defender.Redirect, defender.Rejected:
 		level = zapcore.ErrorLevel
 	}
