@@ -49,6 +49,9 @@ func (p *poller) deliver(ctx context.Context) (settled bool) {
 	err := p.consumer.ConsumeLogs(operation, logs)
 	p.report.EndLogsOp(operation, "defender_incidents", records, err)
 
+	if ctx.Err() != nil && err != nil {
+		return false // abandoned by Shutdown: it comes again after the next start
+	}
 	if err != nil && !permanent(err) {
 		p.refused(d, err)
 		return false

@@ -1,0 +1,101 @@
+package defenderincidentsreceiver
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+)
+
+func rule(t *testing.T, fault string) defendersim.Rule {
+	t.Helper()
+	parsed, err := defendersim.ParseFault(fault)
+	require.NoError(t, err)
+	return defendersim.Rule{Fault: parsed}
+}
+
+func TestWhatIsEverybodysTroubleMakesAllWait(t *testing.T) {
+	for fault, test := range map[string]struct {
+		atOnce int    // requests before all wait
+		said   string // then
+	}{
+		"401":   {atOnce: 2, said: "nothing can be fetched: " + whatATokenNeeds},
+		"403":   {atOnce: 2, said: "nothing can be fetched: " + whatATokenNeeds},
+		"500":   {atOnce: 5, said: "the API does not answer: everything waits"},
+		"reset": {atOnce: 5, said: "the API does not answer: everything waits"},
+	} {
+		t.Run(fault, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, oneAlert(50), func(cfg *Config) { cfg.MaxConcurrentRequests = 1 })
+				require.NoError(t, w.sim.SetFault(defendersim.AllIncidents, rule(t, fault)))
+				w.start()
+				time.Sleep(2 * time.Second)
+				require.Equal(t, test.atOnce, w.requests(0))
+				require.Len(t, w.complaints(), test.atOnce, "one for each but the last, and one for all")
+				require.Equal(t, test.said, w.complaints()[test.atOnce-1])
+
+				time.Sleep(2 * time.Hour)
+				require.Less(t, w.requests(0), 60, "all wait, longer each time")
+				require.Len(t, w.complaints(), test.atOnce, "said once")
+
+				w.sim.ClearFaults()
+				time.Sleep(11 * time.Minute)
+				require.Len(t, w.sink.changes(), 100, "it recovers by itself")
+				require.True(t, slices.ContainsFunc(w.logs.All(), func(e observer.LoggedEntry) bool {
+					return e.Message == "the API answers again" && e.ContextMap()["after"].(time.Duration) > 2*time.Hour
+				}))
+			})
+		})
+	}
+}
+
+func TestARefusalOfOneIncidentIsItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(10))
+		require.NoError(t, w.sim.SetFault(1001, rule(t, "403")))
+		w.start()
+		time.Sleep(time.Hour + time.Second)
+		require.Equal(t, 9*13, w.requests(0)-w.requests(1001), "the others keep their pace")
+		require.Less(t, w.requests(1001), 30)
+		require.Equal(t, []string{whatATokenNeeds}, w.complaints())
+	})
+}
+
+func TestTheOnlyIncidentThatIsRefusedTwiceWaitsForAll(t *testing.T) {
+	var o outage
+	now := time.Now()
+	require.False(t, o.failed(1001, accessDenied, 1, now))
+	require.True(t, o.failed(1001, accessDenied, 1, now))
+
+	o = outage{}
+	require.False(t, o.failed(1001, accessDenied, 2, now))
+	require.False(t, o.failed(1001, accessDenied, 2, now), "with others it takes one of those")
+	require.True(t, o.failed(1002, accessDenied, 2, now))
+}
+
+func TestAFailureOfAnotherKindBeginsARowOfItsOwn(t *testing.T) {
+	var o outage
+	now := time.Now()
+	for id := range int64(4) {
+		require.False(t, o.failed(id, serviceFailed, 10, now))
+		require.False(t, o.failed(id, serviceFailed, 10, now), "the same incident again adds nothing")
+	}
+	require.False(t, o.failed(5, accessDenied, 10, now))
+	require.False(t, o.failed(6, serviceFailed, 10, now))
+}
+
+func TestNoWaitIsLongerThanItsLongest(t *testing.T) {
+	b := newBackoff(10*time.Second, 5*time.Minute)
+	last := time.Duration(0)
+	for range 1000 {
+		last = b.NextBackOff()
+		require.LessOrEqual(t, last, 5*time.Minute)
+		require.Positive(t, last)
+	}
+	require.Greater(t, last, time.Minute, "it has grown")
+}
