@@ -153,6 +153,32 @@ func TestALivelyPopulationIsToldWithoutALossOrARepeat(t *testing.T) {
 	})
 }
 
+func TestRandomFaultsLoseAndRepeatNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		population := defendersim.DefaultConfig()
+		population.Incidents, population.ChangesPerHour = 40, 240
+		w := newWorld(t, population, func(cfg *Config) { cfg.MaxResponseBodySize = 1 << 20 })
+		kinds := slices.DeleteFunc(defendersim.FaultKinds(), func(k defendersim.FaultKind) bool {
+			return k.Name == "big-number" // a sound answer, though not the incident's own
+		})
+		for i, id := range w.sim.IDs() {
+			fault := rule(t, kinds[i%len(kinds)].Name)
+			fault.Probability = 0.2
+			require.NoError(t, w.sim.SetFault(id, fault))
+		}
+		w.start()
+		time.Sleep(3 * time.Hour)
+		w.stop()
+		struck := map[string]bool{}
+		for _, r := range w.sim.Journal() {
+			struck[r.Fault] = true
+		}
+		require.Greater(t, len(struck), len(kinds)*3/4, "else this shows little")
+		require.Greater(t, len(w.sink.records()), 200)
+		w.requireProof()
+	})
+}
+
 func TestEveryFaultEndsAndHoldsUpNobody(t *testing.T) {
 	for _, kind := range defendersim.FaultKinds() {
 		t.Run(kind.Name, func(t *testing.T) {

@@ -115,8 +115,8 @@ func Expected(sim *defendersim.Sim) []string {
 	for _, request := range sim.Journal() {
 		id := request.ID
 		switch {
-		case request.Endpoint != defendersim.EndpointIncident || request.Fault != "":
-		case request.Status == http.StatusNotFound:
+		case request.Endpoint != defendersim.EndpointIncident:
+		case request.Status == http.StatusNotFound && request.Fault == "":
 			if !missing[id] {
 				keys = append(keys, Record{Incident: id, Change: "not_found"}.key())
 			}
