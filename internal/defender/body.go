@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 )
 
@@ -22,13 +23,20 @@ var (
 	errCoding   = errors.New("a content coding that was not asked for")
 )
 
+// maxRest is how much of a body is read behind the end of its coding, in bytes.
+const maxRest = 4 << 10
+
 // readBody reads the whole body, undoing its content coding, up to limit
 // decoded bytes. A longer one is errTooLarge.
 func readBody(response *http.Response, limit int64) ([]byte, error) {
 	decoded, err := decoded(response.Body, response.Header.Get("Content-Encoding"))
-	if err != nil {
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, nil // an empty body, whatever its coding is said to be
+	case err != nil:
 		return nil, err
 	}
+	limit = min(limit, math.MaxInt64-1)
 	var body bytes.Buffer
 	if n := response.ContentLength; n > 0 {
 		body.Grow(int(min(n, limit, 1<<20)) + bytes.MinRead)
@@ -40,6 +48,9 @@ func readBody(response *http.Response, limit int64) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	}
+	// A connection is used again only if the end of its answer was read, and
+	// a deflate stream ends before the chunks that carry it do.
+	_, _ = io.CopyN(io.Discard, response.Body, maxRest)
 	return body.Bytes(), nil
 }
 

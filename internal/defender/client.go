@@ -49,7 +49,7 @@ func (c *Client) Get(ctx context.Context, id int64) Answer {
 	request, err := http.NewRequestWithContext(trace.attach(ctx), http.MethodGet,
 		c.endpoint.JoinPath(c.dialect.get(id)).String(), http.NoBody)
 	if err != nil {
-		return Answer{Err: &Error{Kind: Rejected, Err: err}}
+		return Answer{Err: &Error{Kind: Rejected, Err: withoutAddress(err)}}
 	}
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("Accept-Encoding", acceptEncoding)

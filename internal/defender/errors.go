@@ -94,13 +94,13 @@ func (e *Error) Unwrap() error { return e.Err }
 const maxText = 300
 
 // plain makes text from an answer fit for a log line: bounded, valid UTF-8,
-// without control or format characters.
+// and of characters that print.
 func plain(text string) string {
 	if len(text) > maxText {
 		text = text[:maxText]
 	}
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r

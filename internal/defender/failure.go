@@ -74,7 +74,7 @@ func unanswered(ctx context.Context, err error, trace *trace) error {
 	if !trace.soughtAPI() && !isProxy(err) {
 		return &Error{Kind: NoToken, Err: signInError(trace.lastSought(), err)}
 	}
-	return &Error{Kind: networkKind(err), Err: withoutAddress(err)}
+	return &Error{Kind: networkKind(err), Err: unquoted{withoutAddress(err)}}
 }
 
 // unread explains a body that could not be read to its end.
@@ -87,7 +87,7 @@ func unread(ctx context.Context, status int, err error) error {
 	case isContent(err):
 		return &Error{Kind: Malformed, Status: status, Err: err}
 	}
-	return &Error{Kind: networkKind(err), Status: status, Err: withoutAddress(err)}
+	return &Error{Kind: networkKind(err), Status: status, Err: unquoted{withoutAddress(err)}}
 }
 
 func networkKind(err error) Kind {
@@ -126,6 +126,18 @@ func withoutAddress(err error) error {
 	return err
 }
 
+// unquoted is an error whose text leaves out what it quotes: net/http repeats
+// what an answer says that is no HTTP, or where its redirect leads.
+type unquoted struct{ error }
+
+func (u unquoted) Error() string { return withoutQuotes(u.error.Error()) }
+func (u unquoted) Unwrap() error { return u.error }
+
+// withoutQuotes knows the quotes of Go, which may have escaped ones inside.
+func withoutQuotes(text string) string {
+	return regexp.MustCompile(`(?s)"(\\.|[^"\\])*("|\\?$)`).ReplaceAllString(text, `"…"`)
+}
+
 // signInError says why there is no token, without quoting the answer of the
 // sign-in host: the host, and Entra's error codes where there are any.
 func signInError(host string, err error) error {
@@ -136,7 +148,7 @@ func signInError(host string, err error) error {
 	if codes := regexp.MustCompile(`AADSTS\d+`).FindAllString(err.Error(), 3); codes != nil {
 		reason = strings.Join(codes, ", ")
 	} else {
-		reason = plain(regexp.MustCompile(`"[^"]*("|$)`).ReplaceAllString(reason, `"…"`))
+		reason = plain(withoutQuotes(reason))
 	}
 	if host == "" {
 		return errors.New(reason)

@@ -173,9 +173,13 @@ func isUUID(text string) bool {
 		return false
 	}
 	for i := range len(form) {
-		if form[i] == '-' && text[i] != '-' || form[i] == 'x' && !strings.Contains("0123456789abcdefABCDEF", text[i:i+1]) {
+		if dash := form[i] == '-'; dash != (text[i] == '-') || !dash && !isHex(text[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }

@@ -5,19 +5,23 @@ import (
 	"net"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"sync"
 )
 
-// trace follows one call to see what really reached the API's host: an auth
-// extension may ask its sign-in host within the same call, and the transport
-// repeats a request by itself when an idle connection turns out to be gone.
+// trace follows one call to see what really went to the API: an auth extension
+// may ask its sign-in host within the same call, and the transport repeats a
+// request by itself when an idle connection turns out to be gone.
+//
+// A request of ours is told from one for a token by its Accept-Encoding, which
+// no auth extension asks for; by its host it cannot be, for both may go to one.
 type trace struct {
-	host     string // the API's, as requests name it
-	hostPort string // the API's, as connections do
+	hostPort string // the API's, as connections name it
 
-	mu   sync.Mutex // hooks run on the transport's goroutines
-	last string     // host and port a connection was last sought to
-	sent int        // requests whose head was written to the API's host
+	mu      sync.Mutex // hooks run on the transport's goroutines
+	last    string     // host and port a connection was last sought to
+	written bool       // a request was written to that connection
+	sent    int        // requests of ours that were written
 }
 
 func newTrace(endpoint *url.URL) *trace {
@@ -25,7 +29,7 @@ func newTrace(endpoint *url.URL) *trace {
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[endpoint.Scheme]
 	}
-	return &trace{host: endpoint.Host, hostPort: net.JoinHostPort(endpoint.Hostname(), port)}
+	return &trace{hostPort: net.JoinHostPort(endpoint.Hostname(), port)}
 }
 
 func (t *trace) attach(ctx context.Context) context.Context {
@@ -33,32 +37,34 @@ func (t *trace) attach(ctx context.Context) context.Context {
 		GetConn: func(hostPort string) {
 			t.mu.Lock()
 			defer t.mu.Unlock()
-			t.last = hostPort
+			t.last, t.written = hostPort, false
 		},
-		// HTTP/1 writes the host as Host, HTTP/2 as :authority.
 		WroteHeaderField: func(key string, value []string) {
-			if key != "Host" && key != ":authority" || len(value) != 1 || value[0] != t.host {
-				return
-			}
 			t.mu.Lock()
 			defer t.mu.Unlock()
-			t.sent++
+			t.written = true
+			if strings.EqualFold(key, "Accept-Encoding") && len(value) == 1 && value[0] == acceptEncoding {
+				t.sent++
+			}
 		},
 	})
 }
 
-// reached is how many requests reached the API's host, or may have.
+// reached is how many requests reached the API, or may have.
 func (t *trace) reached() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.sent
 }
 
-// soughtAPI says that the call got as far as the API's host: it had a token.
+// soughtAPI says that the call had its token and was on the way to the API: a
+// request of ours was written, or the connection for it failed. Where a token
+// comes from the API's own host and port, a connection that fails is taken for
+// the API's.
 func (t *trace) soughtAPI() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.sent > 0 || t.last == t.hostPort
+	return t.sent > 0 || t.last == t.hostPort && !t.written
 }
 
 // lastSought is the host and port a connection was last sought to; empty when

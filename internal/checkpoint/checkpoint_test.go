@@ -1,0 +1,405 @@
+package checkpoint
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/storagetest"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
+	"go.uber.org/goleak"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func newStorage() *storagetest.TestClient {
+	return storagetest.NewInMemoryClient(component.KindReceiver, component.MustNewID("defender_incidents"), "")
+}
+
+// wired passes everything on to a storage, notes what it was asked, and fails
+// on demand.
+type wired struct {
+	storage.Client
+	fails   error  // nil: nothing fails
+	failsOn string // the key that fails; empty: all
+	batches [][]string
+}
+
+func (w *wired) failure(key string) error {
+	if w.failsOn == "" || w.failsOn == key {
+		return w.fails
+	}
+	return nil
+}
+
+func (w *wired) Get(ctx context.Context, key string) ([]byte, error) {
+	if err := w.failure(key); err != nil {
+		return nil, err
+	}
+	return w.Client.Get(ctx, key)
+}
+
+func (w *wired) Set(ctx context.Context, key string, value []byte) error {
+	if err := w.failure(key); err != nil {
+		return err
+	}
+	return w.Client.Set(ctx, key, value)
+}
+
+func (w *wired) Batch(ctx context.Context, operations ...*storage.Operation) error {
+	var keys []string
+	for _, o := range operations {
+		if err := w.failure(o.Key); err != nil {
+			return err
+		}
+		keys = append(keys, o.Key)
+	}
+	slices.Sort(keys)
+	w.batches = append(w.batches, keys)
+	return w.Client.Batch(ctx, operations...)
+}
+
+func open(t *testing.T, client storage.Client) (*Store, Contents) {
+	t.Helper()
+	store, contents, err := Open(t.Context(), client)
+	require.NoError(t, err)
+	return store, contents
+}
+
+// keys are those that the storage holds, sorted.
+func keys(t *testing.T, client *storagetest.TestClient) (all []string) {
+	t.Helper()
+	require.NoError(t, client.Walk(t.Context(), func(key string, _ []byte) ([]*storage.Operation, error) {
+		all = append(all, key)
+		return nil, nil
+	}))
+	return all
+}
+
+func stateOf(status string) incident.State { return incident.State{Seen: true, Status: status} }
+
+// full is a state in which nothing is left out.
+func full() incident.State {
+	return incident.State{
+		Seen: true, Missing: true, Merged: true, Successor: 1<<53 + 1,
+		Status:     "Redirected\u200b",
+		LastUpdate: time.Date(2026, 2, 3, 4, 5, 6, 123456700, time.UTC),
+		Fields: []incident.Field{
+			{Name: "incidentName", Digest: incident.Digest{0, 1, 2, 0xff}},
+			{Name: "status", Digest: incident.Digest{15: 0xfe}},
+		},
+		Alerts: []incident.AlertState{
+			{ID: "ad0001_1", Digest: incident.Digest{7}, Status: "New", LastUpdate: time.Date(2026, 2, 3, 4, 5, 7, 0, time.UTC)},
+			{ID: "da0002_1"},
+		},
+		Disappearances: 1<<64 - 1,
+		Fetched:        time.Date(2026, 2, 3, 4, 6, 0, 1, time.UTC),
+	}
+}
+
+func TestWhatIsSavedIsThereAfterARestart(t *testing.T) {
+	client := newStorage()
+	store, _ := open(t, client)
+	want := Contents{
+		Receiver: Receiver{API: "defender_xdr", Tenant: "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"},
+		States:   map[int64]incident.State{1: full(), 9223372036854775807: stateOf("Active"), 3: {}},
+	}
+	for id, state := range want.States {
+		require.NoError(t, store.Save(t.Context(), id, stateOf("before")))
+		require.NoError(t, store.Save(t.Context(), id, state))
+	}
+	require.NoError(t, store.SaveReceiver(t.Context(), Receiver{API: "graph"}))
+	require.NoError(t, store.SaveReceiver(t.Context(), want.Receiver))
+
+	_, contents := open(t, client)
+	assert.Equal(t, want, contents)
+	_, contents = open(t, client) // to read it changes nothing
+	assert.Equal(t, want, contents)
+}
+
+func TestAnEmptyStorageIsNoError(t *testing.T) {
+	client := newStorage()
+	_, contents := open(t, client)
+	assert.Equal(t, Contents{States: map[int64]incident.State{}}, contents)
+	assert.Equal(t, []string{"version"}, keys(t, client))
+	version, err := client.Get(t.Context(), "version")
+	require.NoError(t, err)
+	assert.Equal(t, "1", string(version))
+	_, contents = open(t, client)
+	assert.Equal(t, Contents{States: map[int64]incident.State{}}, contents)
+}
+
+func TestThousandsOfStatesAreReadInPortions(t *testing.T) {
+	client := &wired{Client: newStorage()}
+	store, _ := open(t, client)
+	const incidents = 2*readAtOnce + 1
+	want := map[int64]incident.State{}
+	ids := make([]int64, incidents)
+	for i := range ids {
+		ids[i] = int64(i + 1)
+		want[ids[i]] = stateOf(fmt.Sprint("state ", i))
+	}
+	require.NoError(t, store.Keep(t.Context(), ids))
+	for id, state := range want {
+		require.NoError(t, store.Save(t.Context(), id, state))
+	}
+
+	client.batches = nil
+	_, contents := open(t, client)
+	assert.Equal(t, want, contents.States)
+	require.Len(t, client.batches, 3)
+	assert.Len(t, client.batches[0], readAtOnce)
+	assert.Len(t, client.batches[2], 1)
+}
+
+func TestKeepDeletesTheStatesOfAllOthers(t *testing.T) {
+	client := newStorage()
+	store, _ := open(t, client)
+	for id := range int64(4) {
+		require.NoError(t, store.Save(t.Context(), id+1, stateOf("Active")))
+	}
+	require.NoError(t, store.Keep(t.Context(), []int64{2, 7, 4, 2}))
+	assert.Equal(t, []string{"v1/incident/2", "v1/incident/4", "v1/incidents", "version"}, keys(t, client))
+
+	// Also those that an earlier run left behind.
+	store, contents := open(t, client)
+	assert.Len(t, contents.States, 2)
+	require.NoError(t, store.Keep(t.Context(), []int64{4}))
+	assert.Equal(t, []string{"v1/incident/4", "v1/incidents", "version"}, keys(t, client))
+	require.NoError(t, store.Keep(t.Context(), nil))
+	assert.Equal(t, []string{"v1/incidents", "version"}, keys(t, client))
+	_, contents = open(t, client)
+	assert.Empty(t, contents.States)
+}
+
+func TestKeepWritesNothingWhereNothingChanges(t *testing.T) {
+	client := &wired{Client: newStorage()}
+	store, _ := open(t, client)
+	require.NoError(t, store.Keep(t.Context(), []int64{1, 2}))
+	client.batches = nil
+	require.NoError(t, store.Keep(t.Context(), []int64{2, 1}))
+	assert.Empty(t, client.batches)
+
+	store, _ = open(t, client)
+	client.batches = nil
+	require.NoError(t, store.Keep(t.Context(), []int64{1, 2}))
+	assert.Empty(t, client.batches)
+}
+
+func TestSaveNamesTheIncidentInTheIndexInTheSameBatchAndOnlyOnce(t *testing.T) {
+	client := &wired{Client: newStorage()}
+	store, _ := open(t, client)
+	require.NoError(t, store.Save(t.Context(), 1, stateOf("Active")))
+	require.NoError(t, store.Save(t.Context(), 1, stateOf("Resolved")))
+	require.NoError(t, store.Save(t.Context(), 2, stateOf("Active")))
+	require.NoError(t, store.Keep(t.Context(), []int64{2, 3}))
+	require.NoError(t, store.Save(t.Context(), 3, stateOf("Active")))
+	require.NoError(t, store.Save(t.Context(), 1, stateOf("Active")))
+	assert.Equal(t, [][]string{
+		{"v1/incident/1", "v1/incidents"},
+		{"v1/incident/1"},
+		{"v1/incident/2", "v1/incidents"},
+		{"v1/incident/1", "v1/incidents"},
+		{"v1/incident/3"},
+		{"v1/incident/1", "v1/incidents"},
+	}, client.batches)
+	index, err := client.Get(t.Context(), "v1/incidents")
+	require.NoError(t, err)
+	assert.Equal(t, "[1,2,3]", string(index))
+}
+
+func TestAnIncidentNamedBeforeItsFirstStateHasNone(t *testing.T) {
+	client := newStorage()
+	store, _ := open(t, client)
+	require.NoError(t, store.Keep(t.Context(), []int64{1, 2}))
+	require.NoError(t, store.Save(t.Context(), 2, stateOf("Active")))
+	_, contents := open(t, client)
+	assert.Equal(t, map[int64]incident.State{2: stateOf("Active")}, contents.States)
+}
+
+func TestACheckpointThatCannotBeReadIsAnErrorThatSaysWhatToDo(t *testing.T) {
+	const mend = " cannot be read: restore the storage, or give the receiver an empty one (it will then emit every incident once more): "
+	for name, c := range map[string]struct{ key, value, want string }{
+		"a state":                 {"v1/incident/2", `{"seen":`, "the checkpoint's entry v1/incident/2" + mend},
+		"a state of another type": {"v1/incident/2", `[1]`, "the checkpoint's entry v1/incident/2" + mend},
+		"a state without text":    {"v1/incident/2", ``, "the checkpoint's entry v1/incident/2" + mend},
+		"a digest":                {"v1/incident/2", `{"fields":[{"n":"a","d":"AAAA"}]}`, "the checkpoint's entry v1/incident/2" + mend},
+		"a time":                  {"v1/incident/2", `{"fetched":"yesterday"}`, "the checkpoint's entry v1/incident/2" + mend},
+		"the index":               {"v1/incidents", `[1,2`, "the checkpoint's entry v1/incidents" + mend},
+		"an index of words":       {"v1/incidents", `["one"]`, "the checkpoint's entry v1/incidents" + mend},
+		"the receiver":            {"v1/receiver", `{"api":7}`, "the checkpoint's entry v1/receiver" + mend},
+		"the version":             {"version", `one`, "the checkpoint's entry version" + mend},
+		"a later version": {"version", `2`, "the checkpoint is of version 2, this receiver reads up to version 1: " +
+			"use the later receiver again, or give this one an empty storage (it will then emit every incident once more)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := newStorage()
+			store, _ := open(t, client)
+			require.NoError(t, store.Save(t.Context(), 1, stateOf("Active")))
+			require.NoError(t, store.Save(t.Context(), 2, stateOf("Active")))
+			require.NoError(t, client.Set(t.Context(), c.key, []byte(c.value)))
+			before := keys(t, client)
+
+			store, contents, err := Open(t.Context(), client)
+			assert.ErrorContains(t, err, c.want)
+			assert.Nil(t, store)
+			assert.Zero(t, contents)
+			assert.Equal(t, before, keys(t, client))
+			after, err := client.Get(t.Context(), c.key)
+			require.NoError(t, err)
+			assert.Equal(t, c.value, string(after), "what may still be mended was written over")
+		})
+	}
+}
+
+func TestToOpenACheckpointWritesNothing(t *testing.T) {
+	for _, version := range []string{"1", "0"} {
+		client := newStorage()
+		store, _ := open(t, client)
+		require.NoError(t, store.Save(t.Context(), 1, stateOf("Active")))
+		require.NoError(t, client.Set(t.Context(), "version", []byte(version)))
+		_, contents := open(t, unwritable{client})
+		assert.Len(t, contents.States, 1)
+	}
+}
+
+func TestAStorageThatCannotBeReadIsAnErrorOfOpen(t *testing.T) {
+	failure := errors.New("disk on fire")
+	for _, key := range []string{"version", "v1/receiver", "v1/incidents", "v1/incident/1"} {
+		client := &wired{Client: newStorage()}
+		store, _ := open(t, client)
+		require.NoError(t, store.Save(t.Context(), 1, stateOf("Active")))
+		client.fails, client.failsOn = failure, key
+		_, contents, err := Open(t.Context(), client)
+		assert.ErrorIs(t, err, failure, key)
+		assert.EqualError(t, err, "read the checkpoint: disk on fire")
+		assert.Zero(t, contents)
+	}
+}
+
+// unwritable can be read and not written.
+type unwritable struct{ storage.Client }
+
+func (unwritable) Set(context.Context, string, []byte) error { return errors.New("disk full") }
+
+func TestAnEmptyStorageThatCannotBeWrittenIsAnErrorOfOpen(t *testing.T) {
+	_, _, err := Open(t.Context(), unwritable{newStorage()})
+	assert.EqualError(t, err, "write the checkpoint's version: disk full")
+}
+
+func TestAfterAFailedWriteTheNextOneWritesAllThatIsMissing(t *testing.T) {
+	failure := errors.New("disk full")
+	inner := newStorage()
+	client := &wired{Client: inner}
+	store, _ := open(t, client)
+	require.NoError(t, store.Save(t.Context(), 1, stateOf("Active")))
+
+	client.fails = failure
+	err := store.Save(t.Context(), 2, stateOf("Active"))
+	assert.ErrorIs(t, err, failure)
+	assert.EqualError(t, err, "write the checkpoint of incident 2: disk full")
+	err = store.Keep(t.Context(), []int64{2, 3})
+	assert.ErrorIs(t, err, failure)
+	assert.EqualError(t, err, "write the checkpoint's index: disk full")
+	err = store.SaveReceiver(t.Context(), Receiver{API: "graph"})
+	assert.ErrorIs(t, err, failure)
+	assert.EqualError(t, err, "write the receiver's checkpoint: disk full")
+	_, contents := open(t, inner)
+	assert.Equal(t, Contents{States: map[int64]incident.State{1: stateOf("Active")}}, contents)
+
+	client.fails = nil
+	require.NoError(t, store.Save(t.Context(), 2, stateOf("Resolved")))
+	_, contents = open(t, inner)
+	assert.Equal(t, map[int64]incident.State{1: stateOf("Active"), 2: stateOf("Resolved")}, contents.States)
+	require.NoError(t, store.Keep(t.Context(), []int64{2, 3}))
+	assert.Equal(t, []string{"v1/incident/2", "v1/incidents", "version"}, keys(t, inner))
+}
+
+func TestAStateThatCannotBeWrittenLeavesTheStorageAlone(t *testing.T) {
+	client := newStorage()
+	store, _ := open(t, client)
+	assert.ErrorContains(t, store.Save(t.Context(), 1, stateOf("\xff")), "write the checkpoint of incident 1: ")
+	assert.ErrorContains(t, store.SaveReceiver(t.Context(), Receiver{API: "\xff"}), "write the receiver's checkpoint: ")
+	assert.Equal(t, []string{"version"}, keys(t, client))
+}
+
+func TestCloseReleasesTheStorage(t *testing.T) {
+	client := newStorage()
+	store, _ := open(t, client)
+	require.NoError(t, store.Close(t.Context()))
+	assert.Error(t, client.Set(t.Context(), "any", nil))
+}
+
+func TestWithoutAStorageEverythingWorksAndNothingIsKept(t *testing.T) {
+	client := storage.NewNopClient()
+	store, contents := open(t, client)
+	assert.Equal(t, Contents{States: map[int64]incident.State{}}, contents)
+	require.NoError(t, store.Keep(t.Context(), []int64{1}))
+	require.NoError(t, store.Save(t.Context(), 1, full()))
+	require.NoError(t, store.Save(t.Context(), 2, full()))
+	require.NoError(t, store.SaveReceiver(t.Context(), Receiver{API: "defender_xdr"}))
+	require.NoError(t, store.Close(t.Context()))
+	_, contents = open(t, client)
+	assert.Equal(t, Contents{States: map[int64]incident.State{}}, contents)
+}
+
+// The entry's text is part of what a later version has to read.
+func TestAnEntryIsSmallAndReadsAsItDid(t *testing.T) {
+	client := newStorage()
+	store, _ := open(t, client)
+	require.NoError(t, store.Save(t.Context(), 1, full()))
+	entry, err := client.Get(t.Context(), "v1/incident/1")
+	require.NoError(t, err)
+	assert.Equal(t, strings.Join([]string{
+		`{"seen":true,"missing":true,"merged":true,"successor":9007199254740993,"status":"Redirected` + "\u200b" + `"`,
+		`"last_update":"2026-02-03T04:05:06.1234567Z"`,
+		`"fields":[{"n":"incidentName","d":"AAEC_wAAAAAAAAAAAAAAAA"},{"n":"status","d":"AAAAAAAAAAAAAAAAAAAA_g"}]`,
+		`"alerts":[{"id":"ad0001_1","d":"BwAAAAAAAAAAAAAAAAAAAA","status":"New","last_update":"2026-02-03T04:05:07Z"},` +
+			`{"id":"da0002_1","d":"AAAAAAAAAAAAAAAAAAAAAA"}]`,
+		`"disappearances":18446744073709551615,"fetched":"2026-02-03T04:06:00.000000001Z"}`,
+	}, ","), string(entry))
+}
+
+func FuzzState(f *testing.F) {
+	whole, err := json.Marshal(full())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add([]byte(`{}`))
+	f.Add([]byte(`{"seen":true,"seen":false}`))
+	f.Fuzz(func(t *testing.T, stored []byte) {
+		client := newStorage()
+		require.NoError(t, client.Set(t.Context(), indexKey, []byte(`[1]`)))
+		require.NoError(t, client.Set(t.Context(), keyOf(1), bytes.Clone(stored)))
+		store, contents, err := Open(t.Context(), client)
+		if err != nil || stored == nil {
+			return
+		}
+		require.Contains(t, contents.States, int64(1))
+		require.NoError(t, store.Save(t.Context(), 1, contents.States[1]))
+		_, again := open(t, client)
+		assert.Equal(t, inUTC(contents.States[1]), inUTC(again.States[1]))
+	})
+}
+
+// inUTC has the same times in a form that can be compared.
+func inUTC(s incident.State) incident.State {
+	s.LastUpdate, s.Fetched = s.LastUpdate.UTC(), s.Fetched.UTC()
+	s.Alerts = slices.Clone(s.Alerts)
+	for i := range s.Alerts {
+		s.Alerts[i].LastUpdate = s.Alerts[i].LastUpdate.UTC()
+	}
+	return s
+}

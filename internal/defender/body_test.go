@@ -1,0 +1,221 @@
+package defender
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+)
+
+// codings are the ways an answer comes in: what is done to it, and what the
+// header says.
+var codings = []struct{ form, header string }{
+	{"", ""},
+	{"", "identity"},
+	{"gzip", "gzip"},
+	{"gzip", "x-gzip"},
+	{"deflate", "deflate"},
+	{"raw deflate", "deflate"},
+}
+
+// encoded is the text in a coding.
+func encoded(coding, text string) string {
+	var out bytes.Buffer
+	var to io.WriteCloser
+	switch coding {
+	case "gzip":
+		to = gzip.NewWriter(&out)
+	case "deflate":
+		to = zlib.NewWriter(&out)
+	case "raw deflate":
+		to, _ = flate.NewWriter(&out, flate.BestSpeed)
+	default:
+		return text
+	}
+	_, err := io.WriteString(to, text)
+	if err := errors.Join(err, to.Close()); err != nil {
+		panic(err)
+	}
+	return out.String()
+}
+
+func limited(t *testing.T, transport http.RoundTripper, limit int64) *Client {
+	t.Helper()
+	parsed, err := url.Parse(endpoint)
+	require.NoError(t, err)
+	return NewClient(&http.Client{Transport: transport}, parsed, limit, true)
+}
+
+func TestEveryCodingIsUndone(t *testing.T) {
+	text := string(fixture(t, "incident.json"))
+	for _, coding := range codings {
+		answer := limited(t, answering(200, encoded(coding.form, text), "Content-Encoding", coding.header), maxBody).
+			Get(t.Context(), 4711)
+		require.NoError(t, answer.Err, coding)
+		assert.Equal(t, len(text), answer.Size, coding)
+		assert.Equal(t, text, string(answer.Snapshot.Original), coding)
+		assert.Len(t, answer.Snapshot.Alerts, 2, coding)
+	}
+}
+
+func TestTheLimitCountsDecodedBytesToTheByte(t *testing.T) {
+	text := `{"incidentId":1,"incidentName":"` + strings.Repeat("x", 5000) + `"}`
+	size := int64(len(text))
+	for _, coding := range codings {
+		transport := answering(200, encoded(coding.form, text), "Content-Encoding", coding.header)
+		for _, enough := range []int64{size, size + 1, math.MaxInt64} {
+			assert.NoError(t, limited(t, transport, enough).Get(t.Context(), 1).Err, "%v, limit %d", coding, enough)
+		}
+		for _, little := range []int64{size - 1, 100, 1} {
+			failure := failed(t, limited(t, transport, little).Get(t.Context(), 1))
+			assert.Equal(t, Oversize, failure.Kind, "%v, limit %d", coding, little)
+			assert.Contains(t, failure.Error(), "max_response_body_size")
+		}
+	}
+}
+
+// The two forms of deflate are told apart by two bytes; a bare stream may
+// begin with bytes that look like one half of a zlib head.
+func TestABareStreamThatLooksLikeZlibIsUndone(t *testing.T) {
+	for name, body := range map[string]string{
+		"the method": "\x08\x10\x00\xef\xff" + `{"incidentId":1}` + "\x01\x00\x00\xff\xff",
+		"the check":  "\x01\x17\x00\xe8\xff" + `{"incidentId":      1 }`,
+	} {
+		assert.NoError(t, get(t, answering(200, body, "Content-Encoding", "deflate")).Err, name)
+	}
+}
+
+func TestALengthThatIsClaimedTakesNoMemory(t *testing.T) {
+	answer := get(t, roundTrip(func(r *http.Request) (*http.Response, error) {
+		body := io.NopCloser(strings.NewReader(`{"incidentId":1}`))
+		return &http.Response{StatusCode: http.StatusOK, Body: body, ContentLength: math.MaxInt64, Request: r}, nil
+	}))
+	assert.NoError(t, answer.Err)
+}
+
+// watched counts what is read of a body and notes whether its end was seen.
+type watched struct {
+	io.Reader
+	read  int
+	ended bool
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	w.read += n
+	w.ended = w.ended || errors.Is(err, io.EOF)
+	return n, err
+}
+
+func (w *watched) Close() error { return nil }
+
+func bringing(status int, coding string, body *watched) roundTrip {
+	return func(r *http.Request) (*http.Response, error) {
+		header := http.Header{"Content-Encoding": {coding}}
+		return &http.Response{StatusCode: status, Header: header, Body: body, ContentLength: -1, Request: r}, nil
+	}
+}
+
+func TestABombIsLeftAloneOnceItsLimitIsReached(t *testing.T) {
+	bomb := encoded("gzip", strings.Repeat(" ", 16<<20))
+	for status, kind := range map[int]Kind{200: Oversize, 500: ServerError, 404: Malformed} {
+		body := &watched{Reader: strings.NewReader(bomb)}
+		answer := get(t, bringing(status, "gzip", body))
+		assert.Equal(t, kind, failed(t, answer).Kind)
+		assert.Less(t, body.read, len(bomb)/2)
+	}
+	answer := limited(t, faulty(t, "huge").RoundTripper(), maxBody).Get(t.Context(), 1001)
+	assert.Equal(t, Oversize, failed(t, answer).Kind)
+}
+
+// A connection whose answer was not read to the end is not used again. The
+// formats end before the body does when it is sent in chunks.
+func TestABodyIsReadToItsEndSoThatTheConnectionCanBeUsedAgain(t *testing.T) {
+	for _, coding := range codings {
+		text := encoded(coding.form, `{"incidentId":1}`)
+		body := &watched{Reader: io.MultiReader(strings.NewReader(text), strings.NewReader(""))}
+		require.NoError(t, get(t, bringing(200, coding.header, body)).Err)
+		assert.True(t, body.ended, coding)
+	}
+}
+
+func TestContentThatIsWrongIsMalformed(t *testing.T) {
+	changed := func(coding string, at int, to byte) string {
+		text := []byte(encoded(coding, `{"incidentId":1,"incidentName":"one of many"}`))
+		if at < 0 {
+			at += len(text)
+		}
+		text[at] ^= to
+		return string(text)
+	}
+	for name, c := range map[string]struct{ coding, body string }{
+		"a coding that was not asked for": {"br", "{}"},
+		"two codings":                     {"deflate, gzip", "{}"},
+		"no gzip":                         {"gzip", `{"incidentId":1,"alerts":[]}`},
+		"gzip with a wrong sum":           {"gzip", changed("gzip", -8, 0xff)},
+		"gzip with a wrong length":        {"gzip", changed("gzip", -1, 0xff)},
+		"gzip of nonsense":                {"gzip", encoded("gzip", "")[:10] + "\xff\xff\xff\xff\xff"},
+		"zlib with a wrong sum":           {"deflate", changed("deflate", -1, 0xff)},
+		"zlib with too large a window":    {"deflate", "\x88\x1c\x00\x00\x00\x00"},
+		"zlib with a dictionary":          {"deflate", "\x78\x20\x00\x00\x00\x02\x00"},
+		"zlib of nonsense":                {"deflate", "\x78\x9c\xff\xff\xff\xff\xff"},
+		"no deflate":                      {"deflate", `{"incidentId":1,"alerts":[]}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			failure := failed(t, get(t, answering(200, c.body, "Content-Encoding", c.coding)))
+			assert.Equal(t, Malformed, failure.Kind, "%v", failure)
+			assert.Equal(t, 200, failure.Status)
+			assert.NotContains(t, failure.Error(), "incidentId")
+		})
+	}
+}
+
+func TestACodingThatWasNotAskedForIsNamed(t *testing.T) {
+	failure := failed(t, get(t, answering(200, "{}", "Content-Encoding", "br")))
+	assert.EqualError(t, failure, `malformed answer (HTTP status 200): a content coding that was not asked for: "br"`)
+}
+
+func TestABodyThatBreaksOffIsANetworkError(t *testing.T) {
+	whole := encoded("gzip", `{"incidentId":1,"incidentName":"one of many"}`)
+	truncated := func(change func(*defendersim.Config)) http.RoundTripper {
+		sim := newSim(t, change)
+		require.NoError(t, sim.SetFault(0, defendersim.Rule{Fault: defendersim.Fault{Name: "truncated"}}))
+		return sim.RoundTripper()
+	}
+	for name, transport := range map[string]http.RoundTripper{
+		"identity":          truncated(func(c *defendersim.Config) { c.NoCompression = true }),
+		"zlib":              truncated(nil),
+		"raw deflate":       truncated(func(c *defendersim.Config) { c.RawDeflate = true }),
+		"gzip":              answering(200, whole[:len(whole)/2], "Content-Encoding", "gzip"),
+		"gzip, in its head": answering(200, whole[:5], "Content-Encoding", "gzip"),
+		"gzip, in its sum":  answering(200, whole[:len(whole)-3], "Content-Encoding", "gzip"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := clientAt(t, endpoint, transport).Get(t.Context(), 1001)
+			failure := failed(t, answer)
+			assert.Equal(t, Network, failure.Kind)
+			assert.Equal(t, 200, failure.Status)
+			assert.ErrorIs(t, failure, io.ErrUnexpectedEOF)
+			assert.Equal(t, 1, answer.Reached)
+		})
+	}
+}
+
+func TestACodedAnswerWithoutABodyIsAnEmptyOne(t *testing.T) {
+	for _, coding := range []string{"", "gzip", "deflate"} {
+		assert.Equal(t, Malformed, failed(t, get(t, answering(200, "", "Content-Encoding", coding))).Kind, coding)
+		assert.Equal(t, NotFound, failed(t, get(t, answering(404, "", "Content-Encoding", coding))).Kind, coding)
+	}
+}

@@ -1,0 +1,155 @@
+package defender
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestGetAsksForTheIncidentBelowTheEndpointAndForNothingElse(t *testing.T) {
+	for endpoint, want := range map[string]string{
+		"https://api.example":                      "https://api.example/api/incidents/924565",
+		"https://api.example/":                     "https://api.example/api/incidents/924565",
+		"http://127.0.0.1:8470":                    "http://127.0.0.1:8470/api/incidents/924565",
+		"https://gateway.example/defender":         "https://gateway.example/defender/api/incidents/924565",
+		"https://gateway.example/defender/":        "https://gateway.example/defender/api/incidents/924565",
+		"https://gateway.example/with%2Fslash/all": "https://gateway.example/with%2Fslash/all/api/incidents/924565",
+	} {
+		t.Run(endpoint, func(t *testing.T) {
+			requests := 0
+			answer := clientAt(t, endpoint, handled(func(w http.ResponseWriter, r *http.Request) {
+				requests++
+				assert.Equal(t, http.MethodGet, r.Method)
+				assert.Equal(t, want, r.URL.String())
+				assert.Equal(t, http.Header{
+					"Accept": {"application/json"}, "Accept-Encoding": {"gzip, deflate"},
+				}, r.Header)
+				assert.Equal(t, http.NoBody, r.Body)
+				_, _ = io.WriteString(w, `{"incidentId":924565}`)
+			})).Get(t.Context(), 924565)
+			require.NoError(t, answer.Err)
+			assert.Equal(t, 1, requests)
+			assert.EqualValues(t, 924565, answer.Snapshot.ID)
+			assert.Equal(t, len(`{"incidentId":924565}`), answer.Size)
+		})
+	}
+}
+
+func TestTheOriginalIsKeptOnlyOnRequestAndAsItCame(t *testing.T) {
+	body := fixture(t, "incident.json")
+	for _, keep := range []bool{false, true} {
+		parsed, err := url.Parse(endpoint)
+		require.NoError(t, err)
+		client := NewClient(&http.Client{Transport: answering(200, string(body))}, parsed, maxBody, keep)
+		answer := client.Get(t.Context(), 4711)
+		require.NoError(t, answer.Err)
+		if keep {
+			assert.Equal(t, string(body), string(answer.Snapshot.Original))
+		} else {
+			assert.Nil(t, answer.Snapshot.Original)
+		}
+	}
+}
+
+// withToken puts a token on every request that passes, redirected ones too, as
+// the auth extensions do.
+func withToken(base http.RoundTripper) roundTrip {
+	return func(r *http.Request) (*http.Response, error) {
+		r = r.Clone(r.Context())
+		r.Header.Set("Authorization", "Bearer the token")
+		return base.RoundTrip(r)
+	}
+}
+
+func TestTheTokenIsNeverTakenToWhereARedirectPoints(t *testing.T) {
+	for _, location := range []string{
+		"https://elsewhere.example/api/incidents/1", "/api/incidents/1", "https://api.example/sign-in?code=hush", "",
+	} {
+		for _, status := range []int{301, 302, 303, 307, 308} {
+			var visited []string
+			transport := withToken(handled(func(w http.ResponseWriter, r *http.Request) {
+				visited = append(visited, r.URL.String())
+				w.Header().Set("Location", location)
+				w.WriteHeader(status)
+			}))
+			client := &http.Client{Transport: transport}
+			parsed, err := url.Parse(endpoint)
+			require.NoError(t, err)
+			failure := failed(t, NewClient(client, parsed, maxBody, false).Get(t.Context(), 1))
+			assert.Equal(t, Redirect, failure.Kind)
+			assert.Equal(t, status, failure.Status)
+			assert.NotContains(t, failure.Error(), "hush")
+			assert.Equal(t, []string{"https://api.example/api/incidents/1"}, visited)
+			assert.Nil(t, client.CheckRedirect, "the given client is not to be changed")
+		}
+	}
+}
+
+func TestNoAnswerWithinTheTimeoutIsATimeout(t *testing.T) {
+	for name, transport := range map[string]func(*testing.T) http.RoundTripper{
+		"before the head": func(t *testing.T) http.RoundTripper { return faulty(t, "hang").RoundTripper() },
+		"amid the body":   func(*testing.T) http.RoundTripper { return stalling("") },
+		"amid gzip":       func(*testing.T) http.RoundTripper { return stalling("gzip") },
+		"amid deflate":    func(*testing.T) http.RoundTripper { return stalling("deflate") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				parsed, err := url.Parse(endpoint)
+				require.NoError(t, err)
+				started := time.Now()
+				client := NewClient(&http.Client{Transport: transport(t), Timeout: 30 * time.Second}, parsed, maxBody, false)
+				answer := client.Get(t.Context(), 1001)
+				assert.Equal(t, Timeout, failed(t, answer).Kind)
+				assert.Equal(t, 1, answer.Reached)
+				assert.Equal(t, 30*time.Second, time.Since(started))
+			})
+		})
+	}
+}
+
+// stalling sends the first half of an answer and then nothing until the
+// request's context ends.
+func stalling(coding string) roundTrip {
+	return func(r *http.Request) (*http.Response, error) {
+		body, feed := io.Pipe()
+		whole := encoded(coding, `{"incidentId":1001,"incidentName":"half of an answer"}`)
+		go func() {
+			_, _ = io.WriteString(feed, whole[:len(whole)/2])
+			<-r.Context().Done()
+			_ = feed.CloseWithError(r.Context().Err())
+		}()
+		header := http.Header{}
+		header.Set("Content-Encoding", coding)
+		return &http.Response{StatusCode: http.StatusOK, Header: header, Body: body, ContentLength: -1, Request: r}, nil
+	}
+}
+
+func TestACallThatIsGivenUpIsTheContextsError(t *testing.T) {
+	for name, transport := range map[string]func(*testing.T) http.RoundTripper{
+		"before the head": func(t *testing.T) http.RoundTripper { return faulty(t, "hang").RoundTripper() },
+		"amid the body":   func(*testing.T) http.RoundTripper { return stalling("") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cancelled, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(time.Second, cancel)
+				answer := clientAt(t, endpoint, transport(t)).Get(cancelled, 1001)
+				assert.Equal(t, context.Canceled, answer.Err)
+				assert.Nil(t, answer.Snapshot)
+				assert.Equal(t, 1, answer.Reached)
+
+				expiring, stop := context.WithTimeout(t.Context(), time.Second)
+				defer stop()
+				answer = clientAt(t, endpoint, transport(t)).Get(expiring, 1001)
+				assert.Equal(t, context.DeadlineExceeded, answer.Err)
+			})
+		})
+	}
+}

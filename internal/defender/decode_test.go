@@ -1,0 +1,196 @@
+package defender
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+func decodeXDR(body string) (*incident.Snapshot, error) { return xdr().decode(1, []byte(body)) }
+
+func TestValuesStayAsTheyAre(t *testing.T) {
+	const zeroWidth = "a\u200bb\u2060\ufeff"
+	for literal, want := range map[string]any{
+		`0`:                       int64(0),
+		`-0`:                      int64(0),
+		`22631`:                   int64(22631),
+		`9007199254740993`:        int64(1<<53 + 1),
+		`9223372036854775807`:     int64(math.MaxInt64),
+		`-9223372036854775808`:    int64(math.MinInt64),
+		`9223372036854775808`:     "9223372036854775808",
+		`-9223372036854775809`:    "-9223372036854775809",
+		`18446744073709551616`:    "18446744073709551616",
+		`1e400`:                   "1e400",
+		`-1E+400`:                 "-1E+400",
+		`1.5`:                     1.5,
+		`1.0`:                     1.0,
+		`1e2`:                     100.0,
+		`2E-3`:                    0.002,
+		`true`:                    true,
+		`false`:                   false,
+		`null`:                    nil,
+		`""`:                      "",
+		`[]`:                      []any{},
+		`{}`:                      map[string]any{},
+		`[null,[],{},"",0,false]`: []any{nil, []any{}, map[string]any{}, "", int64(0), false},
+		`{"a":null,"b":[1,{"c":[]}]}`: map[string]any{
+			"a": nil, "b": []any{int64(1), map[string]any{"c": []any{}}},
+		},
+		`"` + zeroWidth + `"`:                        zeroWidth,
+		`"\u200b\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00"`: "\u200b\"\\/\b\f\n\r\té😀",
+		`"\u0000"`: "\x00",
+		`{"\u006eame\u200b":1,"":2,"\"":3,"n` + zeroWidth + `":4}`: map[string]any{
+			"name\u200b": int64(1), "": int64(2), `"`: int64(3), "n" + zeroWidth: int64(4),
+		},
+	} {
+		s, err := decodeXDR(`{"incidentId":1,"before":"x","it":` + literal + `,"after":7,"alerts":[{"alertId":"a","it":` + literal + `}]}`)
+		require.NoError(t, err, literal)
+		assert.Equal(t, map[string]any{"incidentId": int64(1), "before": "x", "it": want, "after": int64(7)}, s.Object.AsRaw())
+		assert.Equal(t, map[string]any{"alertId": "a", "it": want}, s.Alerts[0].Object.AsRaw())
+	}
+}
+
+func TestAFieldWithAnEscapedNameIsThatField(t *testing.T) {
+	s, err := decodeXDR(`{"incident\u0049d":1,"\u0061lerts":[{"alert\u0049d":"a"}],"st\u0061tus":"Active"}`)
+	require.NoError(t, err)
+	assert.Equal(t, "Active", s.Status)
+	assert.Equal(t, "a", s.Alerts[0].ID)
+	assert.Equal(t, map[string]any{"incidentId": int64(1), "status": "Active"}, s.Object.AsRaw())
+}
+
+// nested is a value of so many levels.
+func nested(levels int, kind string) string {
+	if kind == "objects" {
+		return strings.Repeat(`{"x":`, levels-1) + "{}" + strings.Repeat("}", levels-1)
+	}
+	return strings.Repeat("[", levels) + strings.Repeat("]", levels)
+}
+
+func members(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"m%d":0`, i)
+	}
+	return b.String()
+}
+
+func TestWhatAnAnswerMayBeMadeOfEndsSharply(t *testing.T) {
+	field := func(value string) string { return `{"incidentId":1,"it":` + value + `}` }
+	alertField := func(value string) string { return `{"incidentId":1,"alerts":[{"alertId":"a","it":` + value + `}]}` }
+	nulls := func(n int) string { return "[" + strings.Repeat("null,", n-1) + "null]" }
+	for name, c := range map[string]struct{ good, bad, want string }{
+		"arrays": {
+			field(nested(maxDepth-1, "arrays")), field(nested(maxDepth, "arrays")), "nested deeper than 32 levels",
+		},
+		"objects": {
+			field(nested(maxDepth-1, "objects")), field(nested(maxDepth, "objects")), "nested deeper than 32 levels",
+		},
+		"arrays in an alert": {
+			alertField(nested(maxDepth-3, "arrays")), alertField(nested(maxDepth-2, "arrays")), "nested deeper than 32 levels",
+		},
+		"objects in an alert": {
+			alertField(nested(maxDepth-3, "objects")), alertField(nested(maxDepth-2, "objects")), "nested deeper than 32 levels",
+		},
+		"members": {
+			`{"incidentId":1` + members(maxMembers-1) + `,"alerts":[]}`,
+			`{"incidentId":1` + members(maxMembers) + `}`, "an object of more than 1000 members",
+		},
+		"members of an alert": {
+			`{"incidentId":1,"alerts":[{"alertId":"a"` + members(maxMembers-1) + `}]}`,
+			`{"incidentId":1,"alerts":[{"alertId":"a"` + members(maxMembers) + `}]}`, "an object of more than 1000 members",
+		},
+		"values": { // the id and the list are values too
+			field(nulls(maxValues - 2)), field(nulls(maxValues - 1)), "more than 1048576 values",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := decodeXDR(c.good)
+			require.NoError(t, err)
+			_, err = decodeXDR(c.bad)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+func TestAnAnswerThatIsNoIncidentIsMalformedAndNotRepeated(t *testing.T) {
+	for name, c := range map[string]struct{ body, want string }{
+		"nothing":                     {``, "EOF"},
+		"text":                        {`hush`, "invalid character"},
+		"a web page":                  {`<html><body>hush</body></html>`, "invalid character"},
+		"null":                        {`null`, "null where an object should be"},
+		"a list":                      {`[{"incidentId":1,"status":"hush"}]`, "an array where an object should be"},
+		"a string":                    {`"hush"`, "a string where an object should be"},
+		"a number":                    {`42`, "a number where an object should be"},
+		"a boolean":                   {`false`, "a boolean where an object should be"},
+		"an empty object":             {`{}`, "no incidentId"},
+		"an id of null":               {`{"incidentId":null,"status":"hush"}`, "no incidentId"},
+		"an id of zero":               {`{"incidentId":0}`, "no incidentId"},
+		"a negative id":               {`{"incidentId":-1}`, "no incidentId"},
+		"an id as text":               {`{"incidentId":"hush"}`, "no incidentId"},
+		"an id with a fraction":       {`{"incidentId":1.5}`, "no incidentId"},
+		"an id beyond 64 bits":        {`{"incidentId":9223372036854775808}`, "no incidentId"},
+		"a list of incidents":         {`{"value":[{"incidentId":1,"status":"hush"}]}`, "no incidentId"},
+		"the error object":            {`{"error":{"code":"hush","message":"hush"}}`, "no incidentId"},
+		"an alert without an id":      {`{"incidentId":1,"alerts":[{"title":"hush"}]}`, "an alert without alertId"},
+		"an alert with an empty id":   {`{"incidentId":1,"alerts":[{"alertId":"","title":"hush"}]}`, "an alert without alertId"},
+		"an alert with a number":      {`{"incidentId":1,"alerts":[{"alertId":7,"title":"hush"}]}`, "an alert without alertId"},
+		"two alerts with one id":      {`{"incidentId":1,"alerts":[{"alertId":"hush"},{"alertId":"b"},{"alertId":"hush"}]}`, "two alerts with the same id"},
+		"alerts as an object":         {`{"incidentId":1,"alerts":{"a":"hush"}}`, "an object where an array should be"},
+		"alerts as text":              {`{"incidentId":1,"alerts":"hush"}`, "a string where an array should be"},
+		"an alert of null":            {`{"incidentId":1,"alerts":[null]}`, "null where an object should be"},
+		"an alert of text":            {`{"incidentId":1,"alerts":["hush"]}`, "a string where an object should be"},
+		"an end too early":            {`{"incidentId":1,"status":"hush"`, "unexpected EOF"},
+		"an end in alerts":            {`{"incidentId":1,"alerts":[`, "unexpected EOF"},
+		"an end before alerts":        {`{"incidentId":1,"alerts":`, "unexpected EOF"},
+		"an end in a name":            {`{"incidentId":1,"alerts`, "unexpected EOF"},
+		"an end in a text":            {`{"incidentId":1,"status":"hush`, "unexpected EOF"},
+		"a second object":             {`{"incidentId":1}{"incidentId":2,"status":"hush"}`, "more than one JSON value"},
+		"a second null":               {`{"incidentId":1} null`, "more than one JSON value"},
+		"something behind it":         {`{"incidentId":1} hush`, "more than one JSON value"},
+		"one name twice":              {`{"incidentId":1,"status":"Resolved","status":"hush"}`, `duplicate object member name "status"`},
+		"one name twice, escaped":     {`{"incidentId":1,"status":"Resolved","st\u0061tus":"hush"}`, `duplicate object member name`},
+		"alerts twice":                {`{"incidentId":1,"alerts":[],"alerts":[{"alertId":"hush"}]}`, `duplicate object member name "alerts"`},
+		"one name twice, in an alert": {`{"incidentId":1,"alerts":[{"alertId":"a","status":"New","status":"hush"}]}`, `duplicate object member name "status"`},
+		"invalid UTF-8":               {"{\"incidentId\":1,\"status\":\"hush\xff\"}", "invalid UTF-8"},
+		"invalid UTF-8 in a name":     {"{\"incidentId\":1,\"status\xff\":\"hush\"}", "invalid UTF-8"},
+		"half a surrogate pair":       {`{"incidentId":1,"status":"hush\ud83d"}`, `invalid surrogate pair`},
+		"a bare control character":    {"{\"incidentId\":1,\"status\":\"hush\n\"}", "invalid character"},
+		"an unknown escape":           {`{"incidentId":1,"status":"hush\x20"}`, "invalid escape"},
+		"a leading zero":              {`{"incidentId":01,"status":"hush"}`, "invalid character"},
+		"NaN":                         {`{"incidentId":1,"it":NaN}`, "invalid character"},
+		"a comma too many":            {`{"incidentId":1,"status":"hush",}`, "invalid character"},
+		"a name without quotes":       {`{incidentId:1}`, "invalid character"},
+		"a number as a name":          {`{1:"hush"}`, "object member name must be a string"},
+		"100,000 arrays":              {`{"incidentId":1,"it":` + nested(100_000, "arrays") + `}`, "nested deeper than 32 levels"},
+		"100,000 objects":             {`{"incidentId":1,"it":` + nested(100_000, "objects") + `}`, "nested deeper than 32 levels"},
+		"100,000 brackets, no end":    {strings.Repeat(`[`, 100_000), "an array where an object should be"},
+		"20,000 members":              {`{"incidentId":1` + members(20_000) + `}`, "an object of more than 1000 members"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := get(t, answering(200, c.body))
+			failure := failed(t, answer)
+			assert.Equal(t, Malformed, failure.Kind)
+			assert.Equal(t, 200, failure.Status)
+			assert.ErrorContains(t, failure, c.want)
+			assert.NotContains(t, failure.Error(), "hush")
+			assert.Equal(t, len(c.body), answer.Size)
+		})
+	}
+}
+
+func TestTheSimulatorsOddAnswersAreMalformed(t *testing.T) {
+	for _, fault := range []string{"empty", "html", "nested", "invalid-utf8", "duplicate-keys"} {
+		answer := clientAt(t, endpoint, faulty(t, fault).RoundTripper()).Get(t.Context(), 1001)
+		assert.Equal(t, Malformed, failed(t, answer).Kind, fault)
+	}
+	for _, fault := range []string{"content-type", "big-number"} {
+		answer := clientAt(t, endpoint, faulty(t, fault).RoundTripper()).Get(t.Context(), 1001)
+		assert.NoError(t, answer.Err, fault)
+	}
+}

@@ -1,0 +1,106 @@
+package defender
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	endpoint = "https://api.example"
+	maxBody  = 1 << 20
+)
+
+// roundTrip is a transport that is a function.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// handled is a transport that the handler answers, in process.
+func handled(handler http.HandlerFunc) roundTrip {
+	return func(r *http.Request) (*http.Response, error) {
+		recorder := httptest.NewRecorder()
+		handler(recorder, r)
+		response := recorder.Result()
+		response.Request = r
+		return response, nil
+	}
+}
+
+// answering is a transport that always brings the same answer. The header is
+// names and values by turns.
+func answering(status int, body string, header ...string) roundTrip {
+	return handled(func(w http.ResponseWriter, _ *http.Request) {
+		for i := 0; i < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+	})
+}
+
+// clientAt asks the endpoint through the transport.
+func clientAt(t testing.TB, endpoint string, transport http.RoundTripper) *Client {
+	t.Helper()
+	parsed, err := url.Parse(endpoint)
+	require.NoError(t, err)
+	return NewClient(&http.Client{Transport: transport}, parsed, maxBody, false)
+}
+
+// get asks for incident 1 through the transport.
+func get(t testing.TB, transport http.RoundTripper) Answer {
+	t.Helper()
+	return clientAt(t, endpoint, transport).Get(t.Context(), 1)
+}
+
+// failed is the error of an answer that brought no incident.
+func failed(t testing.TB, answer Answer) *Error {
+	t.Helper()
+	require.Nil(t, answer.Snapshot)
+	failure, ok := errors.AsType[*Error](answer.Err)
+	require.True(t, ok, "%v", answer.Err)
+	return failure
+}
+
+// newSim is a simulator of three incidents that stand still, the first of
+// which is 1001. It wants no token and knows no limits.
+func newSim(t testing.TB, change func(*defendersim.Config)) *defendersim.Sim {
+	t.Helper()
+	config := defendersim.DefaultConfig()
+	config.Incidents, config.MergedShare, config.ChangesPerHour = 3, 0, 0
+	config.PerMinute, config.PerHour, config.AllowAnonymous = 0, 0, true
+	if change != nil {
+		change(&config)
+	}
+	sim, err := defendersim.New(config)
+	require.NoError(t, err)
+	return sim
+}
+
+// faulty is a simulator that a fault strikes at every request.
+func faulty(t testing.TB, fault string) *defendersim.Sim {
+	t.Helper()
+	sim := newSim(t, nil)
+	parsed, err := defendersim.ParseFault(fault)
+	require.NoError(t, err)
+	require.NoError(t, sim.SetFault(0, defendersim.Rule{Fault: parsed}))
+	return sim
+}
+
+func fixture(t testing.TB, name string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("testdata", name))
+	require.NoError(t, err)
+	return content
+}

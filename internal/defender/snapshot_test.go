@@ -1,0 +1,233 @@
+package defender
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+func TestAnIncidentIsTakenWhole(t *testing.T) {
+	s, err := xdr().decode(4711, fixture(t, "incident.json"))
+	require.NoError(t, err)
+
+	assert.Equal(t, map[string]any{
+		"@odata.context":     "https://api.example.com/api/$metadata#Incidents/$entity",
+		"incidentId":         int64(4711),
+		"incidentUri":        "https://security.example.com/incidents/4711?tid=0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+		"redirectIncidentId": nil,
+		"incidentName":       "Sign-in from an unusual place\u200b involving one user",
+		"createdTime":        "2026-02-03T04:05:06Z",
+		"lastUpdateTime":     "2026-02-03T05:06:07.1234567Z",
+		"assignedTo":         "soc@contoso.example",
+		"classification":     "TruePositive",
+		"determination":      "MultiStagedAttack",
+		"status":             "InProgress",
+		"severity":           "High",
+		"tags":               []any{},
+		"comments": []any{map[string]any{
+			"comment": `Looks "odd"`, "createdBy": "soc@contoso.example", "createdTime": "2026-02-03T05:00:00Z",
+		}},
+	}, s.Object.AsRaw())
+	require.Len(t, s.Alerts, 2)
+	assert.Equal(t, map[string]any{
+		"alertId":         "ad0001_1",
+		"incidentId":      int64(4711),
+		"serviceSource":   "AzureADIdentityProtection",
+		"lastUpdatedTime": "2026-02-03T05:10:00.5Z",
+		"resolvedTime":    nil,
+		"title":           "Unfamiliar sign-in properties",
+		"category":        "InitialAccess",
+		"status":          "New",
+		"severity":        "Medium",
+		"detectionSource": "AzureADIdentityProtection",
+		"mitreTechniques": []any{"T1078", "T1078.004"},
+		"devices":         []any{map[string]any{"osBuild": int64(22631), "aadDeviceId": nil, "tags": []any{"kiosk"}}},
+		"entities":        []any{map[string]any{"entityType": "Ip", "ipAddress": "198.51.100.23"}},
+	}, s.Alerts[0].Object.AsRaw())
+	assert.Equal(t, map[string]any{
+		"alertId": "da0002_1", "status": "Resolved", "severity": "UnSpecified",
+	}, s.Alerts[1].Object.AsRaw())
+
+	// What is compared above needs no second look.
+	s.Object = pcommon.Map{}
+	s.Alerts[0].Object, s.Alerts[1].Object = pcommon.Map{}, pcommon.Map{}
+	assert.Equal(t, &incident.Snapshot{
+		ID:             4711,
+		Name:           "Sign-in from an unusual place\u200b involving one user",
+		Status:         "InProgress",
+		Severity:       "High",
+		Classification: "TruePositive",
+		Determination:  "MultiStagedAttack",
+		AssignedTo:     "soc@contoso.example",
+		URL:            "https://security.example.com/incidents/4711?tid=0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+		TenantID:       "0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+		LastUpdate:     time.Date(2026, 2, 3, 5, 6, 7, 123456700, time.UTC),
+		AlertsField:    "alerts",
+		Alerts: []incident.Alert{{
+			ID:              "ad0001_1",
+			Title:           "Unfamiliar sign-in properties",
+			Status:          "New",
+			Severity:        "Medium",
+			Category:        "InitialAccess",
+			ServiceSource:   "AzureADIdentityProtection",
+			DetectionSource: "AzureADIdentityProtection",
+			MitreTechniques: []string{"T1078", "T1078.004"},
+			LastUpdate:      time.Date(2026, 2, 3, 5, 10, 0, 500000000, time.UTC),
+		}, {
+			ID: "da0002_1", Status: "Resolved", Severity: "UnSpecified",
+		}},
+	}, s)
+}
+
+func TestAnIncidentThatSaysLittleLeavesTheRestEmpty(t *testing.T) {
+	for _, body := range []string{
+		`{"incidentId":1}`,
+		`{"incidentId":1,"status":null,"incidentName":null,"lastUpdateTime":null,"redirectIncidentId":null,"incidentUri":null,"assignedTo":null}`,
+		`{"incidentId":1,"status":7,"incidentName":{},"lastUpdateTime":[],"redirectIncidentId":"2","incidentUri":false,"assignedTo":1.5}`,
+	} {
+		s, err := decodeXDR(body)
+		require.NoError(t, err)
+		s.Object = pcommon.Map{}
+		assert.Equal(t, &incident.Snapshot{ID: 1, AlertsField: "alerts"}, s)
+	}
+}
+
+func TestWordsOfAnOpenSetPassUnchanged(t *testing.T) {
+	s, err := decodeXDR(`{"incidentId":1,"status":"awaitingAction","severity":"UnSpecified","classification":"","determination":"Öl\u200b",
+		"alerts":[{"alertId":"a","status":"ODD","severity":"Extreme","mitreTechniques":["T1",null,2,"T2"]},{"alertId":"b","mitreTechniques":"T1"}]}`)
+	require.NoError(t, err)
+	assert.Equal(t, "awaitingAction", s.Status)
+	assert.Equal(t, "UnSpecified", s.Severity)
+	assert.Empty(t, s.Classification)
+	assert.Equal(t, "Öl\u200b", s.Determination)
+	assert.Equal(t, "ODD", s.Alerts[0].Status)
+	assert.Equal(t, "Extreme", s.Alerts[0].Severity)
+	assert.Equal(t, []string{"T1", "T2"}, s.Alerts[0].MitreTechniques)
+	assert.Empty(t, s.Alerts[1].MitreTechniques)
+}
+
+func TestTimesHaveUpToSevenFractionalDigits(t *testing.T) {
+	second := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
+	for text, want := range map[string]time.Time{
+		`"2026-02-03T04:05:06Z"`:               second,
+		`"2026-02-03T04:05:06.1Z"`:             second.Add(100 * time.Millisecond),
+		`"2026-02-03T04:05:06.12Z"`:            second.Add(120 * time.Millisecond),
+		`"2026-02-03T04:05:06.123Z"`:           second.Add(123 * time.Millisecond),
+		`"2026-02-03T04:05:06.1234Z"`:          second.Add(123400 * time.Microsecond),
+		`"2026-02-03T04:05:06.12345Z"`:         second.Add(123450 * time.Microsecond),
+		`"2026-02-03T04:05:06.123456Z"`:        second.Add(123456 * time.Microsecond),
+		`"2026-02-03T04:05:06.1234567Z"`:       second.Add(123456700 * time.Nanosecond),
+		`"2026-02-03T04:05:06.0000001Z"`:       second.Add(100 * time.Nanosecond),
+		`"2026-02-03T05:05:06.5+01:00"`:        second.Add(500 * time.Millisecond),
+		`"2026-02-03T04:05:06"`:                {},
+		`"2026-02-30T04:05:06Z"`:               {},
+		`"yesterday"`:                          {},
+		`""`:                                   {},
+		`1770091506`:                           {},
+		`null`:                                 {},
+		`{"value":"2026-02-03T04:05:06.123Z"}`: {},
+	} {
+		s, err := decodeXDR(`{"incidentId":1,"lastUpdateTime":` + text + `,"alerts":[{"alertId":"a","lastUpdatedTime":` + text + `}]}`)
+		require.NoError(t, err)
+		assert.Equal(t, want, s.LastUpdate, text) // in UTC, too
+		assert.Equal(t, want, s.Alerts[0].LastUpdate, text)
+	}
+}
+
+func TestNoListOfAlertsIsToldFromAnEmptyOne(t *testing.T) {
+	for body, c := range map[string]struct {
+		alerts []incident.Alert
+		object map[string]any
+	}{
+		`{"incidentId":1}`:               {nil, map[string]any{"incidentId": int64(1)}},
+		`{"incidentId":1,"alerts":null}`: {nil, map[string]any{"incidentId": int64(1), "alerts": nil}},
+		`{"incidentId":1,"alerts":[]}`:   {[]incident.Alert{}, map[string]any{"incidentId": int64(1)}},
+	} {
+		s, err := decodeXDR(body)
+		require.NoError(t, err)
+		assert.Equal(t, c.alerts, s.Alerts, body)
+		assert.Equal(t, c.object, s.Object.AsRaw(), body)
+	}
+}
+
+func TestARedirectedIncidentIsMergedIntoItsSuccessor(t *testing.T) {
+	s, err := xdr().decode(4712, fixture(t, "redirected.json"))
+	require.NoError(t, err)
+	assert.True(t, s.Merged)
+	assert.EqualValues(t, 4712, s.ID)
+	assert.EqualValues(t, 4711, s.SuccessorID)
+	assert.Equal(t, "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", s.TenantID)
+	assert.Equal(t, time.Date(2026, 2, 3, 4, 30, 0, 0, time.UTC), s.LastUpdate)
+	assert.Equal(t, int64(4711), s.Object.AsRaw()["redirectIncidentId"])
+
+	for body, want := range map[string]struct {
+		merged    bool
+		successor int64
+	}{
+		`{"incidentId":1,"status":"Redirected","redirectIncidentId":2}`:    {true, 2},
+		`{"incidentId":1,"status":"redirected","redirectIncidentId":2}`:    {true, 2},
+		`{"incidentId":1,"status":"Redirected","redirectIncidentId":null}`: {true, 0},
+		`{"incidentId":1,"status":"Redirected","redirectIncidentId":-2}`:   {true, 0},
+		`{"incidentId":1,"status":"Redirected"}`:                           {true, 0},
+		`{"incidentId":1,"status":"Active","redirectIncidentId":2}`:        {false, 0},
+	} {
+		s, err := decodeXDR(body)
+		require.NoError(t, err)
+		assert.Equal(t, want.merged, s.Merged, body)
+		assert.Equal(t, want.successor, s.SuccessorID, body)
+	}
+}
+
+func TestAnAnswerThatShowsAnotherIncidentMeansAMerge(t *testing.T) {
+	s, err := xdr().decode(4000, fixture(t, "incident.json"))
+	require.NoError(t, err)
+	assert.Equal(t, map[string]any{"incidentId": int64(4000), "redirectIncidentId": int64(4711)}, s.Object.AsRaw())
+	s.Object = pcommon.Map{}
+	assert.Equal(t, &incident.Snapshot{
+		ID: 4000, SuccessorID: 4711, Merged: true, TenantID: "0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", AlertsField: "alerts",
+	}, s)
+}
+
+func TestTheSimulatorsMergedIncidentIsMerged(t *testing.T) {
+	sim := newSim(t, nil)
+	require.NoError(t, sim.Merge(1001, 1002))
+	answer := clientAt(t, endpoint, sim.RoundTripper()).Get(t.Context(), 1001)
+	require.NoError(t, answer.Err)
+	assert.True(t, answer.Snapshot.Merged)
+	assert.EqualValues(t, 1002, answer.Snapshot.SuccessorID)
+	assert.Empty(t, answer.Snapshot.Alerts)
+}
+
+func TestTheTenantIsReadOutOfTheAddressOnlyIfItIsAUUID(t *testing.T) {
+	const id = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+	for address, want := range map[string]string{
+		"https://security.example/incidents/1?tid=" + id:                                id,
+		"https://security.example/incidents/1?a=b&tid=" + id + "&c=d":                   id,
+		"https://security.example/incidents/1?tid=0F1E2D3C-4B5A-6978-8796-A5B4C3D2E1F0": "0F1E2D3C-4B5A-6978-8796-A5B4C3D2E1F0",
+		"https://security.example/incidents/1":                                          "",
+		"https://security.example/incidents/1?tid=":                                     "",
+		"https://security.example/incidents/1?tid=contoso.example":                      "",
+		"https://security.example/incidents/1?tid=" + id + "0":                          "",
+		"https://security.example/incidents/1?tid=x" + id:                               "",
+		"https://security.example/incidents/1?tid=" + id[:35] + "g":                     "",
+		"https://security.example/incidents/1?tid=" + id[:35] + "-":                     "",
+		"https://security.example/incidents/1?tid=" + id[:8] + "0" + id[9:]:             "",
+		"https://security.example/incidents/1?tid=" + strings.ReplaceAll(id, "-", ""):   "",
+		"https://security.example/incidents/1?tid=%7B" + id + "%7D":                     "",
+		"https://security.example/incidents/1?tid=" + id + "%0Ainject":                  "",
+		"https://security.example/" + id:                                                "",
+		"https://security.example/%zz?tid=" + id:                                        "",
+		"":                                                                              "",
+	} {
+		s, err := decodeXDR(`{"incidentId":1,"incidentUri":"` + address + `"}`)
+		require.NoError(t, err)
+		assert.Equal(t, want, s.TenantID, address)
+		assert.Equal(t, address, s.URL)
+	}
+}

@@ -1,0 +1,97 @@
+//go:build unix
+
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"text/template"
+
+	"github.com/stretchr/testify/require"
+)
+
+// settings are what tests vary of the collector's configuration.
+type settings struct {
+	API, SignIn, Sink string // their addresses
+	Tenant            string
+	ClientID          string
+	ClientSecret      string
+	Storage           string // directory
+	IDs               []int64
+	RateLimit         string // as YAML; empty: the receiver's own defaults
+	Compression       string
+	LogLevel          string
+}
+
+// maxConcurrentRequests is the receiver's default.
+const maxConcurrentRequests = 4
+
+// The exporter gives up soon, so that a refusal reaches the receiver.
+const configText = `
+extensions:
+  oauth2client:
+    token_url: {{.SignIn}}/{{.Tenant}}/oauth2/v2.0/token
+    client_id: {{.ClientID}}
+    client_secret: {{.ClientSecret}}
+    scopes: [https://api.security.microsoft.com/.default]
+  file_storage:
+    directory: {{.Storage}}
+    create_directory: true
+    fsync: true
+
+receivers:
+  defender_incidents:
+    incident_ids: {{list .IDs}}
+    collection_interval: 2s
+    http:
+      endpoint: {{.API}}
+      auth: {authenticator: oauth2client}
+    {{with .RateLimit}}rate_limit: {{.}}{{end}}
+    storage: file_storage
+
+exporters:
+  otlp_http:
+    endpoint: {{.Sink}}
+    compression: {{.Compression}}
+    sending_queue: {enabled: false}
+    retry_on_failure: {enabled: true, initial_interval: 100ms, max_interval: 200ms, max_elapsed_time: 500ms}
+
+service:
+  extensions: [file_storage, oauth2client]
+  telemetry:
+    logs: {level: {{.LogLevel}}}
+    metrics: {level: none}
+  pipelines:
+    logs:
+      receivers: [defender_incidents]
+      exporters: [otlp_http]
+`
+
+// write makes a file of the settings and returns its path.
+func (s settings) write(t *testing.T) string {
+	t.Helper()
+	form, err := template.New("config").Funcs(template.FuncMap{"list": list}).Parse(configText)
+	require.NoError(t, err)
+	var text strings.Builder
+	require.NoError(t, form.Execute(&text, s))
+	return writeConfig(t, text.String())
+}
+
+func writeConfig(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// list writes ids as YAML.
+func list(ids []int64) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = strconv.FormatInt(id, 10)
+	}
+	return "[" + strings.Join(texts, ", ") + "]"
+}

@@ -1,0 +1,30 @@
+//go:build unix
+
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+)
+
+// collector is the path of the program under test.
+var collector string
+
+// TestMain runs no test where there is no collector to run: nothing is reported
+// as passed or skipped then.
+func TestMain(m *testing.M) {
+	flag.StringVar(&collector, "e2e.collector", "", "absolute path of the built collector")
+	// The tests wait more than they work. On the command line -parallel still counts.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
+	}
+	flag.Parse()
+	if collector == "" {
+		fmt.Println("e2e: give -e2e.collector (make e2e)")
+		return
+	}
+	os.Exit(m.Run())
+}

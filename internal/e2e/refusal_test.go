@@ -1,0 +1,42 @@
+//go:build unix
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+)
+
+func TestWhileTheBackendRefusesNothingIsFetchedAndNothingIsLost(t *testing.T) {
+	t.Parallel()
+	population := generous(defendersim.DefaultConfig())
+	population.Incidents, population.AlertsPerIncident, population.ChangesPerHour = 12, 2, 4000
+	s := newStage(t, population)
+	s.start()
+	s.awaitRound(1001, 1002)
+
+	s.sink.become(refusing)
+	s.await("refusals", func() bool { return len(s.sink.refusals()) >= 24 })
+	began, ended := s.sink.refusals()[0], time.Now()
+	accepted := len(s.sink.deliveries())
+	s.sink.become(accepting)
+	s.await("deliveries afterwards", func() bool { return len(s.sink.deliveries()) >= accepted+15 })
+	_, output := s.settle()
+
+	fetched := 0
+	for _, r := range s.requests() {
+		if r.Time.After(began) && r.Time.Before(ended) {
+			fetched++
+		}
+	}
+	require.LessOrEqual(t, fetched, maxConcurrentRequests, "what was on its way, and no more")
+	require.Greater(t, ended.Sub(began), 4*time.Second, "two rounds would have been due")
+	require.Equal(t, 1, strings.Count(output, "pipeline does not accept records"), "it is said once")
+	require.Equal(t, 1, strings.Count(output, "pipeline accepts records again"))
+	s.requireProof(population)
+}
