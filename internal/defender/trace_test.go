@@ -111,13 +111,18 @@ func TestARequestOverHTTP2CountsThoughItsStreamIsReset(t *testing.T) {
 // signingIn gets a token first, within the same call, as the auth extensions
 // do. signIn leads to the sign-in host, base to the API.
 func signingIn(secret string, signIn, base http.RoundTripper) roundTrip {
+	return signingInAt("https://login.example", secret, signIn, base)
+}
+
+// signingInAt does so at another host.
+func signingInAt(host, secret string, signIn, base http.RoundTripper) roundTrip {
 	return func(r *http.Request) (*http.Response, error) {
 		form := url.Values{
 			"grant_type": {"client_credentials"}, "client_id": {defendersim.DefaultConfig().ClientID},
 			"client_secret": {secret}, "scope": {"https://api.security.microsoft.com/.default"},
 		}
 		ask, err := http.NewRequestWithContext(r.Context(), http.MethodPost,
-			"https://login.example/"+defendersim.DefaultConfig().TenantID+"/oauth2/v2.0/token", strings.NewReader(form.Encode()))
+			host+"/"+defendersim.DefaultConfig().TenantID+"/oauth2/v2.0/token", strings.NewReader(form.Encode()))
 		if err != nil {
 			return nil, err
 		}
@@ -150,6 +155,20 @@ func TestTheRequestForATokenDoesNotCount(t *testing.T) {
 		unreachable(errors.New("connection refused")))).Get(t.Context(), 1001)
 	assert.Equal(t, Network, failed(t, answer).Kind)
 	assert.Zero(t, answer.Reached)
+}
+
+func TestASignInOnTheAPIsOwnHostIsToldFromTheAPI(t *testing.T) {
+	server := httptest.NewServer(newSim(t, nil))
+	defer server.Close()
+	base := &http.Transport{}
+	defer base.CloseIdleConnections()
+	refused := clientAt(t, server.URL, signingInAt(server.URL, "hush", base, base)).Get(t.Context(), 1001)
+	assert.Equal(t, NoToken, failed(t, refused).Kind)
+	assert.Zero(t, refused.Reached)
+
+	granted := clientAt(t, server.URL, signingInAt(server.URL, defendersim.DefaultConfig().ClientSecret, base, base)).Get(t.Context(), 1001)
+	require.NoError(t, granted.Err)
+	assert.Equal(t, 1, granted.Reached, "the request for the token does not count")
 }
 
 func TestWithoutATokenNothingReachesTheAPI(t *testing.T) {
