@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -18,6 +19,7 @@ func incidentOf(b *testing.B, alerts, alertBytes int) []byte {
 	b.Helper()
 	sim := newSim(b, func(c *defendersim.Config) {
 		c.AlertsPerIncident, c.AlertBytes, c.NoCompression = alerts, alertBytes, true
+		c.Start = time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC) // the same incident each time
 	})
 	request, err := http.NewRequestWithContext(b.Context(), http.MethodGet, endpoint+"/api/incidents/1001", http.NoBody)
 	require.NoError(b, err)

@@ -107,6 +107,7 @@ func TestTheAPIsWordsAreTakenOverBoundedAndPrintable(t *testing.T) {
 		"zero width":         {"a\u200bb\ufeff", "a b"},
 		"from right to left": {"a\u202eb", "a b"},
 		"spaces":             {"  a  ", "a"},
+		"other spaces":       {"a\u00a0b\u3000c", "a b c"},
 		"too long":           {strings.Repeat("x", 1000), strings.Repeat("x", maxText)},
 		"cut in a letter":    {"x" + strings.Repeat("é", 1000), "x" + strings.Repeat("é", (maxText-1)/2)},
 	} {
@@ -171,6 +172,13 @@ func TestErrorsRepeatNoAddressNoPasswordAndNoBody(t *testing.T) {
 		"no connection": {
 			unreachable(errors.New("connection refused")), "network error: dial tcp api.example:8080: connection refused",
 		},
+		"a reason that does not print": {
+			unreachable(errors.New("\x1b[31mrefused\r\n" + strings.Repeat("x", 1000))), "dial tcp api.example:8080:  [31mrefused  xxx",
+		},
+		"a trailer that is none": {
+			peer(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nhush\r\n\r\n"),
+			`network error (HTTP status 200): malformed MIME header: missing colon: "…"`,
+		},
 		"a bad redirect": {
 			peer(t, "HTTP/1.1 302 Found\r\nLocation: https://elsewhere.example/%zz?code=hush\r\nContent-Length: 0\r\n\r\n"),
 			`network error: failed to parse Location header "…": `,
@@ -192,6 +200,8 @@ func TestErrorsRepeatNoAddressNoPasswordAndNoBody(t *testing.T) {
 			failure := failed(t, clientAt(t, secretive, c.transport).Get(t.Context(), 1))
 			assert.ErrorContains(t, failure, c.want)
 			assert.NotContains(t, failure.Error(), "hush")
+			assert.True(t, printable(failure.Error()), "%q", failure.Error())
+			assert.Less(t, len(failure.Error()), maxText+100)
 		})
 	}
 }
