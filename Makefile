@@ -40,8 +40,8 @@ bench: ## Run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: fuzz
-fuzz: ## Run each fuzz target for FUZZTIME (10s)
-	@GO="$(GO)" tools/fuzz.sh $(or $(FUZZTIME),10s)
+fuzz: ## Run each fuzz target FUZZTIME (50000x) times or long
+	@GO="$(GO)" tools/fuzz.sh $(or $(FUZZTIME),50000x)
 
 .PHONY: e2e
 e2e: build ## Run the built collector against the simulator and check every record
