@@ -104,6 +104,7 @@ func newPoller(cfg *Config, settings receiver.Settings, next consumer.Logs,
 // configured ids lead to go on with their round, the rest is deleted.
 func (p *poller) restore(ctx context.Context, ids []int64, contents checkpoint.Contents, now time.Time) error {
 	p.about = contents.Receiver
+	p.restoreAccount(contents.Quota, now)
 	kept := lineage(ids, contents.States)
 	for _, id := range kept {
 		if state, stored := contents.States[id]; stored {
@@ -204,9 +205,10 @@ func (p *poller) when(c tracker.Candidate, demand quota.Demand, now time.Time) (
 	return at, ok
 }
 
-// sent notes that a fetch has begun.
-func (p *poller) sent(id int64, now time.Time) {
+// sending notes that a fetch is about to begin.
+func (p *poller) sending(id int64, now time.Time) {
 	p.quota.Send(now)
+	p.saveAccount(now)
 	p.tracker.Start(id)
 	p.inFlight++
 }

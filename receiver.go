@@ -137,7 +137,8 @@ func (r *incidentsReceiver) release(ctx context.Context) error {
 // forgets everything.
 func (r *incidentsReceiver) storageClient(ctx context.Context, host component.Host) (storage.Client, error) {
 	if r.cfg.StorageID == nil {
-		r.settings.Logger.Info("no storage is set: every start emits every incident once")
+		r.settings.Logger.Info("no storage is set: every start emits every incident once, and forgets what was sent within the hour: " +
+			"do not restart often, or the API's limits are exceeded")
 		return storage.NewNopClient(), nil
 	}
 	extension, found := host.GetExtensions()[*r.cfg.StorageID]
@@ -161,13 +162,17 @@ func (r *incidentsReceiver) storageClient(ctx context.Context, host component.Ho
 func run(running, delivering context.Context, p *poller) {
 	answers := make(chan arrival, p.cfg.MaxConcurrentRequests) // room for all: no fetch waits here
 	var fetches sync.WaitGroup
-	defer fetches.Wait()
 
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-running.Done():
+			fetches.Wait()
+			for len(answers) > 0 {
+				p.arrived(<-answers)
+			}
+			p.saveAccount(time.Now())
 			return
 		case a := <-answers:
 			p.arrived(a)
@@ -182,7 +187,7 @@ func run(running, delivering context.Context, p *poller) {
 				timer.Reset(wake.Sub(now))
 				break
 			}
-			p.sent(id, now)
+			p.sending(id, now)
 			fetches.Go(func() {
 				answer := p.client.Get(running, id)
 				answers <- arrival{id: id, answer: answer, at: time.Now()}

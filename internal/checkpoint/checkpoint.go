@@ -24,6 +24,7 @@ const version = 1
 const (
 	versionKey  = "version"
 	receiverKey = "v1/receiver"
+	quotaKey    = "v1/quota"
 	indexKey    = "v1/incidents"
 	incidentKey = "v1/incident/"
 )
@@ -39,6 +40,15 @@ type Receiver struct {
 	Tenant string `json:"tenant,omitzero"`
 }
 
+// Quota is the account of the requests that were sent.
+type Quota struct {
+	// Ended is when those ended that still count, oldest first: milliseconds
+	// since 1970 by the wall clock, rounded up.
+	Ended []int64 `json:"ended,omitzero"`
+	// InFlight is how many had not ended.
+	InFlight uint16 `json:"in_flight,omitzero"`
+}
+
 // Store belongs to one goroutine. Its writes are durable when they return, as
 // far as the storage extension is.
 type Store struct {
@@ -49,6 +59,7 @@ type Store struct {
 // Contents is what a checkpoint held.
 type Contents struct {
 	Receiver Receiver
+	Quota    Quota
 	States   map[int64]incident.State
 }
 
@@ -62,6 +73,9 @@ func Open(ctx context.Context, client storage.Client) (*Store, Contents, error) 
 		return nil, Contents{}, err
 	}
 	if _, err := s.read(ctx, receiverKey, &contents.Receiver); err != nil {
+		return nil, Contents{}, err
+	}
+	if _, err := s.read(ctx, quotaKey, &contents.Quota); err != nil {
 		return nil, Contents{}, err
 	}
 	var ids []int64
@@ -172,14 +186,12 @@ func (s *Store) Save(ctx context.Context, id int64, state incident.State) error 
 
 // SaveReceiver stores what is known of the receiver as a whole.
 func (s *Store) SaveReceiver(ctx context.Context, r Receiver) error {
-	value, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("write the receiver's checkpoint: %w", err)
-	}
-	if err := s.client.Set(ctx, receiverKey, value); err != nil {
-		return fmt.Errorf("write the receiver's checkpoint: %w", err)
-	}
-	return nil
+	return s.write(ctx, receiverKey, r)
+}
+
+// SaveQuota stores the account of the requests that were sent.
+func (s *Store) SaveQuota(ctx context.Context, q Quota) error {
+	return s.write(ctx, quotaKey, q)
 }
 
 // Close releases the storage.
@@ -195,6 +207,17 @@ func (s *Store) read(ctx context.Context, key string, into any) (found bool, err
 		return false, nil
 	}
 	return true, decode(key, value, into)
+}
+
+func (s *Store) write(ctx context.Context, key string, from any) error {
+	value, err := json.Marshal(from)
+	if err == nil {
+		err = s.client.Set(ctx, key, value)
+	}
+	if err != nil {
+		return fmt.Errorf("write the checkpoint's entry %s: %w", key, err)
+	}
+	return nil
 }
 
 func decode(key string, value []byte, into any) error {

@@ -113,6 +113,7 @@ func TestWhatIsSavedIsThereAfterARestart(t *testing.T) {
 	store, _ := open(t, client)
 	want := Contents{
 		Receiver: Receiver{API: "defender_xdr", Tenant: "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"},
+		Quota:    Quota{Ended: []int64{1795437282495, 1795437282496}, InFlight: 4},
 		States:   map[int64]incident.State{1: full(), 9223372036854775807: stateOf("Active"), 3: {}},
 	}
 	for id, state := range want.States {
@@ -121,6 +122,7 @@ func TestWhatIsSavedIsThereAfterARestart(t *testing.T) {
 	}
 	require.NoError(t, store.SaveReceiver(t.Context(), Receiver{API: "graph"}))
 	require.NoError(t, store.SaveReceiver(t.Context(), want.Receiver))
+	require.NoError(t, store.SaveQuota(t.Context(), want.Quota))
 
 	_, contents := open(t, client)
 	assert.Equal(t, want, contents)
@@ -231,15 +233,17 @@ func TestAnIncidentNamedBeforeItsFirstStateHasNone(t *testing.T) {
 func TestACheckpointThatCannotBeReadIsAnErrorThatSaysWhatToDo(t *testing.T) {
 	const mend = " cannot be read: restore the storage, or give the receiver an empty one (it will then emit every incident once more): "
 	for name, c := range map[string]struct{ key, value, want string }{
-		"a state":                 {"v1/incident/2", `{"seen":`, "the checkpoint's entry v1/incident/2" + mend},
-		"a state of another type": {"v1/incident/2", `[1]`, "the checkpoint's entry v1/incident/2" + mend},
-		"a state without text":    {"v1/incident/2", ``, "the checkpoint's entry v1/incident/2" + mend},
-		"a digest":                {"v1/incident/2", `{"fields":[{"n":"a","d":"AAAA"}]}`, "the checkpoint's entry v1/incident/2" + mend},
-		"a time":                  {"v1/incident/2", `{"fetched":"yesterday"}`, "the checkpoint's entry v1/incident/2" + mend},
-		"the index":               {"v1/incidents", `[1,2`, "the checkpoint's entry v1/incidents" + mend},
-		"an index of words":       {"v1/incidents", `["one"]`, "the checkpoint's entry v1/incidents" + mend},
-		"the receiver":            {"v1/receiver", `{"api":7}`, "the checkpoint's entry v1/receiver" + mend},
-		"the version":             {"version", `one`, "the checkpoint's entry version" + mend},
+		"a state":                  {"v1/incident/2", `{"seen":`, "the checkpoint's entry v1/incident/2" + mend},
+		"a state of another type":  {"v1/incident/2", `[1]`, "the checkpoint's entry v1/incident/2" + mend},
+		"a state without text":     {"v1/incident/2", ``, "the checkpoint's entry v1/incident/2" + mend},
+		"a digest":                 {"v1/incident/2", `{"fields":[{"n":"a","d":"AAAA"}]}`, "the checkpoint's entry v1/incident/2" + mend},
+		"a time":                   {"v1/incident/2", `{"fetched":"yesterday"}`, "the checkpoint's entry v1/incident/2" + mend},
+		"the index":                {"v1/incidents", `[1,2`, "the checkpoint's entry v1/incidents" + mend},
+		"an index of words":        {"v1/incidents", `["one"]`, "the checkpoint's entry v1/incidents" + mend},
+		"the receiver":             {"v1/receiver", `{"api":7}`, "the checkpoint's entry v1/receiver" + mend},
+		"the quota":                {"v1/quota", `{"ended":["noon"]}`, "the checkpoint's entry v1/quota" + mend},
+		"a quota that is no count": {"v1/quota", `{"in_flight":-1}`, "the checkpoint's entry v1/quota" + mend},
+		"the version":              {"version", `one`, "the checkpoint's entry version" + mend},
 		"a later version": {"version", `2`, "the checkpoint is of version 2, this receiver reads up to version 1: " +
 			"use the later receiver again, or give this one an empty storage (it will then emit every incident once more)"},
 	} {
@@ -314,7 +318,7 @@ func TestAfterAFailedWriteTheNextOneWritesAllThatIsMissing(t *testing.T) {
 	assert.EqualError(t, err, "write the checkpoint's index: disk full")
 	err = store.SaveReceiver(t.Context(), Receiver{API: "graph"})
 	assert.ErrorIs(t, err, failure)
-	assert.EqualError(t, err, "write the receiver's checkpoint: disk full")
+	assert.EqualError(t, err, "write the checkpoint's entry v1/receiver: disk full")
 	_, contents := open(t, inner)
 	assert.Equal(t, Contents{States: map[int64]incident.State{1: stateOf("Active")}}, contents)
 
@@ -330,7 +334,7 @@ func TestAStateThatCannotBeWrittenLeavesTheStorageAlone(t *testing.T) {
 	client := newStorage()
 	store, _ := open(t, client)
 	assert.ErrorContains(t, store.Save(t.Context(), 1, stateOf("\xff")), "write the checkpoint of incident 1: ")
-	assert.ErrorContains(t, store.SaveReceiver(t.Context(), Receiver{API: "\xff"}), "write the receiver's checkpoint: ")
+	assert.ErrorContains(t, store.SaveReceiver(t.Context(), Receiver{API: "\xff"}), "write the checkpoint's entry v1/receiver: ")
 	assert.Equal(t, []string{"version"}, keys(t, client))
 }
 

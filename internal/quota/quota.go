@@ -145,5 +145,19 @@ func (q *Quota) Remaining(now time.Time) []Remaining {
 	return remaining
 }
 
+// Ended returns when the requests ended that occupy a window at now, oldest first. With InFlight it is all that a later
+// run has to know.
+func (q *Quota) Ended(now time.Time) []time.Time {
+	var longest time.Duration
+	for _, l := range q.limits {
+		longest = max(longest, l.Window)
+	}
+	ended := make([]time.Time, q.ended.within(longest, now))
+	for i := range ended {
+		ended[i], _ = q.ended.fromLast(len(ended) - 1 - i)
+	}
+	return ended
+}
+
 // InFlight returns how many requests were sent and have not ended.
 func (q *Quota) InFlight() int { return q.inFlight }

@@ -281,3 +281,16 @@ func BenchmarkNextSendDone(b *testing.B) {
 		q.Done(now, 1)
 	}
 }
+
+func TestEndedIsWhatALaterRunHasToKnow(t *testing.T) {
+	at := func(minutes int) time.Time { return after(time.Duration(minutes) * time.Minute) }
+	q := quota.New(quota.Limit{Window: time.Minute, Requests: 2}, quota.Limit{Window: time.Hour, Requests: 3})
+	require.Empty(t, q.Ended(at(0)))
+	for _, minute := range []int{0, 10, 20, 30} {
+		q.Send(at(minute))
+		q.Done(at(minute), 1)
+	}
+	require.Equal(t, []time.Time{at(10), at(20), at(30)}, q.Ended(at(30)))
+	require.Equal(t, []time.Time{at(20), at(30)}, q.Ended(at(70)), "a window after its end a request counts no more")
+	require.Empty(t, q.Ended(at(90)))
+}

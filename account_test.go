@@ -1,0 +1,158 @@
+package defenderincidentsreceiver
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
+)
+
+// disk is a storage whose writes are durable at once, as file_storage's are.
+// After kill, the clients it gave out write nothing any more, as a process does
+// that was killed.
+type disk struct {
+	component.StartFunc
+	component.ShutdownFunc
+
+	mu      sync.Mutex
+	entries map[string][]byte
+	life    int
+}
+
+func (d *disk) kill() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.life++
+}
+
+func (d *disk) GetClient(context.Context, component.Kind, component.ID, string) (storage.Client, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return &diskClient{disk: d, life: d.life}, nil
+}
+
+type diskClient struct {
+	disk *disk
+	life int
+}
+
+func (c *diskClient) Get(ctx context.Context, key string) ([]byte, error) {
+	get := storage.GetOperation(key)
+	err := c.Batch(ctx, get)
+	return get.Value, err
+}
+
+func (c *diskClient) Set(ctx context.Context, key string, value []byte) error {
+	return c.Batch(ctx, storage.SetOperation(key, value))
+}
+
+func (c *diskClient) Delete(ctx context.Context, key string) error {
+	return c.Batch(ctx, storage.DeleteOperation(key))
+}
+
+func (c *diskClient) Close(context.Context) error { return nil }
+
+func (c *diskClient) Batch(_ context.Context, operations ...*storage.Operation) error {
+	c.disk.mu.Lock()
+	defer c.disk.mu.Unlock()
+	for _, o := range operations {
+		switch {
+		case o.Type == storage.Get:
+			o.Value = c.disk.entries[o.Key]
+		case c.life != c.disk.life:
+		case o.Type == storage.Set:
+			c.disk.entries[o.Key] = o.Value
+		case o.Type == storage.Delete:
+			delete(c.disk.entries, o.Key)
+		}
+	}
+	return nil
+}
+
+func TestRestartsKeepTheQuota(t *testing.T) {
+	for name, end := range map[string]func(*world, *disk){
+		"stopped": func(w *world, _ *disk) { w.stop() },
+		"killed":  func(w *world, d *disk) { d.kill(); w.stop() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				population := quiet(2000)
+				population.AlertsPerIncident, population.AlertBytes = 1, 900
+				w := newWorld(t, population)
+				kept := &disk{entries: map[string][]byte{}}
+				w.host.extensions[*w.cfg.StorageID] = kept
+				late := rule(t, "slow=3s") // so that some are in flight at the end
+				late.Probability = 0.3
+				require.NoError(t, w.sim.SetFault(defendersim.AllIncidents, late))
+
+				for _, life := range []time.Duration{5 * time.Second, 61 * time.Second, 7 * time.Minute, 10 * time.Second, time.Minute} {
+					w.start()
+					time.Sleep(life)
+					end(w, kept)
+				}
+				w.start()
+				time.Sleep(2 * time.Hour)
+				w.stop()
+
+				for _, r := range w.sim.Journal() {
+					require.NotEqual(t, http.StatusTooManyRequests, r.Status, "request %d", r.Number)
+				}
+				require.LessOrEqual(t, w.sim.MaxInWindow(time.Minute), 100)
+				require.LessOrEqual(t, w.sim.MaxInWindow(time.Hour), 1500)
+				require.Greater(t, w.sim.MaxInWindow(time.Hour), 1400, "nor is it wasted")
+			})
+		})
+	}
+}
+
+func TestAnAccountFromTheFutureCountsAsNow(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	p := &poller{quota: quota.New(quota.Limit{Window: time.Hour, Requests: 4})}
+	p.restoreAccount(checkpoint.Quota{
+		Ended:    []int64{now.Add(time.Hour).UnixMilli(), now.Add(-2 * time.Hour).UnixMilli(), now.Add(-30 * time.Minute).UnixMilli()},
+		InFlight: 1,
+	}, now)
+	require.Equal(t, []time.Time{now.Add(-30 * time.Minute), now, now}, p.quota.Ended(now))
+	require.Zero(t, p.quota.InFlight())
+	require.Equal(t, 1, p.quota.Remaining(now)[0].Requests)
+}
+
+func TestAStopWritesTheAccountToItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(1))
+		kept := &disk{entries: map[string][]byte{}}
+		w.host.extensions[*w.cfg.StorageID] = kept
+		w.start()
+		time.Sleep(time.Minute)
+		ended := time.Now().Add(-time.Minute)
+		w.stop()
+		require.JSONEq(t, fmt.Sprintf(`{"ended":[%d]}`, ended.UnixMilli()), string(kept.entries["v1/quota"]))
+	})
+}
+
+func TestTheAccountIsWrittenBeforeARequestGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(1))
+		kept := &disk{entries: map[string][]byte{}}
+		w.host.extensions[*w.cfg.StorageID] = kept
+		require.NoError(t, w.sim.SetFault(1001, rule(t, "hang")))
+		w.start()
+		time.Sleep(time.Second)
+		kept.kill() // in the middle of the request
+		entries := maps.Clone(kept.entries)
+		w.stop()
+		require.JSONEq(t, `{"in_flight":1}`, string(entries["v1/quota"]))
+	})
+}
