@@ -19,7 +19,7 @@ func (p *poller) saveAccount(now time.Time) {
 		age := now.Sub(end) // by the monotonic clock, whatever the wall clock did meanwhile
 		account.Ended = append(account.Ended, now.Add(-age).Round(0).Add(time.Millisecond-1).UnixMilli())
 	}
-	p.save(p.store.SaveQuota(context.Background(), account))
+	p.save("quota", p.store.SaveQuota(context.Background(), account))
 }
 
 // restoreAccount takes up what earlier runs have sent. An end that lies in the

@@ -105,7 +105,7 @@ func (p *poller) learnTenant(id string) {
 		return
 	}
 	p.about.Tenant = id
-	p.save(p.store.SaveReceiver(context.Background(), p.about))
+	p.save("receiver", p.store.SaveReceiver(context.Background(), p.about))
 }
 
 // countAnswer counts an answer that showed the incident.

@@ -56,9 +56,9 @@ type poller struct {
 	queue    []arrival // answers that are to be looked at, oldest first
 	pending  *delivery // what the pipeline has not accepted yet; nothing is fetched meanwhile
 
-	throttling        bool // the last answer was a 429: said once
-	checkpointFailing bool // the last write failed: said once
-	permanentFailing  bool // the last delivery was refused for good: said once
+	throttling       bool            // the last answer was a 429: said once
+	unwritten        map[string]bool // the entries of the checkpoint whose last write failed: said once
+	permanentFailing bool            // the last delivery was refused for good: said once
 }
 
 // arrival is the answer to one fetch.
@@ -94,9 +94,10 @@ func newPoller(cfg *Config, settings receiver.Settings, next consumer.Logs,
 			Alerts: alerts, Original: cfg.IncludeOriginal, Host: host,
 			Scope: metadata.ScopeName, ScopeVersion: settings.BuildInfo.Version,
 		},
-		states:   map[int64]incident.State{},
-		troubles: map[int64]*trouble{},
-		named:    map[defender.Kind]int{},
+		states:    map[int64]incident.State{},
+		troubles:  map[int64]*trouble{},
+		named:     map[defender.Kind]int{},
+		unwritten: map[string]bool{},
 	}, nil
 }
 
@@ -238,7 +239,7 @@ func (p *poller) deliverNext(ctx context.Context, now time.Time) (more bool) {
 // commit takes over what was delivered, or found unchanged.
 func (p *poller) commit(id int64, after incident.State, due time.Time) {
 	p.states[id] = after
-	p.save(p.store.Save(context.Background(), id, after))
+	p.save("incidents", p.store.Save(context.Background(), id, after))
 	p.tracker.Done(id, tracker.Outcome{Due: due, Answered: true})
 	if !followed(after) {
 		p.tracker.Remove(id)
@@ -258,17 +259,19 @@ func (p *poller) follow(id, successor int64, now time.Time) {
 	}
 }
 
-// save reports what became of a write of the checkpoint, once. Polling goes on:
-// what is not stored is emitted once more after a restart.
-func (p *poller) save(err error) {
-	switch {
+// save reports what became of a write of the checkpoint, once for each entry
+// that is written again and again. Polling goes on: what is not stored is
+// emitted once more after a restart.
+func (p *poller) save(entry string, err error) {
+	switch failing := p.unwritten[entry]; {
 	case err != nil:
 		p.telemetry.ReceiverDefenderIncidentsCheckpointFailures.Add(context.Background(), 1)
-		if !p.checkpointFailing {
-			p.logger.Error("checkpoint not written: after a restart, changes of now may be emitted again", zap.Error(err))
+		if !failing {
+			p.logger.Error("checkpoint not written: after a restart, changes of now may be emitted again",
+				zap.String("of", entry), zap.Error(err))
 		}
-	case p.checkpointFailing:
-		p.logger.Info("checkpoint is written again")
+	case failing:
+		p.logger.Info("checkpoint is written again", zap.String("of", entry))
 	}
-	p.checkpointFailing = err != nil
+	p.unwritten[entry] = err != nil
 }

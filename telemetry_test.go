@@ -73,6 +73,10 @@ func (f *flaky) Batch(ctx context.Context, operations ...*storage.Operation) err
 	return f.Client.Batch(ctx, operations...)
 }
 
+func (f *flaky) Set(ctx context.Context, key string, value []byte) error {
+	return f.Batch(ctx, storage.SetOperation(key, value))
+}
+
 func TestACheckpointThatCannotBeWrittenIsSaidOnceAndPollingGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, oneAlert(2))
@@ -85,7 +89,8 @@ func TestACheckpointThatCannotBeWrittenIsSaidOnceAndPollingGoesOn(t *testing.T) 
 		require.NoError(t, w.sim.Update(1001, func(i *defendersim.Incident) { i.AssignedTo = "soc@contoso.example" }))
 		time.Sleep(5 * time.Minute)
 		require.Contains(t, w.sink.changes(), "1001 updated")
-		require.Equal(t, []string{"checkpoint not written: after a restart, changes of now may be emitted again"}, w.complaints())
+		const said = "checkpoint not written: after a restart, changes of now may be emitted again"
+		require.Equal(t, []string{said, said}, w.complaints(), "once for the quota and once for the incidents")
 		metadatatest.AssertEqualReceiverDefenderIncidentsCheckpointFailures(t, w.telemetry,
 			[]metricdata.DataPoint[int64]{{Value: store.writes.Load()}}, metricdatatest.IgnoreTimestamp())
 
