@@ -29,14 +29,19 @@ func (p *poller) judge(a arrival) *delivery {
 	p.countRequest(failure.Kind)
 	switch failure.Kind {
 	case defender.NotFound:
+		if p.mayBeElsewhere(a.id) {
+			p.everybodysTrouble(a, misplaced, failure)
+			p.tracker.Done(a.id, tracker.Outcome{Due: a.at.Add(staleRetry)})
+			return nil
+		}
 		return p.judgeMissing(a, failure)
 	case defender.Throttled:
 		p.throttled(a, failure)
 	case defender.NoToken:
 		p.tracker.Done(a.id, tracker.Outcome{})
-		p.everybodysTrouble(a, failure)
+		p.everybodysTrouble(a, signInFailed, failure)
 	default:
-		p.everybodysTrouble(a, failure)
+		p.everybodysTrouble(a, classOf(failure.Kind), failure)
 		p.ownTrouble(a, failure)
 	}
 	return nil
@@ -44,6 +49,7 @@ func (p *poller) judge(a arrival) *delivery {
 
 // judgeSnapshot compares an incident with what was delivered of it.
 func (p *poller) judgeSnapshot(a arrival) *delivery {
+	p.unproven = false
 	p.serviceAnswered(a.at)
 	p.recovered(a)
 	s := a.answer.Snapshot
@@ -66,7 +72,9 @@ func (p *poller) judgeSnapshot(a arrival) *delivery {
 
 // judgeMissing takes an incident that the API does not have, or not any more.
 func (p *poller) judgeMissing(a arrival, failure *defender.Error) *delivery {
-	p.serviceAnswered(a.at)
+	if p.outage.class != misplaced { // one more that is not found does not end that
+		p.serviceAnswered(a.at)
+	}
 	wait := p.noteTrouble(a, failure)
 	change, after := p.comparer.Missing(p.states[a.id], a.at)
 	if change.Empty() {

@@ -17,7 +17,11 @@ const (
 	signInFailed
 	accessDenied
 	serviceFailed
+	misplaced // what was delivered before is not found where this run asks
 )
+
+// enough is how many different incidents in a row make it everybody's trouble.
+const enough = 5
 
 func classOf(kind defender.Kind) class {
 	switch kind {
@@ -53,15 +57,14 @@ func (o *outage) failed(id int64, class class, followed int, now time.Time) bool
 		o.total = true
 	case accessDenied: // a second incident, or the only one twice
 		o.total = o.total || len(o.incidents) >= 2 || followed == 1 && o.incidents[id] >= 2
-	case serviceFailed:
-		o.total = o.total || len(o.incidents) >= 5
+	case serviceFailed, misplaced:
+		o.total = o.total || len(o.incidents) >= enough
 	}
 	return o.total
 }
 
 // everybodysTrouble makes all wait when a failure is not just one incident's.
-func (p *poller) everybodysTrouble(a arrival, failure *defender.Error) {
-	class := classOf(failure.Kind)
+func (p *poller) everybodysTrouble(a arrival, class class, failure *defender.Error) {
 	if class == oneIncidents {
 		p.serviceAnswered(a.at)
 		return
@@ -90,8 +93,18 @@ func (p *poller) logOutage(class class, failure *defender.Error) {
 		p.logger.Error("nothing can be fetched: "+whatATokenNeeds, zap.Error(failure))
 	case serviceFailed:
 		p.logger.Warn("the API does not answer: everything waits", zap.Error(failure))
+	case misplaced:
+		p.logger.Error("no incident that was delivered before is found: is http::endpoint, or the tenant of http::auth, another one? "+
+			"nothing is emitted", zap.Error(failure))
 	case oneIncidents:
 	}
+}
+
+// mayBeElsewhere says whether an incident that is not found may just be asked
+// for in the wrong place: since the start nothing was found yet, though enough
+// was delivered before. Its not_found is held back until something is found.
+func (p *poller) mayBeElsewhere(id int64) bool {
+	return p.unproven && p.states[id].Seen
 }
 
 // serviceAnswered ends everybody's trouble: the API took the token and had

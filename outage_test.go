@@ -99,3 +99,65 @@ func TestNoWaitIsLongerThanItsLongest(t *testing.T) {
 	}
 	require.Greater(t, last, time.Minute, "it has grown")
 }
+
+func TestIncidentsThatAreAllGoneAfterAStartAreAskedForInTheWrongPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(20), func(cfg *Config) { cfg.MaxConcurrentRequests = 1 })
+		w.start()
+		time.Sleep(time.Minute)
+		w.stop()
+		w.sink.Reset()
+		for _, id := range w.sim.IDs() {
+			require.NoError(t, w.sim.Remove(id))
+		}
+		time.Sleep(time.Hour)
+		w.cfg.IncidentIDs = append(w.cfg.IncidentIDs, 9999) // never delivered: it says nothing of the others
+		w.start()
+		asked := w.requests(0)
+		time.Sleep(time.Second)
+		require.Equal(t, asked+1+enough, w.requests(0), "then all wait")
+		time.Sleep(time.Hour)
+		require.Equal(t, []string{"9999 not_found"}, w.sink.changes(), "of what was delivered nothing is told")
+		require.Len(t, w.complaints(), 2, "one for 9999, one for all")
+
+		for _, id := range w.sim.IDs()[1:] {
+			require.NoError(t, w.sim.Restore(id))
+		}
+		time.Sleep(time.Hour)
+		require.Equal(t, []string{"1001 not_found"}, w.sink.changes(), "as soon as one is found, the others are believed")
+	})
+}
+
+func TestIncidentsThatAreGoneAfterAStartAreToldOnceAnotherIsFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(8))
+		w.start()
+		time.Sleep(time.Minute)
+		w.stop()
+		w.sink.Reset()
+		for _, id := range w.sim.IDs()[:4] {
+			require.NoError(t, w.sim.Remove(id))
+		}
+		time.Sleep(time.Hour)
+		w.start()
+		time.Sleep(time.Minute)
+		require.ElementsMatch(t, []string{"1001 not_found", "1002 not_found", "1003 not_found", "1004 not_found"}, w.sink.changes())
+	})
+}
+
+func TestWithFewDeliveredBeforeANotFoundIsBelieved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(enough-1))
+		w.start()
+		time.Sleep(time.Minute)
+		w.stop()
+		w.sink.Reset()
+		for _, id := range w.sim.IDs() {
+			require.NoError(t, w.sim.Remove(id))
+		}
+		time.Sleep(time.Hour)
+		w.start()
+		time.Sleep(time.Minute)
+		require.Len(t, w.sink.changes(), enough-1)
+	})
+}

@@ -52,6 +52,9 @@ type poller struct {
 	named    map[defender.Kind]int // how many of those were named in the log, by the kind of trouble
 	outage   outage                // trouble that is everybody's
 
+	// unproven: incidents were delivered before, and since the start none was found.
+	unproven bool
+
 	inFlight int
 	queue    []arrival // answers that are to be looked at, oldest first
 	pending  *delivery // what the pipeline has not accepted yet; nothing is fetched meanwhile
@@ -107,11 +110,17 @@ func (p *poller) restore(ctx context.Context, ids []int64, contents checkpoint.C
 	p.about = contents.Receiver
 	p.restoreAccount(contents.Quota, now)
 	kept := lineage(ids, contents.States)
+	delivered := 0
 	for _, id := range kept {
-		if state, stored := contents.States[id]; stored {
+		state, stored := contents.States[id]
+		if stored {
 			p.states[id] = state
 		}
+		if state.Seen && followed(state) {
+			delivered++
+		}
 	}
+	p.unproven = delivered >= enough
 	if err := p.store.Keep(ctx, kept); err != nil {
 		return err
 	}
