@@ -112,8 +112,8 @@ func TestIncidentsThatAreAllGoneAfterAStartAreAskedForInTheWrongPlace(t *testing
 		}
 		time.Sleep(time.Hour)
 		w.cfg.IncidentIDs = append(w.cfg.IncidentIDs, 9999) // never delivered: it says nothing of the others
-		w.start()
 		asked := w.requests(0)
+		w.start()
 		time.Sleep(time.Second)
 		require.Equal(t, asked+1+enough, w.requests(0), "then all wait")
 		time.Sleep(time.Hour)

@@ -46,6 +46,7 @@ type world struct {
 func quiet(n int) defendersim.Config {
 	cfg := defendersim.DefaultConfig()
 	cfg.Incidents, cfg.MergedShare, cfg.ChangesPerHour = n, 0, 0
+	cfg.NoCompression = true // slow under the race detector, and tested elsewhere
 	return cfg
 }
 
