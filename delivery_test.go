@@ -64,10 +64,7 @@ func TestOfSeveralPipelinesEachHasToRefuseForGood(t *testing.T) {
 func TestARestartEmitsOnlyWhatChangedMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, oneAlert(4))
-		w.start()
-		time.Sleep(time.Minute)
-		w.stop()
-		w.sink.Reset()
+		w.haveRun()
 		asked := w.requests(0)
 
 		time.Sleep(time.Hour)
@@ -107,10 +104,7 @@ func TestDueTimesSurviveARestart(t *testing.T) {
 func TestAnIncidentThatIsNotListedAnyMoreIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, oneAlert(2))
-		w.start()
-		time.Sleep(time.Minute)
-		w.stop()
-		w.sink.Reset()
+		w.haveRun()
 
 		w.cfg.IncidentIDs = []int64{1001}
 		w.start()

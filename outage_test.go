@@ -103,10 +103,7 @@ func TestNoWaitIsLongerThanItsLongest(t *testing.T) {
 func TestIncidentsThatAreAllGoneAfterAStartAreAskedForInTheWrongPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, oneAlert(20), func(cfg *Config) { cfg.MaxConcurrentRequests = 1 })
-		w.start()
-		time.Sleep(time.Minute)
-		w.stop()
-		w.sink.Reset()
+		w.haveRun()
 		for _, id := range w.sim.IDs() {
 			require.NoError(t, w.sim.Remove(id))
 		}
@@ -131,10 +128,7 @@ func TestIncidentsThatAreAllGoneAfterAStartAreAskedForInTheWrongPlace(t *testing
 func TestIncidentsThatAreGoneAfterAStartAreToldOnceAnotherIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, oneAlert(8))
-		w.start()
-		time.Sleep(time.Minute)
-		w.stop()
-		w.sink.Reset()
+		w.haveRun()
 		for _, id := range w.sim.IDs()[:4] {
 			require.NoError(t, w.sim.Remove(id))
 		}
@@ -148,10 +142,7 @@ func TestIncidentsThatAreGoneAfterAStartAreToldOnceAnotherIsFound(t *testing.T) 
 func TestWithFewDeliveredBeforeANotFoundIsBelieved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, oneAlert(enough-1))
-		w.start()
-		time.Sleep(time.Minute)
-		w.stop()
-		w.sink.Reset()
+		w.haveRun()
 		for _, id := range w.sim.IDs() {
 			require.NoError(t, w.sim.Remove(id))
 		}

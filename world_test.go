@@ -102,6 +102,15 @@ func (w *world) stop() {
 	require.NoError(w.t, w.receiver.Shutdown(context.Background()))
 }
 
+// haveRun has had the receiver run for a minute, and the records of that taken.
+func (w *world) haveRun() {
+	w.t.Helper()
+	w.start()
+	time.Sleep(time.Minute)
+	w.stop()
+	w.sink.Reset()
+}
+
 // messages are the log lines at or above a level.
 func (w *world) messages(level zap.AtomicLevel) []string {
 	var messages []string
