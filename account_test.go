@@ -84,7 +84,11 @@ func (c *diskClient) Batch(_ context.Context, operations ...*storage.Operation) 
 func TestRestartsKeepTheQuota(t *testing.T) {
 	for name, end := range map[string]func(*world, *disk){
 		"stopped": func(w *world, _ *disk) { w.stop() },
-		"killed":  func(w *world, d *disk) { d.kill(); w.stop() },
+		"killed": func(w *world, d *disk) {
+			synctest.Wait() // or else it would go on for a moment without its disk
+			d.kill()
+			w.stop()
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

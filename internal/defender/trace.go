@@ -20,7 +20,8 @@ type trace struct {
 
 	mu      sync.Mutex // hooks run on the transport's goroutines
 	last    string     // host and port a connection was last sought to
-	written bool       // a request was written to that connection
+	got     bool       // there was such a connection
+	written bool       // a request was written to it
 	sent    int        // requests of ours that were written
 }
 
@@ -37,7 +38,12 @@ func (t *trace) attach(ctx context.Context) context.Context {
 		GetConn: func(hostPort string) {
 			t.mu.Lock()
 			defer t.mu.Unlock()
-			t.last, t.written = hostPort, false
+			t.last, t.got, t.written = hostPort, false, false
+		},
+		GotConn: func(httptrace.GotConnInfo) {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.got = true
 		},
 		WroteHeaderField: func(key string, value []string) {
 			t.mu.Lock()
@@ -50,10 +56,14 @@ func (t *trace) attach(ctx context.Context) context.Context {
 	})
 }
 
-// reached is how many requests reached the API, or may have.
+// reached is how many requests reached the API, or may have: a call that is
+// given up returns while the transport may just be writing its request.
 func (t *trace) reached() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.sent == 0 && t.last == t.hostPort && t.got && !t.written {
+		return 1
+	}
 	return t.sent
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
@@ -155,6 +156,22 @@ func TestTheRequestForATokenDoesNotCount(t *testing.T) {
 		unreachable(errors.New("connection refused")))).Get(t.Context(), 1001)
 	assert.Equal(t, Network, failed(t, answer).Kind)
 	assert.Zero(t, answer.Reached)
+}
+
+func TestACallGivenUpWhileItsRequestIsWrittenCounts(t *testing.T) {
+	parsed, err := url.Parse(endpoint)
+	require.NoError(t, err)
+	followed := newTrace(parsed)
+	hooks := httptrace.ContextClientTrace(followed.attach(t.Context()))
+	hooks.GetConn(followed.hostPort)
+	assert.Zero(t, followed.reached(), "a connection that is only sought carries nothing")
+	hooks.GotConn(httptrace.GotConnInfo{})
+	assert.Equal(t, 1, followed.reached())
+	hooks.WroteHeaderField("Accept-Encoding", []string{acceptEncoding})
+	assert.Equal(t, 1, followed.reached())
+	hooks.GetConn(followed.hostPort)
+	hooks.GotConn(httptrace.GotConnInfo{})
+	assert.Equal(t, 1, followed.reached(), "what was written is known to be one")
 }
 
 func TestASignInOnTheAPIsOwnHostIsToldFromTheAPI(t *testing.T) {
