@@ -69,6 +69,11 @@ type Error struct {
 	// second, at most MaxWait. WaitFrom says where it was read.
 	RetryAfter time.Duration
 	WaitFrom   WaitSource
+	// Asked is what the answer asked for where that is more than MaxWait: at
+	// most what a Duration holds. 0: RetryAfter is what it asked for.
+	Asked time.Duration
+	// Limit is the one that a 429 names.
+	Limit Limit
 	// Err is the cause, where it is not the API's own word.
 	Err error
 }

@@ -33,7 +33,7 @@ func refused(response *http.Response) error {
 		e.Err = errors.New("not found, but not in the API's words: is a proxy in between, or http::endpoint wrong?")
 	case code == http.StatusTooManyRequests:
 		e.Kind = Throttled
-		e.RetryAfter, e.WaitFrom = wait(response.Header, e.Message)
+		e.throttle(response.Header)
 	case code >= 500:
 		e.Kind = ServerError
 	case code >= 400:

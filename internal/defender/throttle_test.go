@@ -1,12 +1,16 @@
 package defender
 
 import (
+	"math"
 	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 )
 
 func TestTheWaitOfA429IsReadFromHeaderThenMessageThenAMinute(t *testing.T) {
@@ -37,8 +41,18 @@ func TestTheWaitOfA429IsReadFromHeaderThenMessageThenAMinute(t *testing.T) {
 		"negative":                     {"-5", date, inAWhile, 8 * time.Second, WaitFromMessage},
 		"negative, nothing else":       {"-5", date, "", time.Minute, WaitFromDefault},
 		"a fraction":                   {"1.5", date, "", time.Minute, WaitFromDefault},
+		"a power of ten":               {"1e30", date, inAWhile, 8 * time.Second, WaitFromMessage},
+		"hexadecimal":                  {"0x10", date, "", time.Minute, WaitFromDefault},
+		"with a sign":                  {"+5", date, "", time.Minute, WaitFromDefault},
+		"two in one":                   {"5, 30", date, inAWhile, 8 * time.Second, WaitFromMessage},
+		"a date of the year 1601":      {"Mon, 01 Jan 1601 00:00:00 GMT", date, inAWhile, time.Second, WaitFromHeader},
+		"a date of the year 9999":      {"Fri, 31 Dec 9999 23:59:59 GMT", date, inAWhile, time.Hour, WaitFromHeader},
+		"a Date of the year 9999":      {"Tue, 03 Feb 2026 04:05:36 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "", time.Second, WaitFromHeader},
 		"words":                        {"soon", date, inAWhile, 8 * time.Second, WaitFromMessage},
 		"the message":                  {"", date, inAWhile, 8 * time.Second, WaitFromMessage},
+		"the message, one":             {"", date, "again in 1 second.", time.Second, WaitFromMessage},
+		"the message, a fraction":      {"", date, "again in 1.5 seconds", time.Minute, WaitFromDefault},
+		"the message, minutes":         {"", date, "again in 2 minutes", time.Minute, WaitFromDefault},
 		"the message, zero":            {"", date, "again in 0 seconds", time.Second, WaitFromMessage},
 		"the message, beyond an hour":  {"", date, "again in 7200 seconds", time.Hour, WaitFromMessage},
 		"the message, beyond integers": {"", date, "again in 99999999999999999999 seconds", time.Hour, WaitFromMessage},
@@ -59,6 +73,91 @@ func TestTheWaitOfA429IsReadFromHeaderThenMessageThenAMinute(t *testing.T) {
 	}
 }
 
+func TestOfSeveralWaitsInTheHeaderTheFirstCounts(t *testing.T) {
+	failure := failed(t, get(t, handled(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Retry-After"] = []string{"30", "5"}
+		w.WriteHeader(http.StatusTooManyRequests)
+	})))
+	assert.Equal(t, 30*time.Second, failure.RetryAfter)
+}
+
+func TestAWaitThatIsCutIsSaidInFull(t *testing.T) {
+	const date = "Tue, 03 Feb 2026 04:05:06 GMT"
+	for name, c := range map[string]struct {
+		retryAfter, message string
+		want                time.Duration
+	}{
+		"nothing":                    {"", "", 0},
+		"half a minute":              {"30", "", 0},
+		"an hour":                    {"3600", "", 0},
+		"a second more":              {"3601", "", time.Hour + time.Second},
+		"a day":                      {"86400", "", 24 * time.Hour},
+		"what a duration holds":      {"9223372036", "", 9223372036 * time.Second},
+		"beyond a duration":          {"9223372037", "", math.MaxInt64},
+		"beyond an integer":          {"99999999999999999999999", "", math.MaxInt64},
+		"no wait":                    {"0", "", 0},
+		"a date":                     {"Tue, 03 Feb 2026 06:05:06 GMT", "", 2 * time.Hour},
+		"a date in the past":         {"Mon, 01 Jan 1601 00:00:00 GMT", "", 0},
+		"a date beyond a duration":   {"Fri, 31 Dec 9999 23:59:59 GMT", "", math.MaxInt64},
+		"a message":                  {"", "again in 7200 seconds", 2 * time.Hour},
+		"a message beyond integers":  {"", "again in 99999999999999999999 seconds", math.MaxInt64},
+		"a header before a message":  {"30", "again in 7200 seconds", 0},
+		"a message, a broken header": {"soon", "again in 7200 seconds", 2 * time.Hour},
+	} {
+		failure := failed(t, get(t, answering(429, words("429", c.message), "Retry-After", c.retryAfter, "Date", date)))
+		assert.Equal(t, c.want, failure.Asked, name)
+		assert.LessOrEqual(t, failure.RetryAfter, MaxWait, name)
+	}
+}
+
+func TestTheLimitIsReadOutOfTheMessageOrNotAtAll(t *testing.T) {
+	for span, want := range map[string]time.Duration{
+		"00:01:00":         time.Minute,
+		"01:00:00":         time.Hour,
+		"00:00:01":         time.Second,
+		"12:34:56":         12*time.Hour + 34*time.Minute + 56*time.Second,
+		"23:59:59":         24*time.Hour - time.Second,
+		"1.00:00:00":       24 * time.Hour,
+		"0.01:00:00":       time.Hour,
+		"00:00:00":         0,
+		"1.00:00:01":       0,
+		"2.00:00:00":       0,
+		"24:00:00":         0,
+		"00:60:00":         0,
+		"00:00:60":         0,
+		"00:00:01.5000000": 0,
+		"00:01:00:00":      0,
+		"00:01:000":        0,
+		"0:01:00":          0,
+		"00:01":            0,
+		"-00:01:00":        0,
+		"a minute":         0,
+		"٠٠:٠١:٠٠":         0,
+		"":                 0,
+	} {
+		limit := Limit{Requests: 30, Window: want}
+		if want == 0 {
+			limit = Limit{}
+		}
+		for _, rest := range []string{"", ".", " for the key Destination+TenantID+AppID. You can send requests again in 8 seconds."} {
+			message := "API calls quota exceeded! Maximum allowed 30 per " + span + rest
+			assert.Equal(t, limit, failed(t, get(t, answering(429, words("429", message)))).Limit, message)
+		}
+	}
+	for requests, want := range map[string]int{
+		"1": 1, "50": 50, "1000000": 1_000_000, "0030": 30,
+		"0": 0, "1000001": 0, "99999999999999999999": 0, "-1": 0, "1.5": 0, "1e3": 0, "1,500": 0, "": 0, "many": 0,
+	} {
+		limit := Limit{Requests: want, Window: time.Minute}
+		if want == 0 {
+			limit = Limit{}
+		}
+		message := "Maximum allowed " + requests + " per 00:01:00"
+		assert.Equal(t, limit, failed(t, get(t, answering(429, words("429", message)))).Limit, message)
+	}
+	assert.Zero(t, failed(t, get(t, answering(503, words("503", "Maximum allowed 30 per 00:01:00")))).Limit, "no 429")
+}
+
 func TestEveryFormOf429OfTheSimulatorIsUnderstood(t *testing.T) {
 	for fault, c := range map[string]struct {
 		want time.Duration
@@ -75,8 +174,16 @@ func TestEveryFormOf429OfTheSimulatorIsUnderstood(t *testing.T) {
 			assert.Equal(t, Throttled, failure.Kind, fault)
 			assert.Equal(t, c.want, failure.RetryAfter, fault)
 			assert.Equal(t, c.from, failure.WaitFrom, fault)
+			assert.Zero(t, failure.Asked, fault)
 		})
 	}
+}
+
+func TestTheSimulatorNamesTheLimitThatWasReached(t *testing.T) {
+	sim := newSim(t, func(c *defendersim.Config) { c.PerMinute, c.PerHour = 1, 1500 })
+	client := clientAt(t, endpoint, sim.RoundTripper())
+	require.NoError(t, client.Get(t.Context(), 1001).Err)
+	assert.Equal(t, Limit{Requests: 1, Window: time.Minute}, failed(t, client.Get(t.Context(), 1001)).Limit)
 }
 
 func FuzzWait(f *testing.F) {
@@ -85,11 +192,23 @@ func FuzzWait(f *testing.F) {
 	f.Add("99999999999999999999", "", "again in 99999999999999999999 seconds")
 	f.Add("Tue, 03 Feb 2026 04:05:36 GMT", "Tue, 03 Feb 2026 04:05:06 GMT", "")
 	f.Add("Mon, 01 Jan 0001 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "in 0 seconds")
+	f.Add("3601", "", "Maximum allowed 1000000 per 1.00:00:00.")
 	f.Fuzz(func(t *testing.T, retryAfter, date, message string) {
-		header := http.Header{"Retry-After": {retryAfter}, "Date": {date}}
-		d, from := wait(header, message)
-		assert.GreaterOrEqual(t, d, time.Second)
-		assert.LessOrEqual(t, d, time.Hour)
-		assert.Contains(t, []WaitSource{WaitFromHeader, WaitFromMessage, WaitFromDefault}, from)
+		e := &Error{Message: message}
+		e.throttle(http.Header{"Retry-After": {retryAfter}, "Date": {date}})
+		assert.GreaterOrEqual(t, e.RetryAfter, time.Second)
+		assert.LessOrEqual(t, e.RetryAfter, MaxWait)
+		assert.Contains(t, []WaitSource{WaitFromHeader, WaitFromMessage, WaitFromDefault}, e.WaitFrom)
+		if e.Asked != 0 {
+			assert.Greater(t, e.Asked, MaxWait)
+			assert.Equal(t, MaxWait, e.RetryAfter)
+		}
+		if e.Limit != (Limit{}) {
+			assert.Positive(t, e.Limit.Requests)
+			assert.LessOrEqual(t, e.Limit.Requests, 1_000_000)
+			assert.GreaterOrEqual(t, e.Limit.Window, time.Second)
+			assert.LessOrEqual(t, e.Limit.Window, 24*time.Hour)
+			assert.Contains(t, message, "Maximum allowed ")
+		}
 	})
 }
