@@ -145,7 +145,7 @@ func TestAStopWritesTheAccountToItsEnd(t *testing.T) {
 		time.Sleep(time.Minute)
 		ended := time.Now().Add(-time.Minute)
 		w.stop()
-		require.JSONEq(t, fmt.Sprintf(`{"ended":[%d]}`, ended.UnixMilli()), string(kept.entries["v1/quota"]))
+		require.JSONEq(t, fmt.Sprintf(`{"since":%d,"ended":[%[1]d]}`, ended.UnixMilli()), string(kept.entries["v1/quota"]))
 	})
 }
 
@@ -155,11 +155,12 @@ func TestTheAccountIsWrittenBeforeARequestGoes(t *testing.T) {
 		kept := &disk{entries: map[string][]byte{}}
 		w.host.extensions[*w.cfg.StorageID] = kept
 		require.NoError(t, w.sim.SetFault(1001, rule(t, "hang")))
+		began := time.Now()
 		w.start()
 		time.Sleep(time.Second)
 		kept.kill() // in the middle of the request
 		entries := maps.Clone(kept.entries)
 		w.stop()
-		require.JSONEq(t, `{"in_flight":1}`, string(entries["v1/quota"]))
+		require.JSONEq(t, fmt.Sprintf(`{"since":%d,"in_flight":1}`, began.UnixMilli()), string(entries["v1/quota"]))
 	})
 }

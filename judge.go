@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/record"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/tracker"
 )
@@ -58,7 +59,7 @@ func (p *poller) judgeSnapshot(a arrival) *delivery {
 
 	change, after := p.comparer.Compare(p.states[a.id], s)
 	p.countAnswer(change, after)
-	due := a.at.Add(p.intervalOf(after, p.tracker.Len()))
+	due := a.at.Add(p.intervalOf(after, p.tracker.Len(), a.at))
 	switch {
 	case change.Stale:
 		p.tracker.Done(a.id, tracker.Outcome{Due: a.at.Add(staleRetry), Answered: true})
@@ -94,16 +95,39 @@ func (p *poller) newDelivery(a arrival, s *incident.Snapshot, change incident.Ch
 	}}
 }
 
-// throttled makes everybody wait as long as the API asks to.
+// throttled makes everybody wait as long as the API asks to, and corrects the
+// quota's account, which had seen room.
 func (p *poller) throttled(a arrival, failure *defender.Error) {
-	p.tracker.Done(a.id, tracker.Outcome{}) // due at once when the wait is over
-	p.quota.Pause(a.at.Add(failure.RetryAfter))
+	p.tracker.Done(a.id, tracker.Outcome{Due: a.at}) // at once when the wait is over, but behind those that are due already
+	p.pause(a.at.Add(failure.RetryAfter))
+	asked := failure.RetryAfter
+	if failure.WaitFrom == defender.WaitFromDefault {
+		asked = 0
+	}
+	correction := p.quota.Refused(a.at, quota.Limit{Window: failure.Limit.Window, Requests: failure.Limit.Requests}, asked)
+	p.saveAccount(a.at)
 	if !p.throttling {
 		p.throttling = true
-		p.logger.Info("throttled by the API: nothing is sent meanwhile",
-			zap.Duration("wait", failure.RetryAfter), zap.String("wait_from", string(failure.WaitFrom)),
-			zap.String("message", failure.Message))
+		p.logThrottled(failure, correction)
 	}
+}
+
+// logThrottled says how long nothing is sent, and what was learned.
+func (p *poller) logThrottled(failure *defender.Error, correction quota.Correction) {
+	fields := []zap.Field{
+		zap.Duration("wait", failure.RetryAfter), zap.String("wait_from", string(failure.WaitFrom)),
+		zap.String("message", failure.Message),
+	}
+	if failure.Asked > failure.RetryAfter {
+		fields = append(fields, zap.Duration("asked_for_but_capped", failure.Asked))
+	}
+	if limit := correction.Limit; limit.Requests > 0 {
+		fields = append(fields, zap.Int("requests_from_now_on", limit.Requests), zap.Duration("in_any", limit.Window))
+	}
+	if correction.Assumed > 0 {
+		fields = append(fields, zap.Int("assumed_to_have_been_sent_before_the_start", correction.Assumed))
+	}
+	p.logger.Info("throttled by the API: nothing is sent meanwhile", fields...)
 }
 
 // learnTenant keeps the tenant's id for the records of incidents that do not

@@ -46,6 +46,9 @@ type poller struct {
 	comparer *incident.Comparer
 	records  record.Builder
 
+	accountBegan   time.Time // since when the quota's account is whole
+	throttledUntil time.Time // the end of the last wait that the API asked for
+
 	states   map[int64]incident.State // of every incident that is kept, merged ones too
 	about    checkpoint.Receiver
 	troubles map[int64]*trouble    // of the incidents whose last fetch failed
@@ -136,7 +139,7 @@ func (p *poller) restore(ctx context.Context, ids []int64, contents checkpoint.C
 			p.tracker.Add(id, p.dueAfterRestart(state, len(kept), now), !state.Fetched.IsZero())
 		}
 	}
-	p.announce()
+	p.announce(now)
 	return nil
 }
 
@@ -147,12 +150,12 @@ func (p *poller) dueAfterRestart(state incident.State, incidents int, now time.T
 		return now
 	}
 	age := max(0, now.Round(0).Sub(state.Fetched))
-	return now.Add(max(0, p.intervalOf(state, incidents)-age))
+	return now.Add(max(0, p.intervalOf(state, incidents, now)-age))
 }
 
 // announce says at start what can be expected.
-func (p *poller) announce() {
-	round := tracker.Interval(0, p.quota.Spacing(quota.Repeat), p.tracker.Len())
+func (p *poller) announce(now time.Time) {
+	round := tracker.Interval(0, p.quota.Spacing(now, quota.Repeat), p.tracker.Len())
 	p.logger.Info("following incidents",
 		zap.Int("incidents", p.tracker.Len()),
 		zap.Int("known_from_before", len(p.states)),
@@ -162,12 +165,18 @@ func (p *poller) announce() {
 }
 
 // intervalOf is how long after an answer the incident is due again.
-func (p *poller) intervalOf(state incident.State, incidents int) time.Duration {
-	interval := tracker.Interval(p.cfg.CollectionInterval, p.quota.Spacing(quota.Repeat), incidents)
+func (p *poller) intervalOf(state incident.State, incidents int, now time.Time) time.Duration {
+	interval := p.interval(incidents, now)
 	if state.Merged {
 		return max(interval, successorInterval)
 	}
 	return interval
+}
+
+// interval is how long after an answer an incident is due again, as the quota
+// allows for so many.
+func (p *poller) interval(incidents int, now time.Time) time.Duration {
+	return tracker.Interval(p.cfg.CollectionInterval, p.quota.Spacing(now, quota.Repeat), incidents)
 }
 
 // next is the incident to fetch now, or 0 and when to look again.
@@ -176,13 +185,16 @@ func (p *poller) next(now time.Time) (id int64, wake time.Time) {
 	if p.pending != nil {
 		return 0, p.pending.retryAt(now)
 	}
-	free := p.cfg.MaxConcurrentRequests - p.inFlight
-	if free == 0 {
+	if p.inFlight == p.cfg.MaxConcurrentRequests {
 		return 0, wake
 	}
-	lastSlot := free == 1 && p.cfg.MaxConcurrentRequests > 1
-	fresh, repeat := p.tracker.Next(now, lastSlot)
-	freshAt, freshOK := p.when(fresh, quota.Fresh, now)
+	// At most half of the slots are for incidents that hung before.
+	fresh, repeat := p.tracker.Next(now, max(1, p.cfg.MaxConcurrentRequests/2))
+	demand := quota.Fresh
+	if !fresh.Ahead {
+		demand = quota.Repeat
+	}
+	freshAt, freshOK := p.when(fresh, demand, now)
 	repeatAt, repeatOK := p.when(repeat, quota.Repeat, now)
 	freshGoes, repeatGoes := freshOK && !freshAt.After(now), repeatOK && !repeatAt.After(now)
 	switch {

@@ -36,7 +36,7 @@ func (p *poller) noteTrouble(a arrival, failure *defender.Error) time.Duration {
 	t := p.troubles[a.id]
 	if t == nil || t.kind != failure.Kind {
 		p.forgetTrouble(a.id)
-		t = &trouble{kind: failure.Kind, since: a.at, backoff: p.backoffFor(failure.Kind)}
+		t = &trouble{kind: failure.Kind, since: a.at, backoff: p.backoffFor(failure.Kind, a.at)}
 		t.said = !p.outage.total && p.named[t.kind] < mostNamed
 		p.troubles[a.id] = t
 		if t.said {
@@ -89,14 +89,15 @@ func (p *poller) recovered(a arrival) {
 }
 
 // backoffFor starts soon for what may pass in a moment, and slowly for what
-// only a person can change.
-func (p *poller) backoffFor(kind defender.Kind) *backoff.ExponentialBackOff {
-	interval := p.cfg.CollectionInterval
+// only a person can change. It goes by the round as the quota allows it, so that
+// what fails for long takes no more requests than its turn.
+func (p *poller) backoffFor(kind defender.Kind, now time.Time) *backoff.ExponentialBackOff {
+	interval := p.interval(p.tracker.Len(), now)
 	switch kind {
 	case defender.NotFound, defender.Rejected:
 		return newBackoff(interval, max(time.Hour, interval))
 	default:
-		return newBackoff(10*time.Second, max(5*time.Minute, interval))
+		return newBackoff(max(10*time.Second, interval/10), max(5*time.Minute, interval))
 	}
 }
 

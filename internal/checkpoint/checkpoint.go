@@ -40,13 +40,27 @@ type Receiver struct {
 	Tenant string `json:"tenant,omitzero"`
 }
 
-// Quota is the account of the requests that were sent.
+// Quota is the account of the requests that were sent. Its moments are
+// milliseconds since 1970 by the wall clock.
 type Quota struct {
-	// Ended is when those ended that still count, oldest first: milliseconds
-	// since 1970 by the wall clock, rounded up.
+	// Since is when the account began; 0: there was none.
+	Since int64 `json:"since,omitzero"`
+	// Ended is when those ended that still count, oldest first, rounded up.
 	Ended []int64 `json:"ended,omitzero"`
 	// InFlight is how many had not ended.
 	InFlight uint16 `json:"in_flight,omitzero"`
+	// PausedUntil is the end of the wait that the API asked for; 0: none.
+	PausedUntil int64 `json:"paused_until,omitzero"`
+	// Learned are the limits that the API has shown to be stricter.
+	Learned []LearnedLimit `json:"learned,omitzero"`
+}
+
+// LearnedLimit allows so many requests in any window of so many seconds, as
+// the API has shown at Since.
+type LearnedLimit struct {
+	WindowSeconds int64 `json:"window_s"`
+	Requests      int   `json:"requests"`
+	Since         int64 `json:"since"`
 }
 
 // Store belongs to one goroutine. Its writes are durable when they return, as

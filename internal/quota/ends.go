@@ -1,6 +1,7 @@
 package quota
 
 import (
+	"slices"
 	"sort"
 	"time"
 )
@@ -21,6 +22,25 @@ func (e *ends) add(t time.Time) {
 	}
 	e.times[e.first] = t
 	e.first = (e.first + 1) % e.size
+}
+
+// grow makes room for at least size ends.
+func (e *ends) grow(size int) {
+	if size > e.size {
+		e.times, e.first, e.size = e.all(), 0, size
+	}
+}
+
+// insert puts ends where they belong among the others. Of more than there is room for the oldest are dropped.
+func (e *ends) insert(more []time.Time) {
+	all := append(e.all(), more...)
+	slices.SortFunc(all, time.Time.Compare)
+	e.times, e.first = all[max(0, len(all)-e.size):], 0
+}
+
+// all returns the ends, oldest first.
+func (e *ends) all() []time.Time {
+	return append(slices.Clone(e.times[e.first:]), e.times[:e.first]...)
 }
 
 // fromLast returns the end that n others come after; found is false when there are not so many.

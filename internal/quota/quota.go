@@ -10,21 +10,6 @@ import "time"
 // reserve is the part of a window that repeats leave to fresh requests: one in so many, whole requests only.
 const reserve = 20
 
-// Limit allows at most Requests within any half-open span of Window.
-// A limit whose Requests or Window is zero or less does not limit.
-type Limit struct {
-	Window   time.Duration
-	Requests int
-}
-
-// usable is how many requests of that demand may occupy the window at once.
-func (l Limit) usable(d Demand) int {
-	if d == Repeat {
-		return l.Requests - l.Requests/reserve
-	}
-	return l.Requests
-}
-
 // Demand says how much of each window a request may use.
 type Demand int
 
@@ -43,7 +28,7 @@ type Remaining struct {
 
 // Quota is the account of what was sent. New makes one.
 type Quota struct {
-	limits   []Limit // those that limit
+	limits   []limit // those that limit
 	ended    ends
 	inFlight int
 	last     time.Time // the latest moment reported: a moment before it counts as this one
@@ -54,13 +39,23 @@ type Quota struct {
 func New(limits ...Limit) *Quota {
 	q := &Quota{}
 	for _, l := range limits {
-		if l.Requests <= 0 || l.Window <= 0 {
-			continue
+		if l.limits() {
+			q.add(l, time.Time{})
 		}
-		q.limits = append(q.limits, l)
-		q.ended.size = max(q.ended.size, l.Requests)
 	}
 	return q
+}
+
+func (q *Quota) add(l Limit, from time.Time) {
+	q.limits = append(q.limits, limit{Limit: l, from: from})
+	q.ended.grow(l.Requests)
+}
+
+// Begin says since when the account is whole: what was sent before is not known. Without it the account is whole since ever.
+func (q *Quota) Begin(from time.Time) {
+	for i := range q.limits {
+		q.limits[i].from = from
+	}
 }
 
 // Next returns the earliest moment a request of that demand may be sent: now itself when it may go at once.
@@ -71,13 +66,9 @@ func (q *Quota) Next(now time.Time, d Demand) (at time.Time, ok bool) {
 	if q.paused.After(at) {
 		at = q.paused
 	}
-	for _, l := range q.limits {
-		beside := l.usable(d) - q.inFlight - 1 // ended requests that may still occupy the window beside this one
-		if beside < 0 {
+	for i := range q.limits {
+		if at, ok = q.limits[i].room(&q.ended, q.inFlight, at, d); !ok {
 			return time.Time{}, false
-		}
-		if end, found := q.ended.fromLast(beside); found && end.Add(l.Window).After(at) {
-			at = end.Add(l.Window)
 		}
 	}
 	return at, true
@@ -124,25 +115,32 @@ func (q *Quota) PausedUntil(now time.Time) (until time.Time, ok bool) {
 	return q.paused, true
 }
 
-// Spacing returns the mean time between two requests of that demand that the limits allow in the long run: the largest
+// Spacing returns the mean time between two requests of that demand that the limits of now allow in the long run: the largest
 // window divided by what may be used of it. It is zero when nothing is limited.
-func (q *Quota) Spacing(d Demand) time.Duration {
+func (q *Quota) Spacing(now time.Time, d Demand) time.Duration {
 	var spacing time.Duration
-	for _, l := range q.limits {
-		spacing = max(spacing, l.Window/time.Duration(l.usable(d)))
+	for i := range q.limits {
+		l := &q.limits[i]
+		spacing = max(spacing, l.Window/time.Duration(l.usable(now, d)))
 	}
 	return spacing
 }
 
-// Remaining returns what each limit has left by itself, in the order given to New, without those that do not limit.
+// Remaining returns what each limit has left by itself, in the order given to New, without those that do not limit; what refusals
+// have shown to be limited comes behind.
 // A pause changes nothing about it.
 func (q *Quota) Remaining(now time.Time) []Remaining {
 	remaining := make([]Remaining, 0, len(q.limits))
-	for _, l := range q.limits {
-		occupied := q.inFlight + q.ended.within(l.Window, now)
-		remaining = append(remaining, Remaining{Window: l.Window, Requests: max(0, l.Requests-occupied)})
+	for i := range q.limits {
+		l := &q.limits[i]
+		remaining = append(remaining, Remaining{Window: l.Window, Requests: max(0, l.allows(now)-q.occupying(l.Window, now))})
 	}
 	return remaining
+}
+
+// occupying counts the requests that occupy a window at now.
+func (q *Quota) occupying(window time.Duration, now time.Time) int {
+	return q.inFlight + q.ended.within(window, now)
 }
 
 // Ended returns when the requests ended that occupy a window at now, oldest first. With InFlight it is all that a later

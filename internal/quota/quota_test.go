@@ -210,7 +210,7 @@ func TestLimitsOfZeroDoNotLimit(t *testing.T) {
 			}
 			requireNext(t, q, after(0), quota.Repeat, after(0))
 			assert.Empty(t, q.Remaining(after(0)))
-			assert.Zero(t, q.Spacing(quota.Repeat))
+			assert.Zero(t, q.Spacing(after(0), quota.Repeat))
 		})
 	}
 }
@@ -234,11 +234,11 @@ func TestRequestsOfAnEarlierRunAreRemembered(t *testing.T) {
 
 func TestSpacingIsWhatTheTightestLimitAllowsInTheLongRun(t *testing.T) {
 	q := quota.New(quota.Limit{Window: time.Minute, Requests: 100}, quota.Limit{Window: time.Hour, Requests: 1500})
-	assert.Equal(t, time.Hour/1500, q.Spacing(quota.Fresh))
-	assert.Equal(t, time.Hour/1425, q.Spacing(quota.Repeat))
+	assert.Equal(t, time.Hour/1500, q.Spacing(after(0), quota.Fresh))
+	assert.Equal(t, time.Hour/1425, q.Spacing(after(0), quota.Repeat))
 
 	q = quota.New(quota.Limit{Window: time.Minute, Requests: 10}, quota.Limit{Window: time.Hour, Requests: 1500})
-	assert.Equal(t, 6*time.Second, q.Spacing(quota.Repeat))
+	assert.Equal(t, 6*time.Second, q.Spacing(after(0), quota.Repeat))
 }
 
 func TestRemainingTellsWhatFreshRequestsMaySendRightNow(t *testing.T) {

@@ -6,7 +6,7 @@ import "time"
 type incident struct {
 	id       int64
 	due      time.Time
-	place    uint64 // in the order of adding
+	place    uint64 // among equals
 	turn     turn
 	hung     bool // its last fetch ran into its timeout
 	inFlight bool
@@ -22,6 +22,11 @@ const (
 	turnRepeat
 	turns // how many there are
 )
+
+// scattered is the place among equals of the n-th incident that was added. Neighbours in the list come far apart: what they may have
+// in common, such as a service that hangs for all incidents of one day, must not take all request slots at once. Multiplying by 2^64
+// divided by the golden ratio spreads any run of numbers evenly (D. Knuth, The Art of Computer Programming, volume 3, section 6.4).
+func scattered(n uint64) uint64 { return n * 0x9e3779b97f4a7c15 }
 
 // sooner is the order within a queue.
 func (e *incident) sooner(other *incident) bool {

@@ -10,14 +10,14 @@ import "time"
 type Candidate struct {
 	ID  int64
 	Due time.Time // when it may be fetched; not after now when it is due
-	// Ahead is true for a fresh incident that goes before any repeat that is due too. Without it the sooner Due goes first:
-	// a fresh incident whose fetch failed takes its turn, so failing ones cannot hold up the others.
+	// Ahead is true for a fresh incident that goes before any repeat that is due too. Without it the sooner Due goes first, and it
+	// has no claim to what is kept for fresh ones: one whose fetch failed takes its turn, so failing ones cannot hold up the others.
 	Ahead bool
 	OK    bool // false: the class has none that may be fetched, and all else is zero
 }
 
 // Outcome is how a fetch ended. The zero value says nothing about the incident: its due time and its place stay as they were,
-// which is what a missing token or a throttled request calls for.
+// which is what a missing token calls for.
 type Outcome struct {
 	Due      time.Time // when it is due again; zero: the outcome says nothing, and the rest is not looked at
 	Answered bool      // the API answered for this incident: it is no longer fresh
@@ -37,7 +37,7 @@ type Tracker struct {
 	incidents []incident       // in no order, so that removing is cheap
 	index     map[int64]int    // where each id is in incidents
 	flights   map[int64]flight // one for each id in flight, followed or not
-	added     uint64           // how many were ever added: the next one's place among equals
+	added     uint64           // how many were ever added: the next one's place among equals follows from it
 }
 
 // New returns a tracker that follows nothing yet.
@@ -56,7 +56,7 @@ func (t *Tracker) Add(id int64, due time.Time, fetched bool) {
 		t.ask(e, due, false)
 		return
 	}
-	e := incident{id: id, due: due, place: t.added, turn: turnNeverFetched}
+	e := incident{id: id, due: due, place: scattered(t.added), turn: turnNeverFetched}
 	if fetched {
 		e.turn = turnRepeat
 	}
@@ -100,14 +100,15 @@ func (t *Tracker) Has(id int64) bool {
 func (t *Tracker) Len() int { return len(t.incidents) }
 
 // Next returns the best candidate of each class. Among those due at now: named ones first, then those never fetched, both unless
-// their fetch has failed since; then the longest overdue, then the first added. When none of the class is due: the one due soonest.
-// LastSlot says that all request slots but one are taken: incidents that ran into their timeout are passed over, so that hanging
-// ones cannot hold up the others. With a single slot in all it must be false, or those would never be fetched again.
-func (t *Tracker) Next(now time.Time, lastSlot bool) (fresh, repeat Candidate) {
+// their fetch has failed since; then the longest overdue. When none of the class is due: the one due soonest.
+// Of the incidents whose last fetch ran into its timeout at most mostHung are in flight at once, so that hanging ones cannot hold up
+// the others; it has to be 1 at least, or they would never be fetched again.
+func (t *Tracker) Next(now time.Time, mostHung int) (fresh, repeat Candidate) {
+	withHung := t.hungInFlight() < mostHung
 	var heads [turns]*incident
 	for i := range t.incidents {
 		e := &t.incidents[i]
-		if e.inFlight || lastSlot && e.hung {
+		if e.inFlight || e.hung && !withHung {
 			continue
 		}
 		if head := heads[e.turn]; head == nil || e.sooner(head) {
@@ -115,6 +116,16 @@ func (t *Tracker) Next(now time.Time, lastSlot bool) (fresh, repeat Candidate) {
 		}
 	}
 	return pick(now, heads[:turnRepeat]...).candidate(), heads[turnRepeat].candidate()
+}
+
+func (t *Tracker) hungInFlight() int {
+	n := 0
+	for id := range t.flights {
+		if e, found := t.find(id); found && e.hung {
+			n++
+		}
+	}
+	return n
 }
 
 // Start puts id in flight: it is not offered again until Done.

@@ -21,6 +21,9 @@ func answered(due time.Time) tracker.Outcome { return tracker.Outcome{Due: due, 
 func failed(due time.Time) tracker.Outcome   { return tracker.Outcome{Due: due} }
 func hung(due time.Time) tracker.Outcome     { return tracker.Outcome{Due: due, Hung: true} }
 
+// many is more than ever hang.
+const many = 99
+
 // fetch is a flight from start to end.
 func fetch(tr *tracker.Tracker, id int64, o tracker.Outcome) {
 	tr.Start(id)
@@ -44,7 +47,7 @@ func choose(fresh, repeat tracker.Candidate, now time.Time) (id int64, ok bool) 
 func drain(tr *tracker.Tracker, now time.Time) []int64 {
 	var order []int64
 	for {
-		fresh, repeat := tr.Next(now, false)
+		fresh, repeat := tr.Next(now, many)
 		id, ok := choose(fresh, repeat, now)
 		if !ok {
 			return order
@@ -79,24 +82,6 @@ func TestNamedGoBeforeNeverFetchedBeforeTheLongestOverdue(t *testing.T) {
 			},
 			want: []int64{22, 23, 21, 12, 13, 11, 2, 3, 1},
 		},
-		"equals in the order of adding": {
-			follow: func(tr *tracker.Tracker) {
-				for _, id := range []int64{5, 2, 9, 7} {
-					tr.Add(id, sec(0), true)
-				}
-			},
-			want: []int64{5, 2, 9, 7},
-		},
-		"equals in the order of adding after a removal": {
-			follow: func(tr *tracker.Tracker) {
-				for _, id := range []int64{5, 2, 9, 7} {
-					tr.Add(id, sec(0), true)
-				}
-				tr.Remove(5)
-				tr.Add(5, sec(0), true)
-			},
-			want: []int64{2, 9, 7, 5},
-		},
 		"those not due are left out": {
 			follow: func(tr *tracker.Tracker) {
 				tr.Add(1, sec(101), false)
@@ -119,7 +104,7 @@ func TestBothClassesAreAnsweredAtOnce(t *testing.T) {
 	tr := tracker.New()
 	tr.Add(1, sec(10), true)
 	tr.Add(2, sec(20), false)
-	fresh, repeat := tr.Next(sec(30), false)
+	fresh, repeat := tr.Next(sec(30), many)
 	assert.Equal(t, tracker.Candidate{ID: 2, Due: sec(20), Ahead: true, OK: true}, fresh)
 	assert.Equal(t, tracker.Candidate{ID: 1, Due: sec(10), OK: true}, repeat)
 }
@@ -130,7 +115,7 @@ func TestWithNoneDueTheSoonestIsNamedWithItsDueTime(t *testing.T) {
 		tr.Add(int64(1+id), sec(due), true)
 		tr.Add(int64(11+id), sec(due), false)
 	}
-	fresh, repeat := tr.Next(sec(0), false)
+	fresh, repeat := tr.Next(sec(0), many)
 	assert.Equal(t, tracker.Candidate{ID: 12, Due: sec(20), Ahead: true, OK: true}, fresh)
 	assert.Equal(t, tracker.Candidate{ID: 2, Due: sec(20), OK: true}, repeat)
 }
@@ -141,20 +126,20 @@ func TestOfTwoDueAtTheSameLaterTimeTheOneThatGoesFirstThenIsNamed(t *testing.T) 
 	fetch(tr, 1, failed(sec(20)))
 	tr.Add(2, sec(20), false)
 	for _, now := range []time.Time{sec(0), sec(20)} {
-		fresh, _ := tr.Next(now, false)
+		fresh, _ := tr.Next(now, many)
 		assert.Equal(t, int64(2), fresh.ID, "1 failed and gives way")
 	}
 }
 
 func TestAClassWithNothingToFetchHasNoCandidate(t *testing.T) {
 	tr := tracker.New()
-	fresh, repeat := tr.Next(sec(0), false)
+	fresh, repeat := tr.Next(sec(0), many)
 	assert.Zero(t, fresh)
 	assert.Zero(t, repeat)
 
 	tr.Add(1, sec(0), false)
 	tr.Start(1)
-	fresh, repeat = tr.Next(sec(0), false)
+	fresh, repeat = tr.Next(sec(0), many)
 	assert.Zero(t, fresh)
 	assert.Zero(t, repeat)
 }
@@ -166,7 +151,7 @@ func TestAnAnsweredIncidentIsFreshNoMore(t *testing.T) {
 	tr.Name(2, sec(0))
 	fetch(tr, 1, answered(sec(60)))
 	fetch(tr, 2, answered(sec(70)))
-	fresh, repeat := tr.Next(sec(0), false)
+	fresh, repeat := tr.Next(sec(0), many)
 	assert.False(t, fresh.OK)
 	assert.Equal(t, tracker.Candidate{ID: 1, Due: sec(60), OK: true}, repeat)
 }
@@ -181,7 +166,7 @@ func TestAFailedFreshIncidentStaysFreshButGivesWay(t *testing.T) {
 	fetch(tr, 1, failed(sec(6)))
 	fetch(tr, 2, failed(sec(7)))
 
-	fresh, _ := tr.Next(sec(8), false)
+	fresh, _ := tr.Next(sec(8), many)
 	assert.Equal(t, tracker.Candidate{ID: 1, Due: sec(6), OK: true}, fresh)
 	assert.Equal(t, []int64{4, 1, 2, 3}, drain(tr, sec(10)))
 }
@@ -190,7 +175,7 @@ func TestAFailedRepeatStaysARepeat(t *testing.T) {
 	tr := tracker.New()
 	tr.Add(1, sec(0), true)
 	fetch(tr, 1, failed(sec(5)))
-	fresh, repeat := tr.Next(sec(5), false)
+	fresh, repeat := tr.Next(sec(5), many)
 	assert.False(t, fresh.OK)
 	assert.Equal(t, tracker.Candidate{ID: 1, Due: sec(5), OK: true}, repeat)
 }
@@ -201,7 +186,7 @@ func TestAFailedIncidentLeadsAgainOnceTheFeedNamesIt(t *testing.T) {
 	tr.Add(2, sec(0), false)
 	fetch(tr, 1, failed(sec(60)))
 	tr.Name(1, sec(5))
-	fresh, _ := tr.Next(sec(5), false)
+	fresh, _ := tr.Next(sec(5), many)
 	assert.Equal(t, tracker.Candidate{ID: 1, Due: sec(5), Ahead: true, OK: true}, fresh)
 }
 
@@ -220,10 +205,10 @@ func TestAddedAgainTheSoonerDueWins(t *testing.T) {
 	tr := tracker.New()
 	tr.Add(1, sec(50), true)
 	tr.Add(1, sec(60), true)
-	_, repeat := tr.Next(sec(0), false)
+	_, repeat := tr.Next(sec(0), many)
 	require.Equal(t, sec(50), repeat.Due)
 	tr.Add(1, sec(40), true)
-	_, repeat = tr.Next(sec(0), false)
+	_, repeat = tr.Next(sec(0), many)
 	require.Equal(t, sec(40), repeat.Due)
 	require.Equal(t, 1, tr.Len())
 }
@@ -236,7 +221,7 @@ func TestAddedAgainAnIncidentStaysFetchedOrBecomesIt(t *testing.T) {
 	tr.Add(2, sec(0), true)
 	tr.Add(3, sec(0), false)
 	tr.Add(3, sec(0), false)
-	fresh, repeat := tr.Next(sec(0), false)
+	fresh, repeat := tr.Next(sec(0), many)
 	assert.Equal(t, int64(3), fresh.ID, "nobody said it was fetched")
 	assert.Equal(t, int64(1), repeat.ID)
 }
@@ -246,7 +231,7 @@ func TestAddedAgainANamedIncidentStaysNamed(t *testing.T) {
 	tr.Add(1, sec(0), true)
 	tr.Name(1, sec(0))
 	tr.Add(1, sec(0), true)
-	fresh, _ := tr.Next(sec(0), false)
+	fresh, _ := tr.Next(sec(0), many)
 	assert.Equal(t, int64(1), fresh.ID)
 }
 
@@ -263,11 +248,11 @@ func TestAddedAgainInFlightItStaysSoAndIsDueAtTheSoonerTimeAfterwards(t *testing
 			tr.Start(1)
 			tr.Add(1, sec(tt.first), true)
 			tr.Add(1, sec(tt.second), true)
-			_, repeat := tr.Next(sec(100), false)
+			_, repeat := tr.Next(sec(100), many)
 			require.False(t, repeat.OK, "in flight")
 
 			tr.Done(1, answered(sec(tt.done)))
-			fresh, repeat := tr.Next(sec(0), false)
+			fresh, repeat := tr.Next(sec(0), many)
 			require.False(t, fresh.OK)
 			require.Equal(t, sec(tt.want), repeat.Due)
 		})
@@ -285,15 +270,15 @@ func TestNamedInFlightItIsDueAtOnceAgainAfterwards(t *testing.T) {
 			tr.Start(1)
 			tr.Name(1, sec(5))
 			tr.Add(1, sec(200), true) // asks for less: it stays named
-			fresh, repeat := tr.Next(sec(5), false)
+			fresh, repeat := tr.Next(sec(5), many)
 			require.False(t, fresh.OK || repeat.OK, "in flight")
 
 			tr.Done(1, o)
-			fresh, _ = tr.Next(sec(6), false)
+			fresh, _ = tr.Next(sec(6), many)
 			require.Equal(t, tracker.Candidate{ID: 1, Due: sec(5), Ahead: true, OK: true}, fresh)
 
 			fetch(tr, 1, answered(sec(300)))
-			fresh, repeat = tr.Next(sec(6), false)
+			fresh, repeat = tr.Next(sec(6), many)
 			require.False(t, fresh.OK, "once named is once fetched")
 			require.Equal(t, sec(300), repeat.Due)
 		})
@@ -314,12 +299,12 @@ func TestADoneWithoutAFlightIsIgnored(t *testing.T) {
 	tr := tracker.New()
 	tr.Add(1, sec(10), false)
 	tr.Done(1, answered(sec(99)))
-	fresh, _ := tr.Next(sec(0), false)
+	fresh, _ := tr.Next(sec(0), many)
 	assert.Equal(t, sec(10), fresh.Due)
 
 	fetch(tr, 1, answered(sec(60)))
 	tr.Done(1, answered(sec(99)))
-	_, repeat := tr.Next(sec(0), false)
+	_, repeat := tr.Next(sec(0), many)
 	assert.Equal(t, sec(60), repeat.Due)
 }
 
@@ -342,16 +327,16 @@ func TestRemovedInFlightAndAddedAgainItWaitsForTheOldFlight(t *testing.T) {
 	tr.Start(1)
 	tr.Remove(1)
 	tr.Add(1, sec(30), false)
-	fresh, repeat := tr.Next(sec(100), false)
+	fresh, repeat := tr.Next(sec(100), many)
 	require.False(t, fresh.OK || repeat.OK, "one fetch of an incident at a time")
 	tr.Start(1) // it is in flight: this changes nothing
 
 	tr.Done(1, answered(sec(90)))
-	fresh, _ = tr.Next(sec(100), false)
+	fresh, _ = tr.Next(sec(100), many)
 	require.Equal(t, tracker.Candidate{ID: 1, Due: sec(30), Ahead: true, OK: true}, fresh)
 
 	fetch(tr, 1, answered(sec(200)))
-	_, repeat = tr.Next(sec(100), false)
+	_, repeat = tr.Next(sec(100), many)
 	require.Equal(t, sec(200), repeat.Due)
 }
 
@@ -368,21 +353,34 @@ func TestTheOthersAreFoundAfterARemoval(t *testing.T) {
 	assert.Equal(t, []int64{3, 2}, drain(tr, sec(50)))
 }
 
-func TestHungIncidentsNeverTakeTheLastSlot(t *testing.T) {
+func TestHungIncidentsTakeSoManySlotsAtMost(t *testing.T) {
 	tr := tracker.New()
-	tr.Add(1, sec(0), true)
-	tr.Add(2, sec(0), false)
-	fetch(tr, 1, hung(sec(1)))
-	fetch(tr, 2, hung(sec(1)))
+	for id := range int64(3) {
+		tr.Add(id, sec(0), true)
+		fetch(tr, id, hung(sec(1)))
+	}
 	tr.Add(3, sec(5), true)
 	tr.Add(4, sec(90), false)
+	tr.Add(5, sec(0), false)
+	fetch(tr, 5, hung(sec(1)))
 
-	fresh, repeat := tr.Next(sec(10), true)
+	fresh, repeat := tr.Next(sec(10), 2)
+	require.Equal(t, int64(5), fresh.ID)
+	require.Less(t, repeat.ID, int64(3))
+	tr.Start(repeat.ID)
+	_, repeat = tr.Next(sec(10), 2)
+	require.Less(t, repeat.ID, int64(3))
+	tr.Start(repeat.ID)
+
+	fresh, third := tr.Next(sec(10), 2)
 	assert.Equal(t, int64(4), fresh.ID)
-	assert.Equal(t, int64(3), repeat.ID)
-	fresh, repeat = tr.Next(sec(10), false)
-	assert.Equal(t, int64(2), fresh.ID)
-	assert.Equal(t, int64(1), repeat.ID)
+	assert.Equal(t, int64(3), third.ID)
+	tr.Start(third.ID)
+	_, none := tr.Next(sec(10), 2)
+	assert.False(t, none.OK)
+	tr.Done(repeat.ID, answered(sec(100)))
+	_, fourth := tr.Next(sec(10), 2)
+	assert.Less(t, fourth.ID, int64(3), "one of them has answered")
 }
 
 func TestAnIncidentThatHungIsTrustedAgainOnceAFetchEnds(t *testing.T) {
@@ -392,15 +390,37 @@ func TestAnIncidentThatHungIsTrustedAgainOnceAFetchEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tr := tracker.New()
-			tr.Add(1, sec(0), true)
-			fetch(tr, 1, hung(sec(1)))
+			for id := range int64(2) {
+				tr.Add(id, sec(0), true)
+				fetch(tr, id, hung(sec(1)))
+			}
 			fetch(tr, 1, tracker.Outcome{})
-			_, repeat := tr.Next(sec(10), true)
+			tr.Start(0)
+			_, repeat := tr.Next(sec(10), 1)
 			require.False(t, repeat.OK, "an outcome that says nothing does not clear it")
 			fetch(tr, 1, o)
-			_, repeat = tr.Next(sec(10), true)
+			_, repeat = tr.Next(sec(10), 1)
 			require.Equal(t, int64(1), repeat.ID)
 		})
+	}
+}
+
+func TestNeighboursAmongEqualsAreFetchedFarApart(t *testing.T) {
+	tr := tracker.New()
+	for id := range int64(1000) {
+		tr.Add(id, sec(0), false)
+	}
+	order := drain(tr, sec(0))
+	for first := range 990 { // any ten in a row
+		for begins := range 960 {
+			most := 0
+			for _, id := range order[begins : begins+40] {
+				if int64(first) <= id && id < int64(first+10) {
+					most++
+				}
+			}
+			require.LessOrEqual(t, most, 1, "of the incidents from %d on within 40 requests", first)
+		}
 	}
 }
 
@@ -450,7 +470,7 @@ func BenchmarkNext(b *testing.B) {
 			now := start.Add(n * time.Second)
 			b.ReportAllocs()
 			for b.Loop() {
-				tr.Next(now, true)
+				tr.Next(now, 1)
 			}
 		})
 	}

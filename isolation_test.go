@@ -1,0 +1,112 @@
+package defenderincidentsreceiver
+
+import (
+	"flag"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+)
+
+var simulate = flag.Bool("simulate", false, "also run the measurements in simulated time (make simulate)")
+
+// pace is how the incidents that nothing is wrong with are served.
+type pace struct {
+	first time.Duration   // from the start to the first fetch of one, in the mean
+	gaps  []time.Duration // between two fetches of one, ascending
+}
+
+func (p pace) mean() time.Duration { return mean(p.gaps) }
+
+func (p pace) p95() time.Duration { return p.gaps[len(p.gaps)*95/100] }
+
+func (p pace) longest() time.Duration { return p.gaps[len(p.gaps)-1] }
+
+func mean(all []time.Duration) time.Duration {
+	var sum time.Duration
+	for _, d := range all {
+		sum += d
+	}
+	return sum / time.Duration(len(all))
+}
+
+// paceBeside has 1,000 incidents followed for four hours. From a moment on the
+// first ones answer with the given faults, one each.
+func paceBeside(t *testing.T, faults []string, from time.Duration) (p pace) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(1000))
+		w.host.extensions[*w.cfg.StorageID] = &disk{entries: map[string][]byte{}}
+		bad := w.sim.IDs()[:10]
+		strike := func() {
+			for i, fault := range faults {
+				require.NoError(t, w.sim.SetFault(bad[i], rule(t, fault)))
+			}
+		}
+		if from == 0 {
+			strike()
+		}
+		began := time.Now()
+		w.start()
+		time.Sleep(from)
+		strike()
+		time.Sleep(4*time.Hour - from)
+		w.stop()
+		p = paceOf(w.sim.Journal(), began, bad)
+	})
+	return p
+}
+
+// paceOf leaves out the incidents that something is wrong with.
+func paceOf(requests []defendersim.Request, began time.Time, bad []int64) (p pace) {
+	var firsts []time.Duration
+	last := map[int64]time.Time{}
+	for _, r := range requests {
+		if r.Endpoint != defendersim.EndpointIncident || slices.Contains(bad, r.ID) {
+			continue
+		}
+		if before, again := last[r.ID]; again {
+			p.gaps = append(p.gaps, r.Time.Sub(before))
+		} else {
+			firsts = append(firsts, r.Time.Sub(began))
+		}
+		last[r.ID] = r.Time
+	}
+	p.first = mean(firsts)
+	slices.Sort(p.gaps)
+	return p
+}
+
+func TestTenIncidentsOfAThousandThatFailDoNotHoldUpTheOthers(t *testing.T) {
+	if !*simulate {
+		return
+	}
+	alone := paceBeside(t, nil, 0)
+	t.Logf("%-24s first %v, gap mean %v, p95 %v, longest %v", "without", alone.first, alone.mean(), alone.p95(), alone.longest())
+	for name, faults := range map[string][]string{
+		"hanging":           {"hang"},
+		"answering 500":     {"500"},
+		"malformed":         {"nested"},
+		"refused":           {"400"},
+		"oversize and more": {"huge=40MiB", "hang", "reset", "truncated", "504", "html", "slow=25s", "403", "redirect", "404-html"},
+	} {
+		for len(faults) < 10 {
+			faults = append(faults, faults[0])
+		}
+		for when, from := range map[string]time.Duration{"from the start": 0, "from the second round on": time.Hour} {
+			p := paceBeside(t, faults, from)
+			ratio := func(what string, now, before time.Duration) float64 {
+				r := float64(now) / float64(before)
+				require.LessOrEqual(t, r, 1.05, "%s %s: %s", name, when, what)
+				return 100 * (r - 1)
+			}
+			t.Logf("%-18s %-25s first %+.1f %%, gap mean %+.1f %%, p95 %+.1f %%, longest %+.1f %%", name, when,
+				ratio("first", p.first, alone.first), ratio("mean", p.mean(), alone.mean()),
+				ratio("p95", p.p95(), alone.p95()), ratio("longest", p.longest(), alone.longest()))
+		}
+	}
+}
