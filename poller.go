@@ -271,8 +271,11 @@ func (p *poller) commit(id int64, after incident.State, due time.Time) {
 // follow goes on with the incident that another was merged into. The
 // checkpoint need not name it yet: after a restart the merged one leads to it.
 func (p *poller) follow(id, successor int64, now time.Time) {
+	if p.tracker.Has(successor) { // adding it again would have it fetched once more
+		return
+	}
 	if _, known := p.states[successor]; !known {
-		p.tracker.Add(successor, now, false) // the same again when it is followed already
+		p.tracker.Add(successor, now, false)
 		return
 	}
 	if chain := lineage([]int64{successor}, p.states); slices.Contains(chain, id) {
