@@ -113,11 +113,14 @@ func (p *poller) restore(ctx context.Context, ids []int64, contents checkpoint.C
 	p.about = contents.Receiver
 	p.restoreAccount(contents.Quota, now)
 	kept := lineage(ids, contents.States)
-	delivered := 0
+	incidents, delivered := 0, 0
 	for _, id := range kept {
 		state, stored := contents.States[id]
 		if stored {
 			p.states[id] = state
+		}
+		if followed(state) {
+			incidents++
 		}
 		if state.Seen && followed(state) {
 			delivered++
@@ -136,7 +139,7 @@ func (p *poller) restore(ctx context.Context, ids []int64, contents checkpoint.C
 	for _, id := range kept {
 		state := p.states[id]
 		if followed(state) {
-			p.tracker.Add(id, p.dueAfterRestart(state, len(kept), now), !state.Fetched.IsZero())
+			p.tracker.Add(id, p.dueAfterRestart(state, incidents, now), !state.Fetched.IsZero())
 		}
 	}
 	p.announce(now)
