@@ -1,6 +1,10 @@
 package defenderincidentsreceiver // import "github.com/seed2514a141/defenderincidentsreceiver"
 
-import "github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+import (
+	"slices"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
 
 // lineage lists the incidents that ids lead to: each, and what it was merged
 // into, on to the end of the chain or to an incident that is listed already.
@@ -18,6 +22,21 @@ func lineage(ids []int64, states map[int64]incident.State) []int64 {
 		}
 	}
 	return listed
+}
+
+// circles lists the incidents of the circles that ids lead into, in which no
+// merge leads on to one that is followed. Sorted, each once.
+func circles(ids []int64, states map[int64]incident.State) []int64 {
+	var merged []int64
+	for _, id := range ids {
+		chain := lineage([]int64{id}, states)
+		last := states[chain[len(chain)-1]]
+		if !followed(last) { // then its successor is in the chain already
+			merged = append(merged, chain[slices.Index(chain, last.Successor):]...)
+		}
+	}
+	slices.Sort(merged)
+	return slices.Compact(merged)
 }
 
 // followed says whether an incident is fetched: not any more once it was

@@ -143,6 +143,7 @@ func (p *poller) restore(ctx context.Context, ids []int64, contents checkpoint.C
 		}
 	}
 	p.announce(now)
+	p.warnOfCircles(ids...)
 	return nil
 }
 
@@ -267,13 +268,13 @@ func (p *poller) commit(id int64, after incident.State, due time.Time) {
 	p.tracker.Done(id, tracker.Outcome{Due: due, Answered: true})
 	if !followed(after) {
 		p.tracker.Remove(id)
-		p.follow(id, after.Successor, after.Fetched)
+		p.follow(after.Successor, after.Fetched)
 	}
 }
 
-// follow goes on with the incident that another was merged into. The
-// checkpoint need not name it yet: after a restart the merged one leads to it.
-func (p *poller) follow(id, successor int64, now time.Time) {
+// follow goes on with an incident that another was merged into. The checkpoint
+// need not name it yet: after a restart the merged one leads to it.
+func (p *poller) follow(successor int64, now time.Time) {
 	if p.tracker.Has(successor) { // adding it again would have it fetched once more
 		return
 	}
@@ -281,8 +282,13 @@ func (p *poller) follow(id, successor int64, now time.Time) {
 		p.tracker.Add(successor, now, false)
 		return
 	}
-	if chain := lineage([]int64{successor}, p.states); slices.Contains(chain, id) {
-		p.logger.Warn("incidents are merged in a circle: none of them is followed any more", zap.Int64s("incidents", chain))
+	p.warnOfCircles(successor)
+}
+
+// warnOfCircles says so when nothing that ids lead to is followed any more.
+func (p *poller) warnOfCircles(ids ...int64) {
+	if merged := circles(ids, p.states); len(merged) > 0 {
+		p.logger.Warn("incidents are merged in a circle: none of them is followed any more", zap.Int64s("incidents", merged))
 	}
 }
 
