@@ -66,7 +66,7 @@ func (c *Client) Get(ctx context.Context, id int64) Answer {
 
 func (c *Client) read(ctx context.Context, id int64, response *http.Response) Answer {
 	if response.StatusCode != http.StatusOK {
-		return Answer{Err: refused(response)}
+		return Answer{Err: c.refused(response)}
 	}
 	body, err := readBody(response, c.maxBody)
 	if err != nil {
@@ -80,4 +80,15 @@ func (c *Client) read(ctx context.Context, id int64, response *http.Response) An
 		snapshot.Original = body
 	}
 	return Answer{Snapshot: snapshot, Size: len(body)}
+}
+
+// refused explains an answer whose status is not 200, and the token where that
+// is what the API refused.
+func (c *Client) refused(response *http.Response) *Error {
+	failure := refused(response)
+	if failure.Kind == Unauthorized || failure.Kind == Forbidden {
+		failure.Token = sentToken(response)
+		failure.Advice = c.dialect.access.advise(failure.Kind, failure.Token, c.endpoint.Hostname(), response.Header.Get("Date"))
+	}
+	return failure
 }

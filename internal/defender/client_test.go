@@ -58,15 +58,8 @@ func TestTheOriginalIsKeptOnlyOnRequestAndAsItCame(t *testing.T) {
 	}
 }
 
-// withToken puts a token on every request that passes, redirected ones too, as
-// the auth extensions do.
-func withToken(base http.RoundTripper) roundTrip {
-	return func(r *http.Request) (*http.Response, error) {
-		r = r.Clone(r.Context())
-		r.Header.Set("Authorization", "Bearer the token")
-		return base.RoundTrip(r)
-	}
-}
+// withToken puts a token on every request that passes.
+func withToken(base http.RoundTripper) roundTrip { return authorized("Bearer the token", base) }
 
 func TestTheTokenIsNeverTakenToWhereARedirectPoints(t *testing.T) {
 	for _, location := range []string{

@@ -8,6 +8,7 @@ type dialect struct {
 	// path of Get incident, without the id.
 	getPath string
 
+	access   access
 	incident incidentFields
 	alert    alertFields
 }

@@ -74,6 +74,12 @@ type Error struct {
 	Asked time.Duration
 	// Limit is the one that a 429 names.
 	Limit Limit
+	// Token is what the token that was sent says of itself, with Unauthorized
+	// and Forbidden only. Nil: none was sent, or none that can be read.
+	Token *Token
+	// Advice says for people, with Unauthorized and Forbidden only, what is
+	// wrong with the token as far as it tells and which setting to change.
+	Advice string
 	// Err is the cause, where it is not the API's own word.
 	Err error
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // refused explains an answer whose status is not 200.
-func refused(response *http.Response) error {
+func refused(response *http.Response) *Error {
 	e := &Error{Status: response.StatusCode}
 	// A body that cannot be read is one that says nothing: the status does.
 	body, readErr := readBody(response, maxErrorBody)

@@ -5,6 +5,18 @@ package defender
 func xdr() dialect {
 	return dialect{
 		getPath: "/api/incidents/",
+		access: access{
+			host:  "api.security.microsoft.com",
+			scope: "https://api.security.microsoft.com/.default",
+			// Tokens of version 2 name the API by its id; the third was seen in use.
+			audiences: []string{
+				"https://api.security.microsoft.com", "8ee8fdad-f234-4243-8f3b-15c294843740",
+				"https://securitycenter.microsoft.com/mtp",
+			},
+			roles:    []string{"Incident.Read.All", "Incident.ReadWrite.All"},
+			scopes:   []string{"Incident.Read", "Incident.ReadWrite"},
+			userRole: "the role permission View Data in Microsoft Defender",
+		},
 		incident: incidentFields{
 			id: "incidentId", successor: "redirectIncidentId", name: "incidentName",
 			status: "status", severity: "severity", classification: "classification",

@@ -1,0 +1,134 @@
+package defender
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// access is what an API asks of a token.
+type access struct {
+	// host is the API's own on the commercial cloud; regional ones lie below it.
+	host string
+	// scope is what a token is asked for with on that cloud, whatever the region.
+	scope string
+	// audiences are what tokens for the API say in aud.
+	audiences []string
+	// roles are the application permissions and scopes the delegated ones of
+	// which a token needs any; the first is the least.
+	roles, scopes []string
+	// userRole is what the user of a delegated token needs besides.
+	userRole string
+}
+
+// advise says, in a sentence or two, what is wrong with the token that an
+// answer refuses, as far as it tells itself, what is needed and which setting
+// to change. host is the API's as configured, date the answer's own Date.
+func (a access) advise(kind Kind, token *Token, host, date string) string {
+	switch {
+	case token == nil:
+		return a.needToken(host)
+	case token.expired(date):
+		return fmt.Sprintf("The token had expired at %s when the API answered. The extension named by http::auth keeps sending "+
+			"an old one: a bearertokenauth file, for example, that nobody renews.", token.Expires.Format(time.RFC3339))
+	case a.isForAnother(token, host):
+		return a.needScope(token, host)
+	case a.lacksPermission(token):
+		return a.needPermission(token)
+	case kind == Unauthorized:
+		return "Nothing in the token shows what is wrong. Check that the tenant has the licence and an active account, " +
+			"and that the extension named by http::auth signs in at the tenant whose incidents are asked for."
+	case len(token.Scopes) > 0:
+		return "Nothing in the token shows what is wrong. The user that it stands for needs " + a.userRole +
+			" too, and sees only the incidents that are exposed to them."
+	}
+	return "Nothing in the token shows what is wrong: the code and the message of the answer say what the API misses."
+}
+
+// expired judges by the answer's own Date: nothing here reads a clock.
+func (t *Token) expired(date string) bool {
+	now, err := http.ParseTime(date)
+	return err == nil && !t.Expires.IsZero() && !now.Before(t.Expires)
+}
+
+// isForAnother says that the token is for another API. Which audience the
+// government clouds want is not documented, so it is not judged there; on an
+// unknown host, of a proxy perhaps, only if it is known to be another's.
+func (a access) isForAnother(token *Token, host string) bool {
+	switch {
+	case len(token.Audience) == 0 || slices.ContainsFunc(token.Audience, a.takes):
+		return false
+	case a.isCommercial(host):
+		return true
+	case strings.HasSuffix(strings.ToLower(host), ".microsoft.us"):
+		return false
+	}
+	return slices.ContainsFunc(token.Audience, isOfAnother)
+}
+
+func (a access) isCommercial(host string) bool {
+	host = strings.ToLower(host)
+	return host == a.host || strings.HasSuffix(host, "."+a.host)
+}
+
+func (a access) takes(audience string) bool {
+	return slices.Contains(a.audiences, canonical(audience))
+}
+
+// isOfAnother knows the audiences of the APIs that a token is often asked for
+// by mistake. An API's own are to be asked for first.
+func isOfAnother(audience string) bool {
+	switch canonical(audience) {
+	case "https://graph.microsoft.com", "00000003-0000-0000-c000-000000000000",
+		"https://management.azure.com", "https://management.core.windows.net",
+		"https://api.securitycenter.microsoft.com":
+		return true
+	}
+	return false
+}
+
+// canonical is an audience without what does not count.
+func canonical(audience string) string {
+	return strings.ToLower(strings.TrimSuffix(audience, "/"))
+}
+
+// lacksPermission does not judge lists that may have been cut off.
+func (a access) lacksPermission(token *Token) bool {
+	return len(token.Roles) < maxClaimed && len(token.Scopes) < maxClaimed &&
+		!anyOf(a.roles, token.Roles) && !anyOf(a.scopes, token.Scopes)
+}
+
+func anyOf(needed, given []string) bool {
+	return slices.ContainsFunc(given, func(name string) bool {
+		return slices.ContainsFunc(needed, func(n string) bool { return strings.EqualFold(n, name) })
+	})
+}
+
+func (a access) needToken(host string) string {
+	needed := fmt.Sprintf("the application permission %s or the delegated permission %s", a.roles[0], a.scopes[0])
+	if a.isCommercial(host) {
+		needed += ", asked for with the scope " + a.scope
+	}
+	return "No token that can be read was sent. The extension named by http::auth has to send one with " + needed + "."
+}
+
+// needScope shows the audience in quotes: it may say anything.
+func (a access) needScope(token *Token, host string) string {
+	scope := a.scope
+	if !a.isCommercial(host) {
+		scope = "that of this API, on the commercial cloud " + scope
+	}
+	return fmt.Sprintf("The token is for %q, which is another API. Set the scope of the extension named by http::auth to %s.",
+		plain(strings.Join(token.Audience, " ")), scope)
+}
+
+func (a access) needPermission(token *Token) string {
+	permission := "application permission " + a.roles[0]
+	if len(token.Scopes) > 0 {
+		permission = "delegated permission " + a.scopes[0]
+	}
+	return "The token has no permission that the API takes. Grant the " + permission +
+		" to the application and give admin consent; a token that was issued before lasts up to an hour."
+}

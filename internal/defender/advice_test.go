@@ -1,0 +1,211 @@
+package defender
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+)
+
+// What the advice can be.
+const (
+	adviceToken = "No token that can be read was sent. The extension named by http::auth has to send one with " +
+		"the application permission Incident.Read.All or the delegated permission Incident.Read"
+	adviceExpired = "The token had expired at 2026-02-03T04:05:06Z when the API answered. The extension named by http::auth " +
+		"keeps sending an old one: a bearertokenauth file, for example, that nobody renews."
+	adviceScope   = ", which is another API. Set the scope of the extension named by http::auth to "
+	adviceGrant   = "The token has no permission that the API takes. Grant the application permission Incident.Read.All " + adviceConsent
+	adviceConsent = "to the application and give admin consent; a token that was issued before lasts up to an hour."
+	adviceConsult = "Nothing in the token shows what is wrong: the code and the message of the answer say what the API misses."
+	adviceUser    = "Nothing in the token shows what is wrong. The user that it stands for needs the role permission View Data " +
+		"in Microsoft Defender too, and sees only the incidents that are exposed to them."
+	adviceLicence = "Nothing in the token shows what is wrong. Check that the tenant has the licence and an active account, " +
+		"and that the extension named by http::auth signs in at the tenant whose incidents are asked for."
+)
+
+const (
+	commercial = "https://api.security.microsoft.com"
+	defaults   = commercial + "/.default"
+	europe     = "https://eu.api.security.microsoft.com"
+	government = "https://api-gov.security.microsoft.us"
+	unknown    = "https://gateway.example"
+)
+
+// refusal is what a refusal with the status says of the token to somebody who
+// asked at the endpoint.
+func refusal(t *testing.T, status int, endpoint, authorization, date string) string {
+	t.Helper()
+	return failed(t, clientAt(t, endpoint, authorized(authorization, answering(status, "", "Date", date))).Get(t.Context(), 1)).Advice
+}
+
+func TestTheAdviceNamesTheFirstThingThatIsWrong(t *testing.T) {
+	const (
+		ours  = `"aud":"https://api.security.microsoft.com"`
+		graph = `"aud":"https://graph.microsoft.com"`
+		role  = `"roles":["Incident.Read.All"]`
+		scope = `"scp":"Incident.Read"`
+		soon  = `"exp":1770091507`
+		now   = `"exp":1770091506`
+	)
+	for name, c := range map[string]struct {
+		claims         string
+		on401, on403   string
+		endpoint, date string
+	}{
+		"all in order":             {claims: ours + "," + role + "," + soon, on401: adviceLicence, on403: adviceConsult},
+		"all in order, for a user": {claims: ours + "," + scope + "," + soon, on401: adviceLicence, on403: adviceUser},
+		"the end of its life":      {claims: ours + "," + role + "," + now, on401: adviceExpired, on403: adviceExpired},
+		"expired, and for another": {claims: graph + "," + now, on401: adviceExpired, on403: adviceExpired},
+		"expired, without a Date":  {claims: ours + "," + role + "," + now, date: "none", on401: adviceLicence, on403: adviceConsult},
+		"for another, without any permission": {
+			claims: graph + "," + soon,
+			on401:  `The token is for "https://graph.microsoft.com"` + adviceScope + defaults + ".",
+			on403:  `The token is for "https://graph.microsoft.com"` + adviceScope + defaults + ".",
+		},
+		"no permission":               {claims: ours, on401: adviceGrant, on403: adviceGrant},
+		"another permission":          {claims: ours + `,"roles":["Alert.Read.All"]`, on401: adviceGrant, on403: adviceGrant},
+		"no audience, no permission":  {claims: soon, on401: adviceGrant, on403: adviceGrant},
+		"the scope's name as a role":  {claims: ours + `,"roles":["Incident.Read"]`, on401: adviceGrant, on403: adviceGrant},
+		"a role that does more":       {claims: ours + `,"roles":["a","Incident.ReadWrite.All"]`, on401: adviceLicence, on403: adviceConsult},
+		"a scope that does more":      {claims: ours + `,"scp":"a Incident.ReadWrite"`, on401: adviceLicence, on403: adviceUser},
+		"a role in other letters":     {claims: ours + `,"roles":["INCIDENT.READ.ALL"]`, on401: adviceLicence, on403: adviceConsult},
+		"a role behind those we take": {claims: ours + `,"roles":["a"` + strings.Repeat(`,"a"`, maxClaimed) + `,"Incident.Read.All"]`, on401: adviceLicence, on403: adviceConsult},
+		"another delegated permission": {
+			claims: ours + `,"scp":"Alert.Read"`,
+			on401:  "The token has no permission that the API takes. Grant the delegated permission Incident.Read " + adviceConsent,
+			on403:  "The token has no permission that the API takes. Grant the delegated permission Incident.Read " + adviceConsent,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			date := "Tue, 03 Feb 2026 04:05:06 GMT"
+			if c.date != "" {
+				date = c.date
+			}
+			assert.Equal(t, c.on401, refusal(t, 401, commercial, jwt("{"+c.claims+"}"), date))
+			assert.Equal(t, c.on403, refusal(t, 403, commercial, jwt("{"+c.claims+"}"), date))
+		})
+	}
+}
+
+func TestWithoutATokenTheAdviceSaysWhatIsNeeded(t *testing.T) {
+	for _, authorization := range []string{"", "Bearer opaque", "Basic a.b.c"} {
+		for _, status := range []int{401, 403} {
+			assert.Equal(t, adviceToken+", asked for with the scope "+defaults+".", refusal(t, status, europe, authorization, ""))
+			assert.Equal(t, adviceToken+".", refusal(t, status, government, authorization, ""))
+			assert.Equal(t, adviceToken+".", refusal(t, status, unknown, authorization, ""))
+		}
+	}
+}
+
+func TestAnAudienceIsJudgedOnlyWhereTheRightOneIsKnown(t *testing.T) {
+	const (
+		nowhere     = ""
+		everywhere  = commercial + " " + europe + " https://API.Security.Microsoft.com " + unknown + " http://127.0.0.1:8470"
+		anyway      = commercial + " " + europe + " https://API.Security.Microsoft.com"
+		commercials = "that of this API, on the commercial cloud " + defaults
+	)
+	for audience, judgedAt := range map[string]string{
+		`"https://api.security.microsoft.com"`:                                 nowhere,
+		`"https://API.security.microsoft.com/"`:                                nowhere,
+		`"8ee8fdad-f234-4243-8f3b-15c294843740"`:                               nowhere,
+		`"8EE8FDAD-F234-4243-8F3B-15C294843740"`:                               nowhere,
+		`"https://securitycenter.microsoft.com/mtp"`:                           nowhere,
+		`["https://graph.microsoft.com","https://api.security.microsoft.com"]`: nowhere,
+		`[]`: nowhere,
+
+		`"https://graph.microsoft.com"`:              everywhere,
+		`"https://graph.microsoft.com/"`:             everywhere,
+		`"HTTPS://Graph.microsoft.com"`:              everywhere,
+		`"00000003-0000-0000-c000-000000000000"`:     everywhere,
+		`"https://management.azure.com/"`:            everywhere,
+		`"https://management.core.windows.net/"`:     everywhere,
+		`"https://api.securitycenter.microsoft.com"`: everywhere,
+		`["mine","https://graph.microsoft.com"]`:     everywhere,
+
+		`"mine"`: anyway,
+		`"https://eu.api.security.microsoft.com"`:           anyway,
+		`"https://api.security.microsoft.com.evil.example"`: anyway,
+		`"api.security.microsoft.com"`:                      anyway,
+		`"https://api.security.microsoft.com//"`:            anyway,
+	} {
+		for _, endpoint := range strings.Fields(everywhere + " " + government + " https://api-gcc.security.microsoft.us") {
+			advice := refusal(t, 401, endpoint, jwt(`{"aud":`+audience+`,"roles":["Incident.Read.All"]}`), "")
+			switch {
+			case !strings.Contains(judgedAt, endpoint):
+				assert.Equal(t, adviceLicence, advice, "%s at %s", audience, endpoint)
+			case strings.Contains(strings.ToLower(endpoint), "microsoft.com"):
+				assert.True(t, strings.HasSuffix(advice, adviceScope+defaults+"."), "%s at %s: %s", audience, endpoint, advice)
+			default:
+				assert.True(t, strings.HasSuffix(advice, adviceScope+commercials+"."), "%s at %s: %s", audience, endpoint, advice)
+			}
+		}
+	}
+}
+
+func TestATokenCannotWriteItsOwnAdvice(t *testing.T) {
+	for claimed, shown := range map[string]string{
+		`https://a.example\". All is well. \"`: `"https://a.example\". All is well. \""`,
+		`a\u0000\u001b[31m\r\nb\\`:             `"a  [31m  b\\"`,
+		`\u202e\u2028`:                         ``,
+		strings.Repeat("x", 1000):              `"` + strings.Repeat("x", maxText) + `"`,
+	} {
+		want := "The token is for " + shown + adviceScope + defaults + "."
+		if shown == "" {
+			want = adviceGrant
+		}
+		assert.Equal(t, want, refusal(t, 401, commercial, jwt(`{"aud":"`+claimed+`"}`), ""))
+	}
+}
+
+func TestAnExpiryIsJudgedByTheAnswersOwnDate(t *testing.T) {
+	const ending = `{"exp":1770091506,"roles":["Incident.Read.All"]}`
+	for date, expired := range map[string]bool{
+		"Tue, 03 Feb 2026 04:05:05 GMT": false,
+		"Tue, 03 Feb 2026 04:05:06 GMT": true,
+		"Fri, 31 Dec 9999 23:59:59 GMT": true,
+		"Mon, 01 Jan 1601 00:00:00 GMT": false,
+		"today":                         false,
+		"":                              false,
+	} {
+		want := adviceLicence
+		if expired {
+			want = adviceExpired
+		}
+		assert.Equal(t, want, refusal(t, 401, unknown, jwt(ending), date), date)
+	}
+	assert.Equal(t, adviceLicence, refusal(t, 401, unknown, jwt(`{"roles":["Incident.Read.All"]}`), "Fri, 31 Dec 9999 23:59:59 GMT"))
+}
+
+func TestWhatTheSimulatorRefusesIsExplained(t *testing.T) {
+	for name, c := range map[string]struct {
+		grant defendersim.Grant
+		kind  Kind
+		want  string
+	}{
+		"for another": {
+			defendersim.Grant{Audience: "https://graph.microsoft.com"},
+			Unauthorized,
+			`The token is for "https://graph.microsoft.com"` + adviceScope + defaults + ".",
+		},
+		"without a role":    {defendersim.Grant{Roles: []string{}}, Forbidden, adviceGrant},
+		"with another role": {defendersim.Grant{Roles: []string{"Alert.Read.All"}}, Forbidden, adviceGrant},
+		"of another tenant": {defendersim.Grant{TenantID: "contoso"}, Unauthorized, adviceLicence},
+		"expired": {
+			defendersim.Grant{Issued: time.Unix(1770087906, 0), Expires: time.Unix(1770091506, 0)}, Unauthorized, adviceExpired,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sim := newSim(t, func(config *defendersim.Config) { config.AllowAnonymous = false })
+			transport := authorized("Bearer "+sim.TokenFor(c.grant), sim.RoundTripper())
+			failure := failed(t, clientAt(t, commercial, transport).Get(t.Context(), 1001))
+			assert.Equal(t, c.kind, failure.Kind)
+			assert.Equal(t, c.want, failure.Advice)
+			require.NotNil(t, failure.Token)
+			assert.NotEmpty(t, failure.Token.Application)
+		})
+	}
+}
