@@ -16,6 +16,10 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/tracker"
 )
 
+// staleRetry is when to ask again after an answer older than what was
+// delivered: a replica that lags catches up within seconds.
+const staleRetry = 30 * time.Second
+
 // judge decides what an answer means for its incident and for everybody. It
 // returns what is to be delivered; nil: nothing, and all else is done.
 func (p *poller) judge(a arrival) *delivery {

@@ -1,10 +1,13 @@
 package defenderincidentsreceiver // import "github.com/seed2514a141/defenderincidentsreceiver"
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
@@ -72,7 +75,7 @@ func (p *poller) everybodysTrouble(a arrival, class class, failure *defender.Err
 	known := p.outage.class == class && p.outage.total
 	total := p.outage.failed(a.id, class, p.tracker.Len(), a.at)
 	if total && !known {
-		p.logOutage(class, failure)
+		p.ail(class, failure)
 	}
 	// Requests that were under way when the wait began do not make it longer.
 	if _, paused := p.quota.PausedUntil(a.at); total && !paused {
@@ -80,24 +83,53 @@ func (p *poller) everybodysTrouble(a arrival, class class, failure *defender.Err
 	}
 }
 
+// ail says what everybody waits for, to people and to the collector.
+func (p *poller) ail(class class, failure *defender.Error) {
+	level, message := zapcore.ErrorLevel, ""
+	switch class {
+	case signInFailed:
+		message = "no token: nothing is fetched until the sign-in works (see http::auth)"
+	case accessDenied:
+		message = "nothing can be fetched: " + whatATokenNeeds
+	case serviceFailed:
+		level, message = zapcore.WarnLevel, "the API does not answer: everything waits"
+	case misplaced:
+		message = "no incident that was delivered before is found: is http::endpoint, or the tenant of http::auth, another one? " +
+			"nothing is emitted"
+	case oneIncidents:
+		return
+	}
+	p.logger.Log(level, message, append([]zap.Field{zap.Error(failure)}, refusal(failure)...)...)
+	p.status(componentstatus.NewRecoverableErrorEvent(fmt.Errorf("%s: %w", message, failure)))
+	if p.ailing.IsZero() {
+		p.ailing = p.outage.since
+	}
+}
+
 // whatATokenNeeds is what a person can check when the API refuses the token.
 const whatATokenNeeds = "the API refuses the token: it has to be for this API (the scope of http::auth) " +
 	"and to have the permission Incident.Read.All, with admin consent"
 
-// logOutage says what everybody waits for.
-func (p *poller) logOutage(class class, failure *defender.Error) {
-	switch class {
-	case signInFailed:
-		p.logger.Error("no token: nothing is fetched until the sign-in works (see http::auth)", zap.Error(failure))
-	case accessDenied:
-		p.logger.Error("nothing can be fetched: "+whatATokenNeeds, zap.Error(failure))
-	case serviceFailed:
-		p.logger.Warn("the API does not answer: everything waits", zap.Error(failure))
-	case misplaced:
-		p.logger.Error("no incident that was delivered before is found: is http::endpoint, or the tenant of http::auth, another one? "+
-			"nothing is emitted", zap.Error(failure))
-	case oneIncidents:
+// refusal are the log fields that explain a refused token: what it says of
+// itself, and what to do. With any other failure there are none.
+func refusal(failure *defender.Error) []zap.Field {
+	if failure.Advice == "" {
+		return nil
 	}
+	fields := []zap.Field{zap.String("advice", failure.Advice)}
+	token := failure.Token
+	if token == nil {
+		return fields
+	}
+	fields = append(fields, zap.Strings("token_audience", token.Audience), zap.String("token_tenant", token.Tenant),
+		zap.String("token_application", token.Application), zap.Strings("token_roles", token.Roles))
+	if len(token.Scopes) > 0 {
+		fields = append(fields, zap.Strings("token_scopes", token.Scopes))
+	}
+	if !token.Expires.IsZero() {
+		fields = append(fields, zap.Time("token_expires", token.Expires))
+	}
+	return fields
 }
 
 // mayBeElsewhere says whether an incident that is not found may just be asked
@@ -110,8 +142,10 @@ func (p *poller) mayBeElsewhere(id int64) bool {
 // serviceAnswered ends everybody's trouble: the API took the token and had
 // something to say.
 func (p *poller) serviceAnswered(now time.Time) {
-	if p.outage.total {
-		p.logger.Info("the API answers again", zap.Duration("after", now.Sub(p.outage.since).Round(time.Second)))
+	if !p.ailing.IsZero() {
+		p.logger.Info("the API answers again", zap.Duration("after", now.Sub(p.ailing).Round(time.Second)))
+		p.status(componentstatus.NewEvent(componentstatus.StatusOK))
+		p.ailing = time.Time{}
 	}
 	p.outage = outage{}
 	p.throttling = false

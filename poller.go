@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receiverhelper"
@@ -19,17 +20,6 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/tracker"
 )
 
-const (
-	// farAway is when to look again if nothing is known to happen before.
-	farAway = time.Hour
-	// staleRetry is when to ask again after an answer older than what was
-	// delivered: a replica that lags catches up within seconds.
-	staleRetry = 30 * time.Second
-	// successorInterval is how often a merged incident is asked again for the
-	// successor that it does not name yet.
-	successorInterval = time.Hour
-)
-
 // poller owns all state. It belongs to the loop's goroutine: what is in flight
 // comes back to it as an arrival.
 type poller struct {
@@ -37,6 +27,7 @@ type poller struct {
 	logger    *zap.Logger
 	telemetry *metadata.TelemetryBuilder
 	report    *receiverhelper.ObsReport
+	status    func(*componentstatus.Event) // tells the collector how the receiver is; called on change
 	consumer  consumer.Logs
 	client    *defender.Client
 	store     *checkpoint.Store
@@ -54,6 +45,7 @@ type poller struct {
 	troubles map[int64]*trouble    // of the incidents whose last fetch failed
 	named    map[defender.Kind]int // how many of those were named in the log, by the kind of trouble
 	outage   outage                // trouble that is everybody's
+	ailing   time.Time             // since when there is such trouble that was said; zero: there is none
 
 	// unproven: incidents were delivered before, and since the start none was found.
 	unproven bool
@@ -74,7 +66,7 @@ type arrival struct {
 	at     time.Time
 }
 
-func newPoller(cfg *Config, settings receiver.Settings, next consumer.Logs,
+func newPoller(cfg *Config, settings receiver.Settings, next consumer.Logs, status func(*componentstatus.Event),
 	client *defender.Client, host string, store *checkpoint.Store,
 ) (*poller, error) {
 	telemetry, err := metadata.NewTelemetryBuilder(settings.TelemetrySettings)
@@ -89,7 +81,7 @@ func newPoller(cfg *Config, settings receiver.Settings, next consumer.Logs,
 	}
 	alerts := incident.AlertsMode(cfg.Alerts)
 	return &poller{
-		cfg: cfg, logger: settings.Logger, telemetry: telemetry, report: report,
+		cfg: cfg, logger: settings.Logger, telemetry: telemetry, report: report, status: status,
 		consumer: next, client: client, store: store,
 		quota: quota.New(
 			quota.Limit{Window: time.Minute, Requests: cfg.RateLimit.RequestsPerMinute},
@@ -153,8 +145,8 @@ func (p *poller) dueAfterRestart(state incident.State, incidents int, now time.T
 	if state.Fetched.IsZero() {
 		return now
 	}
-	age := max(0, now.Round(0).Sub(state.Fetched))
-	return now.Add(max(0, p.intervalOf(state, incidents, now)-age))
+	since := max(0, now.Round(0).Sub(state.Fetched))
+	return now.Add(max(0, p.intervalOf(state, incidents, now)-since))
 }
 
 // announce says at start what can be expected.
@@ -166,77 +158,6 @@ func (p *poller) announce(now time.Time) {
 		zap.Duration("collection_interval", p.cfg.CollectionInterval),
 		zap.Duration("shortest_round_within_limits", round.Round(time.Second)),
 		zap.Bool("interval_can_be_met", round <= p.cfg.CollectionInterval))
-}
-
-// intervalOf is how long after an answer the incident is due again.
-func (p *poller) intervalOf(state incident.State, incidents int, now time.Time) time.Duration {
-	interval := p.interval(incidents, now)
-	if state.Merged {
-		return max(interval, successorInterval)
-	}
-	return interval
-}
-
-// interval is how long after an answer an incident is due again, as the quota
-// allows for so many.
-func (p *poller) interval(incidents int, now time.Time) time.Duration {
-	return tracker.Interval(p.cfg.CollectionInterval, p.quota.Spacing(now, quota.Repeat), incidents)
-}
-
-// next is the incident to fetch now, or 0 and when to look again.
-func (p *poller) next(now time.Time) (id int64, wake time.Time) {
-	wake = now.Add(farAway)
-	if p.pending != nil {
-		return 0, p.pending.retryAt(now)
-	}
-	if p.inFlight == p.cfg.MaxConcurrentRequests {
-		return 0, wake
-	}
-	// At most half of the slots are for incidents that hung before.
-	fresh, repeat := p.tracker.Next(now, max(1, p.cfg.MaxConcurrentRequests/2))
-	demand := quota.Fresh
-	if !fresh.Ahead {
-		demand = quota.Repeat
-	}
-	freshAt, freshOK := p.when(fresh, demand, now)
-	repeatAt, repeatOK := p.when(repeat, quota.Repeat, now)
-	freshGoes, repeatGoes := freshOK && !freshAt.After(now), repeatOK && !repeatAt.After(now)
-	switch {
-	case freshGoes && (fresh.Ahead || !repeatGoes || !repeat.Due.Before(fresh.Due)):
-		return fresh.ID, now
-	case repeatGoes:
-		return repeat.ID, now
-	}
-	for _, c := range []struct {
-		at time.Time
-		ok bool
-	}{{freshAt, freshOK}, {repeatAt, repeatOK}} {
-		if c.ok && c.at.Before(wake) {
-			wake = c.at
-		}
-	}
-	return 0, wake
-}
-
-// when is the moment at which a candidate may go: it is due and the quota has
-// room. Not ok: that cannot be said before a request in flight has ended.
-func (p *poller) when(c tracker.Candidate, demand quota.Demand, now time.Time) (time.Time, bool) {
-	if !c.OK {
-		return time.Time{}, false
-	}
-	at, ok := p.quota.Next(now, demand)
-	if c.Due.After(at) {
-		at = c.Due
-	}
-	return at, ok
-}
-
-// sending notes that a fetch is about to begin.
-func (p *poller) sending(id int64, now time.Time) {
-	p.quota.Send(now)
-	p.saveAccount(now)
-	p.tracker.Start(id)
-	p.inFlight++
 }
 
 // arrived notes that a fetch has ended; what it brought waits its turn.

@@ -210,7 +210,7 @@ func TestEveryFaultEndsAndHoldsUpNobody(t *testing.T) {
 func TestWithoutATokenEverythingWaitsAndNothingIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, oneAlert(3))
-		signIn := w.host.extensions[authID].(*auth)
+		signIn := w.auth()
 		signIn.fail(errors.New(`oauth2: "invalid_client" "AADSTS7000215: Invalid client secret hunter2"`))
 		w.start()
 		time.Sleep(time.Hour)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/receiver"
@@ -75,7 +76,8 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 	r.store = store
 
 	client := defender.NewClient(r.client, endpoint, r.cfg.MaxResponseBodySize, r.cfg.IncludeOriginal)
-	poller, err := newPoller(r.cfg, r.settings, r.next, client, endpoint.Hostname(), store)
+	status := func(event *componentstatus.Event) { componentstatus.ReportStatus(host, event) }
+	poller, err := newPoller(r.cfg, r.settings, r.next, status, client, endpoint.Hostname(), store)
 	if err != nil {
 		return errors.Join(err, store.Close(ctx))
 	}

@@ -60,7 +60,7 @@ func (p *poller) logTrouble(id int64, failure *defender.Error) {
 	case defender.Redirect, defender.Rejected:
 		level = zapcore.ErrorLevel
 	}
-	p.logger.Log(level, message, zap.Int64("incident", id), zap.Error(failure))
+	p.logger.Log(level, message, append([]zap.Field{zap.Int64("incident", id), zap.Error(failure)}, refusal(failure)...)...)
 	if p.named[failure.Kind] == mostNamed {
 		p.logger.Warn("many incidents have this trouble: further ones are not named", zap.Stringer("trouble", failure.Kind))
 	}

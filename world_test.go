@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/storagetest"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/config/configauth"
 	"go.opentelemetry.io/collector/config/configoptional"
@@ -134,6 +136,9 @@ func (w *world) requireProof() {
 	require.LessOrEqual(w.t, w.sim.MaxInWindow(time.Hour), w.cfg.RateLimit.RequestsPerHour)
 }
 
+// auth is the extension that signs the requests.
+func (w *world) auth() *auth { return w.host.extensions[authID].(*auth) }
+
 // requests are the calls of the API so far, of one incident or, with 0, of all.
 func (w *world) requests(id int64) int {
 	n := 0
@@ -185,8 +190,30 @@ func describe(r proof.Record) string {
 	return fmt.Sprintf("%d %s", r.Incident, r.Change)
 }
 
+// host keeps the status that the receiver reports, as text.
 type host struct {
 	extensions map[component.ID]component.Component
+
+	mu       sync.Mutex
+	statuses []string
+}
+
+var _ componentstatus.Reporter = (*host)(nil)
+
+func (h *host) Report(event *componentstatus.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	status := event.Status().String()
+	if event.Err() != nil {
+		status += ": " + event.Err().Error()
+	}
+	h.statuses = append(h.statuses, status)
+}
+
+func (h *host) reported() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.statuses)
 }
 
 func (h *host) GetExtensions() map[component.ID]component.Component { return h.extensions }
@@ -199,8 +226,9 @@ type auth struct {
 	component.ShutdownFunc
 	sim *defendersim.Sim
 
-	mu  sync.Mutex
-	err error // what the sign-in fails with; nil: it works
+	mu    sync.Mutex
+	err   error             // what the sign-in fails with; nil: it works
+	grant defendersim.Grant // what the tokens say
 }
 
 var _ extensionauth.HTTPClient = (*auth)(nil)
@@ -211,17 +239,24 @@ func (a *auth) fail(err error) {
 	a.err = err
 }
 
+// sign says what the tokens are to say from now on.
+func (a *auth) sign(grant defendersim.Grant) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.grant = grant
+}
+
 func (a *auth) RoundTripper(http.RoundTripper) (http.RoundTripper, error) {
 	transport := a.sim.RoundTripper()
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
 		a.mu.Lock()
-		err := a.err
+		err, grant := a.err, a.grant
 		a.mu.Unlock()
 		if err != nil {
 			return nil, err
 		}
 		r = r.Clone(r.Context())
-		r.Header.Set("Authorization", "Bearer "+a.sim.Token())
+		r.Header.Set("Authorization", "Bearer "+a.sim.TokenFor(grant))
 		return transport.RoundTrip(r)
 	}), nil
 }

@@ -1,0 +1,89 @@
+package defenderincidentsreceiver // import "github.com/seed2514a141/defenderincidentsreceiver"
+
+import (
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/tracker"
+)
+
+const (
+	// farAway is when to look again if nothing is known to happen before.
+	farAway = time.Hour
+	// successorInterval is how often a merged incident is asked again for the
+	// successor that it does not name yet.
+	successorInterval = time.Hour
+)
+
+// intervalOf is how long after an answer the incident is due again.
+func (p *poller) intervalOf(state incident.State, incidents int, now time.Time) time.Duration {
+	interval := p.interval(incidents, now)
+	if state.Merged {
+		return max(interval, successorInterval)
+	}
+	return interval
+}
+
+// interval is how long after an answer an incident is due again, as the quota
+// allows for so many.
+func (p *poller) interval(incidents int, now time.Time) time.Duration {
+	return tracker.Interval(p.cfg.CollectionInterval, p.quota.Spacing(now, quota.Repeat), incidents)
+}
+
+// next is the incident to fetch now, or 0 and when to look again.
+func (p *poller) next(now time.Time) (id int64, wake time.Time) {
+	wake = now.Add(farAway)
+	if p.pending != nil {
+		return 0, p.pending.retryAt(now)
+	}
+	if p.inFlight == p.cfg.MaxConcurrentRequests {
+		return 0, wake
+	}
+	// At most half of the slots are for incidents that hung before.
+	fresh, repeat := p.tracker.Next(now, max(1, p.cfg.MaxConcurrentRequests/2))
+	demand := quota.Fresh
+	if !fresh.Ahead {
+		demand = quota.Repeat
+	}
+	freshAt, freshOK := p.when(fresh, demand, now)
+	repeatAt, repeatOK := p.when(repeat, quota.Repeat, now)
+	freshGoes, repeatGoes := freshOK && !freshAt.After(now), repeatOK && !repeatAt.After(now)
+	switch {
+	case freshGoes && (fresh.Ahead || !repeatGoes || !repeat.Due.Before(fresh.Due)):
+		return fresh.ID, now
+	case repeatGoes:
+		return repeat.ID, now
+	}
+	for _, c := range []struct {
+		at time.Time
+		ok bool
+	}{{freshAt, freshOK}, {repeatAt, repeatOK}} {
+		if c.ok && c.at.Before(wake) {
+			wake = c.at
+		}
+	}
+	return 0, wake
+}
+
+// when is the moment at which a candidate may go: it is due and the quota has
+// room. Not ok: that cannot be said before a request in flight has ended.
+func (p *poller) when(c tracker.Candidate, demand quota.Demand, now time.Time) (time.Time, bool) {
+	if !c.OK {
+		return time.Time{}, false
+	}
+	at, ok := p.quota.Next(now, demand)
+	if c.Due.After(at) {
+		at = c.Due
+	}
+	return at, ok
+}
+
+// sending notes that a fetch is about to begin.
+func (p *poller) sending(id int64, now time.Time) {
+	p.quota.Send(now)
+	p.saveAccount(now)
+	p.tracker.Start(id)
+	p.inFlight++
+}
+
