@@ -86,4 +86,3 @@ func (p *poller) sending(id int64, now time.Time) {
 	p.tracker.Start(id)
 	p.inFlight++
 }
-

@@ -139,13 +139,14 @@ func (p *poller) restore(ctx context.Context, ids []int64, contents checkpoint.C
 	return nil
 }
 
-// dueAfterRestart goes on with the round of before. A stored time that lies in
-// the future, since the clock was moved, counts as now.
+// dueAfterRestart goes on with the round of before. How long ago a stored time
+// was that lies in the future, since the clock was moved, is not known: then it
+// is due.
 func (p *poller) dueAfterRestart(state incident.State, incidents int, now time.Time) time.Time {
-	if state.Fetched.IsZero() {
+	since := now.Round(0).Sub(state.Fetched)
+	if state.Fetched.IsZero() || since < 0 {
 		return now
 	}
-	since := max(0, now.Round(0).Sub(state.Fetched))
 	return now.Add(max(0, p.intervalOf(state, incidents, now)-since))
 }
 

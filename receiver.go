@@ -33,6 +33,7 @@ type incidentsReceiver struct {
 	settings receiver.Settings
 	cfg      *Config
 	next     consumer.Logs
+	clock    func() time.Time // time.Now, but for tests
 
 	// Set by Start, nil before; Start and Shutdown are never called at once.
 	client     *http.Client
@@ -43,7 +44,7 @@ type incidentsReceiver struct {
 }
 
 func newReceiver(settings receiver.Settings, cfg *Config, next consumer.Logs) *incidentsReceiver {
-	return &incidentsReceiver{settings: settings, cfg: cfg, next: next}
+	return &incidentsReceiver{settings: settings, cfg: cfg, next: next, clock: time.Now}
 }
 
 // Start reads the ids and the checkpoint and starts the loop. It does not call
@@ -81,7 +82,7 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 	if err != nil {
 		return errors.Join(err, store.Close(ctx))
 	}
-	if err := poller.restore(ctx, ids, contents, time.Now()); err != nil {
+	if err := poller.restore(ctx, ids, contents, r.clock()); err != nil {
 		return errors.Join(err, store.Close(ctx))
 	}
 
@@ -91,7 +92,7 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 	r.stopping, r.abandoning, r.done = stopping, abandoning, make(chan struct{})
 	go func() {
 		defer close(r.done)
-		run(running, delivering, poller)
+		run(running, delivering, poller, r.clock)
 	}()
 	return nil
 }
@@ -161,7 +162,7 @@ func (r *incidentsReceiver) storageClient(ctx context.Context, host component.Ho
 // run is the loop, and the only place that waits: for an answer, for the moment
 // the poller asks to be woken at, or for the end. The fetches that it starts
 // have all ended when it returns.
-func run(running, delivering context.Context, p *poller) {
+func run(running, delivering context.Context, p *poller, clock func() time.Time) {
 	answers := make(chan arrival, p.cfg.MaxConcurrentRequests) // room for all: no fetch waits here
 	var fetches sync.WaitGroup
 
@@ -174,16 +175,16 @@ func run(running, delivering context.Context, p *poller) {
 			for len(answers) > 0 {
 				p.arrived(<-answers)
 			}
-			p.saveAccount(time.Now())
+			p.saveAccount(clock())
 			return
 		case a := <-answers:
 			p.arrived(a)
 		case <-timer.C:
 		}
-		for running.Err() == nil && p.deliverNext(delivering, time.Now()) {
+		for running.Err() == nil && p.deliverNext(delivering, clock()) {
 		}
 		for running.Err() == nil {
-			now := time.Now()
+			now := clock()
 			id, wake := p.next(now)
 			if id == 0 {
 				timer.Reset(wake.Sub(now))
@@ -192,7 +193,7 @@ func run(running, delivering context.Context, p *poller) {
 			p.sending(id, now)
 			fetches.Go(func() {
 				answer := p.client.Get(running, id)
-				answers <- arrival{id: id, answer: answer, at: time.Now()}
+				answers <- arrival{id: id, answer: answer, at: clock()}
 			})
 		}
 	}

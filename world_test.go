@@ -42,6 +42,7 @@ type world struct {
 	telemetry *componenttest.Telemetry
 	settings  receiver.Settings
 	receiver  receiver.Logs
+	clock     func() time.Time // the receiver's; nil: that of the bubble
 }
 
 // quiet is a population of n incidents that only the test changes.
@@ -94,6 +95,9 @@ func (w *world) startWith(next consumer.Logs) {
 	w.t.Helper()
 	made, err := NewFactory().CreateLogs(w.t.Context(), w.settings, w.cfg, next)
 	require.NoError(w.t, err)
+	if w.clock != nil {
+		made.(*incidentsReceiver).clock = w.clock
+	}
 	require.NoError(w.t, made.Start(w.t.Context(), w.host))
 	w.receiver = made
 	w.t.Cleanup(func() { _ = made.Shutdown(context.Background()) })
