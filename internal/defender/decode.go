@@ -22,6 +22,9 @@ const (
 	maxMembers = 1000
 	// maxValues bounds the memory: "[]," is three bytes, its value over fifty.
 	maxValues = 1 << 20
+	// maxAlerts bounds what is kept of an incident for the next comparison: an
+	// id and a fingerprint for each alert. Lists seem to end at 150 (captures).
+	maxAlerts = 10_000
 )
 
 // usualMembers is about how many members an object has; room for them is made

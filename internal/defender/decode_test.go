@@ -80,6 +80,24 @@ func members(n int) string {
 	return b.String()
 }
 
+// withAlerts is an incident of n alerts with so many bytes of text in each.
+func withAlerts(n, text int) string {
+	alerts := make([]string, n)
+	for i := range alerts {
+		alerts[i] = fmt.Sprintf(`{"alertId":"a%d","title":"%s"}`, i, strings.Repeat("x", text))
+	}
+	return `{"incidentId":1,"alerts":[` + strings.Join(alerts, ",") + `]}`
+}
+
+func TestManyMoreAlertsThanTheAPIShowsAreTaken(t *testing.T) {
+	body := withAlerts(2000, 5000)
+	require.Greater(t, len(body), 10_000_000)
+	s, err := decodeXDR(body)
+	require.NoError(t, err)
+	assert.Len(t, s.Alerts, 2000)
+	assert.Len(t, s.Alerts[1999].Title, 5000)
+}
+
 func TestWhatAnAnswerMayBeMadeOfEndsSharply(t *testing.T) {
 	field := func(value string) string { return `{"incidentId":1,"it":` + value + `}` }
 	alertField := func(value string) string { return `{"incidentId":1,"alerts":[{"alertId":"a","it":` + value + `}]}` }
@@ -108,6 +126,7 @@ func TestWhatAnAnswerMayBeMadeOfEndsSharply(t *testing.T) {
 		"values": { // the id and the list are values too
 			field(nulls(maxValues - 2)), field(nulls(maxValues - 1)), "more than 1048576 values",
 		},
+		"alerts": {withAlerts(maxAlerts, 0), withAlerts(maxAlerts+1, 0), "more than 10000 alerts"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := decodeXDR(c.good)

@@ -14,6 +14,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(fixture(f, "redirected.json"))
 	f.Add([]byte(`{"incidentId":2}`))
 	f.Add([]byte(`{"incidentId":1,"alerts":[{"alertId":"a"},{"alertId":"a"}]}`))
+	f.Add([]byte(withAlerts(200, 0)))
 	f.Add([]byte(`{"incidentId":1,"it":[1e400,9223372036854775808,-0.0,"\ud83d\ude00",{"":null}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		given := string(body)
@@ -35,6 +36,7 @@ func FuzzDecode(f *testing.F) {
 		assert.Positive(t, id.Int())
 		assert.GreaterOrEqual(t, s.SuccessorID, int64(0))
 		assert.True(t, s.Merged || s.SuccessorID == 0)
+		assert.LessOrEqual(t, len(s.Alerts), maxAlerts)
 		seen := map[string]bool{}
 		for _, alert := range s.Alerts {
 			assert.NotEmpty(t, alert.ID)

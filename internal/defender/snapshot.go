@@ -22,7 +22,12 @@ func (d dialect) decode(id int64, body []byte) (*incident.Snapshot, error) {
 			return false, nil
 		}
 		s.Alerts = make([]incident.Alert, 0, 8)
-		return true, json.array(2, func() error { return d.decodeAlert(json, s) })
+		return true, json.array(2, func() error {
+			if len(s.Alerts) == maxAlerts {
+				return fmt.Errorf("more than %d alerts", maxAlerts)
+			}
+			return d.decodeAlert(json, s)
+		})
 	})
 	if err != nil {
 		return nil, err
