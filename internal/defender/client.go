@@ -5,6 +5,7 @@ package defender
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 
@@ -43,8 +44,12 @@ func NewClient(client *http.Client, endpoint *url.URL, maxBody int64, keepOrigin
 	return &Client{http: &own, endpoint: endpoint, maxBody: maxBody, keepOriginal: keepOriginal, dialect: xdr()}
 }
 
-// Get asks for one incident.
+// Get asks for one incident. An id that is not positive is Rejected without a
+// request.
 func (c *Client) Get(ctx context.Context, id int64) Answer {
+	if id <= 0 {
+		return Answer{Err: &Error{Kind: Rejected, Err: errors.New("an incident id is a positive number")}}
+	}
 	trace := newTrace(c.endpoint)
 	request, err := http.NewRequestWithContext(trace.attach(ctx), http.MethodGet,
 		c.endpoint.JoinPath(c.dialect.get(id)).String(), http.NoBody)

@@ -2,9 +2,12 @@ package defender
 
 import (
 	"context"
+	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +42,34 @@ func TestGetAsksForTheIncidentBelowTheEndpointAndForNothingElse(t *testing.T) {
 			assert.EqualValues(t, 924565, answer.Snapshot.ID)
 			assert.Equal(t, len(`{"incidentId":924565}`), answer.Size)
 		})
+	}
+}
+
+func TestAnIdIsNothingButDigitsBelowTheEndpoint(t *testing.T) {
+	for _, id := range []int64{1, 9, 10, 924565, 1 << 31, 1 << 53, math.MaxInt64} {
+		for _, base := range []string{
+			"", "/", "/base", "/a/../..", "/../../etc", "/a/%2e%2e/", "/a//b/.", "//elsewhere.example/a", "/a?to=https://elsewhere.example", "/a#b", "/a%3Fb=c",
+		} {
+			answer := clientAt(t, endpoint+base, handled(func(_ http.ResponseWriter, r *http.Request) {
+				assert.Equal(t, "api.example", r.URL.Host)
+				assert.Equal(t, "https", r.URL.Scheme)
+				assert.Regexp(t, `^(/.*)?/api/incidents/`+strconv.FormatInt(id, 10)+`$`, r.URL.EscapedPath())
+				assert.NotContains(t, r.URL.Path, "/../etc")
+			})).Get(t.Context(), id)
+			assert.Equal(t, 1, answer.Reached, base)
+		}
+	}
+}
+
+func TestAnIdThatIsNotPositiveIsNotAskedFor(t *testing.T) {
+	for _, id := range []int64{0, -1, math.MinInt64} {
+		answer := clientAt(t, endpoint, roundTrip(func(*http.Request) (*http.Response, error) {
+			assert.Fail(t, "the API was asked")
+			return nil, errors.New("asked")
+		})).Get(t.Context(), id)
+		assert.Equal(t, Rejected, failed(t, answer).Kind)
+		assert.EqualError(t, answer.Err, "rejected: an incident id is a positive number")
+		assert.Zero(t, answer.Reached)
 	}
 }
 
@@ -91,6 +122,7 @@ func TestNoAnswerWithinTheTimeoutIsATimeout(t *testing.T) {
 		"amid the body":   func(*testing.T) http.RoundTripper { return stalling("") },
 		"amid gzip":       func(*testing.T) http.RoundTripper { return stalling("gzip") },
 		"amid deflate":    func(*testing.T) http.RoundTripper { return stalling("deflate") },
+		"byte by byte":    func(*testing.T) http.RoundTripper { return roundTrip(dripping) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -100,6 +132,7 @@ func TestNoAnswerWithinTheTimeoutIsATimeout(t *testing.T) {
 				client := NewClient(&http.Client{Transport: transport(t), Timeout: 30 * time.Second}, parsed, maxBody, false)
 				answer := client.Get(t.Context(), 1001)
 				assert.Equal(t, Timeout, failed(t, answer).Kind)
+				assert.ErrorContains(t, answer.Err, "http::timeout")
 				assert.Equal(t, 1, answer.Reached)
 				assert.Equal(t, 30*time.Second, time.Since(started))
 			})
@@ -122,6 +155,26 @@ func stalling(coding string) roundTrip {
 		header.Set("Content-Encoding", coding)
 		return &http.Response{StatusCode: http.StatusOK, Header: header, Body: body, ContentLength: -1, Request: r}, nil
 	}
+}
+
+// dripping sends a byte of an answer each second, until the request's context
+// ends.
+func dripping(r *http.Request) (*http.Response, error) {
+	body, feed := io.Pipe()
+	go func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				_, _ = io.WriteString(feed, " ")
+			case <-r.Context().Done():
+				_ = feed.CloseWithError(r.Context().Err())
+				return
+			}
+		}
+	}()
+	return &http.Response{StatusCode: http.StatusOK, Body: body, ContentLength: -1, Request: r}, nil
 }
 
 func TestACallThatIsGivenUpIsTheContextsError(t *testing.T) {

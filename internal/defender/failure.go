@@ -6,6 +6,7 @@ import (
 	"compress/zlib"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -74,7 +75,7 @@ func unanswered(ctx context.Context, err error, trace *trace) error {
 	if !trace.soughtAPI() && !isProxy(err) {
 		return &Error{Kind: NoToken, Err: signInError(trace.lastSought(), err)}
 	}
-	return &Error{Kind: networkKind(err), Err: unquoted{withoutAddress(err)}}
+	return brokenOff(0, err)
 }
 
 // unread explains a body that could not be read to its end.
@@ -87,14 +88,18 @@ func unread(ctx context.Context, status int, err error) error {
 	case isContent(err):
 		return &Error{Kind: Malformed, Status: status, Err: err}
 	}
-	return &Error{Kind: networkKind(err), Status: status, Err: unquoted{withoutAddress(err)}}
+	return brokenOff(status, err)
 }
 
-func networkKind(err error) Kind {
+// brokenOff explains an answer that did not come, or not to its end. Without
+// a whole head of it, status is 0.
+func brokenOff(status int, err error) *Error {
+	e := &Error{Kind: Network, Status: status, Err: unquoted{withoutAddress(err)}}
 	if netErr, ok := errors.AsType[net.Error](err); ok && netErr.Timeout() {
-		return Timeout
+		e.Kind = Timeout
+		e.Err = fmt.Errorf("%w (see http::timeout)", e.Err)
 	}
-	return Network
+	return e
 }
 
 // isContent tells content that is wrong from a connection that broke off.
