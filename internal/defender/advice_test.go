@@ -159,6 +159,8 @@ func TestATokenCannotWriteItsOwnAdvice(t *testing.T) {
 		}
 		assert.Equal(t, want, refusal(t, 401, commercial, jwt(`{"aud":"`+claimed+`"}`), ""))
 	}
+	x, y := strings.Repeat("x", maxText), strings.Repeat("y", maxText)
+	assert.Equal(t, `The token is for "`+x+`"`+adviceScope+defaults+".", refusal(t, 401, commercial, jwt(`{"aud":["`+x+`","`+y+`"]}`), ""))
 }
 
 func TestAnExpiryIsJudgedByTheAnswersOwnDate(t *testing.T) {

@@ -27,7 +27,7 @@ func endless(t *testing.T, beginning, again string) string {
 		if err != nil {
 			return
 		}
-		defer connection.Close()
+		defer func() { _ = connection.Close() }()
 		_, err = http.ReadRequest(bufio.NewReader(connection))
 		for say := beginning; err == nil; say = again {
 			_, err = io.WriteString(connection, say)

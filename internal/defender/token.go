@@ -125,7 +125,7 @@ func fit(texts []string) []string {
 // 7519, section 2).
 func instant(claim jsontext.Value) time.Time {
 	seconds, err := strconv.ParseFloat(string(claim), 64)
-	if claim.Kind() != '0' || err != nil || seconds <= 0 || seconds > maxExpiry {
+	if err != nil || seconds <= 0 || seconds > maxExpiry {
 		return time.Time{}
 	}
 	return time.Unix(int64(seconds), 0).UTC()
