@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -280,21 +281,20 @@ func TestAMergeThatNamesNoSuccessorIsAskedForItHourly(t *testing.T) {
 	})
 }
 
-// resolving is an API that answers for a merged incident with its successor.
-type resolving struct {
+// detour is the auth extension with something between it and the API.
+type detour struct {
 	*auth
-	successor map[string]string // by path
+	around func(next http.RoundTripper, r *http.Request) (*http.Response, error)
 }
 
-func (a *resolving) RoundTripper(base http.RoundTripper) (http.RoundTripper, error) {
-	next, err := a.auth.RoundTripper(base)
-	return roundTripper(func(r *http.Request) (*http.Response, error) {
-		if path, merged := a.successor[r.URL.Path]; merged {
-			r = r.Clone(r.Context())
-			r.URL.Path = path
-		}
-		return next.RoundTrip(r)
-	}), err
+func (d *detour) RoundTripper(base http.RoundTripper) (http.RoundTripper, error) {
+	next, err := d.auth.RoundTripper(base)
+	return roundTripper(func(r *http.Request) (*http.Response, error) { return d.around(next, r) }), err
+}
+
+// take puts the detour in for the starts to come.
+func (w *world) take(around func(next http.RoundTripper, r *http.Request) (*http.Response, error)) {
+	w.host.extensions[authID] = &detour{&auth{sim: w.sim}, around}
 }
 
 func TestAnAnswerThatShowsAnotherIncidentIsAMergeIntoThatOne(t *testing.T) {
@@ -306,9 +306,11 @@ func TestAnAnswerThatShowsAnotherIncidentIsAMergeIntoThatOne(t *testing.T) {
 		w.sink.Reset()
 		asked := w.requests(1001)
 
-		w.host.extensions[authID] = &resolving{w.host.extensions[authID].(*auth), map[string]string{
-			"/api/incidents/1001": "/api/incidents/1002",
-		}}
+		w.take(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			r = r.Clone(r.Context())
+			r.URL.Path = strings.ReplaceAll(r.URL.Path, "1001", "1002")
+			return next.RoundTrip(r)
+		})
 		w.start()
 		time.Sleep(5 * time.Minute)
 		logs := w.sink.AllLogs()
