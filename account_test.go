@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/http"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,7 +14,6 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
-	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
@@ -81,49 +79,6 @@ func (c *diskClient) Batch(_ context.Context, operations ...*storage.Operation) 
 	return nil
 }
 
-func TestRestartsKeepTheQuota(t *testing.T) {
-	for name, end := range map[string]func(*world, *disk){
-		"stopped": func(w *world, _ *disk) { w.stop() },
-		"killed": func(w *world, d *disk) {
-			synctest.Wait() // or else it would go on for a moment without its disk
-			d.kill()
-			w.stop()
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				population := quiet(400)
-				population.AlertsPerIncident, population.AlertBytes = 1, 900
-				population.PerMinute, population.PerHour = 20, 300
-				w := newWorld(t, population, func(cfg *Config) {
-					cfg.RateLimit = RateLimitConfig{RequestsPerMinute: 20, RequestsPerHour: 300}
-				})
-				kept := &disk{entries: map[string][]byte{}}
-				w.host.extensions[*w.cfg.StorageID] = kept
-				late := rule(t, "slow=3s") // so that some are in flight at the end
-				late.Probability = 0.3
-				require.NoError(t, w.sim.SetFault(defendersim.AllIncidents, late))
-
-				for _, life := range []time.Duration{5 * time.Second, 61 * time.Second, 7 * time.Minute, 10 * time.Second, time.Minute} {
-					w.start()
-					time.Sleep(life)
-					end(w, kept)
-				}
-				w.start()
-				time.Sleep(2 * time.Hour)
-				w.stop()
-
-				for _, r := range w.sim.Journal() {
-					require.NotEqual(t, http.StatusTooManyRequests, r.Status, "request %d", r.Number)
-				}
-				require.LessOrEqual(t, w.sim.MaxInWindow(time.Minute), 20)
-				require.LessOrEqual(t, w.sim.MaxInWindow(time.Hour), 300)
-				require.Greater(t, w.sim.MaxInWindow(time.Hour), 280, "nor is it wasted")
-			})
-		})
-	}
-}
-
 func TestAnAccountFromTheFutureCountsAsNow(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	p := &poller{quota: quota.New(quota.Limit{Window: time.Hour, Requests: 4})}
@@ -162,5 +117,37 @@ func TestTheAccountIsWrittenBeforeARequestGoes(t *testing.T) {
 		entries := maps.Clone(kept.entries)
 		w.stop()
 		require.JSONEq(t, fmt.Sprintf(`{"since":%d,"in_flight":1}`, began.UnixMilli()), string(entries["v1/quota"]))
+	})
+}
+
+func FuzzAccount(f *testing.F) {
+	f.Add([]byte(`{"since":1795435200000,"ended":[1795435100000,1795435200000],"in_flight":2,"paused_until":1795435260000,` +
+		`"learned":[{"window_s":60,"requests":40,"since":1795435200000}]}`))
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, stored []byte) {
+		kept := &disk{entries: map[string][]byte{"v1/quota": stored}}
+		client, err := kept.GetClient(t.Context(), component.KindReceiver, component.MustNewID("defender_incidents"), "")
+		require.NoError(t, err)
+		store, contents, err := checkpoint.Open(t.Context(), client)
+		if err != nil {
+			return
+		}
+		p := &poller{store: store, unwritten: map[string]bool{}, quota: quota.New(
+			quota.Limit{Window: time.Minute, Requests: 100}, quota.Limit{Window: time.Hour, Requests: 1500})}
+		p.restoreAccount(contents.Quota, now)
+
+		at, ok := p.quota.Next(now, quota.Fresh)
+		require.True(t, ok, "nothing is in flight")
+		require.False(t, at.After(now.Add(2*time.Hour)), "a wait and a window at most: %v", at)
+		for _, r := range p.quota.Remaining(now) {
+			require.LessOrEqual(t, r.Requests, 1500)
+		}
+		before := p.quota.Ended(now)
+		p.saveAccount(now)
+		_, contents, err = checkpoint.Open(t.Context(), client)
+		require.NoError(t, err, "what is written can be read")
+		p.quota = quota.New(quota.Limit{Window: time.Minute, Requests: 100}, quota.Limit{Window: time.Hour, Requests: 1500})
+		p.restoreAccount(contents.Quota, now)
+		require.Equal(t, before, p.quota.Ended(now))
 	})
 }

@@ -228,21 +228,6 @@ func TestWithoutATokenEverythingWaitsAndNothingIsCounted(t *testing.T) {
 	})
 }
 
-func TestNothingIsSentDuringAWaitThatTheAPIAskedFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		fault, err := defendersim.ParseFault("429=90s")
-		require.NoError(t, err)
-		w := newWorld(t, oneAlert(20), func(cfg *Config) { cfg.MaxConcurrentRequests = 1 })
-		require.NoError(t, w.sim.SetFault(1005, defendersim.Rule{Fault: fault, Times: 1}))
-		w.start()
-		time.Sleep(10 * time.Minute)
-		journal := w.sim.Journal()
-		refused := slices.IndexFunc(journal, func(r defendersim.Request) bool { return r.Status == 429 })
-		require.Equal(t, 90*time.Second, journal[refused+1].Time.Sub(journal[refused].Time))
-		require.Len(t, w.sink.changes(), 40, "and nothing is lost")
-	})
-}
-
 func TestWhatIsWrongWithAllIsNotSaidForEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		page, err := defendersim.ParseFault("html")

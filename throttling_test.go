@@ -2,6 +2,7 @@ package defenderincidentsreceiver
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,6 +25,32 @@ func (w *world) throttled(from time.Time) (requests, throttled int) {
 		}
 	}
 	return requests, throttled
+}
+
+func TestNothingIsSentDuringAWaitThatTheAPIAskedFor(t *testing.T) {
+	for fault, wait := range map[string]time.Duration{
+		"429=90s":                  90 * time.Second,
+		"429-retry-after=90s":      90 * time.Second,
+		"429-retry-after-date=90s": 90 * time.Second,
+		"429-bare":                 time.Minute,
+		"429-empty":                time.Minute,
+	} {
+		t.Run(fault, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, oneAlert(20), func(cfg *Config) { cfg.MaxConcurrentRequests = 1 })
+				once := rule(t, fault)
+				once.Times = 1
+				require.NoError(t, w.sim.SetFault(1005, once))
+				w.start()
+				time.Sleep(10 * time.Minute)
+				journal := w.sim.Journal()
+				refused := slices.IndexFunc(journal, func(r defendersim.Request) bool { return r.Status == http.StatusTooManyRequests })
+				require.GreaterOrEqual(t, journal[refused+1].Time.Sub(journal[refused].Time), wait)
+				require.Len(t, w.sink.changes(), 40, "and nothing is lost")
+				require.Empty(t, w.complaints())
+			})
+		})
+	}
 }
 
 func TestHalfOfTheQuotaIsLeftToAnotherProgram(t *testing.T) {
