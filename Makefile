@@ -39,6 +39,10 @@ test: ## Run the whole unit suite under the race detector
 bench: ## Run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: simulate
+simulate: ## Run the measurements in simulated time
+	$(GO) test -count=1 -v -run TenIncidents . -simulate
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target FUZZTIME (50000x) times or long
 	@GO="$(GO)" tools/fuzz.sh $(or $(FUZZTIME),50000x)

@@ -86,27 +86,30 @@ func TestTenIncidentsOfAThousandThatFailDoNotHoldUpTheOthers(t *testing.T) {
 		return
 	}
 	alone := paceBeside(t, nil, 0)
-	t.Logf("%-24s first %v, gap mean %v, p95 %v, longest %v", "without", alone.first, alone.mean(), alone.p95(), alone.longest())
-	for name, faults := range map[string][]string{
-		"hanging":           {"hang"},
-		"answering 500":     {"500"},
-		"malformed":         {"nested"},
-		"refused":           {"400"},
-		"oversize and more": {"huge=40MiB", "hang", "reset", "truncated", "504", "html", "slow=25s", "403", "redirect", "404-html"},
+	t.Logf("without: first %v, gap mean %v, p95 %v, longest %v", alone.first, alone.mean(), alone.p95(), alone.longest())
+	for _, fails := range []struct {
+		how    string
+		faults []string
+	}{
+		{"hanging", []string{"hang"}},
+		{"answering 500", []string{"500"}},
+		{"malformed", []string{"nested"}},
+		{"refused", []string{"400"}},
+		{"each in another way", []string{"huge=40MiB", "hang", "reset", "truncated", "504", "html", "slow=25s", "403", "redirect", "404-html"}},
 	} {
-		for len(faults) < 10 {
-			faults = append(faults, faults[0])
+		for len(fails.faults) < 10 {
+			fails.faults = append(fails.faults, fails.faults[0])
 		}
-		for when, from := range map[string]time.Duration{"from the start": 0, "from the second round on": time.Hour} {
-			p := paceBeside(t, faults, from)
-			ratio := func(what string, now, before time.Duration) float64 {
-				r := float64(now) / float64(before)
-				require.LessOrEqual(t, r, 1.05, "%s %s: %s", name, when, what)
-				return 100 * (r - 1)
+		for _, from := range []time.Duration{0, time.Hour} {
+			p := paceBeside(t, fails.faults, from)
+			later := func(what string, now, before time.Duration) float64 {
+				ratio := float64(now) / float64(before)
+				require.LessOrEqual(t, ratio, 1.05, "%s from %v on: %s", fails.how, from, what)
+				return 100 * (ratio - 1)
 			}
-			t.Logf("%-18s %-25s first %+.1f %%, gap mean %+.1f %%, p95 %+.1f %%, longest %+.1f %%", name, when,
-				ratio("first", p.first, alone.first), ratio("mean", p.mean(), alone.mean()),
-				ratio("p95", p.p95(), alone.p95()), ratio("longest", p.longest(), alone.longest()))
+			t.Logf("| %s | %v | %+.1f %% | %+.1f %% | %+.1f %% | %+.1f %% |", fails.how, from,
+				later("first", p.first, alone.first), later("mean", p.mean(), alone.mean()),
+				later("p95", p.p95(), alone.p95()), later("longest", p.longest(), alone.longest()))
 		}
 	}
 }

@@ -67,6 +67,7 @@ func TestHalfOfTheQuotaIsLeftToAnotherProgram(t *testing.T) {
 			requests, throttled := w.throttled(from)
 			require.Less(t, float64(throttled), 0.01*float64(requests), "in hour %d, of %d", hour, requests)
 			require.Greater(t, requests, 600, "what is left is used")
+			t.Logf("hour %d: %d of %d were one too many", hour, throttled, requests)
 		}
 		require.Empty(t, w.complaints())
 	})

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Validates every example with the collector that is given. The environment
-# variables an example asks for get values that only have to look right.
+# variables an example asks for get values that only have to look right, and the
+# feature gates that its comments ask for are open.
 set -euo pipefail
 collector=$(realpath "$1")
 cd "$(dirname "$0")/.."
@@ -14,7 +15,8 @@ for example in examples/*.yaml; do
     esac
     environment+=("$name=$value")
   done < <(grep -oE '\$\{env:[A-Z_]+\}' "$example" | sed -E 's/.*:([A-Z_]+).*/\1/' | sort -u)
-  if env "${environment[@]}" "$collector" validate --config "$example"; then
+  mapfile -t gates < <(grep -oE '^# +--feature-gates=[^ ]+' "$example" | sed -E 's/^# +//')
+  if env "${environment[@]}" "$collector" validate "${gates[@]}" --config "$example"; then
     echo "valid: $example"
   else
     echo "not valid: $example" >&2
