@@ -141,7 +141,7 @@ func TestAnAbsurdWaitIsCappedAtAnHourAndSaid(t *testing.T) {
 		require.NoError(t, w.sim.SetFault(defendersim.AllIncidents, absurd))
 		w.start()
 		time.Sleep(time.Hour - time.Second)
-		require.LessOrEqual(t, w.requests(0), w.cfg.MaxConcurrentRequests)
+		require.Less(t, w.requests(0), 20, "what was sent before the answer came, and no more")
 		said := w.logs.FilterMessage("throttled by the API: nothing is sent meanwhile").All()
 		require.Len(t, said, 1)
 		require.Equal(t, time.Hour, said[0].ContextMap()["wait"])
