@@ -145,25 +145,41 @@ func between(id int64, before *defendersim.State, after defendersim.State) []str
 	if after.RedirectID != 0 {
 		return keys
 	}
-	left := map[string]time.Time{}
-	if before != nil {
-		for _, alert := range before.Alerts {
-			left[alert.ID] = alert.LastUpdated
-		}
-	}
-	capped := len(left) >= alertsCap || len(after.Alerts) >= alertsCap
+	known := times(before)
 	for _, alert := range after.Alerts {
-		if at, known := left[alert.ID]; !known || !at.Equal(alert.LastUpdated) {
+		if at, told := known[alert.ID]; !told || !at.Equal(alert.LastUpdated) {
 			keys = append(keys, Record{Incident: id, Alert: alert.ID, Change: "updated", Time: alert.LastUpdated}.key())
 		}
+	}
+	return append(keys, departures(id, before, after)...)
+}
+
+// departures lists the keys of the alerts that left from one served state to
+// the next.
+func departures(id int64, before *defendersim.State, after defendersim.State) []string {
+	left := times(before)
+	if after.RedirectID != 0 || len(left) >= alertsCap || len(after.Alerts) >= alertsCap {
+		return nil
+	}
+	for _, alert := range after.Alerts {
 		delete(left, alert.ID)
 	}
-	if !capped {
-		for alert := range left {
-			keys = append(keys, Record{Incident: id, Alert: alert, Change: "removed"}.key())
-		}
+	var keys []string
+	for alert := range left {
+		keys = append(keys, Record{Incident: id, Alert: alert, Change: "removed"}.key())
 	}
 	return keys
+}
+
+// times says of each alert of a state when it last changed.
+func times(state *defendersim.State) map[string]time.Time {
+	at := map[string]time.Time{}
+	if state != nil {
+		for _, alert := range state.Alerts {
+			at[alert.ID] = alert.LastUpdated
+		}
+	}
+	return at
 }
 
 // Unseen lists the states of the given incidents that stood for at least long

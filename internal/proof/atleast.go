@@ -1,0 +1,222 @@
+package proof
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+)
+
+// oneRepeatIn is how many records there have to be for each that says what one
+// before it has said.
+const oneRepeatIn = 20
+
+// AtLeast compares the records with what was served to a collector whose lives,
+// each from the given moment on, ended with a kill, all but the last, which
+// ended in good order. Equality cannot be asked for: what a kill cut short is
+// compared once more in the next life, perhaps with a later state, and what was
+// accepted but not noted is told once more. All the same, however the kills fell:
+//
+//   - What was certainly dealt with is told, with all its alerts and with those
+//     that have left since: an answer after which the same life asked for the
+//     same incident again, and every answer of the last life.
+//   - What stood while one life sent two requests for each incident there is, in
+//     whatever order, is told, served or not. That is two rounds on any machine.
+//   - Nothing is told that was not served.
+//   - What is told again has the identity that it had, and of the records one in
+//     20 is a repeat at most.
+//
+// It knows incidents that stay or are merged away, not ones that come back, and
+// a simulator that forgets nothing. It returns what does not agree, nothing when
+// all does.
+func AtLeast(sim *defendersim.Sim, lives []time.Time, records []Record) []string {
+	told, repeats, problems := identities(records)
+	b := bounds{sim: sim, may: map[string]int{}, must: map[string]int{}}
+	for id, answers := range answersOf(sim, lives) {
+		b.served(id, answers)
+	}
+	requests := requestsOf(sim, lives)
+	for _, id := range sim.IDs() {
+		b.stood(id, requests)
+	}
+	for _, key := range slices.Sorted(keysOf(b.must, told)) {
+		switch n := len(told[key]); {
+		case n < b.must[key]:
+			problems = append(problems, "lost: "+key)
+		case b.may[key] == 0:
+			problems = append(problems, "never served: "+key)
+		case n > b.may[key]:
+			problems = append(problems, fmt.Sprintf("told under %d identities: %s", n, key))
+		}
+	}
+	if repeats*oneRepeatIn > len(records) {
+		problems = append(problems, fmt.Sprintf("%d of %d records are repeats", repeats, len(records)))
+	}
+	return problems
+}
+
+// Repeats counts the records that have the identity of one before.
+func Repeats(records []Record) int {
+	_, repeats, _ := identities(records)
+	return repeats
+}
+
+// identities lists under which identities each key was told.
+func identities(records []Record) (told map[string]map[string]bool, repeats int, problems []string) {
+	told = map[string]map[string]bool{}
+	keys := map[string]string{} // by identity
+	for _, r := range records {
+		key := r.key()
+		first, again := keys[r.UID]
+		switch {
+		case r.UID == "":
+			problems = append(problems, "without a log.record.uid: "+key)
+		case again && first != key:
+			problems = append(problems, fmt.Sprintf("the same log.record.uid for %s and %s", first, key))
+		case again:
+			repeats++
+		}
+		keys[r.UID] = key
+		if told[key] == nil {
+			told[key] = map[string]bool{}
+		}
+		told[key][r.UID] = true
+	}
+	return told, repeats, problems
+}
+
+func keysOf(must map[string]int, told map[string]map[string]bool) func(func(string) bool) {
+	all := map[string]struct{}{}
+	for key := range must {
+		all[key] = struct{}{}
+	}
+	for key := range told {
+		all[key] = struct{}{}
+	}
+	return maps.Keys(all)
+}
+
+// answer is what the simulator answered to one request for an incident.
+type answer struct {
+	state   *defendersim.State // nil: there is no such incident
+	life    int                // that asked
+	certain bool               // it was dealt with before that life ended
+}
+
+// answersOf lists the answers that said something, by incident.
+func answersOf(sim *defendersim.Sim, lives []time.Time) map[int64][]answer {
+	answers := map[int64][]answer{}
+	histories := map[int64][]defendersim.State{}
+	for _, id := range sim.IDs() {
+		histories[id], _ = sim.History(id)
+	}
+	for _, r := range sim.Journal() {
+		if r.Endpoint != defendersim.EndpointIncident {
+			continue
+		}
+		life := lifeAt(lives, r.Time)
+		if n := len(answers[r.ID]); n > 0 && answers[r.ID][n-1].life == life {
+			answers[r.ID][n-1].certain = true
+		}
+		a := answer{life: life, certain: life == len(lives)-1}
+		switch {
+		case r.Status == http.StatusNotFound && r.Fault == "":
+		case r.Status == http.StatusOK && r.State >= 0:
+			a.state = &histories[r.ID][r.State]
+		default:
+			continue
+		}
+		answers[r.ID] = append(answers[r.ID], a)
+	}
+	return answers
+}
+
+// lifeAt is the life that had begun last: what a collector sends has arrived
+// before the next one is started.
+func lifeAt(lives []time.Time, at time.Time) int {
+	n := 0
+	for n+1 < len(lives) && !lives[n+1].After(at) {
+		n++
+	}
+	return n
+}
+
+// requestsOf lists the moments of all requests for incidents, by life.
+func requestsOf(sim *defendersim.Sim, lives []time.Time) [][]time.Time {
+	requests := make([][]time.Time, len(lives))
+	for _, r := range sim.Journal() {
+		if r.Endpoint == defendersim.EndpointIncident {
+			life := lifeAt(lives, r.Time)
+			requests[life] = append(requests[life], r.Time)
+		}
+	}
+	return requests
+}
+
+// bounds say how many identities each key may be told under, and under how many
+// it has to be.
+type bounds struct {
+	sim       *defendersim.Sim
+	may, must map[string]int
+}
+
+// served takes up what answers about one incident ask for, and allow.
+func (b bounds) served(id int64, answers []answer) {
+	var last, sure *defendersim.State // the last that was served, the last that was certainly dealt with
+	for _, a := range answers {
+		keys := []string{Record{Incident: id, Change: "not_found"}.key()}
+		if a.state != nil {
+			keys = between(id, nil, *a.state)
+		}
+		for _, key := range keys {
+			b.may[key] = 1
+			if a.certain {
+				b.must[key] = 1
+			}
+		}
+		if a.state == nil {
+			continue
+		}
+		for _, key := range departures(id, last, *a.state) {
+			b.may[key]++
+		}
+		last = a.state
+		if a.certain {
+			for _, key := range departures(id, sure, *a.state) {
+				b.must[key]++
+			}
+			sure = a.state
+		}
+	}
+}
+
+// stood takes up the states of an incident that stood for two rounds of one
+// life, whose requests are given.
+func (b bounds) stood(id int64, requests [][]time.Time) {
+	states, _ := b.sim.History(id)
+	for i, state := range states {
+		if state.Removed || i > 0 && states[i-1].RedirectID != 0 {
+			continue
+		}
+		enough := func(requests []time.Time) bool { return within(state, requests) >= 2*len(b.sim.IDs()) }
+		if slices.ContainsFunc(requests, enough) {
+			for _, key := range between(id, nil, state) {
+				b.must[key] = 1
+			}
+		}
+	}
+}
+
+// within counts the requests that were sent while a state stood.
+func within(state defendersim.State, requests []time.Time) int {
+	n := 0
+	for _, at := range requests {
+		if !at.Before(state.From) && (state.Until.IsZero() || at.Before(state.Until)) {
+			n++
+		}
+	}
+	return n
+}

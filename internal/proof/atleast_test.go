@@ -1,0 +1,234 @@
+package proof
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+)
+
+// story is what a collector did that was killed once, played by hand: it asks,
+// and what it was answered it tells and notes.
+type story struct {
+	t       *testing.T
+	sim     *defendersim.Sim
+	lives   []time.Time
+	noted   map[int64]*defendersim.State
+	records []Record
+}
+
+// tell plays a story in simulated time: a life in which something changes, a
+// kill, what happens meanwhile, and a last life with a merger.
+func tell(t *testing.T, meanwhile func(*story)) *story {
+	t.Helper()
+	s := &story{t: t, noted: map[int64]*defendersim.State{}}
+	synctest.Test(t, func(t *testing.T) {
+		cfg := defendersim.DefaultConfig()
+		cfg.Incidents, cfg.AlertsPerIncident, cfg.MergedShare, cfg.ChangesPerHour = 6, 2, 0, 0
+		sim, err := defendersim.New(cfg)
+		require.NoError(t, err)
+		s.sim = sim
+		s.live(func() {
+			s.round()
+			time.Sleep(time.Second)
+			s.assign(1001)
+			require.NoError(t, sim.RemoveAlert(1002, s.alert(1002)))
+			s.round()
+			s.round()
+		})
+		meanwhile(s)
+		s.live(func() {
+			s.round()
+			require.NoError(t, sim.Merge(1003, 1001))
+			s.round()
+		})
+	})
+	return s
+}
+
+func nothing(*story) {}
+
+// live is a life of a minute, and something that happens in it.
+func (s *story) live(what func()) {
+	s.lives = append(s.lives, time.Now())
+	what()
+	time.Sleep(time.Minute)
+}
+
+// round asks for each incident and tells what that brings.
+func (s *story) round() {
+	for _, id := range s.sim.IDs() {
+		s.ask(id)
+		s.note(id)
+	}
+}
+
+func (s *story) ask(id int64) {
+	s.t.Helper()
+	r := httptest.NewRequest(http.MethodGet, fmt.Sprintf("/api/incidents/%d", id), nil)
+	r.Header.Set("Authorization", "Bearer "+s.sim.Token())
+	w := httptest.NewRecorder()
+	s.sim.ServeHTTP(w, r)
+	require.Equal(s.t, http.StatusOK, w.Code)
+}
+
+// note tells how an incident differs from what was noted of it, and notes it.
+func (s *story) note(id int64) {
+	states, _ := s.sim.History(id)
+	now, before := states[len(states)-1], s.noted[id]
+	s.noted[id] = &now
+	if before == nil || !before.LastUpdate.Equal(now.LastUpdate) {
+		change := "updated"
+		if now.RedirectID != 0 {
+			change = "merged"
+		}
+		s.record(Record{Incident: id, Change: change, Time: now.LastUpdate})
+	}
+	known := times(before)
+	for _, a := range now.Alerts {
+		if !known[a.ID].Equal(a.LastUpdated) {
+			s.record(Record{Incident: id, Alert: a.ID, Change: "updated", Time: a.LastUpdated})
+		}
+		delete(known, a.ID)
+	}
+	for gone := range known {
+		if now.RedirectID == 0 {
+			s.record(Record{Incident: id, Alert: gone, Change: "removed"})
+		}
+	}
+}
+
+func (s *story) record(r Record) {
+	r.UID = "uid of " + r.key()
+	s.records = append(s.records, r)
+}
+
+// assign gives an incident a state that it never had.
+func (s *story) assign(id int64) {
+	s.t.Helper()
+	to := time.Now().String()
+	require.NoError(s.t, s.sim.Update(id, func(i *defendersim.Incident) { i.AssignedTo = to }))
+}
+
+// alert is the id of an incident's first alert.
+func (s *story) alert(id int64) string {
+	s.t.Helper()
+	i, err := s.sim.Incident(id)
+	require.NoError(s.t, err)
+	return i.Alerts[0].ID
+}
+
+func (s *story) problems() []string { return AtLeast(s.sim, s.lives, s.records) }
+
+func TestWhatIsToldAsItWasServedIsFine(t *testing.T) {
+	s := tell(t, nothing)
+	require.Empty(t, s.problems())
+	require.Zero(t, Repeats(s.records))
+	require.Len(t, s.records, 6*3+1+2+4, "each with its alerts; an assignment with nothing else, an incident that lost an alert; a merger")
+}
+
+func TestEachRecordThatIsLostIsFound(t *testing.T) {
+	s := tell(t, nothing)
+	all := s.records
+	for i, lost := range all {
+		s.records = slices.Delete(slices.Clone(all), i, i+1)
+		require.Equal(t, []string{"lost: " + lost.key()}, s.problems())
+	}
+}
+
+func TestAStateThatStoodForTwoRoundsAndWasNotAskedForIsFound(t *testing.T) {
+	for requests, wanted := range map[int]int{2*6 - 1: 0, 2 * 6: 1} {
+		s := tell(t, func(s *story) {
+			s.live(func() {
+				s.assign(1004)
+				for range requests {
+					s.ask(1001)
+				}
+				time.Sleep(time.Second)
+				s.assign(1004)
+			})
+		})
+		require.Len(t, s.problems(), wanted)
+		for _, problem := range s.problems() {
+			require.Contains(t, problem, "lost: incident 1004 alert \"\" state")
+		}
+	}
+}
+
+func TestTwoRoundsAreOneLifes(t *testing.T) {
+	s := tell(t, func(s *story) {
+		s.assign(1004)
+		for range 2 {
+			s.live(func() {
+				for range 2*6 - 1 {
+					s.ask(1001)
+				}
+			})
+		}
+		s.assign(1004)
+	})
+	require.Empty(t, s.problems())
+}
+
+func TestWhatAKillCutShortIsNotMissed(t *testing.T) {
+	s := tell(t, func(s *story) {
+		s.live(func() { // killed before it could tell
+			s.assign(1004)
+			s.ask(1004)
+		})
+		s.assign(1004)
+	})
+	require.Empty(t, s.problems())
+}
+
+func TestWhatWasNeverServedIsFound(t *testing.T) {
+	s := tell(t, nothing)
+	for _, invented := range []Record{
+		{Incident: 1001, Change: "updated", Time: s.records[0].Time.Add(time.Second)},
+		{Incident: 1005, Alert: s.alert(1005), Change: "removed"},
+		{Incident: 1005, Change: "not_found"},
+		{Incident: 1005, Change: "merged", Time: s.noted[1005].LastUpdate},
+		{Incident: 4711, Change: "updated", Time: s.records[0].Time},
+	} {
+		told := s.records
+		s.record(invented)
+		require.Equal(t, []string{"never served: " + invented.key()}, s.problems())
+		s.records = told
+	}
+}
+
+func TestARepeatIsFineAndOneInTwentyIsFound(t *testing.T) {
+	s := tell(t, nothing)
+	s.records = append(s.records, s.records[0])
+	require.Empty(t, s.problems())
+	s.records = append(s.records, s.records[1])
+	require.Equal(t, []string{"2 of 27 records are repeats"}, s.problems())
+	require.Equal(t, 2, Repeats(s.records))
+}
+
+func TestARepeatUnderAnotherIdentityIsFound(t *testing.T) {
+	s := tell(t, nothing)
+	for _, r := range s.records {
+		told := s.records
+		again := r
+		again.UID = "another"
+		s.records = append(slices.Clone(told), again)
+		require.Equal(t, []string{"told under 2 identities: " + r.key()}, s.problems())
+		s.records = told
+	}
+}
+
+func TestTwoStatesUnderOneIdentityAreFound(t *testing.T) {
+	s := tell(t, nothing)
+	s.records[1].UID = s.records[0].UID
+	require.Contains(t, s.problems(), fmt.Sprintf("the same log.record.uid for %s and %s", s.records[0].key(), s.records[1].key()))
+	s.records[1].UID = ""
+	require.Contains(t, s.problems(), "without a log.record.uid: "+s.records[1].key())
+}
