@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"text/template"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -21,9 +22,21 @@ type settings struct {
 	ClientSecret      string
 	Storage           string // directory
 	IDs               []int64
-	RateLimit         string // as YAML; empty: the receiver's own defaults
+	Shares            map[string][]int64 // receivers by name, with their ids, in the place of the one that has IDs
+	Interval          time.Duration
+	Timeout           time.Duration // of a request
+	RateLimit         string        // as YAML; empty: the receiver's own defaults
 	Compression       string
 	LogLevel          string
+	Env               []string // of the process
+}
+
+// Receivers are the ids of each receiver that there is to be.
+func (s settings) Receivers() map[string][]int64 {
+	if s.Shares != nil {
+		return s.Shares
+	}
+	return map[string][]int64{"defender_incidents": s.IDs}
 }
 
 // maxConcurrentRequests is the receiver's default.
@@ -43,14 +56,17 @@ extensions:
     fsync: true
 
 receivers:
-  defender_incidents:
-    incident_ids: {{list .IDs}}
-    collection_interval: 2s
+{{- range $name, $ids := .Receivers}}
+  {{$name}}:
+    incident_ids: {{list $ids}}
+    collection_interval: {{$.Interval}}
     http:
-      endpoint: {{.API}}
+      endpoint: {{$.API}}
+      timeout: {{$.Timeout}}
       auth: {authenticator: oauth2client}
-    {{with .RateLimit}}rate_limit: {{.}}{{end}}
+    {{with $.RateLimit}}rate_limit: {{.}}{{end}}
     storage: file_storage
+{{- end}}
 
 exporters:
   otlp_http:
@@ -66,7 +82,7 @@ service:
     metrics: {level: none}
   pipelines:
     logs:
-      receivers: [defender_incidents]
+      receivers: [{{range $name, $ids := .Receivers}}{{$name}}, {{end}}]
       exporters: [otlp_http]
 `
 

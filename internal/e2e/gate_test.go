@@ -19,6 +19,7 @@ type gate struct {
 	mu     sync.Mutex // guards all that follows
 	closed bool
 	held   int                 // requests that wait
+	passed int                 // requests that did not have to
 	tokens map[string]struct{} // that requests carried
 }
 
@@ -49,6 +50,8 @@ func (g *gate) pass(r *http.Request) bool {
 	}
 	if g.closed {
 		g.held++
+	} else {
+		g.passed++
 	}
 	return !g.closed
 }
@@ -64,6 +67,13 @@ func (g *gate) waiting() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.held
+}
+
+// through counts the requests that were let through.
+func (g *gate) through() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.passed
 }
 
 // seen are the tokens that came by, held or not.

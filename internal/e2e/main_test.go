@@ -9,13 +9,21 @@ import (
 	"testing"
 )
 
-// collector is the path of the program under test.
-var collector string
+var (
+	// collector is the path of the program under test.
+	collector string
+	// kills is how often it is killed at random moments.
+	kills int
+	// seed decides about those moments and all else that is chance; 0: the clock does.
+	seed uint64
+)
 
 // TestMain runs no test where there is no collector to run: nothing is reported
 // as passed or skipped then.
 func TestMain(m *testing.M) {
 	flag.StringVar(&collector, "e2e.collector", "", "absolute path of the built collector")
+	flag.IntVar(&kills, "e2e.kills", 20, "how often the collector is killed at random moments")
+	flag.Uint64Var(&seed, "e2e.seed", 0, "decides what is chance; 0: the clock does")
 	// The tests wait more than they work. On the command line -parallel still counts.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)

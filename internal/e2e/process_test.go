@@ -3,11 +3,11 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -20,9 +20,31 @@ const logShown = 64 << 10
 // process is a collector that was started.
 type process struct {
 	cmd   *exec.Cmd
-	log   string        // the file that has all it says
+	log   transcript
 	ended chan struct{} // closed once it has ended
 	err   error         // how; read it after ended
+}
+
+// transcript is all that a collector says. It comes through a pipe: what a
+// limit does to its files, it does not do to that.
+type transcript struct {
+	bell *bell
+
+	mu   sync.Mutex // guards all that follows
+	text bytes.Buffer
+}
+
+func (l *transcript) Write(p []byte) (int, error) {
+	defer l.bell.ring()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *transcript) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // command is a collector in a process group of its own, killed as a whole when
@@ -36,25 +58,24 @@ func command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// launch starts a collector. It is gone at the end of the test, whatever happens.
-func launch(ctx context.Context, t *testing.T, config string) *process {
+// launch starts a collector, which rings the bell when it says something. It is
+// gone at the end of the test, whatever happens.
+func launch(ctx context.Context, t *testing.T, b *bell, s settings) *process {
 	t.Helper()
-	log, err := os.Create(filepath.Join(t.TempDir(), "collector.log"))
-	require.NoError(t, err)
 	ctx, kill := context.WithCancel(ctx)
-	p := &process{cmd: command(ctx, "--config", config), log: log.Name(), ended: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p := &process{cmd: command(ctx, "--config", s.write(t)), log: transcript{bell: b}, ended: make(chan struct{})}
+	p.cmd.Env = append(p.cmd.Env, s.Env...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	started := make(chan error, 1)
 	go p.run(started)
 	t.Cleanup(func() {
 		kill()
 		<-p.ended
 		if t.Failed() {
-			t.Logf("the collector said:\n%s", tail(p.output(t)))
+			t.Logf("the collector said:\n%s", tail(p.log.String()))
 		}
 	})
 	require.NoError(t, <-started)
-	require.NoError(t, log.Close())
 	return p
 }
 
@@ -69,14 +90,6 @@ func (p *process) run(started chan<- error) {
 		err = p.cmd.Wait()
 	}
 	p.err = err
-}
-
-// output is all that it has said so far.
-func (p *process) output(t *testing.T) string {
-	t.Helper()
-	output, err := os.ReadFile(p.log)
-	require.NoError(t, err)
-	return string(output)
 }
 
 func tail(text string) string {

@@ -3,14 +3,19 @@
 package e2e
 
 import (
+	"bytes"
 	"compress/gzip"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
+	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 
@@ -24,6 +29,7 @@ const (
 	accepting mood = iota
 	refusing       // 503, until further notice
 	silent         // no answer until the other side gives up
+	mute           // accepting, and all the same no answer
 )
 
 // sink is the pipeline's end: a backend that takes logs over OTLP/HTTP.
@@ -32,16 +38,20 @@ type sink struct {
 
 	mu       sync.Mutex // guards all that follows
 	mood     mood
+	came     int // deliveries, whatever became of them
 	accepted []plog.Logs
 	bodies   []string // of what was accepted, as it came but not compressed
+	book     *os.File // has a line for each accepted delivery, on the disk before it is answered; nil: there is none
 	refused  []time.Time
 	ignored  int // deliveries that got no answer
 }
 
-func (s *sink) become(m mood) {
+// become changes the mood and returns how many deliveries met the ones before.
+func (s *sink) become(m mood) (came int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mood = m
+	return s.came
 }
 
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -59,7 +69,7 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case accepting:
 	case refusing:
 		w.WriteHeader(http.StatusServiceUnavailable)
-	case silent:
+	case silent, mute:
 		s.bell.ring()
 		<-r.Context().Done()
 	}
@@ -70,28 +80,84 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *sink) take(w http.ResponseWriter, body []byte) mood {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.came++
 	switch s.mood {
 	case refusing:
 		s.refused = append(s.refused, time.Now())
 	case silent:
 		s.ignored++
-	case accepting:
-		request := plogotlp.NewExportRequest()
-		if err := request.UnmarshalProto(body); err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return s.mood
-		}
-		answer, err := plogotlp.NewExportResponse().MarshalProto()
+	case accepting, mute:
+		answer, err := s.accept(body)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return s.mood
+			return accepting
 		}
-		s.accepted = append(s.accepted, request.Logs())
-		s.bodies = append(s.bodies, string(body))
+		if s.mood == mute {
+			s.ignored++
+			return mute
+		}
 		w.Header().Set("Content-Type", "application/x-protobuf")
 		_, _ = w.Write(answer) // the collector may have gone away
 	}
 	return s.mood
+}
+
+// accept takes a delivery for good and returns the answer to it. The caller
+// holds the mutex.
+func (s *sink) accept(body []byte) (answer []byte, err error) {
+	request := plogotlp.NewExportRequest()
+	if err := request.UnmarshalProto(body); err != nil {
+		return nil, err
+	}
+	if err := s.enter(request.Logs()); err != nil {
+		return nil, err
+	}
+	s.accepted = append(s.accepted, request.Logs())
+	s.bodies = append(s.bodies, string(body))
+	return plogotlp.NewExportResponse().MarshalProto()
+}
+
+// enter writes a delivery into the book, if there is one.
+func (s *sink) enter(logs plog.Logs) error {
+	if s.book == nil {
+		return nil
+	}
+	text, err := new(plog.JSONMarshaler).MarshalLogs(logs)
+	if err != nil {
+		return err
+	}
+	if _, err := s.book.Write(append(text, '\n')); err != nil {
+		return err
+	}
+	return s.book.Sync()
+}
+
+// keepBook has all that is accepted from now on written down before it is
+// answered.
+func (s *sink) keepBook(t *testing.T) {
+	t.Helper()
+	book, err := os.Create(filepath.Join(t.TempDir(), "book"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, book.Close()) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.book = book
+}
+
+// written are the deliveries that the book has, in its order.
+func (s *sink) written(t *testing.T) []plog.Logs {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text, err := os.ReadFile(s.book.Name())
+	require.NoError(t, err)
+	var deliveries []plog.Logs
+	for line := range bytes.Lines(text) {
+		logs, err := new(plog.JSONUnmarshaler).UnmarshalLogs(line)
+		require.NoError(t, err)
+		deliveries = append(deliveries, logs)
+	}
+	return deliveries
 }
 
 func readBody(r *http.Request) ([]byte, error) {
@@ -124,6 +190,13 @@ func recordsOf(deliveries []plog.Logs) []proof.Record {
 		records = append(records, proof.Records(logs)...)
 	}
 	return records
+}
+
+// met counts the deliveries that came.
+func (s *sink) met() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.came
 }
 
 // wire is what was accepted, byte by byte.

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// patience bounds a whole test.
+	// patience bounds a whole test, but for one that is asked to last.
 	patience = 4 * time.Minute
 	// stopGrace is how long a collector may take to end: the receiver's own
 	// grace of 5 s for a delivery, a second for the pipeline to notice, and some
@@ -29,13 +29,14 @@ const (
 
 // stage is a collector between a simulated API and a sink.
 type stage struct {
-	t        *testing.T
-	ctx      context.Context // the deadline of the test, whose steps are methods
-	bell     *bell
-	sim      *defendersim.Sim
-	gate     *gate
-	sink     *sink
-	settings settings
+	t           *testing.T
+	ctx         context.Context // the deadline of the test, whose steps are methods
+	bell        *bell
+	connections *connections
+	sim         *defendersim.Sim
+	gate        *gate
+	sink        *sink
+	settings    settings
 
 	process *process // the one that runs; nil: none
 }
@@ -62,21 +63,29 @@ func limited(cfg defendersim.Config) string {
 // newStage follows all incidents of the population. No collector runs yet.
 func newStage(t *testing.T, population defendersim.Config, change ...func(*settings)) *stage {
 	t.Helper()
+	return newLongStage(t, patience, population, change...)
+}
+
+// newLongStage is newStage for a test with a patience of its own.
+func newLongStage(t *testing.T, patience time.Duration, population defendersim.Config, change ...func(*settings)) *stage {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	b := newBell()
+	c := &connections{bell: b}
 	population.Observe = func(defendersim.Request) { b.ring() }
 	sim, err := defendersim.New(population)
 	require.NoError(t, err)
 	s := &stage{
-		t: t, ctx: ctx, bell: b, sim: sim,
+		t: t, ctx: ctx, bell: b, connections: c, sim: sim,
 		gate: &gate{bell: b, behind: sim, tokens: map[string]struct{}{}},
 		sink: &sink{bell: b},
 	}
 	s.settings = settings{
-		API: serve(t, s.gate), SignIn: serve(t, sim), Sink: serve(t, s.sink), // as in life, the API is not where one signs in
+		API: serve(t, c, s.gate), SignIn: serve(t, c, sim), Sink: serve(t, c, s.sink), // as in life, the API is not where one signs in
 		Tenant: population.TenantID, ClientID: population.ClientID, ClientSecret: population.ClientSecret,
 		Storage: filepath.Join(t.TempDir(), "storage"), IDs: sim.IDs(),
+		Interval: 2 * time.Second, Timeout: 30 * time.Second,
 		RateLimit: limited(population), Compression: "none", LogLevel: "info",
 	}
 	for _, f := range change {
@@ -86,9 +95,11 @@ func newStage(t *testing.T, population defendersim.Config, change ...func(*setti
 }
 
 // serve lets a handler listen on this machine and returns its address.
-func serve(t *testing.T, handler http.Handler) string {
+func serve(t *testing.T, c *connections, handler http.Handler) string {
 	t.Helper()
-	server := httptest.NewServer(handler)
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.ConnState = c.changed
+	server.Start()
 	t.Cleanup(server.Close)
 	return server.URL
 }
@@ -97,7 +108,7 @@ func serve(t *testing.T, handler http.Handler) string {
 func (s *stage) start() {
 	s.t.Helper()
 	require.Nil(s.t, s.process, "one collector at a time")
-	s.process = launch(s.ctx, s.t, s.settings.write(s.t))
+	s.process = launch(s.ctx, s.t, s.bell, s.settings)
 }
 
 // stop asks the collector to end and returns all that it has said.
@@ -105,13 +116,15 @@ func (s *stage) stop() string {
 	s.t.Helper()
 	p := s.end(syscall.SIGTERM)
 	require.NoError(s.t, p.err, "it ends in good order")
-	return p.output(s.t)
+	return p.log.String()
 }
 
-// kill leaves the collector no time for anything.
+// kill leaves the collector no time for anything. What it had sent has arrived
+// when kill returns.
 func (s *stage) kill() {
 	s.t.Helper()
 	s.end(syscall.SIGKILL)
+	s.await("the end of its connections", func() bool { return s.connections.open.Load() == 0 })
 }
 
 // end sends a signal and waits for what it is to bring about.
@@ -145,6 +158,10 @@ func (s *stage) settle() (closed time.Time, output string) {
 // delivery has ended.
 func (s *stage) await(what string, holds func() bool) {
 	s.t.Helper()
+	var ended <-chan struct{} // nil, which is never, where none runs
+	if s.process != nil {
+		ended = s.process.ended
+	}
 	for {
 		rung := s.bell.rung()
 		if holds() {
@@ -152,7 +169,7 @@ func (s *stage) await(what string, holds func() bool) {
 		}
 		select {
 		case <-rung:
-		case <-s.process.ended:
+		case <-ended:
 			require.FailNow(s.t, "the collector ended", "while waiting for %s: %v", what, s.process.err)
 		case <-s.ctx.Done():
 			require.FailNow(s.t, "the time is up", "while waiting for %s", what)
