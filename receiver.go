@@ -154,7 +154,7 @@ func (r *incidentsReceiver) storageClient(ctx context.Context, host component.Ho
 	}
 	client, err := storageExtension.GetClient(ctx, component.KindReceiver, r.settings.ID, "")
 	if err != nil {
-		return nil, fmt.Errorf("storage: %w", err)
+		return nil, fmt.Errorf("storage: %s cannot be opened; does another process use it, or is it damaged? %w", r.cfg.StorageID, err)
 	}
 	return client, nil
 }

@@ -29,6 +29,7 @@ type settings struct {
 	Compression       string
 	LogLevel          string
 	Env               []string // of the process
+	Health            string   // where the health check listens, host and port; empty: there is none
 }
 
 // Receivers are the ids of each receiver that there is to be.
@@ -54,6 +55,13 @@ extensions:
     directory: {{.Storage}}
     create_directory: true
     fsync: true
+{{- with .Health}}
+  health_check:
+    http:
+      endpoint: {{.}}
+      status: {enabled: true, path: /health}
+    component_health: {include_recoverable_errors: true, recovery_duration: 0s}
+{{- end}}
 
 receivers:
 {{- range $name, $ids := .Receivers}}
@@ -76,7 +84,7 @@ exporters:
     retry_on_failure: {enabled: true, initial_interval: 100ms, max_interval: 200ms, max_elapsed_time: 500ms}
 
 service:
-  extensions: [file_storage, oauth2client]
+  extensions: [file_storage, oauth2client{{if .Health}}, health_check{{end}}]
   telemetry:
     logs: {level: {{.LogLevel}}}
     metrics: {level: none}
@@ -94,6 +102,16 @@ func (s settings) write(t *testing.T) string {
 	var text strings.Builder
 	require.NoError(t, form.Execute(&text, s))
 	return writeConfig(t, text.String())
+}
+
+// arguments are those of the collector's command line.
+func (s settings) arguments(t *testing.T) []string {
+	t.Helper()
+	args := []string{"--config", s.write(t)}
+	if s.Health != "" { // else components' status does not reach the health check
+		args = append(args, "--feature-gates=+extension.healthcheck.useComponentStatus")
+	}
+	return args
 }
 
 func writeConfig(t *testing.T, text string) string {

@@ -63,7 +63,7 @@ func command(ctx context.Context, args ...string) *exec.Cmd {
 func launch(ctx context.Context, t *testing.T, b *bell, s settings) *process {
 	t.Helper()
 	ctx, kill := context.WithCancel(ctx)
-	p := &process{cmd: command(ctx, "--config", s.write(t)), log: transcript{bell: b}, ended: make(chan struct{})}
+	p := &process{cmd: command(ctx, s.arguments(t)...), log: transcript{bell: b}, ended: make(chan struct{})}
 	p.cmd.Env = append(p.cmd.Env, s.Env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	started := make(chan error, 1)

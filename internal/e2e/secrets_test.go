@@ -15,6 +15,20 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 )
 
+func TestARefusedTokenIsExplainedAndNotShown(t *testing.T) {
+	t.Parallel()
+	population := quiet(4)
+	population.Roles = []string{"Alert.Read.All"}
+	s := newStage(t, population, func(c *settings) { c.LogLevel = "debug" })
+	s.start()
+	s.await("a wait for all", func() bool { return strings.Contains(s.process.log.String(), "nothing can be fetched") })
+	output := s.stop()
+	require.Contains(t, output, "Grant the application permission Incident.Read.All to the application and give admin consent")
+	require.Contains(t, output, `"token_roles": ["Alert.Read.All"]`)
+	require.Contains(t, output, `"token_tenant": "`+population.TenantID+`"`)
+	s.requireHidden(output, population.ClientSecret)
+}
+
 func TestNoSecretAndNoTokenIsEverShown(t *testing.T) {
 	t.Parallel()
 	population := quiet(4)
@@ -39,20 +53,28 @@ func TestNoSecretAndNoTokenIsEverShown(t *testing.T) {
 	s.awaitRound(s.settings.IDs...)
 	output += s.stop()
 
+	s.requireHidden(output, "the-right-hush", "the-wrong-hush")
+}
+
+// requireHidden demands that neither a secret nor a token that was sent stands
+// in what the collector said, delivered or stored.
+func (s *stage) requireHidden(output string, secrets ...string) {
+	s.t.Helper()
 	places := append(s.sink.wire(), output)
 	stored, err := filepath.Glob(filepath.Join(s.settings.Storage, "*"))
-	require.NoError(t, err)
-	require.NotEmpty(t, stored)
+	require.NoError(s.t, err)
+	require.NotEmpty(s.t, stored)
 	for _, path := range stored {
 		content, err := os.ReadFile(path)
-		require.NoError(t, err)
+		require.NoError(s.t, err)
 		places = append(places, string(content))
 	}
-	require.NotEmpty(t, s.gate.seen())
-	secrets := append(s.gate.seen(), "the-right-hush", "the-wrong-hush", "eyJ") // as tokens begin
+	require.NotEmpty(s.t, s.gate.seen())
+	secrets = append(secrets, s.gate.seen()...)
+	secrets = append(secrets, "eyJ") // as tokens begin
 	for _, place := range places {
 		for _, secret := range secrets {
-			require.NotContains(t, place, secret)
+			require.NotContains(s.t, place, secret)
 		}
 	}
 }
