@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/multierr"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
@@ -47,9 +48,22 @@ func TestRecordsRefusedForGoodAreSaidOnceAndNotSentAgain(t *testing.T) {
 		w.start()
 		time.Sleep(time.Minute)
 		require.Equal(t, []string{"pipeline refused records for good: they are lost"}, w.complaints())
+		require.Equal(t, int64(10), w.sum("otelcol_receiver_failed_log_records")+w.sum("otelcol_receiver_refused_log_records"))
+		require.Zero(t, w.sum("otelcol_receiver_accepted_log_records"))
 		time.Sleep(time.Hour)
 		require.Empty(t, w.sink.changes())
 	})
+}
+
+// sum is what a counter has counted, whatever its attributes.
+func (w *world) sum(name string) (sum int64) {
+	w.t.Helper()
+	metric, err := w.telemetry.GetMetric(name)
+	require.NoError(w.t, err)
+	for _, point := range metric.Data.(metricdata.Sum[int64]).DataPoints {
+		sum += point.Value
+	}
+	return sum
 }
 
 func TestOfSeveralPipelinesEachHasToRefuseForGood(t *testing.T) {
