@@ -2,6 +2,7 @@ package defenderincidentsreceiver
 
 import (
 	"flag"
+	"maps"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -79,6 +80,30 @@ func paceOf(requests []defendersim.Request, began time.Time, bad []int64) (p pac
 	p.first = mean(firsts)
 	slices.Sort(p.gaps)
 	return p
+}
+
+func TestIncidentsThatHangTakeHalfOfTheSlotsAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(20))
+		for _, id := range w.sim.IDs()[:10] {
+			require.NoError(t, w.sim.SetFault(id, rule(t, "hang")))
+		}
+		w.start()
+		time.Sleep(10 * time.Minute) // by then it is known which hang
+		known := time.Now()
+		time.Sleep(time.Hour)
+		w.stop()
+		hanging, most := map[int64]time.Time{}, 0 // until when each hangs
+		for _, r := range w.sim.Journal() {
+			if r.Time.Before(known) || r.Fault == "" {
+				continue
+			}
+			maps.DeleteFunc(hanging, func(_ int64, until time.Time) bool { return !until.After(r.Time) })
+			hanging[r.ID] = r.Ended
+			most = max(most, len(hanging))
+		}
+		require.Equal(t, w.cfg.MaxConcurrentRequests/2, most)
+	})
 }
 
 func TestTenIncidentsOfAThousandThatFailDoNotHoldUpTheOthers(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
@@ -52,6 +53,20 @@ func TestWhatIsEverybodysTroubleMakesAllWait(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestWhatTheAPIRejectsIsAskedForSeldomAndSaidAsAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(10))
+		require.NoError(t, w.sim.SetFault(1001, rule(t, "400")))
+		w.start()
+		time.Sleep(10 * time.Hour)
+		require.Less(t, w.requests(1001), 30)
+		require.Greater(t, w.requests(1001), 8)
+		said := w.logs.FilterLevelExact(zap.ErrorLevel).All()
+		require.Len(t, said, 1)
+		require.Contains(t, said[0].ContextMap()["error"], "The request is invalid.")
+	})
 }
 
 func TestARefusalOfOneIncidentIsItsOwn(t *testing.T) {

@@ -135,18 +135,22 @@ func TestARestartKeepsTheWaitAndWhatWasLearned(t *testing.T) {
 
 func TestAnAbsurdWaitIsCappedAtAnHourAndSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(20))
+		w := newWorld(t, oneAlert(20), func(cfg *Config) { cfg.MaxConcurrentRequests = 1 })
 		absurd := rule(t, "429-retry-after=1000h")
 		absurd.Times = 1
 		require.NoError(t, w.sim.SetFault(defendersim.AllIncidents, absurd))
 		w.start()
 		time.Sleep(time.Hour - time.Second)
-		require.Less(t, w.requests(0), 20, "what was sent before the answer came, and no more")
+		require.Equal(t, 1, w.requests(0))
 		said := w.logs.FilterMessage("throttled by the API: nothing is sent meanwhile").All()
 		require.Len(t, said, 1)
 		require.Equal(t, time.Hour, said[0].ContextMap()["wait"])
 		require.Equal(t, 1000*time.Hour, said[0].ContextMap()["asked_for_but_capped"])
 		time.Sleep(time.Minute)
 		require.Len(t, w.sink.changes(), 40, "then it goes on")
+
+		require.NoError(t, w.sim.SetFault(defendersim.AllIncidents, absurd))
+		time.Sleep(time.Hour)
+		require.Len(t, w.logs.FilterMessage("throttled by the API: nothing is sent meanwhile").All(), 2, "after it has gone away it is said again")
 	})
 }
