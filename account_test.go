@@ -120,6 +120,20 @@ func TestTheAccountIsWrittenBeforeARequestGoes(t *testing.T) {
 	})
 }
 
+func TestWhatAnEarlierRunKnowsGoesOnFromWhereItWas(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	ago := func(age time.Duration) int64 { return now.Add(-age).UnixMilli() }
+	p := &poller{quota: quota.New(quota.Limit{Window: time.Minute, Requests: 100}, quota.Limit{Window: time.Hour, Requests: 1500})}
+	p.restoreAccount(checkpoint.Quota{
+		Since:   ago(3 * time.Hour),
+		Ended:   []int64{ago(20 * time.Minute), ago(10 * time.Minute)},
+		Learned: []checkpoint.LearnedLimit{{WindowSeconds: 60, Requests: 40, Since: ago(2 * time.Hour)}},
+	}, now)
+	require.Equal(t, 60, p.quota.Remaining(now)[0].Requests, "two quiet hours have passed since")
+	require.Equal(t, 150, p.quota.Refused(now, quota.Limit{}, 10*time.Minute).Limit.Requests,
+		"the account is whole: it is another program's doing")
+}
+
 func FuzzAccount(f *testing.F) {
 	f.Add([]byte(`{"since":1795435200000,"ended":[1795435100000,1795435200000],"in_flight":2,"paused_until":1795435260000,` +
 		`"learned":[{"window_s":60,"requests":40,"since":1795435200000}]}`))

@@ -1,8 +1,11 @@
 package defenderincidentsreceiver
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,6 +101,34 @@ func TestARestartEmitsOnlyWhatChangedMeanwhile(t *testing.T) {
 				require.Equal(t, []any{"assignedTo", "lastUpdateTime"}, fields.Slice().AsRaw())
 			}
 		}
+	})
+}
+
+func TestAnAnswerThatIsOlderThanWhatWasDeliveredIsAskedForAgainSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(1))
+		var answers []*http.Response
+		var bodies [][]byte
+		w.take(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			response, err := next.RoundTrip(r)
+			require.NoError(t, err)
+			body, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			answers, bodies = append(answers, response), append(bodies, body)
+			if len(bodies) == 3 { // of a replica that lags behind
+				body = bodies[0]
+			}
+			response.Body = io.NopCloser(bytes.NewReader(body))
+			response.ContentLength = int64(len(body))
+			return response, nil
+		})
+		w.start()
+		time.Sleep(time.Minute)
+		require.NoError(t, w.sim.Update(1001, func(i *defendersim.Incident) { i.AssignedTo = "soc@contoso.example" }))
+		time.Sleep(9*time.Minute + 31*time.Second)
+		require.Equal(t, []string{"1001 first_seen", "1001 alert first_seen", "1001 updated"}, w.sink.changes())
+		require.Len(t, answers, 4)
+		require.Equal(t, 30*time.Second, w.sim.Journal()[3].Time.Sub(w.sim.Journal()[2].Time))
 	})
 }
 

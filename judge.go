@@ -104,11 +104,8 @@ func (p *poller) newDelivery(a arrival, s *incident.Snapshot, change incident.Ch
 func (p *poller) throttled(a arrival, failure *defender.Error) {
 	p.tracker.Done(a.id, tracker.Outcome{Due: a.at}) // at once when the wait is over, but behind those that are due already
 	p.pause(a.at.Add(failure.RetryAfter))
-	asked := failure.RetryAfter
-	if failure.WaitFrom == defender.WaitFromDefault {
-		asked = 0
-	}
-	correction := p.quota.Refused(a.at, quota.Limit{Window: failure.Limit.Window, Requests: failure.Limit.Requests}, asked)
+	said := quota.Limit{Window: failure.Limit.Window, Requests: failure.Limit.Requests}
+	correction := p.quota.Refused(a.at, said, failure.RetryAfter)
 	p.saveAccount(a.at)
 	if !p.throttling {
 		p.throttling = true

@@ -69,6 +69,21 @@ func TestWhatTheAPIRejectsIsAskedForSeldomAndSaidAsAnError(t *testing.T) {
 	})
 }
 
+func TestAnotherTroubleOfAnIncidentIsSaidToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(10))
+		require.NoError(t, w.sim.SetFault(1001, rule(t, "500")))
+		w.start()
+		time.Sleep(time.Hour)
+		require.NoError(t, w.sim.SetFault(1001, rule(t, "nested")))
+		time.Sleep(time.Hour)
+		said := w.logs.FilterMessage("incident cannot be fetched: it is tried again from time to time").All()
+		require.Len(t, said, 2)
+		require.Contains(t, said[0].ContextMap()["error"], "server error")
+		require.Contains(t, said[1].ContextMap()["error"], "malformed answer")
+	})
+}
+
 func TestARefusalOfOneIncidentIsItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, oneAlert(10))

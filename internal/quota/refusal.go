@@ -21,7 +21,7 @@ type Learned struct {
 }
 
 // Refused reports that the server refused a request as one too many, although this account saw room for it. Said is the limit that
-// the refusal names, zero if it names none; wait is what it asks to wait, 0 if it does not say.
+// the refusal names, zero if it names none; wait is how long nothing is sent now.
 //
 // Which window was full is what the refusal names; else, of those that the wait fits into, the one that is fullest by this account.
 // When more was sent than the named limit allows, or nobody knew of such a window, that becomes the limit. Else somebody else spends of the same quota:
