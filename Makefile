@@ -51,6 +51,11 @@ fuzz: ## Run each fuzz target FUZZTIME (50000x) times or long
 e2e: build ## Run the built collector against the simulator and check every record
 	$(GO) test -count=1 -v -timeout 15m ./internal/e2e -e2e.collector=$(abspath $(COLLECTOR))
 
+.PHONY: soak
+soak: build ## Run the built collector for SOAK (20m) under random faults; the report is build/soak.md (Linux)
+	$(GO) test -count=1 -v -timeout 0 -run '^TestSoak$$' ./internal/e2e -e2e.collector=$(abspath $(COLLECTOR)) \
+		-e2e.soak=$(or $(SOAK),20m) -e2e.report=$(abspath build/soak.md)
+
 .PHONY: generate
 generate: ## Regenerate what mdatagen writes from metadata.yaml
 	@GO="$(GO)" tools/generate.sh

@@ -17,10 +17,7 @@ import (
 
 func TestKillsAtRandomMomentsLoseNothing(t *testing.T) {
 	t.Parallel()
-	if seed == 0 {
-		seed = uint64(time.Now().UnixNano())
-	}
-	t.Logf("-e2e.seed=%d", seed)
+	seed := chance(t)
 	dice := rand.New(rand.NewPCG(seed, 0))
 	between := func(shortest, longest time.Duration) time.Duration {
 		return shortest + time.Duration(dice.Int64N(int64(longest-shortest)))
@@ -150,6 +147,17 @@ func TestWhatChangesBetweenAKillAndTheNextStartIsToldBesideWhatIsRepeated(t *tes
 	require.Equal(t, records[7], records[9], "the alert is as it was told")
 	require.NotEqual(t, records[6].UID, records[8].UID, "the incident is not")
 	require.Empty(t, proof.Exactly(s.sim, records[:9]))
+}
+
+// chance is the seed of what is left to chance.
+func chance(t *testing.T) uint64 {
+	t.Helper()
+	chosen := seed
+	if chosen == 0 {
+		chosen = uint64(time.Now().UnixNano())
+	}
+	t.Logf("-e2e.seed=%d", chosen)
+	return chosen
 }
 
 // lively is a small population in which something happens several times a

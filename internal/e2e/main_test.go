@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 )
 
 var (
@@ -16,6 +17,10 @@ var (
 	kills int
 	// seed decides about those moments and all else that is chance; 0: the clock does.
 	seed uint64
+	// soak is how long TestSoak runs; 0: it does not.
+	soak time.Duration
+	// report is the file for what TestSoak reports; empty: none.
+	report string
 )
 
 // TestMain runs no test where there is no collector to run: nothing is reported
@@ -24,6 +29,8 @@ func TestMain(m *testing.M) {
 	flag.StringVar(&collector, "e2e.collector", "", "absolute path of the built collector")
 	flag.IntVar(&kills, "e2e.kills", 20, "how often the collector is killed at random moments")
 	flag.Uint64Var(&seed, "e2e.seed", 0, "decides what is chance; 0: the clock does")
+	flag.DurationVar(&soak, "e2e.soak", 0, "how long TestSoak runs; 0: not at all")
+	flag.StringVar(&report, "e2e.report", "", "file for what TestSoak reports")
 	// The tests wait more than they work. On the command line -parallel still counts.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
@@ -33,6 +40,12 @@ func TestMain(m *testing.M) {
 	if collector == "" {
 		fmt.Println("e2e: give -e2e.collector (make e2e)")
 		return
+	}
+	if soak == 0 {
+		if err := flag.Set("test.skip", "^TestSoak$"); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e:", err)
+			os.Exit(1)
+		}
 	}
 	os.Exit(m.Run())
 }
