@@ -55,6 +55,16 @@ func TestRecordsRefusedForGoodAreSaidOnceAndNotSentAgain(t *testing.T) {
 		require.Zero(t, w.sum("otelcol_receiver_accepted_log_records"))
 		time.Sleep(time.Hour)
 		require.Empty(t, w.sink.changes())
+
+		assign := func(to string) {
+			require.NoError(t, w.sim.Update(1001, func(i *defendersim.Incident) { i.AssignedTo = to }))
+			time.Sleep(6 * time.Minute)
+		}
+		assign("soc@contoso.example")
+		require.Equal(t, []string{"1001 updated"}, w.sink.changes())
+		mended = time.Now().Add(time.Hour)
+		assign("soc2@contoso.example")
+		require.Len(t, w.complaints(), 2, "after it has gone away it is said again")
 	})
 }
 
