@@ -90,6 +90,7 @@ func (p *poller) judgeMissing(a arrival, failure *defender.Error) *delivery {
 }
 
 func (p *poller) newDelivery(a arrival, s *incident.Snapshot, change incident.Change, after incident.State, due time.Time) *delivery {
+	p.foretell(a.id, change, after)
 	tenant := p.about.Tenant
 	if s != nil && s.TenantID != "" {
 		tenant = s.TenantID
@@ -97,6 +98,15 @@ func (p *poller) newDelivery(a arrival, s *incident.Snapshot, change incident.Ch
 	return &delivery{due: due, observation: record.Observation{
 		ID: a.id, Tenant: tenant, Observed: a.at, Snapshot: s, Change: change, After: after,
 	}}
+}
+
+// foretell stores what is about to be told of what comes and goes: a process
+// that ends before it is accepted tells it once more.
+func (p *poller) foretell(id int64, change incident.Change, after incident.State) {
+	before := p.states[id]
+	if before.Telling = p.comparer.Telling(change, before, after); before.Telling != nil {
+		p.save("incidents", p.store.Save(context.Background(), id, before))
+	}
 }
 
 // throttled makes everybody wait as long as the API asks to, and corrects the

@@ -154,7 +154,8 @@ func (r *incidentsReceiver) storageClient(ctx context.Context, host component.Ho
 	}
 	client, err := storageExtension.GetClient(ctx, component.KindReceiver, r.settings.ID, "")
 	if err != nil {
-		return nil, fmt.Errorf("storage: %s cannot be opened; does another process use it, or is it damaged? %w", r.cfg.StorageID, err)
+		return nil, fmt.Errorf("storage: %s cannot be opened (one process can use it at a time; a damaged one has to be restored, or replaced by an empty one, "+
+			"which emits every incident once more): %w", r.cfg.StorageID, err)
 	}
 	return client, nil
 }

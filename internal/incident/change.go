@@ -84,12 +84,13 @@ func NewComparer(alerts AlertsMode, snapshots bool, ignored []string) *Comparer 
 	return &Comparer{alerts: alerts, snapshots: snapshots, hasher: hasher{ignored: names}}
 }
 
-// Compare says what the snapshot changes of what was delivered before, and
-// what will have been delivered once its records are accepted. before stays as
-// it is. When the snapshot is stale, so does the returned state.
-func (c *Comparer) Compare(before State, s *Snapshot) (Change, State) {
+// Compare says what the snapshot changes of what was delivered, and what will
+// have been delivered once its records are accepted. delivered stays as it is.
+// When the snapshot is stale, so does the returned state.
+func (c *Comparer) Compare(delivered State, s *Snapshot) (Change, State) {
+	before := delivered.base()
 	if before.Seen && !s.LastUpdate.IsZero() && s.LastUpdate.Before(before.LastUpdate) {
-		return Change{Stale: true}, before
+		return Change{Stale: true}, delivered
 	}
 	after := State{
 		Seen: true, Merged: s.Merged, Successor: s.SuccessorID,
@@ -127,10 +128,10 @@ func (c *Comparer) Compare(before State, s *Snapshot) (Change, State) {
 func (c *Comparer) Missing(before State, observed time.Time) (Change, State) {
 	after := before
 	after.Fetched = observed.Round(0)
-	if before.Missing {
+	if before.Missing && before.Telling == nil {
 		return Change{}, after
 	}
-	after = State{Missing: true, Disappearances: before.Disappearances + 1, Fetched: after.Fetched}
+	after = State{Missing: true, Disappearances: before.nextDisappearance(), Fetched: after.Fetched}
 	change := Change{Kind: NotFound}
 	if before.Seen {
 		change.PreviousStatus = before.Status
@@ -140,7 +141,8 @@ func (c *Comparer) Missing(before State, observed time.Time) (Change, State) {
 
 // kind is the first that applies, from top to bottom.
 func (c *Comparer) kind(before, after State, alertsMoved bool) Kind {
-	changed := !slices.Equal(before.Fields, after.Fields) || c.alerts == Embedded && alertsMoved
+	changed := !slices.Equal(before.Fields, after.Fields) || c.alerts == Embedded && alertsMoved ||
+		before.Telling != nil && before.Telling.Embedded
 	switch {
 	case after.Merged && (!before.Merged || before.Successor != after.Successor):
 		return Merged
@@ -161,10 +163,14 @@ func (c *Comparer) kind(before, after State, alertsMoved bool) Kind {
 // compareAlerts compares alerts by id and writes what will have been
 // delivered of them into after. moved: one came, changed or left.
 func (c *Comparer) compareAlerts(before State, s *Snapshot, after *State) (changes []AlertChange, moved bool) {
+	came, left := before.Telling.unsure()
 	delivered := make(map[string]AlertState, len(before.Alerts))
 	for _, a := range before.Alerts {
-		delivered[a.ID] = a
+		if _, unsure := left[a.ID]; !unsure {
+			delivered[a.ID] = a
+		}
 	}
+	shown := make(map[string]struct{}, len(s.Alerts))
 	after.Alerts = make([]AlertState, 0, len(s.Alerts))
 	for i := range s.Alerts {
 		alert := &s.Alerts[i]
@@ -172,9 +178,9 @@ func (c *Comparer) compareAlerts(before State, s *Snapshot, after *State) (chang
 			ID: alert.ID, Digest: c.hasher.object(alert.Object),
 			Status: alert.Status, LastUpdate: alert.LastUpdate,
 		}
+		shown[alert.ID] = struct{}{}
 		after.Alerts = append(after.Alerts, now)
 		last, known := delivered[alert.ID]
-		delete(delivered, alert.ID)
 		kind := c.alertKind(known, last.Digest == now.Digest)
 		if kind == "" {
 			continue
@@ -184,8 +190,8 @@ func (c *Comparer) compareAlerts(before State, s *Snapshot, after *State) (chang
 	}
 
 	maybeMore := len(s.Alerts) >= alertsCap || len(before.Alerts) >= alertsCap
-	for _, gone := range before.Alerts { // in their order, not the map's
-		if _, left := delivered[gone.ID]; !left {
+	for _, gone := range slices.Concat(before.Alerts, came) {
+		if _, stays := shown[gone.ID]; stays {
 			continue
 		}
 		if maybeMore {
@@ -193,10 +199,12 @@ func (c *Comparer) compareAlerts(before State, s *Snapshot, after *State) (chang
 			continue
 		}
 		moved = true
-		after.Disappearances++
-		changes = append(changes, AlertChange{
-			Kind: Removed, ID: gone.ID, Digest: gone.Digest, Disappearance: after.Disappearances,
-		})
+		number, told := left[gone.ID]
+		if !told {
+			after.Disappearances++
+			number = after.Disappearances
+		}
+		changes = append(changes, AlertChange{Kind: Removed, ID: gone.ID, Digest: gone.Digest, Disappearance: number})
 	}
 	slices.SortFunc(after.Alerts, func(a, b AlertState) int { return cmp.Compare(a.ID, b.ID) })
 	return changes, moved

@@ -29,6 +29,8 @@ type State struct {
 	// Disappearances counts the alerts that left and the times the incident
 	// was not found, so that each such record has an identity of its own.
 	Disappearances uint64 `json:"disappearances,omitzero"`
+	// Telling is what may have been delivered beyond that; nil: nothing.
+	Telling *Telling `json:"telling,omitzero"`
 	// Fetched is when the incident was last answered for; the due time after
 	// a restart follows from it. Wall clock.
 	Fetched time.Time `json:"fetched,omitzero"`
