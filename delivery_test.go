@@ -136,6 +136,7 @@ func TestAnAnswerThatIsOlderThanWhatWasDeliveredIsAskedForAgainSoon(t *testing.T
 		time.Sleep(time.Minute)
 		require.NoError(t, w.sim.Update(1001, func(i *defendersim.Incident) { i.AssignedTo = "soc@contoso.example" }))
 		time.Sleep(9*time.Minute + 31*time.Second)
+		w.stop()
 		require.Equal(t, []string{"1001 first_seen", "1001 alert first_seen", "1001 updated"}, w.sink.changes())
 		require.Len(t, answers, 4)
 		require.Equal(t, 30*time.Second, w.sim.Journal()[3].Time.Sub(w.sim.Journal()[2].Time))

@@ -61,7 +61,7 @@ func TestHalfOfTheQuotaIsLeftToAnotherProgram(t *testing.T) {
 		w.host.extensions[*w.cfg.StorageID] = &disk{entries: map[string][]byte{}}
 		w.start()
 		time.Sleep(time.Hour)
-		for hour := 2; hour <= 4; hour++ {
+		for hour := 2; hour <= 3; hour++ {
 			from := time.Now()
 			time.Sleep(time.Hour)
 			requests, throttled := w.throttled(from)
