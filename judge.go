@@ -23,11 +23,11 @@ const staleRetry = 30 * time.Second
 // judge decides what an answer means for its incident and for everybody. It
 // returns what is to be delivered; nil: nothing, and all else is done.
 func (p *poller) judge(a arrival) *delivery {
-	if a.answer.Err == nil {
+	if a.answer.Err == nil && p.tracker.Has(a.id) {
 		return p.judgeSnapshot(a)
 	}
 	failure, ok := errors.AsType[*defender.Error](a.answer.Err)
-	if !ok { // given up, since the receiver is being shut down
+	if !ok { // given up, since the receiver is being shut down; or not followed any more
 		p.tracker.Done(a.id, tracker.Outcome{})
 		return nil
 	}
@@ -37,6 +37,10 @@ func (p *poller) judge(a arrival) *delivery {
 		if p.mayBeElsewhere(a.id) {
 			p.everybodysTrouble(a, misplaced, failure)
 			p.tracker.Done(a.id, tracker.Outcome{Due: a.at.Add(staleRetry)})
+			return nil
+		}
+		if !p.tracker.Has(a.id) {
+			p.tracker.Done(a.id, tracker.Outcome{})
 			return nil
 		}
 		return p.judgeMissing(a, failure)

@@ -2,6 +2,7 @@ package defenderincidentsreceiver // import "github.com/seed2514a141/defenderinc
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -139,6 +140,32 @@ func (p *poller) restore(ctx context.Context, ids []int64, contents checkpoint.C
 	return nil
 }
 
+// refollow goes on with other ids: what they do not lead to any more is dropped
+// with its checkpoint, what is new is due at once.
+func (p *poller) refollow(ids []int64, now time.Time) {
+	kept := lineage(ids, p.states)
+	stays := make(map[int64]struct{}, len(kept))
+	added, removed := 0, 0
+	for _, id := range kept {
+		stays[id] = struct{}{}
+		if followed(p.states[id]) && !p.tracker.Has(id) {
+			p.tracker.Add(id, now, false)
+			added++
+		}
+	}
+	for _, id := range p.tracker.IDs() {
+		if _, stay := stays[id]; !stay {
+			p.tracker.Remove(id)
+			p.forgetTrouble(id)
+			removed++
+		}
+	}
+	maps.DeleteFunc(p.states, func(id int64, _ incident.State) bool { _, stay := stays[id]; return !stay })
+	p.save("index", p.store.Keep(context.Background(), kept))
+	p.logger.Info("ids have changed", zap.Int("incidents", p.tracker.Len()), zap.Int("added", added), zap.Int("removed", removed))
+	p.warnOfCircles(ids...)
+}
+
 // dueAfterRestart goes on with the round of before. How long ago a stored time
 // was that lies in the future, since the clock was moved, is not known: then it
 // is due.
@@ -185,6 +212,10 @@ func (p *poller) deliverNext(ctx context.Context, now time.Time) (more bool) {
 
 // commit takes over what was delivered, or found unchanged.
 func (p *poller) commit(id int64, after incident.State, due time.Time) {
+	if !p.tracker.Has(id) { // not followed any more since it was asked for
+		p.tracker.Done(id, tracker.Outcome{})
+		return
+	}
 	p.states[id] = after
 	p.save("incidents", p.store.Save(context.Background(), id, after))
 	p.tracker.Done(id, tracker.Outcome{Due: due, Answered: true})

@@ -14,7 +14,6 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/receiver"
-	"go.uber.org/zap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
@@ -50,13 +49,9 @@ func newReceiver(settings receiver.Settings, cfg *Config, next consumer.Logs) *i
 // Start reads the ids and the checkpoint and starts the loop. It does not call
 // the API: what is wrong there is for the loop to report and to outlast.
 func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) error {
-	ids, bad, err := configuredIDs(r.cfg)
+	sources, err := newSources(r.cfg, r.settings.Logger)
 	if err != nil {
 		return err
-	}
-	for _, line := range bad {
-		r.settings.Logger.Warn("line of the ids file skipped: not an incident id",
-			zap.String("file", r.cfg.IncidentIDsFile), zap.Int("line", line.number), zap.String("text", line.excerpt))
 	}
 	endpoint, err := url.Parse(r.cfg.HTTP.Endpoint)
 	if err != nil {
@@ -82,7 +77,7 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 	if err != nil {
 		return errors.Join(err, store.Close(ctx))
 	}
-	if err := poller.restore(ctx, ids, contents, r.clock()); err != nil {
+	if err := poller.restore(ctx, sources.all(), contents, r.clock()); err != nil {
 		return errors.Join(err, store.Close(ctx))
 	}
 
@@ -92,7 +87,7 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 	r.stopping, r.abandoning, r.done = stopping, abandoning, make(chan struct{})
 	go func() {
 		defer close(r.done)
-		run(running, delivering, poller, r.clock)
+		run(running, delivering, poller, sources, r.clock)
 	}()
 	return nil
 }
@@ -161,9 +156,9 @@ func (r *incidentsReceiver) storageClient(ctx context.Context, host component.Ho
 }
 
 // run is the loop, and the only place that waits: for an answer, for the moment
-// the poller asks to be woken at, or for the end. The fetches that it starts
-// have all ended when it returns.
-func run(running, delivering context.Context, p *poller, clock func() time.Time) {
+// the poller or the sources ask to be woken at, or for the end. The fetches that
+// it starts have all ended when it returns.
+func run(running, delivering context.Context, p *poller, sources *sources, clock func() time.Time) {
 	answers := make(chan arrival, p.cfg.MaxConcurrentRequests) // room for all: no fetch waits here
 	var fetches sync.WaitGroup
 
@@ -182,12 +177,18 @@ func run(running, delivering context.Context, p *poller, clock func() time.Time)
 			p.arrived(a)
 		case <-timer.C:
 		}
+		if sources.look(clock()) {
+			p.refollow(sources.all(), clock())
+		}
 		for running.Err() == nil && p.deliverNext(delivering, clock()) {
 		}
 		for running.Err() == nil {
 			now := clock()
 			id, wake := p.next(now)
 			if id == 0 {
+				if look, ok := sources.nextLook(); ok && look.Before(wake) {
+					wake = look
+				}
 				timer.Reset(wake.Sub(now))
 				break
 			}

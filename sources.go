@@ -1,150 +1,133 @@
 package defenderincidentsreceiver // import "github.com/seed2514a141/defenderincidentsreceiver"
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strconv"
+	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"go.opentelemetry.io/collector/confmap"
+	"go.uber.org/zap"
 )
 
 const (
-	maxIDsFileSize = 16 << 20 // bytes
-	maxIDsFileLine = 4 << 10  // bytes
-	maxBadLines    = 100      // how many of a file are reported
-	maxExcerpt     = 24       // bytes; room for any id, too little for a whole secret
+	// lookInterval is the time from one look at the ids file to the next.
+	lookInterval = 4 * time.Second
+	// mostChanging is after how many looks a file is read that never stands still.
+	mostChanging = 2
 )
 
-// badLine is a line of the ids file that holds no id.
-type badLine struct {
-	number  int    // from 1
-	excerpt string // how the line begins, quoted
+// sources are where configured ids come from: the list, and the file as it was
+// last read. It belongs to the loop's goroutine.
+type sources struct {
+	logger *zap.Logger
+	listed []int64
+	path   string // of the ids file; empty: there is none
+
+	ids      []int64     // of the file
+	bad      []badLine   // of the file
+	info     os.FileInfo // of the file at the last look
+	changing int         // how many looks ago the file began to change; 0: it was read since
+	failing  bool        // at the last look it could not be read: said once
+	looked   time.Time
 }
 
-// configuredIDs returns the ids that are listed, then those of the ids file,
-// each once, and the file's bad lines. Without a file it reads nothing.
-func configuredIDs(cfg *Config) (ids []int64, bad []badLine, err error) {
-	var fromFile []int64
-	if cfg.IncidentIDsFile != "" {
-		fromFile, bad, err = readIDs(cfg.IncidentIDsFile)
-		if err != nil {
-			return nil, nil, err
-		}
+// newSources reads the ids file, if there is one. That it cannot be read is an
+// error here; later the last list stays.
+func newSources(cfg *Config, logger *zap.Logger) (*sources, error) {
+	s := &sources{logger: logger, listed: cfg.IncidentIDs, path: cfg.IncidentIDsFile}
+	if s.path == "" {
+		return s, nil
 	}
+	info, err := os.Stat(s.path)
+	if err == nil {
+		_, err = s.read()
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.info = info
+	return s, nil
+}
 
-	seen := make(map[int64]bool, len(cfg.IncidentIDs)+len(fromFile))
-	for _, list := range [][]int64{cfg.IncidentIDs, fromFile} {
+// all returns the ids that are listed, then those of the file, each once.
+func (s *sources) all() []int64 {
+	ids := make([]int64, 0, len(s.listed)+len(s.ids))
+	seen := make(map[int64]struct{}, cap(ids))
+	for _, list := range [][]int64{s.listed, s.ids} {
 		for _, id := range list {
-			if !seen[id] {
-				seen[id] = true
+			if _, again := seen[id]; !again {
+				seen[id] = struct{}{}
 				ids = append(ids, id)
 			}
 		}
 	}
-	return ids, bad, nil
+	return ids
 }
 
-// readIDs reads an ids file; see parseIDs for its form. A relative path starts
-// at the collector's working directory. The file has to be a regular one, since
-// opening a pipe could wait for ever.
-func readIDs(path string) (ids []int64, bad []badLine, err error) {
-	file, err := openRegular(path)
+// nextLook is when to look at the file again; not ok: there is none.
+func (s *sources) nextLook() (at time.Time, ok bool) {
+	return s.looked.Add(lookInterval), s.path != ""
+}
+
+// look reads the file again when it is time to and the file has changed, and
+// says whether the ids have. While it cannot be read the last list stays.
+func (s *sources) look(now time.Time) (changed bool) {
+	if s.path == "" || now.Sub(s.looked) < lookInterval {
+		return false
+	}
+	s.looked = now
+	changed, err := s.readChanged()
+	switch {
+	case err != nil && !s.failing:
+		s.logger.Warn("ids file cannot be read: the last list stays", zap.Error(err))
+	case err == nil && s.failing:
+		s.logger.Info("ids file can be read again", zap.String("file", s.path))
+	}
+	s.failing = err != nil
+	return changed
+}
+
+// readChanged reads the file once it has changed and stands still from one look
+// to the next: who has just begun to write it has perhaps not ended.
+func (s *sources) readChanged() (changed bool, err error) {
+	info, err := os.Stat(s.path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("incident_ids_file: %w", err)
+		return false, fmt.Errorf("incident_ids_file: %w", err)
 	}
-	defer func() { _ = file.Close() }()
+	still := os.SameFile(info, s.info) && info.ModTime().Equal(s.info.ModTime()) && info.Size() == s.info.Size()
+	s.info = info
+	if still && s.changing == 0 && !s.failing {
+		return false, nil
+	}
+	if s.changing++; !still && s.changing <= mostChanging {
+		return false, nil
+	}
+	return s.read()
+}
 
-	limited := &io.LimitedReader{R: file, N: maxIDsFileSize + 1}
-	ids, bad, err = parseIDs(limited)
-	if err == nil && limited.N == 0 {
-		err = fmt.Errorf("%s is larger than %d MiB", path, maxIDsFileSize>>20)
-	}
+// read takes over what stands in the file, and says once what is wrong there.
+func (s *sources) read() (changed bool, err error) {
+	ids, bad, err := readIDs(s.path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("incident_ids_file: %w", err)
+		return false, err
 	}
-	return ids, bad, nil
+	if !slices.Equal(bad, s.bad) {
+		s.logBad(bad)
+	}
+	changed = !slices.Equal(ids, s.ids)
+	s.ids, s.bad, s.changing = ids, bad, 0
+	return changed, nil
 }
 
-func openRegular(path string) (*os.File, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
+func (s *sources) logBad(bad []badLine) {
+	for _, line := range bad {
+		s.logger.Warn("line of the ids file skipped: not an incident id",
+			zap.String("file", s.path), zap.Int("line", line.number), zap.String("text", line.excerpt))
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", path)
-	}
-	return os.Open(path) //nolint:gosec // the path is the operator's own setting
-}
-
-// parseIDs reads an id a line. # starts a comment, also after an id; blank
-// lines, surrounding spaces, a byte order mark and CRLF are fine. A line that
-// holds anything else is reported and skipped; of those at most the first
-// maxBadLines are returned. Ids come in the file's order, each once. The error
-// is the reader's.
-func parseIDs(r io.Reader) (ids []int64, bad []badLine, err error) {
-	lines := bufio.NewReaderSize(r, maxIDsFileLine)
-	seen := make(map[int64]bool)
-	for number := 1; ; number++ {
-		line, whole, err := nextLine(lines)
-		if errors.Is(err, io.EOF) {
-			return ids, bad, nil
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		if number == 1 {
-			line = strings.TrimPrefix(line, "\ufeff")
-		}
-
-		text, _, comment := strings.Cut(line, "#")
-		text = strings.TrimSpace(text)
-		whole = whole || comment // or else the digits may go on
-		if whole && text == "" {
-			continue
-		}
-		id, ok := parseID(text)
-		ok = ok && whole
-		switch {
-		case ok && !seen[id]:
-			seen[id] = true
-			ids = append(ids, id)
-		case !ok && len(bad) < maxBadLines:
-			bad = append(bad, badLine{number: number, excerpt: excerptOf(text)})
-		}
-	}
-}
-
-// nextLine returns the next line without its end. Of one longer than the
-// reader's buffer it returns the beginning, not whole, and skips the rest.
-func nextLine(r *bufio.Reader) (line string, whole bool, err error) {
-	begin, more, err := r.ReadLine()
-	line, whole = string(begin), !more
-	for more && err == nil {
-		_, more, err = r.ReadLine()
-	}
-	if !whole && errors.Is(err, io.EOF) { // the rest was empty; the next call says so again
-		err = nil
-	}
-	return line, whole, err
-}
-
-// parseID accepts digits only: no sign, no fraction.
-func parseID(text string) (id int64, ok bool) {
-	n, err := strconv.ParseUint(text, 10, 63)
-	return int64(n), err == nil && n > 0
-}
-
-// excerptOf quotes text, or its beginning if it is long.
-func excerptOf(text string) string {
-	if len(text) <= maxExcerpt {
-		return strconv.Quote(text)
-	}
-	return strconv.Quote(text[:maxExcerpt]) + "..."
 }
 
 // checkWrittenIDs refuses what decoding incident_ids would truncate, and says

@@ -1,166 +1,180 @@
 package defenderincidentsreceiver
 
 import (
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
-	"testing/iotest"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
-func TestIDsAreReadALine(t *testing.T) {
-	digits := strings.Repeat("0", maxIDsFileLine)
-	for name, tt := range map[string]struct {
-		file string
-		ids  []int64
-		bad  []badLine
-	}{
-		"empty file":                     {file: ""},
-		"in the file's order":            {file: "552\n437\n", ids: []int64{552, 437}},
-		"last line without an end":       {file: "437\n552", ids: []int64{437, 552}},
-		"comments and blank lines":       {file: "# phishing\n437 # invoice\n\n  \n552# x # y\n", ids: []int64{437, 552}},
-		"surrounding spaces":             {file: " 437\t\n\t552  \n", ids: []int64{437, 552}},
-		"byte order mark":                {file: "\ufeff437\n552\n", ids: []int64{437, 552}},
-		"CRLF":                           {file: "437\r\n552 # x\r\n\r\n", ids: []int64{437, 552}},
-		"listed twice counts once":       {file: "437\n552\n437\n0437\n", ids: []int64{437, 552}},
-		"largest id":                     {file: "9223372036854775807\n", ids: []int64{9223372036854775807}},
-		"long comment":                   {file: "437 # " + digits + digits + "\n552", ids: []int64{437, 552}},
-		"long comment of its own":        {file: "#" + digits + "\n552", ids: []int64{552}},
-		"long line":                      {file: "437\n1" + digits + digits + "\n552\n", ids: []int64{437, 552}, bad: []badLine{{2, `"100000000000000000000000"...`}}},
-		"long line at the end":           {file: "437\n" + digits + "9", ids: []int64{437}, bad: []badLine{{2, `"000000000000000000000000"...`}}},
-		"id across the end of a line":    {file: digits[4:] + "12345", bad: []badLine{{1, `"000000000000000000000000"...`}}},
-		"id and comment before the end":  {file: "437 #" + digits[5:], ids: []int64{437}},
-		"long line of spaces":            {file: strings.Repeat(" ", 2*maxIDsFileLine) + "437", bad: []badLine{{1, `""`}}},
-		"byte order mark on second line": {file: "437\n\ufeff552\n", ids: []int64{437}, bad: []badLine{{2, `"\ufeff552"`}}},
-		"not an id": {
-			file: "437,552\n-1\n0\n+7\n1.5\n0x1f\nabc\n4 37\n9223372036854775808\n552\n",
-			ids:  []int64{552},
-			bad: []badLine{
-				{1, `"437,552"`},
-				{2, `"-1"`},
-				{3, `"0"`},
-				{4, `"+7"`},
-				{5, `"1.5"`},
-				{6, `"0x1f"`},
-				{7, `"abc"`},
-				{8, `"4 37"`},
-				{9, `"9223372036854775808"`},
-			},
-		},
-		"control characters are quoted": {file: "\x1b[31m437\x00\n", bad: []badLine{{1, `"\x1b[31m437\x00"`}}},
-		"excerpts are short":            {file: strings.Repeat("x", 25), bad: []badLine{{1, `"xxxxxxxxxxxxxxxxxxxxxxxx"...`}}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			ids, bad, err := parseIDs(strings.NewReader(tt.file))
-			require.NoError(t, err)
-			require.Equal(t, tt.ids, ids)
-			require.Equal(t, tt.bad, bad)
-		})
-	}
+// watched is an ids file that is looked at, at moments that the test makes up.
+type watched struct {
+	*sources
+	t    *testing.T
+	path string
+	logs *observer.ObservedLogs
+	now  time.Time
 }
 
-func TestIDsReportABoundedNumberOfBadLines(t *testing.T) {
-	ids, bad, err := parseIDs(strings.NewReader(strings.Repeat("x\n", 1000) + "437\n"))
+func watch(t *testing.T, content string) *watched {
+	t.Helper()
+	core, logs := observer.New(zap.InfoLevel)
+	w := &watched{t: t, path: writeIDs(t, content), logs: logs}
+	var err error
+	w.sources, err = newSources(&Config{IncidentIDs: []int64{600}, IncidentIDsFile: w.path}, zap.New(core))
 	require.NoError(t, err)
-	require.Equal(t, []int64{437}, ids)
-	require.Len(t, bad, maxBadLines)
-	require.Equal(t, maxBadLines, bad[maxBadLines-1].number)
+	return w
 }
 
-func TestIDsReportAReadError(t *testing.T) {
-	broken := errors.New("disk on fire")
-	for _, before := range []string{"", "437\n", "437\n" + strings.Repeat("0", 2*maxIDsFileLine)} {
-		ids, bad, err := parseIDs(io.MultiReader(strings.NewReader(before), iotest.ErrReader(broken)))
-		require.ErrorIs(t, err, broken)
-		require.Nil(t, ids)
-		require.Nil(t, bad)
+// lookTwice looks at the file when it is time to, and once more.
+func (w *watched) lookTwice() (changed bool) {
+	for range 2 {
+		w.now = w.now.Add(lookInterval)
+		changed = w.look(w.now) || changed
 	}
+	return changed
 }
 
-func TestSourceFileErrorsNameTheKeyAndThePath(t *testing.T) {
-	dir := t.TempDir()
-	missing := filepath.Join(dir, "missing.txt")
-	huge := filepath.Join(dir, "huge.txt")
-	require.NoError(t, os.WriteFile(huge, []byte("#"+strings.Repeat("x", maxIDsFileSize)), 0o600))
+func (w *watched) write(content string) {
+	w.t.Helper()
+	require.NoError(w.t, os.WriteFile(w.path, []byte(content), 0o600))
+}
 
-	for path, want := range map[string]string{
-		missing: "no such file",
-		dir:     "is not a regular file",
-		huge:    "is larger than 16 MiB",
-	} {
-		ids, bad, err := readIDs(path)
-		require.ErrorContains(t, err, "incident_ids_file: ")
-		require.ErrorContains(t, err, path)
-		require.ErrorContains(t, err, want)
-		require.Nil(t, ids)
-		require.Nil(t, bad)
+// said are the messages since the last call.
+func (w *watched) said() []string {
+	var messages []string
+	for _, entry := range w.logs.TakeAll() {
+		messages = append(messages, entry.Message)
 	}
-}
-
-func TestSourceFileOfTheLargestSizeIsRead(t *testing.T) {
-	path := writeIDs(t, "437 #"+strings.Repeat("x", maxIDsFileSize-5))
-	ids, _, err := readIDs(path)
-	require.NoError(t, err)
-	require.Equal(t, []int64{437}, ids)
+	return messages
 }
 
 func TestSourcesAreUnitedInOrder(t *testing.T) {
 	cfg := &Config{IncidentIDs: []int64{600, 437}, IncidentIDsFile: writeIDs(t, "552\n437\nabc\n551\n")}
-	ids, bad, err := configuredIDs(cfg)
+	s, err := newSources(cfg, zap.NewNop())
 	require.NoError(t, err)
-	require.Equal(t, []int64{600, 437, 552, 551}, ids)
-	require.Equal(t, []badLine{{3, `"abc"`}}, bad)
+	require.Equal(t, []int64{600, 437, 552, 551}, s.all())
+	require.Equal(t, []badLine{{3, `"abc"`}}, s.bad)
 }
 
 func TestSourceIsTheListWhenThereIsNoFile(t *testing.T) {
-	ids, bad, err := configuredIDs(&Config{IncidentIDs: []int64{437, 552}})
+	s, err := newSources(&Config{IncidentIDs: []int64{437, 552}}, zap.NewNop())
 	require.NoError(t, err)
-	require.Equal(t, []int64{437, 552}, ids)
-	require.Empty(t, bad)
+	require.Equal(t, []int64{437, 552}, s.all())
+	require.False(t, s.look(time.Now()))
+	_, ok := s.nextLook()
+	require.False(t, ok)
 }
 
 func TestSourceFileMissingIsAnErrorDespiteAList(t *testing.T) {
-	ids, _, err := configuredIDs(&Config{IncidentIDs: []int64{437}, IncidentIDsFile: filepath.Join(t.TempDir(), "missing.txt")})
+	_, err := newSources(&Config{IncidentIDs: []int64{437}, IncidentIDsFile: filepath.Join(t.TempDir(), "missing.txt")}, zap.NewNop())
 	require.ErrorIs(t, err, os.ErrNotExist)
-	require.Nil(t, ids)
 }
 
-func FuzzParseIDs(f *testing.F) {
-	for _, file := range []string{
-		"", "437\n552\n", "\ufeff437\r\n552 # x\r\n", "# only a comment", "437,552", "-1\n0\n+7\n1.5\n",
-		"9223372036854775807\n9223372036854775808\n", "\x00\xff\n\r\r\n437", strings.Repeat("0", maxIDsFileLine) + "1\n437",
-		strings.Repeat("1", maxIDsFileLine) + "#\n",
+func TestAChangedFileIsReadWithinTenSeconds(t *testing.T) {
+	require.LessOrEqual(t, 2*lookInterval, 10*time.Second)
+	for name, change := range map[string]func(w *watched){
+		"written": func(w *watched) { w.write("552\n553\n") },
+		"replaced by a rename": func(w *watched) {
+			next := filepath.Join(filepath.Dir(w.path), "next.txt")
+			require.NoError(w.t, os.WriteFile(next, []byte("552\n553\n"), 0o600))
+			require.NoError(w.t, os.Rename(next, w.path))
+		},
+		"of the same size and time": func(w *watched) {
+			info, err := os.Stat(w.path)
+			require.NoError(w.t, err)
+			next := filepath.Join(filepath.Dir(w.path), "next.txt")
+			require.NoError(w.t, os.WriteFile(next, []byte("553\n"), 0o600))
+			require.NoError(w.t, os.Chtimes(next, info.ModTime(), info.ModTime()))
+			require.NoError(w.t, os.Rename(next, w.path))
+		},
 	} {
-		f.Add([]byte(file))
+		t.Run(name, func(t *testing.T) {
+			w := watch(t, "552\n")
+			require.False(t, w.lookTwice())
+			change(w)
+			require.True(t, w.lookTwice())
+			require.Contains(t, w.all(), int64(553))
+			require.Contains(t, w.all(), int64(600), "what is listed stays")
+			require.False(t, w.lookTwice())
+			require.Empty(t, w.said())
+		})
 	}
-	f.Fuzz(func(t *testing.T, file []byte) {
-		ids, bad, err := parseIDs(strings.NewReader(string(file)))
-		require.NoError(t, err)
-
-		seen := make(map[int64]bool)
-		for _, id := range ids {
-			require.Positive(t, id)
-			require.False(t, seen[id], "%d twice", id)
-			seen[id] = true
-		}
-		lines := strings.Count(string(file), "\n") + 1
-		require.LessOrEqual(t, len(bad), maxBadLines)
-		require.True(t, slices.IsSortedFunc(bad, func(a, b badLine) int { return a.number - b.number }))
-		for _, line := range bad {
-			require.LessOrEqual(t, line.number, lines)
-			require.LessOrEqual(t, len(line.excerpt), 4*maxExcerpt+len(`""...`))
-		}
-	})
 }
 
-func writeIDs(t *testing.T, content string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "incidents.txt")
-	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
-	return path
+// TestAConfigMapThatIsReplacedIsRead does as Kubernetes: the file is a link
+// through a directory's link, which is replaced as a whole.
+func TestAConfigMapThatIsReplacedIsRead(t *testing.T) {
+	mount := t.TempDir()
+	publish := func(version, content string) {
+		dir := filepath.Join(mount, version)
+		require.NoError(t, os.Mkdir(dir, 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "incidents.txt"), []byte(content), 0o600))
+		require.NoError(t, os.Symlink(version, filepath.Join(mount, "..data_tmp")))
+		require.NoError(t, os.Rename(filepath.Join(mount, "..data_tmp"), filepath.Join(mount, "..data")))
+	}
+	publish("..1", "437\n")
+	path := filepath.Join(mount, "incidents.txt")
+	require.NoError(t, os.Symlink(filepath.Join("..data", "incidents.txt"), path))
+
+	s, err := newSources(&Config{IncidentIDsFile: path}, zap.NewNop())
+	require.NoError(t, err)
+	w := &watched{sources: s, t: t}
+	require.False(t, w.lookTwice())
+	publish("..2", "438\n")
+	require.True(t, w.lookTwice())
+	require.Equal(t, []int64{438}, s.all())
+	require.NoError(t, os.RemoveAll(filepath.Join(mount, "..1")))
+	require.False(t, w.lookTwice())
+}
+
+func TestAFileThatIsJustBeingWrittenIsNotReadByHalves(t *testing.T) {
+	w := watch(t, "552\n553\n")
+	w.write("") // as a shell does that is about to write
+	w.now = w.now.Add(lookInterval)
+	require.False(t, w.look(w.now))
+	w.write("552\n553\n554\n")
+	require.True(t, w.lookTwice())
+	require.Equal(t, []int64{600, 552, 553, 554}, w.all())
+}
+
+func TestAFileThatNeverStandsStillIsReadAllTheSame(t *testing.T) {
+	w := watch(t, "552\n")
+	for n := range mostChanging + 1 {
+		w.write("553\n" + string(make([]byte, n)))
+		w.now = w.now.Add(lookInterval)
+		require.Equal(t, n == mostChanging, w.look(w.now))
+	}
+	require.Equal(t, []int64{600, 553}, w.all())
+}
+
+func TestAFileThatVanishesKeepsTheLastListAndIsSaidOnce(t *testing.T) {
+	w := watch(t, "552\n")
+	require.NoError(t, os.Remove(w.path))
+	require.False(t, w.lookTwice())
+	require.False(t, w.lookTwice())
+	require.Equal(t, []string{"ids file cannot be read: the last list stays"}, w.said())
+	require.Equal(t, []int64{600, 552}, w.all())
+
+	w.write("552\n554\n")
+	require.True(t, w.lookTwice())
+	require.Equal(t, []string{"ids file can be read again"}, w.said())
+	require.Equal(t, []int64{600, 552, 554}, w.all())
+}
+
+func TestABadLineIsReportedOnChangeAndTheRestIsUsed(t *testing.T) {
+	w := watch(t, "552\nabc\n")
+	require.Len(t, w.said(), 1)
+	w.write("552\nabc\n553\n")
+	require.True(t, w.lookTwice())
+	require.Empty(t, w.said(), "the same line as before")
+	w.write("552\n553\n-7\n")
+	require.False(t, w.lookTwice(), "the ids are the same")
+	said := w.logs.TakeAll()
+	require.Len(t, said, 1)
+	require.Equal(t, map[string]any{"file": w.path, "line": int64(3), "text": `"-7"`}, said[0].ContextMap())
 }

@@ -90,6 +90,15 @@ func (t *Tracker) Name(id int64, now time.Time) {
 	}
 }
 
+// IDs returns all that are followed, in no order.
+func (t *Tracker) IDs() []int64 {
+	ids := make([]int64, len(t.incidents))
+	for i := range t.incidents {
+		ids[i] = t.incidents[i].id
+	}
+	return ids
+}
+
 // Has says whether id is followed.
 func (t *Tracker) Has(id int64) bool {
 	_, found := t.index[id]

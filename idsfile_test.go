@@ -1,0 +1,145 @@
+package defenderincidentsreceiver
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestIDsAreReadALine(t *testing.T) {
+	digits := strings.Repeat("0", maxIDsFileLine)
+	for name, tt := range map[string]struct {
+		file string
+		ids  []int64
+		bad  []badLine
+	}{
+		"empty file":                     {file: ""},
+		"in the file's order":            {file: "552\n437\n", ids: []int64{552, 437}},
+		"last line without an end":       {file: "437\n552", ids: []int64{437, 552}},
+		"comments and blank lines":       {file: "# phishing\n437 # invoice\n\n  \n552# x # y\n", ids: []int64{437, 552}},
+		"surrounding spaces":             {file: " 437\t\n\t552  \n", ids: []int64{437, 552}},
+		"byte order mark":                {file: "\ufeff437\n552\n", ids: []int64{437, 552}},
+		"CRLF":                           {file: "437\r\n552 # x\r\n\r\n", ids: []int64{437, 552}},
+		"listed twice counts once":       {file: "437\n552\n437\n0437\n", ids: []int64{437, 552}},
+		"largest id":                     {file: "9223372036854775807\n", ids: []int64{9223372036854775807}},
+		"long comment":                   {file: "437 # " + digits + digits + "\n552", ids: []int64{437, 552}},
+		"long comment of its own":        {file: "#" + digits + "\n552", ids: []int64{552}},
+		"long line":                      {file: "437\n1" + digits + digits + "\n552\n", ids: []int64{437, 552}, bad: []badLine{{2, `"100000000000000000000000"...`}}},
+		"long line at the end":           {file: "437\n" + digits + "9", ids: []int64{437}, bad: []badLine{{2, `"000000000000000000000000"...`}}},
+		"id across the end of a line":    {file: digits[4:] + "12345", bad: []badLine{{1, `"000000000000000000000000"...`}}},
+		"id and comment before the end":  {file: "437 #" + digits[5:], ids: []int64{437}},
+		"long line of spaces":            {file: strings.Repeat(" ", 2*maxIDsFileLine) + "437", bad: []badLine{{1, `""`}}},
+		"byte order mark on second line": {file: "437\n\ufeff552\n", ids: []int64{437}, bad: []badLine{{2, `"\ufeff552"`}}},
+		"not an id": {
+			file: "437,552\n-1\n0\n+7\n1.5\n0x1f\nabc\n4 37\n9223372036854775808\n552\n",
+			ids:  []int64{552},
+			bad: []badLine{
+				{1, `"437,552"`},
+				{2, `"-1"`},
+				{3, `"0"`},
+				{4, `"+7"`},
+				{5, `"1.5"`},
+				{6, `"0x1f"`},
+				{7, `"abc"`},
+				{8, `"4 37"`},
+				{9, `"9223372036854775808"`},
+			},
+		},
+		"control characters are quoted": {file: "\x1b[31m437\x00\n", bad: []badLine{{1, `"\x1b[31m437\x00"`}}},
+		"excerpts are short":            {file: strings.Repeat("x", 25), bad: []badLine{{1, `"xxxxxxxxxxxxxxxxxxxxxxxx"...`}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ids, bad, err := parseIDs(strings.NewReader(tt.file))
+			require.NoError(t, err)
+			require.Equal(t, tt.ids, ids)
+			require.Equal(t, tt.bad, bad)
+		})
+	}
+}
+
+func TestIDsReportABoundedNumberOfBadLines(t *testing.T) {
+	ids, bad, err := parseIDs(strings.NewReader(strings.Repeat("x\n", 1000) + "437\n"))
+	require.NoError(t, err)
+	require.Equal(t, []int64{437}, ids)
+	require.Len(t, bad, maxBadLines)
+	require.Equal(t, maxBadLines, bad[maxBadLines-1].number)
+}
+
+func TestIDsReportAReadError(t *testing.T) {
+	broken := errors.New("disk on fire")
+	for _, before := range []string{"", "437\n", "437\n" + strings.Repeat("0", 2*maxIDsFileLine)} {
+		ids, bad, err := parseIDs(io.MultiReader(strings.NewReader(before), iotest.ErrReader(broken)))
+		require.ErrorIs(t, err, broken)
+		require.Nil(t, ids)
+		require.Nil(t, bad)
+	}
+}
+
+func TestSourceFileErrorsNameTheKeyAndThePath(t *testing.T) {
+	dir := t.TempDir()
+	missing := filepath.Join(dir, "missing.txt")
+	huge := filepath.Join(dir, "huge.txt")
+	require.NoError(t, os.WriteFile(huge, []byte("#"+strings.Repeat("x", maxIDsFileSize)), 0o600))
+
+	for path, want := range map[string]string{
+		missing: "no such file",
+		dir:     "is not a regular file",
+		huge:    "is larger than 16 MiB",
+	} {
+		ids, bad, err := readIDs(path)
+		require.ErrorContains(t, err, "incident_ids_file: ")
+		require.ErrorContains(t, err, path)
+		require.ErrorContains(t, err, want)
+		require.Nil(t, ids)
+		require.Nil(t, bad)
+	}
+}
+
+func TestSourceFileOfTheLargestSizeIsRead(t *testing.T) {
+	path := writeIDs(t, "437 #"+strings.Repeat("x", maxIDsFileSize-5))
+	ids, _, err := readIDs(path)
+	require.NoError(t, err)
+	require.Equal(t, []int64{437}, ids)
+}
+
+func FuzzParseIDs(f *testing.F) {
+	for _, file := range []string{
+		"", "437\n552\n", "\ufeff437\r\n552 # x\r\n", "# only a comment", "437,552", "-1\n0\n+7\n1.5\n",
+		"9223372036854775807\n9223372036854775808\n", "\x00\xff\n\r\r\n437", strings.Repeat("0", maxIDsFileLine) + "1\n437",
+		strings.Repeat("1", maxIDsFileLine) + "#\n",
+	} {
+		f.Add([]byte(file))
+	}
+	f.Fuzz(func(t *testing.T, file []byte) {
+		ids, bad, err := parseIDs(strings.NewReader(string(file)))
+		require.NoError(t, err)
+
+		seen := make(map[int64]bool)
+		for _, id := range ids {
+			require.Positive(t, id)
+			require.False(t, seen[id], "%d twice", id)
+			seen[id] = true
+		}
+		lines := strings.Count(string(file), "\n") + 1
+		require.LessOrEqual(t, len(bad), maxBadLines)
+		require.True(t, slices.IsSortedFunc(bad, func(a, b badLine) int { return a.number - b.number }))
+		for _, line := range bad {
+			require.LessOrEqual(t, line.number, lines)
+			require.LessOrEqual(t, len(line.excerpt), 4*maxExcerpt+len(`""...`))
+		}
+	})
+}
+
+func writeIDs(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "incidents.txt")
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
+}
