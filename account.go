@@ -2,7 +2,6 @@ package defenderincidentsreceiver // import "github.com/seed2514a141/defenderinc
 
 import (
 	"cmp"
-	"context"
 	"math"
 	"slices"
 	"time"
@@ -12,66 +11,79 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
-// saveAccount stores what was sent within the windows of the quota, and what
-// 429s have shown. It is written before a request goes, so that no way to end
-// forgets one: of a request whose end was not written, the next run assumes that
-// it has just ended.
-func (p *poller) saveAccount(now time.Time) {
-	account := checkpoint.Quota{
-		Since:    stored(p.accountBegan, now),
-		InFlight: uint16(min(p.quota.InFlight(), math.MaxUint16)),
+// account is the quota of one kind of call, with what survives a restart: each
+// has limits of its own.
+type account struct {
+	*quota.Quota
+	began          time.Time // since when it is whole
+	throttledUntil time.Time // the end of the last wait that the API asked for
+}
+
+func newAccount(limits RateLimitConfig) *account {
+	return &account{Quota: quota.New(
+		quota.Limit{Window: time.Minute, Requests: limits.RequestsPerMinute},
+		quota.Limit{Window: time.Hour, Requests: limits.RequestsPerHour})}
+}
+
+// stored is what was sent within the windows, and what 429s have shown. It is
+// written before a request goes, so that no way to end forgets one: of a request
+// whose end was not written, the next run assumes that it has just ended.
+func (a *account) stored(now time.Time) checkpoint.Quota {
+	q := checkpoint.Quota{
+		Since:    stored(a.began, now),
+		InFlight: uint16(min(a.InFlight(), math.MaxUint16)),
 	}
-	for _, end := range p.quota.Ended(now) {
-		account.Ended = append(account.Ended, stored(end, now))
+	for _, end := range a.Ended(now) {
+		q.Ended = append(q.Ended, stored(end, now))
 	}
-	if p.throttledUntil.After(now) {
-		account.PausedUntil = stored(p.throttledUntil, now)
+	if a.throttledUntil.After(now) {
+		q.PausedUntil = stored(a.throttledUntil, now)
 	}
-	for _, l := range p.quota.Learned(now) {
-		account.Learned = append(account.Learned, checkpoint.LearnedLimit{
+	for _, l := range a.Learned(now) {
+		q.Learned = append(q.Learned, checkpoint.LearnedLimit{
 			WindowSeconds: int64(l.Limit.Window / time.Second), Requests: l.Limit.Requests, Since: stored(l.Since, now),
 		})
 	}
-	p.save("quota", p.store.SaveQuota(context.Background(), account))
+	return q
 }
 
-// restoreAccount takes up what earlier runs have sent and learned. What lies in
-// the future, since the clock was moved, counts as now.
-func (p *poller) restoreAccount(account checkpoint.Quota, now time.Time) {
-	p.accountBegan = now
-	if account.Since != 0 {
-		p.accountBegan = now.Add(-age(account.Since, now))
+// restore takes up what earlier runs have sent and learned. What lies in the
+// future, since the clock was moved, counts as now.
+func (a *account) restore(q checkpoint.Quota, now time.Time) {
+	a.began = now
+	if q.Since != 0 {
+		a.began = now.Add(-age(q.Since, now))
 	}
-	p.quota.Begin(p.accountBegan)
+	a.Begin(a.began)
 
-	ages := make([]time.Duration, 0, len(account.Ended)+int(account.InFlight))
-	for _, end := range account.Ended {
+	ages := make([]time.Duration, 0, len(q.Ended)+int(q.InFlight))
+	for _, end := range q.Ended {
 		ages = append(ages, age(end, now))
 	}
-	for range account.InFlight {
+	for range q.InFlight {
 		ages = append(ages, 0)
 	}
 	slices.SortFunc(ages, func(a, b time.Duration) int { return cmp.Compare(b, a) }) // the oldest end first
 	for _, age := range ages {
-		p.quota.Done(now.Add(-age), 1)
+		a.Done(now.Add(-age), 1)
 	}
-	for _, l := range account.Learned {
-		p.quota.Restore(quota.Learned{
+	for _, l := range q.Learned {
+		a.Restore(quota.Learned{
 			Limit: quota.Limit{Window: time.Duration(l.WindowSeconds) * time.Second, Requests: l.Requests},
 			Since: now.Add(-age(l.Since, now)),
 		})
 	}
-	if wait := time.UnixMilli(account.PausedUntil).Sub(now.Round(0)); wait > 0 {
-		p.pause(now.Add(min(wait, defender.MaxWait)))
+	if wait := time.UnixMilli(q.PausedUntil).Sub(now.Round(0)); wait > 0 {
+		a.throttle(now.Add(min(wait, defender.MaxWait)))
 	}
 }
 
-// pause has nothing sent before until, since the API asks for it.
-func (p *poller) pause(until time.Time) {
-	if until.After(p.throttledUntil) {
-		p.throttledUntil = until
+// throttle has nothing sent before until, since the API asks for it.
+func (a *account) throttle(until time.Time) {
+	if until.After(a.throttledUntil) {
+		a.throttledUntil = until
 	}
-	p.quota.Pause(until)
+	a.Pause(until)
 }
 
 // stored is a moment by the wall clock, rounded up. How long ago it was is told

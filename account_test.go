@@ -81,14 +81,14 @@ func (c *diskClient) Batch(_ context.Context, operations ...*storage.Operation) 
 
 func TestAnAccountFromTheFutureCountsAsNow(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	p := &poller{quota: quota.New(quota.Limit{Window: time.Hour, Requests: 4})}
-	p.restoreAccount(checkpoint.Quota{
+	p := newAccount(RateLimitConfig{RequestsPerHour: 4})
+	p.restore(checkpoint.Quota{
 		Ended:    []int64{now.Add(time.Hour).UnixMilli(), now.Add(-2 * time.Hour).UnixMilli(), now.Add(-30 * time.Minute).UnixMilli()},
 		InFlight: 1,
 	}, now)
-	require.Equal(t, []time.Time{now.Add(-30 * time.Minute), now, now}, p.quota.Ended(now))
-	require.Zero(t, p.quota.InFlight())
-	require.Equal(t, 1, p.quota.Remaining(now)[0].Requests)
+	require.Equal(t, []time.Time{now.Add(-30 * time.Minute), now, now}, p.Ended(now))
+	require.Zero(t, p.InFlight())
+	require.Equal(t, 1, p.Remaining(now)[0].Requests)
 }
 
 func TestAStopWritesTheAccountToItsEnd(t *testing.T) {
@@ -123,14 +123,14 @@ func TestTheAccountIsWrittenBeforeARequestGoes(t *testing.T) {
 func TestWhatAnEarlierRunKnowsGoesOnFromWhereItWas(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	ago := func(age time.Duration) int64 { return now.Add(-age).UnixMilli() }
-	p := &poller{quota: quota.New(quota.Limit{Window: time.Minute, Requests: 100}, quota.Limit{Window: time.Hour, Requests: 1500})}
-	p.restoreAccount(checkpoint.Quota{
+	p := newAccount(RateLimitConfig{RequestsPerMinute: 100, RequestsPerHour: 1500})
+	p.restore(checkpoint.Quota{
 		Since:   ago(3 * time.Hour),
 		Ended:   []int64{ago(20 * time.Minute), ago(10 * time.Minute)},
 		Learned: []checkpoint.LearnedLimit{{WindowSeconds: 60, Requests: 40, Since: ago(2 * time.Hour)}},
 	}, now)
-	require.Equal(t, 60, p.quota.Remaining(now)[0].Requests, "two quiet hours have passed since")
-	require.Equal(t, 150, p.quota.Refused(now, quota.Limit{}, 10*time.Minute).Limit.Requests,
+	require.Equal(t, 60, p.Remaining(now)[0].Requests, "two quiet hours have passed since")
+	require.Equal(t, 150, p.Refused(now, quota.Limit{}, 10*time.Minute).Limit.Requests,
 		"the account is whole: it is another program's doing")
 }
 
@@ -146,22 +146,21 @@ func FuzzAccount(f *testing.F) {
 		if err != nil {
 			return
 		}
-		p := &poller{store: store, unwritten: map[string]bool{}, quota: quota.New(
-			quota.Limit{Window: time.Minute, Requests: 100}, quota.Limit{Window: time.Hour, Requests: 1500})}
-		p.restoreAccount(contents.Quota, now)
+		p := newAccount(RateLimitConfig{RequestsPerMinute: 100, RequestsPerHour: 1500})
+		p.restore(contents.Quota, now)
 
-		at, ok := p.quota.Next(now, quota.Fresh)
+		at, ok := p.Next(now, quota.Fresh)
 		require.True(t, ok, "nothing is in flight")
 		require.False(t, at.After(now.Add(2*time.Hour)), "a wait and a window at most: %v", at)
-		for _, r := range p.quota.Remaining(now) {
+		for _, r := range p.Remaining(now) {
 			require.LessOrEqual(t, r.Requests, 1500)
 		}
-		before := p.quota.Ended(now)
-		p.saveAccount(now)
+		before := p.Ended(now)
+		require.NoError(t, store.SaveQuota(t.Context(), p.stored(now)))
 		_, contents, err = checkpoint.Open(t.Context(), client)
 		require.NoError(t, err, "what is written can be read")
-		p.quota = quota.New(quota.Limit{Window: time.Minute, Requests: 100}, quota.Limit{Window: time.Hour, Requests: 1500})
-		p.restoreAccount(contents.Quota, now)
-		require.Equal(t, before, p.quota.Ended(now))
+		p = newAccount(RateLimitConfig{RequestsPerMinute: 100, RequestsPerHour: 1500})
+		p.restore(contents.Quota, now)
+		require.Equal(t, before, p.Ended(now))
 	})
 }

@@ -28,7 +28,7 @@ func (p *poller) intervalOf(state incident.State, incidents int, now time.Time) 
 // interval is how long after an answer an incident is due again, as the quota
 // allows for so many.
 func (p *poller) interval(incidents int, now time.Time) time.Duration {
-	return tracker.Interval(p.cfg.CollectionInterval, p.quota.Spacing(now, quota.Repeat), incidents)
+	return tracker.Interval(p.cfg.CollectionInterval, p.gets.Spacing(now, quota.Repeat), incidents)
 }
 
 // next is the incident to fetch now, or 0 and when to look again.
@@ -72,7 +72,7 @@ func (p *poller) when(c tracker.Candidate, demand quota.Demand, now time.Time) (
 	if !c.OK {
 		return time.Time{}, false
 	}
-	at, ok := p.quota.Next(now, demand)
+	at, ok := p.gets.Next(now, demand)
 	if c.Due.After(at) {
 		at = c.Due
 	}
@@ -81,7 +81,7 @@ func (p *poller) when(c tracker.Candidate, demand quota.Demand, now time.Time) (
 
 // sending notes that a fetch is about to begin.
 func (p *poller) sending(id int64, now time.Time) {
-	p.quota.Send(now)
+	p.gets.Send(now)
 	p.saveAccount(now)
 	p.tracker.Start(id)
 	p.inFlight++

@@ -117,9 +117,9 @@ func (p *poller) foretell(id int64, change incident.Change, after incident.State
 // quota's account, which had seen room.
 func (p *poller) throttled(a arrival, failure *defender.Error) {
 	p.tracker.Done(a.id, tracker.Outcome{Due: a.at}) // at once when the wait is over, but behind those that are due already
-	p.pause(a.at.Add(failure.RetryAfter))
+	p.gets.throttle(a.at.Add(failure.RetryAfter))
 	said := quota.Limit{Window: failure.Limit.Window, Requests: failure.Limit.Requests}
-	correction := p.quota.Refused(a.at, said, failure.RetryAfter)
+	correction := p.gets.Refused(a.at, said, failure.RetryAfter)
 	p.saveAccount(a.at)
 	if !p.throttling {
 		p.throttling = true

@@ -78,8 +78,8 @@ func (p *poller) everybodysTrouble(a arrival, class class, failure *defender.Err
 		p.ail(class, failure)
 	}
 	// Requests that were under way when the wait began do not make it longer.
-	if _, paused := p.quota.PausedUntil(a.at); total && !paused {
-		p.quota.Pause(a.at.Add(p.outage.backoff.NextBackOff()))
+	if _, paused := p.gets.PausedUntil(a.at); total && !paused {
+		p.gets.Pause(a.at.Add(p.outage.backoff.NextBackOff()))
 	}
 }
 

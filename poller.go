@@ -33,13 +33,10 @@ type poller struct {
 	client    *defender.Client
 	store     *checkpoint.Store
 
-	quota    *quota.Quota
+	gets     *account // of the requests for single incidents
 	tracker  *tracker.Tracker
 	comparer *incident.Comparer
 	records  record.Builder
-
-	accountBegan   time.Time // since when the quota's account is whole
-	throttledUntil time.Time // the end of the last wait that the API asked for
 
 	states   map[int64]incident.State // of every incident that is kept, merged ones too
 	about    checkpoint.Receiver
@@ -84,9 +81,7 @@ func newPoller(cfg *Config, settings receiver.Settings, next consumer.Logs, stat
 	return &poller{
 		cfg: cfg, logger: settings.Logger, telemetry: telemetry, report: report, status: status,
 		consumer: next, client: client, store: store,
-		quota: quota.New(
-			quota.Limit{Window: time.Minute, Requests: cfg.RateLimit.RequestsPerMinute},
-			quota.Limit{Window: time.Hour, Requests: cfg.RateLimit.RequestsPerHour}),
+		gets:     newAccount(cfg.RateLimit),
 		tracker:  tracker.New(),
 		comparer: incident.NewComparer(alerts, cfg.Emit == EmitSnapshots, cfg.IgnoreChanges),
 		records: record.Builder{
@@ -104,7 +99,7 @@ func newPoller(cfg *Config, settings receiver.Settings, next consumer.Logs, stat
 // configured ids lead to go on with their round, the rest is deleted.
 func (p *poller) restore(ctx context.Context, ids []int64, contents checkpoint.Contents, now time.Time) error {
 	p.about = contents.Receiver
-	p.restoreAccount(contents.Quota, now)
+	p.gets.restore(contents.Quota, now)
 	kept := lineage(ids, contents.States)
 	incidents, delivered := 0, 0
 	for _, id := range kept {
@@ -179,7 +174,7 @@ func (p *poller) dueAfterRestart(state incident.State, incidents int, now time.T
 
 // announce says at start what can be expected.
 func (p *poller) announce(now time.Time) {
-	round := tracker.Interval(0, p.quota.Spacing(now, quota.Repeat), p.tracker.Len())
+	round := tracker.Interval(0, p.gets.Spacing(now, quota.Repeat), p.tracker.Len())
 	p.logger.Info("following incidents",
 		zap.Int("incidents", p.tracker.Len()),
 		zap.Int("known_from_before", len(p.states)),
@@ -190,7 +185,7 @@ func (p *poller) announce(now time.Time) {
 
 // arrived notes that a fetch has ended; what it brought waits its turn.
 func (p *poller) arrived(a arrival) {
-	p.quota.Done(a.at, a.answer.Reached)
+	p.gets.Done(a.at, a.answer.Reached)
 	p.inFlight--
 	p.queue = append(p.queue, a)
 }
@@ -243,6 +238,11 @@ func (p *poller) warnOfCircles(ids ...int64) {
 	if merged := circles(ids, p.states); len(merged) > 0 {
 		p.logger.Warn("incidents are merged in a circle: none of them is followed any more", zap.Int64s("incidents", merged))
 	}
+}
+
+// saveAccount stores what was sent and learned.
+func (p *poller) saveAccount(now time.Time) {
+	p.save("quota", p.store.SaveQuota(context.Background(), p.gets.stored(now)))
 }
 
 // save reports what became of a write of the checkpoint, once for each entry
