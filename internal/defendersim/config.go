@@ -3,6 +3,8 @@ package defendersim
 import (
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
 )
 
@@ -42,10 +44,30 @@ type Config struct {
 	// ForeignPerMinute is how many requests per minute another program sends
 	// with the same application, evenly spread.
 	ForeignPerMinute int
+	// ListPerMinute and ListPerHour are the limits of List calls, which have a
+	// budget of their own; 0: not limited.
+	ListPerMinute, ListPerHour int
+	// ListForeignPerMinute is how many of them another program sends.
+	ListForeignPerMinute int
 	// CountThrottled lets requests that were answered 429 take quota too.
 	CountThrottled bool
 	// ThrottleForm is how a 429 says when to come back; empty: ThrottleMessage.
 	ThrottleForm ThrottleForm
+
+	// ListDelay is how much later than Get the List call shows a change, at
+	// most: each incident has a part of it that the seed decides; 0: at once.
+	// Incidents that are there at the start are no change.
+	ListDelay time.Duration
+	// ListLag is how far List lies behind Get, for all incidents alike, on top
+	// of ListDelay: rows show the states of that long ago.
+	ListLag time.Duration
+	// ListDiffers lets List write two fields in another case than Get does:
+	// determination of an incident and investigationState of an alert.
+	ListDiffers bool
+	// ListLinkHost is where links to the next page lead, such as
+	// https://wdatpprd-eus.securitycenter.windows.com; empty: to the host that
+	// was asked.
+	ListLinkHost string
 
 	// TenantID, ClientID and ClientSecret are what the token endpoint accepts.
 	TenantID, ClientID, ClientSecret string
@@ -73,7 +95,8 @@ type Config struct {
 }
 
 // DefaultConfig is a population of 100 incidents with sixty changes an hour
-// under the documented limits of 100 requests per minute and 1,500 per hour.
+// under the documented limits: 100 requests per minute and 1,500 per hour for
+// Get, 50 and 1,500 for List.
 func DefaultConfig() Config {
 	return Config{
 		Seed:           1,
@@ -83,6 +106,8 @@ func DefaultConfig() Config {
 		ChangesPerHour: 60,
 		PerMinute:      100,
 		PerHour:        1500,
+		ListPerMinute:  50,
+		ListPerHour:    1500,
 		TenantID:       "11111111-2222-3333-4444-555555555555",
 		ClientID:       "66666666-7777-8888-9999-000000000000",
 		ClientSecret:   "simulated-secret",
@@ -119,7 +144,7 @@ func (c *Config) normalize() error {
 	if c.TokenLifetime == 0 {
 		c.TokenLifetime = time.Hour
 	}
-	return errors.Join(c.checkPopulation(), c.checkLimits(), c.checkSignIn())
+	return errors.Join(c.checkPopulation(), c.checkLimits(), c.checkList(), c.checkSignIn())
 }
 
 func (c *Config) checkPopulation() error {
@@ -156,11 +181,28 @@ func (c *Config) checkLimits() error {
 	if c.PerMinute < 0 || c.PerHour < 0 {
 		errs = append(errs, fmt.Errorf("limits: %d per minute and %d per hour must not be negative", c.PerMinute, c.PerHour))
 	}
-	if c.ForeignPerMinute < 0 {
-		errs = append(errs, fmt.Errorf("foreign requests per minute: %d is negative", c.ForeignPerMinute))
+	if c.ListPerMinute < 0 || c.ListPerHour < 0 {
+		errs = append(errs, fmt.Errorf("list limits: %d per minute and %d per hour must not be negative", c.ListPerMinute, c.ListPerHour))
+	}
+	if c.ForeignPerMinute < 0 || c.ListForeignPerMinute < 0 {
+		errs = append(errs, fmt.Errorf("foreign requests per minute: %d of Get and %d of List must not be negative", c.ForeignPerMinute, c.ListForeignPerMinute))
 	}
 	if err := c.ThrottleForm.check(); err != nil {
 		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) checkList() error {
+	var errs []error
+	if c.ListDelay < 0 || c.ListLag < 0 {
+		errs = append(errs, fmt.Errorf("list delay %v and list lag %v must not be negative", c.ListDelay, c.ListLag))
+	}
+	if host := c.ListLinkHost; host != "" {
+		u, err := url.Parse(host)
+		if err != nil || u.Scheme == "" || u.Host == "" || strings.TrimPrefix(host, u.Scheme+"://"+u.Host) != "" {
+			errs = append(errs, fmt.Errorf("list link host: %q is not a scheme and a host", host))
+		}
 	}
 	return errors.Join(errs...)
 }

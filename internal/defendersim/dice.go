@@ -17,6 +17,7 @@ const (
 	streamFaults
 	streamTokens
 	streamErrors
+	streamListing
 )
 
 // dice is one stream of chance.

@@ -137,6 +137,7 @@ func (e *evolution) advance() {
 
 // evolve applies whatever has happened up to now. The caller holds the mutex.
 func (s *Sim) evolve(now time.Time) {
+	defer s.listing.catchUp(now)
 	if s.evolution.between == 0 {
 		return
 	}

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// jsonType is the content type of regular answers.
+const jsonType = "application/json; odata.metadata=minimal"
+
 // exchange is one request and its answer. Only the goroutine that serves the
 // request touches it.
 type exchange struct {
@@ -19,6 +22,7 @@ type exchange struct {
 	number   int // in the journal
 	arrived  time.Time
 	id       int64
+	query    query // of a List call
 }
 
 // recorder notes what an answer amounts to on its way out.
@@ -58,7 +62,8 @@ func (x *exchange) arrive() {
 	defer s.mu.Unlock()
 	x.arrived = s.now()
 	x.number = s.journal.add(Request{
-		Time: x.arrived, Endpoint: x.endpoint, Method: x.r.Method, Path: x.r.URL.Path, ID: x.id, State: -1,
+		Time: x.arrived, Endpoint: x.endpoint, Method: x.r.Method, Path: x.r.URL.Path,
+		Query: x.r.URL.RawQuery, ID: x.id, State: -1,
 	})
 }
 
@@ -79,6 +84,15 @@ func (x *exchange) end() (ended Request) {
 		ended = *r
 	})
 	return ended
+}
+
+// sendRegular answers as the call does when nothing is in its way.
+func (x *exchange) sendRegular(contentType string) {
+	if x.endpoint == EndpointList {
+		x.sendPage(contentType, x.page(x.query))
+		return
+	}
+	x.sendIncident(contentType)
 }
 
 // sendIncident answers with the incident as it stands now.

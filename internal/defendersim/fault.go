@@ -13,6 +13,9 @@ const (
 	AllIncidents int64 = 0
 	// TokenRequests stands for the token endpoint where a fault is set.
 	TokenRequests int64 = -1
+	// ListRequests stands for the List calls where a fault is set. No other
+	// fault strikes those.
+	ListRequests int64 = -2
 )
 
 // Fault is one way for an answer to go wrong. ParseFault makes one.
@@ -35,7 +38,7 @@ type FaultKind struct {
 	answer answer
 }
 
-// FaultKinds lists all faults there are.
+// FaultKinds lists the faults that any call can have.
 func FaultKinds() []FaultKind {
 	return []FaultKind{
 		{"400", "", "400 with an error object", answerWith(400, "BadRequest", "The request is invalid.")},
@@ -68,7 +71,7 @@ func FaultKinds() []FaultKind {
 }
 
 func findFault(name string) (FaultKind, bool) {
-	kinds := FaultKinds()
+	kinds := append(FaultKinds(), ListFaultKinds()...)
 	n := slices.IndexFunc(kinds, func(k FaultKind) bool { return k.Name == name })
 	if n < 0 {
 		return FaultKind{}, false
@@ -115,6 +118,11 @@ func (f Fault) String() string {
 	return f.Name
 }
 
+// ListOnly reports whether no calls but List can have the fault.
+func (f Fault) ListOnly() bool {
+	return slices.ContainsFunc(ListFaultKinds(), func(k FaultKind) bool { return k.Name == f.Name })
+}
+
 // answer lets the fault strike; false: the regular answer is still to come.
 func (f Fault) answer(x *exchange) bool {
 	kind, known := findFault(f.Name)
@@ -123,7 +131,7 @@ func (f Fault) answer(x *exchange) bool {
 
 func faultNames() []string {
 	var names []string
-	for _, k := range FaultKinds() {
+	for _, k := range append(FaultKinds(), ListFaultKinds()...) {
 		names = append(names, k.Name)
 	}
 	return names
@@ -150,6 +158,9 @@ type Rule struct {
 	Probability float64
 	// Times is how often it strikes before it goes away; 0: without end.
 	Times int
+	// OnSkip spares List calls that skip no row: the fault strikes between the
+	// pages.
+	OnSkip bool
 }
 
 // activeRule is a rule at work.
@@ -159,12 +170,15 @@ type activeRule struct {
 	struck   int
 }
 
-// SetFault lets a fault strike requests for one incident, for AllIncidents or
-// for TokenRequests. It takes the place of the one that was set there before;
-// that of a single incident goes before that of all.
+// SetFault lets a fault strike requests for one incident, for AllIncidents,
+// for TokenRequests or for ListRequests. It takes the place of the one that was
+// set there before; that of a single incident goes before that of all.
 func (s *Sim) SetFault(id int64, r Rule) error {
 	if _, known := findFault(r.Fault.Name); !known {
 		return fmt.Errorf("unknown fault %q", r.Fault.Name)
+	}
+	if id != ListRequests && (r.OnSkip || r.Fault.ListOnly()) {
+		return fmt.Errorf("fault %s: that is for List calls alone", r.Fault.Name)
 	}
 	if !(r.Probability >= 0 && r.Probability <= 1) {
 		return fmt.Errorf("fault %s: probability %v is not between 0 and 1", r.Fault.Name, r.Probability)
@@ -178,8 +192,8 @@ func (s *Sim) SetFault(id int64, r Rule) error {
 	return nil
 }
 
-// ClearFault takes away the fault of one incident, of AllIncidents or of
-// TokenRequests.
+// ClearFault takes away the fault of one incident, of AllIncidents, of
+// TokenRequests or of ListRequests.
 func (s *Sim) ClearFault(id int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -199,11 +213,11 @@ func (s *Sim) strike(x *exchange, id int64) (Fault, bool) {
 	defer s.mu.Unlock()
 	rule, set := s.rules[id]
 	where := id
-	if !set && id != TokenRequests {
+	if !set && id > 0 {
 		where = AllIncidents
 		rule, set = s.rules[AllIncidents]
 	}
-	if !set {
+	if !set || rule.OnSkip && x.query.skip == 0 {
 		return Fault{}, false
 	}
 	rule.requests[id]++

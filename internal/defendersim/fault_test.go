@@ -190,7 +190,7 @@ func TestTruncatedBodyOnASocket(t *testing.T) {
 }
 
 func TestEveryFaultCanBeParsedByItsName(t *testing.T) {
-	for _, kind := range FaultKinds() {
+	for _, kind := range append(FaultKinds(), ListFaultKinds()...) {
 		f, err := ParseFault(kind.Name)
 		require.NoError(t, err, kind.Name)
 		again, err := ParseFault(f.String())

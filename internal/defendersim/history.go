@@ -77,6 +77,7 @@ func (s *Sim) note(t *tracked, at time.Time) {
 		state.Alerts = append(state.Alerts, AlertState{a.ID, a.LastUpdated})
 	}
 	t.states = append(t.states, state)
+	s.listing.take(&shown{incident: t.incident, state: t.present(), removed: t.removed}, at)
 	if kept := s.cfg.StatesKept; kept > 0 && len(t.states) > kept {
 		excess := len(t.states) - kept
 		t.states = slices.Delete(t.states, 0, excess)

@@ -1,6 +1,7 @@
 package defendersim
 
 import (
+	"iter"
 	"slices"
 	"time"
 )
@@ -9,6 +10,7 @@ import (
 const (
 	EndpointToken    = "Token"
 	EndpointIncident = "GetIncident"
+	EndpointList     = "ListIncidents"
 	EndpointOther    = "Other" // not part of the API that is played
 )
 
@@ -21,7 +23,8 @@ type Request struct {
 	Endpoint string
 	Method   string
 	Path     string
-	ID       int64 // of the incident; 0: none
+	Query    string // as sent, without the question mark
+	ID       int64  // of the incident; 0: none
 	// Status is 0 where no answer was sent.
 	Status int
 	// Fault is the fault that struck, in the form ParseFault reads; "": none.
@@ -32,12 +35,24 @@ type Request struct {
 	// served, -1 where none was; Served is when.
 	State  int
 	Served time.Time
+	// Rows are what was on the page of a List call, in its order. Nobody may
+	// write to them.
+	Rows []Row
 }
 
-// Served says which state of an incident went out and when.
+// Row says which state of an incident was on a page.
+type Row struct {
+	ID int64
+	// State is the index in the incident's whole history, -1 where a fault
+	// spoiled the row.
+	State int
+}
+
+// Served says which state of an incident went out, by which call and when.
 type Served struct {
-	At    time.Time
-	State int // index in the incident's whole history
+	At       time.Time
+	State    int // index in the incident's whole history
+	Endpoint string
 }
 
 // journal keeps the newest requests.
@@ -81,27 +96,60 @@ func (s *Sim) Journal() []Request {
 	return slices.Clone(s.journal.newest())
 }
 
-// Served returns which states of an incident were served, in the order in
-// which the requests arrived.
+// Served returns which states of an incident were served, by Get and on pages
+// of List, in the order in which the requests arrived.
 func (s *Sim) Served(id int64) []Served {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var served []Served
 	for _, r := range s.journal.newest() {
-		if r.ID == id && r.State >= 0 {
-			served = append(served, Served{At: r.Served, State: r.State})
+		for row := range r.served() {
+			if row.ID == id {
+				served = append(served, Served{At: r.Served, State: row.State, Endpoint: r.Endpoint})
+			}
 		}
 	}
 	return served
 }
 
-// MaxInWindow returns the most requests for incidents that arrived within any
-// half-open window of the given length, among those the journal keeps. Refused
-// ones count.
-func (s *Sim) MaxInWindow(d time.Duration) int {
+// AllServed is Served for every incident at once: asking for one after the
+// other goes through the whole journal each time.
+func (s *Sim) AllServed() map[int64][]Served {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	served := make(map[int64][]Served)
+	for _, r := range s.journal.newest() {
+		for row := range r.served() {
+			served[row.ID] = append(served[row.ID], Served{At: r.Served, State: row.State, Endpoint: r.Endpoint})
+		}
+	}
+	return served
+}
+
+// served yields the states that went out whole.
+func (r *Request) served() iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		if r.State >= 0 && !yield(Row{r.ID, r.State}) {
+			return
+		}
+		for _, row := range r.Rows {
+			if row.State >= 0 && !yield(row) {
+				return
+			}
+		}
+	}
+}
+
+// MaxInWindow is MaxInWindowOf for the calls that get one incident.
+func (s *Sim) MaxInWindow(d time.Duration) int { return s.MaxInWindowOf(EndpointIncident, d) }
+
+// MaxInWindowOf returns the most requests to an endpoint that arrived within
+// any half-open window of the given length, among those the journal keeps.
+// Refused ones count.
+func (s *Sim) MaxInWindowOf(endpoint string, d time.Duration) int {
 	var arrivals []time.Time
 	for _, r := range s.Journal() {
-		if r.Endpoint == EndpointIncident {
+		if r.Endpoint == endpoint {
 			arrivals = append(arrivals, r.Time)
 		}
 	}

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// limits counts requests in two sliding windows, apart for every key. A window
-// is half-open: a request leaves it exactly one window after its arrival.
+// limits counts the requests to one endpoint in two sliding windows, apart for
+// every key. A window is half-open: a request leaves it exactly one window
+// after its arrival.
 type limits struct {
 	windows        []window
 	foreignEvery   time.Duration // between the requests of another program; 0: there is none
@@ -32,25 +33,38 @@ type account struct {
 	foreign time.Time   // when the other program sends its next request
 }
 
+// rates are an endpoint's limits and what another program takes of them.
+type rates struct {
+	perMinute, perHour, foreign int
+}
+
+func (c Config) rates(endpoint string) rates {
+	if endpoint == EndpointList {
+		return rates{c.ListPerMinute, c.ListPerHour, c.ListForeignPerMinute}
+	}
+	return rates{c.PerMinute, c.PerHour, c.ForeignPerMinute}
+}
+
 // refusal says which window was full and how long until it has room again.
 type refusal struct {
 	window
 	wait time.Duration
 }
 
-func newLimits(c Config) limits {
-	l := limits{
+func newLimits(c Config, endpoint string) *limits {
+	r := c.rates(endpoint)
+	l := &limits{
 		countThrottled: c.CountThrottled,
 		start:          c.Start,
 		accounts:       make(map[quotaKey]*account),
 	}
-	for _, w := range []window{{c.PerMinute, time.Minute}, {c.PerHour, time.Hour}} {
+	for _, w := range []window{{r.perMinute, time.Minute}, {r.perHour, time.Hour}} {
 		if w.limit > 0 {
 			l.windows = append(l.windows, w)
 		}
 	}
-	if c.ForeignPerMinute > 0 {
-		l.foreignEvery = time.Minute / time.Duration(c.ForeignPerMinute)
+	if r.foreign > 0 {
+		l.foreignEvery = time.Minute / time.Duration(r.foreign)
 	}
 	return l
 }

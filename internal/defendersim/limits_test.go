@@ -150,7 +150,7 @@ func TestThrottleFormsSayWhenInTheirOwnWay(t *testing.T) {
 func TestAdmittedRequestsNeverExceedAWindowAndUseAllOfIt(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := Config{PerMinute: rapid.IntRange(1, 5).Draw(t, "minute"), PerHour: rapid.IntRange(1, 20).Draw(t, "hour")}
-		l := newLimits(c)
+		l := newLimits(c, EndpointIncident)
 		now := time.Unix(0, 0)
 		var admitted []time.Time
 		for _, gap := range rapid.SliceOfN(rapid.IntRange(0, 40), 1, 200).Draw(t, "gaps") {

@@ -29,7 +29,7 @@ func answerForbidden(x *exchange, _ Fault) bool {
 // answerThrottled answers as if the limit per minute were spent.
 func answerThrottled(form ThrottleForm) answer {
 	return func(x *exchange, f Fault) bool {
-		x.throttle(form, refusal{window: window{limit: x.s.cfg.PerMinute, span: time.Minute}, wait: f.Wait})
+		x.throttle(form, refusal{window: window{limit: x.s.cfg.rates(x.endpoint).perMinute, span: time.Minute}, wait: f.Wait})
 		return true
 	}
 }
@@ -45,7 +45,7 @@ func answerPage(status int, title string) answer {
 
 func answerRedirect(host string) answer {
 	return func(x *exchange, _ Fault) bool {
-		x.w.Header().Set("Location", host+x.r.URL.Path)
+		x.w.Header().Set("Location", host+x.r.URL.RequestURI())
 		x.send(http.StatusFound, "", nil)
 		return true
 	}
@@ -57,7 +57,7 @@ func answerEmpty(x *exchange, _ Fault) bool {
 }
 
 func wrongType(x *exchange, _ Fault) bool {
-	x.sendIncident("text/plain; charset=utf-8")
+	x.sendRegular("text/plain; charset=utf-8")
 	return true
 }
 
@@ -102,9 +102,12 @@ func truncated(x *exchange, _ Fault) bool {
 	return true
 }
 
-// object is the incident as it stands, or a stand-in for one that is not
-// there. It does not count as served.
+// object is the page or the incident as it stands, or a stand-in for one that
+// is not there. It does not count as served.
 func (x *exchange) object() []byte {
+	if x.endpoint == EndpointList {
+		return x.renderPage(x.page(x.query))
+	}
 	incident, found := x.s.peek(x.id)
 	if !found {
 		return fmt.Appendf(nil, `{"incidentId":%d}`, x.id)
@@ -112,11 +115,14 @@ func (x *exchange) object() []byte {
 	return renderXDR(incident, x.s.cfg.TenantID)
 }
 
-// huge streams an object with one endless name.
+// huge streams an incident, or a page of one, with an endless name.
 func huge(x *exchange, f Fault) bool {
 	x.headers("application/json")
 	x.w.WriteHeader(http.StatusOK)
-	head := fmt.Sprintf(`{"incidentId":%d,"incidentName":"`, x.id)
+	head, tail := fmt.Sprintf(`{"incidentId":%d,"incidentName":"`, x.id), `"}`
+	if x.endpoint == EndpointList {
+		head, tail = `{"value":[`+head, tail+`]}`
+	}
 	chunk := bytes.Repeat([]byte{'x'}, 32<<10)
 	if _, err := io.WriteString(x.w, head); err != nil {
 		return true
@@ -126,19 +132,30 @@ func huge(x *exchange, f Fault) bool {
 			return true // the client has had enough
 		}
 	}
-	_, _ = io.WriteString(x.w, `"}`)
+	_, _ = io.WriteString(x.w, tail)
 	return true
 }
 
-// spliced answers with the incident and one member more that is hard to take.
+// spliced answers with one member more that is hard to take: in the incident,
+// in a page's first row, or in a page without rows itself.
 func spliced(member func(Fault) string) answer {
 	return func(x *exchange, f Fault) bool {
-		body := x.object()
-		body = append(body[:len(body)-1], ',')
-		body = append(body, member(f)...)
-		x.send(http.StatusOK, "application/json", append(body, '}'))
+		if x.endpoint == EndpointList {
+			p := x.page(x.query)
+			if len(p.rows) > 0 {
+				p.spoil = func(row []byte) []byte { return splice(row, member(f)) }
+				x.sendPage("application/json", p)
+				return true
+			}
+		}
+		x.send(http.StatusOK, "application/json", splice(x.object(), member(f)))
 		return true
 	}
+}
+
+// splice adds a member to the end of an object.
+func splice(object []byte, member string) []byte {
+	return fmt.Appendf(object[:len(object)-1], ",%s}", member)
 }
 
 func nestedMember(f Fault) string {

@@ -22,11 +22,12 @@ type Sim struct {
 	latest    time.Time  // the clock's last reading
 	evolution evolution
 	incidents map[int64]*tracked
-	ids       []int64 // of incidents, in the order in which they came
-	merged    int     // how many of them are merged away
-	limits    limits
+	ids       []int64               // of incidents, in the order in which they came
+	merged    int                   // how many of them are merged away
+	limits    map[string]*limits    // by endpoint
 	rules     map[int64]*activeRule // faults by incident id
 	journal   journal
+	listing   listing
 }
 
 // New makes a simulator whose population stands as it is at the configured
@@ -41,13 +42,18 @@ func New(cfg Config) (*Sim, error) {
 		signer:     newSigner(cfg.Seed),
 		evolution:  newEvolution(cfg),
 		incidents:  make(map[int64]*tracked, cfg.Incidents),
-		limits:     newLimits(cfg),
-		rules:      make(map[int64]*activeRule),
-		journal:    journal{kept: cfg.RequestsKept},
+		limits: map[string]*limits{
+			EndpointIncident: newLimits(cfg, EndpointIncident),
+			EndpointList:     newLimits(cfg, EndpointList),
+		},
+		rules:   make(map[int64]*activeRule),
+		journal: journal{kept: cfg.RequestsKept},
+		listing: newListing(cfg),
 	}
 	for _, i := range s.population.incidents() {
 		s.add(*i, tick(cfg.Start))
 	}
+	s.listing.settle()
 	s.mux = s.routes()
 	return s, nil
 }
@@ -55,6 +61,8 @@ func New(cfg Config) (*Sim, error) {
 func (s *Sim) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{tenant}/oauth2/v2.0/token", s.recorded(EndpointToken, s.signIn))
+	mux.HandleFunc("/api/incidents", s.recorded(EndpointList, s.listIncidents))
+	mux.HandleFunc("/api/incidents/{$}", s.recorded(EndpointList, s.listIncidents))
 	mux.HandleFunc("/api/incidents/{id}", s.recorded(EndpointIncident, s.getIncident))
 	mux.HandleFunc("/", s.recorded(EndpointOther, notPlayed))
 	s.adminRoutes(mux)
@@ -99,7 +107,7 @@ func (s *Sim) getIncident(x *exchange) {
 	if fault, struck := s.strike(x, x.id); struck && fault.answer(x) {
 		return
 	}
-	x.sendIncident("application/json; odata.metadata=minimal")
+	x.sendRegular(jsonType)
 }
 
 // spend counts a request against the limits.
@@ -110,7 +118,7 @@ func (s *Sim) spend(x *exchange) *refusal {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.limits.arrive(key, x.arrived)
+	return s.limits[x.endpoint].arrive(key, x.arrived)
 }
 
 // serve returns an incident as it stands now, and takes down which state that

@@ -22,7 +22,7 @@ import (
 func newSim(t *testing.T, change func(*Config)) *Sim {
 	t.Helper()
 	c := DefaultConfig()
-	c.Incidents, c.MergedShare, c.ChangesPerHour, c.PerMinute, c.PerHour = 10, 0, 0, 0, 0
+	c.Incidents, c.MergedShare, c.ChangesPerHour, c.PerMinute, c.PerHour, c.ListPerMinute, c.ListPerHour = 10, 0, 0, 0, 0, 0, 0
 	if change != nil {
 		change(&c)
 	}
@@ -237,11 +237,11 @@ func TestDeflateIsPreferredToGzip(t *testing.T) {
 func TestConfigReportsEverythingThatIsWrong(t *testing.T) {
 	_, err := New(Config{
 		Incidents: -1, MergedShare: 2, AlertsPerIncident: 151, AlertBytes: -1, ChangesPerHour: -1, QuietAfter: -1,
-		RequestsKept: -1, PerMinute: -1, ForeignPerMinute: -1, ThrottleForm: "shout", TokenLifetime: -1, Weights: Weights{ChangeName: -1},
+		RequestsKept: -1, PerMinute: -1, ForeignPerMinute: -1, ListPerHour: -1, ListDelay: -1, ListLinkHost: "here", ThrottleForm: "shout", TokenLifetime: -1, Weights: Weights{ChangeName: -1},
 	})
 	for _, word := range []string{
 		"incidents:", "first id:", "merged share:", "alerts per incident:", "alert bytes:", "changes per hour:", "quiet after:",
-		"kept", "limits:", "foreign", `"shout"`, "client secret", "token lifetime:", "weight of name",
+		"kept", "limits:", "foreign", "list limits:", "list delay", "list link host:", `"shout"`, "client secret", "token lifetime:", "weight of name",
 	} {
 		assert.ErrorContains(t, err, word)
 	}

@@ -1,0 +1,150 @@
+package defendersim
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// filter is what $filter says: conditions that all have to be met. The zero
+// value passes everything.
+type filter struct {
+	conditions []condition
+	// since is a time before which no lastUpdateTime passes, for the search to
+	// stop at; zero: none.
+	since time.Time
+}
+
+type condition func(*Incident) bool
+
+func (f filter) passes(i *Incident) bool {
+	for _, met := range f.conditions {
+		if !met(i) {
+			return false
+		}
+	}
+	return true
+}
+
+// parseFilter reads comparisons joined by "and": of lastUpdateTime and
+// createdTime with gt, ge, lt and le, of status and assignedTo with eq. It says
+// what is wrong with anything else.
+func parseFilter(text string) (f filter, wrong string) {
+	terms, ok := parseTerms(text)
+	if !ok || len(terms)%4 != 3 {
+		return f, fmt.Sprintf("Syntax error in filter '%s'.", text)
+	}
+	for n := 0; n < len(terms); n += 4 {
+		if wrong := f.add(terms[n], terms[n+1], terms[n+2]); wrong != "" {
+			return filter{}, wrong
+		}
+		if n+3 < len(terms) && terms[n+3] != (term{text: "and"}) {
+			return filter{}, fmt.Sprintf("The operator '%s' is not supported.", terms[n+3].text)
+		}
+	}
+	return f, ""
+}
+
+// term is a word of a filter, or a string that stood between quotes.
+type term struct {
+	text   string
+	quoted bool
+}
+
+// parseTerms splits a filter at its spaces. A quote within a string is doubled.
+func parseTerms(text string) (terms []term, ok bool) {
+	for text = strings.TrimLeft(text, " "); text != ""; text = strings.TrimLeft(text, " ") {
+		word, rest, _ := strings.Cut(text, " ")
+		next := term{text: word}
+		if strings.HasPrefix(text, "'") {
+			next.text, rest, ok = unquote(text[1:])
+			next.quoted = true
+			if !ok || rest != "" && rest[0] != ' ' {
+				return nil, false
+			}
+		} else if strings.Contains(word, "'") {
+			return nil, false
+		}
+		terms, text = append(terms, next), rest
+	}
+	return terms, true
+}
+
+// unquote reads up to the quote that ends a string.
+func unquote(text string) (value, rest string, ok bool) {
+	for {
+		part, after, found := strings.Cut(text, "'")
+		if !found {
+			return "", "", false
+		}
+		value += part
+		if !strings.HasPrefix(after, "'") {
+			return value, after, true
+		}
+		value, text = value+"'", after[1:]
+	}
+}
+
+// add adds a comparison, or says what is wrong with it.
+func (f *filter) add(field, operator, value term) (wrong string) {
+	if field.quoted || operator.quoted {
+		return fmt.Sprintf("Syntax error at '%s %s'.", field.text, operator.text)
+	}
+	switch field.text {
+	case "lastUpdateTime":
+		return f.addTime(operator.text, value, func(i *Incident) time.Time { return i.LastUpdate }, true)
+	case "createdTime":
+		return f.addTime(operator.text, value, func(i *Incident) time.Time { return i.Created }, false)
+	case "status":
+		return f.addText(operator.text, value, func(i *Incident) string { return i.Status })
+	case "assignedTo":
+		return f.addText(operator.text, value, func(i *Incident) string { return i.AssignedTo })
+	}
+	return fmt.Sprintf("The property '%s' cannot be used in the $filter query option.", field.text)
+}
+
+// addTime adds a comparison of times; ordered says that it is the one the list
+// is ordered by.
+func (f *filter) addTime(operator string, value term, of func(*Incident) time.Time, ordered bool) (wrong string) {
+	limit, ok := parseTime(value)
+	if !ok {
+		return fmt.Sprintf("'%s' is not a time.", value.text)
+	}
+	var met func(order int) bool
+	switch operator {
+	case "gt":
+		met = func(order int) bool { return order > 0 }
+	case "ge":
+		met = func(order int) bool { return order >= 0 }
+	case "lt":
+		met = func(order int) bool { return order < 0 }
+	case "le":
+		met = func(order int) bool { return order <= 0 }
+	default:
+		return fmt.Sprintf("The operator '%s' is not supported for times.", operator)
+	}
+	if ordered && operator[0] == 'g' {
+		f.since = latest(f.since, limit)
+	}
+	f.conditions = append(f.conditions, func(i *Incident) bool { return met(of(i).Compare(limit)) })
+	return ""
+}
+
+// parseTime reads a time as the API writes one: UTC with Z and 0 to 7
+// fractional digits, not between quotes.
+func parseTime(value term) (at time.Time, ok bool) {
+	whole, fraction, _ := strings.Cut(strings.TrimSuffix(value.text, "Z"), ".")
+	if value.quoted || len(whole) != len("2006-01-02T15:04:05") || len(fraction) > 7 {
+		return at, false
+	}
+	at, err := time.Parse("2006-01-02T15:04:05Z", value.text)
+	return at, err == nil
+}
+
+func (f *filter) addText(operator string, value term, of func(*Incident) string) (wrong string) {
+	if operator != "eq" || !value.quoted {
+		return "Text can only be compared with eq, and with a string between single quotes."
+	}
+	f.conditions = append(f.conditions, func(i *Incident) bool { return of(i) == value.text })
+	return ""
+}

@@ -1,0 +1,62 @@
+package defendersim
+
+import "bytes"
+
+// ListFaultKinds lists the faults that only List calls can have, beside those
+// of FaultKinds.
+func ListFaultKinds() []FaultKind {
+	return []FaultKind{
+		{"link-stuck", "", "the link to the next page leads to the same one", spoiledPage(stuckLink)},
+		{"link-loop", "", "the link of the first page leads on, that of any other one back", spoiledPage(loopLink)},
+		{"overfull", "50", "up to that many rows more than asked for", overfull},
+		{"value-missing", "", "a page without value", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.rows, p.bare = nil, true })},
+		{"value-null", "", "value is null", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.rows, p.value = nil, "null" })},
+		{"value-object", "", "value is an object", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.rows, p.value = nil, "{}" })},
+		{"row-without-id", "", "the first row lacks incidentId", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.spoil = withoutID })},
+		{"row-null", "", "the first row is null", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.spoil = nullRow })},
+		{"row-twice", "", "the first row once more at the end of its page", spoiledPage(repeatRow)},
+		{"padded", "512KiB", "each row holds that many blanks more", spoiledPage(func(_ *exchange, p *page, f Fault) { p.padding = f.Size })},
+	}
+}
+
+// spoiledPage answers with the regular page after the fault has changed it.
+func spoiledPage(change func(*exchange, *page, Fault)) answer {
+	return func(x *exchange, f Fault) bool {
+		p := x.page(x.query)
+		change(x, &p, f)
+		x.sendPage(jsonType, p)
+		return true
+	}
+}
+
+func stuckLink(x *exchange, p *page, _ Fault) { p.next = x.query.skip }
+
+func loopLink(x *exchange, p *page, _ Fault) {
+	p.next = 0
+	if x.query.skip == 0 {
+		p.next = x.query.top
+	}
+}
+
+// overfull answers as if more rows had been asked for; its link goes on behind
+// them.
+func overfull(x *exchange, f Fault) bool {
+	q := x.query
+	q.top += int(f.Size)
+	x.sendPage(jsonType, x.page(q))
+	return true
+}
+
+func repeatRow(_ *exchange, p *page, _ Fault) {
+	if len(p.rows) > 0 {
+		p.rows = append(p.rows, p.rows[0])
+	}
+}
+
+// withoutID relies on incidentId being the first member.
+func withoutID(row []byte) []byte {
+	_, rest, _ := bytes.Cut(row, []byte{','})
+	return append([]byte{'{'}, rest...)
+}
+
+func nullRow([]byte) []byte { return []byte("null") }
