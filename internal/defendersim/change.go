@@ -146,7 +146,7 @@ func (s *Sim) moveAlert(from *tracked, at time.Time) bool {
 
 // chooseOther picks another incident with room for some more alerts.
 func (s *Sim) chooseOther(than *tracked, room int) *tracked {
-	return s.choose(func(t *tracked) bool {
+	return s.choose(s.anyOf, func(t *tracked) bool {
 		return t != than && t.live() && len(t.incident.Alerts)+room <= maxAlerts
 	})
 }

@@ -19,6 +19,11 @@ type Config struct {
 	FirstID int64
 	// Start is when the population begins to change; zero: the time of New.
 	Start time.Time
+	// ClockSkew is how far the service's clock is ahead of the real one, or
+	// behind it where negative: the Date header, dates in Retry-After and all
+	// times in incidents are off by so much. Tokens, limits, journal and history
+	// go by the real clock.
+	ClockSkew time.Duration
 	// MergedShare is the share of incidents, 0 to 1, that are merged into
 	// another one before the start.
 	MergedShare float64
@@ -32,6 +37,13 @@ type Config struct {
 	// ChangesPerHour is the mean number of changes in the whole population,
 	// spread as a Poisson process; 0: nothing changes by itself.
 	ChangesPerHour float64
+	// Bursty lets changes come in bursts, at the same mean rate: half of the
+	// bursts happen to one incident, the others are one kind of change to
+	// several. The newest incidents change often, old ones seldom.
+	Bursty bool
+	// NewPerHour is the mean number of incidents that appear, spread as a
+	// Poisson process; 0: none. Their ids follow the highest.
+	NewPerHour float64
 	// Weights says how often each kind of change comes; zero: DefaultWeights.
 	Weights Weights
 	// QuietAfter leaves resolved incidents alone once nothing has happened to
@@ -127,6 +139,14 @@ func DemoConfig() Config {
 	return c
 }
 
+// changeEvents is how often in an hour a change comes, or a burst of them.
+func (c Config) changeEvents() float64 {
+	if c.Bursty {
+		return c.ChangesPerHour / meanBurst
+	}
+	return c.ChangesPerHour
+}
+
 // normalize fills in what has a default and reports everything that is wrong.
 func (c *Config) normalize() error {
 	if c.Start.IsZero() {
@@ -166,6 +186,9 @@ func (c *Config) checkPopulation() error {
 	}
 	if !(c.ChangesPerHour >= 0 && c.ChangesPerHour <= 1e9) {
 		errs = append(errs, fmt.Errorf("changes per hour: %v is not between 0 and 1e9", c.ChangesPerHour))
+	}
+	if !(c.NewPerHour >= 0 && c.NewPerHour <= 1e6) {
+		errs = append(errs, fmt.Errorf("new per hour: %v is not between 0 and 1e6", c.NewPerHour))
 	}
 	if c.QuietAfter < 0 {
 		errs = append(errs, fmt.Errorf("quiet after: %v is negative", c.QuietAfter))

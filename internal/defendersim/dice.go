@@ -18,6 +18,7 @@ const (
 	streamTokens
 	streamErrors
 	streamListing
+	streamArrivals
 )
 
 // dice is one stream of chance.

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// direct runs a change that somebody asks for, at the present moment and after
-// all that has happened before.
+// direct runs a change that somebody asks for, at the present moment by the
+// service's clock and after all that has happened before.
 func (s *Sim) direct(id int64, change func(t *tracked, at time.Time) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -19,7 +19,7 @@ func (s *Sim) direct(id int64, change func(t *tracked, at time.Time) error) erro
 	if !known {
 		return unknown(id)
 	}
-	return change(t, tick(now))
+	return change(t, s.stamp(now))
 }
 
 // Update changes an incident as the given function says and moves its
@@ -184,8 +184,8 @@ func (s *Sim) Add(i Incident) error {
 		return errors.New("a redirected incident needs a successor, any other must not have one")
 	}
 	i = i.deepClone()
-	i.complete(tick(now))
-	s.add(i, tick(now))
+	i.complete(s.stamp(now))
+	s.add(i, s.stamp(now))
 	return nil
 }
 

@@ -113,61 +113,101 @@ func (w Weights) roll(d dice) Kind {
 	return last // only rounding leads here
 }
 
-// evolution is the stream of changes that happen by themselves.
-type evolution struct {
+// process is a stream of events by themselves: exponentially distributed gaps
+// make it a Poisson process.
+type process struct {
 	dice    dice
-	between time.Duration // mean time between two changes; 0: there are none
+	between time.Duration // mean time between two events; 0: there are none
 	next    time.Time
 }
 
-func newEvolution(c Config) evolution {
-	e := evolution{dice: newDice(c.Seed, streamEvolution, 0), next: c.Start}
-	if c.ChangesPerHour > 0 {
-		e.between = time.Duration(float64(time.Hour) / c.ChangesPerHour)
-		e.advance()
+// newProcess starts a stream of chance of the given kind.
+func newProcess(c Config, stream uint64, perHour float64) process {
+	p := process{dice: newDice(c.Seed, stream, 0), next: c.Start}
+	if perHour > 0 {
+		p.between = time.Duration(float64(time.Hour) / perHour)
+		p.advance()
 	}
-	return e
+	return p
 }
 
-// advance draws when the next change comes: exponentially distributed gaps
-// make a Poisson process.
-func (e *evolution) advance() {
-	e.next = e.next.Add(time.Duration(e.dice.ExpFloat64() * float64(e.between)))
+// advance draws when the next event comes.
+func (p *process) advance() { p.next = p.next.Add(p.gap(p.between)) }
+
+func (p *process) gap(mean time.Duration) time.Duration {
+	return time.Duration(p.dice.ExpFloat64() * float64(mean))
 }
 
-// evolve applies whatever has happened up to now. The caller holds the mutex.
+// evolve applies whatever has happened up to now, in its order. The caller holds
+// the mutex.
 func (s *Sim) evolve(now time.Time) {
-	defer s.listing.catchUp(now)
-	if s.evolution.between == 0 {
-		return
+	for {
+		at, happen := s.upcoming()
+		if happen == nil || at.After(now) {
+			break
+		}
+		happen(s.stamp(at))
 	}
-	for ; !s.evolution.next.After(now); s.evolution.advance() {
-		at := tick(s.evolution.next)
-		if t := s.chooseChanging(at); t != nil {
-			s.change(t, s.cfg.Weights.roll(s.evolution.dice), at)
+	s.listing.catchUp(now)
+}
+
+// upcoming returns what happens next by itself, and when; nil: nothing ever.
+func (s *Sim) upcoming() (at time.Time, happen func(at time.Time)) {
+	consider := func(when time.Time, what func(at time.Time)) {
+		if happen == nil || when.Before(at) {
+			at, happen = when, what
 		}
 	}
+	if s.evolution.between > 0 && s.cfg.Bursty {
+		consider(s.evolution.next, s.startBurst)
+	} else if s.evolution.between > 0 {
+		consider(s.evolution.next, s.changeOne)
+	}
+	for _, b := range s.bursts {
+		consider(b.next, func(at time.Time) { s.goOn(b, at) })
+	}
+	if s.arrivals.between > 0 {
+		consider(s.arrivals.next, func(at time.Time) {
+			s.appear(at)
+			s.arrivals.advance()
+		})
+	}
+	return at, happen
+}
+
+// changeOne lets a change happen to any incident.
+func (s *Sim) changeOne(at time.Time) {
+	if t := s.chooseChanging(at); t != nil {
+		s.change(t, s.cfg.Weights.roll(s.evolution.dice), at)
+	}
+	s.evolution.advance()
 }
 
 // chooseChanging picks an incident that can still change, nil if it finds none.
 func (s *Sim) chooseChanging(at time.Time) *tracked {
-	return s.choose(func(t *tracked) bool {
-		i := &t.incident
-		quiet := s.cfg.QuietAfter > 0 && i.Status == StatusResolved && at.Sub(i.LastUpdate) > s.cfg.QuietAfter
-		return t.live() && !quiet
-	})
+	return s.choose(s.anyOf, func(t *tracked) bool { return s.changing(t, at) })
 }
 
-// choose picks an incident that fits, trying often enough to find one where
-// one in a few dozen does.
-func (s *Sim) choose(fits func(*tracked) bool) *tracked {
+// changing reports whether an incident can still change by itself.
+func (s *Sim) changing(t *tracked, at time.Time) bool {
+	i := &t.incident
+	quiet := s.cfg.QuietAfter > 0 && i.Status == StatusResolved && at.Sub(i.LastUpdate) > s.cfg.QuietAfter
+	return t.live() && !quiet
+}
+
+// choose draws incidents until one fits, often enough to find one where one in
+// a few dozen does.
+func (s *Sim) choose(draw func() int64, fits func(*tracked) bool) *tracked {
 	if len(s.ids) == 0 {
 		return nil
 	}
 	for range 200 {
-		if t := s.incidents[pick(s.evolution.dice, s.ids)]; fits(t) {
+		if t := s.incidents[draw()]; fits(t) {
 			return t
 		}
 	}
 	return nil
 }
+
+// anyOf draws any incident.
+func (s *Sim) anyOf() int64 { return pick(s.evolution.dice, s.ids) }

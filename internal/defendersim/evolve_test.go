@@ -38,9 +38,9 @@ func TestNothingChangesWithoutChangesPerHour(t *testing.T) {
 }
 
 func TestLookingOftenDoesNotChangeWhatHappens(t *testing.T) {
-	end := func(looks int) (all []Incident) {
+	end := func(looks int, bursty bool) (all []Incident) {
 		synctest.Test(t, func(t *testing.T) {
-			s := newSim(t, func(c *Config) { c.ChangesPerHour = 500 })
+			s := newSim(t, func(c *Config) { c.ChangesPerHour, c.Bursty, c.NewPerHour = 500, bursty, 10 })
 			for range looks {
 				time.Sleep(2 * time.Hour / time.Duration(looks))
 				s.Summaries()
@@ -53,7 +53,8 @@ func TestLookingOftenDoesNotChangeWhatHappens(t *testing.T) {
 		})
 		return all
 	}
-	assert.Equal(t, end(1), end(720))
+	assert.Equal(t, end(1, false), end(720, false))
+	assert.Equal(t, end(1, true), end(720, true))
 }
 
 // watch looks at every incident again and again.

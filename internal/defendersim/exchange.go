@@ -145,7 +145,7 @@ func (x *exchange) send(status int, contentType string, body []byte) {
 
 func (x *exchange) headers(contentType string) {
 	h := x.w.Header()
-	h.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	h.Set("Date", x.s.stamp(time.Now()).Format(http.TimeFormat))
 	if contentType != "" {
 		h.Set("Content-Type", contentType)
 	}

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// State is how an incident stood for a while.
+// State is how an incident stood for a while. From and Until are times of the
+// real clock; those within the state are the service's, which may be off.
 type State struct {
 	From time.Time
 	// Until is when the next state began; zero for the present one.
@@ -61,8 +62,10 @@ func (s *Sim) replace(t *tracked, next Incident, at time.Time) {
 	s.note(t, at)
 }
 
-// note adds the present content to the history.
+// note adds the present content to the history, which is kept by the real
+// clock, as what it is compared with.
 func (s *Sim) note(t *tracked, at time.Time) {
+	at = at.Add(-s.cfg.ClockSkew)
 	if n := len(t.states); n > 0 {
 		t.states[n-1].Until = at
 	}
@@ -107,17 +110,20 @@ func (s *Sim) History(id int64) (states []State, first int) {
 func (s *Sim) IDs() []int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.evolve(s.now())
 	return slices.Clone(s.ids)
 }
 
-// UnknownID returns an id that no incident has.
+// UnknownID returns an id that no incident has, nor gets while a million of
+// them appear by themselves.
 func (s *Sim) UnknownID() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.ids) == 0 {
-		return s.cfg.FirstID
+	id := max(s.highest+1, s.cfg.FirstID)
+	if s.cfg.NewPerHour > 0 {
+		id += 1_000_000
 	}
-	return slices.Max(s.ids) + 1
+	return id
 }
 
 // Incident returns an incident as it stands now, also one that was removed. It

@@ -52,7 +52,11 @@ func (x *exchange) takeDown(p page) {
 // renderPage writes a page as GET /api/incidents answers it: the same objects
 // as those of Get, and the link to the next page after them.
 func (x *exchange) renderPage(p page) []byte {
-	w := &writer{buf: make([]byte, 0, 512+len(p.rows)*(4096+int(p.padding)))}
+	size := 512
+	for _, row := range p.rows {
+		size += 1024 + 2048*len(row.incident.Alerts) + int(p.padding)
+	}
+	w := &writer{buf: make([]byte, 0, size)}
 	w.open('{')
 	w.text("@odata.context", listContext)
 	if !p.bare {

@@ -27,7 +27,7 @@ type population struct {
 
 func newPopulation(c Config) *population {
 	d := newDice(c.Seed, streamPopulation, 0)
-	start := tick(c.Start)
+	start := tick(c.Start.Add(c.ClockSkew))
 	people := newPeople(d)
 	return &population{
 		cfg:     c,

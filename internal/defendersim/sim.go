@@ -20,9 +20,12 @@ type Sim struct {
 
 	mu        sync.Mutex // guards all that follows
 	latest    time.Time  // the clock's last reading
-	evolution evolution
+	evolution process    // of changes, or of bursts of them
+	bursts    []*burst   // under way
+	arrivals  process    // of incidents that appear
 	incidents map[int64]*tracked
 	ids       []int64               // of incidents, in the order in which they came
+	highest   int64                 // of them
 	merged    int                   // how many of them are merged away
 	limits    map[string]*limits    // by endpoint
 	rules     map[int64]*activeRule // faults by incident id
@@ -40,7 +43,8 @@ func New(cfg Config) (*Sim, error) {
 		cfg:        cfg,
 		population: newPopulation(cfg),
 		signer:     newSigner(cfg.Seed),
-		evolution:  newEvolution(cfg),
+		evolution:  newProcess(cfg, streamEvolution, cfg.changeEvents()),
+		arrivals:   newProcess(cfg, streamArrivals, cfg.NewPerHour),
 		incidents:  make(map[int64]*tracked, cfg.Incidents),
 		limits: map[string]*limits{
 			EndpointIncident: newLimits(cfg, EndpointIncident),
@@ -51,7 +55,7 @@ func New(cfg Config) (*Sim, error) {
 		listing: newListing(cfg),
 	}
 	for _, i := range s.population.incidents() {
-		s.add(*i, tick(cfg.Start))
+		s.add(*i, s.stamp(cfg.Start))
 	}
 	s.listing.settle()
 	s.mux = s.routes()
@@ -78,11 +82,16 @@ func (s *Sim) now() time.Time {
 	return s.latest
 }
 
-// add takes an incident into the population. The caller holds the mutex.
+// stamp is how the service dates a moment: its clock may be off.
+func (s *Sim) stamp(at time.Time) time.Time { return tick(at.Add(s.cfg.ClockSkew)) }
+
+// add takes an incident into the population at a time of the service's clock.
+// The caller holds the mutex.
 func (s *Sim) add(i Incident, at time.Time) {
 	t := &tracked{}
 	s.incidents[i.ID] = t
 	s.ids = append(s.ids, i.ID)
+	s.highest = max(s.highest, i.ID)
 	s.replace(t, i, at)
 }
 

@@ -38,7 +38,7 @@ func (x *exchange) throttle(form ThrottleForm, r refusal) {
 	case ThrottleSeconds:
 		x.w.Header().Set("Retry-After", strconv.Itoa(seconds))
 	case ThrottleDate:
-		at := time.Now().Add(r.wait + time.Second - time.Nanosecond).Truncate(time.Second)
+		at := x.s.stamp(time.Now()).Add(r.wait + time.Second - time.Nanosecond).Truncate(time.Second)
 		x.w.Header().Set("Retry-After", at.UTC().Format(http.TimeFormat))
 	case ThrottleEmpty:
 		x.send(http.StatusTooManyRequests, "", nil)
