@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -20,8 +19,8 @@ type options struct {
 	log              bool
 	listIDs          int
 	demo             bool
-	fault            string
-	probability      float64
+	fault            faultOptions
+	listFault        faultOptions
 	roles            string
 	throttleForm     string
 }
@@ -85,6 +84,9 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 	})
 	under("Change", func() {
 		fs.Float64Var(&c.ChangesPerHour, "changes-per-hour", c.ChangesPerHour, "mean `number` of changes in the whole population; 0: none")
+		fs.BoolVar(&c.Bursty, "bursty", c.Bursty, "changes come in bursts, and mostly to the newest incidents")
+		fs.Float64Var(&c.NewPerHour, "new-per-hour", c.NewPerHour, "mean `number` of incidents that appear; 0: none")
+		fs.DurationVar(&c.ClockSkew, "clock-skew", c.ClockSkew, "how far the service's clock is ahead, or behind where negative")
 		fs.DurationVar(&c.QuietAfter, "quiet-after", c.QuietAfter, "leave resolved incidents alone after so long without a change; 0: never")
 	})
 	under("Limits", func() {
@@ -93,6 +95,17 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 		fs.IntVar(&c.ForeignPerMinute, "foreign-per-minute", c.ForeignPerMinute, "requests per minute that another program takes")
 		fs.BoolVar(&c.CountThrottled, "count-throttled", c.CountThrottled, "requests answered 429 take quota too")
 		fs.StringVar(&o.throttleForm, "throttle-form", string(defendersim.ThrottleMessage), "`how` a 429 says when to come back: message, retry-after, retry-after-date, bare, empty")
+	})
+	under("List", func() {
+		fs.IntVar(&c.ListPerMinute, "list-per-minute", c.ListPerMinute, "List calls in any minute; 0: not limited")
+		fs.IntVar(&c.ListPerHour, "list-per-hour", c.ListPerHour, "List calls in any hour; 0: not limited")
+		fs.IntVar(&c.ListForeignPerMinute, "list-foreign-per-minute", c.ListForeignPerMinute, "List calls per minute that another program takes")
+		fs.DurationVar(&c.ListDelay, "list-delay", c.ListDelay, "how much later than Get it shows a change, at most; each incident has its part of it")
+		fs.DurationVar(&c.ListLag, "list-lag", c.ListLag, "how far it lies behind Get for all incidents")
+		fs.BoolVar(&c.ListDiffers, "list-differs", c.ListDiffers, "it writes determination and investigationState in another case than Get")
+		fs.StringVar(&c.ListLinkHost, "list-link-host", c.ListLinkHost, "`host` that links to the next page name, with its scheme; empty: the one that was asked")
+		o.listFault.define(fs, "list-fault", "List calls")
+		fs.BoolVar(&o.listFault.onSkip, "list-fault-on-skip", false, "the fault spares first pages")
 	})
 	under("Sign-in", func() {
 		fs.StringVar(&c.TenantID, "tenant-id", c.TenantID, "tenant `id`")
@@ -103,8 +116,7 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 		fs.BoolVar(&c.AllowAnonymous, "allow-anonymous", c.AllowAnonymous, "answer requests without a token")
 	})
 	under("Answers", func() {
-		fs.StringVar(&o.fault, "fault", "", "`fault` that strikes every incident, see below")
-		fs.Float64Var(&o.probability, "fault-probability", 0, "probability of the fault, 0 to 1; 0: always")
+		o.fault.define(fs, "fault", "every incident")
 		fs.BoolVar(&c.RawDeflate, "raw-deflate", c.RawDeflate, "send deflate without its zlib wrapping")
 		fs.BoolVar(&c.NoCompression, "no-compression", c.NoCompression, "never compress answers")
 	})
@@ -138,16 +150,11 @@ func (o options) check() error {
 	if o.listIDs < 0 {
 		return fmt.Errorf("--list-ids: %d is negative", o.listIDs)
 	}
-	if o.fault != "" {
-		if _, err := defendersim.ParseFault(o.fault); err != nil {
-			return fmt.Errorf("--fault: %w", err)
-		}
+	if _, err := o.fault.rule("fault"); err != nil {
+		return err
 	}
-	if !(o.probability >= 0 && o.probability <= 1) {
-		return fmt.Errorf("--fault-probability: %v is not between 0 and 1", o.probability)
-	}
-	if o.probability > 0 && o.fault == "" {
-		return errors.New("--fault-probability needs --fault")
+	if _, err := o.listFault.rule("list-fault"); err != nil {
+		return err
 	}
 	return o.checkListen()
 }

@@ -11,9 +11,10 @@ import (
 
 const defaultLifetime = time.Hour
 
-const usage = `defendersim plays the Microsoft Defender XDR incident API: a token endpoint and
-GET /api/incidents/{id} over a population of invented incidents that changes as
-time goes by, with the API's limits and with faults on demand.
+const usage = `defendersim plays the Microsoft Defender XDR incident API: a token endpoint,
+GET /api/incidents/{id} and GET /api/incidents over a population of invented
+incidents that changes as time goes by, with the API's limits and with faults on
+demand.
 
 Usage:
   defendersim [flags]
@@ -21,7 +22,9 @@ Usage:
 Examples:
   defendersim --demo --log
   defendersim --incidents 10000 --changes-per-hour 600 --seed 7
+  defendersim --incidents 1000 --changes-per-hour 200 --bursty --new-per-hour 5
   defendersim --fault 500 --fault-probability 0.1
+  defendersim --list-fault 503 --list-fault-on-skip
   defendersim --incidents 500 --list-ids 500 > incidents.txt
 `
 
@@ -36,18 +39,24 @@ func printHelp(w io.Writer) {
 		}
 	}
 	fmt.Fprint(w, "\nFaults, as in --fault slow=3s:\n")
-	for _, k := range defendersim.FaultKinds() {
+	printFaults(w, defendersim.FaultKinds())
+	fmt.Fprint(w, "\nFaults of List alone, as in --list-fault padded=1MiB:\n")
+	printFaults(w, defendersim.ListFaultKinds())
+}
+
+func printFaults(w io.Writer, kinds []defendersim.FaultKind) {
+	for _, k := range kinds {
 		name := k.Name
 		if k.Argument != "" {
 			name += "=" + k.Argument
 		}
-		fmt.Fprintf(w, "  %-26s %s\n", name, k.Meaning)
+		fmt.Fprintf(w, "  %-31s %s\n", name, k.Meaning)
 	}
 }
 
 func printFlag(w io.Writer, f *flag.Flag) {
 	kind, text := flag.UnquoteUsage(f)
-	fmt.Fprintf(w, "  %-26s %s", "--"+f.Name+" "+kind, text)
+	fmt.Fprintf(w, "  %-31s %s", "--"+f.Name+" "+kind, text)
 	if f.DefValue != "" && f.DefValue != "0" && f.DefValue != "0s" && f.DefValue != "false" {
 		fmt.Fprintf(w, " (default %s)", f.DefValue)
 	}

@@ -38,6 +38,13 @@ func TestMistakesOnTheCommandLineExitWith2AndSaySo(t *testing.T) {
 		{"--fault bogus", "bogus"},
 		{"--fault 500 --fault-probability 2", "--fault-probability"},
 		{"--fault-probability 0.5", "needs --fault"},
+		{"--fault row-twice", "use --list-fault"},
+		{"--list-fault bogus", "bogus"},
+		{"--list-fault 500 --list-fault-probability -1", "--list-fault-probability"},
+		{"--list-fault-probability 0.5", "needs --list-fault"},
+		{"--list-fault-on-skip", "needs --list-fault"},
+		{"--list-lag -1s", "list lag"},
+		{"--list-link-host here", "list link host"},
 		{"--list-ids -1", "--list-ids"},
 		{"--throttle-form loud", "loud"},
 		{"--listen 0.0.0.0:8470", "--allow-non-loopback"},
@@ -62,7 +69,7 @@ func TestHelpListsEveryFlagAndFaultAndSoDoTheDocs(t *testing.T) {
 		assert.Contains(t, help, "  --"+f.Name+" ", f.Name)
 		assert.Contains(t, string(docs), "`--"+f.Name+"`", f.Name)
 	})
-	for _, k := range defendersim.FaultKinds() {
+	for _, k := range append(defendersim.FaultKinds(), defendersim.ListFaultKinds()...) {
 		assert.Contains(t, help, "  "+k.Name, k.Name)
 		assert.Contains(t, string(docs), "| `"+k.Name+"` |", k.Name)
 	}
@@ -85,6 +92,15 @@ func TestFlagsReachTheSimulator(t *testing.T) {
 	assert.Equal(t, defendersim.ThrottleBare, o.sim.ThrottleForm)
 	assert.Equal(t, 5*time.Minute, o.sim.TokenLifetime)
 	assert.Equal(t, time.Hour, o.sim.QuietAfter)
+
+	o, err = parse(strings.Fields("--bursty --new-per-hour 3 --clock-skew -5s --list-per-minute 4 --list-per-hour 5 --list-foreign-per-minute 6 --list-delay 1m --list-lag 2m --list-differs --list-link-host https://a.example"))
+	require.NoError(t, err)
+	want := defaults().sim
+	want.Bursty, want.NewPerHour, want.ClockSkew = true, 3, -5*time.Second
+	want.ListPerMinute, want.ListPerHour, want.ListForeignPerMinute = 4, 5, 6
+	want.ListDelay, want.ListLag, want.ListDiffers, want.ListLinkHost = time.Minute, 2*time.Minute, true, "https://a.example"
+	want.ThrottleForm, want.Roles, want.TokenLifetime = o.sim.ThrottleForm, o.sim.Roles, o.sim.TokenLifetime
+	assert.Equal(t, want, o.sim)
 
 	o, err = parse([]string{"--roles", ""})
 	require.NoError(t, err)
@@ -116,7 +132,7 @@ func TestServesWhatItAnnouncesUntilItIsStopped(t *testing.T) {
 	reader, writer := io.Pipe()
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, strings.Fields("--demo --listen 127.0.0.1:0 --allow-anonymous --log --fault 503"), writer, io.Discard)
+		code <- run(ctx, strings.Fields("--demo --listen 127.0.0.1:0 --allow-anonymous --log --fault 503 --list-fault 504 --list-fault-on-skip"), writer, io.Discard)
 		_ = writer.Close()
 	}()
 	lines := make(chan string, 100) // so that printing never waits for the test
@@ -142,6 +158,10 @@ func TestServesWhatItAnnouncesUntilItIsStopped(t *testing.T) {
 
 	assert.Equal(t, http.StatusServiceUnavailable, status(t, http.MethodGet, endpoint+"/api/incidents/101"))
 	assert.Regexp(t, `GET /api/incidents/101 503 \d+B .* fault=503$`, <-lines)
+	assert.Equal(t, http.StatusOK, status(t, http.MethodGet, endpoint+"/api/incidents?$top=2"))
+	assert.Regexp(t, `GET /api/incidents\?\$top=2 200 \d+B .* rows=2$`, <-lines)
+	assert.Equal(t, http.StatusGatewayTimeout, status(t, http.MethodGet, endpoint+"/api/incidents?$skip=2"))
+	<-lines
 	assert.Equal(t, http.StatusNoContent, status(t, http.MethodPut, endpoint+"/sim/faults/102?fault=hang"))
 	hung, sent := make(chan error, 1), make(chan struct{})
 	traced := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{

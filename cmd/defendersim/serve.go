@@ -17,14 +17,8 @@ import (
 // serve listens until the context ends, then gives requests under way a moment
 // to finish.
 func serve(ctx context.Context, o options, sim *defendersim.Sim, stdout io.Writer) error {
-	if o.fault != "" {
-		fault, err := defendersim.ParseFault(o.fault)
-		if err != nil {
-			return err
-		}
-		if err := sim.SetFault(defendersim.AllIncidents, defendersim.Rule{Fault: fault, Probability: o.probability}); err != nil {
-			return err
-		}
+	if err := o.setFaults(sim); err != nil {
+		return err
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
 	if err != nil {
@@ -76,13 +70,14 @@ func printStart(w io.Writer, address string, c defendersim.Config, sim *defender
   unknown id      %[8]d
   changes         %[9]g per hour
   limits          %[10]s per minute, %[11]s per hour
+  limits of List  %[12]s per minute, %[13]s per hour
   look            curl %[1]s/sim/incidents
   break           curl -X PUT '%[1]s/sim/faults?fault=503&times=3'
   mend            curl -X DELETE %[1]s/sim/faults
 `,
 		address, c.TenantID, c.ClientID, c.ClientSecret,
 		len(plain)+len(merged), some(plain), some(merged), sim.UnknownID(),
-		c.ChangesPerHour, limit(c.PerMinute), limit(c.PerHour))
+		c.ChangesPerHour, limit(c.PerMinute), limit(c.PerHour), limit(c.ListPerMinute), limit(c.ListPerHour))
 }
 
 // some shows the first few ids.
@@ -110,7 +105,14 @@ func accessLog(w io.Writer) func(defendersim.Request) {
 	return func(r defendersim.Request) {
 		mu.Lock()
 		defer mu.Unlock()
-		fmt.Fprintf(w, "%s %s %s %d %dB %s", r.Time.Format("15:04:05.000"), r.Method, r.Path, r.Status, r.Bytes, r.Ended.Sub(r.Time).Round(time.Millisecond))
+		path := r.Path
+		if r.Query != "" {
+			path += "?" + r.Query
+		}
+		fmt.Fprintf(w, "%s %s %s %d %dB %s", r.Time.Format("15:04:05.000"), r.Method, path, r.Status, r.Bytes, r.Ended.Sub(r.Time).Round(time.Millisecond))
+		if r.Endpoint == defendersim.EndpointList {
+			fmt.Fprintf(w, " rows=%d", len(r.Rows))
+		}
 		if r.Fault != "" {
 			fmt.Fprintf(w, " fault=%s", r.Fault)
 		}

@@ -16,6 +16,7 @@ func (s *Sim) adminRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /sim/journal", s.showJournal)
 	mux.HandleFunc("GET /sim/states", s.showStates)
 	mux.HandleFunc("GET /sim/incidents", s.showIncidents)
+	mux.HandleFunc("POST /sim/incidents", s.postIncident)
 	mux.HandleFunc("GET /sim/faults", s.showFaults)
 	mux.HandleFunc("PUT /sim/faults", s.putFault)
 	mux.HandleFunc("DELETE /sim/faults", s.deleteFaults)
@@ -81,6 +82,17 @@ func (s *Sim) showIncidents(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, s.Summaries())
 }
 
+// postIncident lets an incident appear; the answer is what it is.
+func (s *Sim) postIncident(w http.ResponseWriter, _ *http.Request) { s.showIncident(w, s.Appear()) }
+
+func (s *Sim) showIncident(w http.ResponseWriter, id int64) {
+	for _, summary := range s.Summaries() {
+		if summary.ID == id {
+			writeJSON(w, http.StatusOK, summary)
+		}
+	}
+}
+
 // incidentStates is an incident's history as the admin endpoint shows it.
 type incidentStates struct {
 	ID     int64   `json:"id"`
@@ -106,6 +118,7 @@ type faultShown struct {
 	Fault       string  `json:"fault"`
 	Probability float64 `json:"probability"`
 	Times       int     `json:"times"`
+	OnSkip      bool    `json:"on_skip"`
 	Struck      int     `json:"struck"`
 }
 
@@ -113,7 +126,7 @@ func (s *Sim) showFaults(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	shown := []faultShown{}
 	for id, r := range s.rules {
-		shown = append(shown, faultShown{id, r.Fault.String(), r.Probability, r.Times, r.struck})
+		shown = append(shown, faultShown{id, r.Fault.String(), r.Probability, r.Times, r.OnSkip, r.struck})
 	}
 	s.mu.Unlock()
 	slices.SortFunc(shown, func(a, b faultShown) int { return cmp.Compare(a.ID, b.ID) })
@@ -155,6 +168,11 @@ func readRule(r *http.Request) (Rule, error) {
 			return rule, fmt.Errorf("times: %q is not a number", text)
 		}
 	}
+	if text := r.FormValue("on_skip"); text != "" {
+		if rule.OnSkip, err = strconv.ParseBool(text); err != nil {
+			return rule, fmt.Errorf("on_skip: %q is neither true nor false", text)
+		}
+	}
 	return rule, nil
 }
 
@@ -173,19 +191,21 @@ func (s *Sim) deleteFault(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// faultTarget is the incident that a fault's path names, or "token", or all of
-// them where it names none.
+// faultTarget is the incident that a fault's path names, or "token", or "list",
+// or all incidents where it names none.
 func faultTarget(r *http.Request) (int64, error) {
 	switch text := r.PathValue("id"); {
 	case text == "":
 		return AllIncidents, nil
 	case strings.EqualFold(text, "token"):
 		return TokenRequests, nil
+	case strings.EqualFold(text, "list"):
+		return ListRequests, nil
 	default:
 		if id := incidentID(r); id > 0 {
 			return id, nil
 		}
-		return 0, fmt.Errorf("%q is neither an incident id nor token", text)
+		return 0, fmt.Errorf("%q is neither an incident id nor token nor list", text)
 	}
 }
 
@@ -197,11 +217,7 @@ func (s *Sim) steer(act func(r *http.Request, id int64) error) http.HandlerFunc 
 			writeError(w, err)
 			return
 		}
-		for _, summary := range s.Summaries() {
-			if summary.ID == id {
-				writeJSON(w, http.StatusOK, summary)
-			}
-		}
+		s.showIncident(w, id)
 	}
 }
 

@@ -28,9 +28,12 @@ func TestAdminSetsAndClearsFaults(t *testing.T) {
 	admin[any](t, s, http.MethodPut, "/sim/faults/1001?fault=429%3D5s&times=2&probability=1", http.StatusNoContent)
 	admin[any](t, s, http.MethodPut, "/sim/faults/token?fault=500", http.StatusNoContent)
 
+	admin[any](t, s, http.MethodPut, "/sim/faults/list?fault=row-twice&on_skip=true", http.StatusNoContent)
+
 	assert.Equal(t, 429, status(1001))
 	assert.Equal(t, 503, status(1002))
 	assert.Equal(t, []faultShown{
+		{ID: -2, Fault: "row-twice", OnSkip: true},
 		{ID: -1, Fault: "500"},
 		{ID: 0, Fault: "503", Struck: 1},
 		{ID: 1001, Fault: "429=5s", Probability: 1, Times: 2, Struck: 1},
@@ -38,6 +41,8 @@ func TestAdminSetsAndClearsFaults(t *testing.T) {
 
 	admin[any](t, s, http.MethodDelete, "/sim/faults/1001", http.StatusNoContent)
 	assert.Equal(t, 503, status(1001))
+	admin[any](t, s, http.MethodDelete, "/sim/faults/list", http.StatusNoContent)
+	assert.Len(t, admin[[]faultShown](t, s, http.MethodGet, "/sim/faults", http.StatusOK), 2)
 	admin[any](t, s, http.MethodDelete, "/sim/faults", http.StatusNoContent)
 	assert.Equal(t, 200, status(1001))
 }
@@ -60,6 +65,11 @@ func TestAdminSteersIncidents(t *testing.T) {
 	admin[Summary](t, s, http.MethodPost, "/sim/incidents/1004/restore", http.StatusOK)
 	resp, _ = get(t, s, 1004)
 	assert.Equal(t, http.StatusOK, resp.StatusCode)
+
+	fresh := admin[Summary](t, s, http.MethodPost, "/sim/incidents", http.StatusOK)
+	assert.EqualValues(t, 1011, fresh.ID)
+	resp, _ = get(t, s, 1011)
+	assert.Equal(t, http.StatusOK, resp.StatusCode)
 }
 
 func TestAdminShowsIncidentsStatesAndJournal(t *testing.T) {
@@ -74,6 +84,10 @@ func TestAdminShowsIncidentsStatesAndJournal(t *testing.T) {
 	assert.Equal(t, EndpointIncident, journal[0].Endpoint)
 	assert.Equal(t, http.StatusOK, journal[0].Status)
 	assert.Positive(t, journal[0].Bytes)
+	assert.Empty(t, journal[0].Rows)
+	list(t, s, "$top", "1")
+	journal = admin[[]Request](t, s, http.MethodGet, "/sim/journal", http.StatusOK)
+	assert.Equal(t, []Row{{1002, 1}}, journal[1].Rows)
 	assert.Len(t, admin[[]Summary](t, s, http.MethodGet, "/sim/incidents", http.StatusOK), 10)
 	assert.Len(t, admin[[]incidentStates](t, s, http.MethodGet, "/sim/states", http.StatusOK), 10)
 	one := admin[[]incidentStates](t, s, http.MethodGet, "/sim/states?id=1002", http.StatusOK)
@@ -89,6 +103,8 @@ func TestAdminSaysWhatIsWrong(t *testing.T) {
 		{http.MethodPut, "/sim/faults?fault=500&probability=x", "probability"},
 		{http.MethodPut, "/sim/faults?fault=500&probability=2", "between 0 and 1"},
 		{http.MethodPut, "/sim/faults/all?fault=500", "all"},
+		{http.MethodPut, "/sim/faults?fault=row-twice", "List calls alone"},
+		{http.MethodPut, "/sim/faults/list?fault=500&on_skip=x", "on_skip"},
 		{http.MethodDelete, "/sim/faults/all", "all"},
 		{http.MethodPost, "/sim/incidents/1001/merge", "into"},
 		{http.MethodPost, "/sim/incidents/9/remove", "no incident 9"},

@@ -1,7 +1,7 @@
 // Package defendersim plays the incident API of Microsoft Defender XDR: an
-// [http.Handler] with a token endpoint, the call that gets one incident, a
-// population of incidents that changes as time goes by, the API's limits, and
-// faults on demand.
+// [http.Handler] with a token endpoint, the calls that get one incident and
+// list them, a population of incidents that changes as time goes by, the API's
+// limits, and faults on demand.
 //
 // A [Sim] starts no goroutine and opens no socket. It reads time.Now when it is
 // asked something and then applies whatever has happened since, so it runs in
@@ -9,7 +9,8 @@
 // configuration and start it always tells the same story.
 //
 // Where to look: incident.go says what an incident is, population.go and its
-// neighbours invent them, evolve.go and change.go let them change, render.go
-// writes them as the API does, limits.go, fault.go and token.go stand in the
+// neighbours invent them, evolve.go, burst.go and change.go let them change,
+// render.go writes them as the API does, listing.go keeps them in List's order
+// and page.go writes its pages, limits.go, fault.go and token.go stand in the
 // way, journal.go and history.go remember.
 package defendersim
