@@ -78,6 +78,24 @@ func TestBurstsHitOneIncidentOrMany(t *testing.T) {
 	assert.Less(t, again(happening(t, func(*Config) {})), 0.03)
 }
 
+func TestABurstOverSeveralIncidentsIsOneKindOfChange(t *testing.T) {
+	s := newSim(t, nil)
+	comments, touched := 0, 0
+	of := &burst{kind: ChangeComment, next: time.Now()}
+	s.bursts = []*burst{of}
+	for of.left = 20; of.left > 0; {
+		s.goOn(of, s.stamp(of.next))
+	}
+	for _, id := range s.IDs() {
+		states, _ := s.History(id)
+		touched += min(1, len(states)-1)
+		comments += len(mustGet(t, s, id).Comments) - len(mustGet(t, newSim(t, nil), id).Comments)
+	}
+	assert.Equal(t, 20, comments)
+	assert.Greater(t, touched, 3)
+	assert.Empty(t, s.bursts)
+}
+
 func TestTheNewestIncidentsChangeMost(t *testing.T) {
 	newestTenth, olderHalf := 0.0, 0.0
 	changes := happening(t, bursty)

@@ -11,7 +11,7 @@ import (
 )
 
 func TestTheServicesClockMayBeOff(t *testing.T) {
-	for _, skew := range []time.Duration{3 * time.Hour, -90 * time.Second} {
+	for _, skew := range []time.Duration{3 * time.Hour, -90 * time.Second, -2400 * time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newSim(t, func(c *Config) { c.ClockSkew, c.PerMinute, c.ThrottleForm = skew, 1, ThrottleDate })
 			start := time.Now()

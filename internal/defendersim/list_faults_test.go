@@ -177,7 +177,14 @@ func TestBrokenPagesDoNotCountAsServed(t *testing.T) {
 	_, err = io.ReadAll(resp.Body)
 	assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.NoError(t, resp.Body.Close())
-	_, _ = call(t, faultyList(t, "huge=1MiB"), http.MethodGet, "/api/incidents")
+	assert.Empty(t, s.AllServed())
+}
+
+func TestAHugePageHoldsOneIncident(t *testing.T) {
+	s := faultyList(t, "huge=1MiB")
+	page := list(t, s)
+	require.Len(t, page.Value, 1)
+	assert.InDelta(t, 1<<20, len(page.Value[0]), 100)
 	assert.Empty(t, s.AllServed())
 }
 

@@ -226,7 +226,9 @@ func TestAlertsOnAPageStopAt150WithoutAMark(t *testing.T) {
 
 func TestListShowsAChangeLaterThanGetAsMuchAsItsDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSim(t, func(c *Config) { c.Incidents, c.AlertsPerIncident, c.ListDelay = 50, 1, 10*time.Minute })
+		s := newSim(t, func(c *Config) {
+			c.Incidents, c.AlertsPerIncident, c.ListDelay, c.ListLag = 50, 1, 10*time.Minute, time.Second
+		})
 		require.Len(t, list(t, s).Value, 50, "what is there at the start is no news")
 		time.Sleep(time.Hour)
 		changed := time.Now()
@@ -234,7 +236,7 @@ func TestListShowsAChangeLaterThanGetAsMuchAsItsDelay(t *testing.T) {
 			touch(t, s, id)
 		}
 		seen := make(map[int64]time.Duration)
-		for range 121 {
+		for range 122 {
 			for _, id := range list(t, s, "$filter", "lastUpdateTime ge "+changed.UTC().Format(timeForm)).ids(t) {
 				if _, known := seen[id]; !known {
 					seen[id] = time.Since(changed)
@@ -245,8 +247,8 @@ func TestListShowsAChangeLaterThanGetAsMuchAsItsDelay(t *testing.T) {
 		require.Len(t, seen, 50, "all are visible after the delay")
 		var sum time.Duration
 		for id, after := range seen {
-			require.LessOrEqual(t, s.listing.delayOf(id), after)
-			require.Less(t, after-s.listing.delayOf(id), 5*time.Second)
+			require.LessOrEqual(t, s.ListDelayOf(id), after)
+			require.Less(t, after-s.ListDelayOf(id), 5*time.Second)
 			sum += after
 		}
 		assert.InDelta(t, 5, (sum / 50).Minutes(), 1.5)
@@ -286,6 +288,18 @@ func TestALaggingListShowsStatesThatGetIsPast(t *testing.T) {
 		assert.Equal(t, 2, served[1].State)
 		states, _ := s.History(1001)
 		assert.Contains(t, string(page.Value[0]), states[2].LastUpdate.Format(timeForm))
+	})
+}
+
+func TestALaggingListKeepsChangesOfTheSameInstantInTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSim(t, func(c *Config) { c.ListLag = time.Minute })
+		time.Sleep(time.Hour)
+		touch(t, s, 1001)
+		touch(t, s, 1001)
+		time.Sleep(time.Minute)
+		list(t, s)
+		assert.Equal(t, 2, s.Served(1001)[0].State)
 	})
 }
 

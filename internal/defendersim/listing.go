@@ -36,6 +36,10 @@ func newListing(c Config) listing {
 	return listing{byID: make(map[int64]*shown), seed: c.Seed, delay: c.ListDelay, lag: c.ListLag}
 }
 
+// ListDelayOf returns how much later than Get the List call shows a change of
+// an incident: its part of ListDelay, and ListLag.
+func (s *Sim) ListDelayOf(id int64) time.Duration { return s.listing.lag + s.listing.delayOf(id) }
+
 // take is given every new state of an incident and when it came about.
 func (l *listing) take(row *shown, at time.Time) {
 	wait := l.lag + l.delayOf(row.incident.ID)
