@@ -27,7 +27,7 @@ var (
 const maxRest = 4 << 10
 
 // readBody reads the whole body, undoing its content coding, up to limit
-// decoded bytes. A longer one is errTooLarge.
+// decoded bytes. A longer one is errTooLarge, and its beginning.
 func readBody(response *http.Response, limit int64) ([]byte, error) {
 	decoded, err := decoded(response.Body, response.Header.Get("Content-Encoding"))
 	switch {
@@ -44,7 +44,7 @@ func readBody(response *http.Response, limit int64) ([]byte, error) {
 	n, err := body.ReadFrom(io.LimitReader(decoded, limit+1))
 	switch {
 	case n > limit:
-		return nil, errTooLarge
+		return body.Bytes(), errTooLarge
 	case err != nil:
 		return nil, err
 	}

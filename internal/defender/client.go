@@ -50,50 +50,19 @@ func (c *Client) Get(ctx context.Context, id int64) Answer {
 	if id <= 0 {
 		return Answer{Err: &Error{Kind: Rejected, Err: errors.New("an incident id is a positive number")}}
 	}
-	trace := newTrace(c.endpoint)
-	request, err := http.NewRequestWithContext(trace.attach(ctx), http.MethodGet,
-		c.endpoint.JoinPath(c.dialect.get(id)).String(), http.NoBody)
-	if err != nil {
-		return Answer{Err: &Error{Kind: Rejected, Err: withoutAddress(err)}}
+	reply := c.ask(ctx, c.endpoint.JoinPath(c.dialect.get(id)))
+	if reply.err != nil {
+		return Answer{Err: reply.err, Reached: reply.reached}
 	}
-	request.Header.Set("Accept", "application/json")
-	request.Header.Set("Accept-Encoding", acceptEncoding)
-
-	response, err := c.http.Do(request)
+	answer := Answer{Reached: reply.reached, Size: len(reply.body)}
+	snapshot, err := c.dialect.decode(id, reply.body)
 	if err != nil {
-		return Answer{Err: unanswered(ctx, err, trace), Reached: trace.reached()}
-	}
-	defer response.Body.Close()
-	answer := c.read(ctx, id, response)
-	answer.Reached = max(1, trace.reached())
-	return answer
-}
-
-func (c *Client) read(ctx context.Context, id int64, response *http.Response) Answer {
-	if response.StatusCode != http.StatusOK {
-		return Answer{Err: c.refused(response)}
-	}
-	body, err := readBody(response, c.maxBody)
-	if err != nil {
-		return Answer{Err: unread(ctx, response.StatusCode, err)}
-	}
-	snapshot, err := c.dialect.decode(id, body)
-	if err != nil {
-		return Answer{Err: &Error{Kind: Malformed, Status: response.StatusCode, Err: err}, Size: len(body)}
+		answer.Err = malformed(err)
+		return answer
 	}
 	if c.keepOriginal {
-		snapshot.Original = body
+		snapshot.Original = reply.body
 	}
-	return Answer{Snapshot: snapshot, Size: len(body)}
-}
-
-// refused explains an answer whose status is not 200, and the token where that
-// is what the API refused.
-func (c *Client) refused(response *http.Response) *Error {
-	failure := refused(response)
-	if failure.Kind == Unauthorized || failure.Kind == Forbidden {
-		failure.Token = sentToken(response)
-		failure.Advice = c.dialect.access.advise(failure.Kind, failure.Token, c.endpoint.Hostname(), response.Header.Get("Date"))
-	}
-	return failure
+	answer.Snapshot = snapshot
+	return answer
 }

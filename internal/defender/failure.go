@@ -102,6 +102,11 @@ func brokenOff(status int, err error) *Error {
 	return e
 }
 
+// malformed explains a body that was read whole and is not what was asked for.
+func malformed(err error) *Error {
+	return &Error{Kind: Malformed, Status: http.StatusOK, Err: err}
+}
+
 // isContent tells content that is wrong from a connection that broke off.
 func isContent(err error) bool {
 	if _, corrupt := errors.AsType[flate.CorruptInputError](err); corrupt {

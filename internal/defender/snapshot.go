@@ -15,8 +15,19 @@ import (
 // decode reads the answer to Get incident for id. Its errors say what is
 // wrong with the answer and quote nothing of it but names.
 func (d dialect) decode(id int64, body []byte) (*incident.Snapshot, error) {
-	s := &incident.Snapshot{ID: id, Object: pcommon.NewMap(), AlertsField: d.incident.alerts}
-	json := newDecoder(body)
+	s, err := d.decodeIncident(newDecoder(body))
+	if err != nil {
+		return nil, err
+	}
+	if s.ID != id {
+		d.becomeSuccessors(s, id)
+	}
+	return s, nil
+}
+
+// decodeIncident reads an incident that is all there is to read.
+func (d dialect) decodeIncident(json *decoder) (*incident.Snapshot, error) {
+	s := &incident.Snapshot{Object: pcommon.NewMap(), AlertsField: d.incident.alerts}
 	err := json.object(s.Object, 1, func(name string) (bool, error) {
 		if name != d.incident.alerts || json.json.PeekKind() == 'n' {
 			return false, nil
@@ -38,14 +49,10 @@ func (d dialect) decode(id int64, body []byte) (*incident.Snapshot, error) {
 	if err := uniqueAlerts(s.Alerts); err != nil {
 		return nil, err
 	}
-	shown := integer(s.Object, d.incident.id)
-	if shown <= 0 {
+	if s.ID = integer(s.Object, d.incident.id); s.ID <= 0 {
 		return nil, fmt.Errorf("no %s", d.incident.id)
 	}
 	d.describe(s)
-	if shown != id {
-		d.becomeSuccessors(s, shown)
-	}
 	return s, nil
 }
 
@@ -93,15 +100,15 @@ func (d dialect) describe(s *incident.Snapshot) {
 	}
 }
 
-// becomeSuccessors turns an answer that shows another incident into what it
-// says of the one asked for: that it lives on in that other one. What the
+// becomeSuccessors turns an incident other than the one that was asked for
+// into what it says of that: that it lives on in this other one. What the
 // answer shows is left to the fetch of that incident itself.
-func (d dialect) becomeSuccessors(s *incident.Snapshot, shown int64) {
+func (d dialect) becomeSuccessors(s *incident.Snapshot, asked int64) {
 	object := pcommon.NewMap()
-	object.PutInt(d.incident.id, s.ID)
-	object.PutInt(d.incident.successor, shown)
+	object.PutInt(d.incident.id, asked)
+	object.PutInt(d.incident.successor, s.ID)
 	*s = incident.Snapshot{
-		ID: s.ID, SuccessorID: shown, Merged: true, TenantID: s.TenantID,
+		ID: asked, SuccessorID: s.ID, Merged: true, TenantID: s.TenantID,
 		Object: object, AlertsField: s.AlertsField,
 	}
 }

@@ -1,0 +1,59 @@
+package defender
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// reply is what one request brought.
+type reply struct {
+	body    []byte    // whole, where err is nil; what was read of one that is Oversize
+	date    time.Time // of the answer, by the service's clock; zero: it names none
+	err     error     // an *Error, or the context's error
+	reached int       // how many requests reached the API's host
+}
+
+// ask sends the one request of a call and reads its answer.
+func (c *Client) ask(ctx context.Context, address *url.URL) reply {
+	trace := newTrace(c.endpoint)
+	request, err := http.NewRequestWithContext(trace.attach(ctx), http.MethodGet, address.String(), http.NoBody)
+	if err != nil {
+		return reply{err: &Error{Kind: Rejected, Err: withoutAddress(err)}}
+	}
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("Accept-Encoding", acceptEncoding)
+
+	response, err := c.http.Do(request)
+	if err != nil {
+		return reply{err: unanswered(ctx, err, trace), reached: trace.reached()}
+	}
+	defer response.Body.Close()
+	answered := c.read(ctx, response)
+	answered.reached = max(1, trace.reached())
+	return answered
+}
+
+func (c *Client) read(ctx context.Context, response *http.Response) reply {
+	date, _ := http.ParseTime(response.Header.Get("Date")) // zero where it is none
+	if response.StatusCode != http.StatusOK {
+		return reply{date: date, err: c.refused(response)}
+	}
+	body, err := readBody(response, c.maxBody)
+	if err != nil {
+		return reply{body: body, date: date, err: unread(ctx, response.StatusCode, err)}
+	}
+	return reply{body: body, date: date}
+}
+
+// refused explains an answer whose status is not 200, and the token where that
+// is what the API refused.
+func (c *Client) refused(response *http.Response) *Error {
+	failure := refused(response)
+	if failure.Kind == Unauthorized || failure.Kind == Forbidden {
+		failure.Token = sentToken(response)
+		failure.Advice = c.dialect.access.advise(failure.Kind, failure.Token, c.endpoint.Hostname(), response.Header.Get("Date"))
+	}
+	return failure
+}
