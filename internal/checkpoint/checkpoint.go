@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
@@ -25,6 +26,7 @@ const (
 	versionKey  = "version"
 	receiverKey = "v1/receiver"
 	quotaKey    = "v1/quota"
+	feedKey     = "v1/feed"
 	indexKey    = "v1/incidents"
 	incidentKey = "v1/incident/"
 )
@@ -63,6 +65,18 @@ type LearnedLimit struct {
 	Since         int64 `json:"since"`
 }
 
+// Feed is how far the change feed has come.
+type Feed struct {
+	// Boundary is the lastUpdateTime since which the next call lists; zero: the
+	// feed has not begun.
+	Boundary time.Time `json:"boundary,omitzero"`
+	// Named are the incidents that it has shown to have changed, but not how:
+	// they are due.
+	Named []int64 `json:"named,omitzero"`
+	// Quota is the account of its own requests.
+	Quota Quota `json:"quota,omitzero"`
+}
+
 // Store belongs to one goroutine. Its writes are durable when they return, as
 // far as the storage extension is.
 type Store struct {
@@ -74,6 +88,7 @@ type Store struct {
 type Contents struct {
 	Receiver Receiver
 	Quota    Quota
+	Feed     Feed
 	States   map[int64]incident.State
 }
 
@@ -90,6 +105,9 @@ func Open(ctx context.Context, client storage.Client) (*Store, Contents, error) 
 		return nil, Contents{}, err
 	}
 	if _, err := s.read(ctx, quotaKey, &contents.Quota); err != nil {
+		return nil, Contents{}, err
+	}
+	if _, err := s.read(ctx, feedKey, &contents.Feed); err != nil {
 		return nil, Contents{}, err
 	}
 	var ids []int64
@@ -198,6 +216,21 @@ func (s *Store) Save(ctx context.Context, id int64, state incident.State) error 
 	return nil
 }
 
+// Forget deletes what was delivered of an incident.
+func (s *Store) Forget(ctx context.Context, id int64) error {
+	indexed := maps.Clone(s.indexed)
+	delete(indexed, id)
+	index, err := indexOperation(indexed)
+	if err != nil {
+		return err
+	}
+	if err := s.client.Batch(ctx, index, storage.DeleteOperation(keyOf(id))); err != nil {
+		return fmt.Errorf("delete the checkpoint of incident %d: %w", id, err)
+	}
+	s.indexed = indexed
+	return nil
+}
+
 // SaveReceiver stores what is known of the receiver as a whole.
 func (s *Store) SaveReceiver(ctx context.Context, r Receiver) error {
 	return s.write(ctx, receiverKey, r)
@@ -206,6 +239,11 @@ func (s *Store) SaveReceiver(ctx context.Context, r Receiver) error {
 // SaveQuota stores the account of the requests that were sent.
 func (s *Store) SaveQuota(ctx context.Context, q Quota) error {
 	return s.write(ctx, quotaKey, q)
+}
+
+// SaveFeed stores how far the change feed has come.
+func (s *Store) SaveFeed(ctx context.Context, f Feed) error {
+	return s.write(ctx, feedKey, f)
 }
 
 // Close releases the storage.

@@ -89,22 +89,37 @@ func keys(t *testing.T, client *storagetest.TestClient) (all []string) {
 
 func stateOf(status string) incident.State { return incident.State{Seen: true, Status: status} }
 
-// full is a state in which nothing is left out.
+// full is a state in which nothing is left out that one source leaves.
 func full() incident.State {
 	return incident.State{
 		Seen: true, Missing: true, Merged: true, Successor: 1<<53 + 1,
 		Status:     "Redirected\u200b",
 		LastUpdate: time.Date(2026, 2, 3, 4, 5, 6, 123456700, time.UTC),
 		Fields: []incident.Field{
-			{Name: "incidentName", Digest: incident.Digest{0, 1, 2, 0xff}},
-			{Name: "status", Digest: incident.Digest{15: 0xfe}},
+			{Name: "incidentName", Part: incident.Part{Digest: incident.Digest{0, 1, 2, 0xff}}},
+			{Name: "status", Part: incident.Part{Digest: incident.Digest{15: 0xfe}}},
 		},
 		Alerts: []incident.AlertState{
-			{ID: "ad0001_1", Digest: incident.Digest{7}, Status: "New", LastUpdate: time.Date(2026, 2, 3, 4, 5, 7, 0, time.UTC)},
+			{ID: "ad0001_1", Part: incident.Part{Digest: incident.Digest{7}}, Status: "New", LastUpdate: time.Date(2026, 2, 3, 4, 5, 7, 0, time.UTC)},
 			{ID: "da0002_1"},
 		},
 		Disappearances: 1<<64 - 1,
 		Fetched:        time.Date(2026, 2, 3, 4, 6, 0, 1, time.UTC),
+	}
+}
+
+// twofold is a state that two sources have shown, each in its own way.
+func twofold() incident.State {
+	return incident.State{
+		Seen: true, Source: incident.FromList,
+		Fields: []incident.Field{
+			{Name: "assignedTo", Part: incident.Part{Digest: incident.Digest{1}, Other: &incident.Digest{2}}},
+			{Name: "status", Part: incident.Part{Digest: incident.Digest{3}, Source: incident.FromList}},
+			{Name: "summary", Part: incident.Part{Digest: incident.Digest{9}, Source: incident.FromList, Other: &incident.Digest{}}},
+		},
+		Alerts: []incident.AlertState{
+			{ID: "ad0001_1", Part: incident.Part{Digest: incident.Digest{7}, Source: incident.FromList, Other: &incident.Digest{8}}, Status: "New"},
+		},
 	}
 }
 
@@ -114,7 +129,7 @@ func TestWhatIsSavedIsThereAfterARestart(t *testing.T) {
 	want := Contents{
 		Receiver: Receiver{API: "defender_xdr", Tenant: "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"},
 		Quota:    Quota{Ended: []int64{1795437282495, 1795437282496}, InFlight: 4},
-		States:   map[int64]incident.State{1: full(), 9223372036854775807: stateOf("Active"), 3: {}},
+		States:   map[int64]incident.State{1: full(), 9223372036854775807: stateOf("Active"), 3: {}, 4: twofold()},
 	}
 	for id, state := range want.States {
 		require.NoError(t, store.Save(t.Context(), id, stateOf("before")))
@@ -375,12 +390,29 @@ func TestAnEntryIsSmallAndReadsAsItDid(t *testing.T) {
 	}, ","), string(entry))
 }
 
+func TestAnEntryKeepsWhatTheSourcesShowDifferently(t *testing.T) {
+	client := newStorage()
+	store, _ := open(t, client)
+	require.NoError(t, store.Save(t.Context(), 1, twofold()))
+	entry, err := client.Get(t.Context(), "v1/incident/1")
+	require.NoError(t, err)
+	assert.Equal(t, strings.Join([]string{
+		`{"seen":true,"source":1`,
+		`"fields":[{"n":"assignedTo","d":"AQAAAAAAAAAAAAAAAAAAAA","o":"AgAAAAAAAAAAAAAAAAAAAA"}`,
+		`{"n":"status","d":"AwAAAAAAAAAAAAAAAAAAAA","s":1}`,
+		`{"n":"summary","d":"CQAAAAAAAAAAAAAAAAAAAA","s":1,"o":"AAAAAAAAAAAAAAAAAAAAAA"}]`,
+		`"alerts":[{"id":"ad0001_1","d":"BwAAAAAAAAAAAAAAAAAAAA","s":1,"o":"CAAAAAAAAAAAAAAAAAAAAA","status":"New"}]}`,
+	}, ","), string(entry))
+}
+
 func FuzzState(f *testing.F) {
-	whole, err := json.Marshal(full())
-	if err != nil {
-		f.Fatal(err)
+	for _, state := range []incident.State{full(), twofold()} {
+		stored, err := json.Marshal(state)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(stored)
 	}
-	f.Add(whole)
 	f.Add([]byte(`{}`))
 	f.Add([]byte(`{"seen":true,"seen":false}`))
 	f.Fuzz(func(t *testing.T, stored []byte) {

@@ -57,7 +57,8 @@ type AlertChange struct {
 	Kind  Kind
 	ID    string
 	Alert *Alert // of the snapshot; nil when Removed
-	// Digest of the alert's content; of the last delivered when Removed.
+	// Digest of the alert's content as it will have been delivered; of the
+	// last delivered when Removed.
 	Digest Digest
 	// Disappearance numbers a removal within its incident.
 	Disappearance uint64
@@ -92,22 +93,26 @@ func (c *Comparer) Compare(delivered State, s *Snapshot) (Change, State) {
 	if before.Seen && !s.LastUpdate.IsZero() && s.LastUpdate.Before(before.LastUpdate) {
 		return Change{Stale: true}, delivered
 	}
+	if !before.Seen {
+		before.Source = s.Source // nothing is known of the other
+	}
 	after := State{
 		Seen: true, Merged: s.Merged, Successor: s.SuccessorID,
 		Status: s.Status, LastUpdate: s.LastUpdate,
-		Fields:         c.hasher.fields(s.Object),
+		Source:         min(before.Source, s.Source),
 		Disappearances: before.Disappearances,
 		Fetched:        s.Observed.Round(0),
 	}
 	var change Change
+	changed := c.compareFields(before, s, &after)
 	alertsMoved := false
 	if !s.Merged && c.alerts != None {
 		change.Alerts, alertsMoved = c.compareAlerts(before, s, &after)
 	}
-	change.Kind = c.kind(before, after, alertsMoved)
+	change.Kind = c.kind(before, after, len(changed) > 0 || c.alerts == Embedded && alertsMoved)
 	switch change.Kind {
 	case Resolved, Reopened, Updated:
-		change.Fields = differing(before.Fields, after.Fields)
+		change.Fields = changed
 		if alertsMoved {
 			change.Fields = append(change.Fields, s.AlertsField)
 			slices.Sort(change.Fields)
@@ -131,7 +136,7 @@ func (c *Comparer) Missing(before State, observed time.Time) (Change, State) {
 	if before.Missing && before.Telling == nil {
 		return Change{}, after
 	}
-	after = State{Missing: true, Disappearances: before.nextDisappearance(), Fetched: after.Fetched}
+	after = State{Missing: true, MissingSince: after.Fetched, Disappearances: before.nextDisappearance(), Fetched: after.Fetched}
 	change := Change{Kind: NotFound}
 	if before.Seen {
 		change.PreviousStatus = before.Status
@@ -140,9 +145,8 @@ func (c *Comparer) Missing(before State, observed time.Time) (Change, State) {
 }
 
 // kind is the first that applies, from top to bottom.
-func (c *Comparer) kind(before, after State, alertsMoved bool) Kind {
-	changed := !slices.Equal(before.Fields, after.Fields) || c.alerts == Embedded && alertsMoved ||
-		before.Telling != nil && before.Telling.Embedded
+func (c *Comparer) kind(before, after State, changed bool) Kind {
+	changed = changed || before.Telling != nil && before.Telling.Embedded
 	switch {
 	case after.Merged && (!before.Merged || before.Successor != after.Successor):
 		return Merged
@@ -160,6 +164,45 @@ func (c *Comparer) kind(before, after State, alertsMoved bool) Kind {
 	return ""
 }
 
+// compareFields compares fields by name, writes what will have been delivered
+// of them into after, and names those that changed, sorted.
+func (c *Comparer) compareFields(before State, s *Snapshot, after *State) (changed []string) {
+	after.Fields = withAbsent(c.hasher.fields(s.Object), before.Fields)
+	delivered := before.Fields
+	for i := range after.Fields {
+		field := &after.Fields[i]
+		last := Part{Source: before.Source} // absent
+		if len(delivered) > 0 && delivered[0].Name == field.Name {
+			last, delivered = delivered[0].Part, delivered[1:]
+		}
+		part, differs := last.seen(field.Digest, s.Source, newer(s.LastUpdate, before.LastUpdate))
+		field.Part = part
+		if differs {
+			changed = append(changed, field.Name)
+		}
+	}
+	after.Fields = slices.DeleteFunc(after.Fields, func(f Field) bool { return f.Part == Part{} }) // absent, as Get knows
+	return changed
+}
+
+// withAbsent adds, with the digest of nothing, the fields that were delivered
+// and are not shown. All lists are sorted by name.
+func withAbsent(shown, delivered []Field) []Field {
+	all, at := shown, 0
+	for _, f := range delivered {
+		for at < len(shown) && shown[at].Name < f.Name {
+			at++
+		}
+		if at == len(shown) || shown[at].Name != f.Name {
+			all = append(all, Field{Name: f.Name})
+		}
+	}
+	if len(all) > len(shown) {
+		slices.SortFunc(all, byName)
+	}
+	return all
+}
+
 // compareAlerts compares alerts by id and writes what will have been
 // delivered of them into after. moved: one came, changed or left.
 func (c *Comparer) compareAlerts(before State, s *Snapshot, after *State) (changes []AlertChange, moved bool) {
@@ -175,13 +218,17 @@ func (c *Comparer) compareAlerts(before State, s *Snapshot, after *State) (chang
 	for i := range s.Alerts {
 		alert := &s.Alerts[i]
 		now := AlertState{
-			ID: alert.ID, Digest: c.hasher.object(alert.Object),
+			ID: alert.ID, Part: Part{Digest: c.hasher.object(alert.Object), Source: s.Source},
 			Status: alert.Status, LastUpdate: alert.LastUpdate,
 		}
 		shown[alert.ID] = struct{}{}
-		after.Alerts = append(after.Alerts, now)
 		last, known := delivered[alert.ID]
-		kind := c.alertKind(known, last.Digest == now.Digest)
+		changed := false
+		if known {
+			now.Part, changed = last.seen(now.Digest, s.Source, newer(alert.LastUpdate, last.LastUpdate))
+		}
+		after.Alerts = append(after.Alerts, now)
+		kind := c.alertKind(known, changed)
 		if kind == "" {
 			continue
 		}
@@ -210,36 +257,14 @@ func (c *Comparer) compareAlerts(before State, s *Snapshot, after *State) (chang
 	return changes, moved
 }
 
-func (c *Comparer) alertKind(known, same bool) Kind {
+func (c *Comparer) alertKind(known, changed bool) Kind {
 	switch {
 	case !known:
 		return FirstSeen
-	case !same:
+	case changed:
 		return Updated
 	case c.snapshots:
 		return Unchanged
 	}
 	return ""
-}
-
-// differing are the names that only one of two sorted lists has, or that both
-// have with different content. Sorted.
-func differing(before, after []Field) []string {
-	var names []string
-	for len(before) > 0 || len(after) > 0 {
-		switch {
-		case len(after) == 0 || len(before) > 0 && before[0].Name < after[0].Name:
-			names = append(names, before[0].Name)
-			before = before[1:]
-		case len(before) == 0 || after[0].Name < before[0].Name:
-			names = append(names, after[0].Name)
-			after = after[1:]
-		default:
-			if before[0].Digest != after[0].Digest {
-				names = append(names, after[0].Name)
-			}
-			before, after = before[1:], after[1:]
-		}
-	}
-	return names
 }

@@ -39,12 +39,6 @@ func (d *Digest) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Field is the digest of one top-level field of an incident.
-type Field struct {
-	Name   string `json:"n"`
-	Digest Digest `json:"d"`
-}
-
 // hasher digests content. The buffers serve one value after another, so it
 // belongs to one goroutine.
 type hasher struct {
@@ -83,11 +77,13 @@ func (h *hasher) fields(object pcommon.Map) []Field {
 		}
 		h.buf = h.buf[:0]
 		h.value(value)
-		fields = append(fields, Field{Name: unique.Make(name).Value(), Digest: digest(h.buf)})
+		fields = append(fields, Field{Name: unique.Make(name).Value(), Part: Part{Digest: digest(h.buf)}})
 	}
-	slices.SortFunc(fields, func(a, b Field) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(fields, byName)
 	return fields
 }
+
+func byName(a, b Field) int { return cmp.Compare(a.Name, b.Name) }
 
 // object digests a whole object.
 func (h *hasher) object(object pcommon.Map) Digest {

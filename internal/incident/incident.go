@@ -17,6 +17,8 @@ import (
 type Snapshot struct {
 	// ID is the incident that was asked for.
 	ID int64
+	// Source is the call that showed it.
+	Source Source
 	// SuccessorID is the incident that this one was merged into; 0: none named.
 	SuccessorID int64
 	// Merged: the incident lives on in another. Its alerts are there now.

@@ -12,7 +12,9 @@ type State struct {
 	// Seen: a state of the incident was delivered, and it has not gone since.
 	Seen bool `json:"seen,omitzero"`
 	// Missing: that the API has no such incident was the last thing delivered.
-	Missing bool `json:"missing,omitzero"`
+	// MissingSince is when; wall clock.
+	Missing      bool      `json:"missing,omitzero"`
+	MissingSince time.Time `json:"missing_since,omitzero"`
 	// Merged: that it was merged was delivered. Successor is the incident it
 	// was merged into; 0 as long as the API names none.
 	Merged    bool  `json:"merged,omitzero"`
@@ -20,6 +22,9 @@ type State struct {
 
 	Status     string    `json:"status,omitzero"`
 	LastUpdate time.Time `json:"last_update,omitzero"`
+	// Source that knows what is not in Fields to be absent; FromGet where
+	// both do.
+	Source Source `json:"source,omitzero"`
 	// Fields are the digests of the incident's own content, without its
 	// alerts, sorted by name.
 	Fields []Field `json:"fields,omitzero"`
@@ -36,19 +41,41 @@ type State struct {
 	Fetched time.Time `json:"fetched,omitzero"`
 }
 
+// Field is what was last delivered of one top-level field of an incident.
+type Field struct {
+	Name string `json:"n"`
+	Part
+}
+
 // AlertState is what was last delivered of one alert.
 type AlertState struct {
-	ID         string    `json:"id"`
-	Digest     Digest    `json:"d"`
+	ID string `json:"id"`
+	Part
 	Status     string    `json:"status,omitzero"`
 	LastUpdate time.Time `json:"last_update,omitzero"`
 }
 
+// ClosedSince is since when nothing is expected of the incident any more, for
+// it is resolved, merged away or not found. Not ok: it is open.
+func (s State) ClosedSince() (since time.Time, ok bool) {
+	switch {
+	case s.Missing:
+		return s.MissingSince, true
+	case s.Merged || resolved(s.Status):
+		return s.LastUpdate, true
+	}
+	return time.Time{}, false
+}
+
 // Digest stands for the incident's own content and, where they are part of
-// it, its alerts.
+// it, its alerts, all as they were delivered: what another source shows of
+// the same content makes no other digest.
 func (s State) Digest(withAlerts bool) Digest {
 	var buf []byte
 	for _, f := range s.Fields {
+		if f.Digest == (Digest{}) {
+			continue // delivered as absent
+		}
 		buf = append(binary.AppendUvarint(buf, uint64(len(f.Name))), f.Name...)
 		buf = append(buf, f.Digest[:]...)
 	}
