@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +53,45 @@ func BenchmarkDecode(b *testing.B) {
 		_, err := xdr().decode(1001, body)
 		return err
 	})
+}
+
+// pageOfHundred is a page as full as it gets, of small incidents.
+func pageOfHundred(b *testing.B) []byte {
+	b.Helper()
+	row := string(incidentOf(b, 1, 2300))
+	rows := make([]string, 100)
+	for i := range rows {
+		rows[i] = strings.Replace(row, `"incidentId":1001`, fmt.Sprintf(`"incidentId":%d`, 2000-i), 1)
+	}
+	return []byte(pageOf(rows...))
+}
+
+func BenchmarkDecodePage(b *testing.B) {
+	body := pageOfHundred(b)
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if page := xdr().decodePage(body, 0, false); page.Err != nil || len(page.Rows) != 100 {
+			b.Fatal(page.Err)
+		}
+	}
+}
+
+func BenchmarkDecodePageIntoAny(b *testing.B) {
+	body := pageOfHundred(b)
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		var page struct{ Value []map[string]any }
+		if err := json.Unmarshal(body, &page); err != nil || len(page.Value) != 100 {
+			b.Fatal(err)
+		}
+		for _, object := range page.Value {
+			if err := pcommon.NewMap().FromRaw(object); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
 }
 
 // BenchmarkDecodeIntoAny is the usual way, which makes floats of integers.

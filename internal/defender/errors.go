@@ -20,7 +20,7 @@ const (
 	ServerError                  // 5xx
 	Network                      // no answer, or one that broke off
 	Timeout                      // no whole answer within the timeout
-	Malformed                    // an answer that is no incident
+	Malformed                    // an answer that is no incident, or no page of them
 	Oversize                     // an answer larger than max_response_body_size
 	Redirect                     // 3xx: never followed
 	Rejected                     // any other 4xx

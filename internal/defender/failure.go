@@ -78,17 +78,17 @@ func unanswered(ctx context.Context, err error, trace *trace) error {
 	return brokenOff(0, err)
 }
 
-// unread explains a body that could not be read to its end.
-func unread(ctx context.Context, status int, err error) error {
+// unread explains a body of a 200 that could not be read to its end.
+func unread(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, errTooLarge):
-		return &Error{Kind: Oversize, Status: status, Err: errTooLarge}
+		return oversize(errTooLarge)
 	case isContent(err):
-		return &Error{Kind: Malformed, Status: status, Err: err}
+		return malformed(err)
 	}
-	return brokenOff(status, err)
+	return brokenOff(http.StatusOK, err)
 }
 
 // brokenOff explains an answer that did not come, or not to its end. Without
@@ -105,6 +105,11 @@ func brokenOff(status int, err error) *Error {
 // malformed explains a body that was read whole and is not what was asked for.
 func malformed(err error) *Error {
 	return &Error{Kind: Malformed, Status: http.StatusOK, Err: err}
+}
+
+// oversize explains an answer that is larger than is taken.
+func oversize(err error) *Error {
+	return &Error{Kind: Oversize, Status: http.StatusOK, Err: err}
 }
 
 // isContent tells content that is wrong from a connection that broke off.

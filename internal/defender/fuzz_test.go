@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
 func FuzzDecode(f *testing.F) {
@@ -44,4 +46,48 @@ func FuzzDecode(f *testing.F) {
 			seen[alert.ID] = true
 		}
 	})
+}
+
+func FuzzPage(f *testing.F) {
+	whole, merged := string(fixture(f, "incident.json")), string(fixture(f, "redirected.json"))
+	f.Add([]byte(pageOf(whole, merged)), 0)
+	f.Add([]byte(pageOf(`{"incidentId":1,"lastUpdateTime":"2026-02-03T04:05:06Z"}`, `null`, `{"incidentId":2,"alerts":[null]}`)), 100)
+	f.Add([]byte(`{"value":[{"incidentId":1}],"@odata.nextLink":"https://api.example/api/incidents?$top=100&$skip=200"}`), 100)
+	f.Fuzz(func(t *testing.T, body []byte, skipped int) {
+		given := string(body)
+		page := xdr().decodePage(body, skipped, true)
+		assert.Equal(t, given, string(body), "the body was changed")
+		assert.Equal(t, page, xdr().decodePage([]byte(given), skipped, true))
+		assert.True(t, page.Next == 0 || page.Next > skipped)
+		assert.LessOrEqual(t, len(page.Rows)+page.Nameless, maxRows)
+		for _, row := range page.Rows {
+			checkRow(t, row)
+		}
+
+		first := xdr().firstID(body)
+		if page.Err == nil && page.Nameless == 0 && len(page.Rows) > 0 {
+			assert.Equal(t, page.Rows[0].ID, first)
+		}
+		for _, end := range []int{len(body) / 3, len(body) / 2, max(0, len(body)-1)} {
+			assert.Contains(t, []int64{0, first}, xdr().firstID(body[:end]), "told of a part, other than of the whole")
+		}
+	})
+}
+
+// checkRow holds a row against what Get would make of it.
+func checkRow(t *testing.T, row Row) {
+	t.Helper()
+	assert.Positive(t, row.ID)
+	if row.Err != nil {
+		assert.Nil(t, row.Snapshot)
+		assert.Zero(t, row.Alerts)
+		assert.True(t, printable(row.Err.Error()), "%q", row.Err.Error())
+		return
+	}
+	alone, err := xdr().decode(row.ID, row.Snapshot.Original)
+	require.NoError(t, err)
+	alone.Source = incident.FromList
+	alone.Original = row.Snapshot.Original
+	assert.Equal(t, alone, row.Snapshot)
+	assert.Equal(t, Row{ID: alone.ID, LastUpdate: alone.LastUpdate, Alerts: len(alone.Alerts), Snapshot: alone}, row)
 }

@@ -157,6 +157,18 @@ func TestABombTakesNoMoreMemoryThanItsLimitAsksFor(t *testing.T) {
 	}
 }
 
+func TestManySmallValuesTakeLittleMemory(t *testing.T) {
+	const n, most = 1 << 16, 300 // bytes a value, with what the list leaves behind as it grows
+	for _, value := range []string{`{}`, `[]`, `0`, `"x"`, `{"a":0}`, `[0]`} {
+		body := []byte(`{"incidentId":1,"it":[` + strings.Repeat(value+",", n) + `0]}`)
+		taken := allocated(func() {
+			_, err := xdr().decode(1, body)
+			assert.NoError(t, err)
+		})
+		assert.Less(t, taken, uint64(n*most), value)
+	}
+}
+
 func TestABodyWithoutEndIsLeftAtItsLimit(t *testing.T) {
 	for name, beginning := range map[string]string{
 		"until it hangs up": "HTTP/1.1 200 OK\r\n\r\n",

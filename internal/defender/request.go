@@ -37,12 +37,13 @@ func (c *Client) ask(ctx context.Context, address *url.URL) reply {
 
 func (c *Client) read(ctx context.Context, response *http.Response) reply {
 	date, _ := http.ParseTime(response.Header.Get("Date")) // zero where it is none
+	date = date.UTC()
 	if response.StatusCode != http.StatusOK {
 		return reply{date: date, err: c.refused(response)}
 	}
 	body, err := readBody(response, c.maxBody)
 	if err != nil {
-		return reply{body: body, date: date, err: unread(ctx, response.StatusCode, err)}
+		return reply{body: body, date: date, err: unread(ctx, err)}
 	}
 	return reply{body: body, date: date}
 }

@@ -28,6 +28,7 @@ func (d dialect) decode(id int64, body []byte) (*incident.Snapshot, error) {
 // decodeIncident reads an incident that is all there is to read.
 func (d dialect) decodeIncident(json *decoder) (*incident.Snapshot, error) {
 	s := &incident.Snapshot{Object: pcommon.NewMap(), AlertsField: d.incident.alerts}
+	s.Object.EnsureCapacity(usualMembers)
 	err := json.object(s.Object, 1, func(name string) (bool, error) {
 		if name != d.incident.alerts || json.json.PeekKind() == 'n' {
 			return false, nil
@@ -58,6 +59,7 @@ func (d dialect) decodeIncident(json *decoder) (*incident.Snapshot, error) {
 
 func (d dialect) decodeAlert(json *decoder, s *incident.Snapshot) error {
 	object := pcommon.NewMap()
+	object.EnsureCapacity(usualMembers)
 	if err := json.object(object, 3, nil); err != nil {
 		return err
 	}

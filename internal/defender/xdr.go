@@ -1,10 +1,13 @@
 package defender
 
 // xdr is the Microsoft Defender XDR API: GET /api/incidents/{id} answers the
-// bare incident object (vendor documentation, and seen in captures).
+// bare incident object, GET /api/incidents the same objects under value, at
+// most 100 of them (vendor documentation, and seen in captures).
 func xdr() dialect {
 	return dialect{
-		getPath: "/api/incidents/",
+		getPath:  "/api/incidents/",
+		listPath: "/api/incidents",
+		maxTop:   100,
 		access: access{
 			host:  "api.security.microsoft.com",
 			scope: "https://api.security.microsoft.com/.default",

@@ -1,0 +1,94 @@
+package defender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+// ListRequest asks for one page of the list of incidents, which runs from the
+// latest change to the earliest (seen in captures).
+type ListRequest struct {
+	// Since leaves out what changed last before it, to the tenth of a
+	// microsecond. Zero: nothing is left out.
+	Since time.Time
+	// Top is how many rows the page may have: 1 to Client.MaxTop.
+	Top int
+	// Skip is how many rows of the list come before the page.
+	Skip int
+}
+
+// Page is what one call of List brought.
+type Page struct {
+	// Rows are the incidents, in the order of the list. There may be some
+	// beside an Err that is about the link to the next page only.
+	Rows []Row
+	// Nameless is how many rows were dropped that name no incident.
+	Nameless int
+	// Next is the Skip of the page that follows, always more than the one that
+	// was asked for. 0: there is none.
+	Next int
+	// First is the incident of the first row of a page that is Oversize.
+	// 0: it cannot be told.
+	First int64
+	// Date of the answer, by the service's clock. Zero: not said.
+	Date time.Time
+
+	// Err, Reached and Size are as in Answer. Oversize asks for a smaller Top.
+	// It is never NotFound.
+	Err     error
+	Reached int
+	Size    int
+}
+
+// Row is one incident of a page.
+type Row struct {
+	ID int64
+	// LastUpdate is the zero time where it cannot be told.
+	LastUpdate time.Time
+	// Alerts is how many alerts the row shows; 0 when Err is not nil.
+	Alerts int
+	// Snapshot is the incident as the list shows it; nil when Err is not.
+	Snapshot *incident.Snapshot
+	// Err is an *Error: the row is no sound incident, though it names one. The
+	// other rows are none the worse for it.
+	Err error
+}
+
+// MaxTop is the most rows that the API takes being asked for.
+func (c *Client) MaxTop() int { return c.dialect.maxTop }
+
+// List asks for one page. A request that the API would not take is Rejected
+// without being sent.
+func (c *Client) List(ctx context.Context, r ListRequest) Page {
+	if r.Top < 1 || r.Top > c.dialect.maxTop || r.Skip < 0 {
+		return Page{Err: &Error{
+			Kind: Rejected, Err: fmt.Errorf("a page of a list has 1 to %d rows and skips none or more", c.dialect.maxTop),
+		}}
+	}
+	address := c.endpoint.JoinPath(c.dialect.listPath)
+	address.RawQuery = c.dialect.query(r)
+	reply := c.ask(ctx, address)
+	if reply.err != nil {
+		return Page{
+			First: c.dialect.firstID(reply.body), Date: reply.date,
+			Err: unlisted(reply.err), Reached: reply.reached,
+		}
+	}
+	page := c.dialect.decodePage(reply.body, r.Skip, c.keepOriginal)
+	page.Date, page.Reached, page.Size = reply.date, reply.reached, len(reply.body)
+	return page
+}
+
+// unlisted keeps a 404 from being taken for that of an incident: the list is
+// always there.
+func unlisted(err error) error {
+	if failure, ok := errors.AsType[*Error](err); ok && failure.Kind == NotFound {
+		failure.Kind = Rejected
+		failure.Err = errors.New("there is no list of incidents: is http::endpoint right?")
+	}
+	return err
+}

@@ -1,0 +1,233 @@
+package defender
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// list asks for the first page through the transport.
+func list(t testing.TB, transport http.RoundTripper) Page {
+	t.Helper()
+	return clientAt(t, endpoint, transport).List(t.Context(), ListRequest{Top: 100})
+}
+
+// unlistedAs is the error of a page that brought nothing.
+func unlistedAs(t testing.TB, page Page) *Error {
+	t.Helper()
+	require.Empty(t, page.Rows)
+	require.Zero(t, page.Next)
+	failure, ok := errors.AsType[*Error](page.Err)
+	require.True(t, ok, "%v", page.Err)
+	return failure
+}
+
+func TestListAsksForAPageAsTheDocumentationShowsIt(t *testing.T) {
+	at := time.Date(2026, 11, 23, 12, 0, 0, 123456789, time.UTC)
+	for _, c := range []struct {
+		endpoint string
+		request  ListRequest
+		want     string
+	}{
+		{endpoint, ListRequest{Top: 100}, endpoint + "/api/incidents?$top=100"},
+		{endpoint, ListRequest{Top: 1, Skip: 99}, endpoint + "/api/incidents?$top=1&$skip=99"},
+		{
+			endpoint,
+			ListRequest{Since: at, Top: 100, Skip: 100},
+			endpoint + "/api/incidents?$filter=lastUpdateTime+ge+2026-11-23T12:00:00.1234567Z&$top=100&$skip=100",
+		},
+		{
+			endpoint,
+			ListRequest{Since: at.Truncate(time.Second).In(time.FixedZone("", 3600)), Top: 50},
+			endpoint + "/api/incidents?$filter=lastUpdateTime+ge+2026-11-23T12:00:00.0000000Z&$top=50",
+		},
+		{"https://gateway.example/defender/", ListRequest{Top: 2}, "https://gateway.example/defender/api/incidents?$top=2"},
+	} {
+		requests := 0
+		page := clientAt(t, c.endpoint, handled(func(w http.ResponseWriter, r *http.Request) {
+			requests++
+			assert.Equal(t, http.MethodGet, r.Method)
+			assert.Equal(t, c.want, r.URL.String())
+			assert.Equal(t, http.Header{"Accept": {"application/json"}, "Accept-Encoding": {"gzip, deflate"}}, r.Header)
+			assert.Equal(t, http.NoBody, r.Body)
+			if !c.request.Since.IsZero() {
+				assert.True(t, strings.HasPrefix(r.URL.Query().Get("$filter"), "lastUpdateTime ge 2026-"))
+			}
+			_, _ = io.WriteString(w, `{"value":[]}`)
+		})).List(t.Context(), c.request)
+		require.NoError(t, page.Err)
+		assert.Equal(t, Page{Reached: 1, Size: len(`{"value":[]}`)}, page)
+		assert.Equal(t, 1, requests)
+	}
+}
+
+func TestAPageThatTheAPIWouldNotTakeIsNotAskedFor(t *testing.T) {
+	client := clientAt(t, endpoint, roundTrip(func(*http.Request) (*http.Response, error) {
+		assert.Fail(t, "the API was asked")
+		return nil, errors.New("asked")
+	}))
+	assert.Equal(t, 100, client.MaxTop())
+	for _, r := range []ListRequest{{}, {Top: -1}, {Top: 101}, {Top: math.MaxInt}, {Top: 1, Skip: -1}} {
+		page := client.List(t.Context(), r)
+		assert.Equal(t, Rejected, unlistedAs(t, page).Kind)
+		assert.EqualError(t, page.Err, "rejected: a page of a list has 1 to 100 rows and skips none or more")
+		assert.Zero(t, page.Reached)
+	}
+}
+
+func TestAListThatIsNotThereIsNoIncidentThatIsNotThere(t *testing.T) {
+	for body, want := range map[string]string{
+		"": "rejected (HTTP status 404): there is no list of incidents: is http::endpoint right?",
+		words("ResourceNotFound", "No such path"): "rejected (HTTP status 404): ResourceNotFound: No such path: " +
+			"there is no list of incidents: is http::endpoint right?",
+		webPage: "malformed answer (HTTP status 404): not found, but not in the API's words: is a proxy in between, or http::endpoint wrong?",
+	} {
+		page := list(t, answering(404, body))
+		assert.EqualError(t, unlistedAs(t, page), want)
+		assert.Equal(t, 1, page.Reached)
+	}
+}
+
+func TestAFailedListSaysWhatAFailedGetSays(t *testing.T) {
+	const token = "Bearer x.eyJhdWQiOiJodHRwczovL2dyYXBoLm1pY3Jvc29mdC5jb20iLCJyb2xlcyI6WyJJbmNpZGVudC5SZWFkLkFsbCJdfQ.x"
+	throttling := words("429", "API calls quota exceeded! Maximum allowed 30 per 00:01:00 for the key. You can send requests again in 8 seconds.")
+	for name, transport := range map[string]http.RoundTripper{
+		"no connection":  unreachable(errors.New("connection refused")),
+		"no token":       signingIn("hush", newSim(t, nil).RoundTripper(), newSim(t, nil).RoundTripper()),
+		"bad request":    answering(400, words("BadRequest", "Not a filter")),
+		"bad token":      authorized(token, answering(401, words("Unauthorized", "Bad token"))),
+		"no role":        authorized(token, answering(403, words("Forbidden", "Missing application roles."))),
+		"throttled":      answering(429, throttling),
+		"down":           answering(503, webPage),
+		"redirected":     answering(302, "", "Location", "https://elsewhere.example/api/incidents?code=hush"),
+		"no content":     answering(204, ""),
+		"another coding": answering(200, "{}", "Content-Encoding", "br"),
+		"too large":      answering(200, strings.Repeat(" ", maxBody+1)),
+		"a web page":     answering(200, webPage),
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer, page := get(t, transport), list(t, transport)
+			assert.Equal(t, failed(t, answer), unlistedAs(t, page))
+			assert.Equal(t, answer.Reached, page.Reached)
+			assert.Equal(t, answer.Size, page.Size)
+			assert.NotContains(t, page.Err.Error(), "hush")
+		})
+	}
+	assert.NotEmpty(t, unlistedAs(t, list(t, authorized(token, answering(403, "")))).Advice)
+	assert.Equal(t, 8*time.Second, unlistedAs(t, list(t, answering(429, throttling))).RetryAfter)
+}
+
+func TestTheTokenIsNotTakenToWhereARedirectOfTheListPoints(t *testing.T) {
+	var visited []string
+	page := list(t, withToken(handled(func(w http.ResponseWriter, r *http.Request) {
+		visited = append(visited, r.URL.String())
+		w.Header().Set("Location", "https://elsewhere.example/api/incidents?$skip=100")
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	})))
+	assert.Equal(t, Redirect, unlistedAs(t, page).Kind)
+	assert.Equal(t, []string{"https://api.example/api/incidents?$top=100"}, visited)
+}
+
+func TestAListThatIsGivenUpIsTheContextsErrorAndOneThatHangsATimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := clientAt(t, endpoint, stalling(""))
+		client.http.Timeout = 30 * time.Second
+		assert.Equal(t, Timeout, unlistedAs(t, client.List(t.Context(), ListRequest{Top: 1})).Kind)
+		client.http.Timeout = 0
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		page := client.List(ctx, ListRequest{Top: 1})
+		assert.Equal(t, ctx.Err(), page.Err)
+		assert.Error(t, page.Err)
+		assert.Equal(t, 1, page.Reached)
+	})
+}
+
+func TestThePageSaysWhenTheServiceAnswered(t *testing.T) {
+	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for header, want := range map[string]time.Time{
+		"Mon, 23 Nov 2026 12:00:00 GMT":  at,
+		"Monday, 23-Nov-26 12:00:00 GMT": at,
+		"":                               {},
+		"2026-11-23T12:00:00Z":           {},
+		"hush":                           {},
+	} {
+		for status, body := range map[int]string{200: `{"value":[]}`, 429: "", 202: ""} {
+			assert.Equal(t, want, list(t, answering(status, body, "Date", header)).Date, "%d %s", status, header)
+		}
+	}
+}
+
+func TestTheNextPageIsNotAskedForWhereTheLinkSays(t *testing.T) {
+	var visited []string
+	client := clientAt(t, endpoint, handled(func(w http.ResponseWriter, r *http.Request) {
+		visited = append(visited, r.URL.String())
+		_, _ = io.WriteString(w, `{"value":[],"@odata.nextLink":"https://user:hush@elsewhere.example/other?$filter=x&$top=9&$skip=100"}`)
+	}))
+	page := client.List(t.Context(), ListRequest{Top: 100})
+	require.NoError(t, page.Err)
+	page = client.List(t.Context(), ListRequest{Top: 100, Skip: page.Next})
+	assert.Error(t, page.Err, "the link leads to itself")
+	assert.Equal(t, []string{
+		"https://api.example/api/incidents?$top=100", "https://api.example/api/incidents?$top=100&$skip=100",
+	}, visited)
+}
+
+func TestAPageThatIsTooLargeNamesItsFirstIncident(t *testing.T) {
+	const limit = 32 << 10
+	fill := strings.Repeat("x", limit)
+	row := `{"@odata.context":"https://api.example/api/$metadata#Incidents","value":[{"incidentId":924565,"incidentName":"`
+	for name, c := range map[string]struct {
+		body string
+		want int64
+	}{
+		"as the API writes it":    {row + fill, 924565},
+		"its id behind much":      {`{"value":[{"alerts":[[],{"incidentId":7}],"incidentId":924565,"incidentName":"` + fill, 924565},
+		"invalid and doubled":     {"{\"a\":1,\"a\":\"\xff\",\"value\":[{\"x\":0,\"x\":1,\"incidentId\":924565,\"incidentName\":\"" + fill, 924565},
+		"rows behind it":          {`{"value":[{"incidentId":924565},{"incidentId":2,"incidentName":"` + fill, 924565},
+		"its id too far behind":   {`{"value":[{"incidentName":"` + fill + `","incidentId":924565}`, 0},
+		"cut off within its id":   {`{"value":[{"incidentId":92456` + strings.Repeat("5", limit), 0},
+		"a first row without one": {`{"value":[{},{"incidentId":924565,"incidentName":"` + fill, 0},
+		"a first row of null":     {`{"value":[null,{"incidentId":924565,"incidentName":"` + fill, 0},
+		"an id below zero":        {`{"value":[{"incidentId":-924565,"incidentName":"` + fill, 0},
+		"an id as text":           {`{"value":[{"incidentId":"924565","incidentName":"` + fill, 0},
+		"no rows":                 {`{"value":[],"x":"` + fill, 0},
+		"an incident alone":       {`{"incidentId":924565,"incidentName":"` + fill, 0},
+		"no JSON":                 {webPage + fill, 0},
+		"brackets without an end": {strings.Repeat("[", limit+1), 0},
+		"objects without an end":  {strings.Repeat(`{"value":[`, limit), 0},
+	} {
+		for _, coding := range []string{"", "gzip", "deflate"} {
+			transport := answering(200, encoded(coding, c.body), "Content-Encoding", coding)
+			page := limited(t, transport, limit).List(t.Context(), ListRequest{Top: 100})
+			failure := unlistedAs(t, page)
+			assert.Equal(t, Oversize, failure.Kind, name)
+			assert.ErrorContains(t, failure, "max_response_body_size")
+			assert.Equal(t, c.want, page.First, name)
+		}
+	}
+}
+
+func TestAnIdAtTheVeryEndOfWhatWasReadIsNotTakenForAWholeOne(t *testing.T) {
+	body := `{"value":[{"incidentId":924565,"lastUpdateTime":"2026-02-03T04:05:06Z","x":0}]}`
+	for limit := 1; limit < len(body); limit++ {
+		page := limited(t, answering(200, body), int64(limit)).List(t.Context(), ListRequest{Top: 1})
+		assert.Equal(t, Oversize, unlistedAs(t, page).Kind)
+		if limit < len(`{"value":[{"incidentId":924565`) {
+			assert.Zero(t, page.First, limit)
+		} else {
+			assert.EqualValues(t, 924565, page.First, limit)
+		}
+	}
+	whole := limited(t, answering(200, body), int64(len(body)))
+	assert.NoError(t, whole.List(t.Context(), ListRequest{Top: 1}).Err)
+}

@@ -1,0 +1,190 @@
+package defender
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+const (
+	// maxRows is how many rows a page may have. The API shows up to 100: what
+	// has ten times as many is no page.
+	maxRows = 1000
+	// maxPageAlerts bounds all the alerts of a page: 100 rows of 150, and some.
+	maxPageAlerts = 2 * maxAlerts
+)
+
+// errTooMuch keeps a page from taking much more memory than one incident may:
+// all its sound rows together may have maxValues values and maxPageAlerts
+// alerts. 32 MiB of real rows have about so many values.
+var errTooMuch = errors.New("more values or alerts than are taken at once")
+
+// pageDecoder reads the answer to List incidents. Each row is read on its own, so
+// that one that is no sound incident costs no other.
+type pageDecoder struct {
+	Page
+	dialect      dialect
+	keepOriginal bool
+	json         *decoder
+
+	values, alerts int // of all sound rows
+
+	listed, linked bool           // there were rows, and a link
+	link           jsontext.Value // to the next page
+}
+
+// decodePage reads the answer to a List incidents that skipped so many rows.
+func (d dialect) decodePage(body []byte, skipped int, keepOriginal bool) Page {
+	p := pageDecoder{dialect: d, keepOriginal: keepOriginal, json: newLenientDecoder(body)}
+	switch err := p.decode(); {
+	case errors.Is(err, errTooMuch):
+		return Page{First: d.firstID(body), Err: oversize(err)}
+	case err != nil:
+		return Page{Err: malformed(err)}
+	}
+	next, err := nextSkip(p.link, skipped)
+	if err != nil {
+		p.Err = malformed(err)
+	}
+	p.Next = next
+	return p.Page
+}
+
+func (p *pageDecoder) decode() error {
+	if err := p.json.object(pcommon.NewMap(), 1, p.member); err != nil {
+		return err
+	}
+	if !p.listed {
+		return fmt.Errorf("no %s", rowsField)
+	}
+	return p.json.end()
+}
+
+// member reads every member of the answer: those that are not asked for are
+// passed over.
+func (p *pageDecoder) member(name string) (bool, error) {
+	switch name {
+	case rowsField:
+		if p.listed {
+			return true, fmt.Errorf("%s twice", rowsField)
+		}
+		p.listed = true
+		return true, p.json.array(2, p.row)
+	case linkField:
+		if p.linked {
+			return true, fmt.Errorf("%s twice", linkField)
+		}
+		p.linked = true
+		link, err := p.json.json.ReadValue()
+		p.link = link.Clone()
+		return true, err
+	}
+	return true, p.json.json.SkipValue()
+}
+
+// row reads the next row.
+func (p *pageDecoder) row() error {
+	if len(p.Rows)+p.Nameless == maxRows {
+		return fmt.Errorf("more than %d rows", maxRows)
+	}
+	raw, err := p.json.json.ReadValue()
+	if err != nil {
+		return err
+	}
+	row, values := p.dialect.decodeRow(raw, p.json.names)
+	switch {
+	case row.ID == 0:
+		p.Nameless++
+		return nil
+	case row.Err == nil && p.keepOriginal:
+		row.Snapshot.Original = bytes.Clone(raw)
+	}
+	p.values += values
+	p.alerts += row.Alerts
+	if p.values > maxValues || p.alerts > maxPageAlerts {
+		return errTooMuch
+	}
+	p.Rows = append(p.Rows, row)
+	return nil
+}
+
+// decodeRow reads a row as it would the answer to Get incident, and says how
+// many values it takes. Without an ID it names no incident. All rows share
+// their names.
+func (d dialect) decodeRow(raw []byte, names map[string]string) (Row, int) {
+	json := newDecoder(raw)
+	json.names = names
+	s, err := d.decodeIncident(json)
+	if err != nil {
+		id, changed := d.glance(newLenientDecoder(raw))
+		return Row{ID: id, LastUpdate: changed, Err: malformed(err)}, 0
+	}
+	s.Source = incident.FromList
+	return Row{ID: s.ID, LastUpdate: s.LastUpdate, Alerts: len(s.Alerts), Snapshot: s}, json.values
+}
+
+// glance reads which incident it is and when it changed last, as far as that
+// can be told of one that is not sound, or not there to its end.
+func (d dialect) glance(json *decoder) (id int64, changed time.Time) {
+	known := pcommon.NewMap()
+	_ = json.object(known, 1, func(name string) (bool, error) {
+		_, twice := known.Get(name)
+		if !twice && (name == d.incident.id || name == d.incident.lastUpdate) {
+			return false, nil
+		}
+		return true, json.json.SkipValue()
+	})
+	return max(0, integer(known, d.incident.id)), moment(known, d.incident.lastUpdate)
+}
+
+// firstID reads the id of the first row out of the beginning of a page.
+// 0: it cannot be told.
+func (d dialect) firstID(body []byte) (id int64) {
+	// A number at the end may have gone on.
+	json := newLenientDecoder(body[:bytes.LastIndexAny(body, ",}")+1])
+	_ = json.object(pcommon.NewMap(), 1, func(name string) (bool, error) {
+		if name != rowsField {
+			return true, json.json.SkipValue()
+		}
+		return true, json.array(2, func() error {
+			id, _ = d.glance(json)
+			return errors.New("one is enough")
+		})
+	})
+	return id
+}
+
+// nextSkip reads out of the link to the next page how many rows that skips.
+// Nothing else is taken from the link: the host that it names varies.
+func nextSkip(link jsontext.Value, skipped int) (int, error) {
+	switch link.Kind() {
+	case 'n', jsontext.Kind(0):
+		return 0, nil
+	case '"':
+	default:
+		return 0, fmt.Errorf("%s as the nextLink", kindName(link.Kind()))
+	}
+	text, err := jsontext.AppendUnquote(nil, link)
+	if err != nil {
+		return 0, err
+	}
+	_, query, _ := strings.Cut(string(text), "?")
+	options, _ := url.ParseQuery(query) // what of it cannot be read is not asked for
+	next, err := strconv.Atoi(options.Get(skipOption))
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("no %s in the nextLink", skipOption)
+	case next <= skipped:
+		return 0, fmt.Errorf("the nextLink leads from %s %d to %d", skipOption, skipped, next)
+	}
+	return next, nil
+}

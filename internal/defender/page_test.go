@@ -1,0 +1,259 @@
+package defender
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+// pageOf is a page of rows as the API writes it.
+func pageOf(rows ...string) string {
+	return `{"@odata.context":"https://api.example/api/$metadata#Incidents","value":[` + strings.Join(rows, ",") + `]}`
+}
+
+// rowsOf is a page of rows, which has to be sound but for them.
+func rowsOf(t testing.TB, rows ...string) Page {
+	t.Helper()
+	page := xdr().decodePage([]byte(pageOf(rows...)), 0, false)
+	require.NoError(t, page.Err)
+	return page
+}
+
+func TestARowIsWhatGetWouldShowOfItsIncident(t *testing.T) {
+	whole, merged := string(fixture(t, "incident.json")), string(fixture(t, "redirected.json"))
+	page := rowsOf(t, whole, merged, `{"incidentId":3}`)
+	require.Len(t, page.Rows, 3)
+	for i, body := range []string{whole, merged, `{"incidentId":3}`} {
+		row := page.Rows[i]
+		want, err := xdr().decode(row.ID, []byte(body))
+		require.NoError(t, err)
+		want.Source = incident.FromList
+		assert.Equal(t, Row{ID: want.ID, LastUpdate: want.LastUpdate, Alerts: len(want.Alerts), Snapshot: want}, row)
+	}
+	assert.EqualValues(t, 4711, page.Rows[0].ID)
+	assert.Equal(t, time.Date(2026, 2, 3, 5, 6, 7, 123456700, time.UTC), page.Rows[0].LastUpdate)
+	assert.Equal(t, 2, page.Rows[0].Alerts)
+	assert.True(t, page.Rows[1].Snapshot.Merged)
+	assert.Zero(t, page.Next)
+	assert.Zero(t, page.First)
+}
+
+func TestWhatElseStandsInAPageIsPassedOver(t *testing.T) {
+	for _, body := range []string{
+		`{"value":[{"incidentId":1}]}`,
+		`{"@odata.nextLink":null,"value":[{"incidentId":1}],"@odata.count":1}`,
+		`{"a":{"value":[{"incidentId":2}],"@odata.nextLink":"?$skip=1"},"a":` + nested(1000, "arrays") + `,"value":[{"incidentId":1}],"b":"` + "\xff" + `"}`,
+		` { "v\u0061lue" : [ { "incidentId" : 1 } ] } `,
+		`{` + strings.TrimPrefix(members(5000), ",") + `,"value":[{"incidentId":1}]}`,
+	} {
+		page := xdr().decodePage([]byte(body), 0, false)
+		require.NoError(t, page.Err, body)
+		require.Len(t, page.Rows, 1, body)
+		assert.EqualValues(t, 1, page.Rows[0].ID)
+		assert.NoError(t, page.Rows[0].Err)
+		assert.Zero(t, page.Next)
+	}
+}
+
+func TestTheOriginalOfARowIsTheRowAloneAndOnRequestOnly(t *testing.T) {
+	row := `  { "incidentId": 1,  "incidentName": "a\u200bb" } `
+	body := []byte(pageOf(row, `{"incidentId":2,"alerts":7}`))
+	for _, keep := range []bool{false, true} {
+		page := xdr().decodePage(body, 0, keep)
+		require.NoError(t, page.Err)
+		if !keep {
+			assert.Nil(t, page.Rows[0].Snapshot.Original)
+			continue
+		}
+		clear(body) // nothing of a page is kept for the sake of one row
+		assert.Equal(t, strings.TrimSpace(row), string(page.Rows[0].Snapshot.Original))
+	}
+}
+
+// The word hush stands wherever an error could find something to repeat.
+func TestARowThatIsNoSoundIncidentCostsNoOther(t *testing.T) {
+	const head = `{"incidentId":7,"lastUpdateTime":"2026-02-03T04:05:06.5Z"`
+	for name, c := range map[string]struct{ row, want string }{
+		"two alerts with one id": {head + `,"alerts":[{"alertId":"hush"},{"alertId":"hush"}]}`, "two alerts with the same id"},
+		"an alert without an id": {head + `,"alerts":[{"title":"hush"}]}`, "an alert without alertId"},
+		"alerts as text":         {head + `,"alerts":"hush"}`, "a string where an array should be"},
+		"an alert of null":       {head + `,"alerts":[null]}`, "null where an object should be"},
+		"too many alerts":        {head + "," + strings.TrimPrefix(withAlerts(maxAlerts+1, 0), `{"incidentId":1,`), "more than 10000 alerts"},
+		"nested too deep":        {head + `,"it":` + nested(maxDepth, "objects") + `}`, "nested deeper than 32 levels"},
+		"nested far too deep":    {head + `,"it":` + nested(9_000, "arrays") + `}`, "nested deeper than 32 levels"},
+		"too many members":       {head + members(maxMembers) + `}`, "an object of more than 1000 members"},
+		"too many values":        {head + `,"it":[` + strings.Repeat("0,", maxValues) + `0]}`, "more than 1048576 values"},
+		"one name twice":         {head + `,"status":"New","status":"hush"}`, `duplicate object member name`},
+		"its id twice":           {head + `,"incidentId":8}`, `duplicate object member name`},
+		"invalid UTF-8":          {head + ",\"status\":\"hush\xff\"}", "invalid UTF-8"},
+		"half a surrogate pair":  {head + `,"status":"hush\ud83d"}`, "invalid surrogate pair"},
+		"an alert before its id": {`{"alerts":[null],` + head[1:] + `}`, "null where an object should be"},
+		"names before its id":    {`{"status":"New","status":"hush",` + head[1:] + `}`, `duplicate object member name`},
+		"bytes before its id":    {"{\"status\":\"hush\xff\"," + head[1:] + `}`, "invalid UTF-8"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			page := rowsOf(t, `{"incidentId":1}`, c.row, `{"incidentId":2,"alerts":[{"alertId":"a"}]}`)
+			require.Len(t, page.Rows, 3)
+			assert.Zero(t, page.Nameless)
+			assert.EqualValues(t, 1, page.Rows[0].Snapshot.ID)
+			assert.EqualValues(t, 2, page.Rows[2].Snapshot.ID)
+			assert.Equal(t, 1, page.Rows[2].Alerts)
+
+			row := page.Rows[1]
+			failure, ok := errors.AsType[*Error](row.Err)
+			require.True(t, ok)
+			assert.Equal(t, Malformed, failure.Kind)
+			assert.ErrorContains(t, failure, c.want)
+			assert.NotContains(t, failure.Error(), "hush")
+			row.Err = nil
+			assert.Equal(t, Row{ID: 7, LastUpdate: time.Date(2026, 2, 3, 4, 5, 6, 500000000, time.UTC)}, row)
+		})
+	}
+}
+
+func TestARowThatNamesNoIncidentIsDroppedAndCounted(t *testing.T) {
+	for _, row := range []string{
+		`null`, `7`, `"hush"`, `true`, `[{"incidentId":7}]`, `{}`, `{"incidentName":"hush"}`, `{"incidentId":null}`, `{"incidentId":0}`,
+		`{"incidentId":-7}`, `{"incidentId":"7"}`, `{"incidentId":7.5}`, `{"incidentId":9223372036854775808}`, `{"incidentId":{"incidentId":7}}`,
+		`{"incidentId":` + nested(100, "arrays") + `}`, `{"alerts":[{"incidentId":7},null]}`,
+	} {
+		page := rowsOf(t, `{"incidentId":1}`, row, row, `{"incidentId":2}`)
+		assert.Len(t, page.Rows, 2, row)
+		assert.Equal(t, 2, page.Nameless, row)
+		for _, r := range page.Rows {
+			assert.NoError(t, r.Err)
+		}
+	}
+}
+
+func TestAnAnswerThatIsNoPageIsMalformed(t *testing.T) {
+	row := `{"incidentId":1,"incidentName":"hush"}`
+	for name, c := range map[string]struct{ body, want string }{
+		"nothing":                   {``, "EOF"},
+		"a web page":                {webPage, "invalid character"},
+		"null":                      {`null`, "null where an object should be"},
+		"the rows alone":            {`[` + row + `]`, "an array where an object should be"},
+		"an incident":               {row, "no value"},
+		"the error object":          {words("hush", "hush"), "no value"},
+		"an empty object":           {`{}`, "no value"},
+		"rows of null":              {`{"value":null}`, "null where an array should be"},
+		"rows as an object":         {`{"value":` + row + `}`, "an object where an array should be"},
+		"rows as text":              {`{"value":"hush"}`, "a string where an array should be"},
+		"rows twice":                {`{"value":[],"value":[` + row + `]}`, "value twice"},
+		"a link twice":              {`{"@odata.nextLink":null,"@odata.nextLink":"?$skip=1","value":[]}`, "@odata.nextLink twice"},
+		"an end within a row":       {`{"value":[` + row[:20], "unexpected EOF"},
+		"an end behind a row":       {`{"value":[` + row, "unexpected EOF"},
+		"an end behind the rows":    {`{"value":[` + row + `]`, "unexpected EOF"},
+		"an end within a link":      {`{"value":[],"@odata.nextLink":"hush`, "unexpected EOF"},
+		"a second page":             {pageOf(row) + pageOf(row), "more than one JSON value"},
+		"something behind it":       {pageOf(row) + `hush`, "more than one JSON value"},
+		"a row that is no JSON":     {pageOf(row, `{"incidentId":2,"x":hush}`), "invalid character"},
+		"no comma between rows":     {pageOf(row + row), "invalid character"},
+		"more rows than a page has": {pageOf(strings.Repeat(row+",", maxRows) + row), "more than 1000 rows"},
+		"more that name none":       {pageOf(strings.Repeat("0,", maxRows) + "0"), "more than 1000 rows"},
+		"brackets without an end":   {`{"value":` + strings.Repeat("[", 100_000), "exceeded max depth"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			page := list(t, answering(200, c.body))
+			failure := unlistedAs(t, page)
+			assert.Equal(t, Malformed, failure.Kind)
+			assert.Equal(t, 200, failure.Status)
+			assert.ErrorContains(t, failure, c.want)
+			assert.NotContains(t, failure.Error(), "hush")
+			assert.Equal(t, len(c.body), page.Size)
+			assert.Zero(t, page.Nameless)
+		})
+	}
+	assert.Len(t, rowsOf(t, strings.Repeat(row+",", maxRows-1)+row).Rows, maxRows)
+}
+
+func TestAPageOfMuchMoreThanOneIncidentMayHaveIsOversize(t *testing.T) {
+	values := func(id, n int) string {
+		return fmt.Sprintf(`{"incidentId":%d,"it":[%s0]}`, id, strings.Repeat("0,", n-3))
+	}
+	alerts := func(id, n int) string {
+		return strings.Replace(withAlerts(n, 0), `"incidentId":1`, fmt.Sprintf(`"incidentId":%d`, id), 1)
+	}
+	unsound := `{"incidentId":4,"it":[` + strings.Repeat("0,", maxValues/2) + nested(maxDepth, "arrays") + `]}`
+	for name, c := range map[string]struct{ good, bad []string }{
+		"values": {
+			[]string{values(7, maxValues/2), unsound, values(2, maxValues/2)},
+			[]string{values(7, maxValues/2), values(2, maxValues/2), `{"incidentId":3}`},
+		},
+		"alerts": {
+			[]string{alerts(7, maxAlerts), alerts(2, maxAlerts), `{"incidentId":3}`},
+			[]string{alerts(7, maxAlerts), alerts(2, maxAlerts), alerts(3, 1)},
+		},
+	} {
+		assert.Len(t, rowsOf(t, c.good...).Rows, 3, name)
+		page := xdr().decodePage([]byte(pageOf(c.bad...)), 0, false)
+		assert.EqualError(t, unlistedAs(t, page), "oversize answer (HTTP status 200): more values or alerts than are taken at once", name)
+		assert.EqualValues(t, 7, page.First)
+	}
+}
+
+func TestOfALinkToTheNextPageOnlyItsSkipIsTaken(t *testing.T) {
+	for link, want := range map[string]int{
+		`"https://api.security.microsoft.com/api/incidents?$skip=100"`:                                              100,
+		`"https://wdatpprd-weu.example:444/api/incidents?$filter=lastUpdateTime+ge+2026-01-01T00:00:00Z&$skip=200"`: 200,
+		`"http://elsewhere.example/other?%24top=50&%24skip=100"`:                                                    100,
+		`"https://api.example/api/incidents?$filter=lastUpdateTime ge 2026-01-01T00:00:00Z&$top=100&$skip=100"`:     100,
+		`"/api/incidents?$skip=101"`:                           101,
+		`"?\u0024skip=1000"`:                                   1000,
+		`"::not an address\n%zz?$top=%zz&$skip=100&$filter=%"`: 100,
+		`"https://api.example/?$skip=100&$skiptoken=abc"`:      100,
+		`"https://api.example/?$skip=9223372036854775807"`:     1<<63 - 1,
+		`null`: 0,
+	} {
+		for _, body := range []string{
+			`{"value":[{"incidentId":1}],"@odata.nextLink":` + link + `}`, `{"@odata.nextLink":` + link + `,"value":[{"incidentId":1}]}`,
+		} {
+			page := xdr().decodePage([]byte(body), 99, false)
+			require.NoError(t, page.Err, link)
+			assert.Equal(t, want, page.Next, link)
+		}
+	}
+}
+
+func TestALinkThatDoesNotLeadOnIsAnErrorBesideTheRows(t *testing.T) {
+	const none = "no $skip in the nextLink"
+	for link, want := range map[string]string{
+		`"https://api.example/?$skiptoken=hush"`:           none,
+		`"https://api.example/?$skip="`:                    none,
+		`"https://api.example/?$skip=hush"`:                none,
+		`"https://api.example/?$skip=1e3"`:                 none,
+		`"https://api.example/?$skip=9223372036854775808"`: none,
+		`"https://api.example/?skip=200"`:                  none,
+		`"https://api.example/?x=$skip=200"`:               none,
+		`"https://api.example/$skip=200"`:                  none,
+		`"hush"`:                                           none,
+		`""`:                                               none,
+		`"https://api.example/?$skip=100"`:                 "the nextLink leads from $skip 100 to 100",
+		`"https://api.example/?$skip=99"`:                  "the nextLink leads from $skip 100 to 99",
+		`"https://api.example/?$skip=0"`:                   "the nextLink leads from $skip 100 to 0",
+		`"https://api.example/?$skip=-100"`:                "the nextLink leads from $skip 100 to -100",
+		`"https://api.example/?$skip=100&$skip=200"`:       "the nextLink leads from $skip 100 to 100",
+		`200`:            "a number as the nextLink",
+		`{"$skip":200}`:  "an object as the nextLink",
+		`["?$skip=200"]`: "an array as the nextLink",
+		`false`:          "a boolean as the nextLink",
+		"\"https://hush.example/\xff?$skip=200\"": "invalid UTF-8",
+	} {
+		page := xdr().decodePage([]byte(`{"value":[{"incidentId":1}],"@odata.nextLink":`+link+`}`), 100, false)
+		failure, ok := errors.AsType[*Error](page.Err)
+		require.True(t, ok, link)
+		assert.Equal(t, Malformed, failure.Kind, link)
+		assert.ErrorContains(t, failure, want, link)
+		assert.NotContains(t, failure.Error(), "hush")
+		assert.Zero(t, page.Next, link)
+		require.Len(t, page.Rows, 1, link)
+		assert.NoError(t, page.Rows[0].Err, link)
+	}
+}
