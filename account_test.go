@@ -35,6 +35,13 @@ func (d *disk) kill() {
 	d.life++
 }
 
+// entry is what is stored under a key; empty: nothing.
+func (d *disk) entry(key string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return string(d.entries[key])
+}
+
 func (d *disk) GetClient(context.Context, component.Kind, component.ID, string) (storage.Client, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

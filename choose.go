@@ -3,6 +3,7 @@ package defenderincidentsreceiver // import "github.com/seed2514a141/defenderinc
 import (
 	"time"
 
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/tracker"
@@ -31,15 +32,36 @@ func (p *poller) interval(incidents int, now time.Time) time.Duration {
 	return tracker.Interval(p.cfg.CollectionInterval, p.gets.Spacing(now, quota.Repeat), incidents)
 }
 
-// next is the incident to fetch now, or 0 and when to look again.
-func (p *poller) next(now time.Time) (id int64, wake time.Time) {
-	wake = now.Add(farAway)
+// task is what to ask the API for: an incident, or a page of the change feed.
+type task struct {
+	id   int64                 // 0: a page
+	page *defender.ListRequest // nil: an incident
+}
+
+// next is what to ask for now, the page of the feed first; or not ok, and when
+// to look again.
+func (p *poller) next(now time.Time) (t task, ok bool, wake time.Time) {
 	if p.pending != nil {
-		return 0, p.pending.retryAt(now)
+		return task{}, false, p.pending.retryAt(now)
 	}
 	if p.inFlight == p.cfg.MaxConcurrentRequests {
-		return 0, wake
+		return task{}, false, now.Add(farAway)
 	}
+	pageAt, pageOK := p.feed.when(now)
+	if pageOK && !pageAt.After(now) {
+		request := defender.ListRequest(p.feed.cursor.Request())
+		return task{page: &request}, true, now
+	}
+	id, wake := p.nextIncident(now)
+	if id == 0 && pageOK && pageAt.Before(wake) {
+		wake = pageAt
+	}
+	return task{id: id}, id != 0, wake
+}
+
+// nextIncident is the incident to fetch now, or 0 and when to look again.
+func (p *poller) nextIncident(now time.Time) (id int64, wake time.Time) {
+	wake = now.Add(farAway)
 	// At most half of the slots are for incidents that hung before.
 	fresh, repeat := p.tracker.Next(now, max(1, p.cfg.MaxConcurrentRequests/2))
 	demand := quota.Fresh
@@ -80,9 +102,13 @@ func (p *poller) when(c tracker.Candidate, demand quota.Demand, now time.Time) (
 }
 
 // sending notes that a fetch is about to begin.
-func (p *poller) sending(id int64, now time.Time) {
+func (p *poller) sending(t task, now time.Time) {
+	p.inFlight++
+	if t.page != nil {
+		p.listing(now)
+		return
+	}
 	p.gets.Send(now)
 	p.saveAccount(now)
-	p.tracker.Start(id)
-	p.inFlight++
+	p.tracker.Start(t.id)
 }

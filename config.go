@@ -47,7 +47,7 @@ type Config struct {
 	IncidentIDs []int64 `mapstructure:"incident_ids"`
 
 	// IncidentIDsFile is a file of further incidents, an id a line; # starts a
-	// comment. It is read at the start. Empty: no file.
+	// comment. It is read again within 10 s of a change. Empty: no file.
 	IncidentIDsFile string `mapstructure:"incident_ids_file"`
 
 	// API is the API to ask. Default: APIDefenderXDR.

@@ -522,10 +522,6 @@ func TestValidateNamesWhatIsNotAvailable(t *testing.T) {
 	cfg.API = APIGraph
 	cfg.HTTP.Endpoint = "https://graph.microsoft.com"
 	require.EqualError(t, confmap.Validate(cfg), "api: graph is not available in this version; use defender_xdr")
-
-	cfg = usableConfig()
-	cfg.ChangeFeed.GetOrInsertDefault()
-	require.EqualError(t, confmap.Validate(cfg), "change_feed: not available in this version; remove it")
 }
 
 // problems returns what validation reports, a message a line, apart from what

@@ -18,6 +18,7 @@ import (
 type delivery struct {
 	observation record.Observation
 	due         time.Time // when the incident is due again
+	fromRow     bool      // of a page of the change feed; not the answer to a fetch
 
 	refusals int
 	since    time.Time // of the first refusal
@@ -66,7 +67,11 @@ func (p *poller) deliver(ctx context.Context) (settled bool) {
 	}
 	p.pending = nil
 	p.logMerge(d.observation)
-	p.commit(d.observation.ID, d.observation.After, d.due)
+	if d.fromRow {
+		p.commitRow(d.observation.ID, d.observation.After, d.due)
+	} else {
+		p.commit(d.observation.ID, d.observation.After, d.due)
+	}
 	return true
 }
 

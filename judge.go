@@ -26,7 +26,7 @@ func (p *poller) judge(a arrival) *delivery {
 	if a.answer.Err == nil && p.tracker.Has(a.id) {
 		return p.judgeSnapshot(a)
 	}
-	failure, ok := errors.AsType[*defender.Error](a.answer.Err)
+	failure, ok := asFailure(a.answer.Err)
 	if !ok { // given up, since the receiver is being shut down; or not followed any more
 		p.tracker.Done(a.id, tracker.Outcome{})
 		return nil
@@ -45,7 +45,9 @@ func (p *poller) judge(a arrival) *delivery {
 		}
 		return p.judgeMissing(a, failure)
 	case defender.Throttled:
-		p.throttled(a, failure)
+		p.tracker.Done(a.id, tracker.Outcome{Due: a.at}) // at once when the wait is over, but behind those that are due already
+		p.throttled(p.gets, failure, a.at)
+		p.saveAccount(a.at)
 	case defender.NoToken:
 		p.tracker.Done(a.id, tracker.Outcome{})
 		p.everybodysTrouble(a, signInFailed, failure)
@@ -113,14 +115,16 @@ func (p *poller) foretell(id int64, change incident.Change, after incident.State
 	}
 }
 
-// throttled makes everybody wait as long as the API asks to, and corrects the
-// quota's account, which had seen room.
-func (p *poller) throttled(a arrival, failure *defender.Error) {
-	p.tracker.Done(a.id, tracker.Outcome{Due: a.at}) // at once when the wait is over, but behind those that are due already
-	p.gets.throttle(a.at.Add(failure.RetryAfter))
+// asFailure is what the API's client says of an answer; not ok: it was given
+// up, since the receiver is being shut down.
+func asFailure(err error) (*defender.Error, bool) { return errors.AsType[*defender.Error](err) }
+
+// throttled makes all calls of a kind wait as long as the API asks to, and
+// corrects their account, which had seen room.
+func (p *poller) throttled(calls *account, failure *defender.Error, at time.Time) {
+	calls.throttle(at.Add(failure.RetryAfter))
 	said := quota.Limit{Window: failure.Limit.Window, Requests: failure.Limit.Requests}
-	correction := p.gets.Refused(a.at, said, failure.RetryAfter)
-	p.saveAccount(a.at)
+	correction := calls.Refused(at, said, failure.RetryAfter)
 	if !p.throttling {
 		p.throttling = true
 		p.logThrottled(failure, correction)

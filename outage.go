@@ -79,7 +79,11 @@ func (p *poller) everybodysTrouble(a arrival, class class, failure *defender.Err
 	}
 	// Requests that were under way when the wait began do not make it longer.
 	if _, paused := p.gets.PausedUntil(a.at); total && !paused {
-		p.gets.Pause(a.at.Add(p.outage.backoff.NextBackOff()))
+		until := a.at.Add(p.outage.backoff.NextBackOff())
+		p.gets.Pause(until)
+		if p.feed != nil {
+			p.feed.lists.Pause(until)
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package defenderincidentsreceiver // import "github.com/seed2514a141/defenderinc
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -38,12 +37,14 @@ type poller struct {
 	comparer *incident.Comparer
 	records  record.Builder
 
-	states   map[int64]incident.State // of every incident that is kept, merged ones too
-	about    checkpoint.Receiver
-	troubles map[int64]*trouble    // of the incidents whose last fetch failed
-	named    map[defender.Kind]int // how many of those were named in the log, by the kind of trouble
-	outage   outage                // trouble that is everybody's
-	ailing   time.Time             // since when there is such trouble that was said; zero: there is none
+	configured map[int64]struct{}       // the ids that are listed
+	feed       *changeFeed              // nil: it is off
+	states     map[int64]incident.State // of every incident that is kept, merged ones too
+	about      checkpoint.Receiver
+	troubles   map[int64]*trouble    // of the incidents whose last fetch failed
+	named      map[defender.Kind]int // how many of those were named in the log, by the kind of trouble
+	outage     outage                // trouble that is everybody's
+	ailing     time.Time             // since when there is such trouble that was said; zero: there is none
 
 	// unproven: incidents were delivered before, and since the start none was found.
 	unproven bool
@@ -57,10 +58,11 @@ type poller struct {
 	permanentFailing bool            // the last delivery was refused for good: said once
 }
 
-// arrival is the answer to one fetch.
+// arrival is the answer to one request.
 type arrival struct {
 	id     int64
 	answer defender.Answer
+	page   *defender.Page // of the change feed, in the place of the answer
 	at     time.Time
 }
 
@@ -100,7 +102,7 @@ func newPoller(cfg *Config, settings receiver.Settings, next consumer.Logs, stat
 func (p *poller) restore(ctx context.Context, ids []int64, contents checkpoint.Contents, now time.Time) error {
 	p.about = contents.Receiver
 	p.gets.restore(contents.Quota, now)
-	kept := lineage(ids, contents.States)
+	kept := p.lineageOf(ids, contents.States)
 	incidents, delivered := 0, 0
 	for _, id := range kept {
 		state, stored := contents.States[id]
@@ -130,35 +132,10 @@ func (p *poller) restore(ctx context.Context, ids []int64, contents checkpoint.C
 			p.tracker.Add(id, p.dueAfterRestart(state, incidents, now), !state.Fetched.IsZero())
 		}
 	}
+	p.restoreFeed(contents.Feed, now)
 	p.announce(now)
 	p.warnOfCircles(ids...)
 	return nil
-}
-
-// refollow goes on with other ids: what they do not lead to any more is dropped
-// with its checkpoint, what is new is due at once.
-func (p *poller) refollow(ids []int64, now time.Time) {
-	kept := lineage(ids, p.states)
-	stays := make(map[int64]struct{}, len(kept))
-	added, removed := 0, 0
-	for _, id := range kept {
-		stays[id] = struct{}{}
-		if followed(p.states[id]) && !p.tracker.Has(id) {
-			p.tracker.Add(id, now, false)
-			added++
-		}
-	}
-	for _, id := range p.tracker.IDs() {
-		if _, stay := stays[id]; !stay {
-			p.tracker.Remove(id)
-			p.forgetTrouble(id)
-			removed++
-		}
-	}
-	maps.DeleteFunc(p.states, func(id int64, _ incident.State) bool { _, stay := stays[id]; return !stay })
-	p.save("index", p.store.Keep(context.Background(), kept))
-	p.logger.Info("ids have changed", zap.Int("incidents", p.tracker.Len()), zap.Int("added", added), zap.Int("removed", removed))
-	p.warnOfCircles(ids...)
 }
 
 // dueAfterRestart goes on with the round of before. How long ago a stored time
@@ -175,18 +152,29 @@ func (p *poller) dueAfterRestart(state incident.State, incidents int, now time.T
 // announce says at start what can be expected.
 func (p *poller) announce(now time.Time) {
 	round := tracker.Interval(0, p.gets.Spacing(now, quota.Repeat), p.tracker.Len())
-	p.logger.Info("following incidents",
+	fields := []zap.Field{
 		zap.Int("incidents", p.tracker.Len()),
 		zap.Int("known_from_before", len(p.states)),
 		zap.Duration("collection_interval", p.cfg.CollectionInterval),
 		zap.Duration("shortest_round_within_limits", round.Round(time.Second)),
-		zap.Bool("interval_can_be_met", round <= p.cfg.CollectionInterval))
+		zap.Bool("interval_can_be_met", round <= p.cfg.CollectionInterval),
+	}
+	if p.feed != nil {
+		fields = append(fields,
+			zap.Duration("change_feed_finds_changes_within", max(p.feed.cfg.Interval, p.feed.lists.Spacing(now, quota.Fresh))),
+			zap.Bool("discover", p.feed.cfg.Discover))
+	}
+	p.logger.Info("following incidents", fields...)
 }
 
 // arrived notes that a fetch has ended; what it brought waits its turn.
 func (p *poller) arrived(a arrival) {
-	p.gets.Done(a.at, a.answer.Reached)
 	p.inFlight--
+	if a.page != nil {
+		p.listed(a.page, a.at)
+		return
+	}
+	p.gets.Done(a.at, a.answer.Reached)
 	p.queue = append(p.queue, a)
 }
 
@@ -196,12 +184,16 @@ func (p *poller) deliverNext(ctx context.Context, now time.Time) (more bool) {
 	if p.pending != nil {
 		return !p.pending.retryAt(now).After(now) && p.deliver(ctx)
 	}
-	if len(p.queue) == 0 {
+	switch {
+	case p.feed != nil && p.feed.page != nil:
+		p.pending = p.nextRow()
+	case len(p.queue) > 0:
+		a := p.queue[0]
+		p.queue = slices.Delete(p.queue, 0, 1)
+		p.pending = p.judge(a)
+	default:
 		return false
 	}
-	a := p.queue[0]
-	p.queue = slices.Delete(p.queue, 0, 1)
-	p.pending = p.judge(a)
 	return p.pending == nil || p.deliver(ctx)
 }
 
@@ -218,25 +210,17 @@ func (p *poller) commit(id int64, after incident.State, due time.Time) {
 		p.tracker.Remove(id)
 		p.follow(after.Successor, after.Fetched)
 	}
+	if p.feed != nil {
+		delete(p.feed.named, id)
+		p.letGo(id, after)
+	}
 }
 
-// follow goes on with an incident that another was merged into. The checkpoint
-// need not name it yet: after a restart the merged one leads to it.
-func (p *poller) follow(successor int64, now time.Time) {
-	if p.tracker.Has(successor) { // adding it again would have it fetched once more
-		return
-	}
-	if _, known := p.states[successor]; !known {
-		p.tracker.Add(successor, now, false)
-		return
-	}
-	p.warnOfCircles(successor)
-}
-
-// warnOfCircles says so when nothing that ids lead to is followed any more.
-func (p *poller) warnOfCircles(ids ...int64) {
-	if merged := circles(ids, p.states); len(merged) > 0 {
-		p.logger.Warn("incidents are merged in a circle: none of them is followed any more", zap.Int64s("incidents", merged))
+// saveAccounts stores what was sent, at the end.
+func (p *poller) saveAccounts(now time.Time) {
+	p.saveAccount(now)
+	if p.feed != nil {
+		p.saveFeed(now)
 	}
 }
 

@@ -171,7 +171,7 @@ func run(running, delivering context.Context, p *poller, sources *sources, clock
 			for len(answers) > 0 {
 				p.arrived(<-answers)
 			}
-			p.saveAccount(clock())
+			p.saveAccounts(clock())
 			return
 		case a := <-answers:
 			p.arrived(a)
@@ -184,19 +184,26 @@ func run(running, delivering context.Context, p *poller, sources *sources, clock
 		}
 		for running.Err() == nil {
 			now := clock()
-			id, wake := p.next(now)
-			if id == 0 {
+			t, ok, wake := p.next(now)
+			if !ok {
 				if look, ok := sources.nextLook(); ok && look.Before(wake) {
 					wake = look
 				}
 				timer.Reset(wake.Sub(now))
 				break
 			}
-			p.sending(id, now)
-			fetches.Go(func() {
-				answer := p.client.Get(running, id)
-				answers <- arrival{id: id, answer: answer, at: clock()}
-			})
+			p.sending(t, now)
+			fetches.Go(func() { answers <- ask(running, p.client, t, clock) })
 		}
 	}
+}
+
+// ask asks the API and returns its answer.
+func ask(ctx context.Context, client *defender.Client, t task, clock func() time.Time) arrival {
+	if t.page != nil {
+		page := client.List(ctx, *t.page)
+		return arrival{page: &page, at: clock()}
+	}
+	answer := client.Get(ctx, t.id)
+	return arrival{id: t.id, answer: answer, at: clock()}
 }

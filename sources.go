@@ -43,10 +43,10 @@ func newSources(cfg *Config, logger *zap.Logger) (*sources, error) {
 		return s, nil
 	}
 	info, err := os.Stat(s.path)
-	if err == nil {
-		_, err = s.read()
-	}
 	if err != nil {
+		return nil, fmt.Errorf("incident_ids_file: %w", err)
+	}
+	if _, err := s.read(); err != nil {
 		return nil, err
 	}
 	s.info = info

@@ -42,9 +42,6 @@ func (c *Config) validateAvailable() error {
 	if c.API == APIGraph {
 		errs = append(errs, errors.New("api: graph is not available in this version; use defender_xdr"))
 	}
-	if c.ChangeFeed.HasValue() {
-		errs = append(errs, errors.New("change_feed: not available in this version; remove it"))
-	}
 	return errors.Join(errs...)
 }
 

@@ -37,9 +37,8 @@ type Cursor struct {
 	boundary time.Time // the present call lists from here on; zero: the service's clock is not known yet
 	due      time.Time // of the next page
 
-	// Of the present call.
-	skip   int
-	top    int
+	top    int       // rows of a page
+	skip   int       // of the present call
 	newest time.Time // on its first page
 }
 
@@ -75,8 +74,8 @@ func (c *Cursor) Answered(now time.Time, p Page) (complete bool) {
 	}
 	c.due = now
 	if p.Next > 0 {
-		c.skip = max(c.skip+1, p.Next-min(overlap, c.top/2))
-		c.top = min(2*c.top, c.largest)
+		next := min(p.Next, c.skip+c.top) // a link that leads further would leave rows out
+		c.skip = max(c.skip+1, next-min(overlap, c.top/2))
 		return false
 	}
 	c.end(now)
@@ -98,6 +97,7 @@ func (c *Cursor) end(now time.Time) {
 		c.boundary = boundary
 	}
 	c.restart()
+	c.top = min(2*c.top, c.largest) // what was too large once need not be again
 	c.due = now.Add(c.interval)
 }
 
@@ -119,4 +119,4 @@ func (c *Cursor) Failed(now time.Time, wait time.Duration) {
 	c.due = now.Add(wait)
 }
 
-func (c *Cursor) restart() { c.skip, c.top, c.newest = 0, c.largest, time.Time{} }
+func (c *Cursor) restart() { c.skip, c.newest = 0, time.Time{} }

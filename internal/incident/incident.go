@@ -48,6 +48,10 @@ type Snapshot struct {
 	Observed time.Time
 }
 
+// Closed says that nothing is expected of the incident any more: it is resolved
+// or merged away.
+func (s *Snapshot) Closed() bool { return s.Merged || resolved(s.Status) }
+
 // Alert is one alert of an incident.
 type Alert struct {
 	ID              string

@@ -99,6 +99,19 @@ func (t *Tracker) IDs() []int64 {
 	return ids
 }
 
+// InFlight says whether id is being fetched, followed or not.
+func (t *Tracker) InFlight(id int64) bool {
+	_, inFlight := t.flights[id]
+	return inFlight
+}
+
+// Observed reports that id was seen in another way than by a fetch: it is due again at due. One that is in flight is left alone.
+func (t *Tracker) Observed(id int64, due time.Time) {
+	if e, found := t.find(id); found && !e.inFlight {
+		e.apply(Outcome{Due: due, Answered: true})
+	}
+}
+
 // Has says whether id is followed.
 func (t *Tracker) Has(id int64) bool {
 	_, found := t.index[id]

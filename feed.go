@@ -1,0 +1,273 @@
+package defenderincidentsreceiver // import "github.com/seed2514a141/defenderincidentsreceiver"
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"go.uber.org/zap"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/feed"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
+)
+
+// wholeList is how many alerts a row may show to be taken for the whole
+// incident: lists of alerts seem to end at 150 (seen in captured List answers).
+const wholeList = 149
+
+// changeFeed finds changed incidents by listing. It belongs to the poller; nil:
+// it is off.
+type changeFeed struct {
+	cfg    *ChangeFeedConfig
+	cursor *feed.Cursor
+	lists  *account // of its own requests
+
+	inFlight bool
+	page     *defender.Page // the page at hand; nil: none
+	at       time.Time      // when that had arrived
+	rows     []defender.Row // of it, still to be looked at
+	// named are the incidents that it has shown to have changed, but not how,
+	// and that were not answered for since.
+	named map[int64]struct{}
+
+	failures int // of calls, in a row
+	since    time.Time
+	backoff  *backoff.ExponentialBackOff
+}
+
+// restoreFeed goes on where an earlier run has come to.
+func (p *poller) restoreFeed(stored checkpoint.Feed, now time.Time) {
+	cfg := p.cfg.ChangeFeed.Get()
+	if cfg == nil {
+		return
+	}
+	lookback := feed.Settling
+	if cfg.Discover {
+		lookback = cfg.Lookback
+	}
+	p.feed = &changeFeed{
+		cfg: cfg, lists: newAccount(cfg.RateLimit), named: map[int64]struct{}{},
+		cursor: feed.New(cfg.Interval, lookback, p.client.MaxTop(), stored.Boundary, now),
+	}
+	p.feed.lists.restore(stored.Quota, now)
+	for _, id := range stored.Named {
+		if p.tracker.Has(id) {
+			p.name(id, now)
+		}
+	}
+}
+
+// saveFeed stores how far the feed has come. Its boundary moves on only after
+// all rows of a call were dealt with.
+func (p *poller) saveFeed(now time.Time) {
+	p.save("feed", p.store.SaveFeed(context.Background(), checkpoint.Feed{
+		Boundary: p.feed.cursor.Boundary(), Named: slices.Sorted(maps.Keys(p.feed.named)), Quota: p.feed.lists.stored(now),
+	}))
+}
+
+// when is the moment at which the next page may be asked for. Not ok: the feed
+// is off, or busy.
+func (f *changeFeed) when(now time.Time) (at time.Time, ok bool) {
+	if f == nil || f.inFlight || f.page != nil {
+		return time.Time{}, false
+	}
+	at, ok = f.lists.Next(now, quota.Fresh)
+	if due := f.cursor.Due(); due.After(at) {
+		at = due
+	}
+	return at, ok
+}
+
+// listing notes that a page is about to be asked for.
+func (p *poller) listing(now time.Time) {
+	p.feed.lists.Send(now)
+	p.feed.inFlight = true
+	p.saveFeed(now)
+}
+
+// listed notes that the call for a page has ended.
+func (p *poller) listed(page *defender.Page, at time.Time) {
+	p.feed.lists.Done(at, page.Reached)
+	p.feed.inFlight = false
+	p.feed.page, p.feed.at, p.feed.rows = page, at, page.Rows
+}
+
+// nextRow looks at one row of the page at hand, or turns the page after the
+// last. It returns what is to be delivered.
+func (p *poller) nextRow() *delivery {
+	f := p.feed
+	if len(f.rows) == 0 {
+		page := f.page
+		f.page = nil
+		p.turn(page, f.at)
+		return nil
+	}
+	row := f.rows[0]
+	f.rows = f.rows[1:]
+	return p.judgeRow(row, f.at)
+}
+
+// judgeRow takes up what a row shows to be new. Of an incident that cannot be
+// had from the row, or of which an answer is on its way, it makes the fetch due.
+func (p *poller) judgeRow(r defender.Row, at time.Time) *delivery {
+	state, known := p.states[r.ID]
+	switch {
+	case !known && !p.tracker.Has(r.ID) && !p.discovers(r, at):
+		return nil // not followed
+	case state.Seen && !r.LastUpdate.After(state.LastUpdate):
+		return nil // not new
+	case p.tracker.InFlight(r.ID) || r.Err != nil || r.Alerts > wholeList:
+		p.name(r.ID, at)
+		return nil
+	}
+	s := r.Snapshot
+	s.Observed = at
+	p.learnTenant(s.TenantID)
+	change, after := p.comparer.Compare(state, s)
+	p.forgetTrouble(r.ID)
+	due := at.Add(p.intervalOf(after, p.tracker.Len(), at))
+	if change.Empty() {
+		p.commitRow(r.ID, after, due)
+		return nil
+	}
+	d := p.newDelivery(arrival{id: r.ID, at: at}, s, change, after, due)
+	d.fromRow = true
+	return d
+}
+
+// discovers says whether an incident that is not followed is to be, since the
+// list shows it. One that would be let go at once is not.
+func (p *poller) discovers(r defender.Row, at time.Time) bool {
+	open := r.Snapshot != nil && !r.Snapshot.Closed()
+	return p.feed.cfg.Discover && (open || at.Round(0).Sub(r.LastUpdate) < p.feed.cfg.ForgetAfter)
+}
+
+// nameLarge makes an incident due at once whose row cannot be read. Whether it
+// shows a change is not known, so it is not named more often than each minute.
+func (p *poller) nameLarge(id int64, now time.Time) {
+	followed := p.feed.cfg.Discover && id > 0 || p.tracker.Has(id)
+	if followed && now.Round(0).Sub(p.states[id].Fetched) >= time.Minute {
+		p.name(id, now)
+	}
+}
+
+// name makes an incident due at once, ahead of all others.
+func (p *poller) name(id int64, now time.Time) {
+	if !p.tracker.Has(id) {
+		p.tracker.Add(id, now, false)
+	}
+	p.tracker.Name(id, now)
+	p.feed.named[id] = struct{}{}
+}
+
+// turn goes on to the next page, or ends the call.
+func (p *poller) turn(page *defender.Page, at time.Time) {
+	f := p.feed
+	if page.Err != nil {
+		p.judgeListFailure(page, at)
+		return
+	}
+	p.serviceAnswered(at)
+	p.feedRecovered(at)
+	var newest time.Time
+	for _, r := range page.Rows {
+		if r.LastUpdate.After(newest) {
+			newest = r.LastUpdate
+		}
+	}
+	if f.cursor.Answered(at, feed.Page{Newest: newest, Next: page.Next, Date: page.Date}) {
+		p.saveFeed(at)
+	}
+}
+
+// commitRow takes over what was delivered from a row, or found unchanged. The
+// round goes on from there.
+func (p *poller) commitRow(id int64, after incident.State, due time.Time) {
+	p.states[id] = after
+	p.save("incidents", p.store.Save(context.Background(), id, after))
+	delete(p.feed.named, id)
+	switch {
+	case !followed(after):
+		p.tracker.Remove(id)
+		p.follow(after.Successor, after.Fetched)
+	case p.tracker.Has(id):
+		p.tracker.Observed(id, due)
+	default:
+		p.tracker.Add(id, due, true)
+	}
+	p.letGo(id, after)
+}
+
+// letGo forgets a discovered incident that has been resolved, merged away or
+// not found for long: when the feed shows it again, it is back.
+func (p *poller) letGo(id int64, state incident.State) {
+	if p.feed == nil || !p.feed.cfg.Discover {
+		return
+	}
+	since, closed := state.ClosedSince()
+	if _, configured := p.configured[id]; configured || !closed || state.Fetched.Sub(since) < p.feed.cfg.ForgetAfter {
+		return
+	}
+	p.tracker.Remove(id)
+	p.forgetTrouble(id)
+	delete(p.states, id)
+	delete(p.feed.named, id)
+	p.save("incidents", p.store.Forget(context.Background(), id))
+}
+
+// judgeListFailure decides what a call without a page means.
+func (p *poller) judgeListFailure(page *defender.Page, at time.Time) {
+	failure, ok := asFailure(page.Err)
+	if !ok {
+		return // given up, since the receiver is being shut down
+	}
+	switch failure.Kind {
+	case defender.Oversize:
+		if p.feed.cursor.TooLarge(at) {
+			p.nameLarge(page.First, at)
+		}
+	case defender.Throttled:
+		p.throttled(p.feed.lists, failure, at)
+		p.saveFeed(at)
+	default:
+		p.everybodysTrouble(arrival{at: at}, classOf(failure.Kind), failure)
+		p.feedFails(failure, at)
+		p.feed.cursor.Failed(at, p.feed.wait(failure.Kind))
+	}
+}
+
+// wait is how long the feed pauses after a failure.
+func (f *changeFeed) wait(kind defender.Kind) time.Duration {
+	if f.backoff == nil {
+		longest := 5 * time.Minute
+		if kind == defender.Rejected || kind == defender.Redirect {
+			longest = time.Hour
+		}
+		f.backoff = newBackoff(10*time.Second, max(longest, f.cfg.Interval))
+	}
+	return f.backoff.NextBackOff()
+}
+
+// feedFails says once that changes are found by the round only, unless it was
+// said that nothing works.
+func (p *poller) feedFails(failure *defender.Error, at time.Time) {
+	if p.feed.failures++; p.feed.failures == 1 && p.ailing.IsZero() {
+		p.feed.since = at
+		p.logger.Warn("change feed fails: changes are found by the round only",
+			append([]zap.Field{zap.Error(failure)}, refusal(failure)...)...)
+	}
+}
+
+// feedRecovered says so when it works again.
+func (p *poller) feedRecovered(at time.Time) {
+	f := p.feed
+	if !f.since.IsZero() {
+		p.logger.Info("change feed works again", zap.Int("failures", f.failures), zap.Duration("after", at.Sub(f.since).Round(time.Second)))
+	}
+	f.failures, f.since, f.backoff = 0, time.Time{}, nil
+}

@@ -1,0 +1,74 @@
+package defenderincidentsreceiver // import "github.com/seed2514a141/defenderincidentsreceiver"
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+// lineageOf lists what is to be followed: what the configured ids lead to and,
+// with discover, whatever was followed before.
+func (p *poller) lineageOf(configured []int64, states map[int64]incident.State) []int64 {
+	p.configured = make(map[int64]struct{}, len(configured))
+	for _, id := range configured {
+		p.configured[id] = struct{}{}
+	}
+	if feed := p.cfg.ChangeFeed.Get(); feed != nil && feed.Discover {
+		configured = slices.Concat(configured, slices.Sorted(maps.Keys(states)))
+	}
+	return lineage(configured, states)
+}
+
+// refollow goes on with other ids: what they do not lead to any more is dropped
+// with its checkpoint, what is new is due at once.
+func (p *poller) refollow(ids []int64, now time.Time) {
+	kept := p.lineageOf(ids, p.states)
+	stays := make(map[int64]struct{}, len(kept))
+	added, removed := 0, 0
+	for _, id := range kept {
+		stays[id] = struct{}{}
+		if followed(p.states[id]) && !p.tracker.Has(id) {
+			p.tracker.Add(id, now, false)
+			added++
+		}
+	}
+	for _, id := range p.tracker.IDs() {
+		if _, stay := stays[id]; !stay {
+			p.tracker.Remove(id)
+			p.forgetTrouble(id)
+			if p.feed != nil {
+				delete(p.feed.named, id)
+			}
+			removed++
+		}
+	}
+	maps.DeleteFunc(p.states, func(id int64, _ incident.State) bool { _, stay := stays[id]; return !stay })
+	p.save("index", p.store.Keep(context.Background(), kept))
+	p.logger.Info("ids have changed", zap.Int("incidents", p.tracker.Len()), zap.Int("added", added), zap.Int("removed", removed))
+	p.warnOfCircles(ids...)
+}
+
+// follow goes on with an incident that another was merged into. The checkpoint
+// need not name it yet: after a restart the merged one leads to it.
+func (p *poller) follow(successor int64, now time.Time) {
+	if p.tracker.Has(successor) { // adding it again would have it fetched once more
+		return
+	}
+	if _, known := p.states[successor]; !known {
+		p.tracker.Add(successor, now, false)
+		return
+	}
+	p.warnOfCircles(successor)
+}
+
+// warnOfCircles says so when nothing that ids lead to is followed any more.
+func (p *poller) warnOfCircles(ids ...int64) {
+	if merged := circles(ids, p.states); len(merged) > 0 {
+		p.logger.Warn("incidents are merged in a circle: none of them is followed any more", zap.Int64s("incidents", merged))
+	}
+}
