@@ -1,0 +1,232 @@
+package feed
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	interval = 30 * time.Second
+	lookback = 24 * time.Hour
+	largest  = 100
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// listing returns a cursor that lists from an hour before noon.
+func listing() *Cursor { return New(interval, lookback, largest, noon.Add(-time.Hour), noon) }
+
+func TestTheFirstCallBringsTheServicesTime(t *testing.T) {
+	c := New(interval, lookback, largest, time.Time{}, noon)
+	require.Equal(t, noon, c.Due())
+	require.Equal(t, Request{Top: 1}, c.Request())
+
+	ahead := noon.Add(time.Hour)
+	require.False(t, c.Answered(noon, Page{Newest: ahead.Add(-time.Minute), Next: 1, Date: ahead}))
+	require.Equal(t, ahead.Add(-lookback), c.Boundary(), "by the service's clock")
+	require.Equal(t, Request{Since: ahead.Add(-lookback), Top: largest}, c.Request())
+	require.Equal(t, noon, c.Due(), "at once")
+}
+
+func TestWithoutTheServicesTimeTheOwnHasToDo(t *testing.T) {
+	c := New(interval, Settling, largest, time.Time{}, noon)
+	require.False(t, c.Answered(noon, Page{}))
+	require.Equal(t, noon.Add(-Settling), c.Boundary())
+}
+
+func TestAFailureBeforeTheServicesTimeIsKnownAsksForItAgain(t *testing.T) {
+	c := New(interval, lookback, largest, time.Time{}, noon)
+	c.Failed(noon, time.Minute)
+	require.Equal(t, noon.Add(time.Minute), c.Due())
+	require.Equal(t, Request{Top: 1}, c.Request())
+}
+
+func TestARestartGoesOnFromTheStoredBoundary(t *testing.T) {
+	c := New(interval, lookback, largest, noon.Add(-72*time.Hour), noon)
+	require.Equal(t, noon, c.Due())
+	require.Equal(t, Request{Since: noon.Add(-72 * time.Hour), Top: largest}, c.Request(), "further back than the lookback")
+}
+
+func TestTheBoundaryIsTheNewestOfTheFirstPageLessTheSettling(t *testing.T) {
+	c := listing()
+	require.False(t, c.Answered(noon, Page{Newest: noon.Add(-time.Minute), Next: 100, Date: noon}))
+	require.Equal(t, noon.Add(-time.Hour), c.Boundary(), "not before the last page")
+	require.True(t, c.Answered(noon.Add(time.Second), Page{Newest: noon, Date: noon}), "where that one moved to the front meanwhile")
+	require.Equal(t, noon.Add(-time.Minute-Settling), c.Boundary())
+	require.Equal(t, Request{Since: c.Boundary(), Top: largest}, c.Request())
+	require.Equal(t, noon.Add(time.Second+interval), c.Due())
+}
+
+func TestTheBoundaryNeverGoesBack(t *testing.T) {
+	for name, newest := range map[string]time.Time{
+		"nothing is new":                  {},
+		"within the settling":             noon.Add(-time.Hour + Settling - time.Second),
+		"earlier than what was asked for": noon.Add(-2 * time.Hour),
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := listing()
+			require.True(t, c.Answered(noon, Page{Newest: newest, Date: noon}))
+			require.Equal(t, noon.Add(-time.Hour), c.Boundary())
+			require.Equal(t, noon.Add(interval), c.Due())
+		})
+	}
+}
+
+func TestPagesOverlapAndLeadOn(t *testing.T) {
+	for _, test := range []struct{ top, next, skip int }{
+		{top: 100, next: 100, skip: 90},
+		{top: 50, next: 50, skip: 40},
+		{top: 50, next: 30, skip: 20}, // a page shorter than was asked for
+		{top: 50, next: 5, skip: 1},
+		{top: 12, next: 12, skip: 6},
+		{top: 3, next: 3, skip: 2},
+		{top: 2, next: 2, skip: 1},
+		{top: 1, next: 1, skip: 1},
+		{top: 50, next: 5000, skip: 40}, // a link that leads too far
+	} {
+		t.Run(fmt.Sprintf("%d rows, on to %d", test.top, test.next), func(t *testing.T) {
+			c := New(interval, lookback, test.top, noon.Add(-time.Hour), noon)
+			require.False(t, c.Answered(noon, Page{Newest: noon, Next: test.next}))
+			require.Equal(t, Request{Since: noon.Add(-time.Hour), Top: test.top, Skip: test.skip}, c.Request())
+			require.Equal(t, noon, c.Due(), "at once")
+		})
+	}
+}
+
+func TestAFailedCallBeginsAnewFromTheSameBoundary(t *testing.T) {
+	c := listing()
+	c.Answered(noon, Page{Newest: noon, Next: 100})
+	c.Failed(noon, time.Minute)
+	require.Equal(t, noon.Add(time.Minute), c.Due())
+	require.Equal(t, Request{Since: noon.Add(-time.Hour), Top: largest}, c.Request())
+
+	require.True(t, c.Answered(noon, Page{}))
+	require.Equal(t, noon.Add(-time.Hour), c.Boundary(), "what the call that failed had seen does not count")
+}
+
+func TestAPageThatIsTooLargeIsHalvedAndASingleRowSkipped(t *testing.T) {
+	c := New(interval, lookback, 6, noon.Add(-time.Hour), noon)
+	c.Answered(noon, Page{Newest: noon, Next: 6})
+	require.Equal(t, 3, c.Request().Skip)
+	for _, top := range []int{3, 1} {
+		require.False(t, c.TooLarge(noon.Add(time.Second)))
+		require.Equal(t, Request{Since: noon.Add(-time.Hour), Top: top, Skip: 3}, c.Request())
+		require.Equal(t, noon.Add(time.Second), c.Due(), "at once")
+	}
+	require.True(t, c.TooLarge(noon), "that row has to be had in another way")
+	require.Equal(t, Request{Since: noon.Add(-time.Hour), Top: 1, Skip: 4}, c.Request())
+	require.False(t, c.Answered(noon, Page{Newest: noon.Add(-time.Minute), Next: 5}))
+	require.Equal(t, 5, c.Request().Skip)
+	require.True(t, c.Answered(noon, Page{}))
+	require.Equal(t, noon.Add(-Settling), c.Boundary())
+}
+
+func TestWhenTheFirstRowIsTooLargeTheBoundaryStays(t *testing.T) {
+	c := New(interval, lookback, 1, noon.Add(-time.Hour), noon)
+	require.True(t, c.TooLarge(noon))
+	require.True(t, c.Answered(noon, Page{Newest: noon.Add(-time.Minute)}))
+	require.Equal(t, noon.Add(-time.Hour), c.Boundary(), "the newest of the first page is not known")
+}
+
+func TestWhatWasTooLargeGrowsBackCallByCall(t *testing.T) {
+	c := listing()
+	for range 5 {
+		require.False(t, c.TooLarge(noon))
+	}
+	var tops []int
+	for range 7 {
+		tops = append(tops, c.Request().Top)
+		require.True(t, c.Answered(noon, Page{}))
+	}
+	require.Equal(t, []int{3, 6, 12, 24, 48, 96, 100}, tops)
+}
+
+// row is an incident, or one of its changes.
+type row struct {
+	id      int
+	changed time.Time
+}
+
+// list plays the service: rows by their time of change, latest first.
+type list struct {
+	dice *rand.Rand
+	now  time.Time
+	rows []row
+}
+
+// change has incidents change and, up to so many, vanish.
+func (l *list) change(changes, removals int) {
+	for range changes {
+		l.now = l.now.Add(time.Duration(l.dice.IntN(60)) * time.Second) // some at the same instant
+		r := row{id: 1 + l.dice.IntN(400), changed: l.now}
+		l.rows = slices.DeleteFunc(l.rows, func(other row) bool { return other.id == r.id })
+		l.rows = slices.Insert(l.rows, 0, r)
+	}
+	for range min(removals, len(l.rows)) {
+		at := l.dice.IntN(min(100, len(l.rows)))
+		l.rows = slices.Delete(l.rows, at, at+1)
+	}
+}
+
+// page answers a request; the link of its last page is missing.
+func (l *list) page(r Request) (rows []row, p Page) {
+	for _, each := range l.rows {
+		if !each.changed.Before(r.Since) {
+			rows = append(rows, each)
+		}
+	}
+	p.Date = l.now
+	if len(rows) > r.Skip+r.Top {
+		p.Next = r.Skip + r.Top
+	}
+	rows = rows[min(r.Skip, len(rows)):min(r.Skip+r.Top, len(rows))]
+	if len(rows) > 0 {
+		p.Newest = rows[0].changed
+	}
+	return rows, p
+}
+
+func TestEveryChangeThatStandsIsOnAPageHoweverTheListMoves(t *testing.T) {
+	for seed := range uint64(150) {
+		dice := rand.New(rand.NewPCG(seed, 0))
+		l := &list{dice: dice, now: noon}
+		l.change(200, 0)
+		c := New(interval, time.Minute, 5+dice.IntN(60), time.Time{}, l.now)
+		_, page := l.page(c.Request())
+		c.Answered(l.now, page)
+		first, shown := c.Boundary(), map[row]bool{}
+		for calls := 0; calls < 12; {
+			rows, page := l.page(c.Request())
+			for _, r := range rows {
+				shown[r] = true
+			}
+			if calls < 10 { // else it rests
+				l.change(dice.IntN(5), dice.IntN(min(10, c.largest/2)+1)) // as many as pages overlap by
+			}
+			switch dice.IntN(50) {
+			case 0:
+				c.Failed(l.now, 0)
+			case 1: // a restart
+				c = New(interval, time.Minute, c.largest, c.Boundary(), l.now)
+			default:
+				if c.Answered(l.now, page) {
+					calls++
+					l.now = l.now.Add(interval)
+					if calls < 10 {
+						l.change(dice.IntN(200), 0)
+					}
+				}
+			}
+		}
+		for _, r := range l.rows {
+			if !r.changed.Before(first) {
+				require.True(t, shown[r], "seed %d: incident %d changed at %v, the first boundary is %v", seed, r.id, r.changed, first)
+			}
+		}
+	}
+}
