@@ -1,0 +1,47 @@
+package proof
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+)
+
+func TestWhatStoodAndWasNotToldIsBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := defendersim.DefaultConfig()
+		cfg.Incidents, cfg.AlertsPerIncident, cfg.MergedShare, cfg.ChangesPerHour = 3, 2, 0, 0
+		sim, err := defendersim.New(cfg)
+		require.NoError(t, err)
+		s := &story{t: t, sim: sim, noted: map[int64]*defendersim.State{}}
+		ids := sim.IDs()
+		behind := func(records []Record) []string { return Behind(sim, ids, records, time.Minute) }
+
+		s.round()
+		time.Sleep(time.Hour)
+		s.assign(1001)
+		require.NoError(t, sim.RemoveAlert(1002, s.alert(1002)))
+		require.NoError(t, sim.Merge(1003, 1001))
+		require.Empty(t, behind(s.records), "not yet")
+		time.Sleep(2 * time.Minute)
+		require.Len(t, behind(s.records), 6, "three incidents, two alerts that came and one that left")
+		before := len(s.records)
+		s.round()
+		require.Empty(t, behind(s.records))
+		for i, r := range s.records[before:] {
+			require.Len(t, behind(slices.Delete(slices.Clone(s.records), before+i, before+i+1)), 1, r.key())
+		}
+	})
+}
+
+func TestAStateThatIsToldTwiceIsFoundWhateverItsIdentity(t *testing.T) {
+	s := tell(t, nothing)
+	require.Empty(t, Twice(s.records))
+	again := s.records[0]
+	again.UID = "another"
+	require.Equal(t, []string{again.key()}, Twice(append(s.records, again)))
+}
