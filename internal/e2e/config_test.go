@@ -26,6 +26,7 @@ type settings struct {
 	Interval          time.Duration
 	Timeout           time.Duration // of a request
 	RateLimit         string        // as YAML; empty: the receiver's own defaults
+	ChangeFeed        string        // as YAML; empty: there is none
 	Compression       string
 	LogLevel          string
 	Env               []string // of the process
@@ -73,6 +74,7 @@ receivers:
       timeout: {{$.Timeout}}
       auth: {authenticator: oauth2client}
     {{with $.RateLimit}}rate_limit: {{.}}{{end}}
+    {{with $.ChangeFeed}}change_feed: {{.}}{{end}}
     storage: file_storage
 {{- end}}
 
