@@ -1,6 +1,7 @@
 package defenderincidentsreceiver
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,6 +103,14 @@ func TestWhateverTheListDoesEachChangeIsToldOnce(t *testing.T) {
 		"shown differently from Get": {
 			population: func(c *defendersim.Config) { c.ListDiffers = true },
 			happens:    func(t *testing.T, w *world, ids []int64) { assign(t, w, ids...) },
+		},
+		"a list that lags behind what Get has shown": {
+			population: func(c *defendersim.Config) { c.ListLag = 90 * time.Second },
+			happens: func(t *testing.T, w *world, ids []int64) {
+				time.Sleep(w.cfg.CollectionInterval - 5*time.Minute - 10*time.Second)
+				assign(t, w, ids...) // just before the round
+			},
+			within: 2 * time.Minute,
 		},
 		"links to another host": {
 			population: func(c *defendersim.Config) { c.ListLinkHost = "https://elsewhere.contoso.example" },
@@ -214,6 +223,26 @@ func TestWhateverTheListDoesEachChangeIsToldOnce(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestTheStartSaysWhatTheFeedAdds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, quiet(0), feeding(), listing(slices.Collect(func(yield func(int64) bool) {
+			for id := range int64(1000) {
+				if !yield(id + 1) {
+					return
+				}
+			}
+		})...))
+		w.start()
+		plan := w.logs.FilterMessage("following incidents").All()
+		require.Len(t, plan, 1)
+		require.Equal(t, map[string]any{
+			"incidents": int64(1000), "known_from_before": int64(0), "collection_interval": 5 * time.Minute,
+			"shortest_round_within_limits": 42*time.Minute + 6*time.Second, "interval_can_be_met": false,
+			"change_feed_finds_changes_within": 30 * time.Second, "discover": false,
+		}, plan[0].ContextMap())
+	})
 }
 
 func TestARowOfAnIncidentThatIsBeingFetchedHasItFetchedOnceMore(t *testing.T) {
