@@ -95,6 +95,9 @@ func (p *poller) listed(page *defender.Page, at time.Time) {
 	p.feed.lists.Done(at, page.Reached)
 	p.feed.inFlight = false
 	p.feed.page, p.feed.at, p.feed.rows = page, at, page.Rows
+	if p.feed.cursor.Boundary().IsZero() { // it was asked for its time only
+		p.feed.rows = nil
+	}
 }
 
 // nextRow looks at one row of the page at hand, or turns the page after the
@@ -121,6 +124,9 @@ func (p *poller) judgeRow(r defender.Row, at time.Time) *delivery {
 		return nil // not followed
 	case state.Seen && !r.LastUpdate.After(state.LastUpdate):
 		return nil // not new
+	case state.Missing:
+		p.nameUnsure(r.ID, at) // a list that lags still shows what has gone
+		return nil
 	case p.tracker.InFlight(r.ID) || r.Err != nil || r.Alerts > wholeList:
 		p.name(r.ID, at)
 		return nil
@@ -147,9 +153,9 @@ func (p *poller) discovers(r defender.Row, at time.Time) bool {
 	return p.feed.cfg.Discover && (open || at.Round(0).Sub(r.LastUpdate) < p.feed.cfg.ForgetAfter)
 }
 
-// nameLarge makes an incident due at once whose row cannot be read. Whether it
-// shows a change is not known, so it is not named more often than each minute.
-func (p *poller) nameLarge(id int64, now time.Time) {
+// nameUnsure makes an incident due at once of which it is not known whether its
+// row shows a change; so it is not named more often than each minute.
+func (p *poller) nameUnsure(id int64, now time.Time) {
 	followed := p.feed.cfg.Discover && id > 0 || p.tracker.Has(id)
 	if followed && now.Round(0).Sub(p.states[id].Fetched) >= time.Minute {
 		p.name(id, now)
@@ -228,8 +234,11 @@ func (p *poller) judgeListFailure(page *defender.Page, at time.Time) {
 	}
 	switch failure.Kind {
 	case defender.Oversize:
-		if p.feed.cursor.TooLarge(at) {
-			p.nameLarge(page.First, at)
+		switch {
+		case p.feed.cursor.Boundary().IsZero():
+			p.feed.cursor.Answered(at, feed.Page{Date: page.Date})
+		case p.feed.cursor.TooLarge(at):
+			p.nameUnsure(page.First, at)
 		}
 	case defender.Throttled:
 		p.throttled(p.feed.lists, failure, at)

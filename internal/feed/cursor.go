@@ -63,14 +63,21 @@ func (c *Cursor) Request() Request {
 	return Request{Since: c.boundary, Top: c.top, Skip: c.skip}
 }
 
-// Answered takes an answer whose rows have all been dealt with, and says whether the call is complete.
+// Answered takes an answer whose rows have all been dealt with, and says whether the call is complete. A time in the service's
+// own future does not count: listing from there would find nothing until then.
 func (c *Cursor) Answered(now time.Time, p Page) (complete bool) {
 	if c.boundary.IsZero() {
 		c.begin(now, p.Date)
 		return false
 	}
+	if !p.Date.IsZero() && c.boundary.After(p.Date) {
+		c.boundary = p.Date.Add(-Settling) // one incident's time was in the future
+	}
 	if c.skip == 0 {
 		c.newest = p.Newest
+		if !p.Date.IsZero() && c.newest.After(p.Date) {
+			c.newest = p.Date
+		}
 	}
 	c.due = now
 	if p.Next > 0 {
@@ -87,6 +94,7 @@ func (c *Cursor) begin(now, date time.Time) {
 	if date.IsZero() {
 		date = now.Round(0)
 	}
+	c.restart()
 	c.boundary = date.Add(-c.lookback)
 	c.due = now
 }

@@ -1,0 +1,89 @@
+package defenderincidentsreceiver
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+)
+
+// discovering follows whatever the list shows, and nothing else.
+func discovering(change ...func(*ChangeFeedConfig)) func(*Config) {
+	return func(cfg *Config) {
+		feeding(append(change, func(f *ChangeFeedConfig) { f.Discover = true })...)(cfg)
+		cfg.IncidentIDs = nil
+	}
+}
+
+func TestWhatWasLetGoIsNotToldAgainThoughTheListStillShowsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(3), discovering(func(f *ChangeFeedConfig) { f.ForgetAfter = 2 * time.Hour }))
+		require.NoError(t, w.sim.Update(1002, func(i *defendersim.Incident) { i.Status = defendersim.StatusResolved }))
+		w.start()
+		time.Sleep(4 * time.Hour)
+		require.Equal(t, []string{"1002 first_seen", "1002 alert first_seen"}, w.sink.changes())
+	})
+}
+
+func TestAListThatLagsDoesNotReviveWhatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		population := oneAlert(3)
+		population.ListLag = 2 * time.Minute
+		w := newWorld(t, population, feeding())
+		w.start()
+		time.Sleep(9 * time.Minute)
+		w.sink.Reset()
+		assign(t, w, 1002)
+		time.Sleep(59 * time.Second)
+		require.NoError(t, w.sim.Remove(1002))
+		time.Sleep(time.Hour)
+		require.Equal(t, []string{"1002 not_found"}, w.sink.changes())
+
+		require.NoError(t, w.sim.Restore(1002))
+		assign(t, w, 1002)
+		time.Sleep(5 * time.Minute)
+		require.Equal(t, []string{"1002 first_seen", "1002 alert first_seen"}, w.sink.changes(), "it is back")
+	})
+}
+
+func TestTheCallForTheServicesTimeTellsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(3), discovering())
+		time.Sleep(30 * 24 * time.Hour)
+		w.start()
+		time.Sleep(time.Minute)
+		require.Empty(t, w.sink.changes(), "it is far older than the lookback")
+	})
+}
+
+func TestACallForTheServicesTimeThatIsTooLargeBringsItAllTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(3), feeding(), func(cfg *Config) { cfg.MaxResponseBodySize = 128 << 10 })
+		require.NoError(t, w.sim.SetFault(defendersim.ListRequests, rule(t, "padded=200KiB")))
+		w.start()
+		time.Sleep(10 * time.Minute)
+		require.Less(t, len(w.lists()), 25)
+		w.sim.ClearFaults()
+		w.sink.Reset()
+		assign(t, w, 1003)
+		time.Sleep(31 * time.Second)
+		require.Equal(t, updated(1003), w.sink.changes())
+	})
+}
+
+func TestATimeInTheFutureDoesNotSilenceTheFeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(3), feeding())
+		w.start()
+		time.Sleep(4 * time.Minute)
+		require.NoError(t, w.sim.Update(1003, func(i *defendersim.Incident) { i.LastUpdate = time.Now().Add(24 * time.Hour) }))
+		time.Sleep(2 * time.Minute)
+		w.sink.Reset()
+		assign(t, w, 1002)
+		time.Sleep(31 * time.Second)
+		require.Equal(t, updated(1002), w.sink.changes())
+	})
+}
