@@ -71,12 +71,14 @@ func updated(ids ...int64) []string {
 // under everything that the list can do to them.
 func TestWhateverTheListDoesEachChangeIsToldOnce(t *testing.T) {
 	for name, c := range map[string]struct {
+		pages      bool // more incidents than a page of the list holds
 		population func(*defendersim.Config)
 		config     func(*Config)
 		happens    func(t *testing.T, w *world, ids []int64) // what changes: all of ids
 		within     time.Duration
 	}{
 		"more changes than a page holds": {
+			pages: true,
 			happens: func(t *testing.T, w *world, ids []int64) {
 				for _, id := range ids {
 					assign(t, w, id)
@@ -85,6 +87,7 @@ func TestWhateverTheListDoesEachChangeIsToldOnce(t *testing.T) {
 			},
 		},
 		"hundreds at one instant": {
+			pages:   true,
 			happens: func(t *testing.T, w *world, ids []int64) { assign(t, w, ids...) },
 		},
 		"visible late": {
@@ -117,6 +120,7 @@ func TestWhateverTheListDoesEachChangeIsToldOnce(t *testing.T) {
 			happens:    func(t *testing.T, w *world, ids []int64) { assign(t, w, ids...) },
 		},
 		"an error in the middle of the pages": {
+			pages: true,
 			happens: func(t *testing.T, w *world, ids []int64) {
 				broken := rule(t, "503")
 				broken.OnSkip, broken.Times = true, 1
@@ -126,6 +130,7 @@ func TestWhateverTheListDoesEachChangeIsToldOnce(t *testing.T) {
 			within: time.Minute,
 		},
 		"a link that does not lead on": {
+			pages: true,
 			happens: func(t *testing.T, w *world, ids []int64) {
 				stuck := rule(t, "link-stuck")
 				stuck.Times = 1
@@ -141,6 +146,7 @@ func TestWhateverTheListDoesEachChangeIsToldOnce(t *testing.T) {
 			},
 		},
 		"pages larger than the limit": {
+			pages:  true,
 			config: func(c *Config) { c.MaxResponseBodySize = 512 << 10 },
 			happens: func(t *testing.T, w *world, ids []int64) {
 				require.NoError(t, w.sim.SetFault(defendersim.ListRequests, rule(t, "padded=10KiB")))
@@ -159,15 +165,16 @@ func TestWhateverTheListDoesEachChangeIsToldOnce(t *testing.T) {
 		},
 		"a restart in between": {
 			happens: func(t *testing.T, w *world, ids []int64) {
-				assign(t, w, ids[:50]...)
+				assign(t, w, ids[:10]...)
 				w.stop()
-				assign(t, w, ids[50:]...)
+				assign(t, w, ids[10:]...)
 				time.Sleep(10 * time.Minute)
 				w.start()
 			},
 			within: time.Minute,
 		},
 		"an incident that vanishes while the list is paged": {
+			pages: true,
 			happens: func(t *testing.T, w *world, ids []int64) {
 				slow := rule(t, "slow=2s")
 				require.NoError(t, w.sim.SetFault(defendersim.ListRequests, slow))
@@ -184,7 +191,10 @@ func TestWhateverTheListDoesEachChangeIsToldOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				population := quiet(0)
-				population.Incidents, population.AlertsPerIncident, population.AlertBytes = 130, 1, 900
+				population.Incidents, population.AlertsPerIncident, population.AlertBytes = 40, 1, 900
+				if c.pages {
+					population.Incidents = 130
+				}
 				if c.population != nil {
 					c.population(&population)
 				}
@@ -198,7 +208,7 @@ func TestWhateverTheListDoesEachChangeIsToldOnce(t *testing.T) {
 				w.start()
 				time.Sleep(5 * time.Minute)
 				w.sink.Reset()
-				ids := w.sim.IDs()[:120]
+				ids := w.sim.IDs()[:population.Incidents-10]
 
 				c.happens(t, w, ids)
 				time.Sleep(max(c.within, 35*time.Second))
@@ -211,7 +221,7 @@ func TestWhateverTheListDoesEachChangeIsToldOnce(t *testing.T) {
 				}
 				w.sim.ClearFaults()
 				time.Sleep(3 * time.Minute)
-				last := w.sim.IDs()[129]
+				last := w.sim.IDs()[population.Incidents-1]
 				assign(t, w, last) // the list goes on from here
 				time.Sleep(12 * time.Minute)
 				for _, change := range w.sink.changes() { // of a round of all
