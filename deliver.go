@@ -18,7 +18,6 @@ import (
 type delivery struct {
 	observation record.Observation
 	due         time.Time // when the incident is due again
-	fromRow     bool      // of a page of the change feed; not the answer to a fetch
 
 	refusals int
 	since    time.Time // of the first refusal
@@ -67,11 +66,7 @@ func (p *poller) deliver(ctx context.Context) (settled bool) {
 	}
 	p.pending = nil
 	p.logMerge(d.observation)
-	if d.fromRow {
-		p.commitRow(d.observation.ID, d.observation.After, d.due)
-	} else {
-		p.commit(d.observation.ID, d.observation.After, d.due)
-	}
+	p.commit(d.observation.ID, d.observation.After, d.due)
 	return true
 }
 

@@ -32,11 +32,11 @@ type changeFeed struct {
 	at       time.Time      // when that had arrived
 	rows     []defender.Row // of it, still to be looked at
 	// named are the incidents that it has shown to have changed, but not how,
-	// and that were not answered for since.
-	named map[int64]struct{}
+	// and that were not answered for since, with when that was; zero: not known.
+	named map[int64]time.Time
 
-	failures int // of calls, in a row
-	since    time.Time
+	failures int       // of calls, in a row
+	since    time.Time // when that was said; zero: it was not
 	backoff  *backoff.ExponentialBackOff
 }
 
@@ -51,13 +51,13 @@ func (p *poller) restoreFeed(stored checkpoint.Feed, now time.Time) {
 		lookback = cfg.Lookback
 	}
 	p.feed = &changeFeed{
-		cfg: cfg, lists: newAccount(cfg.RateLimit), named: map[int64]struct{}{},
+		cfg: cfg, lists: newAccount(cfg.RateLimit), named: map[int64]time.Time{},
 		cursor: feed.New(cfg.Interval, lookback, p.client.MaxTop(), stored.Boundary, now),
 	}
 	p.feed.lists.restore(stored.Quota, now)
 	for _, id := range stored.Named {
-		if p.tracker.Has(id) {
-			p.name(id, now)
+		if p.follows(id) {
+			p.name(id, time.Time{}, now)
 		}
 	}
 }
@@ -118,57 +118,66 @@ func (p *poller) nextRow() *delivery {
 // judgeRow takes up what a row shows to be new. Of an incident that cannot be
 // had from the row, or of which an answer is on its way, it makes the fetch due.
 func (p *poller) judgeRow(r defender.Row, at time.Time) *delivery {
-	state, known := p.states[r.ID]
+	state := p.states[r.ID]
 	switch {
-	case !known && !p.tracker.Has(r.ID) && !p.discovers(r, at):
+	case !p.follows(r.ID) || !p.tracker.Has(r.ID) && !state.Seen && !p.worthDiscovering(r, at):
 		return nil // not followed
-	case state.Seen && !r.LastUpdate.After(state.LastUpdate):
-		return nil // not new
-	case state.Missing:
+	case state.Missing || state.Seen && r.LastUpdate.IsZero():
 		p.nameUnsure(r.ID, at) // a list that lags still shows what has gone
 		return nil
+	case state.Seen && !r.LastUpdate.After(state.LastUpdate):
+		return nil // not new
 	case p.tracker.InFlight(r.ID) || r.Err != nil || r.Alerts > wholeList:
-		p.name(r.ID, at)
+		p.name(r.ID, r.LastUpdate, at)
 		return nil
 	}
 	s := r.Snapshot
 	s.Observed = at
 	p.learnTenant(s.TenantID)
 	change, after := p.comparer.Compare(state, s)
-	p.forgetTrouble(r.ID)
 	due := at.Add(p.intervalOf(after, p.tracker.Len(), at))
 	if change.Empty() {
-		p.commitRow(r.ID, after, due)
+		p.commit(r.ID, after, due)
 		return nil
 	}
-	d := p.newDelivery(arrival{id: r.ID, at: at}, s, change, after, due)
-	d.fromRow = true
-	return d
+	return p.newDelivery(arrival{id: r.ID, at: at}, s, change, after, due)
 }
 
-// discovers says whether an incident that is not followed is to be, since the
-// list shows it. One that would be let go at once is not.
-func (p *poller) discovers(r defender.Row, at time.Time) bool {
+// worthDiscovering says whether an incident that the list shows is not one that
+// would be let go at once.
+func (p *poller) worthDiscovering(r defender.Row, at time.Time) bool {
 	open := r.Snapshot != nil && !r.Snapshot.Closed()
-	return p.feed.cfg.Discover && (open || at.Round(0).Sub(r.LastUpdate) < p.feed.cfg.ForgetAfter)
+	return open || at.Round(0).Sub(r.LastUpdate) < p.feed.cfg.ForgetAfter
 }
 
 // nameUnsure makes an incident due at once of which it is not known whether its
 // row shows a change; so it is not named more often than each minute.
 func (p *poller) nameUnsure(id int64, now time.Time) {
-	followed := p.feed.cfg.Discover && id > 0 || p.tracker.Has(id)
-	if followed && now.Round(0).Sub(p.states[id].Fetched) >= time.Minute {
-		p.name(id, now)
+	if id > 0 && p.follows(id) && now.Round(0).Sub(p.states[id].Fetched) >= time.Minute {
+		p.name(id, time.Time{}, now)
 	}
 }
 
-// name makes an incident due at once, ahead of all others.
-func (p *poller) name(id int64, now time.Time) {
+// name makes an incident due at once, ahead of all others, for a row shows that
+// it changed at a time. One that was named for that already has its own backoff,
+// if its fetch has failed since.
+func (p *poller) name(id int64, changed, now time.Time) {
+	if before, named := p.feed.named[id]; named && !changed.After(before) {
+		return
+	}
 	if !p.tracker.Has(id) {
 		p.tracker.Add(id, now, false)
 	}
 	p.tracker.Name(id, now)
-	p.feed.named[id] = struct{}{}
+	p.feed.named[id] = changed
+}
+
+// answered notes that an incident was shown as it was at a time: that it changed
+// then, or before, need not be remembered any more.
+func (f *changeFeed) answered(id int64, state incident.State) {
+	if changed := f.named[id]; state.Missing || !state.LastUpdate.Before(changed) {
+		delete(f.named, id)
+	}
 }
 
 // turn goes on to the next page, or ends the call.
@@ -189,24 +198,6 @@ func (p *poller) turn(page *defender.Page, at time.Time) {
 	if f.cursor.Answered(at, feed.Page{Newest: newest, Next: page.Next, Date: page.Date}) {
 		p.saveFeed(at)
 	}
-}
-
-// commitRow takes over what was delivered from a row, or found unchanged. The
-// round goes on from there.
-func (p *poller) commitRow(id int64, after incident.State, due time.Time) {
-	p.states[id] = after
-	p.save("incidents", p.store.Save(context.Background(), id, after))
-	delete(p.feed.named, id)
-	switch {
-	case !followed(after):
-		p.tracker.Remove(id)
-		p.follow(after.Successor, after.Fetched)
-	case p.tracker.Has(id):
-		p.tracker.Observed(id, due)
-	default:
-		p.tracker.Add(id, due, true)
-	}
-	p.letGo(id, after)
 }
 
 // letGo forgets a discovered incident that has been resolved, merged away or
@@ -234,10 +225,7 @@ func (p *poller) judgeListFailure(page *defender.Page, at time.Time) {
 	}
 	switch failure.Kind {
 	case defender.Oversize:
-		switch {
-		case p.feed.cursor.Boundary().IsZero():
-			p.feed.cursor.Answered(at, feed.Page{Date: page.Date})
-		case p.feed.cursor.TooLarge(at):
+		if p.feed.cursor.TooLarge(at, page.Date) {
 			p.nameUnsure(page.First, at)
 		}
 	case defender.Throttled:
@@ -265,7 +253,7 @@ func (f *changeFeed) wait(kind defender.Kind) time.Duration {
 // feedFails says once that changes are found by the round only, unless it was
 // said that nothing works.
 func (p *poller) feedFails(failure *defender.Error, at time.Time) {
-	if p.feed.failures++; p.feed.failures == 1 && p.ailing.IsZero() {
+	if p.feed.failures++; p.feed.since.IsZero() && p.ailing.IsZero() {
 		p.feed.since = at
 		p.logger.Warn("change feed fails: changes are found by the round only",
 			append([]zap.Field{zap.Error(failure)}, refusal(failure)...)...)

@@ -1,6 +1,9 @@
 package defenderincidentsreceiver
 
 import (
+	"context"
+	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,5 +88,91 @@ func TestATimeInTheFutureDoesNotSilenceTheFeed(t *testing.T) {
 		assign(t, w, 1002)
 		time.Sleep(31 * time.Second)
 		require.Equal(t, updated(1002), w.sink.changes())
+	})
+}
+
+func TestANamedIncidentThatCannotBeFetchedKeepsItsBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		population := quiet(3)
+		population.AlertsPerIncident = 150
+		w := newWorld(t, population, feeding())
+		w.start()
+		time.Sleep(4 * time.Minute)
+		require.NoError(t, w.sim.SetFault(1002, rule(t, "503")))
+		assign(t, w, 1002)
+		before := w.requests(1002)
+		time.Sleep(time.Hour) // in which the list shows it 120 times
+		require.Less(t, w.requests(1002)-before, 30)
+		w.sim.ClearFaults()
+		w.sink.Reset()
+		time.Sleep(6 * time.Minute)
+		require.Equal(t, updated(1002), w.sink.changes())
+	})
+}
+
+func TestADiscoveredIncidentThatWasNamedOnlySurvivesAKill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		population := quiet(3)
+		population.AlertsPerIncident = 150
+		w := newWorld(t, population, discovering())
+		kept := &disk{entries: map[string][]byte{}}
+		w.host.extensions[*w.cfg.StorageID] = kept
+		time.Sleep(48 * time.Hour)
+		w.start()
+		time.Sleep(time.Minute)
+		require.NoError(t, w.sim.SetFault(1002, rule(t, "503")))
+		assign(t, w, 1002)
+		time.Sleep(time.Minute)
+		assign(t, w, 1001) // so that the list goes on from here
+		time.Sleep(5 * time.Minute)
+		assign(t, w, 1001)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		kept.kill()
+		w.stop()
+		w.sink.Reset()
+		w.sim.ClearFaults()
+		w.start()
+		time.Sleep(5 * time.Second)
+		require.Contains(t, w.sink.changes(), "1002 first_seen")
+	})
+}
+
+func TestRowsOfAnIncidentThatWasDroppedWhileThePipelineRefusedDoNotBringItBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFileWorld(t, 2, "1001", "1002")
+		feeding()(w.cfg)
+		w.start()
+		time.Sleep(time.Minute)
+		var refusing atomic.Bool
+		w.sink.refuse = func(context.Context) error {
+			if refusing.Load() {
+				return errUnavailable
+			}
+			return nil
+		}
+		refusing.Store(true)
+		assign(t, w.world, 1002)
+		time.Sleep(35 * time.Second)
+		w.list("1001")
+		time.Sleep(time.Minute)
+		refusing.Store(false)
+		before := w.requests(1002)
+		time.Sleep(time.Hour)
+		require.Equal(t, before, w.requests(1002))
+		require.Empty(t, w.disk.entry("v1/incident/1002"))
+	})
+}
+
+func TestAFeedThatGoesOnFailingAfterAnOutageIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(3), feeding())
+		w.auth().fail(errors.New("AADSTS7000215"))
+		require.NoError(t, w.sim.SetFault(defendersim.ListRequests, rule(t, "value-missing")))
+		w.start()
+		time.Sleep(time.Hour)
+		w.auth().fail(nil)
+		time.Sleep(time.Hour)
+		require.Len(t, w.logs.FilterMessage("change feed fails: changes are found by the round only").All(), 1)
 	})
 }

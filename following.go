@@ -24,6 +24,13 @@ func (p *poller) lineageOf(configured []int64, states map[int64]incident.State) 
 	return lineage(configured, states)
 }
 
+// follows says whether what is shown of an incident is taken up: it is followed,
+// was merged into one that is, or whatever is shown is.
+func (p *poller) follows(id int64) bool {
+	_, known := p.states[id]
+	return known || p.tracker.Has(id) || p.feed != nil && p.feed.cfg.Discover
+}
+
 // refollow goes on with other ids: what they do not lead to any more is dropped
 // with its checkpoint, what is new is due at once.
 func (p *poller) refollow(ids []int64, now time.Time) {

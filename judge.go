@@ -23,24 +23,23 @@ const staleRetry = 30 * time.Second
 // judge decides what an answer means for its incident and for everybody. It
 // returns what is to be delivered; nil: nothing, and all else is done.
 func (p *poller) judge(a arrival) *delivery {
-	if a.answer.Err == nil && p.tracker.Has(a.id) {
-		return p.judgeSnapshot(a)
+	failure, failed := asFailure(a.answer.Err)
+	if failed {
+		p.countRequest(failure.Kind)
 	}
-	failure, ok := asFailure(a.answer.Err)
-	if !ok { // given up, since the receiver is being shut down; or not followed any more
+	switch {
+	case failed && failure.Kind == defender.Throttled: // whoever it was for
+	case a.answer.Err != nil && !failed, !p.tracker.Has(a.id): // given up by a Shutdown; not followed any more
 		p.tracker.Done(a.id, tracker.Outcome{})
 		return nil
+	case !failed:
+		return p.judgeSnapshot(a)
 	}
-	p.countRequest(failure.Kind)
 	switch failure.Kind {
 	case defender.NotFound:
 		if p.mayBeElsewhere(a.id) {
 			p.everybodysTrouble(a, misplaced, failure)
 			p.tracker.Done(a.id, tracker.Outcome{Due: a.at.Add(staleRetry)})
-			return nil
-		}
-		if !p.tracker.Has(a.id) {
-			p.tracker.Done(a.id, tracker.Outcome{})
 			return nil
 		}
 		return p.judgeMissing(a, failure)

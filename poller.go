@@ -197,21 +197,29 @@ func (p *poller) deliverNext(ctx context.Context, now time.Time) (more bool) {
 	return p.pending == nil || p.deliver(ctx)
 }
 
-// commit takes over what was delivered, or found unchanged.
+// commit takes over what was delivered, or found unchanged. The round goes on
+// from there, whether a fetch or a row of the change feed has shown it.
 func (p *poller) commit(id int64, after incident.State, due time.Time) {
-	if !p.tracker.Has(id) { // not followed any more since it was asked for
+	if !p.follows(id) { // not any more since it was asked for
 		p.tracker.Done(id, tracker.Outcome{})
 		return
 	}
 	p.states[id] = after
 	p.save("incidents", p.store.Save(context.Background(), id, after))
-	p.tracker.Done(id, tracker.Outcome{Due: due, Answered: true})
+	switch {
+	case p.tracker.InFlight(id):
+		p.tracker.Done(id, tracker.Outcome{Due: due, Answered: true})
+	case p.tracker.Has(id):
+		p.tracker.Observed(id, due)
+	case followed(after): // discovered, or not merged any more
+		p.tracker.Add(id, due, true)
+	}
 	if !followed(after) {
 		p.tracker.Remove(id)
 		p.follow(after.Successor, after.Fetched)
 	}
 	if p.feed != nil {
-		delete(p.feed.named, id)
+		p.feed.answered(id, after)
 		p.letGo(id, after)
 	}
 }

@@ -27,10 +27,6 @@ type trouble struct {
 // ownTrouble has a failing incident fetched again later each time, so that it
 // takes little from the others.
 func (p *poller) ownTrouble(a arrival, failure *defender.Error) {
-	if !p.tracker.Has(a.id) { // not followed any more
-		p.tracker.Done(a.id, tracker.Outcome{})
-		return
-	}
 	wait := p.noteTrouble(a, failure)
 	p.tracker.Done(a.id, tracker.Outcome{Due: a.at.Add(wait), Hung: failure.Kind == defender.Timeout})
 }

@@ -23,7 +23,7 @@ type Request struct {
 
 // Page is what matters of an answer.
 type Page struct {
-	Newest time.Time // lastUpdateTime of its first row; zero: it has no rows
+	Newest time.Time // lastUpdateTime of its rows; zero: it has none
 	Next   int       // the $skip that the answer leads on to; 0: it is the last page
 	Date   time.Time // by the service's clock
 }
@@ -109,11 +109,15 @@ func (c *Cursor) end(now time.Time) {
 	c.due = now.Add(c.interval)
 }
 
-// TooLarge says that the page was larger than may be read. The next is half of it; when it was a single row, whole is true: that
-// row has to be had in another way, and the next page begins behind it.
-func (c *Cursor) TooLarge(now time.Time) (whole bool) {
+// TooLarge says that the page was larger than may be read, in an answer of that date. The next is half of it; when it was a single
+// row, whole is true: that row has to be had in another way, and the next page begins behind it.
+func (c *Cursor) TooLarge(now, date time.Time) (whole bool) {
+	if c.boundary.IsZero() {
+		c.begin(now, date)
+		return false
+	}
 	c.due = now
-	if c.top > 1 && !c.boundary.IsZero() {
+	if c.top > 1 {
 		c.top /= 2
 		return false
 	}

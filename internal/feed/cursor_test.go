@@ -114,11 +114,11 @@ func TestAPageThatIsTooLargeIsHalvedAndASingleRowSkipped(t *testing.T) {
 	c.Answered(noon, Page{Newest: noon, Next: 6})
 	require.Equal(t, 3, c.Request().Skip)
 	for _, top := range []int{3, 1} {
-		require.False(t, c.TooLarge(noon.Add(time.Second)))
+		require.False(t, c.TooLarge(noon.Add(time.Second), time.Time{}))
 		require.Equal(t, Request{Since: noon.Add(-time.Hour), Top: top, Skip: 3}, c.Request())
 		require.Equal(t, noon.Add(time.Second), c.Due(), "at once")
 	}
-	require.True(t, c.TooLarge(noon), "that row has to be had in another way")
+	require.True(t, c.TooLarge(noon, time.Time{}), "that row has to be had in another way")
 	require.Equal(t, Request{Since: noon.Add(-time.Hour), Top: 1, Skip: 4}, c.Request())
 	require.False(t, c.Answered(noon, Page{Newest: noon.Add(-time.Minute), Next: 5}))
 	require.Equal(t, 5, c.Request().Skip)
@@ -128,7 +128,7 @@ func TestAPageThatIsTooLargeIsHalvedAndASingleRowSkipped(t *testing.T) {
 
 func TestWhenTheFirstRowIsTooLargeTheBoundaryStays(t *testing.T) {
 	c := New(interval, lookback, 1, noon.Add(-time.Hour), noon)
-	require.True(t, c.TooLarge(noon))
+	require.True(t, c.TooLarge(noon, time.Time{}))
 	require.True(t, c.Answered(noon, Page{Newest: noon.Add(-time.Minute)}))
 	require.Equal(t, noon.Add(-time.Hour), c.Boundary(), "the newest of the first page is not known")
 }
@@ -136,7 +136,7 @@ func TestWhenTheFirstRowIsTooLargeTheBoundaryStays(t *testing.T) {
 func TestWhatWasTooLargeGrowsBackCallByCall(t *testing.T) {
 	c := listing()
 	for range 5 {
-		require.False(t, c.TooLarge(noon))
+		require.False(t, c.TooLarge(noon, time.Time{}))
 	}
 	var tops []int
 	for range 7 {
@@ -229,4 +229,10 @@ func TestEveryChangeThatStandsIsOnAPageHoweverTheListMoves(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestAFirstPageThatIsTooLargeBringsTheServicesTimeAllTheSame(t *testing.T) {
+	c := New(interval, lookback, largest, time.Time{}, noon)
+	require.False(t, c.TooLarge(noon, noon))
+	require.Equal(t, Request{Since: noon.Add(-lookback), Top: largest}, c.Request())
 }

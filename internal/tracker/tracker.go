@@ -108,7 +108,7 @@ func (t *Tracker) InFlight(id int64) bool {
 // Observed reports that id was seen in another way than by a fetch: it is due again at due. One that is in flight is left alone.
 func (t *Tracker) Observed(id int64, due time.Time) {
 	if e, found := t.find(id); found && !e.inFlight {
-		e.apply(Outcome{Due: due, Answered: true})
+		e.apply(Outcome{Due: due, Answered: true, Hung: e.hung}) // whether a fetch hangs it does not say
 	}
 }
 
