@@ -27,12 +27,13 @@ func (p *poller) judge(a arrival) *delivery {
 	if failed {
 		p.countRequest(failure.Kind)
 	}
-	switch {
-	case failed && failure.Kind == defender.Throttled: // whoever it was for
-	case a.answer.Err != nil && !failed, !p.tracker.Has(a.id): // given up by a Shutdown; not followed any more
+	gaveUp := a.answer.Err != nil && !failed               // since the receiver is being shut down
+	forAll := failed && failure.Kind == defender.Throttled // whomever it was the answer for
+	if gaveUp || !p.tracker.Has(a.id) && !forAll {         // not followed any more
 		p.tracker.Done(a.id, tracker.Outcome{})
 		return nil
-	case !failed:
+	}
+	if !failed {
 		return p.judgeSnapshot(a)
 	}
 	switch failure.Kind {
