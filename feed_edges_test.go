@@ -142,8 +142,6 @@ func TestRowsOfAnIncidentThatWasDroppedWhileThePipelineRefusedDoNotBringItBack(t
 	synctest.Test(t, func(t *testing.T) {
 		w := newFileWorld(t, 2, "1001", "1002")
 		feeding()(w.cfg)
-		w.start()
-		time.Sleep(time.Minute)
 		var refusing atomic.Bool
 		w.sink.refuse = func(context.Context) error {
 			if refusing.Load() {
@@ -151,6 +149,8 @@ func TestRowsOfAnIncidentThatWasDroppedWhileThePipelineRefusedDoNotBringItBack(t
 			}
 			return nil
 		}
+		w.start()
+		time.Sleep(time.Minute)
 		refusing.Store(true)
 		assign(t, w.world, 1002)
 		time.Sleep(35 * time.Second)
