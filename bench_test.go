@@ -85,7 +85,7 @@ func clientOf(b *testing.B, body []byte) *defender.Client {
 			StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)), Request: r,
 		}, nil
 	})
-	return defender.NewClient(&http.Client{Transport: transport}, endpoint, 32<<20, false)
+	return defender.NewClient(&http.Client{Transport: transport}, defender.Settings{Endpoint: endpoint, MaxBody: 32 << 20})
 }
 
 func readIntoAny(b *testing.B, body []byte) *incident.Snapshot {

@@ -1,6 +1,7 @@
 package defenderincidentsreceiver // import "github.com/seed2514a141/defenderincidentsreceiver"
 
 import (
+	"slices"
 	"time"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
@@ -32,9 +33,11 @@ func (p *poller) interval(incidents int, now time.Time) time.Duration {
 	return tracker.Interval(p.cfg.CollectionInterval, p.gets.Spacing(now, quota.Repeat), incidents)
 }
 
-// task is what to ask the API for: an incident, or a page of the change feed.
+// task is what to ask the API for: an incident, the rest of one, or a page of
+// the change feed.
 type task struct {
 	id   int64                 // 0: a page
+	rest *defender.Rest        // nil: the incident from its beginning
 	page *defender.ListRequest // nil: an incident
 }
 
@@ -52,11 +55,29 @@ func (p *poller) next(now time.Time) (t task, ok bool, wake time.Time) {
 		request := defender.ListRequest(p.feed.cursor.Request())
 		return task{page: &request}, true, now
 	}
-	id, wake := p.nextIncident(now)
-	if id == 0 && pageOK && pageAt.Before(wake) {
+	if len(p.unfinished) > 0 {
+		t, wake = p.nextRest(now)
+	} else {
+		t.id, wake = p.nextIncident(now)
+	}
+	if t.id == 0 && pageOK && pageAt.Before(wake) {
 		wake = pageAt
 	}
-	return task{id: id}, id != 0, wake
+	return t, t.id != 0, wake
+}
+
+// nextRest goes on with an incident that has more alerts than were shown yet, or
+// says when to look again. No other is begun before, so that no more of them are
+// held than may be in flight; so it may use what is kept for fresh ones.
+func (p *poller) nextRest(now time.Time) (t task, wake time.Time) {
+	at, ok := p.gets.Next(now, quota.Fresh)
+	switch {
+	case !ok:
+		return task{}, now.Add(farAway)
+	case at.After(now):
+		return task{}, at
+	}
+	return task{id: p.unfinished[0].ID(), rest: p.unfinished[0]}, now
 }
 
 // nextIncident is the incident to fetch now, or 0 and when to look again.
@@ -110,5 +131,9 @@ func (p *poller) sending(t task, now time.Time) {
 	}
 	p.gets.Send(now)
 	p.saveAccount(now)
+	if t.rest != nil {
+		p.unfinished = slices.Delete(p.unfinished, 0, 1)
+		return
+	}
 	p.tracker.Start(t.id)
 }

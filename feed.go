@@ -16,10 +16,6 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
-// wholeList is how many alerts a row may show to be taken for the whole
-// incident: lists of alerts seem to end at 150 (seen in captured List answers).
-const wholeList = 149
-
 // changeFeed finds changed incidents by listing. It belongs to the poller; nil:
 // it is off.
 type changeFeed struct {
@@ -127,7 +123,7 @@ func (p *poller) judgeRow(r defender.Row, at time.Time) *delivery {
 		return nil
 	case state.Seen && !r.LastUpdate.After(state.LastUpdate):
 		return nil // not new
-	case p.tracker.InFlight(r.ID) || r.Err != nil || r.Alerts > wholeList:
+	case p.tracker.InFlight(r.ID) || r.Snapshot == nil:
 		p.name(r.ID, r.LastUpdate, at)
 		return nil
 	}
@@ -146,7 +142,7 @@ func (p *poller) judgeRow(r defender.Row, at time.Time) *delivery {
 // worthDiscovering says whether an incident that the list shows is not one that
 // would be let go at once.
 func (p *poller) worthDiscovering(r defender.Row, at time.Time) bool {
-	open := r.Snapshot != nil && !r.Snapshot.Closed()
+	open := r.Err == nil && !r.Closed
 	return open || at.Round(0).Sub(r.LastUpdate) < p.feed.cfg.ForgetAfter
 }
 
@@ -230,7 +226,6 @@ func (p *poller) judgeListFailure(page *defender.Page, at time.Time) {
 		}
 	case defender.Throttled:
 		p.throttled(p.feed.lists, failure, at)
-		p.saveFeed(at)
 	default:
 		p.everybodysTrouble(arrival{at: at}, classOf(failure.Kind), failure)
 		p.feedFails(failure, at)

@@ -8,7 +8,9 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/tracker"
 )
 
 // lineageOf lists what is to be followed: what the configured ids lead to and,
@@ -54,6 +56,13 @@ func (p *poller) refollow(ids []int64, now time.Time) {
 			removed++
 		}
 	}
+	p.unfinished = slices.DeleteFunc(p.unfinished, func(r *defender.Rest) bool {
+		_, stay := stays[r.ID()]
+		if !stay {
+			p.tracker.Done(r.ID(), tracker.Outcome{})
+		}
+		return !stay
+	})
 	maps.DeleteFunc(p.states, func(id int64, _ incident.State) bool { _, stay := stays[id]; return !stay })
 	p.save("index", p.store.Keep(context.Background(), kept))
 	p.logger.Info("ids have changed", zap.Int("incidents", p.tracker.Len()), zap.Int("added", added), zap.Int("removed", removed))

@@ -33,9 +33,20 @@ func (p *poller) judge(a arrival) *delivery {
 		p.tracker.Done(a.id, tracker.Outcome{})
 		return nil
 	}
-	if !failed {
-		return p.judgeSnapshot(a)
+	switch {
+	case failed:
+		return p.judgeFailure(a, failure)
+	case a.answer.Rest != nil:
+		p.serviceAnswered(a.at)
+		p.count("ok")
+		p.unfinished = append(p.unfinished, a.answer.Rest)
+		return nil
 	}
+	return p.judgeSnapshot(a)
+}
+
+// judgeFailure decides what it means that there is no incident to look at.
+func (p *poller) judgeFailure(a arrival, failure *defender.Error) *delivery {
 	switch failure.Kind {
 	case defender.NotFound:
 		if p.mayBeElsewhere(a.id) {
@@ -47,7 +58,6 @@ func (p *poller) judge(a arrival) *delivery {
 	case defender.Throttled:
 		p.tracker.Done(a.id, tracker.Outcome{Due: a.at}) // at once when the wait is over, but behind those that are due already
 		p.throttled(p.gets, failure, a.at)
-		p.saveAccount(a.at)
 	case defender.NoToken:
 		p.tracker.Done(a.id, tracker.Outcome{})
 		p.everybodysTrouble(a, signInFailed, failure)
@@ -119,16 +129,23 @@ func (p *poller) foretell(id int64, change incident.Change, after incident.State
 // up, since the receiver is being shut down.
 func asFailure(err error) (*defender.Error, bool) { return errors.AsType[*defender.Error](err) }
 
-// throttled makes all calls of a kind wait as long as the API asks to, and
-// corrects their account, which had seen room.
+// throttled makes all calls of a kind wait as long as the API asks to, or all
+// there are where they have one budget, and corrects the account of that kind,
+// which had seen room.
 func (p *poller) throttled(calls *account, failure *defender.Error, at time.Time) {
-	calls.throttle(at.Add(failure.RetryAfter))
+	until := at.Add(failure.RetryAfter)
+	calls.throttle(until)
+	if p.client.OneBudget() && p.feed != nil {
+		p.gets.throttle(until)
+		p.feed.lists.throttle(until)
+	}
 	said := quota.Limit{Window: failure.Limit.Window, Requests: failure.Limit.Requests}
 	correction := calls.Refused(at, said, failure.RetryAfter)
 	if !p.throttling {
 		p.throttling = true
 		p.logThrottled(failure, correction)
 	}
+	p.saveAccounts(at)
 }
 
 // logThrottled says how long nothing is sent, and what was learned.

@@ -49,9 +49,10 @@ type poller struct {
 	// unproven: incidents were delivered before, and since the start none was found.
 	unproven bool
 
-	inFlight int
-	queue    []arrival // answers that are to be looked at, oldest first
-	pending  *delivery // what the pipeline has not accepted yet; nothing is fetched meanwhile
+	inFlight   int
+	queue      []arrival        // answers that are to be looked at, oldest first
+	unfinished []*defender.Rest // incidents with more alerts than were shown yet, oldest first
+	pending    *delivery        // what the pipeline has not accepted yet; nothing is fetched meanwhile
 
 	throttling       bool            // the last answer was a 429: said once
 	unwritten        map[string]bool // the entries of the checkpoint whose last write failed: said once

@@ -71,7 +71,10 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 	}
 	r.store = store
 
-	client := defender.NewClient(r.client, endpoint, r.cfg.MaxResponseBodySize, r.cfg.IncludeOriginal)
+	client := defender.NewClient(r.client, defender.Settings{
+		API: defender.API(r.cfg.API), Endpoint: endpoint,
+		MaxBody: r.cfg.MaxResponseBodySize, KeepOriginal: r.cfg.IncludeOriginal,
+	})
 	status := func(event *componentstatus.Event) { componentstatus.ReportStatus(host, event) }
 	poller, err := newPoller(r.cfg, r.settings, r.next, status, client, endpoint.Hostname(), store)
 	if err != nil {
@@ -203,6 +206,10 @@ func ask(ctx context.Context, client *defender.Client, t task, clock func() time
 	if t.page != nil {
 		page := client.List(ctx, *t.page)
 		return arrival{page: &page, at: clock()}
+	}
+	if t.rest != nil {
+		answer := client.Continue(ctx, t.rest)
+		return arrival{id: t.id, answer: answer, at: clock()}
 	}
 	answer := client.Get(ctx, t.id)
 	return arrival{id: t.id, answer: answer, at: clock()}

@@ -10,10 +10,11 @@ import (
 
 // access is what an API asks of a token.
 type access struct {
-	// host is the API's own on the commercial cloud; regional ones lie below it.
-	host string
-	// scope is what a token is asked for with on that cloud, whatever the region.
+	// scope is what a token is asked for with on the commercial cloud.
 	scope string
+	// hosts are the API's own where the scope is documented, with the scope;
+	// regional ones lie below them and have the same.
+	hosts map[string]string
 	// audiences are what tokens for the API say in aud.
 	audiences []string
 	// roles are the application permissions and scopes the delegated ones of
@@ -54,13 +55,14 @@ func (t *Token) expired(date string) bool {
 }
 
 // isForAnother says that the token is for another API. Which audience the
-// government clouds want is not documented, so it is not judged there; on an
-// unknown host, of a proxy perhaps, only if it is known to be another's.
+// Defender XDR API wants on the government clouds is not documented, so it is
+// not judged there; on an unknown host, of a proxy perhaps, only if it is known
+// to be another's.
 func (a access) isForAnother(token *Token, host string) bool {
 	switch {
 	case len(token.Audience) == 0 || slices.ContainsFunc(token.Audience, a.takes):
 		return false
-	case a.isCommercial(host):
+	case a.scopeAt(host) != "":
 		return true
 	case strings.HasSuffix(strings.ToLower(host), ".microsoft.us"):
 		return false
@@ -68,9 +70,15 @@ func (a access) isForAnother(token *Token, host string) bool {
 	return slices.ContainsFunc(token.Audience, isOfAnother)
 }
 
-func (a access) isCommercial(host string) bool {
+// scopeAt is what a token for a host is asked for with; empty: not documented.
+func (a access) scopeAt(host string) string {
 	host = strings.ToLower(host)
-	return host == a.host || strings.HasSuffix(host, "."+a.host)
+	for own, scope := range a.hosts {
+		if host == own || strings.HasSuffix(host, "."+own) {
+			return scope
+		}
+	}
+	return ""
 }
 
 func (a access) takes(audience string) bool {
@@ -82,6 +90,7 @@ func (a access) takes(audience string) bool {
 func isOfAnother(audience string) bool {
 	switch canonical(audience) {
 	case "https://graph.microsoft.com", "00000003-0000-0000-c000-000000000000",
+		"https://api.security.microsoft.com", "8ee8fdad-f234-4243-8f3b-15c294843740",
 		"https://management.azure.com", "https://management.core.windows.net",
 		"https://api.securitycenter.microsoft.com":
 		return true
@@ -108,17 +117,17 @@ func anyOf(needed, given []string) bool {
 
 func (a access) needToken(host string) string {
 	needed := fmt.Sprintf("the application permission %s or the delegated permission %s", a.roles[0], a.scopes[0])
-	if a.isCommercial(host) {
-		needed += ", asked for with the scope " + a.scope
+	if scope := a.scopeAt(host); scope != "" {
+		needed += ", asked for with the scope " + scope
 	}
 	return "No token that can be read was sent. The extension named by http::auth has to send one with " + needed + "."
 }
 
 // needScope shows the audience in quotes: it may say anything.
 func (a access) needScope(token *Token, host string) string {
-	scope := a.scope
-	if !a.isCommercial(host) {
-		scope = "that of this API, on the commercial cloud " + scope
+	scope := a.scopeAt(host)
+	if scope == "" {
+		scope = "that of this API, on the commercial cloud " + a.scope
 	}
 	return fmt.Sprintf("The token is for %q, which is another API. Set the scope of the extension named by http::auth to %s.",
 		plain(strings.Join(token.Audience, " ")), scope)

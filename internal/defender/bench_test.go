@@ -50,7 +50,7 @@ func eachSize(b *testing.B, decode func(body []byte) error) {
 
 func BenchmarkDecode(b *testing.B) {
 	eachSize(b, func(body []byte) error {
-		_, err := xdr().decode(1001, body)
+		_, err := decodeAs(xdr(), 1001, body)
 		return err
 	})
 }

@@ -55,7 +55,7 @@ func limited(t *testing.T, transport http.RoundTripper, limit int64) *Client {
 	t.Helper()
 	parsed, err := url.Parse(endpoint)
 	require.NoError(t, err)
-	return NewClient(&http.Client{Transport: transport}, parsed, limit, true)
+	return NewClient(&http.Client{Transport: transport}, Settings{Endpoint: parsed, MaxBody: limit, KeepOriginal: true})
 }
 
 func TestEveryCodingIsUndone(t *testing.T) {

@@ -21,10 +21,26 @@ type Client struct {
 	dialect      dialect
 }
 
-// Answer is what one call brought.
+// Settings are those of a Client.
+type Settings struct {
+	// API to ask. Empty: XDR.
+	API API
+	// Endpoint is the API's scheme and host, perhaps a path.
+	Endpoint *url.URL
+	// MaxBody is how many bytes the bodies of an incident, or of a page of the
+	// list, may have once decoded.
+	MaxBody int64
+	// KeepOriginal has snapshots carry their JSON.
+	KeepOriginal bool
+}
+
+// Answer is what one request for an incident brought.
 type Answer struct {
-	// Snapshot is the incident; nil when Err is not.
+	// Snapshot is the incident; nil when Err or Rest is not.
 	Snapshot *incident.Snapshot
+	// Rest: the incident has more alerts than the answer shows. To be asked for
+	// with Continue before it can be told what the incident is.
+	Rest *Rest
 	// Err is an *Error, or the context's error when the call was given up.
 	Err error
 	// Reached is how many requests reached the API's host: none without a
@@ -34,15 +50,19 @@ type Answer struct {
 	Size int
 }
 
-// NewClient asks the Defender XDR API at endpoint (scheme and host, perhaps a
-// path) through the given client, of which it takes a copy that follows no
-// redirect. Bodies may have up to maxBody decoded bytes. With keepOriginal,
-// snapshots carry their JSON.
-func NewClient(client *http.Client, endpoint *url.URL, maxBody int64, keepOriginal bool) *Client {
+// NewClient asks through the given client, of which it takes a copy that
+// follows no redirect.
+func NewClient(client *http.Client, s Settings) *Client {
 	own := *client
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Client{http: &own, endpoint: endpoint, maxBody: maxBody, keepOriginal: keepOriginal, dialect: xdr()}
+	return &Client{
+		http: &own, endpoint: s.Endpoint, maxBody: s.MaxBody, keepOriginal: s.KeepOriginal, dialect: dialectOf(s.API),
+	}
 }
+
+// OneBudget says that the API limits all calls together, so that a 429 to one
+// is about all.
+func (c *Client) OneBudget() bool { return c.dialect.oneBudget }
 
 // Get asks for one incident. An id that is not positive is Rejected without a
 // request.
@@ -50,12 +70,15 @@ func (c *Client) Get(ctx context.Context, id int64) Answer {
 	if id <= 0 {
 		return Answer{Err: &Error{Kind: Rejected, Err: errors.New("an incident id is a positive number")}}
 	}
-	reply := c.ask(ctx, c.endpoint.JoinPath(c.dialect.get(id)))
+	address := c.endpoint.JoinPath(c.dialect.path(id))
+	address.RawQuery = c.dialect.expand
+	reply := c.ask(ctx, address, c.maxBody)
 	if reply.err != nil {
 		return Answer{Err: reply.err, Reached: reply.reached}
 	}
 	answer := Answer{Reached: reply.reached, Size: len(reply.body)}
-	snapshot, err := c.dialect.decode(id, reply.body)
+	json := newDecoder(reply.body)
+	snapshot, link, err := c.dialect.decode(id, json)
 	if err != nil {
 		answer.Err = malformed(err)
 		return answer
@@ -63,6 +86,6 @@ func (c *Client) Get(ctx context.Context, id int64) Answer {
 	if c.keepOriginal {
 		snapshot.Original = reply.body
 	}
-	answer.Snapshot = snapshot
-	return answer
+	rest := &Rest{snapshot: snapshot, size: int64(len(reply.body)), names: json.names, values: json.values}
+	return rest.follow(link, answer)
 }

@@ -78,7 +78,7 @@ func TestTheOriginalIsKeptOnlyOnRequestAndAsItCame(t *testing.T) {
 	for _, keep := range []bool{false, true} {
 		parsed, err := url.Parse(endpoint)
 		require.NoError(t, err)
-		client := NewClient(&http.Client{Transport: answering(200, string(body))}, parsed, maxBody, keep)
+		client := NewClient(&http.Client{Transport: answering(200, string(body))}, Settings{Endpoint: parsed, MaxBody: maxBody, KeepOriginal: keep})
 		answer := client.Get(t.Context(), 4711)
 		require.NoError(t, answer.Err)
 		if keep {
@@ -106,7 +106,7 @@ func TestTheTokenIsNeverTakenToWhereARedirectPoints(t *testing.T) {
 			client := &http.Client{Transport: transport}
 			parsed, err := url.Parse(endpoint)
 			require.NoError(t, err)
-			failure := failed(t, NewClient(client, parsed, maxBody, false).Get(t.Context(), 1))
+			failure := failed(t, NewClient(client, Settings{Endpoint: parsed, MaxBody: maxBody}).Get(t.Context(), 1))
 			assert.Equal(t, Redirect, failure.Kind)
 			assert.Equal(t, status, failure.Status)
 			assert.NotContains(t, failure.Error(), "hush")
@@ -129,7 +129,7 @@ func TestNoAnswerWithinTheTimeoutIsATimeout(t *testing.T) {
 				parsed, err := url.Parse(endpoint)
 				require.NoError(t, err)
 				started := time.Now()
-				client := NewClient(&http.Client{Transport: transport(t), Timeout: 30 * time.Second}, parsed, maxBody, false)
+				client := NewClient(&http.Client{Transport: transport(t), Timeout: 30 * time.Second}, Settings{Endpoint: parsed, MaxBody: maxBody})
 				answer := client.Get(t.Context(), 1001)
 				assert.Equal(t, Timeout, failed(t, answer).Kind)
 				assert.ErrorContains(t, answer.Err, "http::timeout")

@@ -55,7 +55,7 @@ func TestTheTokenIsFoundThroughTheCollectorsOwnClient(t *testing.T) {
 		server.StartTLS()
 		parsed, err := url.Parse(server.URL)
 		require.NoError(t, err)
-		client := NewClient(collectorClient(t, jwt(`{"aud":"https://graph.microsoft.com"}`)), parsed, maxBody, false)
+		client := NewClient(collectorClient(t, jwt(`{"aud":"https://graph.microsoft.com"}`)), Settings{Endpoint: parsed, MaxBody: maxBody})
 		failure := failed(t, client.Get(t.Context(), 1))
 		server.Close()
 		assert.Equal(t, Unauthorized, failure.Kind)

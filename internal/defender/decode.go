@@ -185,6 +185,12 @@ func (d *decoder) name() (string, error) {
 	return name, nil
 }
 
+// link reads a link to a next page, to be looked at when all else is read.
+func (d *decoder) link() (jsontext.Value, error) {
+	link, err := d.json.ReadValue()
+	return link.Clone(), err
+}
+
 // unexpected explains a value of another kind; where there is none, the
 // syntax error does.
 func (d *decoder) unexpected(want string, got jsontext.Kind) error {

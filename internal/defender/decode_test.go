@@ -12,7 +12,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-func decodeXDR(body string) (*incident.Snapshot, error) { return xdr().decode(1, []byte(body)) }
+func decodeXDR(body string) (*incident.Snapshot, error) { return decodeAs(xdr(), 1, []byte(body)) }
 
 func TestValuesStayAsTheyAre(t *testing.T) {
 	const zeroWidth = "a\u200bb\u2060\ufeff"

@@ -6,24 +6,57 @@ import (
 	"strings"
 )
 
+// API names an API, as the configuration does.
+type API string
+
+// The APIs. Both serve the same incidents under the same ids.
+const (
+	XDR   API = "defender_xdr"
+	Graph API = "graph"
+)
+
 // dialect is what one API calls things. All that differs between the APIs
 // stands here.
 type dialect struct {
-	// path of Get incident, without the id.
-	getPath string
-	// path of List incidents, and the most rows that a page may be asked for.
-	listPath string
-	maxTop   int
+	api API
+
+	// get is the path of Get incident, without the id, and expand the option
+	// that has its answer hold the alerts; empty: it always does.
+	get, expand string
+	// alerts is the path of one incident's alerts behind that of the incident,
+	// for those that come in further pages; empty: they never do.
+	alerts string
+	// list is the path of List incidents, and maxTop the most rows that a page
+	// may be asked for.
+	list   string
+	maxTop int
+	// textIDs: the ids of incidents are texts.
+	textIDs bool
+	// wholeRows: a row of the list is the whole incident, with its alerts.
+	wholeRows bool
+	// prefer is the Prefer header of each request; empty: none.
+	prefer string
+	// oneBudget: the limits are those of all calls together, so that a 429 is
+	// about all of them.
+	oneBudget bool
 
 	access   access
 	incident incidentFields
 	alert    alertFields
 }
 
-// incidentFields are the names of an incident's fields.
+func dialectOf(api API) dialect {
+	if api == Graph {
+		return graph()
+	}
+	return xdr()
+}
+
+// incidentFields are the names of an incident's fields; an empty one: the API
+// does not have it.
 type incidentFields struct {
 	id, successor, name, status, severity, classification, determination,
-	assignedTo, url, lastUpdate, alerts string
+	assignedTo, url, tenant, lastUpdate, alerts string
 }
 
 // alertFields are the names of an alert's fields.
@@ -38,6 +71,7 @@ const (
 	filterOption = "$filter"
 	topOption    = "$top"
 	skipOption   = "$skip"
+	tokenOption  = "$skiptoken"
 	rowsField    = "value"
 	linkField    = "@odata.nextLink"
 )
@@ -60,5 +94,5 @@ func (d dialect) query(r ListRequest) string {
 	return strings.Join(options, "&")
 }
 
-// get is the path of Get incident for an id.
-func (d dialect) get(id int64) string { return d.getPath + strconv.FormatInt(id, 10) }
+// path is that of Get incident for an id.
+func (d dialect) path(id int64) string { return d.get + strconv.FormatInt(id, 10) }

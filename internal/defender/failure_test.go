@@ -206,7 +206,7 @@ func TestErrorsRepeatNoAddressNoPasswordAndNoBody(t *testing.T) {
 }
 
 func TestAnEndpointThatCannotBeAskedIsRejectedWithoutItsPassword(t *testing.T) {
-	client := NewClient(&http.Client{}, &url.URL{Scheme: "http", Host: "api example", User: url.UserPassword("me", "hush")}, maxBody, false)
+	client := NewClient(&http.Client{}, Settings{Endpoint: &url.URL{Scheme: "http", Host: "api example", User: url.UserPassword("me", "hush")}, MaxBody: maxBody})
 	answer := client.Get(t.Context(), 1)
 	failure := failed(t, answer)
 	assert.Equal(t, Rejected, failure.Kind)

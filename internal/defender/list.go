@@ -49,9 +49,12 @@ type Row struct {
 	ID int64
 	// LastUpdate is the zero time where it cannot be told.
 	LastUpdate time.Time
-	// Alerts is how many alerts the row shows; 0 when Err is not nil.
-	Alerts int
-	// Snapshot is the incident as the list shows it; nil when Err is not.
+	// Closed: nothing is expected of the incident any more. False when Err is
+	// not nil.
+	Closed bool
+	// Snapshot is the incident as the list shows it. Nil where the row does not
+	// show it whole, and it has to be asked for by its id: when Err is not nil,
+	// where the list comes without alerts, and with 150 alerts or more.
 	Snapshot *incident.Snapshot
 	// Err is an *Error: the row is no sound incident, though it names one. The
 	// other rows are none the worse for it.
@@ -69,9 +72,9 @@ func (c *Client) List(ctx context.Context, r ListRequest) Page {
 			Kind: Rejected, Err: fmt.Errorf("a page of a list has 1 to %d rows and skips none or more", c.dialect.maxTop),
 		}}
 	}
-	address := c.endpoint.JoinPath(c.dialect.listPath)
+	address := c.endpoint.JoinPath(c.dialect.list)
 	address.RawQuery = c.dialect.query(r)
-	reply := c.ask(ctx, address)
+	reply := c.ask(ctx, address, c.maxBody)
 	if reply.err != nil {
 		return Page{
 			First: c.dialect.firstID(reply.body), Date: reply.date,

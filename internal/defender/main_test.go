@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -55,13 +56,22 @@ func clientAt(t testing.TB, endpoint string, transport http.RoundTripper) *Clien
 	t.Helper()
 	parsed, err := url.Parse(endpoint)
 	require.NoError(t, err)
-	return NewClient(&http.Client{Transport: transport}, parsed, maxBody, false)
+	return NewClient(&http.Client{Transport: transport}, Settings{Endpoint: parsed, MaxBody: maxBody})
 }
 
 // get asks for incident 1 through the transport.
 func get(t testing.TB, transport http.RoundTripper) Answer {
 	t.Helper()
 	return clientAt(t, endpoint, transport).Get(t.Context(), 1)
+}
+
+// decodeAs decodes an answer to Get that shows all alerts.
+func decodeAs(d dialect, id int64, body []byte) (*incident.Snapshot, error) {
+	s, rest, err := d.decode(id, newDecoder(body))
+	if linked(rest) {
+		return nil, errors.New("there are more alerts")
+	}
+	return s, err
 }
 
 // failed is the error of an answer that brought no incident.

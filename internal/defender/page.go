@@ -23,6 +23,11 @@ const (
 	maxPageAlerts = 2 * maxAlerts
 )
 
+// wholeAlerts is how many alerts a row may show to be taken for the whole
+// incident: lists of alerts seem to end at 150, without a mark (seen in captured
+// List answers).
+const wholeAlerts = 149
+
 // errTooMuch keeps a page from taking much more memory than one incident may:
 // all its sound rows together may have maxValues values and maxPageAlerts
 // alerts. 32 MiB of real rows have about so many values.
@@ -51,7 +56,7 @@ func (d dialect) decodePage(body []byte, skipped int, keepOriginal bool) Page {
 	case err != nil:
 		return Page{Err: malformed(err)}
 	}
-	next, err := nextSkip(p.link, skipped)
+	next, err := nextSkip(p.link, skipped, len(p.Rows)+p.Nameless)
 	if err != nil {
 		p.Err = malformed(err)
 	}
@@ -84,8 +89,8 @@ func (p *pageDecoder) member(name string) (bool, error) {
 			return true, fmt.Errorf("%s twice", linkField)
 		}
 		p.linked = true
-		link, err := p.json.json.ReadValue()
-		p.link = link.Clone()
+		link, err := p.json.link()
+		p.link = link
 		return true, err
 	}
 	return true, p.json.json.SkipValue()
@@ -100,16 +105,11 @@ func (p *pageDecoder) row() error {
 	if err != nil {
 		return err
 	}
-	row, values := p.dialect.decodeRow(raw, p.json.names)
-	switch {
-	case row.ID == 0:
+	row := p.decodeRow(raw)
+	if row.ID == 0 {
 		p.Nameless++
 		return nil
-	case row.Err == nil && p.keepOriginal:
-		row.Snapshot.Original = bytes.Clone(raw)
 	}
-	p.values += values
-	p.alerts += row.Alerts
 	if p.values > maxValues || p.alerts > maxPageAlerts {
 		return errTooMuch
 	}
@@ -117,19 +117,28 @@ func (p *pageDecoder) row() error {
 	return nil
 }
 
-// decodeRow reads a row as it would the answer to Get incident, and says how
-// many values it takes. Without an ID it names no incident. All rows share
-// their names.
-func (d dialect) decodeRow(raw []byte, names map[string]string) (Row, int) {
+// decodeRow reads a row as it would the answer to Get incident. Without an ID
+// it names no incident. All rows share their names.
+func (p *pageDecoder) decodeRow(raw []byte) Row {
 	json := newDecoder(raw)
-	json.names = names
-	s, err := d.decodeIncident(json)
+	json.names = p.json.names
+	s, _, err := p.dialect.decodeIncident(json)
 	if err != nil {
-		id, changed := d.glance(newLenientDecoder(raw))
-		return Row{ID: id, LastUpdate: changed, Err: malformed(err)}, 0
+		id, changed := p.dialect.glance(newLenientDecoder(raw))
+		return Row{ID: id, LastUpdate: changed, Err: malformed(err)}
 	}
+	row := Row{ID: s.ID, LastUpdate: s.LastUpdate, Closed: s.Closed()}
+	if !p.dialect.wholeRows || len(s.Alerts) > wholeAlerts {
+		return row
+	}
+	p.values += json.values
+	p.alerts += len(s.Alerts)
 	s.Source = incident.FromList
-	return Row{ID: s.ID, LastUpdate: s.LastUpdate, Alerts: len(s.Alerts), Snapshot: s}, json.values
+	if p.keepOriginal {
+		s.Original = bytes.Clone(raw)
+	}
+	row.Snapshot = s
+	return row
 }
 
 // glance reads which incident it is and when it changed last, as far as that
@@ -143,7 +152,7 @@ func (d dialect) glance(json *decoder) (id int64, changed time.Time) {
 		}
 		return true, json.json.SkipValue()
 	})
-	return max(0, integer(known, d.incident.id)), moment(known, d.incident.lastUpdate)
+	return d.id(known, d.incident.id), moment(known, d.incident.lastUpdate)
 }
 
 // firstID reads the id of the first row out of the beginning of a page.
@@ -164,27 +173,47 @@ func (d dialect) firstID(body []byte) (id int64) {
 }
 
 // nextSkip reads out of the link to the next page how many rows that skips.
-// Nothing else is taken from the link: the host that it names varies.
-func nextSkip(link jsontext.Value, skipped int) (int, error) {
-	switch link.Kind() {
-	case 'n', jsontext.Kind(0):
+// Nothing else is taken from the link: the host that it names varies. One that
+// goes on with a token instead leads behind the rows of this page.
+func nextSkip(link jsontext.Value, skipped, rows int) (int, error) {
+	if !linked(link) {
 		return 0, nil
-	case '"':
-	default:
-		return 0, fmt.Errorf("%s as the nextLink", kindName(link.Kind()))
 	}
-	text, err := jsontext.AppendUnquote(nil, link)
-	if err != nil {
-		return 0, err
-	}
-	_, query, _ := strings.Cut(string(text), "?")
-	options, _ := url.ParseQuery(query) // what of it cannot be read is not asked for
-	next, err := strconv.Atoi(options.Get(skipOption))
+	next, token, err := options(link)
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("no %s in the nextLink", skipOption)
-	case next <= skipped:
+		return 0, err
+	case token != "":
+		next = skipped + rows
+	}
+	if next <= skipped {
 		return 0, fmt.Errorf("the nextLink leads from %s %d to %d", skipOption, skipped, next)
 	}
 	return next, nil
+}
+
+// linked says that a link is there.
+func linked(link jsontext.Value) bool {
+	return link.Kind() != jsontext.Kind(0) && link.Kind() != 'n'
+}
+
+// options reads out of a link what the next page begins with: a number of rows
+// to skip, or a token that only the API knows the meaning of.
+func options(link jsontext.Value) (skip int, token string, err error) {
+	if link.Kind() != '"' {
+		return 0, "", fmt.Errorf("%s as the nextLink", kindName(link.Kind()))
+	}
+	text, err := jsontext.AppendUnquote(nil, link)
+	if err != nil {
+		return 0, "", err
+	}
+	_, query, _ := strings.Cut(string(text), "?")
+	given, _ := url.ParseQuery(query) // what of it cannot be read is not asked for
+	if token = given.Get(tokenOption); token != "" && !given.Has(skipOption) {
+		return 0, token, nil
+	}
+	if skip, err = strconv.Atoi(given.Get(skipOption)); err != nil {
+		return 0, "", fmt.Errorf("no %s in the nextLink", skipOption)
+	}
+	return skip, "", nil
 }

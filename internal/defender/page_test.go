@@ -3,6 +3,7 @@ package defender
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,14 +33,14 @@ func TestARowIsWhatGetWouldShowOfItsIncident(t *testing.T) {
 	require.Len(t, page.Rows, 3)
 	for i, body := range []string{whole, merged, `{"incidentId":3}`} {
 		row := page.Rows[i]
-		want, err := xdr().decode(row.ID, []byte(body))
+		want, err := decodeAs(xdr(), row.ID, []byte(body))
 		require.NoError(t, err)
 		want.Source = incident.FromList
-		assert.Equal(t, Row{ID: want.ID, LastUpdate: want.LastUpdate, Alerts: len(want.Alerts), Snapshot: want}, row)
+		assert.Equal(t, Row{ID: want.ID, LastUpdate: want.LastUpdate, Closed: want.Merged, Snapshot: want}, row)
 	}
 	assert.EqualValues(t, 4711, page.Rows[0].ID)
 	assert.Equal(t, time.Date(2026, 2, 3, 5, 6, 7, 123456700, time.UTC), page.Rows[0].LastUpdate)
-	assert.Equal(t, 2, page.Rows[0].Alerts)
+	assert.Len(t, page.Rows[0].Snapshot.Alerts, 2)
 	assert.True(t, page.Rows[1].Snapshot.Merged)
 	assert.Zero(t, page.Next)
 	assert.Zero(t, page.First)
@@ -104,7 +105,7 @@ func TestARowThatIsNoSoundIncidentCostsNoOther(t *testing.T) {
 			assert.Zero(t, page.Nameless)
 			assert.EqualValues(t, 1, page.Rows[0].Snapshot.ID)
 			assert.EqualValues(t, 2, page.Rows[2].Snapshot.ID)
-			assert.Equal(t, 1, page.Rows[2].Alerts)
+			assert.Len(t, page.Rows[2].Snapshot.Alerts, 1)
 
 			row := page.Rows[1]
 			failure, ok := errors.AsType[*Error](row.Err)
@@ -188,11 +189,11 @@ func TestAPageOfMuchMoreThanOneIncidentMayHaveIsOversize(t *testing.T) {
 			[]string{values(7, maxValues/2), values(2, maxValues/2), `{"incidentId":3}`},
 		},
 		"alerts": {
-			[]string{alerts(7, maxAlerts), alerts(2, maxAlerts), `{"incidentId":3}`},
-			[]string{alerts(7, maxAlerts), alerts(2, maxAlerts), alerts(3, 1)},
+			append(slices.Repeat([]string{alerts(7, wholeAlerts)}, maxPageAlerts/wholeAlerts), alerts(2, maxPageAlerts%wholeAlerts), alerts(3, maxAlerts)),
+			append(slices.Repeat([]string{alerts(7, wholeAlerts)}, maxPageAlerts/wholeAlerts), alerts(2, maxPageAlerts%wholeAlerts+1)),
 		},
 	} {
-		assert.Len(t, rowsOf(t, c.good...).Rows, 3, name)
+		assert.Len(t, rowsOf(t, c.good...).Rows, len(c.good), name)
 		page := xdr().decodePage([]byte(pageOf(c.bad...)), 0, false)
 		assert.EqualError(t, unlistedAs(t, page), "oversize answer (HTTP status 200): more values or alerts than are taken at once", name)
 		assert.EqualValues(t, 7, page.First)
@@ -210,6 +211,7 @@ func TestOfALinkToTheNextPageOnlyItsSkipIsTaken(t *testing.T) {
 		`"::not an address\n%zz?$top=%zz&$skip=100&$filter=%"`: 100,
 		`"https://api.example/?$skip=100&$skiptoken=abc"`:      100,
 		`"https://api.example/?$skip=9223372036854775807"`:     1<<63 - 1,
+		`"https://api.example/?$top=50&$skiptoken=abc"`:        100, // behind the one row
 		`null`: 0,
 	} {
 		for _, body := range []string{
@@ -225,7 +227,8 @@ func TestOfALinkToTheNextPageOnlyItsSkipIsTaken(t *testing.T) {
 func TestALinkThatDoesNotLeadOnIsAnErrorBesideTheRows(t *testing.T) {
 	const none = "no $skip in the nextLink"
 	for link, want := range map[string]string{
-		`"https://api.example/?$skiptoken=hush"`:           none,
+		`"https://api.example/?$skiptoken="`:               none,
+		`"https://api.example/?$skip=hush&$skiptoken=a"`:   none,
 		`"https://api.example/?$skip="`:                    none,
 		`"https://api.example/?$skip=hush"`:                none,
 		`"https://api.example/?$skip=1e3"`:                 none,

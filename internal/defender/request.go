@@ -15,8 +15,9 @@ type reply struct {
 	reached int       // how many requests reached the API's host
 }
 
-// ask sends the one request of a call and reads its answer.
-func (c *Client) ask(ctx context.Context, address *url.URL) reply {
+// ask sends the one request of a call and reads its answer, whose body may have
+// up to limit decoded bytes.
+func (c *Client) ask(ctx context.Context, address *url.URL, limit int64) reply {
 	trace := newTrace(c.endpoint)
 	request, err := http.NewRequestWithContext(trace.attach(ctx), http.MethodGet, address.String(), http.NoBody)
 	if err != nil {
@@ -24,24 +25,27 @@ func (c *Client) ask(ctx context.Context, address *url.URL) reply {
 	}
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("Accept-Encoding", acceptEncoding)
+	if c.dialect.prefer != "" {
+		request.Header.Set("Prefer", c.dialect.prefer)
+	}
 
 	response, err := c.http.Do(request)
 	if err != nil {
 		return reply{err: unanswered(ctx, err, trace), reached: trace.reached()}
 	}
 	defer response.Body.Close()
-	answered := c.read(ctx, response)
+	answered := c.read(ctx, response, limit)
 	answered.reached = max(1, trace.reached())
 	return answered
 }
 
-func (c *Client) read(ctx context.Context, response *http.Response) reply {
+func (c *Client) read(ctx context.Context, response *http.Response, limit int64) reply {
 	date, _ := http.ParseTime(response.Header.Get("Date")) // zero where it is none
 	date = date.UTC()
 	if response.StatusCode != http.StatusOK {
 		return reply{date: date, err: c.refused(response)}
 	}
-	body, err := readBody(response, c.maxBody)
+	body, err := readBody(response, limit)
 	if err != nil {
 		return reply{body: body, date: date, err: unread(ctx, err)}
 	}

@@ -1,67 +1,94 @@
 package defender
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// decode reads the answer to Get incident for id. Its errors say what is
-// wrong with the answer and quote nothing of it but names.
-func (d dialect) decode(id int64, body []byte) (*incident.Snapshot, error) {
-	s, err := d.decodeIncident(newDecoder(body))
+// decode reads the answer to Get incident for id, and the link to the alerts
+// that it does not show; none: it shows all. Its errors say what is wrong with
+// the answer and quote nothing of it but names.
+func (d dialect) decode(id int64, json *decoder) (s *incident.Snapshot, rest jsontext.Value, err error) {
+	s, rest, err = d.decodeIncident(json)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if s.ID != id {
 		d.becomeSuccessors(s, id)
+		return s, nil, nil
 	}
-	return s, nil
+	return s, rest, nil
 }
 
-// decodeIncident reads an incident that is all there is to read.
-func (d dialect) decodeIncident(json *decoder) (*incident.Snapshot, error) {
-	s := &incident.Snapshot{Object: pcommon.NewMap(), AlertsField: d.incident.alerts}
+// decodeIncident reads an incident that is all there is to read, and the link
+// to the rest of its alerts.
+func (d dialect) decodeIncident(json *decoder) (s *incident.Snapshot, rest jsontext.Value, err error) {
+	s = &incident.Snapshot{
+		API: string(d.api), Object: pcommon.NewMap(), AlertsField: d.incident.alerts, LastUpdateField: d.incident.lastUpdate,
+	}
 	s.Object.EnsureCapacity(usualMembers)
-	err := json.object(s.Object, 1, func(name string) (bool, error) {
-		if name != d.incident.alerts || json.json.PeekKind() == 'n' {
-			return false, nil
+	err = json.object(s.Object, 1, func(name string) (bool, error) {
+		switch {
+		case name == d.incident.alerts && json.json.PeekKind() != 'n':
+			s.Alerts, err = d.decodeAlerts(json)
+			return true, err
+		case d.alerts != "" && name == d.incident.alerts+linkField:
+			rest, err = json.link()
+			return true, err
 		}
-		s.Alerts = make([]incident.Alert, 0, 8)
-		return true, json.array(2, func() error {
-			if len(s.Alerts) == maxAlerts {
-				return fmt.Errorf("more than %d alerts", maxAlerts)
-			}
-			return d.decodeAlert(json, s)
-		})
+		return false, nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := json.end(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := uniqueAlerts(s.Alerts); err != nil {
-		return nil, err
-	}
-	if s.ID = integer(s.Object, d.incident.id); s.ID <= 0 {
-		return nil, fmt.Errorf("no %s", d.incident.id)
+	if s.ID = d.id(s.Object, d.incident.id); s.ID == 0 {
+		return nil, nil, fmt.Errorf("no %s", d.incident.id)
 	}
 	d.describe(s)
-	return s, nil
+	return s, rest, nil
 }
 
-func (d dialect) decodeAlert(json *decoder, s *incident.Snapshot) error {
+// decodeAlerts reads a list of alerts, of which no two are the same: they are
+// told apart by their ids.
+func (d dialect) decodeAlerts(json *decoder) ([]incident.Alert, error) {
+	alerts := make([]incident.Alert, 0, 8)
+	seen := make(map[string]struct{})
+	err := json.array(2, func() error {
+		if len(alerts) == maxAlerts {
+			return fmt.Errorf("more than %d alerts", maxAlerts)
+		}
+		alert, err := d.decodeAlert(json)
+		if err != nil {
+			return err
+		}
+		if _, again := seen[alert.ID]; again {
+			return errors.New("two alerts with the same id")
+		}
+		seen[alert.ID] = struct{}{}
+		alerts = append(alerts, alert)
+		return nil
+	})
+	return alerts, err
+}
+
+func (d dialect) decodeAlert(json *decoder) (incident.Alert, error) {
 	object := pcommon.NewMap()
 	object.EnsureCapacity(usualMembers)
 	if err := json.object(object, 3, nil); err != nil {
-		return err
+		return incident.Alert{}, err
 	}
 	f := d.alert
 	alert := incident.Alert{
@@ -77,16 +104,15 @@ func (d dialect) decodeAlert(json *decoder, s *incident.Snapshot) error {
 		Object:          object,
 	}
 	if alert.ID == "" {
-		return fmt.Errorf("an alert without %s", f.id)
+		return incident.Alert{}, fmt.Errorf("an alert without %s", f.id)
 	}
-	s.Alerts = append(s.Alerts, alert)
-	return nil
+	return alert, nil
 }
 
 // describe fills in what the object says of itself.
 func (d dialect) describe(s *incident.Snapshot) {
 	f := d.incident
-	s.SuccessorID = max(0, integer(s.Object, f.successor))
+	s.SuccessorID = d.id(s.Object, f.successor)
 	s.Name = text(s.Object, f.name)
 	s.Status = text(s.Object, f.status)
 	s.Severity = text(s.Object, f.severity)
@@ -94,7 +120,7 @@ func (d dialect) describe(s *incident.Snapshot) {
 	s.Determination = text(s.Object, f.determination)
 	s.AssignedTo = text(s.Object, f.assignedTo)
 	s.URL = text(s.Object, f.url)
-	s.TenantID = tenant(s.URL)
+	s.TenantID = cmp.Or(uuid(text(s.Object, f.tenant)), tenant(s.URL))
 	s.LastUpdate = moment(s.Object, f.lastUpdate)
 	s.Merged = strings.EqualFold(s.Status, "redirected")
 	if !s.Merged {
@@ -107,25 +133,12 @@ func (d dialect) describe(s *incident.Snapshot) {
 // answer shows is left to the fetch of that incident itself.
 func (d dialect) becomeSuccessors(s *incident.Snapshot, asked int64) {
 	object := pcommon.NewMap()
-	object.PutInt(d.incident.id, asked)
-	object.PutInt(d.incident.successor, s.ID)
+	d.putID(object, d.incident.id, asked)
+	d.putID(object, d.incident.successor, s.ID)
 	*s = incident.Snapshot{
-		ID: asked, SuccessorID: s.ID, Merged: true, TenantID: s.TenantID,
-		Object: object, AlertsField: s.AlertsField,
+		API: s.API, ID: asked, SuccessorID: s.ID, Merged: true, TenantID: s.TenantID,
+		Object: object, AlertsField: s.AlertsField, LastUpdateField: s.LastUpdateField,
 	}
-}
-
-// uniqueAlerts demands what the comparison builds on: alerts are told apart
-// by their ids.
-func uniqueAlerts(alerts []incident.Alert) error {
-	seen := make(map[string]struct{}, len(alerts))
-	for _, a := range alerts {
-		if _, again := seen[a.ID]; again {
-			return errors.New("two alerts with the same id")
-		}
-		seen[a.ID] = struct{}{}
-	}
-	return nil
 }
 
 func text(object pcommon.Map, name string) string {
@@ -149,6 +162,28 @@ func texts(object pcommon.Map, name string) []string {
 	return all
 }
 
+// putID writes an incident's id as the API does.
+func (d dialect) putID(object pcommon.Map, name string, id int64) {
+	if d.textIDs {
+		object.PutStr(name, strconv.FormatInt(id, 10))
+		return
+	}
+	object.PutInt(name, id)
+}
+
+// id reads an incident's id in the form that the API gives it. 0: there is none.
+func (d dialect) id(object pcommon.Map, name string) int64 {
+	if !d.textIDs {
+		return max(0, integer(object, name))
+	}
+	written := text(object, name)
+	id, err := strconv.ParseInt(written, 10, 64)
+	if err != nil || strconv.FormatInt(id, 10) != written {
+		return 0
+	}
+	return max(0, id)
+}
+
 func integer(object pcommon.Map, name string) int64 {
 	if v, ok := object.Get(name); ok && v.Type() == pcommon.ValueTypeInt {
 		return v.Int()
@@ -167,18 +202,22 @@ func moment(object pcommon.Map, name string) time.Time {
 }
 
 // tenant reads the tenant's id out of an incident's address, the only place
-// where the API shows it (…/incidents/924565?tid=<tenant id>, seen in
-// captures). Empty when it is not there.
+// where the Defender XDR API shows it (…/incidents/924565?tid=<tenant id>, seen
+// in captures). Empty when it is not there.
 func tenant(address string) string {
 	parsed, err := url.Parse(address)
 	if err != nil {
 		return ""
 	}
-	id := parsed.Query().Get("tid")
-	if !isUUID(id) {
+	return uuid(parsed.Query().Get("tid"))
+}
+
+// uuid is the text where it has that form, else empty.
+func uuid(text string) string {
+	if !isUUID(text) {
 		return ""
 	}
-	return id
+	return text
 }
 
 func isUUID(text string) bool {

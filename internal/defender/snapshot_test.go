@@ -13,7 +13,7 @@ import (
 )
 
 func TestAnIncidentIsTakenWhole(t *testing.T) {
-	s, err := xdr().decode(4711, fixture(t, "incident.json"))
+	s, err := decodeAs(xdr(), 4711, fixture(t, "incident.json"))
 	require.NoError(t, err)
 
 	assert.Equal(t, map[string]any{
@@ -58,17 +58,19 @@ func TestAnIncidentIsTakenWhole(t *testing.T) {
 	s.Object = pcommon.Map{}
 	s.Alerts[0].Object, s.Alerts[1].Object = pcommon.Map{}, pcommon.Map{}
 	assert.Equal(t, &incident.Snapshot{
-		ID:             4711,
-		Name:           "Sign-in from an unusual place\u200b involving one user",
-		Status:         "InProgress",
-		Severity:       "High",
-		Classification: "TruePositive",
-		Determination:  "MultiStagedAttack",
-		AssignedTo:     "soc@contoso.example",
-		URL:            "https://security.example.com/incidents/4711?tid=0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
-		TenantID:       "0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
-		LastUpdate:     time.Date(2026, 2, 3, 5, 6, 7, 123456700, time.UTC),
-		AlertsField:    "alerts",
+		ID:              4711,
+		Name:            "Sign-in from an unusual place\u200b involving one user",
+		Status:          "InProgress",
+		Severity:        "High",
+		Classification:  "TruePositive",
+		Determination:   "MultiStagedAttack",
+		AssignedTo:      "soc@contoso.example",
+		URL:             "https://security.example.com/incidents/4711?tid=0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+		TenantID:        "0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+		LastUpdate:      time.Date(2026, 2, 3, 5, 6, 7, 123456700, time.UTC),
+		API:             "defender_xdr",
+		AlertsField:     "alerts",
+		LastUpdateField: "lastUpdateTime",
 		Alerts: []incident.Alert{{
 			ID:              "ad0001_1",
 			Title:           "Unfamiliar sign-in properties",
@@ -94,7 +96,7 @@ func TestAnIncidentThatSaysLittleLeavesTheRestEmpty(t *testing.T) {
 		s, err := decodeXDR(body)
 		require.NoError(t, err)
 		s.Object = pcommon.Map{}
-		assert.Equal(t, &incident.Snapshot{ID: 1, AlertsField: "alerts"}, s)
+		assert.Equal(t, &incident.Snapshot{ID: 1, API: "defender_xdr", AlertsField: "alerts", LastUpdateField: "lastUpdateTime"}, s)
 	}
 }
 
@@ -157,7 +159,7 @@ func TestNoListOfAlertsIsToldFromAnEmptyOne(t *testing.T) {
 }
 
 func TestARedirectedIncidentIsMergedIntoItsSuccessor(t *testing.T) {
-	s, err := xdr().decode(4712, fixture(t, "redirected.json"))
+	s, err := decodeAs(xdr(), 4712, fixture(t, "redirected.json"))
 	require.NoError(t, err)
 	assert.True(t, s.Merged)
 	assert.EqualValues(t, 4712, s.ID)
@@ -185,12 +187,12 @@ func TestARedirectedIncidentIsMergedIntoItsSuccessor(t *testing.T) {
 }
 
 func TestAnAnswerThatShowsAnotherIncidentMeansAMerge(t *testing.T) {
-	s, err := xdr().decode(4000, fixture(t, "incident.json"))
+	s, err := decodeAs(xdr(), 4000, fixture(t, "incident.json"))
 	require.NoError(t, err)
 	assert.Equal(t, map[string]any{"incidentId": int64(4000), "redirectIncidentId": int64(4711)}, s.Object.AsRaw())
 	s.Object = pcommon.Map{}
 	assert.Equal(t, &incident.Snapshot{
-		ID: 4000, SuccessorID: 4711, Merged: true, TenantID: "0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", AlertsField: "alerts",
+		ID: 4000, SuccessorID: 4711, Merged: true, TenantID: "0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", API: "defender_xdr", AlertsField: "alerts", LastUpdateField: "lastUpdateTime",
 	}, s)
 }
 

@@ -36,7 +36,7 @@ func TestARedirectCostsOneRequestAndShowsTheTokenToNobodyElse(t *testing.T) {
 			})
 			parsed, err := url.Parse(server.URL)
 			require.NoError(t, err)
-			answer := NewClient(collectorClient(t, "Bearer the token"), parsed, maxBody, false).Get(t.Context(), 1)
+			answer := NewClient(collectorClient(t, "Bearer the token"), Settings{Endpoint: parsed, MaxBody: maxBody}).Get(t.Context(), 1)
 			failure := failed(t, answer)
 			assert.Equal(t, Redirect, failure.Kind)
 			assert.Equal(t, status, failure.Status)

@@ -5,12 +5,14 @@ package defender
 // most 100 of them (vendor documentation, and seen in captures).
 func xdr() dialect {
 	return dialect{
-		getPath:  "/api/incidents/",
-		listPath: "/api/incidents",
-		maxTop:   100,
+		api:       XDR,
+		get:       "/api/incidents/",
+		list:      "/api/incidents",
+		maxTop:    100,
+		wholeRows: true,
 		access: access{
-			host:  "api.security.microsoft.com",
 			scope: "https://api.security.microsoft.com/.default",
+			hosts: map[string]string{"api.security.microsoft.com": "https://api.security.microsoft.com/.default"},
 			// Tokens of version 2 name the API by its id; the third was seen in use.
 			audiences: []string{
 				"https://api.security.microsoft.com", "8ee8fdad-f234-4243-8f3b-15c294843740",

@@ -1,0 +1,206 @@
+package defender
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+// graphClient asks the Graph API at the endpoint through the transport.
+func graphClient(t testing.TB, endpoint string, transport http.RoundTripper, change ...func(*Settings)) *Client {
+	t.Helper()
+	parsed, err := url.Parse(endpoint)
+	require.NoError(t, err)
+	settings := Settings{API: Graph, Endpoint: parsed, MaxBody: maxBody}
+	for _, f := range change {
+		f(&settings)
+	}
+	return NewClient(&http.Client{Transport: transport}, settings)
+}
+
+func TestAnIncidentOfGraphIsTakenWholeUnderItsOwnNames(t *testing.T) {
+	s, err := decodeAs(graph(), 4711, fixture(t, "graph_incident.json"))
+	require.NoError(t, err)
+
+	object := s.Object.AsRaw()
+	assert.Len(t, object, 17)
+	assert.Equal(t, "4711", object["id"])
+	assert.EqualValues(t, 72, object["priorityScore"])
+	assert.NotContains(t, object, "alerts")
+	require.Len(t, s.Alerts, 2)
+	assert.Equal(t, map[string]any{
+		"id":                 "ad0001_1",
+		"incidentId":         "4711",
+		"serviceSource":      "azureAdIdentityProtection",
+		"lastUpdateDateTime": "2026-02-03T05:10:00.5Z",
+		"resolvedDateTime":   nil,
+		"title":              "Unfamiliar sign-in properties",
+		"category":           "InitialAccess",
+		"status":             "new",
+		"severity":           "medium",
+		"detectionSource":    "azureAdIdentityProtection",
+		"mitreTechniques":    []any{"T1078", "T1078.004"},
+		"evidence": []any{
+			map[string]any{"@odata.type": "#microsoft.graph.security.deviceEvidence", "osBuild": int64(22631), "azureAdDeviceId": nil, "tags": []any{"kiosk"}},
+			map[string]any{"@odata.type": "#microsoft.graph.security.kindOfTomorrowEvidence", "whatever": map[string]any{"deep": []any{int64(1)}}},
+		},
+	}, s.Alerts[0].Object.AsRaw())
+
+	s.Object = pcommon.Map{}
+	s.Alerts[0].Object, s.Alerts[1].Object = pcommon.Map{}, pcommon.Map{}
+	assert.Equal(t, &incident.Snapshot{
+		API:             "graph",
+		ID:              4711,
+		Name:            "Sign-in from an unusual place\u200b involving one user",
+		Status:          "awaitingAction",
+		Severity:        "high",
+		Classification:  "truePositive",
+		Determination:   "multiStagedAttack",
+		AssignedTo:      "soc@contoso.example",
+		URL:             "https://security.example.com/incident2/4711/overview?tid=11111111-2222-3333-4444-555555555555",
+		TenantID:        "0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+		LastUpdate:      time.Date(2026, 2, 3, 5, 6, 7, 123456700, time.UTC),
+		AlertsField:     "alerts",
+		LastUpdateField: "lastUpdateDateTime",
+		Alerts: []incident.Alert{{
+			ID:              "ad0001_1",
+			Title:           "Unfamiliar sign-in properties",
+			Status:          "new",
+			Severity:        "medium",
+			Category:        "InitialAccess",
+			ServiceSource:   "azureAdIdentityProtection",
+			DetectionSource: "azureAdIdentityProtection",
+			MitreTechniques: []string{"T1078", "T1078.004"},
+			LastUpdate:      time.Date(2026, 2, 3, 5, 10, 0, 500000000, time.UTC),
+		}, {
+			ID: "da0002_1", Status: "resolved", Severity: "unknown",
+		}},
+	}, s)
+}
+
+func TestTheTenantOfAGraphIncidentIsTakenFromItsAddressWhereItIsNotSaid(t *testing.T) {
+	const tenant = "11111111-2222-3333-4444-555555555555"
+	for _, said := range []string{``, `"tenantId":null,`, `"tenantId":"",`, `"tenantId":"contoso",`, `"tenantId":7,`} {
+		s, err := decodeAs(graph(), 1, []byte(`{"id":"1",`+said+`"incidentWebUrl":"https://x.example/incident2/1/overview?tid=`+tenant+`"}`))
+		require.NoError(t, err)
+		assert.Equal(t, tenant, s.TenantID)
+	}
+}
+
+func TestTheIdOfAGraphIncidentIsTheDigitsOfAPositiveNumber(t *testing.T) {
+	s, err := decodeAs(graph(), 9223372036854775807, []byte(`{"id":"9223372036854775807"}`))
+	require.NoError(t, err)
+	assert.EqualValues(t, 9223372036854775807, s.ID)
+	for _, id := range []string{
+		`437`, `null`, `""`, `"0"`, `"-437"`, `"+437"`, `"0437"`, `" 437"`, `"437.0"`, `"4e2"`, `"9223372036854775808"`, `"hush"`, `["437"]`,
+	} {
+		_, err := decodeAs(graph(), 437, []byte(`{"id":`+id+`}`))
+		assert.EqualError(t, err, "no id", id)
+	}
+}
+
+func TestAMergeIsSeenInGraphsWords(t *testing.T) {
+	s, err := decodeAs(graph(), 1, []byte(`{"id":"1","status":"redirected","redirectIncidentId":"2","alerts":[]}`))
+	require.NoError(t, err)
+	assert.True(t, s.Merged)
+	assert.EqualValues(t, 2, s.SuccessorID)
+
+	s, err = decodeAs(graph(), 1, []byte(`{"id":"2","tenantId":"11111111-2222-3333-4444-555555555555","alerts@odata.nextLink":"?$skip=1"}`))
+	require.NoError(t, err, "what the answer shows of another is not gone on with")
+	assert.True(t, s.Merged)
+	assert.EqualValues(t, 2, s.SuccessorID)
+	assert.Equal(t, "11111111-2222-3333-4444-555555555555", s.TenantID)
+	assert.Equal(t, "graph", s.API)
+	assert.Equal(t, map[string]any{"id": "1", "redirectIncidentId": "2"}, s.Object.AsRaw())
+}
+
+func TestGraphIsAskedForTheAlertsTooAndForItsNewerWords(t *testing.T) {
+	for endpoint, want := range map[string]string{
+		endpoint:                         endpoint + "/v1.0/security/incidents/437?$expand=alerts",
+		"https://gateway.example/graph/": "https://gateway.example/graph/v1.0/security/incidents/437?$expand=alerts",
+	} {
+		answer := graphClient(t, endpoint, handled(func(w http.ResponseWriter, r *http.Request) {
+			assert.Equal(t, want, r.URL.String())
+			assert.Equal(t, http.Header{
+				"Accept": {"application/json"}, "Accept-Encoding": {"gzip, deflate"}, "Prefer": {"include-unknown-enum-members"},
+			}, r.Header)
+			_, _ = io.WriteString(w, `{"id":"437"}`)
+		})).Get(t.Context(), 437)
+		require.NoError(t, answer.Err)
+		assert.EqualValues(t, 437, answer.Snapshot.ID)
+		assert.Equal(t, 1, answer.Reached)
+	}
+}
+
+func TestGraphsListNamesWhatHasChangedAndIsNotTakenForTheWhole(t *testing.T) {
+	client := graphClient(t, endpoint, handled(func(w http.ResponseWriter, r *http.Request) {
+		assert.Equal(t, endpoint+"/v1.0/security/incidents?$filter=lastUpdateDateTime+ge+2026-11-23T12:00:00.0000000Z&$top=50&$skip=50", r.URL.String())
+		_, _ = io.WriteString(w, `{"value":[
+			{"id":"7","status":"active","lastUpdateDateTime":"2026-11-23T12:00:02Z"},
+			{"id":"8","status":"resolved","lastUpdateDateTime":"2026-11-23T12:00:01Z"},
+			{"id":"9","status":"redirected","redirectIncidentId":"7","lastUpdateDateTime":"2026-11-23T12:00:00.5Z"}
+		],"@odata.nextLink":"https://elsewhere.example/v1.0/security/incidents?$skip=100"}`)
+	}))
+	assert.Equal(t, 50, client.MaxTop())
+	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	page := client.List(t.Context(), ListRequest{Since: at, Top: 50, Skip: 50})
+	require.NoError(t, page.Err)
+	assert.Equal(t, []Row{
+		{ID: 7, LastUpdate: at.Add(2 * time.Second)},
+		{ID: 8, LastUpdate: at.Add(time.Second), Closed: true},
+		{ID: 9, LastUpdate: at.Add(500 * time.Millisecond), Closed: true},
+	}, page.Rows)
+	assert.Equal(t, 100, page.Next)
+}
+
+func TestOnlyGraphHasOneBudgetForAllCalls(t *testing.T) {
+	assert.True(t, graphClient(t, endpoint, answering(200, "{}")).OneBudget())
+	assert.False(t, clientAt(t, endpoint, answering(200, "{}")).OneBudget())
+}
+
+func TestGraphsErrorsSayWhatTheTokenLacks(t *testing.T) {
+	const xdrToken = `{"aud":"https://api.security.microsoft.com","roles":["Incident.Read.All"]}`
+	for _, c := range []struct{ endpoint, claims, want string }{
+		{
+			"https://graph.microsoft.com", xdrToken,
+			`The token is for "https://api.security.microsoft.com", which is another API. ` +
+				"Set the scope of the extension named by http::auth to https://graph.microsoft.com/.default.",
+		},
+		{
+			"https://dod-graph.microsoft.us", xdrToken,
+			`The token is for "https://api.security.microsoft.com", which is another API. ` +
+				"Set the scope of the extension named by http::auth to https://dod-graph.microsoft.us/.default.",
+		},
+		{
+			"https://gateway.example", xdrToken,
+			`The token is for "https://api.security.microsoft.com", which is another API. ` +
+				"Set the scope of the extension named by http::auth to that of this API, on the commercial cloud https://graph.microsoft.com/.default.",
+		},
+		{
+			"https://graph.microsoft.us", `{"aud":"https://graph.microsoft.us","roles":["SecurityAlert.Read.All"]}`,
+			"The token has no permission that the API takes. Grant the application permission SecurityIncident.Read.All " +
+				"to the application and give admin consent; a token that was issued before lasts up to an hour.",
+		},
+		{
+			"https://graph.microsoft.com", `{"aud":"00000003-0000-0000-c000-000000000000","scp":"SecurityIncident.Read.All"}`,
+			"Nothing in the token shows what is wrong. The user that it stands for needs a role in Microsoft Entra that may read incidents, " +
+				"such as Security Reader, too, and sees only the incidents that are exposed to them.",
+		},
+	} {
+		transport := authorized(jwt(c.claims), answering(403, words("Forbidden", "Missing application roles.")))
+		failure := failed(t, graphClient(t, c.endpoint, transport).Get(t.Context(), 1))
+		assert.Equal(t, Forbidden, failure.Kind)
+		assert.Equal(t, c.want, failure.Advice)
+	}
+	failure := failed(t, graphClient(t, "https://graph.microsoft.us", answering(401, "")).Get(t.Context(), 1))
+	assert.Equal(t, "No token that can be read was sent. The extension named by http::auth has to send one with the application permission "+
+		"SecurityIncident.Read.All or the delegated permission SecurityIncident.Read.All, asked for with the scope https://graph.microsoft.us/.default.", failure.Advice)
+}

@@ -1,0 +1,269 @@
+package defender
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+// pages answers each request for incident 1 with the next body, and keeps the
+// addresses that were asked for.
+type pages struct {
+	bodies []string
+	asked  []string
+}
+
+func (p *pages) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.asked = append(p.asked, r.URL.String())
+	body := p.bodies[0]
+	p.bodies = p.bodies[1:]
+	return handled(func(w http.ResponseWriter, _ *http.Request) {
+		if body == "404" {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		_, _ = io.WriteString(w, body)
+	})(r)
+}
+
+// whole asks for incident 1 and goes on to the end. It returns each answer.
+func whole(t testing.TB, client *Client) []Answer {
+	t.Helper()
+	answers := []Answer{client.Get(t.Context(), 1)}
+	for answers[len(answers)-1].Rest != nil {
+		require.Nil(t, answers[len(answers)-1].Snapshot)
+		require.Less(t, len(answers), 20)
+		require.EqualValues(t, 1, answers[len(answers)-1].Rest.ID())
+		answers = append(answers, client.Continue(t.Context(), answers[len(answers)-1].Rest))
+	}
+	return answers
+}
+
+// alertsOf are alerts by id; what follows a colon is their status.
+func alertsOf(ids ...string) string {
+	var all []string
+	for _, each := range ids {
+		id, status, _ := strings.Cut(each, ":")
+		all = append(all, fmt.Sprintf(`{"id":%q,"status":%q}`, id, status))
+	}
+	return "[" + strings.Join(all, ",") + "]"
+}
+
+// opening is incident 1 with its first alerts and a link to the rest.
+func opening(link string, ids ...string) string {
+	return fmt.Sprintf(`{"id":"1","alerts":%s,"alerts@odata.nextLink":%s}`, alertsOf(ids...), link)
+}
+
+// further is a page of alerts with a link to the next.
+func further(link string, ids ...string) string {
+	return fmt.Sprintf(`{"@odata.context":"x","value":%s,"@odata.nextLink":%s}`, alertsOf(ids...), link)
+}
+
+func idsOf(s *incident.Snapshot) string {
+	var ids []string
+	for _, a := range s.Alerts {
+		ids = append(ids, strings.TrimSuffix(a.ID+":"+a.Status, ":"))
+	}
+	return strings.Join(ids, " ")
+}
+
+func TestAllPagesOfAnIncidentsAlertsAreAskedForAtTheEndpoint(t *testing.T) {
+	const at = endpoint + "/v1.0/security/incidents/1"
+	for name, c := range map[string]struct {
+		bodies []string
+		asked  []string
+	}{
+		"by skip, and one that is known already": {
+			[]string{
+				opening(`"https://hush.example/v1.0/security/incidents('1')/alerts?$skip=2&$top=9"`, "a", "b"),
+				further(`"?$skip=4"`, "b", "c", "d"), further(`null`, "d", "e"),
+			},
+			[]string{at + "?$expand=alerts", at + "/alerts?$skip=1", at + "/alerts?$skip=3"},
+		},
+		"by token": {
+			[]string{
+				opening(`"https://hush.example/?$skiptoken=a%2Bb%26%24skip%3D7"`, "a", "b"),
+				further(`"https://hush.example/?$skiptoken=t"`, "c"), `{"value":[{"id":"d"},{"id":"e"}]}`,
+			},
+			[]string{at + "?$expand=alerts", at + "/alerts?$skiptoken=a%2Bb%26%24skip%3D7", at + "/alerts?$skiptoken=t"},
+		},
+		"by one and then the other": {
+			[]string{opening(`"?$skip=2"`, "a", "b"), further(`"?$skiptoken=t"`, "b", "c"), further(`null`, "d", "e")},
+			[]string{at + "?$expand=alerts", at + "/alerts?$skip=1", at + "/alerts?$skiptoken=t"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			served := &pages{bodies: c.bodies}
+			original := c.bodies[0]
+			answers := whole(t, graphClient(t, endpoint, served, func(s *Settings) { s.KeepOriginal = true }))
+			require.Len(t, answers, 3)
+			for i, answer := range answers {
+				require.NoError(t, answer.Err)
+				assert.Equal(t, 1, answer.Reached)
+				assert.Equal(t, len(c.bodies[i]), answer.Size)
+			}
+			assert.Equal(t, c.asked, served.asked)
+			s := answers[2].Snapshot
+			assert.Equal(t, "a b c d e", idsOf(s))
+			assert.False(t, s.Incomplete)
+			assert.Equal(t, map[string]any{"id": "1"}, s.Object.AsRaw(), "the link is followed, not shown")
+			assert.Equal(t, original, string(s.Original))
+		})
+	}
+}
+
+func TestAnAlertThatMovesBetweenPagesIsShownOnceAndAsItWasReadLast(t *testing.T) {
+	for name, c := range map[string]struct {
+		page       string
+		want       string
+		incomplete bool
+	}{
+		"nothing moved":             {further(`null`, "b:old", "c"), "a:old b:old c", false},
+		"one came before":           {further(`null`, "a:new", "b:new", "c"), "a:new b:new c", true},
+		"one left before":           {further(`null`, "c", "d"), "a:old b:old c d", true},
+		"all that followed left":    {further(`null`), "a:old b:old", true},
+		"the last one has changed":  {further(`null`, "b:new"), "a:old b:new", false},
+		"all changed places":        {further(`null`, "c", "b:new", "a:new"), "a:new b:new c", true},
+		"the last is the first now": {further(`null`, "b:old", "a:old"), "a:old b:old", false},
+	} {
+		answers := whole(t, graphClient(t, endpoint, &pages{bodies: []string{opening(`"?$skip=2"`, "a:old", "b:old"), c.page}}))
+		require.NoError(t, answers[1].Err, name)
+		assert.Equal(t, c.want, idsOf(answers[1].Snapshot), name)
+		assert.Equal(t, c.incomplete, answers[1].Snapshot.Incomplete, name)
+	}
+	// Where the API keeps the place itself, nothing is out of sight.
+	answers := whole(t, graphClient(t, endpoint, &pages{bodies: []string{opening(`"?$skiptoken=t"`, "a"), further(`null`)}}))
+	assert.False(t, answers[1].Snapshot.Incomplete)
+	// What a page begins with can only be known where there was one before.
+	answers = whole(t, graphClient(t, endpoint, &pages{bodies: []string{
+		`{"id":"1","alerts":null,"alerts@odata.nextLink":"?$skip=1"}`, further(`null`, "a"),
+	}}))
+	assert.True(t, answers[1].Snapshot.Incomplete)
+}
+
+func TestPagesThatDoNotLeadOnAreMalformed(t *testing.T) {
+	token := strings.Repeat("t", maxLinkToken)
+	for name, c := range map[string]struct {
+		bodies []string
+		want   string
+	}{
+		"no such page":           {[]string{opening(`"?$skip=1"`, "a"), "404"}, "malformed answer (HTTP status 404): the incident has a link to more alerts, and they are not there"},
+		"the same page again":    {[]string{opening(`"?$skip=1"`, "a"), further(`"?$skip=1"`, "a")}, "the nextLink leads to no further alert"},
+		"the same token again":   {[]string{opening(`"?$skiptoken=t"`, "a"), further(`"?$skiptoken=t"`, "a")}, "the nextLink leads to no further alert"},
+		"empty pages":            {[]string{opening(`"?$skiptoken=t"`, "a"), further(`"?$skiptoken=u"`)}, "the nextLink leads to no further alert"},
+		"a link to the start":    {[]string{opening(`"?$skip=0"`, "a")}, "the nextLink leads to $skip 0"},
+		"a link to before it":    {[]string{opening(`"?$skip=-1"`, "a")}, "the nextLink leads to $skip -1"},
+		"a link to nowhere":      {[]string{opening(`"https://hush.example/"`, "a")}, "no $skip in the nextLink"},
+		"no link":                {[]string{opening(`7`, "a")}, "a number as the nextLink"},
+		"a token without end":    {[]string{opening(`"?$skiptoken=`+token+`t"`, "a")}, "a $skiptoken of more than 2048 bytes in the nextLink"},
+		"a later link to no end": {[]string{opening(`"?$skip=1"`, "a"), further(`"?$skip=x"`, "a", "b")}, "no $skip in the nextLink"},
+		"no page":                {[]string{opening(`"?$skip=1"`, "a"), `{"id":"1"}`}, "no value"},
+		"a page twice":           {[]string{opening(`"?$skip=1"`, "a"), `{"value":[],"value":[]}`}, "duplicate object member name"},
+		"an alert twice":         {[]string{opening(`"?$skip=1"`, "a"), further(`null`, "a", "b", "b")}, "two alerts with the same id"},
+		"an alert without an id": {[]string{opening(`"?$skip=1"`, "a"), further(`null`, "")}, "an alert without id"},
+		"more than a page":       {[]string{opening(`"?$skip=1"`, "a"), further(`null`, "a") + "{}"}, "more than one JSON value"},
+		"half a page":            {[]string{opening(`"?$skip=1"`, "a"), `{"value":[`}, "unexpected EOF"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answers := whole(t, graphClient(t, endpoint, &pages{bodies: c.bodies}))
+			require.Len(t, answers, len(c.bodies))
+			last := answers[len(answers)-1]
+			failure := failed(t, last)
+			assert.Equal(t, Malformed, failure.Kind)
+			assert.ErrorContains(t, failure, c.want)
+			assert.NotContains(t, failure.Error(), "hush")
+			assert.Equal(t, 1, last.Reached)
+			assert.Nil(t, last.Rest)
+		})
+	}
+	served := &pages{bodies: []string{opening(`"?$skiptoken=`+token+`"`, "a"), further(`null`, "b")}}
+	answers := whole(t, graphClient(t, endpoint, served))
+	require.NoError(t, answers[1].Err, "a token of the greatest length")
+	assert.Equal(t, "a b", idsOf(answers[1].Snapshot))
+}
+
+func TestAllPagesTogetherStayWithinTheBoundsOfOneIncident(t *testing.T) {
+	many := func(from, n int) []string {
+		ids := make([]string, n)
+		for i := range ids {
+			ids[i] = fmt.Sprint(from + i)
+		}
+		return ids
+	}
+	values := func(n int) string { return strings.Repeat("0,", n-1) + "0" }
+	one, two := opening(`"?$skip=1"`, "a"), further(`null`, "a", "b")
+	for name, c := range map[string]struct {
+		bodies []string
+		limit  int64
+		want   string // empty: within the bounds
+	}{
+		"size":            {[]string{one, two}, int64(len(one) + len(two)), ""},
+		"a byte too many": {[]string{one, two}, int64(len(one) + len(two) - 1), "oversize answer (HTTP status 200): larger than max_response_body_size"},
+		"alerts":          {[]string{opening(`"?$skip=5000"`, many(0, 5000)...), further(`null`, many(4999, 5001)...)}, maxBody, ""},
+		"an alert too many": {
+			[]string{opening(`"?$skip=5000"`, many(0, 5000)...), further(`null`, many(4999, 5002)...)},
+			maxBody,
+			"more than 10000 alerts",
+		},
+		"values": { // beside those counted out here: the id of the incident, of each alert, and two arrays
+			[]string{
+				`{"id":"1","it":[` + values(maxValues/2-3) + `],"alerts":[{"id":"a"}],"alerts@odata.nextLink":"?$skip=1"}`,
+				`{"value":[{"id":"a","it":[` + values(maxValues/2-2) + `]}]}`,
+			}, 4 * maxBody, "",
+		},
+		"a value too many": {
+			[]string{
+				`{"id":"1","it":[` + values(maxValues/2-3) + `],"alerts":[{"id":"a"}],"alerts@odata.nextLink":"?$skip=1"}`,
+				`{"value":[{"id":"a","it":[` + values(maxValues/2-1) + `]}]}`,
+			}, 4 * maxBody, "more than 1048576 values",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answers := whole(t, graphClient(t, endpoint, &pages{bodies: c.bodies}, func(s *Settings) { s.MaxBody = c.limit }))
+			require.Len(t, answers, 2)
+			if c.want == "" {
+				require.NoError(t, answers[1].Err)
+				return
+			}
+			assert.ErrorContains(t, failed(t, answers[1]), c.want)
+		})
+	}
+}
+
+// The older API has no such link, so one is a member like any other there.
+func TestALinkToMoreAlertsIsFollowedUnderGraphOnly(t *testing.T) {
+	answer := clientAt(t, endpoint, answering(200, `{"incidentId":1,"alerts":[],"alerts@odata.nextLink":"?$skip=1"}`)).Get(t.Context(), 1)
+	require.NoError(t, answer.Err)
+	assert.Nil(t, answer.Rest)
+	assert.Contains(t, answer.Snapshot.Object.AsRaw(), "alerts@odata.nextLink")
+}
+
+func FuzzRest(f *testing.F) {
+	f.Add([]byte(opening(`"?$skip=2"`, "a", "b")), []byte(further(`"?$skip=3"`, "b", "c")), []byte(further(`null`, "c")))
+	f.Add([]byte(opening(`"?$skiptoken=t"`, "a", "b")), []byte(further(`"?$skiptoken=t"`, "b", "c")), []byte(further(`null`, "c")))
+	f.Add(fixture(f, "graph_incident.json"), []byte(`{"value":[]}`), []byte(`{}`))
+	f.Fuzz(func(t *testing.T, get, second, third []byte) {
+		served := &pages{bodies: []string{string(get), string(second), string(third), "404"}}
+		answers := whole(t, graphClient(t, endpoint, served))
+		for _, address := range served.asked {
+			assert.True(t, strings.HasPrefix(address, endpoint+"/v1.0/security/incidents/1"), address)
+		}
+		last := answers[len(answers)-1]
+		if last.Err != nil {
+			assert.True(t, printable(last.Err.Error()), "%q", last.Err.Error())
+			return
+		}
+		seen := map[string]bool{}
+		for _, a := range last.Snapshot.Alerts {
+			assert.False(t, seen[a.ID], a.ID)
+			seen[a.ID] = true
+		}
+	})
+}
