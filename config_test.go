@@ -1,8 +1,8 @@
 package defenderincidentsreceiver
 
 import (
+	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,7 +72,7 @@ func TestConfigLoadsEverySetting(t *testing.T) {
 }
 
 func TestConfigAccepted(t *testing.T) {
-	for _, name := range []string{"minimal", "everything", "ids_file_only", "simulator"} {
+	for _, name := range []string{"minimal", "everything", "ids_file_only", "simulator", "graph", "graph_simulator"} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, confmap.Validate(load(t, "accepted.yaml", name)))
 		})
@@ -458,29 +458,86 @@ func TestValidateEndpoint(t *testing.T) {
 }
 
 func TestValidateKnowsTheOtherAPIsHosts(t *testing.T) {
-	xdr := []string{
-		"api.security.microsoft.com", "us.api.security.microsoft.com", "aea.api.security.microsoft.com",
-		"api-gcc.security.microsoft.us", "api-gov.security.microsoft.us",
+	const (
+		graph    = "https://graph.microsoft.com"
+		graphGov = "https://graph.microsoft.us, on DoD https://dod-graph.microsoft.us"
+		xdr      = "https://api.security.microsoft.com, on GCC https://api-gcc.security.microsoft.us"
+		xdrGov   = "https://api-gov.security.microsoft.us"
+	)
+	for host, tt := range map[string]struct {
+		serves API
+		other  string // where the other API is
+	}{
+		"api.security.microsoft.com":     {APIDefenderXDR, graph},
+		"us.api.security.microsoft.com":  {APIDefenderXDR, graph},
+		"eu.api.security.microsoft.com":  {APIDefenderXDR, graph},
+		"uk.api.security.microsoft.com":  {APIDefenderXDR, graph},
+		"au.api.security.microsoft.com":  {APIDefenderXDR, graph},
+		"swa.api.security.microsoft.com": {APIDefenderXDR, graph},
+		"ina.api.security.microsoft.com": {APIDefenderXDR, graph},
+		"aea.api.security.microsoft.com": {APIDefenderXDR, graph},
+		"api-gcc.security.microsoft.us":  {APIDefenderXDR, graph},
+		"api-gov.security.microsoft.us":  {APIDefenderXDR, graphGov},
+		"graph.microsoft.com":            {APIGraph, xdr},
+		"GRAPH.microsoft.com.":           {APIGraph, xdr},
+		"graph.microsoft.us":             {APIGraph, xdrGov},
+		"dod-graph.microsoft.us":         {APIGraph, xdrGov},
+		"proxy.example":                  {},
+		"notapi.security.microsoft.com":  {},
+		"graph.microsoft.com.example":    {},
+	} {
+		for _, api := range []API{APIDefenderXDR, APIGraph} {
+			var want []string
+			if tt.serves != "" && tt.serves != api {
+				known := strings.TrimSuffix(strings.ToLower(host), ".")
+				want = []string{"http::endpoint: " + known + " belongs to api: " + string(tt.serves) +
+					"; change api to that, or the endpoint to " + tt.other}
+			}
+			cfg := usableConfig()
+			cfg.API = api
+			cfg.HTTP.Endpoint = "https://" + host
+			require.Equal(t, want, problems(cfg), "%s with api: %s", host, api)
+		}
 	}
-	graph := []string{"graph.microsoft.com", "graph.microsoft.us", "dod-graph.microsoft.us", "GRAPH.microsoft.com."}
-	other := []string{"proxy.example", "notapi.security.microsoft.com"}
+}
 
-	hosts := slices.Concat(xdr, graph, other)
-	for _, host := range hosts {
-		cfg := usableConfig()
-		cfg.HTTP.Endpoint = "https://" + host
+// People copy an address with its path out of the vendor's pages, and the path
+// would be there twice. On a host of one's own, a proxy perhaps, it has a meaning.
+func TestValidateRefusesAPathOnMicrosoftsHosts(t *testing.T) {
+	const twice = "http::endpoint: on %s the receiver adds the path by itself; remove the path and leave https://%s"
+	for _, tt := range []struct {
+		api      API
+		endpoint string
+		host     string // that must not have a path; empty: it may
+	}{
+		{APIGraph, "https://graph.microsoft.com/v1.0", "graph.microsoft.com"},
+		{APIGraph, "https://graph.microsoft.com/v1.0/", "graph.microsoft.com"},
+		{APIGraph, "https://Graph.Microsoft.com:443/v1.0/security/incidents", "graph.microsoft.com"},
+		{APIGraph, "https://graph.microsoft.com//", "graph.microsoft.com"},
+		{APIGraph, "https://graph.microsoft.us/beta", "graph.microsoft.us"},
+		{APIGraph, "https://dod-graph.microsoft.us/v1.0", "dod-graph.microsoft.us"},
+		{APIDefenderXDR, "https://api.security.microsoft.com/api", "api.security.microsoft.com"},
+		{APIDefenderXDR, "https://eu.api.security.microsoft.com/api/incidents", "eu.api.security.microsoft.com"},
+		{APIDefenderXDR, "https://api-gcc.security.microsoft.us/api", "api-gcc.security.microsoft.us"},
+		{APIDefenderXDR, "https://api-gov.security.microsoft.us/api", "api-gov.security.microsoft.us"},
 
-		var wantUnderXDR, wantUnderGraph []string
-		known := strings.TrimSuffix(strings.ToLower(host), ".")
-		if slices.Contains(graph, host) {
-			wantUnderXDR = []string{"http::endpoint: " + known + " belongs to api: graph; defender_xdr is at https://api.security.microsoft.com"}
-		}
-		if slices.Contains(xdr, host) {
-			wantUnderGraph = []string{"http::endpoint: " + known + " belongs to api: defender_xdr; graph is at https://graph.microsoft.com"}
-		}
-		require.Equal(t, wantUnderXDR, problems(cfg), host)
-		cfg.API = APIGraph
-		require.Equal(t, wantUnderGraph, problems(cfg), host)
+		{APIGraph, "https://graph.microsoft.com", ""},
+		{APIGraph, "https://graph.microsoft.com/", ""},
+		{APIDefenderXDR, "https://api.security.microsoft.com/", ""},
+		{APIGraph, "https://proxy.example/graph", ""},
+		{APIDefenderXDR, "https://proxy.example/defender/api", ""},
+		{APIGraph, "http://127.0.0.1:8470/graph", ""},
+	} {
+		t.Run(tt.endpoint, func(t *testing.T) {
+			cfg := usableConfig()
+			cfg.API = tt.api
+			cfg.HTTP.Endpoint = tt.endpoint
+			var want []string
+			if tt.host != "" {
+				want = []string{fmt.Sprintf(twice, tt.host, tt.host)}
+			}
+			require.Equal(t, want, problems(cfg))
+		})
 	}
 }
 
@@ -517,31 +574,13 @@ func TestValidateLoopbackNeedsNeitherTLSNorAuth(t *testing.T) {
 	}
 }
 
-func TestValidateNamesWhatIsNotAvailable(t *testing.T) {
-	cfg := usableConfig()
-	cfg.API = APIGraph
-	cfg.HTTP.Endpoint = "https://graph.microsoft.com"
-	require.EqualError(t, confmap.Validate(cfg), "api: graph is not available in this version; use defender_xdr")
-}
-
-// problems returns what validation reports, a message a line, apart from what
-// this version cannot do yet.
+// problems returns what validation reports, a message a line.
 func problems(cfg *Config) []string {
 	err := confmap.Validate(cfg)
 	if err == nil {
 		return nil
 	}
-	var notYet []string
-	if err := cfg.validateAvailable(); err != nil {
-		notYet = strings.Split(err.Error(), "\n")
-	}
-	var found []string
-	for _, line := range strings.Split(err.Error(), "\n") {
-		if !slices.Contains(notYet, line) {
-			found = append(found, line)
-		}
-	}
-	return found
+	return strings.Split(err.Error(), "\n")
 }
 
 // usableConfig returns the defaults with what everybody has to add.

@@ -32,16 +32,6 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf("ignore_changes[%d]: empty; name a field, or remove it", i))
 		}
 	}
-	errs = append(errs, c.validateAvailable())
-	return errors.Join(errs...)
-}
-
-// validateAvailable refuses what this version cannot do yet.
-func (c *Config) validateAvailable() error {
-	var errs []error
-	if c.API == APIGraph {
-		errs = append(errs, errors.New("api: graph is not available in this version; use defender_xdr"))
-	}
 	return errors.Join(errs...)
 }
 
@@ -95,11 +85,7 @@ func (c *Config) validateHost(endpoint *url.URL) error {
 		return nil
 	}
 
-	var errs []error
-	known := c.API == APIDefenderXDR || c.API == APIGraph
-	if other := apiOfHost(host); known && other != "" && other != c.API {
-		errs = append(errs, fmt.Errorf("http::endpoint: %s belongs to api: %s; %s is at %s", host, other, c.API, defaultEndpoint(c.API)))
-	}
+	errs := []error{c.validateMicrosoftHost(host, endpoint.Path)}
 	if endpoint.Scheme == "http" {
 		errs = append(errs, fmt.Errorf("http::endpoint: http would send the token to %s unencrypted; use https", host))
 	}
@@ -109,19 +95,40 @@ func (c *Config) validateHost(endpoint *url.URL) error {
 	return errors.Join(errs...)
 }
 
-// apiOfHost tells which API one of Microsoft's hosts serves; empty if the host
-// is not known.
-func apiOfHost(host string) API {
+// validateMicrosoftHost refuses what the configured api cannot find on one of
+// Microsoft's hosts: the other API, and a path, which would be there twice.
+func (c *Config) validateMicrosoftHost(host, path string) error {
+	serves, counterpart := apiOfHost(host)
+	if serves == "" {
+		return nil
+	}
+	var errs []error
+	if known := c.API == APIDefenderXDR || c.API == APIGraph; known && serves != c.API {
+		errs = append(errs, fmt.Errorf("http::endpoint: %s belongs to api: %s; change api to that, or the endpoint to %s", host, serves, counterpart))
+	}
+	if path != "" && path != "/" {
+		errs = append(errs, fmt.Errorf("http::endpoint: on %s the receiver adds the path by itself; remove the path and leave https://%s", host, host))
+	}
+	return errors.Join(errs...)
+}
+
+// apiOfHost tells which API one of Microsoft's hosts serves, and where the
+// other one is on the same cloud. Both are empty if the host is not known.
+func apiOfHost(host string) (serves API, counterpart string) {
 	switch host {
-	case "api.security.microsoft.com", "api-gcc.security.microsoft.us", "api-gov.security.microsoft.us":
-		return APIDefenderXDR
-	case "graph.microsoft.com", "graph.microsoft.us", "dod-graph.microsoft.us":
-		return APIGraph
+	case "graph.microsoft.com": // GCC's, too
+		return APIGraph, "https://api.security.microsoft.com, on GCC https://api-gcc.security.microsoft.us"
+	case "graph.microsoft.us", "dod-graph.microsoft.us":
+		return APIGraph, "https://api-gov.security.microsoft.us"
+	case "api-gov.security.microsoft.us": // GCC High's and DoD's
+		return APIDefenderXDR, "https://graph.microsoft.us, on DoD https://dod-graph.microsoft.us"
+	case "api.security.microsoft.com", "api-gcc.security.microsoft.us":
+		return APIDefenderXDR, "https://graph.microsoft.com"
 	}
 	if strings.HasSuffix(host, ".api.security.microsoft.com") { // us, eu, uk and so on
-		return APIDefenderXDR
+		return APIDefenderXDR, "https://graph.microsoft.com"
 	}
-	return ""
+	return "", ""
 }
 
 // isLoopback tells whether what is sent to host stays on this machine.

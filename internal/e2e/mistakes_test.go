@@ -51,8 +51,11 @@ func TestAMistakeInTheConfigurationEndsTheStartWithItsMend(t *testing.T) {
 		{"no limit at all", "{incident_ids: [437], rate_limit: {requests_per_minute: 0, requests_per_hour: 0}, " + local + "}", []string{
 			"rate_limit: both limits are 0; set requests_per_minute, requests_per_hour or both",
 		}},
-		{"graph", "{incident_ids: [437], api: graph, " + local + "}", []string{
-			"api: graph is not available in this version; use defender_xdr",
+		{"the other API's endpoint", "{incident_ids: [437], api: graph, http: {endpoint: 'https://eu.api.security.microsoft.com', auth: {authenticator: azureauth}}}", []string{
+			"http::endpoint: eu.api.security.microsoft.com belongs to api: defender_xdr; change api to that, or the endpoint to https://graph.microsoft.com",
+		}},
+		{"an endpoint with a path", "{incident_ids: [437], api: graph, http: {endpoint: 'https://graph.microsoft.com/v1.0', auth: {authenticator: azureauth}}}", []string{
+			"http::endpoint: on graph.microsoft.com the receiver adds the path by itself; remove the path and leave https://graph.microsoft.com",
 		}},
 		{"several at once", "{incident_ids: [437, -1, 437], collection_interval: 0s, emit: all, max_concurrent_requests: -4, rate_limit: {requests_per_hour: -1}}", []string{
 			"incident_ids[1]: -1 is not a positive number",
