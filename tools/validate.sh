@@ -5,7 +5,7 @@
 set -euo pipefail
 collector=$(realpath "$1")
 cd "$(dirname "$0")/.."
-for example in examples/*.yaml; do
+for example in examples/*.yaml examples/*/*.yaml; do
   environment=()
   while read -r name; do
     case $name in
