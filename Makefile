@@ -14,8 +14,8 @@ help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 .PHONY: run
-run: ## Build all and watch records: of the simulator, or of Microsoft's API with DEFENDER_TENANT_ID and so on set
-	@GO="$(GO)" tools/run.sh
+run: ## Build all and watch records: of the simulator, or of Microsoft's API with DEFENDER_TENANT_ID and so on set; API=graph for Microsoft Graph
+	@GO="$(GO)" API="$(API)" tools/run.sh
 
 .PHONY: build
 build: $(COLLECTOR) $(SIMULATOR) ## Build the collector otelcol-defender and the simulator into build/

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the collector and shows its records, a line each. With the settings of
 # an app registration in the environment it asks Microsoft's API, without them a
-# simulator on this machine.
+# simulator on this machine. API=graph: Microsoft Graph instead of Defender XDR.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 go=${GO:-go}
@@ -15,6 +15,19 @@ fail() {
 }
 
 command -v "$go" >/dev/null || fail "Go is not installed; see https://go.dev/doc/install"
+
+export DEFENDER_API=${API:-${DEFENDER_API:-defender_xdr}}
+case $DEFENDER_API in
+  defender_xdr)
+    api="the Defender XDR API" host=https://api.security.microsoft.com
+    limits="1,500 requests an hour are enough to ask for 13 ids every 33 seconds; so changes show in batches."
+    ;;
+  graph)
+    api="Microsoft Graph" host=https://graph.microsoft.com
+    limits="100 requests a minute, with no limit per hour, are enough to ask for 13 ids every 10 seconds."
+    ;;
+  *) fail "API is $DEFENDER_API; use defender_xdr, the default, or graph: make run API=graph" ;;
+esac
 
 live=
 for name in DEFENDER_TENANT_ID DEFENDER_CLIENT_ID DEFENDER_CLIENT_SECRET DEFENDER_INCIDENT_IDS; do
@@ -43,10 +56,14 @@ trap stop EXIT
 
 if [ -n "$live" ]; then
   tr ',; ' '\n' <<<"$DEFENDER_INCIDENT_IDS" | grep -v '^$' >"$work/incidents.txt" || fail "DEFENDER_INCIDENT_IDS names no id; write e.g. 437,552"
-  export DEFENDER_ENDPOINT=${DEFENDER_ENDPOINT:-https://api.security.microsoft.com}
+  export DEFENDER_ENDPOINT=${DEFENDER_ENDPOINT:-$host}
+  # Graph's scope is that of its host on every cloud; the other API has one for
+  # all regions.
+  [ "$DEFENDER_API" = graph ] && host=${DEFENDER_ENDPOINT%/}
+  export DEFENDER_SCOPE=${DEFENDER_SCOPE:-$host/.default}
   export DEFENDER_TOKEN_URL=${DEFENDER_TOKEN_URL:-https://login.microsoftonline.com/$DEFENDER_TENANT_ID/oauth2/v2.0/token}
   export DEFENDER_STORAGE=$work/storage DEFENDER_INTERVAL=${DEFENDER_INTERVAL:-5m}
-  say "Asking $DEFENDER_ENDPOINT for $(wc -l <"$work/incidents.txt") incidents, every $DEFENDER_INTERVAL. What was shown once is not shown again,"
+  say "Asking $api at $DEFENDER_ENDPOINT for $(wc -l <"$work/incidents.txt") incidents, every $DEFENDER_INTERVAL. What was shown once is not shown again,"
   say "not even after a restart: to begin anew, remove $DEFENDER_STORAGE."
 else
   build/defendersim --demo --log >"$work/simulator.log" 2>&1 &
@@ -59,14 +76,15 @@ else
   value() { sed -nE "s/^ +$1 +//p" "$work/simulator.log"; }
   DEFENDER_ENDPOINT=$(value endpoint) DEFENDER_TOKEN_URL=$(value 'token url')
   DEFENDER_CLIENT_ID=$(value 'client id') DEFENDER_CLIENT_SECRET=$(value 'client secret')
-  export DEFENDER_ENDPOINT DEFENDER_TOKEN_URL DEFENDER_CLIENT_ID DEFENDER_CLIENT_SECRET
+  DEFENDER_SCOPE=$host/.default
+  export DEFENDER_ENDPOINT DEFENDER_TOKEN_URL DEFENDER_CLIENT_ID DEFENDER_CLIENT_SECRET DEFENDER_SCOPE
   build/defendersim --demo --list-ids 12 >"$work/incidents.txt"
   value 'unknown id' >>"$work/incidents.txt"
   # The simulator begins anew with each start, and so does what was delivered.
   export DEFENDER_STORAGE=$work/storage-simulator DEFENDER_INTERVAL=${DEFENDER_INTERVAL:-10s}
   rm -rf "$DEFENDER_STORAGE"
-  say "A simulator plays the API at $DEFENDER_ENDPOINT: 12 incidents, 8 changes a minute, an id that does not exist."
-  say "1,500 requests an hour are enough to ask for 13 ids every 33 seconds; so changes show in batches."
+  say "A simulator plays $api at $DEFENDER_ENDPOINT: 12 incidents, 8 changes a minute, an id that does not exist."
+  say "$limits"
 fi
 export DEFENDER_IDS_FILE=$work/incidents.txt
 cat <<EOM
