@@ -236,17 +236,17 @@ func (c *Comparer) compareAlerts(before State, s *Snapshot, after *State) (chang
 		changes = append(changes, AlertChange{Kind: kind, ID: alert.ID, Alert: alert, Digest: now.Digest})
 	}
 
-	maybeMore := len(s.Alerts) >= alertsCap || len(before.Alerts) >= alertsCap
+	maybeMore := s.Incomplete || len(s.Alerts) >= alertsCap || len(before.Alerts) >= alertsCap
 	for _, gone := range slices.Concat(before.Alerts, came) {
 		if _, stays := shown[gone.ID]; stays {
 			continue
 		}
-		if maybeMore {
+		number, told := left[gone.ID]
+		if maybeMore && !told { // of one that has perhaps left, that was seen in a whole list
 			after.Alerts = append(after.Alerts, gone)
 			continue
 		}
 		moved = true
-		number, told := left[gone.ID]
 		if !told {
 			after.Disappearances++
 			number = after.Disappearances

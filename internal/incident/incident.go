@@ -17,8 +17,6 @@ import (
 type Snapshot struct {
 	// ID is the incident that was asked for.
 	ID int64
-	// API that showed it.
-	API string
 	// Source is the call that showed it.
 	Source Source
 	// SuccessorID is the incident that this one was merged into; 0: none named.
@@ -41,12 +39,10 @@ type Snapshot struct {
 	Object pcommon.Map
 	// AlertsField is the name that the alerts have in the API's object.
 	AlertsField string
-	// LastUpdateField is the name that LastUpdate has there.
-	LastUpdateField string
 	// Alerts is nil when the API gave no list, not even an empty one.
 	Alerts []Alert
-	// Incomplete: the alerts may not be all of them. None of those that are not
-	// there counts as removed.
+	// Incomplete: the alerts may not be all of them. None of those that are
+	// not there counts as removed.
 	Incomplete bool
 	// Original is the JSON as received, kept only when it is to be emitted.
 	Original []byte
