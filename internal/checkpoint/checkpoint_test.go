@@ -92,7 +92,7 @@ func stateOf(status string) incident.State { return incident.State{Seen: true, S
 // full is a state in which nothing is left out that one source leaves.
 func full() incident.State {
 	return incident.State{
-		Seen: true, Missing: true, Merged: true, Successor: 1<<53 + 1,
+		Seen: true, Missing: true, Merged: true, Successor: 1<<53 + 1, API: "graph",
 		Status:     "Redirected\u200b",
 		LastUpdate: time.Date(2026, 2, 3, 4, 5, 6, 123456700, time.UTC),
 		Fields: []incident.Field{
@@ -101,7 +101,7 @@ func full() incident.State {
 		},
 		Alerts: []incident.AlertState{
 			{ID: "ad0001_1", Part: incident.Part{Digest: incident.Digest{7}}, Status: "New", LastUpdate: time.Date(2026, 2, 3, 4, 5, 7, 0, time.UTC)},
-			{ID: "da0002_1"},
+			{ID: "da0002_1", Foreign: true},
 		},
 		Disappearances: 1<<64 - 1,
 		Fetched:        time.Date(2026, 2, 3, 4, 6, 0, 1, time.UTC),
@@ -382,10 +382,10 @@ func TestAnEntryIsSmallAndReadsAsItDid(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, strings.Join([]string{
 		`{"seen":true,"missing":true,"merged":true,"successor":9007199254740993,"status":"Redirected` + "\u200b" + `"`,
-		`"last_update":"2026-02-03T04:05:06.1234567Z"`,
+		`"last_update":"2026-02-03T04:05:06.1234567Z","api":"graph"`,
 		`"fields":[{"n":"incidentName","d":"AAEC_wAAAAAAAAAAAAAAAA"},{"n":"status","d":"AAAAAAAAAAAAAAAAAAAA_g"}]`,
 		`"alerts":[{"id":"ad0001_1","d":"BwAAAAAAAAAAAAAAAAAAAA","status":"New","last_update":"2026-02-03T04:05:07Z"},` +
-			`{"id":"da0002_1","d":"AAAAAAAAAAAAAAAAAAAAAA"}]`,
+			`{"id":"da0002_1","d":"AAAAAAAAAAAAAAAAAAAAAA","foreign":true}]`,
 		`"disappearances":18446744073709551615,"fetched":"2026-02-03T04:06:00.000000001Z"}`,
 	}, ","), string(entry))
 }

@@ -88,16 +88,24 @@ func NewComparer(alerts AlertsMode, snapshots bool, ignored []string) *Comparer 
 // Compare says what the snapshot changes of what was delivered, and what will
 // have been delivered once its records are accepted. delivered stays as it is.
 // When the snapshot is stale, so does the returned state.
+//
+// What another API has shown is not compared by its content, but by what both
+// show alike: the incident's status and time, and its alerts' ids, status and
+// times. Fields then names these alone, as the snapshot's API does, and a
+// change of content that moves none of them is adopted without a word.
 func (c *Comparer) Compare(delivered State, s *Snapshot) (Change, State) {
 	before := delivered.base()
-	if before.Seen && !s.LastUpdate.IsZero() && s.LastUpdate.Before(before.LastUpdate) {
+	if stale(before, s) {
 		return Change{Stale: true}, delivered
 	}
-	if !before.Seen {
+	switch {
+	case !before.Seen:
 		before.Source = s.Source // nothing is known of the other
+	case before.API != s.API:
+		before = c.adopt(before, s)
 	}
 	after := State{
-		Seen: true, Merged: s.Merged, Successor: s.SuccessorID,
+		Seen: true, API: s.API, Merged: s.Merged, Successor: s.SuccessorID,
 		Status: s.Status, LastUpdate: s.LastUpdate,
 		Source:         min(before.Source, s.Source),
 		Disappearances: before.Disappearances,
@@ -224,7 +232,10 @@ func (c *Comparer) compareAlerts(before State, s *Snapshot, after *State) (chang
 		shown[alert.ID] = struct{}{}
 		last, known := delivered[alert.ID]
 		changed := false
-		if known {
+		switch {
+		case known && last.Foreign:
+			changed = c.foreignDiffers(last, now, s)
+		case known:
 			now.Part, changed = last.seen(now.Digest, s.Source, newer(alert.LastUpdate, last.LastUpdate))
 		}
 		after.Alerts = append(after.Alerts, now)

@@ -14,8 +14,8 @@ var noon = time.Date(2026, 9, 6, 12, 0, 0, 0, time.UTC)
 func snapshot(t *testing.T, change ...func(*Snapshot)) *Snapshot {
 	t.Helper()
 	s := &Snapshot{
-		ID: 437, Status: "Active", LastUpdate: noon, Observed: noon.Add(time.Minute),
-		AlertsField: "alerts", Object: object(t, map[string]any{
+		ID: 437, API: "defender_xdr", Status: "Active", LastUpdate: noon, Observed: noon.Add(time.Minute),
+		AlertsField: "alerts", LastUpdateField: "lastUpdateTime", AlertLastUpdateField: "lastUpdatedTime", Object: object(t, map[string]any{
 			"@odata.context": "https://one.example/$metadata", "incidentId": int64(437),
 			"status": "Active", "severity": "High", "tags": []any{"VIP", "finance"},
 			"comments": []any{}, "assignedTo": nil,

@@ -17,7 +17,9 @@ import (
 type Snapshot struct {
 	// ID is the incident that was asked for.
 	ID int64
-	// Source is the call that showed it.
+	// API is the one that showed it, by any name that no other has; Source is
+	// the call.
+	API    string
 	Source Source
 	// SuccessorID is the incident that this one was merged into; 0: none named.
 	SuccessorID int64
@@ -37,8 +39,10 @@ type Snapshot struct {
 	// Object is the API's own object without its alerts; where the API
 	// answered a merged id with its successor's object, just both ids.
 	Object pcommon.Map
-	// AlertsField is the name that the alerts have in the API's object.
-	AlertsField string
+	// AlertsField is the name that the alerts have in the API's object,
+	// LastUpdateField the name that LastUpdate has there, and
+	// AlertLastUpdateField the one that an alert's has in the alert's object.
+	AlertsField, LastUpdateField, AlertLastUpdateField string
 	// Alerts is nil when the API gave no list, not even an empty one.
 	Alerts []Alert
 	// Incomplete: the alerts may not be all of them. None of those that are

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"pgregory.net/rapid"
@@ -110,12 +109,7 @@ func (s *subject) changeAlert(t *rapid.T) {
 	}
 }
 
-func (s *subject) restart(t *rapid.T) {
-	stored, err := json.Marshal(s.state)
-	require.NoError(t, err)
-	s.state = State{}
-	require.NoError(t, json.Unmarshal(stored, &s.state))
-}
+func (s *subject) restart(t *rapid.T) { s.state = restarted(t, s.state) }
 
 func (s *subject) list(t *rapid.T) {
 	if f := s.fields["lastUpdateTime"]; f.told < 0 || f.moved > f.toldMoved {

@@ -27,8 +27,7 @@ func listed(t *testing.T, change ...func(*Snapshot)) *Snapshot {
 }
 
 // restarted is the state as a checkpoint gives it back.
-func restarted(t *testing.T, state State) State {
-	t.Helper()
+func restarted(t require.TestingT, state State) State {
 	stored, err := json.Marshal(state)
 	require.NoError(t, err)
 	var back State
@@ -73,7 +72,7 @@ func TestAnotherRenderingIsNoChange(t *testing.T) {
 func successors(t *testing.T) *Snapshot {
 	t.Helper()
 	return &Snapshot{
-		ID: 437, SuccessorID: 552, Merged: true, AlertsField: "alerts",
+		ID: 437, API: "defender_xdr", SuccessorID: 552, Merged: true, AlertsField: "alerts",
 		Object: object(t, map[string]any{"incidentId": int64(437), "redirectIncidentId": int64(552)}),
 	}
 }

@@ -22,6 +22,8 @@ type State struct {
 
 	Status     string    `json:"status,omitzero"`
 	LastUpdate time.Time `json:"last_update,omitzero"`
+	// API whose objects the digests are of.
+	API string `json:"api,omitzero"`
 	// Source that knows what is not in Fields to be absent; FromGet where
 	// both do.
 	Source Source `json:"source,omitzero"`
@@ -53,6 +55,9 @@ type AlertState struct {
 	Part
 	Status     string    `json:"status,omitzero"`
 	LastUpdate time.Time `json:"last_update,omitzero"`
+	// Foreign: the digest is of another API's object than the state's, for the
+	// alert was not shown since the switch.
+	Foreign bool `json:"foreign,omitzero"`
 }
 
 // ClosedSince is since when nothing is expected of the incident any more, for
