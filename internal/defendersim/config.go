@@ -1,12 +1,6 @@
 package defendersim
 
-import (
-	"errors"
-	"fmt"
-	"net/url"
-	"strings"
-	"time"
-)
+import "time"
 
 // Config says what a [Sim] plays. Start from [DefaultConfig]: the zero value
 // lacks the identifiers a simulator needs.
@@ -61,9 +55,15 @@ type Config struct {
 	ListPerMinute, ListPerHour int
 	// ListForeignPerMinute is how many of them another program sends.
 	ListForeignPerMinute int
+	// GraphPerMinute and GraphPerHour are the limits of Graph, which has one
+	// budget for all its calls; 0: not limited.
+	GraphPerMinute, GraphPerHour int
+	// GraphForeignPerMinute is how many of its calls another program sends.
+	GraphForeignPerMinute int
 	// CountThrottled lets requests that were answered 429 take quota too.
 	CountThrottled bool
-	// ThrottleForm is how a 429 says when to come back; empty: ThrottleMessage.
+	// ThrottleForm is how a 429 says when to come back; empty: ThrottleMessage,
+	// under Graph ThrottleSeconds.
 	ThrottleForm ThrottleForm
 
 	// ListDelay is how much later than Get the List call shows a change, at
@@ -76,15 +76,24 @@ type Config struct {
 	// ListDiffers lets List write two fields in another case than Get does:
 	// determination of an incident and investigationState of an alert.
 	ListDiffers bool
-	// ListLinkHost is where links to the next page lead, such as
+	// ListLinkHost is where links to the next page lead, of alerts too, such as
 	// https://wdatpprd-eus.securitycenter.windows.com; empty: to the host that
 	// was asked.
 	ListLinkHost string
 
+	// AlertsPage is how many alerts Graph shows at a time, with an incident and
+	// on a page of alerts, before it links to the next page; 0: all at once.
+	AlertsPage int
+	// AlertsSkipToken lets those links carry a $skiptoken, which marks an alert,
+	// instead of a $skip, which counts them.
+	AlertsSkipToken bool
+	// GraphCoarseTimes lets Graph cut times to the millisecond.
+	GraphCoarseTimes bool
+
 	// TenantID, ClientID and ClientSecret are what the token endpoint accepts.
 	TenantID, ClientID, ClientSecret string
-	// Roles are the application roles in tokens; nil: Incident.Read.All,
-	// empty: none.
+	// Roles are the application roles in all tokens; nil: Incident.Read.All, and
+	// SecurityIncident.Read.All in those for Graph; empty: none.
 	Roles []string
 	// TokenLifetime is how long a token lasts; 0: one hour.
 	TokenLifetime time.Duration
@@ -108,7 +117,7 @@ type Config struct {
 
 // DefaultConfig is a population of 100 incidents with sixty changes an hour
 // under the documented limits: 100 requests per minute and 1,500 per hour for
-// Get, 50 and 1,500 for List.
+// Get, 50 and 1,500 for List, 150 per minute for Graph.
 func DefaultConfig() Config {
 	return Config{
 		Seed:           1,
@@ -120,6 +129,7 @@ func DefaultConfig() Config {
 		PerHour:        1500,
 		ListPerMinute:  50,
 		ListPerHour:    1500,
+		GraphPerMinute: 150,
 		TenantID:       "11111111-2222-3333-4444-555555555555",
 		ClientID:       "66666666-7777-8888-9999-000000000000",
 		ClientSecret:   "simulated-secret",
@@ -145,98 +155,4 @@ func (c Config) changeEvents() float64 {
 		return c.ChangesPerHour / meanBurst
 	}
 	return c.ChangesPerHour
-}
-
-// normalize fills in what has a default and reports everything that is wrong.
-func (c *Config) normalize() error {
-	if c.Start.IsZero() {
-		c.Start = time.Now()
-	}
-	if c.Weights == (Weights{}) {
-		c.Weights = DefaultWeights()
-	}
-	if c.ThrottleForm == "" {
-		c.ThrottleForm = ThrottleMessage
-	}
-	if c.Roles == nil {
-		c.Roles = []string{roleRead}
-	}
-	if c.TokenLifetime == 0 {
-		c.TokenLifetime = time.Hour
-	}
-	return errors.Join(c.checkPopulation(), c.checkLimits(), c.checkList(), c.checkSignIn())
-}
-
-func (c *Config) checkPopulation() error {
-	var errs []error
-	if c.Incidents < 0 {
-		errs = append(errs, fmt.Errorf("incidents: %d is negative", c.Incidents))
-	}
-	if c.FirstID < 1 {
-		errs = append(errs, fmt.Errorf("first id: %d is not positive", c.FirstID))
-	}
-	if !(c.MergedShare >= 0 && c.MergedShare <= 1) {
-		errs = append(errs, fmt.Errorf("merged share: %v is not between 0 and 1", c.MergedShare))
-	}
-	if c.AlertsPerIncident < 0 || c.AlertsPerIncident > maxAlerts {
-		errs = append(errs, fmt.Errorf("alerts per incident: %d is not between 0 and %d", c.AlertsPerIncident, maxAlerts))
-	}
-	if c.AlertBytes < 0 {
-		errs = append(errs, fmt.Errorf("alert bytes: %d is negative", c.AlertBytes))
-	}
-	if !(c.ChangesPerHour >= 0 && c.ChangesPerHour <= 1e9) {
-		errs = append(errs, fmt.Errorf("changes per hour: %v is not between 0 and 1e9", c.ChangesPerHour))
-	}
-	if !(c.NewPerHour >= 0 && c.NewPerHour <= 1e6) {
-		errs = append(errs, fmt.Errorf("new per hour: %v is not between 0 and 1e6", c.NewPerHour))
-	}
-	if c.QuietAfter < 0 {
-		errs = append(errs, fmt.Errorf("quiet after: %v is negative", c.QuietAfter))
-	}
-	if c.RequestsKept < 0 || c.StatesKept < 0 {
-		errs = append(errs, errors.New("requests kept and states kept must not be negative"))
-	}
-	return errors.Join(append(errs, c.Weights.check())...)
-}
-
-func (c *Config) checkLimits() error {
-	var errs []error
-	if c.PerMinute < 0 || c.PerHour < 0 {
-		errs = append(errs, fmt.Errorf("limits: %d per minute and %d per hour must not be negative", c.PerMinute, c.PerHour))
-	}
-	if c.ListPerMinute < 0 || c.ListPerHour < 0 {
-		errs = append(errs, fmt.Errorf("list limits: %d per minute and %d per hour must not be negative", c.ListPerMinute, c.ListPerHour))
-	}
-	if c.ForeignPerMinute < 0 || c.ListForeignPerMinute < 0 {
-		errs = append(errs, fmt.Errorf("foreign requests per minute: %d of Get and %d of List must not be negative", c.ForeignPerMinute, c.ListForeignPerMinute))
-	}
-	if err := c.ThrottleForm.check(); err != nil {
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-func (c *Config) checkList() error {
-	var errs []error
-	if c.ListDelay < 0 || c.ListLag < 0 {
-		errs = append(errs, fmt.Errorf("list delay %v and list lag %v must not be negative", c.ListDelay, c.ListLag))
-	}
-	if host := c.ListLinkHost; host != "" {
-		u, err := url.Parse(host)
-		if err != nil || u.Scheme == "" || u.Host == "" || strings.TrimPrefix(host, u.Scheme+"://"+u.Host) != "" {
-			errs = append(errs, fmt.Errorf("list link host: %q is not a scheme and a host", host))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (c *Config) checkSignIn() error {
-	var errs []error
-	if c.TenantID == "" || c.ClientID == "" || c.ClientSecret == "" {
-		errs = append(errs, errors.New("tenant id, client id and client secret must not be empty"))
-	}
-	if c.TokenLifetime < 0 {
-		errs = append(errs, fmt.Errorf("token lifetime: %v is negative", c.TokenLifetime))
-	}
-	return errors.Join(errs...)
 }

@@ -1,6 +1,7 @@
-// Package defendersim plays the incident API of Microsoft Defender XDR: an
+// Package defendersim plays the incident API of Microsoft Defender XDR and, for
+// the same incidents at the same time, that of Microsoft Graph: an
 // [http.Handler] with a token endpoint, the calls that get one incident and
-// list them, a population of incidents that changes as time goes by, the API's
+// list them, a population of incidents that changes as time goes by, the APIs'
 // limits, and faults on demand.
 //
 // A [Sim] starts no goroutine and opens no socket. It reads time.Now when it is
@@ -10,7 +11,8 @@
 //
 // Where to look: incident.go says what an incident is, population.go and its
 // neighbours invent them, evolve.go, burst.go and change.go let them change,
-// render.go writes them as the API does, listing.go keeps them in List's order
-// and page.go writes its pages, limits.go, fault.go and token.go stand in the
-// way, journal.go and history.go remember.
+// dialect.go says what the two APIs differ in and render.go and its neighbours
+// write as they do, listing.go keeps the incidents in List's order, page.go
+// writes its pages and alerts.go those of alerts, limits.go, fault.go and
+// token.go stand in the way, journal.go and history.go remember.
 package defendersim

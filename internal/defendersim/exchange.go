@@ -15,14 +15,17 @@ const jsonType = "application/json; odata.metadata=minimal"
 // exchange is one request and its answer. Only the goroutine that serves the
 // request touches it.
 type exchange struct {
-	s        *Sim
-	w        *recorder
-	r        *http.Request
-	endpoint string
-	number   int // in the journal
-	arrived  time.Time
-	id       int64
-	query    query // of a List call
+	s         *Sim
+	w         *recorder
+	r         *http.Request
+	dialect   *dialect
+	endpoint  string
+	number    int // in the journal
+	arrived   time.Time
+	id        int64
+	query     query
+	preferred bool        // the dialect's preference is the client's too
+	spoilLink func(*link) // what a fault does to the answer's link; nil: nothing
 }
 
 // recorder notes what an answer amounts to on its way out.
@@ -47,9 +50,9 @@ func (w *recorder) Write(p []byte) (int, error) {
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // recorded wraps a handler so that its requests are in the journal.
-func (s *Sim) recorded(endpoint string, answer func(*exchange)) http.HandlerFunc {
+func (s *Sim) recorded(d *dialect, endpoint string, answer func(*exchange)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{s: s, w: &recorder{ResponseWriter: w}, r: r, endpoint: endpoint, id: incidentID(r)}
+		x := &exchange{s: s, w: &recorder{ResponseWriter: w}, r: r, dialect: d, endpoint: endpoint, id: incidentID(r)}
 		x.arrive()
 		defer x.leave() // also when a fault aborts the handler
 		answer(x)
@@ -62,9 +65,18 @@ func (x *exchange) arrive() {
 	defer s.mu.Unlock()
 	x.arrived = s.now()
 	x.number = s.journal.add(Request{
-		Time: x.arrived, Endpoint: x.endpoint, Method: x.r.Method, Path: x.r.URL.Path,
+		Time: x.arrived, API: x.api(), Endpoint: x.endpoint, Method: x.r.Method, Path: x.r.URL.Path,
 		Query: x.r.URL.RawQuery, ID: x.id, State: -1,
 	})
+}
+
+// api is the one that a request is for, "" where it is for neither.
+func (x *exchange) api() string {
+	switch x.endpoint {
+	case EndpointIncident, EndpointAlerts, EndpointList:
+		return x.dialect.api
+	}
+	return ""
 }
 
 func (x *exchange) leave() {
@@ -88,21 +100,45 @@ func (x *exchange) end() (ended Request) {
 
 // sendRegular answers as the call does when nothing is in its way.
 func (x *exchange) sendRegular(contentType string) {
-	if x.endpoint == EndpointList {
+	switch x.endpoint {
+	case EndpointList:
 		x.sendPage(contentType, x.page(x.query))
-		return
+	case EndpointAlerts:
+		x.sendAlerts(contentType)
+	default:
+		x.sendIncident(contentType)
 	}
-	x.sendIncident(contentType)
 }
 
 // sendIncident answers with the incident as it stands now.
 func (x *exchange) sendIncident(contentType string) {
-	incident, found := x.s.serve(x)
+	row, at, found := x.s.look(x.id)
 	if !found {
 		x.notFound()
 		return
 	}
-	x.send(http.StatusOK, contentType, renderXDR(incident, x.s.cfg.TenantID))
+	v := x.dialect.view(x, row.incident)
+	x.bend(&v.link)
+	x.enter(row, at, v)
+	x.send(http.StatusOK, contentType, x.dialect.render(x, v))
+}
+
+// enter takes down which state of the incident an answer shows, if with it all
+// of that state has gone out.
+func (x *exchange) enter(row shown, at time.Time, v view) {
+	s := x.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	served := v.whole()
+	switch t := s.incidents[x.id]; {
+	case x.endpoint == EndpointAlerts:
+		served = served && t.opened == row.state
+	case v.path != "":
+		t.opened = row.state
+	}
+	if served {
+		s.journal.amend(x.number, func(r *Request) { r.State, r.Served = row.state, at })
+	}
 }
 
 // fail answers with the API's error object.
@@ -118,7 +154,7 @@ func (x *exchange) failAt(status int, code, message, target string) {
 	w.open('{')
 	w.text("code", code)
 	w.text("message", message)
-	w.text("target", target)
+	x.dialect.details(x, w, target)
 	w.close('}')
 	w.close('}')
 	x.send(status, "application/json", w.buf)

@@ -16,6 +16,9 @@ const (
 	// ListRequests stands for the List calls where a fault is set. No other
 	// fault strikes those.
 	ListRequests int64 = -2
+	// AlertRequests stands for the pages of alerts where a fault is set. No
+	// other fault strikes those.
+	AlertRequests int64 = -3
 )
 
 // Fault is one way for an answer to go wrong. ParseFault makes one.
@@ -42,7 +45,7 @@ type FaultKind struct {
 func FaultKinds() []FaultKind {
 	return []FaultKind{
 		{"400", "", "400 with an error object", answerWith(400, "BadRequest", "The request is invalid.")},
-		{"401", "", "401 with an error object", answerWith(401, "Unauthorized", "Unauthorized request - reason of failure: Account mode is inactive")},
+		{"401", "", "401 with an error object", answerDenied},
 		{"403", "", "403 that names missing roles", answerForbidden},
 		{"404-html", "", "404 with a proxy's HTML page", answerPage(404, "Not Found")},
 		{"429", "8s", "429 with the waiting time in its message", answerThrottled(ThrottleMessage)},
@@ -205,6 +208,17 @@ func (s *Sim) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.rules)
+}
+
+// target is where a fault is set that strikes a request to an API.
+func (x *exchange) target() int64 {
+	switch x.endpoint {
+	case EndpointList:
+		return ListRequests
+	case EndpointAlerts:
+		return AlertRequests
+	}
+	return x.id
 }
 
 // strike decides whether a fault strikes a request, and takes it down.

@@ -17,6 +17,13 @@ type filter struct {
 
 type condition func(*Incident) bool
 
+// field is what a filter may compare: a time or a text.
+type field struct {
+	time    func(*Incident) time.Time // nil: it is a text
+	text    func(*Incident) string
+	ordered bool // the list is ordered by it
+}
+
 func (f filter) passes(i *Incident) bool {
 	for _, met := range f.conditions {
 		if !met(i) {
@@ -26,16 +33,15 @@ func (f filter) passes(i *Incident) bool {
 	return true
 }
 
-// parseFilter reads comparisons joined by "and": of lastUpdateTime and
-// createdTime with gt, ge, lt and le, of status and assignedTo with eq. It says
-// what is wrong with anything else.
-func parseFilter(text string) (f filter, wrong string) {
+// parseFilter reads comparisons joined by "and": of times with gt, ge, lt and
+// le, of texts with eq. It says what is wrong with anything else.
+func parseFilter(text string, fields map[string]field) (f filter, wrong string) {
 	terms, ok := parseTerms(text)
 	if !ok || len(terms)%4 != 3 {
 		return f, fmt.Sprintf("Syntax error in filter '%s'.", text)
 	}
 	for n := 0; n < len(terms); n += 4 {
-		if wrong := f.add(terms[n], terms[n+1], terms[n+2]); wrong != "" {
+		if wrong := f.add(fields, terms[n], terms[n+1], terms[n+2]); wrong != "" {
 			return filter{}, wrong
 		}
 		if n+3 < len(terms) && terms[n+3] != (term{text: "and"}) {
@@ -86,26 +92,21 @@ func unquote(text string) (value, rest string, ok bool) {
 }
 
 // add adds a comparison, or says what is wrong with it.
-func (f *filter) add(field, operator, value term) (wrong string) {
-	if field.quoted || operator.quoted {
-		return fmt.Sprintf("Syntax error at '%s %s'.", field.text, operator.text)
+func (f *filter) add(fields map[string]field, name, operator, value term) (wrong string) {
+	if name.quoted || operator.quoted {
+		return fmt.Sprintf("Syntax error at '%s %s'.", name.text, operator.text)
 	}
-	switch field.text {
-	case "lastUpdateTime":
-		return f.addTime(operator.text, value, func(i *Incident) time.Time { return i.LastUpdate }, true)
-	case "createdTime":
-		return f.addTime(operator.text, value, func(i *Incident) time.Time { return i.Created }, false)
-	case "status":
-		return f.addText(operator.text, value, func(i *Incident) string { return i.Status })
-	case "assignedTo":
-		return f.addText(operator.text, value, func(i *Incident) string { return i.AssignedTo })
+	compared, known := fields[name.text]
+	switch {
+	case !known:
+		return fmt.Sprintf("The property '%s' cannot be used in the $filter query option.", name.text)
+	case compared.time != nil:
+		return f.addTime(operator.text, value, compared)
 	}
-	return fmt.Sprintf("The property '%s' cannot be used in the $filter query option.", field.text)
+	return f.addText(operator.text, value, compared)
 }
 
-// addTime adds a comparison of times; ordered says that it is the one the list
-// is ordered by.
-func (f *filter) addTime(operator string, value term, of func(*Incident) time.Time, ordered bool) (wrong string) {
+func (f *filter) addTime(operator string, value term, compared field) (wrong string) {
 	limit, ok := parseTime(value)
 	if !ok {
 		return fmt.Sprintf("'%s' is not a time.", value.text)
@@ -123,10 +124,10 @@ func (f *filter) addTime(operator string, value term, of func(*Incident) time.Ti
 	default:
 		return fmt.Sprintf("The operator '%s' is not supported for times.", operator)
 	}
-	if ordered && operator[0] == 'g' {
+	if compared.ordered && operator[0] == 'g' {
 		f.since = latest(f.since, limit)
 	}
-	f.conditions = append(f.conditions, func(i *Incident) bool { return met(of(i).Compare(limit)) })
+	f.conditions = append(f.conditions, func(i *Incident) bool { return met(compared.time(i).Compare(limit)) })
 	return ""
 }
 
@@ -141,10 +142,10 @@ func parseTime(value term) (at time.Time, ok bool) {
 	return at, err == nil
 }
 
-func (f *filter) addText(operator string, value term, of func(*Incident) string) (wrong string) {
+func (f *filter) addText(operator string, value term, compared field) (wrong string) {
 	if operator != "eq" || !value.quoted {
 		return "Text can only be compared with eq, and with a string between single quotes."
 	}
-	f.conditions = append(f.conditions, func(i *Incident) bool { return of(i) == value.text })
+	f.conditions = append(f.conditions, func(i *Incident) bool { return compared.text(i) == value.text })
 	return ""
 }

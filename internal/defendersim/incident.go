@@ -14,6 +14,9 @@ const (
 	StatusRedirected = "Redirected"
 	StatusNew        = "New" // of an alert
 
+	// StatusAwaitingAction comes about by Update alone.
+	StatusAwaitingAction = "AwaitingAction"
+
 	SeverityUnspecified   = "UnSpecified" // the API's own casing
 	SeverityInformational = "Informational"
 	SeverityLow           = "Low"

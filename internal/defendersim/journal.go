@@ -11,7 +11,8 @@ const (
 	EndpointToken    = "Token"
 	EndpointIncident = "GetIncident"
 	EndpointList     = "ListIncidents"
-	EndpointOther    = "Other" // not part of the API that is played
+	EndpointAlerts   = "ListAlerts" // of one incident, which only Graph has
+	EndpointOther    = "Other"      // not part of the API that is played
 )
 
 // Request is one request that reached the simulator.
@@ -20,6 +21,7 @@ type Request struct {
 	Number   int
 	Time     time.Time
 	Ended    time.Time // zero while it is being answered
+	API      string    // APIDefenderXDR or APIGraph; "": another call
 	Endpoint string
 	Method   string
 	Path     string
@@ -32,7 +34,9 @@ type Request struct {
 	// Bytes of the body as sent, compressed or not.
 	Bytes int64
 	// State is the index in the incident's history of the state that was
-	// served, -1 where none was; Served is when.
+	// served, -1 where none was; Served is when. Graph serves a state with the
+	// Get that shows all alerts, or with the last page of alerts if it is still
+	// the state that the last Get showed.
 	State  int
 	Served time.Time
 	// Rows are what was on the page of a List call, in its order. Nobody may
@@ -96,8 +100,9 @@ func (s *Sim) Journal() []Request {
 	return slices.Clone(s.journal.newest())
 }
 
-// Served returns which states of an incident were served, by Get and on pages
-// of List, in the order in which the requests arrived.
+// Served returns which states of an incident were served, by Get, by Get and
+// pages of alerts, and on pages of List, in the order in which the requests
+// arrived. Rows of Graph's List do not count: alerts are not on them.
 func (s *Sim) Served(id int64) []Served {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,7 +134,7 @@ func (s *Sim) AllServed() map[int64][]Served {
 // served yields the states that went out whole.
 func (r *Request) served() iter.Seq[Row] {
 	return func(yield func(Row) bool) {
-		if r.State >= 0 && !yield(Row{r.ID, r.State}) {
+		if r.State >= 0 && !yield(Row{r.ID, r.State}) || r.API == APIGraph {
 			return
 		}
 		for _, row := range r.Rows {
@@ -140,16 +145,21 @@ func (r *Request) served() iter.Seq[Row] {
 	}
 }
 
-// MaxInWindow is MaxInWindowOf for the calls that get one incident.
-func (s *Sim) MaxInWindow(d time.Duration) int { return s.MaxInWindowOf(EndpointIncident, d) }
+// MaxInWindow is MaxInWindowOf for the calls that get one incident: Get, and
+// the pages of alerts that belong to it.
+func (s *Sim) MaxInWindow(d time.Duration) int {
+	return s.mostOf(d, EndpointIncident, EndpointAlerts)
+}
 
-// MaxInWindowOf returns the most requests to an endpoint that arrived within
-// any half-open window of the given length, among those the journal keeps.
-// Refused ones count.
-func (s *Sim) MaxInWindowOf(endpoint string, d time.Duration) int {
+// MaxInWindowOf returns the most requests to an endpoint, of both APIs, that
+// arrived within any half-open window of the given length, among those the
+// journal keeps. Refused ones count.
+func (s *Sim) MaxInWindowOf(endpoint string, d time.Duration) int { return s.mostOf(d, endpoint) }
+
+func (s *Sim) mostOf(d time.Duration, endpoints ...string) int {
 	var arrivals []time.Time
 	for _, r := range s.Journal() {
-		if r.Endpoint == endpoint {
+		if slices.Contains(endpoints, r.Endpoint) {
 			arrivals = append(arrivals, r.Time)
 		}
 	}

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// limits counts the requests to one endpoint in two sliding windows, apart for
-// every key. A window is half-open: a request leaves it exactly one window
+// limits counts the requests that share a budget in two sliding windows, apart
+// for every key. A window is half-open: a request leaves it exactly one window
 // after its arrival.
 type limits struct {
 	windows        []window
@@ -22,9 +22,9 @@ type window struct {
 	span  time.Duration
 }
 
-// quotaKey is what the service counts by: endpoint, tenant and application.
+// quotaKey is what the service counts by, beside the endpoint or the API.
 type quotaKey struct {
-	endpoint, tenant, application string
+	tenant, application string
 }
 
 // account holds what one key has spent within the longest span.
@@ -33,13 +33,18 @@ type account struct {
 	foreign time.Time   // when the other program sends its next request
 }
 
-// rates are an endpoint's limits and what another program takes of them.
+// rates are the limits of a budget and what another program takes of it.
 type rates struct {
 	perMinute, perHour, foreign int
 }
 
-func (c Config) rates(endpoint string) rates {
-	if endpoint == EndpointList {
+// rates are those of Get and List of Defender XDR by their endpoints, and those
+// of Graph by its name.
+func (c Config) rates(budget string) rates {
+	switch budget {
+	case APIGraph:
+		return rates{c.GraphPerMinute, c.GraphPerHour, c.GraphForeignPerMinute}
+	case EndpointList:
 		return rates{c.ListPerMinute, c.ListPerHour, c.ListForeignPerMinute}
 	}
 	return rates{c.PerMinute, c.PerHour, c.ForeignPerMinute}
@@ -51,8 +56,8 @@ type refusal struct {
 	wait time.Duration
 }
 
-func newLimits(c Config, endpoint string) *limits {
-	r := c.rates(endpoint)
+func newLimits(c Config, budget string) *limits {
+	r := c.rates(budget)
 	l := &limits{
 		countThrottled: c.CountThrottled,
 		start:          c.Start,

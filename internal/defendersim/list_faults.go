@@ -29,12 +29,12 @@ func spoiledPage(change func(*exchange, *page, Fault)) answer {
 	}
 }
 
-func stuckLink(x *exchange, p *page, _ Fault) { p.next = x.query.skip }
+func stuckLink(x *exchange, p *page, _ Fault) { p.next = skipTo(x.query.skip) }
 
 func loopLink(x *exchange, p *page, _ Fault) {
-	p.next = 0
+	p.next = skipTo(0)
 	if x.query.skip == 0 {
-		p.next = x.query.top
+		p.next = skipTo(x.query.top)
 	}
 }
 

@@ -21,6 +21,11 @@ func answerWith(status int, code, message string) answer {
 	}
 }
 
+func answerDenied(x *exchange, _ Fault) bool {
+	x.fail(http.StatusUnauthorized, x.dialect.badToken, "Unauthorized request - reason of failure: Account mode is inactive")
+	return true
+}
+
 func answerForbidden(x *exchange, _ Fault) bool {
 	x.forbidden([]string{"Alert.Read.All"})
 	return true
@@ -29,7 +34,7 @@ func answerForbidden(x *exchange, _ Fault) bool {
 // answerThrottled answers as if the limit per minute were spent.
 func answerThrottled(form ThrottleForm) answer {
 	return func(x *exchange, f Fault) bool {
-		x.throttle(form, refusal{window: window{limit: x.s.cfg.rates(x.endpoint).perMinute, span: time.Minute}, wait: f.Wait})
+		x.throttle(form, refusal{window: window{limit: x.s.cfg.rates(x.budget()).perMinute, span: time.Minute}, wait: f.Wait})
 		return true
 	}
 }
@@ -108,19 +113,22 @@ func (x *exchange) object() []byte {
 	if x.endpoint == EndpointList {
 		return x.renderPage(x.page(x.query))
 	}
-	incident, found := x.s.peek(x.id)
-	if !found {
-		return fmt.Appendf(nil, `{"incidentId":%d}`, x.id)
+	row, _, found := x.s.look(x.id)
+	switch {
+	case !found:
+		return fmt.Appendf(nil, "{"+x.dialect.identity+"}", x.id)
+	case x.endpoint == EndpointAlerts:
+		return renderAlerts(x, x.alertsOf(row.incident, x.query.skip, x.query.after))
 	}
-	return renderXDR(incident, x.s.cfg.TenantID)
+	return x.dialect.render(x, x.dialect.view(x, row.incident))
 }
 
 // huge streams an incident, or a page of one, with an endless name.
 func huge(x *exchange, f Fault) bool {
 	x.headers("application/json")
 	x.w.WriteHeader(http.StatusOK)
-	head, tail := fmt.Sprintf(`{"incidentId":%d,"incidentName":"`, x.id), `"}`
-	if x.endpoint == EndpointList {
+	head, tail := fmt.Sprintf(`{`+x.dialect.identity+`,"%s":"`, x.id, x.dialect.name), `"}`
+	if x.endpoint != EndpointIncident {
 		head, tail = `{"value":[`+head, tail+`]}`
 	}
 	chunk := bytes.Repeat([]byte{'x'}, 32<<10)

@@ -9,60 +9,77 @@ import (
 	"strings"
 )
 
-// maxTop is the largest and the usual size of a page of List.
-const maxTop = 100
-
-// query is what a List call asks for.
+// query is what a call asks for.
 type query struct {
 	filter    filter
 	top, skip int
+	after     mark       // of $skiptoken
+	expand    bool       // alerts are wanted
 	given     url.Values // the options as they came, for links to repeat
 }
 
-// parseQuery reads the options of a List call, or says what is wrong with
-// them. Those that do not begin with a dollar sign are none of OData's and are
-// passed over.
-func parseQuery(raw string) (q query, wrong string) {
-	given, err := url.ParseQuery(raw)
-	if err != nil {
-		return q, "The query string cannot be read."
+// readQuery reads the options of a call, or says what is wrong with them. Those
+// that do not begin with a dollar sign are none of OData's and are passed over.
+func (x *exchange) readQuery() (wrong string) {
+	known, read := x.dialect.options[x.endpoint]
+	if !read {
+		return ""
 	}
-	q = query{top: maxTop, given: given}
+	given, err := url.ParseQuery(x.r.URL.RawQuery)
+	if err != nil {
+		return "The query string cannot be read."
+	}
+	x.query = query{top: x.dialect.maxTop, given: given}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if !strings.HasPrefix(name, "$") {
 			continue
 		}
 		if len(given[name]) > 1 {
-			return q, fmt.Sprintf("Query option '%s' was specified more than once.", name)
+			return fmt.Sprintf("Query option '%s' was specified more than once.", name)
 		}
-		if wrong := q.set(name, given[name][0]); wrong != "" {
-			return q, wrong
+		if !slices.Contains(known, name) {
+			return fmt.Sprintf("Query option '%s' is not supported.", name)
+		}
+		if wrong := x.setOption(name, given[name][0]); wrong != "" {
+			return wrong
 		}
 	}
-	return q, ""
+	return ""
 }
 
-// set takes over one option, or says what is wrong with it.
-func (q *query) set(name, value string) (wrong string) {
-	number, err := strconv.Atoi(value)
+// setOption takes over one option, or says what is wrong with it.
+func (x *exchange) setOption(name, value string) (wrong string) {
+	q, number, largest := &x.query, 0, x.dialect.maxTop
+	var err error
+	if name == "$top" || name == "$skip" {
+		number, err = strconv.Atoi(value)
+	}
 	switch name {
 	case "$filter":
-		q.filter, wrong = parseFilter(value)
+		q.filter, wrong = parseFilter(value, x.dialect.fields)
 	case "$top":
 		q.top = number
 		if err != nil || number < 1 {
-			return "Query option 'Top' must be a number from 1 to 100."
+			return fmt.Sprintf("Query option 'Top' must be a number from 1 to %d.", largest)
 		}
-		if number > maxTop {
-			return "Query option 'Top' is limited to 100."
+		if number > largest {
+			return fmt.Sprintf("Query option 'Top' is limited to %d.", largest)
 		}
 	case "$skip":
 		q.skip = number
 		if err != nil || number < 0 {
 			return "Query option 'Skip' must be a number from 0 up."
 		}
-	default:
-		return fmt.Sprintf("Query option '%s' is not supported.", name)
+	case "$skiptoken":
+		var good bool
+		if q.after, good = x.s.signer.readMark(x.id, value); !good {
+			return "Query option 'SkipToken' is not valid."
+		}
+	case "$expand":
+		q.expand = value == "alerts"
+		if !q.expand {
+			return fmt.Sprintf("Could not find a property named '%s' to expand.", value)
+		}
 	}
 	return wrong
 }

@@ -80,7 +80,7 @@ func TestFiltersOfAnyKindAreReadOrRefused(t *testing.T) {
 		for _, w := range rapid.SliceOfN(word, 0, 12).Draw(t, "words") {
 			text += w + " "
 		}
-		f, wrong := parseFilter(text)
+		f, wrong := parseFilter(text, newXDR().fields)
 		if (wrong == "") != (len(f.conditions) > 0) {
 			t.Fatalf("%q: %d conditions, and wrong is %q", text, len(f.conditions), wrong)
 		}

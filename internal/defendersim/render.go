@@ -14,7 +14,8 @@ const timeForm = "2006-01-02T15:04:05.9999999Z"
 
 // writer appends compact JSON with the keys in the order they are written.
 type writer struct {
-	buf []byte
+	buf  []byte
+	unit time.Duration // that times are cut to; 0: they are not
 }
 
 // separate puts a comma where one value follows another.
@@ -82,7 +83,7 @@ func (w *writer) integerOrNull(name string, value int64) {
 func (w *writer) time(name string, value time.Time) {
 	w.name(name)
 	w.buf = append(w.buf, '"')
-	w.buf = value.UTC().AppendFormat(w.buf, timeForm)
+	w.buf = value.UTC().Truncate(w.unit).AppendFormat(w.buf, timeForm)
 	w.buf = append(w.buf, '"')
 }
 

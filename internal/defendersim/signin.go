@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 )
@@ -72,9 +71,8 @@ func (s *Sim) checkSignIn(r *http.Request) (string, *signInError) {
 	case !whole || strings.Contains(scope, " "):
 		return "", &signInError{http.StatusBadRequest, "invalid_scope", 70011, fmt.Sprintf("The provided value for the input parameter 'scope' is not valid. The scope %s is not valid.", scope)}
 	}
-	// Entra gives tokens for any resource it knows; whether the API takes them
-	// is the API's business.
-	if known := append(audiences(), "https://graph.microsoft.com"); !slices.Contains(known, resource) {
+	// Which of the two APIs takes a token is its own business.
+	if s.dialects.taking(resource) == nil {
 		return "", &signInError{http.StatusBadRequest, "invalid_resource", 500011, fmt.Sprintf("The resource principal named %s was not found in the tenant named %s.", resource, s.cfg.TenantID)}
 	}
 	return resource, nil

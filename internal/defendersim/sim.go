@@ -1,6 +1,7 @@
 package defendersim
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 // use.
 type Sim struct {
 	cfg        Config
+	dialects   speaks
 	population *population
 	signer     signer
 	mux        *http.ServeMux
@@ -27,7 +29,7 @@ type Sim struct {
 	ids       []int64               // of incidents, in the order in which they came
 	highest   int64                 // of them
 	merged    int                   // how many of them are merged away
-	limits    map[string]*limits    // by endpoint
+	limits    map[string]*limits    // by what shares a budget
 	rules     map[int64]*activeRule // faults by incident id
 	journal   journal
 	listing   listing
@@ -41,6 +43,7 @@ func New(cfg Config) (*Sim, error) {
 	}
 	s := &Sim{
 		cfg:        cfg,
+		dialects:   speaks{newXDR(), newGraph()},
 		population: newPopulation(cfg),
 		signer:     newSigner(cfg.Seed),
 		evolution:  newProcess(cfg, streamEvolution, cfg.changeEvents()),
@@ -49,6 +52,7 @@ func New(cfg Config) (*Sim, error) {
 		limits: map[string]*limits{
 			EndpointIncident: newLimits(cfg, EndpointIncident),
 			EndpointList:     newLimits(cfg, EndpointList),
+			APIGraph:         newLimits(cfg, APIGraph),
 		},
 		rules:   make(map[int64]*activeRule),
 		journal: journal{kept: cfg.RequestsKept},
@@ -64,11 +68,17 @@ func New(cfg Config) (*Sim, error) {
 
 func (s *Sim) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/{tenant}/oauth2/v2.0/token", s.recorded(EndpointToken, s.signIn))
-	mux.HandleFunc("/api/incidents", s.recorded(EndpointList, s.listIncidents))
-	mux.HandleFunc("/api/incidents/{$}", s.recorded(EndpointList, s.listIncidents))
-	mux.HandleFunc("/api/incidents/{id}", s.recorded(EndpointIncident, s.getIncident))
-	mux.HandleFunc("/", s.recorded(EndpointOther, notPlayed))
+	xdr, graph := s.dialects.xdr, s.dialects.graph
+	mux.HandleFunc("/{tenant}/oauth2/v2.0/token", s.recorded(xdr, EndpointToken, s.signIn))
+	mux.HandleFunc("/api/incidents", s.recorded(xdr, EndpointList, s.answer))
+	mux.HandleFunc("/api/incidents/{$}", s.recorded(xdr, EndpointList, s.answer))
+	mux.HandleFunc("/api/incidents/{id}", s.recorded(xdr, EndpointIncident, s.answer))
+	mux.HandleFunc("/v1.0/security/incidents", s.recorded(graph, EndpointList, s.answer))
+	mux.HandleFunc("/v1.0/security/incidents/{$}", s.recorded(graph, EndpointList, s.answer))
+	mux.HandleFunc("/v1.0/security/incidents/{id}", s.recorded(graph, EndpointIncident, s.answer))
+	mux.HandleFunc("/v1.0/security/incidents/{id}/alerts", s.recorded(graph, EndpointAlerts, s.answer))
+	mux.HandleFunc("/v1.0/security/", s.recorded(graph, EndpointOther, notPlayed))
+	mux.HandleFunc("/", s.recorded(xdr, EndpointOther, notPlayed))
 	s.adminRoutes(mux)
 	return mux
 }
@@ -88,32 +98,41 @@ func (s *Sim) stamp(at time.Time) time.Time { return tick(at.Add(s.cfg.ClockSkew
 // add takes an incident into the population at a time of the service's clock.
 // The caller holds the mutex.
 func (s *Sim) add(i Incident, at time.Time) {
-	t := &tracked{}
+	t := &tracked{opened: -1}
 	s.incidents[i.ID] = t
 	s.ids = append(s.ids, i.ID)
 	s.highest = max(s.highest, i.ID)
 	s.replace(t, i, at)
 }
 
-// getIncident answers GET /api/incidents/{id}. The limits come first, so every
-// request for an incident takes quota, whatever becomes of it.
-func (s *Sim) getIncident(x *exchange) {
+// answer answers a call of either API. The limits come first, so every request
+// takes quota, whatever becomes of it.
+func (s *Sim) answer(x *exchange) {
 	if refused := s.spend(x); refused != nil {
-		x.throttle(s.cfg.ThrottleForm, *refused)
+		x.throttle(cmp.Or(s.cfg.ThrottleForm, x.dialect.throttleForm), *refused)
 		return
 	}
 	if x.r.Method != http.MethodGet {
 		x.methodNotAllowed(http.MethodGet)
 		return
 	}
-	if x.id < 1 {
+	if x.endpoint != EndpointList && x.id < 1 {
 		x.fail(http.StatusBadRequest, "BadRequest", "The incident id must be a positive integer.")
 		return
 	}
 	if !s.authorize(x) {
 		return
 	}
-	if fault, struck := s.strike(x, x.id); struck && fault.answer(x) {
+	if wrong := x.readQuery(); wrong != "" {
+		x.fail(http.StatusBadRequest, "BadRequest", wrong)
+		return
+	}
+	x.prefer()
+	if fault, struck := s.strike(x, x.target()); struck && fault.answer(x) {
+		return
+	}
+	if x.endpoint == EndpointList && x.query.expand && x.query.given.Has("$filter") {
+		x.fail(http.StatusInternalServerError, "InternalServerError", "") // as on large tenants
 		return
 	}
 	x.sendRegular(jsonType)
@@ -121,40 +140,30 @@ func (s *Sim) getIncident(x *exchange) {
 
 // spend counts a request against the limits.
 func (s *Sim) spend(x *exchange) *refusal {
-	key := quotaKey{endpoint: x.endpoint, tenant: s.cfg.TenantID, application: s.cfg.ClientID}
+	key := quotaKey{tenant: s.cfg.TenantID, application: s.cfg.ClientID}
 	if c, err := s.signer.verify(bearer(x.r)); err == nil {
 		key.tenant, key.application = c.TenantID, c.ApplicationID
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.limits[x.endpoint].arrive(key, x.arrived)
+	return s.limits[x.budget()].arrive(key, x.arrived)
 }
 
-// serve returns an incident as it stands now, and takes down which state that
-// is. There is nothing to serve for ids that are unknown or removed.
-func (s *Sim) serve(x *exchange) (Incident, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now()
-	s.evolve(now)
-	t, known := s.incidents[x.id]
-	if !known || t.removed {
-		return Incident{}, false
-	}
-	s.journal.amend(x.number, func(r *Request) { r.State, r.Served = t.present(), now })
-	return t.incident, true
-}
+// budget is what a request takes quota from.
+func (x *exchange) budget() string { return cmp.Or(x.dialect.budget, x.endpoint) }
 
-// peek is serve without a trace, for answers that are spoiled on purpose.
-func (s *Sim) peek(id int64) (Incident, bool) {
+// look returns an incident as it stands now. Ids that are unknown or removed
+// are not found.
+func (s *Sim) look(id int64) (row shown, at time.Time, found bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.evolve(s.now())
+	at = s.now()
+	s.evolve(at)
 	t, known := s.incidents[id]
 	if !known || t.removed {
-		return Incident{}, false
+		return shown{}, at, false
 	}
-	return t.incident, true
+	return shown{incident: t.incident, state: t.present()}, at, true
 }
 
 func notPlayed(x *exchange) {

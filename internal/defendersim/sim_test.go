@@ -22,7 +22,7 @@ import (
 func newSim(t *testing.T, change func(*Config)) *Sim {
 	t.Helper()
 	c := DefaultConfig()
-	c.Incidents, c.MergedShare, c.ChangesPerHour, c.PerMinute, c.PerHour, c.ListPerMinute, c.ListPerHour = 10, 0, 0, 0, 0, 0, 0
+	c.Incidents, c.MergedShare, c.ChangesPerHour, c.PerMinute, c.PerHour, c.ListPerMinute, c.ListPerHour, c.GraphPerMinute = 10, 0, 0, 0, 0, 0, 0, 0
 	if change != nil {
 		change(&c)
 	}

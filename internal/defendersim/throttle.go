@@ -13,8 +13,8 @@ type ThrottleForm string
 
 // The forms of a 429.
 const (
-	ThrottleMessage ThrottleForm = "message"          // in the error's message, as the API does
-	ThrottleSeconds ThrottleForm = "retry-after"      // in Retry-After, in seconds
+	ThrottleMessage ThrottleForm = "message"          // in the error's message, as Defender XDR does
+	ThrottleSeconds ThrottleForm = "retry-after"      // in Retry-After, in seconds, as Graph does
 	ThrottleDate    ThrottleForm = "retry-after-date" // in Retry-After, as an HTTP date
 	ThrottleBare    ThrottleForm = "bare"             // not at all
 	ThrottleEmpty   ThrottleForm = "empty"            // not at all, and without a body
@@ -22,7 +22,7 @@ const (
 
 func (f ThrottleForm) check() error {
 	switch f {
-	case ThrottleMessage, ThrottleSeconds, ThrottleDate, ThrottleBare, ThrottleEmpty:
+	case "", ThrottleMessage, ThrottleSeconds, ThrottleDate, ThrottleBare, ThrottleEmpty:
 		return nil
 	}
 	return fmt.Errorf("unknown throttle form %q: one of message, retry-after, retry-after-date, bare, empty", string(f))
@@ -31,7 +31,7 @@ func (f ThrottleForm) check() error {
 // throttle answers 429. Waiting times are rounded up to whole seconds.
 func (x *exchange) throttle(form ThrottleForm, r refusal) {
 	seconds := int(max(1, math.Ceil(r.wait.Seconds())))
-	message := fmt.Sprintf("API calls quota exceeded! Maximum allowed %d per %s for the key Destination+TenantID+AppID.", r.limit, clockForm(r.span))
+	message := x.dialect.exceeded(r)
 	switch form {
 	case ThrottleMessage:
 		message += fmt.Sprintf(" You can send requests again in %d seconds.", seconds)
@@ -44,7 +44,7 @@ func (x *exchange) throttle(form ThrottleForm, r refusal) {
 		x.send(http.StatusTooManyRequests, "", nil)
 		return
 	}
-	x.failAt(http.StatusTooManyRequests, "429", message, x.s.cfg.TenantID)
+	x.failAt(http.StatusTooManyRequests, x.dialect.throttled, message, x.s.cfg.TenantID)
 }
 
 // clockForm writes a span as hours, minutes and seconds.

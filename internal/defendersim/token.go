@@ -13,30 +13,13 @@ import (
 	"time"
 )
 
-const (
-	roleRead      = "Incident.Read.All"
-	roleReadWrite = "Incident.ReadWrite.All"
-	audience      = "https://api.security.microsoft.com"
-)
-
-// audiences are the resources whose tokens the incident API takes: its own on
-// each cloud, and the old name of the service.
-func audiences() []string {
-	return []string{
-		audience,
-		"https://api-gcc.security.microsoft.us",
-		"https://api-gov.security.microsoft.us",
-		"https://securitycenter.microsoft.com/mtp",
-	}
-}
-
 // Grant is what a token says. Zero fields take what the token endpoint would
 // say now.
 type Grant struct {
-	Audience      string
+	Audience      string // empty: Defender XDR
 	TenantID      string
 	ApplicationID string
-	Roles         []string // nil: the configured ones; empty: none
+	Roles         []string // nil: those that the token endpoint gives; empty: none
 	Issued        time.Time
 	Expires       time.Time
 }
@@ -102,17 +85,22 @@ func (s signer) verify(token string) (claims, error) {
 	return c, nil
 }
 
-// Token mints a token as the token endpoint would now.
-func (s *Sim) Token() string { return s.TokenFor(Grant{}) }
+// Token is TokenOf for Defender XDR.
+func (s *Sim) Token() string { return s.TokenOf(APIDefenderXDR) }
+
+// TokenOf mints a token as the token endpoint would now for an API.
+func (s *Sim) TokenOf(api string) string {
+	return s.TokenFor(Grant{Audience: s.dialects.of(api).audiences[0]})
+}
 
 // TokenFor mints a token that says what the grant says, for tests of what the
 // API makes of it.
 func (s *Sim) TokenFor(g Grant) string {
-	orDefault(&g.Audience, audience)
+	orDefault(&g.Audience, s.dialects.xdr.audiences[0])
 	orDefault(&g.TenantID, s.cfg.TenantID)
 	orDefault(&g.ApplicationID, s.cfg.ClientID)
 	if g.Roles == nil {
-		g.Roles = s.cfg.Roles
+		g.Roles = s.roles(g.Audience)
 	}
 	if g.Issued.IsZero() {
 		g.Issued = time.Now()
@@ -131,6 +119,15 @@ func (s *Sim) TokenFor(g Grant) string {
 		TenantID:      g.TenantID,
 		Version:       "1.0",
 	})
+}
+
+// roles are those that the application has for a resource.
+func (s *Sim) roles(audience string) []string {
+	d := s.dialects.taking(audience)
+	if s.cfg.Roles != nil || d == nil {
+		return s.cfg.Roles
+	}
+	return []string{d.read}
 }
 
 // bearer returns the token that a request carries, "" if it carries none.
@@ -153,14 +150,15 @@ func (s *Sim) authorize(x *exchange) bool {
 		return false
 	}
 	c, err := s.signer.verify(bearer(x.r))
+	d := x.dialect
 	switch {
 	case err != nil || c.TenantID != s.cfg.TenantID:
 		x.unauthorized("Access token is not valid.")
 	case x.arrived.Unix() >= c.Expires || x.arrived.Unix() < c.NotBefore:
 		x.unauthorized("Access token has expired or is not yet valid.")
-	case !slices.Contains(audiences(), c.Audience):
+	case !slices.Contains(d.audiences, c.Audience):
 		x.unauthorized("Access token validation failure. Invalid audience.")
-	case !slices.Contains(c.Roles, roleRead) && !slices.Contains(c.Roles, roleReadWrite):
+	case !slices.Contains(c.Roles, d.read) && !slices.Contains(c.Roles, d.write):
 		x.forbidden(c.Roles)
 	default:
 		return true
@@ -170,13 +168,13 @@ func (s *Sim) authorize(x *exchange) bool {
 
 func (x *exchange) unauthorized(message string) {
 	x.w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
-	x.fail(http.StatusUnauthorized, "Unauthorized", message)
+	x.fail(http.StatusUnauthorized, x.dialect.badToken, message)
 }
 
 // forbidden names the roles that would do and, if there are any, those the
 // token has.
 func (x *exchange) forbidden(roles []string) {
-	message := "Missing application roles. API required roles: " + roleRead + "," + roleReadWrite
+	message := "Missing application roles. API required roles: " + x.dialect.read + "," + x.dialect.write
 	if len(roles) > 0 {
 		message += ", application roles: " + strings.Join(roles, ",")
 	}

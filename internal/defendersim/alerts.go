@@ -1,0 +1,97 @@
+package defendersim
+
+import (
+	"cmp"
+	"crypto/hmac"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// view is what an answer shows of an incident.
+type view struct {
+	Incident
+	expanded bool // with alerts: those that Alerts still holds
+	link          // to the alerts behind them
+}
+
+// whole reports whether the answer shows all there is.
+func (v view) whole() bool { return v.expanded && v.next == "" }
+
+// alertsOf shows as many alerts of an incident as go onto a page, behind the
+// marked one and as many more as are to be skipped. They come in an order that
+// no change of an alert touches.
+func (x *exchange) alertsOf(i Incident, skip int, after mark) view {
+	i.Alerts = slices.Clone(i.Alerts)
+	slices.SortFunc(i.Alerts, func(a, b Alert) int { return markAt(a).compare(markAt(b)) })
+	behind, _ := slices.BinarySearchFunc(i.Alerts, after, func(a Alert, m mark) int {
+		if markAt(a).compare(m) > 0 {
+			return 1
+		}
+		return -1
+	})
+	i.Alerts = i.Alerts[min(behind+skip, len(i.Alerts)):]
+	v := view{Incident: i, expanded: true, link: link{path: fmt.Sprintf("%s/%d/alerts?", x.dialect.path, i.ID)}}
+	size := x.s.cfg.AlertsPage
+	if size == 0 || len(i.Alerts) <= size {
+		return v
+	}
+	v.Alerts = v.Alerts[:size]
+	v.next = skipTo(skip + size)
+	if x.s.cfg.AlertsSkipToken {
+		v.next = "$skiptoken=" + x.s.signer.writeMark(i.ID, markAt(v.Alerts[size-1]))
+	}
+	return v
+}
+
+// sendAlerts answers with a page of the incident's alerts as they stand now.
+func (x *exchange) sendAlerts(contentType string) {
+	row, at, found := x.s.look(x.id)
+	if !found {
+		x.notFound()
+		return
+	}
+	v := x.alertsOf(row.incident, x.query.skip, x.query.after)
+	x.bend(&v.link)
+	x.enter(row, at, v)
+	x.send(http.StatusOK, contentType, renderAlerts(x, v))
+}
+
+// mark is a place between alerts: behind the one that was created then and has
+// that id, whether that is still there or not. The zero mark is before all.
+type mark struct {
+	created time.Time
+	id      string
+}
+
+func markAt(a Alert) mark { return mark{a.Created, a.ID} }
+
+func (m mark) compare(other mark) int {
+	return cmp.Or(m.created.Compare(other.created), cmp.Compare(m.id, other.id))
+}
+
+// macSize is how much of a signature is in a skip token, in bytes.
+const macSize = 12
+
+// writeMark makes a mark in an incident's alerts a token that says nothing to
+// anybody else.
+func (s signer) writeMark(incident int64, m mark) string {
+	text := fmt.Sprintf("%d %d %s", incident, m.created.UnixNano(), m.id)
+	return base64.RawURLEncoding.EncodeToString(append(s.mac(text)[:macSize], text...))
+}
+
+// readMark reads a token that writeMark made for the same incident.
+func (s signer) readMark(incident int64, token string) (m mark, good bool) {
+	raw, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || len(raw) < macSize || !hmac.Equal(raw[:macSize], s.mac(string(raw[macSize:]))[:macSize]) {
+		return mark{}, false
+	}
+	of, rest, _ := strings.Cut(string(raw[macSize:]), " ")
+	created, alert, _ := strings.Cut(rest, " ")
+	nanos, err := strconv.ParseInt(created, 10, 64)
+	return mark{time.Unix(0, nanos), alert}, err == nil && of == graphID(incident)
+}

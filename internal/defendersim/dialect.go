@@ -1,0 +1,64 @@
+package defendersim
+
+import "slices"
+
+// The APIs as they stand in the journal.
+const (
+	APIDefenderXDR = "defender_xdr"
+	APIGraph       = "graph"
+)
+
+// dialect is what the two APIs differ in. All else is the same for both: the
+// population, its changes, the order of the list, limits, faults and journal.
+type dialect struct {
+	api    string // its name in the journal
+	path   string // of List in links; with an id behind it, that of Get
+	budget string // that all its calls share; "": each endpoint has its own
+
+	audiences   []string // whose tokens it takes; the one to ask for comes first
+	read, write string   // roles of which either will do; tokens have the first
+
+	options map[string][]string // that a query may have, by endpoint; those of others are not looked at
+	fields  map[string]field    // that $filter compares
+	maxTop  int                 // the largest page of List, and the usual one
+
+	preference string // of a client, that it follows; "": none
+
+	context  string // of a page
+	identity string // form of an incident's first member
+	name     string // of the member that names an incident
+	// view is what an answer shows of an incident. render writes it as Get
+	// answers it, row as it stands on a page.
+	view   func(*exchange, Incident) view
+	render func(*exchange, view) []byte
+	row    func(*exchange, *writer, view)
+
+	badToken, throttled string       // codes of 401 and of 429
+	throttleForm        ThrottleForm // where none is configured
+	exceeded            func(refusal) string
+	// details writes what an error object holds beside code and message.
+	details func(x *exchange, w *writer, target string)
+}
+
+// speaks are the dialects that a simulator answers in.
+type speaks struct {
+	xdr, graph *dialect
+}
+
+// of returns the dialect of an API by its name: Defender XDR's for any other.
+func (d speaks) of(api string) *dialect {
+	if api == APIGraph {
+		return d.graph
+	}
+	return d.xdr
+}
+
+// taking returns the dialect that takes tokens for a resource; nil: none does.
+func (d speaks) taking(audience string) *dialect {
+	for _, one := range []*dialect{d.xdr, d.graph} {
+		if slices.Contains(one.audiences, audience) {
+			return one
+		}
+	}
+	return nil
+}

@@ -1,0 +1,33 @@
+package defendersim
+
+import (
+	"cmp"
+	"strconv"
+)
+
+// link leads to what follows the rows of an answer. The zero link is none, and
+// of an answer that has no place for one.
+type link struct {
+	host string // with its scheme; "": the configured one, or the one asked
+	path string // up to where the next option belongs
+	next string // the option that leads on, such as $skip=100; "": nothing follows
+}
+
+func skipTo(row int) string { return "$skip=" + strconv.Itoa(row) }
+
+// bend lets the fault that struck spoil a link.
+func (x *exchange) bend(l *link) {
+	if x.spoilLink != nil && l.path != "" {
+		x.spoilLink(l)
+	}
+}
+
+// writeLink writes a link if it leads anywhere. Links to hosts other than the
+// one asked were seen.
+func (x *exchange) writeLink(w *writer, name string, l link) {
+	if l.next == "" {
+		return
+	}
+	asked := cmp.Or(x.r.URL.Scheme, "http") + "://" + x.r.Host
+	w.text(name, cmp.Or(l.host, x.s.cfg.ListLinkHost, asked)+l.path+l.next)
+}
