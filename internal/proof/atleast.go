@@ -3,7 +3,6 @@ package proof
 import (
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"time"
 
@@ -114,17 +113,14 @@ func answersOf(sim *defendersim.Sim, lives []time.Time) map[int64][]answer {
 		histories[id], _ = sim.History(id)
 	}
 	for _, r := range sim.Journal() {
-		if r.Endpoint != defendersim.EndpointIncident {
-			continue
-		}
 		life := lifeAt(lives, r.Time)
-		if n := len(answers[r.ID]); n > 0 && answers[r.ID][n-1].life == life {
+		if n := len(answers[r.ID]); r.Endpoint == defendersim.EndpointIncident && n > 0 && answers[r.ID][n-1].life == life {
 			answers[r.ID][n-1].certain = true
 		}
 		a := answer{life: life, certain: life == len(lives)-1}
 		switch {
-		case r.Status == http.StatusNotFound && r.Fault == "":
-		case r.Status == http.StatusOK && r.State >= 0:
+		case notFound(r):
+		case shows(r):
 			a.state = &histories[r.ID][r.State]
 		default:
 			continue

@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +19,7 @@ import (
 // and what it was answered it tells and notes.
 type story struct {
 	t       *testing.T
+	api     string
 	sim     *defendersim.Sim
 	lives   []time.Time
 	noted   map[int64]*defendersim.State
@@ -28,10 +30,16 @@ type story struct {
 // kill, what happens meanwhile, and a last life with a merger.
 func tell(t *testing.T, meanwhile func(*story)) *story {
 	t.Helper()
-	s := &story{t: t, noted: map[int64]*defendersim.State{}}
+	return tellOf(t, defendersim.APIDefenderXDR, meanwhile)
+}
+
+// tellOf is tell for one of the APIs. Graph shows an alert at a time.
+func tellOf(t *testing.T, api string, meanwhile func(*story)) *story {
+	t.Helper()
+	s := &story{t: t, api: api, noted: map[int64]*defendersim.State{}}
 	synctest.Test(t, func(t *testing.T) {
 		cfg := defendersim.DefaultConfig()
-		cfg.Incidents, cfg.AlertsPerIncident, cfg.MergedShare, cfg.ChangesPerHour = 6, 2, 0, 0
+		cfg.Incidents, cfg.AlertsPerIncident, cfg.MergedShare, cfg.ChangesPerHour, cfg.AlertsPage = 6, 2, 0, 0, 1
 		sim, err := defendersim.New(cfg)
 		require.NoError(t, err)
 		s.sim = sim
@@ -72,11 +80,29 @@ func (s *story) round() {
 
 func (s *story) ask(id int64) {
 	s.t.Helper()
-	r := httptest.NewRequest(http.MethodGet, fmt.Sprintf("/api/incidents/%d", id), nil)
-	r.Header.Set("Authorization", "Bearer "+s.sim.Token())
+	link := fmt.Sprintf("/api/incidents/%d", id)
+	if s.api == defendersim.APIGraph {
+		link = fmt.Sprintf("/v1.0/security/incidents/%d?$expand=alerts", id)
+	}
+	for link != "" {
+		link = s.send(link)
+	}
+}
+
+// send returns where an answer says that there are more alerts.
+func (s *story) send(target string) string {
+	s.t.Helper()
+	r := httptest.NewRequest(http.MethodGet, target, nil)
+	r.Header.Set("Authorization", "Bearer "+s.sim.TokenOf(s.api))
 	w := httptest.NewRecorder()
 	s.sim.ServeHTTP(w, r)
 	require.Equal(s.t, http.StatusOK, w.Code)
+	var answer struct {
+		Link   string `json:"@odata.nextLink"`
+		Alerts string `json:"alerts@odata.nextLink"`
+	}
+	require.NoError(s.t, json.Unmarshal(w.Body.Bytes(), &answer))
+	return answer.Link + answer.Alerts
 }
 
 // note tells how an incident differs from what was noted of it, and notes it.
@@ -135,12 +161,44 @@ func TestWhatIsToldAsItWasServedIsFine(t *testing.T) {
 }
 
 func TestEachRecordThatIsLostIsFound(t *testing.T) {
-	s := tell(t, nothing)
-	all := s.records
-	for i, lost := range all {
-		s.records = slices.Delete(slices.Clone(all), i, i+1)
-		require.Equal(t, []string{"lost: " + lost.key()}, s.problems())
+	for _, api := range []string{defendersim.APIDefenderXDR, defendersim.APIGraph} {
+		s := tellOf(t, api, nothing)
+		all := s.records
+		require.Empty(t, s.problems())
+		require.Empty(t, Exactly(s.sim, all))
+		for i, lost := range all {
+			s.records = slices.Delete(slices.Clone(all), i, i+1)
+			require.Equal(t, []string{"lost: " + lost.key()}, s.problems())
+			require.Equal(t, []string{"missing 1 time(s): " + lost.key()}, Exactly(s.sim, s.records))
+		}
 	}
+}
+
+func TestAlertsThatAreMissingAreNoAnswerYet(t *testing.T) {
+	s := tellOf(t, defendersim.APIGraph, func(s *story) {
+		s.live(func() {
+			s.assign(1004)
+			s.send("/v1.0/security/incidents/1004?$expand=alerts")
+			time.Sleep(time.Second)
+			s.assign(1004)
+			s.send("/v1.0/security/incidents/1004/alerts?$skip=1")
+			s.send("/v1.0/security/incidents/1004/alerts?$skip=1")
+		})
+	})
+	require.Empty(t, s.problems())
+	require.Empty(t, Exactly(s.sim, s.records))
+}
+
+func TestAPageOfAlertsDoesNotTellThatTheAnswerBeforeWasDealtWith(t *testing.T) {
+	s := tellOf(t, defendersim.APIGraph, func(s *story) {
+		s.live(func() { // killed before it could tell
+			s.assign(1004)
+			s.ask(1004)
+			s.send("/v1.0/security/incidents/1004/alerts?$skip=1")
+		})
+		s.assign(1004)
+	})
+	require.Empty(t, s.problems())
 }
 
 func TestAStateThatStoodForTwoRoundsAndWasNotAskedForIsFound(t *testing.T) {

@@ -115,14 +115,13 @@ func Expected(sim *defendersim.Sim) []string {
 	for _, request := range sim.Journal() {
 		id := request.ID
 		switch {
-		case request.Endpoint != defendersim.EndpointIncident:
-		case request.Status == http.StatusNotFound && request.Fault == "":
+		case notFound(request):
 			if !missing[id] {
 				keys = append(keys, Record{Incident: id, Change: "not_found"}.key())
 			}
 			missing[id] = true
 			delete(last, id)
-		case request.Status == http.StatusOK && request.State >= 0:
+		case shows(request):
 			states, first := sim.History(id)
 			state := states[request.State-first]
 			keys = append(keys, between(id, last[id], state)...)
@@ -131,6 +130,16 @@ func Expected(sim *defendersim.Sim) []string {
 	}
 	return keys
 }
+
+// notFound reports whether a request was answered that there is no such
+// incident.
+func notFound(r defendersim.Request) bool {
+	return r.Endpoint == defendersim.EndpointIncident && r.Status == http.StatusNotFound && r.Fault == ""
+}
+
+// shows reports whether a request was answered with a state of an incident, or
+// with the last of its alerts.
+func shows(r defendersim.Request) bool { return r.Status == http.StatusOK && r.State >= 0 }
 
 // between lists the records for the step from one served state to the next.
 func between(id int64, before *defendersim.State, after defendersim.State) []string {
