@@ -21,7 +21,6 @@ type options struct {
 	demo             bool
 	fault            faultOptions
 	listFault        faultOptions
-	roles            string
 	throttleForm     string
 }
 
@@ -90,11 +89,11 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 		fs.DurationVar(&c.QuietAfter, "quiet-after", c.QuietAfter, "leave resolved incidents alone after so long without a change; 0: never")
 	})
 	under("Limits", func() {
-		fs.IntVar(&c.PerMinute, "per-minute", c.PerMinute, "requests in any minute; 0: not limited")
-		fs.IntVar(&c.PerHour, "per-hour", c.PerHour, "requests in any hour; 0: not limited")
+		fs.IntVar(&c.PerMinute, "per-minute", c.PerMinute, "requests for incidents in any minute; 0: not limited")
+		fs.IntVar(&c.PerHour, "per-hour", c.PerHour, "requests for incidents in any hour; 0: not limited")
 		fs.IntVar(&c.ForeignPerMinute, "foreign-per-minute", c.ForeignPerMinute, "requests per minute that another program takes")
 		fs.BoolVar(&c.CountThrottled, "count-throttled", c.CountThrottled, "requests answered 429 take quota too")
-		fs.StringVar(&o.throttleForm, "throttle-form", string(defendersim.ThrottleMessage), "`how` a 429 says when to come back: message, retry-after, retry-after-date, bare, empty")
+		fs.StringVar(&o.throttleForm, "throttle-form", "", "`how` a 429 says when to come back: message, retry-after, retry-after-date, bare, empty; not given: message, under Graph retry-after")
 	})
 	under("List", func() {
 		fs.IntVar(&c.ListPerMinute, "list-per-minute", c.ListPerMinute, "List calls in any minute; 0: not limited")
@@ -107,11 +106,22 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 		o.listFault.define(fs, "list-fault", "List calls")
 		fs.BoolVar(&o.listFault.onSkip, "list-fault-on-skip", false, "the fault spares first pages")
 	})
+	under("Microsoft Graph", func() {
+		fs.IntVar(&c.GraphPerMinute, "graph-per-minute", c.GraphPerMinute, "calls of any kind in any minute; 0: not limited")
+		fs.IntVar(&c.GraphPerHour, "graph-per-hour", c.GraphPerHour, "calls of any kind in any hour; 0: not limited")
+		fs.IntVar(&c.GraphForeignPerMinute, "graph-foreign-per-minute", c.GraphForeignPerMinute, "calls per minute that another program takes")
+		fs.IntVar(&c.AlertsPage, "alerts-page", c.AlertsPage, "alerts of an incident that come at a time; 0: all at once")
+		fs.BoolVar(&c.AlertsSkipToken, "alerts-skip-token", c.AlertsSkipToken, "links to more alerts carry a $skiptoken instead of a $skip")
+		fs.BoolVar(&c.GraphCoarseTimes, "graph-coarse-times", c.GraphCoarseTimes, "times are cut to the millisecond")
+	})
 	under("Sign-in", func() {
 		fs.StringVar(&c.TenantID, "tenant-id", c.TenantID, "tenant `id`")
 		fs.StringVar(&c.ClientID, "client-id", c.ClientID, "application `id`")
 		fs.StringVar(&c.ClientSecret, "client-secret", c.ClientSecret, "`secret` of the application")
-		fs.StringVar(&o.roles, "roles", "Incident.Read.All", "roles in tokens, separated by commas; empty: none")
+		fs.Func("roles", "`roles` in all tokens, separated by commas; empty: none; not given: what each API asks for", func(text string) error {
+			c.Roles = splitRoles(text)
+			return nil
+		})
 		fs.DurationVar(&c.TokenLifetime, "token-lifetime", defaultLifetime, "how long a token lasts")
 		fs.BoolVar(&c.AllowAnonymous, "allow-anonymous", c.AllowAnonymous, "answer requests without a token")
 	})
@@ -142,7 +152,6 @@ func parseOver(o options, args []string) (options, error) {
 		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
 	o.sim.ThrottleForm = defendersim.ThrottleForm(o.throttleForm)
-	o.sim.Roles = splitRoles(o.roles)
 	return o, o.check()
 }
 
