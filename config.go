@@ -54,8 +54,9 @@ type Config struct {
 	API API `mapstructure:"api"`
 
 	// HTTP is the client of that API. The default endpoint is the API's
-	// commercial host and the default timeout, of one request, 30 s. Auth has
-	// to be set unless the endpoint is on this machine.
+	// commercial host and the default timeout, of one request, 30 s. Only a host
+	// that is not Microsoft's may have a path in front of the API's own. Auth
+	// has to be set unless the endpoint is on this machine.
 	HTTP confighttp.ClientConfig `mapstructure:"http"`
 
 	// CollectionInterval is the time from one poll of an incident to the next,
