@@ -17,6 +17,9 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
+// accountKey is where the account of the requests for single incidents is kept.
+const accountKey = "v1/quota/defender_xdr/incidents"
+
 // disk is a storage whose writes are durable at once, as file_storage's are.
 // After kill, the clients it gave out write nothing any more, as a process does
 // that was killed.
@@ -107,7 +110,7 @@ func TestAStopWritesTheAccountToItsEnd(t *testing.T) {
 		time.Sleep(time.Minute)
 		ended := time.Now().Add(-time.Minute)
 		w.stop()
-		require.JSONEq(t, fmt.Sprintf(`{"since":%d,"ended":[%[1]d]}`, ended.UnixMilli()), string(kept.entries["v1/quota"]))
+		require.JSONEq(t, fmt.Sprintf(`{"since":%d,"ended":[%[1]d]}`, ended.UnixMilli()), string(kept.entries[accountKey]))
 	})
 }
 
@@ -123,7 +126,7 @@ func TestTheAccountIsWrittenBeforeARequestGoes(t *testing.T) {
 		kept.kill() // in the middle of the request
 		entries := maps.Clone(kept.entries)
 		w.stop()
-		require.JSONEq(t, fmt.Sprintf(`{"since":%d,"in_flight":1}`, began.UnixMilli()), string(entries["v1/quota"]))
+		require.JSONEq(t, fmt.Sprintf(`{"since":%d,"in_flight":1}`, began.UnixMilli()), string(entries[accountKey]))
 	})
 }
 
@@ -141,15 +144,63 @@ func TestWhatAnEarlierRunKnowsGoesOnFromWhereItWas(t *testing.T) {
 		"the account is whole: it is another program's doing")
 }
 
+// An API's quota knows nothing of what was sent to the other.
+func TestAWaitUnderOneAPIHoldsUpThatAPIOnly(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	client, err := (&disk{entries: map[string][]byte{}}).GetClient(t.Context(), component.KindReceiver, component.MustNewID("defender_incidents"), "")
+	require.NoError(t, err)
+	opened := func(api API) (store *checkpoint.Store, gets, lists *account) {
+		store, contents, err := checkpoint.Open(t.Context(), client, string(api))
+		require.NoError(t, err)
+		gets, lists = newAccount(RateLimitConfig{RequestsPerMinute: 100}), newAccount(RateLimitConfig{RequestsPerMinute: 50})
+		gets.restore(contents.Quota, now)
+		lists.restore(contents.Feed.Quota, now)
+		return store, gets, lists
+	}
+	waits := func(a *account) time.Duration {
+		at, ok := a.Next(now, quota.Fresh)
+		require.True(t, ok)
+		return at.Sub(now)
+	}
+	saved := func(store *checkpoint.Store, gets, lists *account) {
+		require.NoError(t, store.SaveQuota(t.Context(), gets.stored(now)))
+		require.NoError(t, store.SaveFeed(t.Context(), checkpoint.Feed{Quota: lists.stored(now)}))
+	}
+
+	store, gets, lists := opened(APIDefenderXDR)
+	for range 10 {
+		gets.Done(now, 1)
+	}
+	gets.throttle(now.Add(10 * time.Minute))
+	gets.Restore(quota.Learned{Limit: quota.Limit{Window: time.Minute, Requests: 20}, Since: now})
+	lists.throttle(now.Add(20 * time.Minute))
+	saved(store, gets, lists)
+
+	now = now.Add(30 * time.Second)
+	store, gets, lists = opened(APIGraph)
+	require.Zero(t, waits(gets))
+	require.Empty(t, gets.Learned(now))
+	require.Empty(t, gets.Ended(now))
+	require.Zero(t, waits(lists))
+	gets.throttle(now.Add(time.Hour))
+	saved(store, gets, lists)
+
+	_, gets, lists = opened(APIDefenderXDR) // back within the minute
+	require.Equal(t, 10*time.Minute-30*time.Second, waits(gets))
+	require.Equal(t, 20, gets.Learned(now)[0].Limit.Requests)
+	require.Len(t, gets.Ended(now), 10)
+	require.Equal(t, 20*time.Minute-30*time.Second, waits(lists))
+}
+
 func FuzzAccount(f *testing.F) {
 	f.Add([]byte(`{"since":1795435200000,"ended":[1795435100000,1795435200000],"in_flight":2,"paused_until":1795435260000,` +
 		`"learned":[{"window_s":60,"requests":40,"since":1795435200000}]}`))
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, stored []byte) {
-		kept := &disk{entries: map[string][]byte{"v1/quota": stored}}
+		kept := &disk{entries: map[string][]byte{accountKey: stored}}
 		client, err := kept.GetClient(t.Context(), component.KindReceiver, component.MustNewID("defender_incidents"), "")
 		require.NoError(t, err)
-		store, contents, err := checkpoint.Open(t.Context(), client)
+		store, contents, err := checkpoint.Open(t.Context(), client, string(APIDefenderXDR))
 		if err != nil {
 			return
 		}
@@ -164,7 +215,7 @@ func FuzzAccount(f *testing.F) {
 		}
 		before := p.Ended(now)
 		require.NoError(t, store.SaveQuota(t.Context(), p.stored(now)))
-		_, contents, err = checkpoint.Open(t.Context(), client)
+		_, contents, err = checkpoint.Open(t.Context(), client, string(APIDefenderXDR))
 		require.NoError(t, err, "what is written can be read")
 		p = newAccount(RateLimitConfig{RequestsPerMinute: 100, RequestsPerHour: 1500})
 		p.restore(contents.Quota, now)

@@ -65,7 +65,7 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 	if err != nil {
 		return err
 	}
-	store, contents, err := checkpoint.Open(ctx, storageClient)
+	store, contents, err := checkpoint.Open(ctx, storageClient, string(r.cfg.API))
 	if err != nil {
 		return errors.Join(err, storageClient.Close(ctx))
 	}

@@ -1,6 +1,7 @@
 // Package checkpoint keeps what must survive a restart, over the collector's
-// storage extension: what was last delivered of each incident, a key each, and
-// an index of the incidents that have one.
+// storage extension: what was last delivered of each incident, a key each, an
+// index of the incidents that have one, and the accounts of the requests, of
+// each API its own.
 package checkpoint
 
 import (
@@ -25,7 +26,7 @@ const version = 1
 const (
 	versionKey  = "version"
 	receiverKey = "v1/receiver"
-	quotaKey    = "v1/quota"
+	quotaKey    = "v1/quota/" // then the API and the kind of call
 	feedKey     = "v1/feed"
 	indexKey    = "v1/incidents"
 	incidentKey = "v1/incident/"
@@ -42,29 +43,6 @@ type Receiver struct {
 	Tenant string `json:"tenant,omitzero"`
 }
 
-// Quota is the account of the requests that were sent. Its moments are
-// milliseconds since 1970 by the wall clock.
-type Quota struct {
-	// Since is when the account began; 0: there was none.
-	Since int64 `json:"since,omitzero"`
-	// Ended is when those ended that still count, oldest first, rounded up.
-	Ended []int64 `json:"ended,omitzero"`
-	// InFlight is how many had not ended.
-	InFlight uint16 `json:"in_flight,omitzero"`
-	// PausedUntil is the end of the wait that the API asked for; 0: none.
-	PausedUntil int64 `json:"paused_until,omitzero"`
-	// Learned are the limits that the API has shown to be stricter.
-	Learned []LearnedLimit `json:"learned,omitzero"`
-}
-
-// LearnedLimit allows so many requests in any window of so many seconds, as
-// the API has shown at Since.
-type LearnedLimit struct {
-	WindowSeconds int64 `json:"window_s"`
-	Requests      int   `json:"requests"`
-	Since         int64 `json:"since"`
-}
-
 // Feed is how far the change feed has come.
 type Feed struct {
 	// Boundary is the lastUpdateTime since which the next call lists; zero: the
@@ -73,18 +51,26 @@ type Feed struct {
 	// Named are the incidents that it has shown to have changed, but not how:
 	// they are due.
 	Named []int64 `json:"named,omitzero"`
-	// Quota is the account of its own requests.
-	Quota Quota `json:"quota,omitzero"`
+	// Quota is the account of its own requests, an entry of its own: times and
+	// ids are the same for each API, quotas are not.
+	Quota Quota `json:"-"`
+}
+
+// entry is what is stored under a key, or read from it.
+type entry struct {
+	key     string
+	content any
 }
 
 // Store belongs to one goroutine. Its writes are durable when they return, as
 // far as the storage extension is.
 type Store struct {
 	client  storage.Client
+	api     string             // whose accounts it keeps
 	indexed map[int64]struct{} // the incidents that the stored index names
 }
 
-// Contents is what a checkpoint held.
+// Contents is what a checkpoint held, with the accounts of one API.
 type Contents struct {
 	Receiver Receiver
 	Quota    Quota
@@ -92,27 +78,26 @@ type Contents struct {
 	States   map[int64]incident.State
 }
 
-// Open reads the whole checkpoint; an empty one is no error. One that cannot
-// be read, or that a later version wrote, is: starting afresh would emit
-// everything again.
-func Open(ctx context.Context, client storage.Client) (*Store, Contents, error) {
-	s := &Store{client: client, indexed: map[int64]struct{}{}}
+// Open reads the whole checkpoint, for requests to the API of that name; an
+// empty one is no error. One that cannot be read, or that a later version wrote,
+// is: starting afresh would emit everything again.
+func Open(ctx context.Context, client storage.Client, api string) (*Store, Contents, error) {
+	s := &Store{client: client, api: api, indexed: map[int64]struct{}{}}
 	contents := Contents{States: map[int64]incident.State{}}
 	if err := s.checkVersion(ctx); err != nil {
 		return nil, Contents{}, err
 	}
-	if _, err := s.read(ctx, receiverKey, &contents.Receiver); err != nil {
-		return nil, Contents{}, err
-	}
-	if _, err := s.read(ctx, quotaKey, &contents.Quota); err != nil {
-		return nil, Contents{}, err
-	}
-	if _, err := s.read(ctx, feedKey, &contents.Feed); err != nil {
-		return nil, Contents{}, err
-	}
 	var ids []int64
-	if _, err := s.read(ctx, indexKey, &ids); err != nil {
-		return nil, Contents{}, err
+	for _, e := range []entry{
+		{receiverKey, &contents.Receiver},
+		{s.accountKey(gets), &contents.Quota},
+		{feedKey, &contents.Feed},
+		{s.accountKey(lists), &contents.Feed.Quota},
+		{indexKey, &ids},
+	} {
+		if _, err := s.read(ctx, e.key, e.content); err != nil {
+			return nil, Contents{}, err
+		}
 	}
 	for chunk := range slices.Chunk(ids, readAtOnce) {
 		if err := s.readStates(ctx, chunk, contents.States); err != nil {
@@ -233,17 +218,13 @@ func (s *Store) Forget(ctx context.Context, id int64) error {
 
 // SaveReceiver stores what is known of the receiver as a whole.
 func (s *Store) SaveReceiver(ctx context.Context, r Receiver) error {
-	return s.write(ctx, receiverKey, r)
+	return s.write(ctx, entry{receiverKey, r})
 }
 
-// SaveQuota stores the account of the requests that were sent.
-func (s *Store) SaveQuota(ctx context.Context, q Quota) error {
-	return s.write(ctx, quotaKey, q)
-}
-
-// SaveFeed stores how far the change feed has come.
+// SaveFeed stores how far the change feed has come, with the account of its
+// requests.
 func (s *Store) SaveFeed(ctx context.Context, f Feed) error {
-	return s.write(ctx, feedKey, f)
+	return s.write(ctx, entry{feedKey, f}, entry{s.accountKey(lists), f.Quota})
 }
 
 // Close releases the storage.
@@ -261,13 +242,18 @@ func (s *Store) read(ctx context.Context, key string, into any) (found bool, err
 	return true, decode(key, value, into)
 }
 
-func (s *Store) write(ctx context.Context, key string, from any) error {
-	value, err := json.Marshal(from)
-	if err == nil {
-		err = s.client.Set(ctx, key, value)
+// write stores entries in one operation.
+func (s *Store) write(ctx context.Context, entries ...entry) error {
+	operations := make([]*storage.Operation, len(entries))
+	for i, e := range entries {
+		value, err := json.Marshal(e.content)
+		if err != nil {
+			return fmt.Errorf("write the checkpoint's entry %s: %w", e.key, err)
+		}
+		operations[i] = storage.SetOperation(e.key, value)
 	}
-	if err != nil {
-		return fmt.Errorf("write the checkpoint's entry %s: %w", key, err)
+	if err := s.client.Batch(ctx, operations...); err != nil {
+		return fmt.Errorf("write the checkpoint's entry %s: %w", entries[0].key, err)
 	}
 	return nil
 }

@@ -23,6 +23,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+const xdr = "defender_xdr"
+
 func newStorage() *storagetest.TestClient {
 	return storagetest.NewInMemoryClient(component.KindReceiver, component.MustNewID("defender_incidents"), "")
 }
@@ -72,7 +74,13 @@ func (w *wired) Batch(ctx context.Context, operations ...*storage.Operation) err
 
 func open(t *testing.T, client storage.Client) (*Store, Contents) {
 	t.Helper()
-	store, contents, err := Open(t.Context(), client)
+	return openFor(t, client, xdr)
+}
+
+// openFor opens the checkpoint of a receiver that asks the API of that name.
+func openFor(t *testing.T, client storage.Client, api string) (*Store, Contents) {
+	t.Helper()
+	store, contents, err := Open(t.Context(), client, api)
 	require.NoError(t, err)
 	return store, contents
 }
@@ -256,8 +264,10 @@ func TestACheckpointThatCannotBeReadIsAnErrorThatSaysWhatToDo(t *testing.T) {
 		"the index":                {"v1/incidents", `[1,2`, "the checkpoint's entry v1/incidents" + mend},
 		"an index of words":        {"v1/incidents", `["one"]`, "the checkpoint's entry v1/incidents" + mend},
 		"the receiver":             {"v1/receiver", `{"api":7}`, "the checkpoint's entry v1/receiver" + mend},
-		"the quota":                {"v1/quota", `{"ended":["noon"]}`, "the checkpoint's entry v1/quota" + mend},
-		"a quota that is no count": {"v1/quota", `{"in_flight":-1}`, "the checkpoint's entry v1/quota" + mend},
+		"the quota":                {"v1/quota/defender_xdr/incidents", `{"ended":["noon"]}`, "the checkpoint's entry v1/quota/defender_xdr/incidents" + mend},
+		"the feed":                 {"v1/feed", `{"named":["one"]}`, "the checkpoint's entry v1/feed" + mend},
+		"the feed's quota":         {"v1/quota/defender_xdr/list", `[]`, "the checkpoint's entry v1/quota/defender_xdr/list" + mend},
+		"a quota that is no count": {"v1/quota/defender_xdr/incidents", `{"in_flight":-1}`, "the checkpoint's entry v1/quota/defender_xdr/incidents" + mend},
 		"the version":              {"version", `one`, "the checkpoint's entry version" + mend},
 		"a later version": {"version", `2`, "the checkpoint is of version 2, this receiver reads up to version 1: " +
 			"use the later receiver again, or give this one an empty storage (it will then emit every incident once more)"},
@@ -270,7 +280,7 @@ func TestACheckpointThatCannotBeReadIsAnErrorThatSaysWhatToDo(t *testing.T) {
 			require.NoError(t, client.Set(t.Context(), c.key, []byte(c.value)))
 			before := keys(t, client)
 
-			store, contents, err := Open(t.Context(), client)
+			store, contents, err := Open(t.Context(), client, xdr)
 			assert.ErrorContains(t, err, c.want)
 			assert.Nil(t, store)
 			assert.Zero(t, contents)
@@ -300,7 +310,7 @@ func TestAStorageThatCannotBeReadIsAnErrorOfOpen(t *testing.T) {
 		store, _ := open(t, client)
 		require.NoError(t, store.Save(t.Context(), 1, stateOf("Active")))
 		client.fails, client.failsOn = failure, key
-		_, contents, err := Open(t.Context(), client)
+		_, contents, err := Open(t.Context(), client, xdr)
 		assert.ErrorIs(t, err, failure, key)
 		assert.EqualError(t, err, "read the checkpoint: disk on fire")
 		assert.Zero(t, contents)
@@ -313,7 +323,7 @@ type unwritable struct{ storage.Client }
 func (unwritable) Set(context.Context, string, []byte) error { return errors.New("disk full") }
 
 func TestAnEmptyStorageThatCannotBeWrittenIsAnErrorOfOpen(t *testing.T) {
-	_, _, err := Open(t.Context(), unwritable{newStorage()})
+	_, _, err := Open(t.Context(), unwritable{newStorage()}, xdr)
 	assert.EqualError(t, err, "write the checkpoint's version: disk full")
 }
 
@@ -419,7 +429,7 @@ func FuzzState(f *testing.F) {
 		client := newStorage()
 		require.NoError(t, client.Set(t.Context(), indexKey, []byte(`[1]`)))
 		require.NoError(t, client.Set(t.Context(), keyOf(1), bytes.Clone(stored)))
-		store, contents, err := Open(t.Context(), client)
+		store, contents, err := Open(t.Context(), client, xdr)
 		if err != nil || stored == nil {
 			return
 		}
