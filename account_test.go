@@ -6,7 +6,6 @@ import (
 	"maps"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -18,7 +17,7 @@ import (
 )
 
 // accountKey is where the account of the requests for single incidents is kept.
-const accountKey = "v1/quota/defender_xdr/incidents"
+func accountKey(api API) string { return "v1/quota/" + string(api) + "/incidents" }
 
 // disk is a storage whose writes are durable at once, as file_storage's are.
 // After kill, the clients it gave out write nothing any more, as a process does
@@ -102,21 +101,21 @@ func TestAnAccountFromTheFutureCountsAsNow(t *testing.T) {
 }
 
 func TestAStopWritesTheAccountToItsEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(1))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(1))
 		kept := &disk{entries: map[string][]byte{}}
 		w.host.extensions[*w.cfg.StorageID] = kept
 		w.start()
 		time.Sleep(time.Minute)
 		ended := time.Now().Add(-time.Minute)
 		w.stop()
-		require.JSONEq(t, fmt.Sprintf(`{"since":%d,"ended":[%[1]d]}`, ended.UnixMilli()), string(kept.entries[accountKey]))
+		require.JSONEq(t, fmt.Sprintf(`{"since":%d,"ended":[%[1]d]}`, ended.UnixMilli()), string(kept.entries[accountKey(api)]))
 	})
 }
 
 func TestTheAccountIsWrittenBeforeARequestGoes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(1))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(1))
 		kept := &disk{entries: map[string][]byte{}}
 		w.host.extensions[*w.cfg.StorageID] = kept
 		require.NoError(t, w.sim.SetFault(1001, rule(t, "hang")))
@@ -126,7 +125,7 @@ func TestTheAccountIsWrittenBeforeARequestGoes(t *testing.T) {
 		kept.kill() // in the middle of the request
 		entries := maps.Clone(kept.entries)
 		w.stop()
-		require.JSONEq(t, fmt.Sprintf(`{"since":%d,"in_flight":1}`, began.UnixMilli()), string(entries[accountKey]))
+		require.JSONEq(t, fmt.Sprintf(`{"since":%d,"in_flight":1}`, began.UnixMilli()), string(entries[accountKey(api)]))
 	})
 }
 
@@ -197,7 +196,7 @@ func FuzzAccount(f *testing.F) {
 		`"learned":[{"window_s":60,"requests":40,"since":1795435200000}]}`))
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, stored []byte) {
-		kept := &disk{entries: map[string][]byte{accountKey: stored}}
+		kept := &disk{entries: map[string][]byte{accountKey(APIDefenderXDR): stored}}
 		client, err := kept.GetClient(t.Context(), component.KindReceiver, component.MustNewID("defender_incidents"), "")
 		require.NoError(t, err)
 		store, contents, err := checkpoint.Open(t.Context(), client, string(APIDefenderXDR))

@@ -3,7 +3,6 @@ package defenderincidentsreceiver
 import (
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 	"unsafe"
 
@@ -97,10 +96,10 @@ func TestNoClockBreaksALimitOrStopsTheSchedule(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			underEachAPI(t, func(t *testing.T, api API) {
 				population := oneAlert(150)
 				population.PerMinute, population.PerHour = 10, 100
-				w := newWorld(t, population, func(cfg *Config) {
+				w := newWorldUnder(t, api, population, func(cfg *Config) {
 					cfg.RateLimit = RateLimitConfig{RequestsPerMinute: 10, RequestsPerHour: 100}
 				})
 				w.host.extensions[*w.cfg.StorageID] = &disk{entries: map[string][]byte{}}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -19,8 +18,8 @@ import (
 )
 
 func TestAPipelineThatRefusesLosesNothingAndStopsTheFetching(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(50))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(50))
 		reopens := time.Now().Add(time.Hour)
 		w.sink.refuse = func(context.Context) error {
 			if time.Now().Before(reopens) {
@@ -39,8 +38,8 @@ func TestAPipelineThatRefusesLosesNothingAndStopsTheFetching(t *testing.T) {
 }
 
 func TestRecordsRefusedForGoodAreSaidOnceAndNotSentAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(5))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(5))
 		mended := time.Now().Add(time.Minute)
 		w.sink.refuse = func(context.Context) error {
 			if time.Now().Before(mended) {
@@ -89,8 +88,8 @@ func TestOfSeveralPipelinesEachHasToRefuseForGood(t *testing.T) {
 }
 
 func TestARestartEmitsOnlyWhatChangedMeanwhile(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(4))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(4))
 		w.haveRun()
 		asked := w.requests(0)
 
@@ -108,15 +107,15 @@ func TestARestartEmitsOnlyWhatChangedMeanwhile(t *testing.T) {
 		for _, l := range logs {
 			r := l.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0)
 			if fields, ok := r.Attributes().Get("microsoft.defender.incident.changed_fields"); ok {
-				require.Equal(t, []any{"assignedTo", "lastUpdateTime"}, fields.Slice().AsRaw())
+				require.Equal(t, []any{"assignedTo", map[API]string{APIDefenderXDR: "lastUpdateTime", APIGraph: "lastUpdateDateTime"}[api]}, fields.Slice().AsRaw())
 			}
 		}
 	})
 }
 
 func TestAnAnswerThatIsOlderThanWhatWasDeliveredIsAskedForAgainSoon(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(1))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(1))
 		var answers []*http.Response
 		var bodies [][]byte
 		w.take(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
@@ -144,8 +143,8 @@ func TestAnAnswerThatIsOlderThanWhatWasDeliveredIsAskedForAgainSoon(t *testing.T
 }
 
 func TestDueTimesSurviveARestart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(1))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(1))
 		w.start()
 		time.Sleep(time.Minute)
 		w.stop()
@@ -158,8 +157,8 @@ func TestDueTimesSurviveARestart(t *testing.T) {
 }
 
 func TestAnIncidentThatIsNotListedAnyMoreIsForgotten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(2))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(2))
 		w.haveRun()
 
 		w.cfg.IncidentIDs = []int64{1001}
@@ -176,8 +175,8 @@ func TestAnIncidentThatIsNotListedAnyMoreIsForgotten(t *testing.T) {
 }
 
 func TestWithoutStorageAStartEmitsEverythingOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(1), func(cfg *Config) { cfg.StorageID = nil })
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(1), func(cfg *Config) { cfg.StorageID = nil })
 		for range 2 {
 			w.start()
 			time.Sleep(time.Hour)

@@ -140,7 +140,7 @@ func TestADiscoveredIncidentThatWasNamedOnlySurvivesAKill(t *testing.T) {
 
 func TestRowsOfAnIncidentThatWasDroppedWhileThePipelineRefusedDoNotBringItBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newFileWorld(t, 2, "1001", "1002")
+		w := newFileWorld(t, APIDefenderXDR, 2, "1001", "1002")
 		feeding()(w.cfg)
 		var refusing atomic.Bool
 		w.sink.refuse = func(context.Context) error {

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -20,10 +19,10 @@ type fileWorld struct {
 	disk *disk
 }
 
-func newFileWorld(t *testing.T, incidents int, ids ...string) *fileWorld {
+func newFileWorld(t *testing.T, api API, incidents int, ids ...string) *fileWorld {
 	t.Helper()
 	w := &fileWorld{file: filepath.Join(t.TempDir(), "incidents.txt"), disk: &disk{entries: map[string][]byte{}}}
-	w.world = newWorld(t, oneAlert(incidents), func(cfg *Config) { cfg.IncidentIDs, cfg.IncidentIDsFile = nil, w.file })
+	w.world = newWorldUnder(t, api, oneAlert(incidents), func(cfg *Config) { cfg.IncidentIDs, cfg.IncidentIDsFile = nil, w.file })
 	w.host.extensions[*w.cfg.StorageID] = w.disk
 	w.list(ids...)
 	return w
@@ -35,8 +34,8 @@ func (w *fileWorld) list(ids ...string) {
 }
 
 func TestAnIdThatIsAddedToTheFileIsFetchedWithinTenSeconds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newFileWorld(t, 3, "1001")
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newFileWorld(t, api, 3, "1001")
 		w.start()
 		time.Sleep(time.Minute)
 		w.sink.Reset()
@@ -49,8 +48,8 @@ func TestAnIdThatIsAddedToTheFileIsFetchedWithinTenSeconds(t *testing.T) {
 }
 
 func TestAnIdThatIsRemovedFromTheFileIsDroppedWithItsCheckpoint(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newFileWorld(t, 2, "1001", "1002")
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newFileWorld(t, api, 2, "1001", "1002")
 		w.start()
 		time.Sleep(time.Minute)
 		w.sink.Reset()
@@ -77,8 +76,8 @@ func TestTheAnswerForAnIncidentThatWasDroppedMeanwhileIsNotEmitted(t *testing.T)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newFileWorld(t, 2, "1001", "1002")
+			underEachAPI(t, func(t *testing.T, api API) {
+				w := newFileWorld(t, api, 2, "1001", "1002")
 				require.NoError(t, w.sim.SetFault(1002, rule(t, prepare(w))))
 				w.start()
 				time.Sleep(time.Second)
@@ -93,8 +92,8 @@ func TestTheAnswerForAnIncidentThatWasDroppedMeanwhileIsNotEmitted(t *testing.T)
 }
 
 func TestRecordsOfADroppedIncidentThatThePipelineRefusesAreStillDelivered(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newFileWorld(t, 1, "1001")
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newFileWorld(t, api, 1, "1001")
 		var refusing atomic.Bool
 		refusing.Store(true)
 		w.sink.refuse = func(context.Context) error {
@@ -115,8 +114,8 @@ func TestRecordsOfADroppedIncidentThatThePipelineRefusesAreStillDelivered(t *tes
 }
 
 func TestASuccessorStaysInTheRoundWhileAnIdInTheFileLeadsToIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newFileWorld(t, 3, "1001", "1002")
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newFileWorld(t, api, 3, "1001", "1002")
 		require.NoError(t, w.sim.Merge(1001, 1003))
 		require.NoError(t, w.sim.Merge(1002, 1003))
 		w.start()

@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/golden"
@@ -37,6 +38,7 @@ type answers struct {
 	component.StartFunc
 	component.ShutdownFunc
 	t     *testing.T
+	api   API
 	files map[int64][]string
 }
 
@@ -46,7 +48,7 @@ func (a *answers) RoundTripper(http.RoundTripper) (http.RoundTripper, error) {
 		require.NoError(a.t, err)
 		answer := &http.Response{StatusCode: http.StatusNotFound, Body: http.NoBody, Header: http.Header{}, Request: r}
 		if left := a.files[id]; len(left) > 0 {
-			body, err := os.ReadFile(filepath.Join("testdata", "incidents", left[0]))
+			body, err := os.ReadFile(filepath.Join("testdata", "incidents", string(a.api), left[0]))
 			require.NoError(a.t, err)
 			answer.StatusCode, answer.Body = http.StatusOK, io.NopCloser(bytes.NewReader(body))
 			if len(left) > 1 {
@@ -57,13 +59,10 @@ func (a *answers) RoundTripper(http.RoundTripper) (http.RoundTripper, error) {
 	}), nil
 }
 
-func TestRecordsAreThoseOfTheGoldenFiles(t *testing.T) {
+// cases are those of the golden files, whose names are the same under each API.
+func cases() map[string]goldenCase {
 	first, second := []string{"odd.json"}, []string{"odd.json", "odd_resolved.json"}
-	tests := map[string]struct {
-		config func(*Config)
-		files  map[int64][]string
-		polls  int
-	}{
+	return map[string]goldenCase{
 		"first_seen_split":      {files: map[int64][]string{odd: first}, polls: 1},
 		"first_seen_embedded":   {files: map[int64][]string{odd: first}, polls: 1, config: func(c *Config) { c.Alerts = AlertsEmbedded }},
 		"first_seen_none":       {files: map[int64][]string{odd: first}, polls: 1, config: func(c *Config) { c.Alerts = AlertsNone }},
@@ -75,10 +74,20 @@ func TestRecordsAreThoseOfTheGoldenFiles(t *testing.T) {
 		"merged_into_the_shown": {files: map[int64][]string{odd: {"odd.json", "successor.json"}, successor: {"successor.json"}}, polls: 2},
 		"not_found":             {polls: 1},
 	}
-	for name, test := range tests {
+}
+
+type goldenCase struct {
+	config func(*Config)
+	files  map[int64][]string
+	polls  int
+}
+
+func TestRecordsAreThoseOfTheGoldenFiles(t *testing.T) {
+	for name, test := range cases() {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			underEachAPI(t, func(t *testing.T, api API) {
 				cfg := createDefaultConfig().(*Config)
+				cfg.API, cfg.HTTP.Endpoint = api, defaultEndpoint(api)
 				cfg.IncidentIDs = []int64{odd}
 				cfg.HTTP.Auth = configoptional.Some(configauth.Config{AuthenticatorID: authID})
 				if test.config != nil {
@@ -91,27 +100,74 @@ func TestRecordsAreThoseOfTheGoldenFiles(t *testing.T) {
 				r, err := NewFactory().CreateLogs(t.Context(), settings, cfg, into)
 				require.NoError(t, err)
 				require.NoError(t, r.Start(t.Context(), &host{extensions: map[component.ID]component.Component{
-					authID: &answers{t: t, files: test.files},
+					authID: &answers{t: t, api: api, files: maps.Clone(test.files)},
 				}}))
 				time.Sleep(time.Duration(test.polls-1)*cfg.CollectionInterval + time.Second)
 				require.NoError(t, r.Shutdown(context.Background()))
-				compareWithGolden(t, name, into.AllLogs())
+				compareWithGolden(t, api, name, into.AllLogs())
 			})
 		})
 	}
 }
 
-func compareWithGolden(t *testing.T, name string, delivered []plog.Logs) {
+func goldenFile(api API, name string) string {
+	return filepath.Join("testdata", "records", string(api), name+".yaml")
+}
+
+func compareWithGolden(t *testing.T, api API, name string, delivered []plog.Logs) {
 	t.Helper()
 	all := plog.NewLogs()
 	for _, logs := range delivered {
 		logs.ResourceLogs().MoveAndAppendTo(all.ResourceLogs())
 	}
-	file := filepath.Join("testdata", "records", name+".yaml")
 	if *update {
-		require.NoError(t, golden.WriteLogsToFile(file, all))
+		require.NoError(t, golden.WriteLogsToFile(goldenFile(api, name), all))
 	}
-	want, err := golden.ReadLogs(file)
+	want, err := golden.ReadLogs(goldenFile(api, name))
 	require.NoError(t, err)
 	require.NoError(t, plogtest.CompareLogs(want, all))
+}
+
+// own are the attributes whose values are an API's own words, and the identity,
+// which stands for the content.
+func own() []string {
+	return []string{
+		"microsoft.defender.incident.status", "microsoft.defender.incident.previous_status", "microsoft.defender.incident.classification",
+		"microsoft.defender.incident.determination", "microsoft.defender.incident.url", "microsoft.defender.incident.changed_fields",
+		"microsoft.defender.alert.status", "microsoft.defender.alert.service_source", "microsoft.defender.alert.detection_source",
+		"log.record.uid", "log.record.original",
+	}
+}
+
+// TestTheRecordsOfBothAPIsDifferInTheAPIsOwnWordsOnly lets dashboards go on.
+func TestTheRecordsOfBothAPIsDifferInTheAPIsOwnWordsOnly(t *testing.T) {
+	for name := range cases() {
+		xdr, graph := common(t, APIDefenderXDR, name), common(t, APIGraph, name)
+		require.Equal(t, xdr, graph, name)
+	}
+}
+
+// common is what the golden records of a case have in common under both APIs.
+func common(t *testing.T, api API, name string) []map[string]any {
+	t.Helper()
+	logs, err := golden.ReadLogs(goldenFile(api, name))
+	require.NoError(t, err)
+	var records []map[string]any
+	for _, resource := range logs.ResourceLogs().All() {
+		about := resource.Resource().Attributes().AsRaw()
+		delete(about, "server.address")
+		for _, r := range resource.ScopeLogs().At(0).LogRecords().All() {
+			attributes := r.Attributes().AsRaw()
+			for _, words := range own() {
+				if value, found := attributes[words]; found {
+					attributes[words] = fmt.Sprintf("%T", value)
+				}
+			}
+			records = append(records, map[string]any{
+				"event": r.EventName(), "timestamp": r.Timestamp(), "severity": r.SeverityNumber(), "has text": r.SeverityText() != "",
+				"resource": about, "attributes": attributes,
+			})
+		}
+	}
+	return records
 }

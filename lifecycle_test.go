@@ -17,8 +17,8 @@ import (
 )
 
 func TestShutdownBeforeStartAndTwiceIsNoError(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(1))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(1))
 		made, err := NewFactory().CreateLogs(t.Context(), w.settings, w.cfg, w.sink)
 		require.NoError(t, err)
 		require.NoError(t, made.Shutdown(t.Context()))
@@ -30,8 +30,8 @@ func TestShutdownBeforeStartAndTwiceIsNoError(t *testing.T) {
 }
 
 func TestStartDoesNotCallTheAPI(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(1))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(1))
 		hang, err := defendersim.ParseFault("hang")
 		require.NoError(t, err)
 		require.NoError(t, w.sim.SetFault(defendersim.AllIncidents, defendersim.Rule{Fault: hang}))
@@ -42,8 +42,8 @@ func TestStartDoesNotCallTheAPI(t *testing.T) {
 }
 
 func TestTheContextOfStartDoesNotEndTheReceiver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(1))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(1))
 		made, err := NewFactory().CreateLogs(t.Context(), w.settings, w.cfg, w.sink)
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -56,8 +56,8 @@ func TestTheContextOfStartDoesNotEndTheReceiver(t *testing.T) {
 }
 
 func TestShutdownEndsRequestsInFlight(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(10))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(10))
 		hang, err := defendersim.ParseFault("hang")
 		require.NoError(t, err)
 		require.NoError(t, w.sim.SetFault(defendersim.AllIncidents, defendersim.Rule{Fault: hang}))
@@ -86,8 +86,8 @@ func TestShutdownEndsADeliveryThatBlocks(t *testing.T) {
 		"after a grace without a limit": {want: deliveryGrace},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, oneAlert(10))
+			underEachAPI(t, func(t *testing.T, api API) {
+				w := newWorldUnder(t, api, oneAlert(10))
 				w.sink.refuse = blocked
 				w.start()
 				time.Sleep(time.Minute)
@@ -113,8 +113,8 @@ func TestShutdownEndsADeliveryThatBlocks(t *testing.T) {
 }
 
 func TestShutdownSaysWhenAConsumerIgnoresItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(1))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(1))
 		release := make(chan struct{})
 		w.sink.refuse = func(context.Context) error { <-release; return nil }
 		w.start()
@@ -127,8 +127,8 @@ func TestShutdownSaysWhenAConsumerIgnoresItsContext(t *testing.T) {
 }
 
 func TestADeliveryUnderWayAtShutdownIsFinished(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(1))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(1))
 		w.sink.refuse = func(context.Context) error { time.Sleep(time.Second); return nil }
 		w.start()
 		time.Sleep(time.Millisecond)
@@ -156,8 +156,8 @@ func TestStartNamesWhatKeepsItFromStarting(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, oneAlert(1))
+			underEachAPI(t, func(t *testing.T, api API) {
+				w := newWorldUnder(t, api, oneAlert(1))
 				w.host.extensions[noStorage] = storagetest.NewNonStorageExtension("other")
 				test.change(w)
 				made, err := NewFactory().CreateLogs(t.Context(), w.settings, w.cfg, w.sink)
@@ -179,10 +179,10 @@ func storedVersion(w *world, version string) {
 }
 
 func TestIdsComeFromTheFileToo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	underEachAPI(t, func(t *testing.T, api API) {
 		file := filepath.Join(t.TempDir(), "ids.txt")
 		require.NoError(t, os.WriteFile(file, []byte("# ours\n1002\nnonsense\n1001\n"), 0o600))
-		w := newWorld(t, oneAlert(3), func(cfg *Config) {
+		w := newWorldUnder(t, api, oneAlert(3), func(cfg *Config) {
 			cfg.IncidentIDs, cfg.IncidentIDsFile = []int64{1001}, file
 		})
 		w.start()

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -54,8 +53,8 @@ func TestAChainOfMergesIsFollowedToItsEnd(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, oneAlert(4), listing(1001))
+			underEachAPI(t, func(t *testing.T, api API) {
+				w := newWorldUnder(t, api, oneAlert(4), listing(1001))
 				w.start()
 				time.Sleep(time.Minute)
 				for _, id := range []int64{1001, 1002, 1003} {
@@ -96,8 +95,8 @@ func TestAChainLeadsThroughAnIncidentThatIsListedToo(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, oneAlert(3), listing(1001, 1002))
+			underEachAPI(t, func(t *testing.T, api API) {
+				w := newWorldUnder(t, api, oneAlert(3), listing(1001, 1002))
 				w.start()
 				time.Sleep(time.Minute)
 				for _, id := range test.merges {
@@ -117,8 +116,8 @@ func TestAChainLeadsThroughAnIncidentThatIsListedToo(t *testing.T) {
 }
 
 func TestASuccessorThatIsFollowedAlreadyIsFetchedOnceARound(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(3))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(3))
 		require.NoError(t, w.sim.Merge(1001, 1003))
 		late := rule(t, "slow=1s") // its first answer is under way when 1001 turns out to be merged into it
 		late.Times = 1
@@ -138,8 +137,8 @@ func TestASuccessorThatIsFollowedAlreadyIsFetchedOnceARound(t *testing.T) {
 }
 
 func TestTwoIncidentsLeadToTheSameSuccessorOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(3), listing(1001, 1002))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(3), listing(1001, 1002))
 		for id, wait := range map[int64]string{1002: "slow=1s", 1003: "slow=3s"} {
 			late := rule(t, wait) // 1002's answer comes while 1003 is fetched on behalf of 1001
 			late.Times = 1
@@ -174,8 +173,8 @@ func TestIncidentsMergedInACircleAreNotFollowedAnyMore(t *testing.T) {
 		"three":            {int64(1001), int64(1002), int64(1003)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, oneAlert(4), listing(1001, 1004))
+			underEachAPI(t, func(t *testing.T, api API) {
+				w := newWorldUnder(t, api, oneAlert(4), listing(1001, 1004))
 				var told []string
 				for i, id := range circle {
 					w.redirect(id.(int64), circle[(i+1)%len(circle)].(int64))
@@ -202,8 +201,8 @@ func TestIncidentsMergedInACircleAreNotFollowedAnyMore(t *testing.T) {
 }
 
 func TestWhatIsMergedIntoACircleIsNotFollowedEither(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(3), listing(1001, 1003))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(3), listing(1001, 1003))
 		w.redirect(1001, 1002)
 		w.redirect(1002, 1001)
 		w.start()
@@ -225,8 +224,8 @@ func TestWhatIsMergedIntoACircleIsNotFollowedEither(t *testing.T) {
 }
 
 func TestASuccessorThatIsNotFoundIsToldOnceAndLookedForSeldom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(2), listing(1001))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(2), listing(1001))
 		require.NoError(t, w.sim.Merge(1001, 1002))
 		require.NoError(t, w.sim.Remove(1002))
 		w.start()
@@ -252,8 +251,8 @@ func TestASuccessorThatIsNotFoundIsToldOnceAndLookedForSeldom(t *testing.T) {
 }
 
 func TestAMergeThatNamesNoSuccessorIsAskedForItHourly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(2), listing(1001))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(2), listing(1001))
 		w.redirect(1001, 0)
 		w.start()
 		time.Sleep(5*time.Hour + time.Second)
@@ -294,12 +293,12 @@ func (d *detour) RoundTripper(base http.RoundTripper) (http.RoundTripper, error)
 
 // take puts the detour in for the starts to come.
 func (w *world) take(around func(next http.RoundTripper, r *http.Request) (*http.Response, error)) {
-	w.host.extensions[authID] = &detour{&auth{sim: w.sim}, around}
+	w.host.extensions[authID] = &detour{&auth{sim: w.sim, api: w.cfg.API}, around}
 }
 
 func TestAnAnswerThatShowsAnotherIncidentIsAMergeIntoThatOne(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(3), listing(1001, 1003))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(3), listing(1001, 1003))
 		w.start()
 		time.Sleep(time.Minute)
 		w.stop()
@@ -316,7 +315,11 @@ func TestAnAnswerThatShowsAnotherIncidentIsAMergeIntoThatOne(t *testing.T) {
 		logs := w.sink.AllLogs()
 		require.Equal(t, []string{"1001 merged", "1002 first_seen", "1002 alert first_seen"}, w.sink.changes())
 		merged := logs[0].ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0)
-		require.Equal(t, map[string]any{"incidentId": int64(1001), "redirectIncidentId": int64(1002)}, merged.Body().Map().AsRaw())
+		ids := map[API]map[string]any{
+			APIDefenderXDR: {"incidentId": int64(1001), "redirectIncidentId": int64(1002)},
+			APIGraph:       {"id": "1001", "redirectIncidentId": "1002"},
+		}
+		require.Equal(t, ids[api], merged.Body().Map().AsRaw())
 		require.Equal(t, int64(1002), merged.Attributes().AsRaw()["microsoft.defender.incident.redirect_id"])
 		require.Equal(t, 2, w.requests(1002), "once in the name of 1001 and once in its own")
 
@@ -349,8 +352,8 @@ func (d *disk) incidents() []int64 {
 }
 
 func TestASuccessorGoesWithTheLastIncidentThatLeadsToIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(4), listing(1001, 1002))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(4), listing(1001, 1002))
 		kept := &disk{entries: map[string][]byte{}}
 		w.host.extensions[*w.cfg.StorageID] = kept
 		require.NoError(t, w.sim.Merge(1001, 1003))
@@ -384,8 +387,8 @@ func TestASuccessorGoesWithTheLastIncidentThatLeadsToIt(t *testing.T) {
 }
 
 func TestMergedIncidentsDoNotMakeTheRoundLongerAfterARestart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(8), listing(1001), func(cfg *Config) {
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(8), listing(1001), func(cfg *Config) {
 			cfg.RateLimit.RequestsPerHour = 20 // a round of two takes more than the interval
 		})
 		for id := range int64(7) {
@@ -419,8 +422,8 @@ func TestAKillAroundTheCheckpointOfAMergeLosesNothing(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, oneAlert(2), listing(1001))
+			underEachAPI(t, func(t *testing.T, api API) {
+				w := newWorldUnder(t, api, oneAlert(2), listing(1001))
 				kept := &disk{entries: map[string][]byte{}}
 				w.host.extensions[*w.cfg.StorageID] = kept
 				left := test.deliveries

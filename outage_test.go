@@ -3,7 +3,6 @@ package defenderincidentsreceiver
 import (
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -31,8 +30,8 @@ func TestWhatIsEverybodysTroubleMakesAllWait(t *testing.T) {
 		"reset": {atOnce: 5, said: "the API does not answer: everything waits"},
 	} {
 		t.Run(fault, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, oneAlert(50), func(cfg *Config) { cfg.MaxConcurrentRequests = 1 })
+			underEachAPI(t, func(t *testing.T, api API) {
+				w := newWorldUnder(t, api, oneAlert(50), func(cfg *Config) { cfg.MaxConcurrentRequests = 1 })
 				require.NoError(t, w.sim.SetFault(defendersim.AllIncidents, rule(t, fault)))
 				w.start()
 				time.Sleep(2 * time.Second)
@@ -56,8 +55,8 @@ func TestWhatIsEverybodysTroubleMakesAllWait(t *testing.T) {
 }
 
 func TestWhatTheAPIRejectsIsAskedForSeldomAndSaidAsAnError(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(10))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(10))
 		require.NoError(t, w.sim.SetFault(1001, rule(t, "400")))
 		w.start()
 		time.Sleep(10 * time.Hour)
@@ -70,8 +69,8 @@ func TestWhatTheAPIRejectsIsAskedForSeldomAndSaidAsAnError(t *testing.T) {
 }
 
 func TestAnotherTroubleOfAnIncidentIsSaidToo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(10))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(10))
 		require.NoError(t, w.sim.SetFault(1001, rule(t, "500")))
 		w.start()
 		time.Sleep(time.Hour)
@@ -85,8 +84,8 @@ func TestAnotherTroubleOfAnIncidentIsSaidToo(t *testing.T) {
 }
 
 func TestARefusalOfOneIncidentIsItsOwn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(10))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(10))
 		require.NoError(t, w.sim.SetFault(1001, rule(t, "403")))
 		w.start()
 		time.Sleep(time.Hour + time.Second)
@@ -131,8 +130,8 @@ func TestNoWaitIsLongerThanItsLongest(t *testing.T) {
 }
 
 func TestIncidentsThatAreAllGoneAfterAStartAreAskedForInTheWrongPlace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(20), func(cfg *Config) { cfg.MaxConcurrentRequests = 1 })
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(20), func(cfg *Config) { cfg.MaxConcurrentRequests = 1 })
 		w.haveRun()
 		for _, id := range w.sim.IDs() {
 			require.NoError(t, w.sim.Remove(id))
@@ -156,8 +155,8 @@ func TestIncidentsThatAreAllGoneAfterAStartAreAskedForInTheWrongPlace(t *testing
 }
 
 func TestIncidentsThatAreGoneAfterAStartAreToldOnceAnotherIsFound(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(8))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(8))
 		w.haveRun()
 		for _, id := range w.sim.IDs()[:4] {
 			require.NoError(t, w.sim.Remove(id))
@@ -170,8 +169,8 @@ func TestIncidentsThatAreGoneAfterAStartAreToldOnceAnotherIsFound(t *testing.T) 
 }
 
 func TestWithFewDeliveredBeforeANotFoundIsBelieved(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(enough-1))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(enough-1))
 		w.haveRun()
 		for _, id := range w.sim.IDs() {
 			require.NoError(t, w.sim.Remove(id))

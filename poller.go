@@ -1,6 +1,7 @@
 package defenderincidentsreceiver // import "github.com/seed2514a141/defenderincidentsreceiver"
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -108,6 +109,7 @@ func (p *poller) restore(ctx context.Context, ids []int64, contents checkpoint.C
 	for _, id := range kept {
 		state, stored := contents.States[id]
 		if stored {
+			state.API = cmp.Or(state.API, string(APIDefenderXDR)) // the only one there was when states did not say
 			p.states[id] = state
 		}
 		if followed(state) {
@@ -121,11 +123,8 @@ func (p *poller) restore(ctx context.Context, ids []int64, contents checkpoint.C
 	if err := p.store.Keep(ctx, kept); err != nil {
 		return err
 	}
-	if p.about.API != string(p.cfg.API) {
-		p.about.API = string(p.cfg.API)
-		if err := p.store.SaveReceiver(ctx, p.about); err != nil {
-			return err
-		}
+	if err := p.takeOver(ctx); err != nil {
+		return err
 	}
 	for _, id := range kept {
 		state := p.states[id]
@@ -137,6 +136,21 @@ func (p *poller) restore(ctx context.Context, ids []int64, contents checkpoint.C
 	p.announce(now)
 	p.warnOfCircles(ids...)
 	return nil
+}
+
+// takeOver notes the API in use. Where it is another than before, each incident
+// is compared by what both show, when its turn comes.
+func (p *poller) takeOver(ctx context.Context) error {
+	before := p.about.API
+	if before == string(p.cfg.API) {
+		return nil
+	}
+	if before != "" {
+		p.logger.Info("api has changed: incidents that it shows as they were told are taken over without a record",
+			zap.String("before", before), zap.String("api", string(p.cfg.API)), zap.Int("incidents", len(p.states)))
+	}
+	p.about.API = string(p.cfg.API)
+	return p.store.SaveReceiver(ctx, p.about)
 }
 
 // dueAfterRestart goes on with the round of before. How long ago a stored time

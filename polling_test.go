@@ -4,7 +4,6 @@ import (
 	"errors"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -21,8 +20,8 @@ func oneAlert(n int) defendersim.Config {
 }
 
 func TestEachIncidentIsEmittedOnceAndThenOnlyItsChanges(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(2))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(2))
 		w.start()
 		time.Sleep(time.Minute)
 		require.ElementsMatch(t, []string{"1001 first_seen", "1001 alert first_seen", "1002 first_seen", "1002 alert first_seen"}, w.sink.changes())
@@ -43,8 +42,8 @@ func TestEachIncidentIsEmittedOnceAndThenOnlyItsChanges(t *testing.T) {
 }
 
 func TestAnAlertThatChangesAloneIsEmittedAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(1))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(1))
 		w.start()
 		time.Sleep(time.Minute)
 		w.sink.Reset()
@@ -62,8 +61,8 @@ func TestAnAlertThatChangesAloneIsEmittedAlone(t *testing.T) {
 }
 
 func TestAMergedIncidentLeadsToItsSuccessor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(3), func(cfg *Config) { cfg.IncidentIDs = []int64{1001} })
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(3), func(cfg *Config) { cfg.IncidentIDs = []int64{1001} })
 		w.start()
 		time.Sleep(time.Minute)
 		w.sink.Reset()
@@ -88,8 +87,8 @@ func TestAMergedIncidentLeadsToItsSuccessor(t *testing.T) {
 }
 
 func TestAnUnknownIncidentIsSaidOnceAndLookedForSeldom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(1), func(cfg *Config) { cfg.IncidentIDs = []int64{9999} })
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(1), func(cfg *Config) { cfg.IncidentIDs = []int64{9999} })
 		w.start()
 		time.Sleep(6 * time.Hour)
 		require.Equal(t, []string{"9999 not_found"}, w.sink.changes())
@@ -104,8 +103,8 @@ func TestAnUnknownIncidentIsSaidOnceAndLookedForSeldom(t *testing.T) {
 }
 
 func TestAnIncidentThatComesBackIsSeenForTheFirstTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(1))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(1))
 		w.start()
 		time.Sleep(time.Minute)
 		require.NoError(t, w.sim.Remove(1001))
@@ -119,10 +118,10 @@ func TestAnIncidentThatComesBackIsSeenForTheFirstTime(t *testing.T) {
 }
 
 func TestFifteenHundredIncidentsTakeFourteenMinutesFromACold(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	underEachAPI(t, func(t *testing.T, api API) {
 		population := quiet(1500)
 		population.AlertsPerIncident, population.AlertBytes = 1, 900
-		w := newWorld(t, population)
+		w := newWorldUnder(t, api, population)
 		began := time.Now()
 		w.start()
 		time.Sleep(15 * time.Minute)
@@ -137,10 +136,10 @@ func TestFifteenHundredIncidentsTakeFourteenMinutesFromACold(t *testing.T) {
 }
 
 func TestALivelyPopulationIsToldWithoutALossOrARepeat(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	underEachAPI(t, func(t *testing.T, api API) {
 		population := defendersim.DefaultConfig()
 		population.Incidents, population.ChangesPerHour = 60, 240
-		w := newWorld(t, population, func(cfg *Config) {
+		w := newWorldUnder(t, api, population, func(cfg *Config) {
 			cfg.IncidentIDs = append(cfg.IncidentIDs, 9999)
 		})
 		began := time.Now()
@@ -154,10 +153,10 @@ func TestALivelyPopulationIsToldWithoutALossOrARepeat(t *testing.T) {
 }
 
 func TestRandomFaultsLoseAndRepeatNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	underEachAPI(t, func(t *testing.T, api API) {
 		population := defendersim.DefaultConfig()
 		population.Incidents, population.ChangesPerHour = 40, 240
-		w := newWorld(t, population, func(cfg *Config) { cfg.MaxResponseBodySize = 1 << 20 })
+		w := newWorldUnder(t, api, population, func(cfg *Config) { cfg.MaxResponseBodySize = 1 << 20 })
 		kinds := slices.DeleteFunc(defendersim.FaultKinds(), func(k defendersim.FaultKind) bool {
 			return k.Name == "big-number" // a sound answer, though not the incident's own
 		})
@@ -184,8 +183,8 @@ func TestEveryFaultEndsAndHoldsUpNobody(t *testing.T) {
 		t.Run(kind.Name, func(t *testing.T) {
 			fault, err := defendersim.ParseFault(kind.Name)
 			require.NoError(t, err)
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, oneAlert(3), func(cfg *Config) { cfg.MaxResponseBodySize = 1 << 20 })
+			underEachAPI(t, func(t *testing.T, api API) {
+				w := newWorldUnder(t, api, oneAlert(3), func(cfg *Config) { cfg.MaxResponseBodySize = 1 << 20 })
 				require.NoError(t, w.sim.SetFault(1001, defendersim.Rule{Fault: fault}))
 				w.start()
 				time.Sleep(30 * time.Minute)
@@ -208,8 +207,8 @@ func TestEveryFaultEndsAndHoldsUpNobody(t *testing.T) {
 }
 
 func TestWithoutATokenEverythingWaitsAndNothingIsCounted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(3))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(3))
 		signIn := w.auth()
 		signIn.fail(errors.New(`oauth2: "invalid_client" "AADSTS7000215: Invalid client secret hunter2"`))
 		w.start()
@@ -229,10 +228,10 @@ func TestWithoutATokenEverythingWaitsAndNothingIsCounted(t *testing.T) {
 }
 
 func TestWhatIsWrongWithAllIsNotSaidForEach(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	underEachAPI(t, func(t *testing.T, api API) {
 		page, err := defendersim.ParseFault("html")
 		require.NoError(t, err)
-		w := newWorld(t, oneAlert(2*mostNamed))
+		w := newWorldUnder(t, api, oneAlert(2*mostNamed))
 		require.NoError(t, w.sim.SetFault(defendersim.AllIncidents, defendersim.Rule{Fault: page}))
 		w.start()
 		time.Sleep(time.Hour)

@@ -15,12 +15,12 @@ import (
 )
 
 func TestFiveRestartsInAnHourNeitherExceedNorWasteTheLimits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	underEachAPI(t, func(t *testing.T, api API) {
 		var ids []int64 // more than an hour allows, so that the quota is always wanted
 		for id := range int64(2000) {
 			ids = append(ids, id+1)
 		}
-		w := newWorld(t, quiet(0), listing(ids...))
+		w := newWorldUnder(t, api, quiet(0), listing(ids...))
 		for _, id := range ids { // without an alert, for there are many
 			require.NoError(t, w.sim.Add(defendersim.Incident{ID: id}))
 		}
@@ -66,8 +66,8 @@ func TestFiveRestartsInAnHourNeitherExceedNorWasteTheLimits(t *testing.T) {
 }
 
 func TestARequestThatAStopGivesUpEndsWithIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(1))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(1))
 		kept := &disk{entries: map[string][]byte{}}
 		w.host.extensions[*w.cfg.StorageID] = kept
 		require.NoError(t, w.sim.SetFault(1001, rule(t, "hang")))
@@ -80,7 +80,7 @@ func TestARequestThatAStopGivesUpEndsWithIt(t *testing.T) {
 		w.start()
 		time.Sleep(time.Second)
 		w.stop()
-		require.JSONEq(t, fmt.Sprintf(`{"since":%d,"ended":[%d]}`, began.UnixMilli(), time.Now().UnixMilli()), string(kept.entries[accountKey]),
+		require.JSONEq(t, fmt.Sprintf(`{"since":%d,"ended":[%d]}`, began.UnixMilli(), time.Now().UnixMilli()), string(kept.entries[accountKey(api)]),
 			"not with the next start, however much later that is")
 	})
 }
@@ -88,8 +88,8 @@ func TestARequestThatAStopGivesUpEndsWithIt(t *testing.T) {
 func TestWithoutStorageAStartSaysWhatThatMeansForTheLimits(t *testing.T) {
 	const said = "no storage is set: every start emits every incident once, and forgets what was sent within the hour: " +
 		"do not restart often, or the API's limits are exceeded"
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(1))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(1))
 		w.haveRun()
 		require.Empty(t, w.logs.FilterMessage(said).All(), "with a storage there is nothing to say")
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -28,8 +27,8 @@ func points(counts map[attribute.Set]int64) []metricdata.DataPoint[int64] {
 }
 
 func TestRequestsAndRecordsAreCounted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(3), func(cfg *Config) { cfg.IncidentIDs = []int64{1001, 1002, 9999} })
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(3), func(cfg *Config) { cfg.IncidentIDs = []int64{1001, 1002, 9999} })
 		w.start()
 		time.Sleep(time.Minute)
 		require.NoError(t, w.sim.Merge(1002, 1003))
@@ -78,8 +77,8 @@ func (f *flaky) Set(ctx context.Context, key string, value []byte) error {
 }
 
 func TestACheckpointThatCannotBeWrittenIsSaidOnceAndPollingGoesOn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(2))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(2))
 		store := &flaky{Client: storage.NewNopClient()}
 		w.host.extensions[*w.cfg.StorageID] = store
 		w.start()

@@ -90,10 +90,10 @@ func TestWhatComesAndGoesAroundAKillIsToldToItsEnd(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			underEachAPI(t, func(t *testing.T, api API) {
 				population := oneAlert(1)
 				population.AlertsPerIncident = 2
-				w := newWorld(t, population)
+				w := newWorldUnder(t, api, population)
 				kept := &disk{entries: map[string][]byte{}}
 				w.host.extensions[*w.cfg.StorageID] = kept
 				if c.before != nil {

@@ -36,8 +36,8 @@ func TestNothingIsSentDuringAWaitThatTheAPIAskedFor(t *testing.T) {
 		"429-empty":                time.Minute,
 	} {
 		t.Run(fault, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, oneAlert(20), func(cfg *Config) { cfg.MaxConcurrentRequests = 1 })
+			underEachAPI(t, func(t *testing.T, api API) {
+				w := newWorldUnder(t, api, oneAlert(20), func(cfg *Config) { cfg.MaxConcurrentRequests = 1 })
 				once := rule(t, fault)
 				once.Times = 1
 				require.NoError(t, w.sim.SetFault(1005, once))
@@ -54,10 +54,10 @@ func TestNothingIsSentDuringAWaitThatTheAPIAskedFor(t *testing.T) {
 }
 
 func TestHalfOfTheQuotaIsLeftToAnotherProgram(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	underEachAPI(t, func(t *testing.T, api API) {
 		population := oneAlert(2000)
 		population.ForeignPerMinute = 13 // 780 of 1,500 an hour
-		w := newWorld(t, population)
+		w := newWorldUnder(t, api, population)
 		w.host.extensions[*w.cfg.StorageID] = &disk{entries: map[string][]byte{}}
 		w.start()
 		time.Sleep(time.Hour)
@@ -76,10 +76,10 @@ func TestHalfOfTheQuotaIsLeftToAnotherProgram(t *testing.T) {
 // TestAStartThatForgotWhatWasSentFindsThePaceAgain is what a restart without
 // storage runs into: the API remembers a whole hour, the receiver nothing.
 func TestAStartThatForgotWhatWasSentFindsThePaceAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	underEachAPI(t, func(t *testing.T, api API) {
 		population := oneAlert(400)
 		population.PerMinute, population.PerHour = 20, 300
-		w := newWorld(t, population, func(cfg *Config) {
+		w := newWorldUnder(t, api, population, func(cfg *Config) {
 			cfg.StorageID = nil
 			cfg.RateLimit = RateLimitConfig{RequestsPerMinute: 20, RequestsPerHour: 300}
 		})
@@ -134,8 +134,8 @@ func TestARestartKeepsTheWaitAndWhatWasLearned(t *testing.T) {
 }
 
 func TestAnAbsurdWaitIsCappedAtAnHourAndSaid(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(20), func(cfg *Config) { cfg.MaxConcurrentRequests = 1 })
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(20), func(cfg *Config) { cfg.MaxConcurrentRequests = 1 })
 		absurd := rule(t, "429-retry-after=1000h")
 		absurd.Times = 1
 		require.NoError(t, w.sim.SetFault(defendersim.AllIncidents, absurd))

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/storagetest"
@@ -53,13 +54,35 @@ func quiet(n int) defendersim.Config {
 	return cfg
 }
 
-// newWorld follows all incidents of the population. It is not started.
+// underEachAPI runs a test in a bubble of its own under each API.
+func underEachAPI(t *testing.T, test func(t *testing.T, api API)) {
+	t.Helper()
+	for _, api := range []API{APIDefenderXDR, APIGraph} {
+		t.Run(string(api), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, api) })
+		})
+	}
+}
+
+// newWorld is newWorldUnder the Defender XDR API.
 func newWorld(t *testing.T, population defendersim.Config, change ...func(*Config)) *world {
 	t.Helper()
+	return newWorldUnder(t, APIDefenderXDR, population, change...)
+}
+
+// newWorldUnder follows all incidents of the population, with the same limits
+// under each API. It is not started.
+func newWorldUnder(t *testing.T, api API, population defendersim.Config, change ...func(*Config)) *world {
+	t.Helper()
+	if api == APIGraph {
+		population.GraphPerMinute, population.GraphPerHour = population.PerMinute, population.PerHour
+		population.GraphForeignPerMinute = population.ForeignPerMinute
+	}
 	sim, err := defendersim.New(population)
 	require.NoError(t, err)
 
 	cfg := createDefaultConfig().(*Config)
+	cfg.API, cfg.HTTP.Endpoint = api, defaultEndpoint(api)
 	cfg.IncidentIDs = sim.IDs()
 	cfg.HTTP.Auth = configoptional.Some(configauth.Config{AuthenticatorID: authID})
 	storageID := storagetest.NewStorageID("state")
@@ -79,7 +102,7 @@ func newWorld(t *testing.T, population defendersim.Config, change ...func(*Confi
 	return &world{
 		t: t, sim: sim, sink: &sink{}, cfg: cfg, logs: logs, telemetry: telemetry, settings: settings,
 		host: &host{extensions: map[component.ID]component.Component{
-			authID:    &auth{sim: sim},
+			authID:    &auth{sim: sim, api: api},
 			storageID: storagetest.NewFileBackedStorageExtension("state", t.TempDir()),
 		}},
 	}
@@ -229,6 +252,7 @@ type auth struct {
 	component.StartFunc
 	component.ShutdownFunc
 	sim *defendersim.Sim
+	api API // that the tokens are for
 
 	mu    sync.Mutex
 	err   error             // what the sign-in fails with; nil: it works
@@ -258,6 +282,11 @@ func (a *auth) RoundTripper(http.RoundTripper) (http.RoundTripper, error) {
 		a.mu.Unlock()
 		if err != nil {
 			return nil, err
+		}
+		if grant.Audience == "" {
+			grant.Audience = map[API]string{
+				APIDefenderXDR: "https://api.security.microsoft.com", APIGraph: "https://graph.microsoft.com",
+			}[a.api]
 		}
 		r = r.Clone(r.Context())
 		r.Header.Set("Authorization", "Bearer "+a.sim.TokenFor(grant))

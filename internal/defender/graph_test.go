@@ -69,7 +69,7 @@ func TestAnIncidentOfGraphIsTakenWholeUnderItsOwnNames(t *testing.T) {
 		TenantID:        "0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
 		LastUpdate:      time.Date(2026, 2, 3, 5, 6, 7, 123456700, time.UTC),
 		AlertsField:     "alerts",
-		LastUpdateField: "lastUpdateDateTime",
+		LastUpdateField: "lastUpdateDateTime", AlertLastUpdateField: "lastUpdateDateTime",
 		Alerts: []incident.Alert{{
 			ID:              "ad0001_1",
 			Title:           "Unfamiliar sign-in properties",

@@ -33,9 +33,7 @@ func (d dialect) decode(id int64, json *decoder) (s *incident.Snapshot, rest jso
 // decodeIncident reads an incident that is all there is to read, and the link
 // to the rest of its alerts.
 func (d dialect) decodeIncident(json *decoder) (s *incident.Snapshot, rest jsontext.Value, err error) {
-	s = &incident.Snapshot{
-		API: string(d.api), Object: pcommon.NewMap(), AlertsField: d.incident.alerts, LastUpdateField: d.incident.lastUpdate,
-	}
+	s = d.newSnapshot()
 	s.Object.EnsureCapacity(usualMembers)
 	err = json.object(s.Object, 1, func(name string) (bool, error) {
 		switch {
@@ -59,6 +57,14 @@ func (d dialect) decodeIncident(json *decoder) (s *incident.Snapshot, rest jsont
 	}
 	d.describe(s)
 	return s, rest, nil
+}
+
+// newSnapshot is one that shows nothing yet.
+func (d dialect) newSnapshot() *incident.Snapshot {
+	return &incident.Snapshot{
+		API: string(d.api), Object: pcommon.NewMap(),
+		AlertsField: d.incident.alerts, LastUpdateField: d.incident.lastUpdate, AlertLastUpdateField: d.alert.lastUpdate,
+	}
 }
 
 // decodeAlerts reads a list of alerts, of which no two are the same: they are
@@ -132,13 +138,11 @@ func (d dialect) describe(s *incident.Snapshot) {
 // into what it says of that: that it lives on in this other one. What the
 // answer shows is left to the fetch of that incident itself.
 func (d dialect) becomeSuccessors(s *incident.Snapshot, asked int64) {
-	object := pcommon.NewMap()
-	d.putID(object, d.incident.id, asked)
-	d.putID(object, d.incident.successor, s.ID)
-	*s = incident.Snapshot{
-		API: s.API, ID: asked, SuccessorID: s.ID, Merged: true, TenantID: s.TenantID,
-		Object: object, AlertsField: s.AlertsField, LastUpdateField: s.LastUpdateField,
-	}
+	merged := d.newSnapshot()
+	merged.ID, merged.SuccessorID, merged.Merged, merged.TenantID = asked, s.ID, true, s.TenantID
+	d.putID(merged.Object, d.incident.id, asked)
+	d.putID(merged.Object, d.incident.successor, s.ID)
+	*s = *merged
 }
 
 func text(object pcommon.Map, name string) string {

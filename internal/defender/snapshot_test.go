@@ -70,7 +70,7 @@ func TestAnIncidentIsTakenWhole(t *testing.T) {
 		LastUpdate:      time.Date(2026, 2, 3, 5, 6, 7, 123456700, time.UTC),
 		API:             "defender_xdr",
 		AlertsField:     "alerts",
-		LastUpdateField: "lastUpdateTime",
+		LastUpdateField: "lastUpdateTime", AlertLastUpdateField: "lastUpdatedTime",
 		Alerts: []incident.Alert{{
 			ID:              "ad0001_1",
 			Title:           "Unfamiliar sign-in properties",
@@ -96,7 +96,7 @@ func TestAnIncidentThatSaysLittleLeavesTheRestEmpty(t *testing.T) {
 		s, err := decodeXDR(body)
 		require.NoError(t, err)
 		s.Object = pcommon.Map{}
-		assert.Equal(t, &incident.Snapshot{ID: 1, API: "defender_xdr", AlertsField: "alerts", LastUpdateField: "lastUpdateTime"}, s)
+		assert.Equal(t, &incident.Snapshot{ID: 1, API: "defender_xdr", AlertsField: "alerts", LastUpdateField: "lastUpdateTime", AlertLastUpdateField: "lastUpdatedTime"}, s)
 	}
 }
 
@@ -192,7 +192,7 @@ func TestAnAnswerThatShowsAnotherIncidentMeansAMerge(t *testing.T) {
 	assert.Equal(t, map[string]any{"incidentId": int64(4000), "redirectIncidentId": int64(4711)}, s.Object.AsRaw())
 	s.Object = pcommon.Map{}
 	assert.Equal(t, &incident.Snapshot{
-		ID: 4000, SuccessorID: 4711, Merged: true, TenantID: "0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", API: "defender_xdr", AlertsField: "alerts", LastUpdateField: "lastUpdateTime",
+		ID: 4000, SuccessorID: 4711, Merged: true, TenantID: "0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", API: "defender_xdr", AlertsField: "alerts", LastUpdateField: "lastUpdateTime", AlertLastUpdateField: "lastUpdatedTime",
 	}, s)
 }
 
