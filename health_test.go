@@ -107,38 +107,51 @@ func TestWhatIsOneIncidentsIsNotReported(t *testing.T) {
 }
 
 func TestARefusedTokenSaysWhatItIsAndWhatIsNeeded(t *testing.T) {
+	permissions := map[API]string{APIDefenderXDR: "Incident.Read.All", APIGraph: "SecurityIncident.Read.All"}
+	audiences := map[API]string{APIDefenderXDR: "https://api.security.microsoft.com", APIGraph: "https://graph.microsoft.com"}
+	another := map[API]string{APIDefenderXDR: audiences[APIGraph], APIGraph: audiences[APIDefenderXDR]}
 	for name, c := range map[string]struct {
-		grant  defendersim.Grant
-		advice string
+		grant  func(API) defendersim.Grant
+		advice func(API) string
 	}{
-		"without the permission": {refused, "Grant the application permission Incident.Read.All to the application and give admin consent"},
+		"without the permission": {
+			func(API) defendersim.Grant { return refused },
+			func(api API) string {
+				return "Grant the application permission " + permissions[api] + " to the application and give admin consent"
+			},
+		},
 		"for another API": {
-			defendersim.Grant{Audience: "https://graph.microsoft.com"},
-			"Set the scope of the extension named by http::auth to https://api.security.microsoft.com/.default.",
+			func(api API) defendersim.Grant { return defendersim.Grant{Audience: another[api]} },
+			func(api API) string {
+				return "Set the scope of the extension named by http::auth to " + audiences[api] + "/.default."
+			},
 		},
 		"that has expired": {
-			defendersim.Grant{Expires: time.Date(1999, 12, 31, 0, 0, 0, 0, time.UTC)},
-			"The token had expired at 1999-12-31T00:00:00Z when the API answered.",
+			func(API) defendersim.Grant {
+				return defendersim.Grant{Expires: time.Date(1999, 12, 31, 0, 0, 0, 0, time.UTC)}
+			},
+			func(API) string { return "The token had expired at 1999-12-31T00:00:00Z when the API answered." },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, oneAlert(3), func(cfg *Config) { cfg.HTTP.Endpoint = "https://api.security.microsoft.com" })
-				w.auth().sign(c.grant)
+			underEachAPI(t, func(t *testing.T, api API) {
+				w := newWorldUnder(t, api, oneAlert(3))
+				w.auth().sign(c.grant(api))
 				w.start()
 				time.Sleep(time.Minute)
-				denied := w.logs.FilterMessageSnippet("Incident.Read.All").All()
+				denied := w.logs.FilterMessageSnippet(whatATokenNeeds).All()
 				require.Len(t, denied, 2, "of the first incident, and for all once it is everybody's")
 				for _, line := range denied {
 					said := line.ContextMap()
-					require.Contains(t, said["advice"], c.advice)
+					require.Contains(t, said["advice"], c.advice(api))
+					require.Equal(t, permissions[api], said["permission_needed"])
 					require.Equal(t, "11111111-2222-3333-4444-555555555555", said["token_tenant"])
 					require.Equal(t, "66666666-7777-8888-9999-000000000000", said["token_application"])
 					require.Contains(t, said, "token_audience")
 					require.Contains(t, said, "token_roles")
 					require.Contains(t, said, "token_expires")
 				}
-				token := w.sim.TokenFor(c.grant)
+				token := w.sim.TokenFor(c.grant(api))
 				signature := token[strings.LastIndex(token, ".")+1:]
 				for _, line := range w.logs.All() {
 					for _, value := range line.ContextMap() {

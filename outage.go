@@ -112,7 +112,7 @@ func (p *poller) ail(class class, failure *defender.Error) {
 
 // whatATokenNeeds is what a person can check when the API refuses the token.
 const whatATokenNeeds = "the API refuses the token: it has to be for this API (the scope of http::auth) " +
-	"and to have the permission Incident.Read.All, with admin consent"
+	"and to have the permission to read incidents, with admin consent"
 
 // refusal are the log fields that explain a refused token: what it says of
 // itself, and what to do. With any other failure there are none.
@@ -120,7 +120,7 @@ func refusal(failure *defender.Error) []zap.Field {
 	if failure.Advice == "" {
 		return nil
 	}
-	fields := []zap.Field{zap.String("advice", failure.Advice)}
+	fields := []zap.Field{zap.String("advice", failure.Advice), zap.String("permission_needed", failure.Permission)}
 	token := failure.Token
 	if token == nil {
 		return fields

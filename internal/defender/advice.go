@@ -41,12 +41,15 @@ func (a access) advise(kind Kind, token *Token, host, date string) string {
 	case kind == Unauthorized:
 		return "Nothing in the token shows what is wrong. Check that the tenant has the licence and an active account, " +
 			"and that the extension named by http::auth signs in at the tenant whose incidents are asked for."
-	case len(token.Scopes) > 0:
+	case token.delegated():
 		return "Nothing in the token shows what is wrong. The user that it stands for needs " + a.userRole +
 			" too, and sees only the incidents that are exposed to them."
 	}
 	return "Nothing in the token shows what is wrong: the code and the message of the answer say what the API misses."
 }
+
+// delegated says that a token stands for a user.
+func (t *Token) delegated() bool { return t != nil && len(t.Scopes) > 0 }
 
 // expired judges by the answer's own Date: nothing here reads a clock.
 func (t *Token) expired(date string) bool {
@@ -115,6 +118,15 @@ func anyOf(needed, given []string) bool {
 	})
 }
 
+// least is the permission that a token such as this one needs at least. Nil: one
+// of an application.
+func (a access) least(token *Token) string {
+	if token.delegated() {
+		return a.scopes[0]
+	}
+	return a.roles[0]
+}
+
 func (a access) needToken(host string) string {
 	needed := fmt.Sprintf("the application permission %s or the delegated permission %s", a.roles[0], a.scopes[0])
 	if scope := a.scopeAt(host); scope != "" {
@@ -134,10 +146,10 @@ func (a access) needScope(token *Token, host string) string {
 }
 
 func (a access) needPermission(token *Token) string {
-	permission := "application permission " + a.roles[0]
-	if len(token.Scopes) > 0 {
-		permission = "delegated permission " + a.scopes[0]
+	kind := "application"
+	if token.delegated() {
+		kind = "delegated"
 	}
-	return "The token has no permission that the API takes. Grant the " + permission +
+	return "The token has no permission that the API takes. Grant the " + kind + " permission " + a.least(token) +
 		" to the application and give admin consent; a token that was issued before lasts up to an hour."
 }

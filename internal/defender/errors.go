@@ -77,6 +77,9 @@ type Error struct {
 	// Token is what the token that was sent says of itself, with Unauthorized
 	// and Forbidden only. Nil: none was sent, or none that can be read.
 	Token *Token
+	// Permission is what such a token needs at least, with Unauthorized and
+	// Forbidden only.
+	Permission string
 	// Advice says for people, with Unauthorized and Forbidden only, what is
 	// wrong with the token as far as it tells and which setting to change.
 	Advice string

@@ -58,6 +58,7 @@ func (c *Client) refused(response *http.Response) *Error {
 	failure := refused(response)
 	if failure.Kind == Unauthorized || failure.Kind == Forbidden {
 		failure.Token = sentToken(response)
+		failure.Permission = c.dialect.access.least(failure.Token)
 		failure.Advice = c.dialect.access.advise(failure.Kind, failure.Token, c.endpoint.Hostname(), response.Header.Get("Date"))
 	}
 	return failure
