@@ -30,9 +30,12 @@ func TestAdminSetsAndClearsFaults(t *testing.T) {
 
 	admin[any](t, s, http.MethodPut, "/sim/faults/list?fault=row-twice&on_skip=true", http.StatusNoContent)
 
+	admin[any](t, s, http.MethodPut, "/sim/faults/alerts?fault=link-broken", http.StatusNoContent)
+
 	assert.Equal(t, 429, status(1001))
 	assert.Equal(t, 503, status(1002))
 	assert.Equal(t, []faultShown{
+		{ID: -3, Fault: "link-broken"},
 		{ID: -2, Fault: "row-twice", OnSkip: true},
 		{ID: -1, Fault: "500"},
 		{ID: 0, Fault: "503", Struck: 1},
@@ -42,6 +45,7 @@ func TestAdminSetsAndClearsFaults(t *testing.T) {
 	admin[any](t, s, http.MethodDelete, "/sim/faults/1001", http.StatusNoContent)
 	assert.Equal(t, 503, status(1001))
 	admin[any](t, s, http.MethodDelete, "/sim/faults/list", http.StatusNoContent)
+	admin[any](t, s, http.MethodDelete, "/sim/faults/alerts", http.StatusNoContent)
 	assert.Len(t, admin[[]faultShown](t, s, http.MethodGet, "/sim/faults", http.StatusOK), 2)
 	admin[any](t, s, http.MethodDelete, "/sim/faults", http.StatusNoContent)
 	assert.Equal(t, 200, status(1001))

@@ -24,8 +24,8 @@ type exchange struct {
 	arrived   time.Time
 	id        int64
 	query     query
-	preferred bool        // the dialect's preference is the client's too
-	spoilLink func(*link) // what a fault does to the answer's link; nil: nothing
+	preferred bool                   // the dialect's preference is the client's too
+	spoilLink func(*exchange, *link) // what a fault does to the answer's link; nil: nothing
 }
 
 // recorder notes what an answer amounts to on its way out.

@@ -8,19 +8,6 @@ import (
 	"time"
 )
 
-const (
-	// AllIncidents stands for every incident where a fault is set.
-	AllIncidents int64 = 0
-	// TokenRequests stands for the token endpoint where a fault is set.
-	TokenRequests int64 = -1
-	// ListRequests stands for the List calls where a fault is set. No other
-	// fault strikes those.
-	ListRequests int64 = -2
-	// AlertRequests stands for the pages of alerts where a fault is set. No
-	// other fault strikes those.
-	AlertRequests int64 = -3
-)
-
 // Fault is one way for an answer to go wrong. ParseFault makes one.
 type Fault struct {
 	Name string
@@ -57,7 +44,7 @@ func FaultKinds() []FaultKind {
 		{"503", "", "503 with an HTML page", answerPage(503, "Service Unavailable")},
 		{"504", "", "504 with an HTML page", answerPage(504, "Gateway Timeout")},
 		{"redirect", "", "302 to the same address", answerRedirect("")},
-		{"redirect-other", "", "302 to another host", answerRedirect("https://elsewhere.contoso.example")},
+		{"redirect-other", "", "302 to another host", answerRedirect(elsewhere)},
 		{"reset", "", "the connection is reset", reset},
 		{"hang", "", "no answer until the client gives up", hang},
 		{"slow", "10s", "the regular answer, but late", slow},
@@ -122,8 +109,10 @@ func (f Fault) String() string {
 }
 
 // ListOnly reports whether no calls but List can have the fault.
-func (f Fault) ListOnly() bool {
-	return slices.ContainsFunc(ListFaultKinds(), func(k FaultKind) bool { return k.Name == f.Name })
+func (f Fault) ListOnly() bool { return f.in(ListFaultKinds()) && !f.in(LinkFaultKinds()) }
+
+func (f Fault) in(kinds []FaultKind) bool {
+	return slices.ContainsFunc(kinds, func(k FaultKind) bool { return k.Name == f.Name })
 }
 
 // answer lets the fault strike; false: the regular answer is still to come.
@@ -152,102 +141,4 @@ func parseSize(text string) (int64, error) {
 		}
 	}
 	return strconv.ParseInt(text, 10, 64)
-}
-
-// Rule says when a fault strikes.
-type Rule struct {
-	Fault Fault
-	// Probability, 0 to 1, of striking a request; 0: always.
-	Probability float64
-	// Times is how often it strikes before it goes away; 0: without end.
-	Times int
-	// OnSkip spares List calls that skip no row: the fault strikes between the
-	// pages.
-	OnSkip bool
-}
-
-// activeRule is a rule at work.
-type activeRule struct {
-	Rule
-	requests map[int64]uint64 // that it was asked about, by incident
-	struck   int
-}
-
-// SetFault lets a fault strike requests for one incident, for AllIncidents,
-// for TokenRequests or for ListRequests. It takes the place of the one that was
-// set there before; that of a single incident goes before that of all.
-func (s *Sim) SetFault(id int64, r Rule) error {
-	if _, known := findFault(r.Fault.Name); !known {
-		return fmt.Errorf("unknown fault %q", r.Fault.Name)
-	}
-	if id != ListRequests && (r.OnSkip || r.Fault.ListOnly()) {
-		return fmt.Errorf("fault %s: that is for List calls alone", r.Fault.Name)
-	}
-	if !(r.Probability >= 0 && r.Probability <= 1) {
-		return fmt.Errorf("fault %s: probability %v is not between 0 and 1", r.Fault.Name, r.Probability)
-	}
-	if r.Times < 0 {
-		return fmt.Errorf("fault %s: %d times is negative", r.Fault.Name, r.Times)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.rules[id] = &activeRule{Rule: r, requests: make(map[int64]uint64)}
-	return nil
-}
-
-// ClearFault takes away the fault of one incident, of AllIncidents, of
-// TokenRequests or of ListRequests.
-func (s *Sim) ClearFault(id int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.rules, id)
-}
-
-// ClearFaults takes away all faults.
-func (s *Sim) ClearFaults() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	clear(s.rules)
-}
-
-// target is where a fault is set that strikes a request to an API.
-func (x *exchange) target() int64 {
-	switch x.endpoint {
-	case EndpointList:
-		return ListRequests
-	case EndpointAlerts:
-		return AlertRequests
-	}
-	return x.id
-}
-
-// strike decides whether a fault strikes a request, and takes it down.
-func (s *Sim) strike(x *exchange, id int64) (Fault, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	rule, set := s.rules[id]
-	where := id
-	if !set && id > 0 {
-		where = AllIncidents
-		rule, set = s.rules[AllIncidents]
-	}
-	if !set || rule.OnSkip && x.query.skip == 0 {
-		return Fault{}, false
-	}
-	rule.requests[id]++
-	if rule.Probability > 0 && !s.faultDice(id, rule.requests[id]).chance(rule.Probability) {
-		return Fault{}, false
-	}
-	rule.struck++
-	if rule.Times > 0 && rule.struck >= rule.Times {
-		delete(s.rules, where)
-	}
-	s.journal.amend(x.number, func(r *Request) { r.Fault = rule.Fault.String() })
-	return rule.Fault, true
-}
-
-// faultDice gives each request its own throw, so how the requests for different
-// incidents interleave has no say in it.
-func (s *Sim) faultDice(id int64, request uint64) dice {
-	return newDice(s.cfg.Seed, streamFaults, uint64(id)<<24+request)
 }

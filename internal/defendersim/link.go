@@ -3,6 +3,7 @@ package defendersim
 import (
 	"cmp"
 	"strconv"
+	"strings"
 )
 
 // link leads to what follows the rows of an answer. The zero link is none, and
@@ -11,6 +12,9 @@ type link struct {
 	host string // with its scheme; "": the configured one, or the one asked
 	path string // up to where the next option belongs
 	next string // the option that leads on, such as $skip=100; "": nothing follows
+
+	bare   bool // the option that leads on is left out
+	number bool // a number takes its place
 }
 
 func skipTo(row int) string { return "$skip=" + strconv.Itoa(row) }
@@ -18,7 +22,7 @@ func skipTo(row int) string { return "$skip=" + strconv.Itoa(row) }
 // bend lets the fault that struck spoil a link.
 func (x *exchange) bend(l *link) {
 	if x.spoilLink != nil && l.path != "" {
-		x.spoilLink(l)
+		x.spoilLink(x, l)
 	}
 }
 
@@ -29,5 +33,13 @@ func (x *exchange) writeLink(w *writer, name string, l link) {
 		return
 	}
 	asked := cmp.Or(x.r.URL.Scheme, "http") + "://" + x.r.Host
-	w.text(name, cmp.Or(l.host, x.s.cfg.ListLinkHost, asked)+l.path+l.next)
+	address := cmp.Or(l.host, x.s.cfg.ListLinkHost, asked) + l.path
+	switch {
+	case l.number:
+		w.integer(name, 7)
+	case l.bare:
+		w.text(name, strings.TrimRight(address, "?&"))
+	default:
+		w.text(name, address+l.next)
+	}
 }

@@ -2,11 +2,10 @@ package defendersim
 
 import "bytes"
 
-// ListFaultKinds lists the faults that only List calls can have, beside those
-// of FaultKinds.
+// ListFaultKinds lists the faults that List calls can have, beside those of
+// FaultKinds: those of LinkFaultKinds, and some that only List can have.
 func ListFaultKinds() []FaultKind {
-	return []FaultKind{
-		{"link-stuck", "", "the link to the next page leads to the same one", spoiledPage(stuckLink)},
+	return append(LinkFaultKinds(), []FaultKind{
 		{"link-loop", "", "the link of the first page leads on, that of any other one back", spoiledPage(loopLink)},
 		{"overfull", "50", "up to that many rows more than asked for", overfull},
 		{"value-missing", "", "a page without value", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.rows, p.bare = nil, true })},
@@ -16,7 +15,7 @@ func ListFaultKinds() []FaultKind {
 		{"row-null", "", "the first row is null", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.spoil = nullRow })},
 		{"row-twice", "", "the first row once more at the end of its page", spoiledPage(repeatRow)},
 		{"padded", "512KiB", "each row holds that many blanks more", spoiledPage(func(_ *exchange, p *page, f Fault) { p.padding = f.Size })},
-	}
+	}...)
 }
 
 // spoiledPage answers with the regular page after the fault has changed it.
@@ -28,8 +27,6 @@ func spoiledPage(change func(*exchange, *page, Fault)) answer {
 		return true
 	}
 }
-
-func stuckLink(x *exchange, p *page, _ Fault) { p.next = skipTo(x.query.skip) }
 
 func loopLink(x *exchange, p *page, _ Fault) {
 	p.next = skipTo(0)

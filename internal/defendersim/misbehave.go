@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// elsewhere is a host that is none of the API's.
+const elsewhere = "https://elsewhere.contoso.example"
+
 // A fault's answer returns true once the request is dealt with.
 type answer = func(*exchange, Fault) bool
 

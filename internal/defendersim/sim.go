@@ -127,12 +127,12 @@ func (s *Sim) answer(x *exchange) {
 		x.fail(http.StatusBadRequest, "BadRequest", wrong)
 		return
 	}
-	x.prefer()
-	if fault, struck := s.strike(x, x.target()); struck && fault.answer(x) {
+	if x.query.expand && x.query.given.Has("$filter") {
+		x.fail(http.StatusInternalServerError, "InternalServerError", "") // as on large tenants
 		return
 	}
-	if x.endpoint == EndpointList && x.query.expand && x.query.given.Has("$filter") {
-		x.fail(http.StatusInternalServerError, "InternalServerError", "") // as on large tenants
+	x.prefer()
+	if fault, struck := s.strike(x, x.target()); struck && fault.answer(x) {
 		return
 	}
 	x.sendRegular(jsonType)

@@ -237,11 +237,11 @@ func TestDeflateIsPreferredToGzip(t *testing.T) {
 func TestConfigReportsEverythingThatIsWrong(t *testing.T) {
 	_, err := New(Config{
 		Incidents: -1, MergedShare: 2, AlertsPerIncident: 151, AlertBytes: -1, ChangesPerHour: -1, QuietAfter: -1,
-		RequestsKept: -1, PerMinute: -1, ForeignPerMinute: -1, ListPerHour: -1, ListDelay: -1, NewPerHour: -1, ListLinkHost: "here", ThrottleForm: "shout", TokenLifetime: -1, Weights: Weights{ChangeName: -1},
+		RequestsKept: -1, PerMinute: -1, ForeignPerMinute: -1, ListPerHour: -1, ListDelay: -1, NewPerHour: -1, ListLinkHost: "here", GraphPerMinute: -1, AlertsPage: -1, ThrottleForm: "shout", TokenLifetime: -1, Weights: Weights{ChangeName: -1},
 	})
 	for _, word := range []string{
 		"incidents:", "first id:", "merged share:", "alerts per incident:", "alert bytes:", "changes per hour:", "quiet after:",
-		"kept", "limits:", "foreign", "list limits:", "new per hour:", "list delay", "list link host:", `"shout"`, "client secret", "token lifetime:", "weight of name",
+		"kept", "limits:", "foreign", "list limits:", "new per hour:", "list delay", "list link host:", "graph limits:", "alerts page:", `"shout"`, "client secret", "token lifetime:", "weight of name",
 	} {
 		assert.ErrorContains(t, err, word)
 	}

@@ -1,0 +1,199 @@
+package defendersim
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// callsOfGraph are where faults are set, and a call that each of them strikes.
+func callsOfGraph() map[int64]string {
+	return map[int64]string{AllIncidents: of1001 + expanded, AlertRequests: of1001 + "/alerts?$skip=2", ListRequests: incidentsPath + "?$top=1"}
+}
+
+func setFault(t *testing.T, s *Sim, where int64, fault string) {
+	t.Helper()
+	f, err := ParseFault(fault)
+	require.NoError(t, err)
+	require.NoError(t, s.SetFault(where, Rule{Fault: f}))
+}
+
+func TestEveryFaultStrikesEveryCallOfGraph(t *testing.T) {
+	for where, path := range callsOfGraph() {
+		for _, kind := range append(FaultKinds(), LinkFaultKinds()...) {
+			synctest.Test(t, func(t *testing.T) {
+				s := paged(t, func(c *Config) { c.Incidents = 2 })
+				setFault(t, s, where, kind.Name)
+				client := &http.Client{Transport: s.RoundTripper(), Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://api.example"+path, nil)
+				require.NoError(t, err)
+				r.Header.Set("Authorization", "Bearer "+s.TokenOf(APIGraph))
+				resp, err := client.Do(r)
+				if err == nil {
+					_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
+					require.NoError(t, resp.Body.Close())
+				}
+				synctest.Wait()
+				require.Contains(t, s.Journal()[0].Fault, kind.Name)
+				require.Equal(t, APIGraph, s.Journal()[0].API)
+			})
+		}
+	}
+}
+
+func TestFaultsOfOneCallOfGraphSpareTheOthers(t *testing.T) {
+	for struck := range callsOfGraph() {
+		s := paged(t, nil)
+		setFault(t, s, struck, "503")
+		for where, path := range callsOfGraph() {
+			resp, _ := callGraph(t, s, http.MethodGet, path)
+			assert.Equal(t, where == struck, resp.StatusCode == http.StatusServiceUnavailable, path)
+		}
+		s.ClearFault(struck)
+		resp, _ := callGraph(t, s, http.MethodGet, callsOfGraph()[struck])
+		assert.Equal(t, http.StatusOK, resp.StatusCode)
+	}
+	s := paged(t, nil)
+	setFault(t, s, 1001, "503")
+	resp, _ := getGraph(t, s, 1001, expanded)
+	assert.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
+}
+
+func TestFaultsSpeakGraphToo(t *testing.T) {
+	for where, path := range callsOfGraph() {
+		for fault, want := range map[string][2]string{
+			"400":    {"BadRequest", "The request is invalid."},
+			"401":    {"InvalidAuthenticationToken", "Account mode is inactive"},
+			"403":    {"Forbidden", "API required roles: SecurityIncident.Read.All,SecurityIncident.ReadWrite.All, application roles: Alert.Read.All."},
+			"429=9s": {"TooManyRequests", "Too many requests. You can send requests again in 9 seconds."},
+			"500":    {"InternalServerError", ""},
+		} {
+			s := paged(t, nil)
+			setFault(t, s, where, fault)
+			resp, body := callGraph(t, s, http.MethodGet, path)
+			code, message := graphError(t, body)
+			assert.Equal(t, fault[:3], fmt.Sprint(resp.StatusCode))
+			assert.Equal(t, want[0], code)
+			assert.Contains(t, message, want[1])
+		}
+	}
+}
+
+func TestBrokenAnswersOfGraphHaveItsForm(t *testing.T) {
+	for where, path := range callsOfGraph() {
+		s := paged(t, nil)
+		_, regular := callGraph(t, s, http.MethodGet, path)
+		setFault(t, s, where, "big-number")
+		_, body := callGraph(t, s, http.MethodGet, path)
+		assert.True(t, json.Valid(body))
+		assert.Equal(t, string(regular), strings.Replace(string(body), `,"bigNumber":123456789012345678901234567890`, "", 1))
+
+		setFault(t, s, where, "huge=1MiB")
+		_, body = callGraph(t, s, http.MethodGet, path)
+		assert.True(t, json.Valid(body))
+		assert.InDelta(t, 1<<20, len(body), 100)
+		assert.Regexp(t, `^(\{"value":\[)?\{"id":"\d+","displayName":"x`, string(body[:100]))
+	}
+	s := paged(t, nil)
+	for where, path := range map[int64]string{AllIncidents: "/7" + expanded, AlertRequests: "/7/alerts"} {
+		setFault(t, s, where, "big-number")
+		_, body := callGraph(t, s, http.MethodGet, incidentsPath+path)
+		assert.Contains(t, string(body), `{"id":"7","bigNumber":123456789012345678901234567890}`)
+	}
+}
+
+func TestWhatIsBrokenOffServesNoStateUnderGraph(t *testing.T) {
+	s := paged(t, func(c *Config) { c.AlertsPage = 0 })
+	setFault(t, s, 1001, "truncated")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://api.example"+of1001+expanded, nil)
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer "+s.TokenOf(APIGraph))
+	resp, err := s.RoundTripper().RoundTrip(r)
+	require.NoError(t, err)
+	_, err = io.ReadAll(resp.Body)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.NoError(t, resp.Body.Close())
+	getGraph(t, s, 1001, "/alerts")
+	assert.Empty(t, s.Served(1001), "nor does a page of alerts after it")
+}
+
+// linkOf reads the link of an answer as it is written, "" where there is none.
+func linkOf(t *testing.T, s *Sim, path string) string {
+	t.Helper()
+	_, body := callGraph(t, s, http.MethodGet, path)
+	var members map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(body, &members))
+	return string(members["@odata.nextLink"]) + string(members["alerts@odata.nextLink"])
+}
+
+func TestLinksOfGraphMayBeSpoiled(t *testing.T) {
+	const asked, alerts = `"http://api.example`, of1001 + "/alerts"
+	for fault, want := range map[string]map[int64]string{
+		"link-stuck":     {AllIncidents: asked + alerts + `?$skip=0"`, AlertRequests: asked + alerts + `?$skip=2"`, ListRequests: asked + incidentsPath + `?$top=1&$skip=0"`},
+		"link-elsewhere": {AllIncidents: `"https://elsewhere.contoso.example` + alerts + `?$skip=2"`, AlertRequests: `"https://elsewhere.contoso.example` + alerts + `?$skip=4"`, ListRequests: `"https://elsewhere.contoso.example` + incidentsPath + `?$top=1&$skip=1"`},
+		"link-bare":      {AllIncidents: asked + alerts + `"`, AlertRequests: asked + alerts + `"`, ListRequests: asked + incidentsPath + `?$top=1"`},
+		"link-broken":    {AllIncidents: "7", AlertRequests: "7", ListRequests: "7"},
+	} {
+		for where, path := range callsOfGraph() {
+			s := paged(t, func(c *Config) { c.Incidents, c.ListLinkHost = 2, "http://api.example" })
+			require.NotEqual(t, want[where], linkOf(t, s, path))
+			setFault(t, s, where, fault)
+			assert.Equal(t, want[where], linkOf(t, s, path), "%s at %s", fault, path)
+			assert.Equal(t, -1, s.Journal()[1].State)
+		}
+	}
+}
+
+func TestAStuckLinkRepeatsItsTokenForEver(t *testing.T) {
+	s := paged(t, func(c *Config) { c.AlertsSkipToken = true })
+	setFault(t, s, AlertRequests, "link-stuck")
+	first := alertsIn(t, s, of1001+expanded)
+	second := alertsIn(t, s, first.next(t))
+	assert.Equal(t, first.Link, second.Link)
+	assert.Equal(t, second, alertsIn(t, s, second.next(t)))
+}
+
+func TestOnlyAStuckLinkIsThereWhereNothingFollows(t *testing.T) {
+	for _, kind := range LinkFaultKinds() {
+		for where, path := range map[int64]string{AllIncidents: of1001 + expanded, AlertRequests: of1001 + "/alerts", ListRequests: incidentsPath} {
+			s := paged(t, func(c *Config) { c.AlertsPage = 0 })
+			setFault(t, s, where, kind.Name)
+			getGraph(t, s, 1001, expanded)
+			assert.Equal(t, kind.Name == "link-stuck", linkOf(t, s, path) != "", kind.Name)
+		}
+		s := paged(t, func(c *Config) { c.AlertsPage = 0 })
+		setFault(t, s, AllIncidents, kind.Name)
+		_, body := getGraph(t, s, 1001, "")
+		assert.NotContains(t, string(body), "nextLink", "there is no place for one without alerts")
+		_, body = get(t, s, 1001)
+		assert.NotContains(t, string(body), "nextLink")
+		assert.Equal(t, 0, s.Journal()[1].State, "Defender XDR has all alerts in one answer")
+	}
+}
+
+func TestALinkThatWasMadeUpKeepsAStateFromBeingServed(t *testing.T) {
+	s := paged(t, nil)
+	getGraph(t, s, 1001, expanded)
+	setFault(t, s, AlertRequests, "link-stuck")
+	getGraph(t, s, 1001, "/alerts?$skip=4")
+	assert.Empty(t, s.Served(1001))
+	s.ClearFaults()
+	getGraph(t, s, 1001, "/alerts?$skip=4")
+	assert.Len(t, s.Served(1001), 1)
+}
+
+func TestTokensHaveNoLinksToSpoil(t *testing.T) {
+	s := newSim(t, nil)
+	for _, kind := range LinkFaultKinds() {
+		assert.ErrorContains(t, s.SetFault(TokenRequests, Rule{Fault: Fault{Name: kind.Name}}), "no links")
+	}
+	assert.ErrorContains(t, s.SetFault(AlertRequests, Rule{Fault: Fault{Name: "row-twice"}}), "List calls alone")
+}
