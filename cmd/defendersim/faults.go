@@ -35,8 +35,8 @@ func (f *faultOptions) rule(flagName string) (defendersim.Rule, error) {
 	if err != nil {
 		return defendersim.Rule{}, fmt.Errorf("--%s: %w", flagName, err)
 	}
-	if fault.ListOnly() && flagName == "fault" {
-		return defendersim.Rule{}, fmt.Errorf("--fault: %s is a fault of List: use --list-fault", f.name)
+	if fault.ListOnly() && flagName != "list-fault" {
+		return defendersim.Rule{}, fmt.Errorf("--%s: %s is a fault of List: use --list-fault", flagName, f.name)
 	}
 	if !(f.probability >= 0 && f.probability <= 1) {
 		return defendersim.Rule{}, fmt.Errorf("--%s-probability: %v is not between 0 and 1", flagName, f.probability)
@@ -53,6 +53,7 @@ func (o options) setFaults(sim *defendersim.Sim) error {
 	}{
 		{o.fault, "fault", defendersim.AllIncidents},
 		{o.listFault, "list-fault", defendersim.ListRequests},
+		{o.alertsFault, "alerts-fault", defendersim.AlertRequests},
 	} {
 		rule, err := f.options.rule(f.flag)
 		if err != nil {

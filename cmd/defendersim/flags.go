@@ -21,6 +21,7 @@ type options struct {
 	demo             bool
 	fault            faultOptions
 	listFault        faultOptions
+	alertsFault      faultOptions
 	throttleForm     string
 }
 
@@ -89,20 +90,20 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 		fs.DurationVar(&c.QuietAfter, "quiet-after", c.QuietAfter, "leave resolved incidents alone after so long without a change; 0: never")
 	})
 	under("Limits", func() {
-		fs.IntVar(&c.PerMinute, "per-minute", c.PerMinute, "requests for incidents in any minute; 0: not limited")
-		fs.IntVar(&c.PerHour, "per-hour", c.PerHour, "requests for incidents in any hour; 0: not limited")
-		fs.IntVar(&c.ForeignPerMinute, "foreign-per-minute", c.ForeignPerMinute, "requests per minute that another program takes")
+		fs.IntVar(&c.PerMinute, "per-minute", c.PerMinute, "Get calls of Defender XDR in any minute; 0: not limited")
+		fs.IntVar(&c.PerHour, "per-hour", c.PerHour, "Get calls of Defender XDR in any hour; 0: not limited")
+		fs.IntVar(&c.ForeignPerMinute, "foreign-per-minute", c.ForeignPerMinute, "Get calls of Defender XDR per minute that another program takes")
 		fs.BoolVar(&c.CountThrottled, "count-throttled", c.CountThrottled, "requests answered 429 take quota too")
 		fs.StringVar(&o.throttleForm, "throttle-form", "", "`how` a 429 says when to come back: message, retry-after, retry-after-date, bare, empty; not given: message, under Graph retry-after")
 	})
 	under("List", func() {
-		fs.IntVar(&c.ListPerMinute, "list-per-minute", c.ListPerMinute, "List calls in any minute; 0: not limited")
-		fs.IntVar(&c.ListPerHour, "list-per-hour", c.ListPerHour, "List calls in any hour; 0: not limited")
-		fs.IntVar(&c.ListForeignPerMinute, "list-foreign-per-minute", c.ListForeignPerMinute, "List calls per minute that another program takes")
+		fs.IntVar(&c.ListPerMinute, "list-per-minute", c.ListPerMinute, "List calls of Defender XDR in any minute; 0: not limited")
+		fs.IntVar(&c.ListPerHour, "list-per-hour", c.ListPerHour, "List calls of Defender XDR in any hour; 0: not limited")
+		fs.IntVar(&c.ListForeignPerMinute, "list-foreign-per-minute", c.ListForeignPerMinute, "List calls of Defender XDR per minute that another program takes")
 		fs.DurationVar(&c.ListDelay, "list-delay", c.ListDelay, "how much later than Get it shows a change, at most; each incident has its part of it")
 		fs.DurationVar(&c.ListLag, "list-lag", c.ListLag, "how far it lies behind Get for all incidents")
-		fs.BoolVar(&c.ListDiffers, "list-differs", c.ListDiffers, "it writes determination and investigationState in another case than Get")
-		fs.StringVar(&c.ListLinkHost, "list-link-host", c.ListLinkHost, "`host` that links to the next page name, with its scheme; empty: the one that was asked")
+		fs.BoolVar(&c.ListDiffers, "list-differs", c.ListDiffers, "that of Defender XDR writes determination and investigationState in another case than Get")
+		fs.StringVar(&c.ListLinkHost, "list-link-host", c.ListLinkHost, "`host` that links to the next page name, of alerts too, with its scheme; empty: the one that was asked")
 		o.listFault.define(fs, "list-fault", "List calls")
 		fs.BoolVar(&o.listFault.onSkip, "list-fault-on-skip", false, "the fault spares first pages")
 	})
@@ -113,6 +114,7 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 		fs.IntVar(&c.AlertsPage, "alerts-page", c.AlertsPage, "alerts of an incident that come at a time; 0: all at once")
 		fs.BoolVar(&c.AlertsSkipToken, "alerts-skip-token", c.AlertsSkipToken, "links to more alerts carry a $skiptoken instead of a $skip")
 		fs.BoolVar(&c.GraphCoarseTimes, "graph-coarse-times", c.GraphCoarseTimes, "times are cut to the millisecond")
+		o.alertsFault.define(fs, "alerts-fault", "pages of alerts")
 	})
 	under("Sign-in", func() {
 		fs.StringVar(&c.TenantID, "tenant-id", c.TenantID, "tenant `id`")
@@ -163,6 +165,9 @@ func (o options) check() error {
 		return err
 	}
 	if _, err := o.listFault.rule("list-fault"); err != nil {
+		return err
+	}
+	if _, err := o.alertsFault.rule("alerts-fault"); err != nil {
 		return err
 	}
 	return o.checkListen()

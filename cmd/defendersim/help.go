@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
@@ -11,10 +12,14 @@ import (
 
 const defaultLifetime = time.Hour
 
-const usage = `defendersim plays the Microsoft Defender XDR incident API: a token endpoint,
-GET /api/incidents/{id} and GET /api/incidents over a population of invented
-incidents that changes as time goes by, with the API's limits and with faults on
-demand.
+const usage = `defendersim plays the incident APIs of Microsoft Defender XDR and of Microsoft
+Graph, both at the same address and over the same population of invented incidents
+that changes as time goes by, with the APIs' limits and with faults on demand:
+
+  a token endpoint for both
+  GET /api/incidents/{id}, GET /api/incidents
+  GET /v1.0/security/incidents/{id}, the same with /alerts behind it, and
+  GET /v1.0/security/incidents
 
 Usage:
   defendersim [flags]
@@ -25,6 +30,7 @@ Examples:
   defendersim --incidents 1000 --changes-per-hour 200 --bursty --new-per-hour 5
   defendersim --fault 500 --fault-probability 0.1
   defendersim --list-fault 503 --list-fault-on-skip
+  defendersim --alerts-page 20 --alerts-fault link-stuck
   defendersim --incidents 500 --list-ids 500 > incidents.txt
 `
 
@@ -40,8 +46,12 @@ func printHelp(w io.Writer) {
 	}
 	fmt.Fprint(w, "\nFaults, as in --fault slow=3s:\n")
 	printFaults(w, defendersim.FaultKinds())
+	fmt.Fprint(w, "\nFaults of links, of Graph's incidents, of pages of alerts and of List, as in --alerts-fault link-stuck:\n")
+	printFaults(w, defendersim.LinkFaultKinds())
 	fmt.Fprint(w, "\nFaults of List alone, as in --list-fault padded=1MiB:\n")
-	printFaults(w, defendersim.ListFaultKinds())
+	printFaults(w, slices.DeleteFunc(defendersim.ListFaultKinds(), func(k defendersim.FaultKind) bool {
+		return !defendersim.Fault{Name: k.Name}.ListOnly()
+	}))
 }
 
 func printFaults(w io.Writer, kinds []defendersim.FaultKind) {
@@ -50,13 +60,13 @@ func printFaults(w io.Writer, kinds []defendersim.FaultKind) {
 		if k.Argument != "" {
 			name += "=" + k.Argument
 		}
-		fmt.Fprintf(w, "  %-31s %s\n", name, k.Meaning)
+		fmt.Fprintf(w, "  %-33s %s\n", name, k.Meaning)
 	}
 }
 
 func printFlag(w io.Writer, f *flag.Flag) {
 	kind, text := flag.UnquoteUsage(f)
-	fmt.Fprintf(w, "  %-31s %s", "--"+f.Name+" "+kind, text)
+	fmt.Fprintf(w, "  %-33s %s", "--"+f.Name+" "+kind, text)
 	if f.DefValue != "" && f.DefValue != "0" && f.DefValue != "0s" && f.DefValue != "false" {
 		fmt.Fprintf(w, " (default %s)", f.DefValue)
 	}

@@ -1,5 +1,5 @@
-// Command defendersim runs the simulator of the Microsoft Defender XDR incident
-// API on a local port. See docs/simulator.md.
+// Command defendersim runs the simulator of the incident APIs of Microsoft
+// Defender XDR and Microsoft Graph on a local port. See docs/simulator.md.
 package main
 
 import (

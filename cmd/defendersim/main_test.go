@@ -43,6 +43,11 @@ func TestMistakesOnTheCommandLineExitWith2AndSaySo(t *testing.T) {
 		{"--list-fault 500 --list-fault-probability -1", "--list-fault-probability"},
 		{"--list-fault-probability 0.5", "needs --list-fault"},
 		{"--list-fault-on-skip", "needs --list-fault"},
+		{"--alerts-fault bogus", "bogus"},
+		{"--alerts-fault row-twice", "--alerts-fault: row-twice is a fault of List: use --list-fault"},
+		{"--alerts-fault-probability 0.5", "needs --alerts-fault"},
+		{"--graph-per-minute -1", "graph limits"},
+		{"--alerts-page -1", "alerts page"},
 		{"--list-lag -1s", "list lag"},
 		{"--list-link-host here", "list link host"},
 		{"--list-ids -1", "--list-ids"},
@@ -70,9 +75,17 @@ func TestHelpListsEveryFlagAndFaultAndSoDoTheDocs(t *testing.T) {
 		assert.Contains(t, string(docs), "`--"+f.Name+"`", f.Name)
 	})
 	for _, k := range append(defendersim.FaultKinds(), defendersim.ListFaultKinds()...) {
-		assert.Contains(t, help, "  "+k.Name, k.Name)
+		assert.Equal(t, 1, strings.Count(help, "\n  "+k.Name+argument(k)+" "), k.Name)
 		assert.Contains(t, string(docs), "| `"+k.Name+"` |", k.Name)
 	}
+}
+
+// argument is what stands behind the name of a fault that takes one.
+func argument(k defendersim.FaultKind) string {
+	if k.Argument == "" {
+		return ""
+	}
+	return "=" + k.Argument
 }
 
 func TestListIDsPrintsThemAndExits(t *testing.T) {
@@ -101,6 +114,14 @@ func TestFlagsReachTheSimulator(t *testing.T) {
 	want.ListDelay, want.ListLag, want.ListDiffers, want.ListLinkHost = time.Minute, 2*time.Minute, true, "https://a.example"
 	want.ThrottleForm, want.Roles, want.TokenLifetime = o.sim.ThrottleForm, o.sim.Roles, o.sim.TokenLifetime
 	assert.Equal(t, want, o.sim)
+
+	o, err = parse(strings.Fields("--graph-per-minute 4 --graph-per-hour 5 --graph-foreign-per-minute 6 --alerts-page 7 --alerts-skip-token --graph-coarse-times"))
+	require.NoError(t, err)
+	want = defaults().sim
+	want.GraphPerMinute, want.GraphPerHour, want.GraphForeignPerMinute = 4, 5, 6
+	want.AlertsPage, want.AlertsSkipToken, want.GraphCoarseTimes = 7, true, true
+	want.TokenLifetime = o.sim.TokenLifetime
+	assert.Equal(t, want, o.sim, "roles and the form of a 429 are those of each API unless they are given")
 
 	o, err = parse([]string{"--roles", ""})
 	require.NoError(t, err)
@@ -132,7 +153,7 @@ func TestServesWhatItAnnouncesUntilItIsStopped(t *testing.T) {
 	reader, writer := io.Pipe()
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, strings.Fields("--demo --listen 127.0.0.1:0 --allow-anonymous --log --fault 503 --list-fault 504 --list-fault-on-skip"), writer, io.Discard)
+		code <- run(ctx, strings.Fields("--demo --listen 127.0.0.1:0 --allow-anonymous --log --fault 503 --list-fault 504 --list-fault-on-skip --alerts-fault 500"), writer, io.Discard)
 		_ = writer.Close()
 	}()
 	lines := make(chan string, 100) // so that printing never waits for the test
@@ -153,6 +174,8 @@ func TestServesWhatItAnnouncesUntilItIsStopped(t *testing.T) {
 	endpoint := announced["endpoint"]
 	require.NotEmpty(t, endpoint)
 	assert.Equal(t, "113", announced["unknown id"])
+	assert.Equal(t, "https://graph.microsoft.com/.default", announced["graph scope"])
+	assert.Equal(t, "150 per minute, any number per hour", announced["graph limits"])
 	assert.Contains(t, announced["incidents"], "12: ")
 	assert.NotEqual(t, "none", announced["merged away"])
 
@@ -162,6 +185,12 @@ func TestServesWhatItAnnouncesUntilItIsStopped(t *testing.T) {
 	assert.Regexp(t, `GET /api/incidents\?\$top=2 200 \d+B .* rows=2$`, <-lines)
 	assert.Equal(t, http.StatusGatewayTimeout, status(t, http.MethodGet, endpoint+"/api/incidents?$skip=2"))
 	<-lines
+	assert.Equal(t, http.StatusOK, status(t, http.MethodGet, endpoint+"/v1.0/security/incidents?$top=2"))
+	assert.Regexp(t, `GET /v1.0/security/incidents\?\$top=2 200 \d+B .* api=graph rows=2$`, <-lines)
+	assert.Equal(t, http.StatusServiceUnavailable, status(t, http.MethodGet, endpoint+"/v1.0/security/incidents/101?$expand=alerts"))
+	assert.Regexp(t, ` api=graph fault=503$`, <-lines)
+	assert.Equal(t, http.StatusInternalServerError, status(t, http.MethodGet, endpoint+"/v1.0/security/incidents/101/alerts"))
+	assert.Regexp(t, ` api=graph fault=500$`, <-lines)
 	assert.Equal(t, http.StatusNoContent, status(t, http.MethodPut, endpoint+"/sim/faults/102?fault=hang"))
 	hung, sent := make(chan error, 1), make(chan struct{})
 	traced := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{

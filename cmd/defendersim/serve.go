@@ -65,19 +65,21 @@ func printStart(w io.Writer, address string, c defendersim.Config, sim *defender
   client id       %[3]s
   client secret   %[4]s
   scope           https://api.security.microsoft.com/.default
+  graph scope     https://graph.microsoft.com/.default
   incidents       %[5]d: %[6]s
   merged away     %[7]s
   unknown id      %[8]d
   changes         %[9]g per hour
   limits          %[10]s per minute, %[11]s per hour
   limits of List  %[12]s per minute, %[13]s per hour
+  graph limits    %[14]s per minute, %[15]s per hour
   look            curl %[1]s/sim/incidents
   break           curl -X PUT '%[1]s/sim/faults?fault=503&times=3'
   mend            curl -X DELETE %[1]s/sim/faults
 `,
 		address, c.TenantID, c.ClientID, c.ClientSecret,
 		len(plain)+len(merged), some(plain), some(merged), sim.UnknownID(),
-		c.ChangesPerHour, limit(c.PerMinute), limit(c.PerHour), limit(c.ListPerMinute), limit(c.ListPerHour))
+		c.ChangesPerHour, limit(c.PerMinute), limit(c.PerHour), limit(c.ListPerMinute), limit(c.ListPerHour), limit(c.GraphPerMinute), limit(c.GraphPerHour))
 }
 
 // some shows the first few ids.
@@ -110,6 +112,9 @@ func accessLog(w io.Writer) func(defendersim.Request) {
 			path += "?" + r.Query
 		}
 		fmt.Fprintf(w, "%s %s %s %d %dB %s", r.Time.Format("15:04:05.000"), r.Method, path, r.Status, r.Bytes, r.Ended.Sub(r.Time).Round(time.Millisecond))
+		if r.API == defendersim.APIGraph {
+			fmt.Fprint(w, " api=graph")
+		}
 		if r.Endpoint == defendersim.EndpointList {
 			fmt.Fprintf(w, " rows=%d", len(r.Rows))
 		}
