@@ -19,8 +19,8 @@ const (
 )
 
 // intervalOf is how long after an answer the incident is due again.
-func (p *poller) intervalOf(state incident.State, incidents int, now time.Time) time.Duration {
-	interval := p.interval(incidents, now)
+func (p *poller) intervalOf(state incident.State, round int, now time.Time) time.Duration {
+	interval := p.interval(round, now)
 	if state.Merged {
 		return max(interval, successorInterval)
 	}
@@ -28,9 +28,37 @@ func (p *poller) intervalOf(state incident.State, incidents int, now time.Time) 
 }
 
 // interval is how long after an answer an incident is due again, as the quota
-// allows for so many.
-func (p *poller) interval(incidents int, now time.Time) time.Duration {
-	return tracker.Interval(p.cfg.CollectionInterval, p.gets.Spacing(now, quota.Repeat), incidents)
+// allows for rounds of so many requests.
+func (p *poller) interval(round int, now time.Time) time.Duration {
+	return tracker.Interval(p.cfg.CollectionInterval, p.gets.Spacing(now, quota.Repeat), round)
+}
+
+// round is how many requests it takes to ask for all incidents.
+func (p *poller) round() int { return p.tracker.Len() + p.further.all }
+
+// furtherPages are how many requests beyond the first those incidents take whose
+// alerts come in pages.
+type furtherPages struct {
+	of  map[int64]int
+	all int
+}
+
+// note takes up how many pages an incident has; up to 1: no further ones.
+func (f *furtherPages) note(id int64, pages int) {
+	further := max(0, pages-1)
+	f.all += further - f.of[id]
+	if further == 0 {
+		delete(f.of, id)
+		return
+	}
+	f.of[id] = further
+}
+
+// drop follows an incident no more.
+func (p *poller) drop(id int64) {
+	p.tracker.Remove(id)
+	p.forgetTrouble(id)
+	p.further.note(id, 0)
 }
 
 // task is what to ask the API for: an incident, the rest of one, or a page of

@@ -131,7 +131,7 @@ func (p *poller) judgeRow(r defender.Row, at time.Time) *delivery {
 	s.Observed = at
 	p.learnTenant(s.TenantID)
 	change, after := p.comparer.Compare(state, s)
-	due := at.Add(p.intervalOf(after, p.tracker.Len(), at))
+	due := at.Add(p.intervalOf(after, p.round(), at))
 	if change.Empty() {
 		p.commit(r.ID, after, due)
 		return nil
@@ -206,8 +206,7 @@ func (p *poller) letGo(id int64, state incident.State) {
 	if _, configured := p.configured[id]; configured || !closed || state.Fetched.Sub(since) < p.feed.cfg.ForgetAfter {
 		return
 	}
-	p.tracker.Remove(id)
-	p.forgetTrouble(id)
+	p.drop(id)
 	delete(p.states, id)
 	delete(p.feed.named, id)
 	p.save("incidents", p.store.Forget(context.Background(), id))

@@ -48,8 +48,7 @@ func (p *poller) refollow(ids []int64, now time.Time) {
 	}
 	for _, id := range p.tracker.IDs() {
 		if _, stay := stays[id]; !stay {
-			p.tracker.Remove(id)
-			p.forgetTrouble(id)
+			p.drop(id)
 			if p.feed != nil {
 				delete(p.feed.named, id)
 			}

@@ -79,7 +79,8 @@ func (p *poller) judgeSnapshot(a arrival) *delivery {
 
 	change, after := p.comparer.Compare(p.states[a.id], s)
 	p.countAnswer(change, after)
-	due := a.at.Add(p.intervalOf(after, p.tracker.Len(), a.at))
+	p.further.note(a.id, a.answer.Pages)
+	due := a.at.Add(p.intervalOf(after, p.round(), a.at))
 	switch {
 	case change.Stale:
 		p.tracker.Done(a.id, tracker.Outcome{Due: a.at.Add(staleRetry), Answered: true})

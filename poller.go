@@ -53,7 +53,8 @@ type poller struct {
 	inFlight   int
 	queue      []arrival        // answers that are to be looked at, oldest first
 	unfinished []*defender.Rest // incidents with more alerts than were shown yet, oldest first
-	pending    *delivery        // what the pipeline has not accepted yet; nothing is fetched meanwhile
+	further    furtherPages
+	pending    *delivery // what the pipeline has not accepted yet; nothing is fetched meanwhile
 
 	throttling       bool            // the last answer was a 429: said once
 	unwritten        map[string]bool // the entries of the checkpoint whose last write failed: said once
@@ -92,6 +93,7 @@ func newPoller(cfg *Config, settings receiver.Settings, next consumer.Logs, stat
 			Alerts: alerts, Original: cfg.IncludeOriginal, Host: host,
 			Scope: metadata.ScopeName, ScopeVersion: settings.BuildInfo.Version,
 		},
+		further:   furtherPages{of: map[int64]int{}},
 		states:    map[int64]incident.State{},
 		troubles:  map[int64]*trouble{},
 		named:     map[defender.Kind]int{},
@@ -230,7 +232,7 @@ func (p *poller) commit(id int64, after incident.State, due time.Time) {
 		p.tracker.Add(id, due, true)
 	}
 	if !followed(after) {
-		p.tracker.Remove(id)
+		p.drop(id)
 		p.follow(after.Successor, after.Fetched)
 	}
 	if p.feed != nil {

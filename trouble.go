@@ -92,7 +92,7 @@ func (p *poller) recovered(a arrival) {
 // only a person can change. It goes by the round as the quota allows it, so that
 // what fails for long takes no more requests than its turn.
 func (p *poller) backoffFor(kind defender.Kind, now time.Time) *backoff.ExponentialBackOff {
-	interval := p.interval(p.tracker.Len(), now)
+	interval := p.interval(p.round(), now)
 	switch kind {
 	case defender.NotFound, defender.Rejected:
 		return newBackoff(interval, max(time.Hour, interval))

@@ -48,6 +48,8 @@ type Answer struct {
 	Reached int
 	// Size of the body in bytes, decoded.
 	Size int
+	// Pages is how many answers have shown the incident, this one included.
+	Pages int
 }
 
 // NewClient asks through the given client, of which it takes a copy that
@@ -76,7 +78,7 @@ func (c *Client) Get(ctx context.Context, id int64) Answer {
 	if reply.err != nil {
 		return Answer{Err: reply.err, Reached: reply.reached}
 	}
-	answer := Answer{Reached: reply.reached, Size: len(reply.body)}
+	answer := Answer{Reached: reply.reached, Size: len(reply.body), Pages: 1}
 	json := newDecoder(reply.body)
 	snapshot, link, err := c.dialect.decode(id, json)
 	if err != nil {

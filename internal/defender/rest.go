@@ -23,6 +23,7 @@ type Rest struct {
 	size     int64             // of all bodies, in bytes
 	names    map[string]string // of the decoder
 	values   int               // of all pages
+	pages    int               // that were read
 
 	// Where the next page begins: by a token, or behind so many alerts.
 	token string
@@ -42,7 +43,7 @@ func (c *Client) Continue(ctx context.Context, r *Rest) Answer {
 	if reply.err != nil {
 		return Answer{Err: pageless(reply.err), Reached: reply.reached}
 	}
-	answer := Answer{Reached: reply.reached, Size: len(reply.body)}
+	answer := Answer{Reached: reply.reached, Size: len(reply.body), Pages: r.pages + 1}
 	r.size += int64(len(reply.body))
 	link, err := r.read(c.dialect, reply.body)
 	if err != nil {
@@ -80,7 +81,7 @@ func (r *Rest) follow(link jsontext.Value, answer Answer) Answer {
 		answer.Err = malformed(err)
 		return answer
 	}
-	r.skip, r.token = skip, token
+	r.skip, r.token, r.pages = skip, token, answer.Pages
 	answer.Rest = r
 	return answer
 }
