@@ -22,8 +22,8 @@ func discovering(change ...func(*ChangeFeedConfig)) func(*Config) {
 }
 
 func TestWhatWasLetGoIsNotToldAgainThoughTheListStillShowsIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(3), discovering(func(f *ChangeFeedConfig) { f.ForgetAfter = 2 * time.Hour }))
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(3), discovering(func(f *ChangeFeedConfig) { f.ForgetAfter = 2 * time.Hour }))
 		require.NoError(t, w.sim.Update(1002, func(i *defendersim.Incident) { i.Status = defendersim.StatusResolved }))
 		w.start()
 		time.Sleep(4 * time.Hour)
@@ -32,10 +32,10 @@ func TestWhatWasLetGoIsNotToldAgainThoughTheListStillShowsIt(t *testing.T) {
 }
 
 func TestAListThatLagsDoesNotReviveWhatIsGone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	underEachAPI(t, func(t *testing.T, api API) {
 		population := oneAlert(3)
 		population.ListLag = 2 * time.Minute
-		w := newWorld(t, population, feeding())
+		w := newWorldUnder(t, api, population, feeding())
 		w.start()
 		time.Sleep(9 * time.Minute)
 		w.sink.Reset()
@@ -53,8 +53,8 @@ func TestAListThatLagsDoesNotReviveWhatIsGone(t *testing.T) {
 }
 
 func TestTheCallForTheServicesTimeTellsNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(3), discovering())
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(3), discovering())
 		time.Sleep(30 * 24 * time.Hour)
 		w.start()
 		time.Sleep(time.Minute)
@@ -63,8 +63,8 @@ func TestTheCallForTheServicesTimeTellsNothing(t *testing.T) {
 }
 
 func TestACallForTheServicesTimeThatIsTooLargeBringsItAllTheSame(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(3), feeding(), func(cfg *Config) { cfg.MaxResponseBodySize = 128 << 10 })
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(3), feeding(), func(cfg *Config) { cfg.MaxResponseBodySize = 128 << 10 })
 		require.NoError(t, w.sim.SetFault(defendersim.ListRequests, rule(t, "padded=200KiB")))
 		w.start()
 		time.Sleep(10 * time.Minute)
@@ -78,8 +78,8 @@ func TestACallForTheServicesTimeThatIsTooLargeBringsItAllTheSame(t *testing.T) {
 }
 
 func TestATimeInTheFutureDoesNotSilenceTheFeed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(3), feeding())
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(3), feeding())
 		w.start()
 		time.Sleep(4 * time.Minute)
 		require.NoError(t, w.sim.Update(1003, func(i *defendersim.Incident) { i.LastUpdate = time.Now().Add(24 * time.Hour) }))
@@ -92,10 +92,12 @@ func TestATimeInTheFutureDoesNotSilenceTheFeed(t *testing.T) {
 }
 
 func TestANamedIncidentThatCannotBeFetchedKeepsItsBackoff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		population := quiet(3)
-		population.AlertsPerIncident = 150
-		w := newWorld(t, population, feeding())
+	underEachAPI(t, func(t *testing.T, api API) {
+		population := oneAlert(3)
+		if api == APIDefenderXDR {
+			population.AlertsPerIncident = 150 // so that it is named only, as Graph's are anyway
+		}
+		w := newWorldUnder(t, api, population, feeding())
 		w.start()
 		time.Sleep(4 * time.Minute)
 		require.NoError(t, w.sim.SetFault(1002, rule(t, "503")))
@@ -111,10 +113,12 @@ func TestANamedIncidentThatCannotBeFetchedKeepsItsBackoff(t *testing.T) {
 }
 
 func TestADiscoveredIncidentThatWasNamedOnlySurvivesAKill(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		population := quiet(3)
-		population.AlertsPerIncident = 150
-		w := newWorld(t, population, discovering())
+	underEachAPI(t, func(t *testing.T, api API) {
+		population := oneAlert(3)
+		if api == APIDefenderXDR {
+			population.AlertsPerIncident = 150 // so that it is named only, as Graph's are anyway
+		}
+		w := newWorldUnder(t, api, population, discovering())
 		kept := &disk{entries: map[string][]byte{}}
 		w.host.extensions[*w.cfg.StorageID] = kept
 		time.Sleep(48 * time.Hour)
@@ -139,8 +143,8 @@ func TestADiscoveredIncidentThatWasNamedOnlySurvivesAKill(t *testing.T) {
 }
 
 func TestRowsOfAnIncidentThatWasDroppedWhileThePipelineRefusedDoNotBringItBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newFileWorld(t, APIDefenderXDR, 2, "1001", "1002")
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newFileWorld(t, api, 2, "1001", "1002")
 		feeding()(w.cfg)
 		var refusing atomic.Bool
 		w.sink.refuse = func(context.Context) error {
@@ -165,8 +169,8 @@ func TestRowsOfAnIncidentThatWasDroppedWhileThePipelineRefusedDoNotBringItBack(t
 }
 
 func TestAFeedThatGoesOnFailingAfterAnOutageIsSaid(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, oneAlert(3), feeding())
+	underEachAPI(t, func(t *testing.T, api API) {
+		w := newWorldUnder(t, api, oneAlert(3), feeding())
 		w.auth().fail(errors.New("AADSTS7000215"))
 		require.NoError(t, w.sim.SetFault(defendersim.ListRequests, rule(t, "value-missing")))
 		w.start()

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -57,12 +56,12 @@ func TestALivelyPopulationIsToldByTheFeedWithoutALossOrARepeat(t *testing.T) {
 		"discovering, and killed":             {discover: true, killed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			underEachAPI(t, func(t *testing.T, api API) {
 				population := bustling()
 				if c.population != nil {
 					c.population(&population)
 				}
-				w := newWorld(t, population, feeding(func(f *ChangeFeedConfig) { f.Discover = c.discover }), func(cfg *Config) {
+				w := newWorldUnder(t, api, population, feeding(func(f *ChangeFeedConfig) { f.Discover = c.discover }), func(cfg *Config) {
 					cfg.MaxResponseBodySize = 1 << 20
 				})
 				followed := w.sim.IDs()

@@ -35,10 +35,10 @@ func TestAlertsThatComeInPagesAreToldOnceAndEachPageCounts(t *testing.T) {
 	for name, token := range map[string]bool{"by skip": false, "by token": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				population := inPages(60)
-				population.AlertsSkipToken, population.ChangesPerHour, population.MergedShare = token, 300, 0.1
+				population := inPages(20)
+				population.AlertsSkipToken, population.ChangesPerHour, population.MergedShare = token, 100, 0.1
 				w := newWorldUnder(t, APIGraph, population, func(cfg *Config) {
-					cfg.RateLimit = RateLimitConfig{RequestsPerMinute: 40, RequestsPerHour: 1500}
+					cfg.RateLimit = RateLimitConfig{RequestsPerMinute: 40, RequestsPerHour: 500}
 				})
 				w.start()
 				time.Sleep(3 * time.Hour)
@@ -47,9 +47,9 @@ func TestAlertsThatComeInPagesAreToldOnceAndEachPageCounts(t *testing.T) {
 				require.Empty(t, proof.Twice(records))
 				require.Empty(t, proof.Behind(w.sim, w.sim.IDs(), records, 30*time.Minute))
 				require.LessOrEqual(t, w.sim.MaxInWindow(time.Minute), 40)
-				require.LessOrEqual(t, w.sim.MaxInWindow(time.Hour), 1500)
+				require.LessOrEqual(t, w.sim.MaxInWindow(time.Hour), 500)
 				require.Greater(t, w.pages(0), w.requests(0))
-				require.Greater(t, w.pages(0)+w.requests(0), 3*1350, "nor is the quota wasted")
+				require.Greater(t, w.pages(0)+w.requests(0), 3*450, "nor is the quota wasted")
 				require.Empty(t, w.complaints())
 			})
 		})

@@ -40,7 +40,7 @@ func TestASwitchOfTheAPITellsNothingThatBothShowAlike(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bothWays(t, func(t *testing.T, from, to API) {
-				population := quiet(20)
+				population := quiet(10)
 				population.MergedShare, population.GraphCoarseTimes = 0.2, true
 				w := newWorldUnder(t, from, population, change)
 				w.cfg.IncidentIDs = append(w.cfg.IncidentIDs, 9999) // there is no such
@@ -53,7 +53,7 @@ func TestASwitchOfTheAPITellsNothingThatBothShowAlike(t *testing.T) {
 					time.Sleep(20 * time.Minute)
 					w.stop()
 					require.Empty(t, w.sink.changes())
-					require.Greater(t, w.requests(0), before+20)
+					require.Greater(t, w.requests(0), before+10)
 				}
 				require.Len(t, w.logs.FilterMessage("api has changed: incidents that it shows as they were told are taken over without a record").All(), 3)
 			})
@@ -104,7 +104,7 @@ func TestWhatChangedDuringASwitchIsToldOnce(t *testing.T) {
 
 func TestASwitchThatIsKilledHalfwayTellsNothingTwice(t *testing.T) {
 	bothWays(t, func(t *testing.T, from, to API) {
-		w := newWorldUnder(t, from, oneAlert(300))
+		w := newWorldUnder(t, from, oneAlert(60), func(cfg *Config) { cfg.RateLimit = RateLimitConfig{RequestsPerMinute: 10} })
 		kept := &disk{entries: map[string][]byte{}}
 		w.host.extensions[*w.cfg.StorageID] = kept
 		w.start()
@@ -156,17 +156,17 @@ func TestALivelyPopulationIsToldOnceHoweverOftenTheAPIChanges(t *testing.T) {
 	for name, change := range map[string]func(*Config){"by the round": func(*Config) {}, "with the feed": feeding()} {
 		t.Run(name, func(t *testing.T) {
 			bothWays(t, func(t *testing.T, from, to API) {
-				population := quiet(60)
+				population := oneAlert(30)
 				population.ChangesPerHour, population.MergedShare = 600, 0.1
 				w := newWorldUnder(t, from, population, change)
-				for i := range 6 {
+				for i := range 3 {
 					w.switchTo([]API{from, to}[i%2])
 					w.start()
 					time.Sleep(20*time.Minute + 7*time.Second)
 					w.stop()
 				}
 				records := w.sink.records()
-				require.Greater(t, len(records), 600)
+				require.Greater(t, len(records), 300)
 				require.Empty(t, proof.Twice(records))
 				require.Empty(t, proof.Behind(w.sim, w.sim.IDs(), records, 10*time.Minute))
 				if w.cfg.ChangeFeed.Get() == nil {

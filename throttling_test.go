@@ -54,10 +54,10 @@ func TestNothingIsSentDuringAWaitThatTheAPIAskedFor(t *testing.T) {
 }
 
 func TestHalfOfTheQuotaIsLeftToAnotherProgram(t *testing.T) {
-	underEachAPI(t, func(t *testing.T, api API) {
+	synctest.Test(t, func(t *testing.T) {
 		population := oneAlert(2000)
 		population.ForeignPerMinute = 13 // 780 of 1,500 an hour
-		w := newWorldUnder(t, api, population)
+		w := newWorld(t, population)
 		w.host.extensions[*w.cfg.StorageID] = &disk{entries: map[string][]byte{}}
 		w.start()
 		time.Sleep(time.Hour)

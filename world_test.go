@@ -54,11 +54,12 @@ func quiet(n int) defendersim.Config {
 	return cfg
 }
 
-// underEachAPI runs a test in a bubble of its own under each API.
+// underEachAPI runs a test in a bubble of its own under each API, both at once.
 func underEachAPI(t *testing.T, test func(t *testing.T, api API)) {
 	t.Helper()
 	for _, api := range []API{APIDefenderXDR, APIGraph} {
 		t.Run(string(api), func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { test(t, api) })
 		})
 	}
