@@ -140,6 +140,7 @@ func TestMarksTellAlertsOfTheSameTimeApart(t *testing.T) {
 		page = alertsIn(t, s, page.next(t))
 	}
 	assert.Equal(t, []string{"a", "b", "c"}, got)
+	assert.Equal(t, []string{"c", "b"}, alertIDs(t, s, 7), "Defender XDR keeps its own order")
 }
 
 func TestTokensThatAreNotOursAreRefused(t *testing.T) {
@@ -148,7 +149,7 @@ func TestTokensThatAreNotOursAreRefused(t *testing.T) {
 	_, foreign, _ := strings.Cut(alertsIn(t, s, incidentsPath+"/1002"+expanded).Link, "$skiptoken=")
 	raw, err := base64.RawURLEncoding.DecodeString(token)
 	require.NoError(t, err)
-	bad := []string{"", "x", "*", foreign, token[:len(token)-4], token + "AAAA", "AAAA" + token, base64.RawURLEncoding.EncodeToString(raw[:macSize])}
+	bad := []string{"", "x", "*", foreign, token[:len(token)-4], token + "AAAA", token + "*", "AAAA" + token, base64.RawURLEncoding.EncodeToString(raw[:macSize])}
 	for n := range raw {
 		damaged := slices.Clone(raw)
 		damaged[n] ^= 1

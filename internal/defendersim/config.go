@@ -44,14 +44,14 @@ type Config struct {
 	// them for that long; 0: they go on changing.
 	QuietAfter time.Duration
 
-	// PerMinute and PerHour are the limits of requests in any such window;
-	// 0: not limited.
+	// PerMinute and PerHour are the limits of Defender XDR's Get calls in any
+	// such window; 0: not limited.
 	PerMinute, PerHour int
 	// ForeignPerMinute is how many requests per minute another program sends
 	// with the same application, evenly spread.
 	ForeignPerMinute int
-	// ListPerMinute and ListPerHour are the limits of List calls, which have a
-	// budget of their own; 0: not limited.
+	// ListPerMinute and ListPerHour are the limits of its List calls, which have
+	// a budget of their own; 0: not limited.
 	ListPerMinute, ListPerHour int
 	// ListForeignPerMinute is how many of them another program sends.
 	ListForeignPerMinute int
@@ -73,8 +73,8 @@ type Config struct {
 	// ListLag is how far List lies behind Get, for all incidents alike, on top
 	// of ListDelay: rows show the states of that long ago.
 	ListLag time.Duration
-	// ListDiffers lets List write two fields in another case than Get does:
-	// determination of an incident and investigationState of an alert.
+	// ListDiffers lets Defender XDR's List write two fields in another case than
+	// Get does: determination of an incident and investigationState of an alert.
 	ListDiffers bool
 	// ListLinkHost is where links to the next page lead, of alerts too, such as
 	// https://wdatpprd-eus.securitycenter.windows.com; empty: to the host that

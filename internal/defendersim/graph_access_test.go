@@ -101,6 +101,15 @@ func TestGraphTakesNoTokensButItsOwn(t *testing.T) {
 	}
 }
 
+func TestNobodyTakesATokenForSomethingElse(t *testing.T) {
+	s := newSim(t, nil)
+	token := "Bearer " + s.TokenFor(Grant{Audience: "https://vault.example"})
+	for _, path := range []string{"/api/incidents/1001", of1001} {
+		resp, _ := call(t, s, http.MethodGet, path, "Authorization", token)
+		assert.Equal(t, http.StatusUnauthorized, resp.StatusCode)
+	}
+}
+
 func TestTheTokenEndpointServesBothAPIs(t *testing.T) {
 	s := newSim(t, nil)
 	form := goodForm()
@@ -123,6 +132,19 @@ func TestTheTokenEndpointServesBothAPIs(t *testing.T) {
 	assert.Equal(t, "https://api.security.microsoft.com", xdr.Audience)
 	assert.Equal(t, []string{"Incident.Read.All"}, xdr.Roles)
 	assert.Empty(t, s.Journal()[0].API)
+}
+
+func TestLimitsOfGraphMustNotBeNegative(t *testing.T) {
+	for _, change := range []func(*Config){
+		func(c *Config) { c.GraphPerMinute = -1 },
+		func(c *Config) { c.GraphPerHour = -1 },
+		func(c *Config) { c.GraphForeignPerMinute = -1 },
+	} {
+		c := DefaultConfig()
+		change(&c)
+		_, err := New(c)
+		assert.ErrorContains(t, err, "must not be negative")
+	}
 }
 
 func TestConfiguredRolesAreThoseOfAllTokens(t *testing.T) {

@@ -100,7 +100,8 @@ func TestBrokenAnswersOfGraphHaveItsForm(t *testing.T) {
 		_, body = callGraph(t, s, http.MethodGet, path)
 		assert.True(t, json.Valid(body))
 		assert.InDelta(t, 1<<20, len(body), 100)
-		assert.Regexp(t, `^(\{"value":\[)?\{"id":"\d+","displayName":"x`, string(body[:100]))
+		head := map[int64]string{AllIncidents: `{"id":"1001"`, AlertRequests: `{"value":[{"id":"1001"`, ListRequests: `{"value":[{"id":"0"`}
+		assert.True(t, strings.HasPrefix(string(body), head[where]+`,"displayName":"x`), path)
 	}
 	s := paged(t, nil)
 	for where, path := range map[int64]string{AllIncidents: "/7" + expanded, AlertRequests: "/7/alerts"} {

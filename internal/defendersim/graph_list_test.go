@@ -125,6 +125,10 @@ func TestFiltersOfGraphCompareItsOwnWords(t *testing.T) {
 		assert.Equal(t, "BadRequest", code)
 		assert.NotEmpty(t, message)
 	}
+	for name, fields := range map[string]map[string]field{"lastUpdateTime": newXDR().fields, "lastUpdateDateTime": newGraph().fields} {
+		f, _ := parseFilter(name+" ge 2026-03-01T10:00:00Z", fields)
+		assert.False(t, f.since.IsZero(), "the search stops at %s", name)
+	}
 	_, body := callGraph(t, s, http.MethodGet, incidentsPath+"?$top=51")
 	_, message := graphError(t, body)
 	assert.Equal(t, "Query option 'Top' is limited to 50.", message)

@@ -175,6 +175,12 @@ func TestWordsAreThoseOfGraph(t *testing.T) {
 	assert.Equal(t, "Microsoft Defender for Cloud Apps", productName("MicrosoftCloudAppSecurity"))
 }
 
+func TestTheScoreGoesByTheSeverity(t *testing.T) {
+	for severity, want := range map[string]int64{SeverityUnspecified: 0, SeverityInformational: 18, SeverityHigh: 72, "Critical": 0} {
+		assert.Equal(t, want, priority(severity), severity)
+	}
+}
+
 func TestWithoutExpandThereAreNoAlerts(t *testing.T) {
 	s := newSim(t, nil)
 	_, with := getGraph(t, s, 1001, expanded)
@@ -238,7 +244,17 @@ func TestNewerMembersAreShownToWhoAsksForThem(t *testing.T) {
 		assert.Contains(t, string(body), `"investigationState":"running"`, "an old member of another enumeration")
 	}
 	resp, _ := get(t, s, 7, "Prefer", "include-unknown-enum-members")
-	assert.Empty(t, resp.Header.Get("Preference-Applied"), "Defender XDR knows no such thing")
+	assert.NotContains(t, resp.Header, "Preference-Applied", "Defender XDR knows no such thing")
+	resp, _ = get(t, s, 7)
+	assert.NotContains(t, resp.Header, "Preference-Applied")
+
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://api.example"+incidentsPath, nil)
+	require.NoError(t, err)
+	r.Header = http.Header{"Authorization": {"Bearer " + s.TokenOf(APIGraph)}, "Prefer": {"respond-async", "include-unknown-enum-members"}}
+	resp, err = s.RoundTripper().RoundTrip(r)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.NotEmpty(t, resp.Header.Get("Preference-Applied"), "in a header line of its own")
 }
 
 func TestGraphMayCutTimesToTheMillisecond(t *testing.T) {

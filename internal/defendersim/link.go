@@ -13,8 +13,8 @@ type link struct {
 	path string // up to where the next option belongs
 	next string // the option that leads on, such as $skip=100; "": nothing follows
 
-	bare   bool // the option that leads on is left out
-	number bool // a number takes its place
+	aimless bool // the option that leads on is left out
+	number  bool // a number takes the link's place
 }
 
 func skipTo(row int) string { return "$skip=" + strconv.Itoa(row) }
@@ -37,7 +37,7 @@ func (x *exchange) writeLink(w *writer, name string, l link) {
 	switch {
 	case l.number:
 		w.integer(name, 7)
-	case l.bare:
+	case l.aimless:
 		w.text(name, strings.TrimRight(address, "?&"))
 	default:
 		w.text(name, address+l.next)

@@ -7,7 +7,7 @@ func LinkFaultKinds() []FaultKind {
 	return []FaultKind{
 		{"link-stuck", "", "the link to the next page leads to the same one", spoiledLink(stuckLink)},
 		{"link-elsewhere", "", "the link to the next page names another host", spoiledLink(func(_ *exchange, l *link) { l.host = elsewhere })},
-		{"link-bare", "", "the link to the next page does not say which", spoiledLink(func(_ *exchange, l *link) { l.bare = true })},
+		{"link-bare", "", "the link to the next page does not say which", spoiledLink(func(_ *exchange, l *link) { l.aimless = true })},
 		{"link-broken", "", "the link to the next page is a number", spoiledLink(func(_ *exchange, l *link) { l.number = true })},
 	}
 }
