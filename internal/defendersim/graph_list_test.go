@@ -18,13 +18,10 @@ func listGraph(t *testing.T, s *Sim, options ...string) listed {
 	return listGraphAt(t, s, incidentsPath+strings.TrimPrefix(listPath(options...), "/api/incidents"))
 }
 
-func listGraphAt(t *testing.T, s *Sim, path string) (page listed) {
+func listGraphAt(t *testing.T, s *Sim, path string) listed {
 	t.Helper()
 	resp, body := callGraph(t, s, http.MethodGet, path)
-	require.Equal(t, http.StatusOK, resp.StatusCode, string(body))
-	require.NoError(t, json.Unmarshal(body, &page))
-	require.NotNil(t, page.Value)
-	return page
+	return readPage(t, resp, body)
 }
 
 // graphIDs are those of the rows, in their order.

@@ -38,9 +38,14 @@ func list(t *testing.T, s *Sim, options ...string) listed {
 	return listAt(t, s, listPath(options...))
 }
 
-func listAt(t *testing.T, s *Sim, path string) (page listed) {
+func listAt(t *testing.T, s *Sim, path string) listed {
 	t.Helper()
 	resp, body := call(t, s, http.MethodGet, path)
+	return readPage(t, resp, body)
+}
+
+func readPage(t *testing.T, resp *http.Response, body []byte) (page listed) {
+	t.Helper()
 	require.Equal(t, http.StatusOK, resp.StatusCode, string(body))
 	require.NoError(t, json.Unmarshal(body, &page))
 	require.NotNil(t, page.Value)

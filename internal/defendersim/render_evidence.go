@@ -43,15 +43,7 @@ func (w graphWriter) device(d Device, created time.Time) {
 	w.text("lastExternalIpAddress", "203.0.113.9")
 	w.texts("ipInterfaces", []string{"192.0.2.17"})
 	w.vm(d.VM)
-	w.name("loggedOnUsers")
-	w.open('[')
-	for _, u := range d.LoggedOnUsers {
-		w.open('{')
-		w.text("accountName", u.Name)
-		w.text("domainName", u.Domain)
-		w.close('}')
-	}
-	w.close(']')
+	w.accounts("loggedOnUsers", d.LoggedOnUsers)
 	w.close('}')
 }
 

@@ -104,16 +104,21 @@ func (w *writer) xdrDevice(d Device) {
 	w.text("defenderAvStatus", d.DefenderStatus)
 	w.text("onboardingStatus", d.Onboarding)
 	w.xdrVM(d.VM)
-	w.name("loggedOnUsers")
+	w.accounts("loggedOnUsers", d.LoggedOnUsers)
+	w.close('}')
+}
+
+// accounts are the same under both APIs.
+func (w *writer) accounts(name string, accounts []Account) {
+	w.name(name)
 	w.open('[')
-	for _, u := range d.LoggedOnUsers {
+	for _, a := range accounts {
 		w.open('{')
-		w.text("accountName", u.Name)
-		w.text("domainName", u.Domain)
+		w.text("accountName", a.Name)
+		w.text("domainName", a.Domain)
 		w.close('}')
 	}
 	w.close(']')
-	w.close('}')
 }
 
 func (w *writer) xdrVM(vm *VM) {
