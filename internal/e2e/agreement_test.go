@@ -16,34 +16,61 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 )
 
+// rendering is what an API calls that which records show.
+type rendering struct {
+	path            string // of an incident, with its id
+	incidentTime    string // when it was last changed
+	alertTime       string
+	incident, alert map[string]string // fields, by the attributes that show them
+}
+
+func renderingOf(api string) rendering {
+	if api == defendersim.APIGraph {
+		return rendering{
+			path: "/v1.0/security/incidents/%d?$expand=alerts", incidentTime: "lastUpdateDateTime", alertTime: "lastUpdateDateTime",
+			incident: map[string]string{
+				"id": "id", "name": "displayName", "status": "status", "classification": "classification",
+				"determination": "determination", "assigned_to": "assignedTo", "url": "incidentWebUrl", "redirect_id": "redirectIncidentId",
+			},
+			alert: map[string]string{
+				"id": "id", "title": "title", "status": "status", "category": "category",
+				"service_source": "serviceSource", "detection_source": "detectionSource",
+			},
+		}
+	}
+	return rendering{
+		path: "/api/incidents/%d", incidentTime: "lastUpdateTime", alertTime: "lastUpdatedTime",
+		incident: map[string]string{
+			"id": "incidentId", "name": "incidentName", "status": "status", "classification": "classification",
+			"determination": "determination", "assigned_to": "assignedTo", "url": "incidentUri", "redirect_id": "redirectIncidentId",
+		},
+		alert: map[string]string{
+			"id": "alertId", "title": "title", "status": "status", "category": "category",
+			"service_source": "serviceSource", "detection_source": "detectionSource",
+		},
+	}
+}
+
 // requireAgreement holds the last record of each incident and each alert
 // against the simulator's own rendering, wherever that still stands as it was.
 func (s *stage) requireAgreement() {
 	s.t.Helper()
+	api := renderingOf(s.settings.API)
 	incidents, alerts := 0, 0
 	for id, last := range s.lastRecords() {
-		shown := s.fetch(id)
-		for _, each := range shown["alerts"].([]any) {
-			alert := each.(map[string]any)
-			if r, told := last[alert["alertId"].(string)]; told && at(r).Equal(moment(s, alert["lastUpdatedTime"])) {
+		shown, shownAlerts := s.fetch(id)
+		for _, alert := range shownAlerts {
+			if r, told := last[alert[api.alert["id"]].(string)]; told && at(r).Equal(moment(s, alert[api.alertTime])) {
 				s.requireSame(alert, r)
-				s.requireAttributes(alert, r, "microsoft.defender.alert.", map[string]string{
-					"id": "alertId", "title": "title", "status": "status", "category": "category",
-					"service_source": "serviceSource", "detection_source": "detectionSource",
-				})
+				s.requireAttributes(alert, r, "microsoft.defender.alert.", api.alert)
 				alerts++
 			}
 		}
-		count := len(shown["alerts"].([]any))
-		delete(shown, "alerts")
-		if r, told := last[""]; told && at(r).Equal(moment(s, shown["lastUpdateTime"])) {
+		if r, told := last[""]; told && at(r).Equal(moment(s, shown[api.incidentTime])) {
 			s.requireSame(shown, r)
-			s.requireAttributes(shown, r, "microsoft.defender.incident.", map[string]string{
-				"id": "incidentId", "name": "incidentName", "status": "status", "classification": "classification",
-				"determination": "determination", "assigned_to": "assignedTo", "url": "incidentUri", "redirect_id": "redirectIncidentId",
-			})
+			s.requireAttributes(shown, r, "microsoft.defender.incident.", api.incident)
 			told, _ := r.Attributes().Get("microsoft.defender.incident.alert_count")
-			require.EqualValues(s.t, count, told.Int())
+			require.EqualValues(s.t, len(shownAlerts), told.Int())
 			incidents++
 		}
 	}
@@ -78,13 +105,34 @@ func (s *stage) lastRecords() map[int64]map[string]plog.LogRecord {
 	return last
 }
 
-// fetch asks the simulator as another application would, whose requests are
-// counted apart.
-func (s *stage) fetch(id int64) map[string]any {
+// fetch asks the simulator for an incident and all its alerts, as another
+// application would, whose requests are counted apart.
+func (s *stage) fetch(id int64) (shown map[string]any, alerts []map[string]any) {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.ctx, http.MethodGet, fmt.Sprintf("%s/api/incidents/%d", s.settings.API, id), nil)
+	shown = s.get(s.settings.Endpoint + fmt.Sprintf(renderingOf(s.settings.API).path, id))
+	page, link := shown["alerts"], shown["alerts@odata.nextLink"]
+	delete(shown, "alerts")
+	delete(shown, "alerts@odata.nextLink")
+	for {
+		for _, alert := range page.([]any) {
+			alerts = append(alerts, alert.(map[string]any))
+		}
+		if link == nil {
+			return shown, alerts
+		}
+		next := s.get(link.(string))
+		page, link = next["value"], next["@odata.nextLink"]
+	}
+}
+
+func (s *stage) get(url string) map[string]any {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.ctx, http.MethodGet, url, http.NoBody)
 	require.NoError(s.t, err)
-	r.Header.Set("Authorization", "Bearer "+s.sim.TokenFor(defendersim.Grant{ApplicationID: "99999999-0000-0000-0000-000000000000"}))
+	r.Header.Set("Authorization", "Bearer "+s.sim.TokenFor(defendersim.Grant{
+		Audience: strings.TrimSuffix(s.settings.Scope, "/.default"), ApplicationID: "99999999-0000-0000-0000-000000000000",
+	}))
+	r.Header.Set("Prefer", "include-unknown-enum-members") // only Graph looks at it
 	client := &http.Client{Transport: s.sim.RoundTripper()}
 	response, err := client.Do(r)
 	require.NoError(s.t, err)

@@ -12,25 +12,28 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 )
 
 // settings are what tests vary of the collector's configuration.
 type settings struct {
-	API, SignIn, Sink string // their addresses
-	Tenant            string
-	ClientID          string
-	ClientSecret      string
-	Storage           string // directory
-	IDs               []int64
-	Shares            map[string][]int64 // receivers by name, with their ids, in the place of the one that has IDs
-	Interval          time.Duration
-	Timeout           time.Duration // of a request
-	RateLimit         string        // as YAML; empty: the receiver's own defaults
-	ChangeFeed        string        // as YAML; empty: there is none
-	Compression       string
-	LogLevel          string
-	Env               []string // of the process
-	Health            string   // where the health check listens, host and port; empty: there is none
+	API, Scope             string // to ask, and what a token for it is asked for with
+	Endpoint, SignIn, Sink string // their addresses
+	Tenant                 string
+	ClientID               string
+	ClientSecret           string
+	Storage                string // directory
+	IDs                    []int64
+	Shares                 map[string][]int64 // receivers by name, with their ids, in the place of the one that has IDs
+	Interval               time.Duration
+	Timeout                time.Duration // of a request
+	RateLimit              string        // as YAML; empty: the receiver's own defaults
+	ChangeFeed             string        // as YAML; empty: there is none
+	Compression            string
+	LogLevel               string
+	Env                    []string // of the process
+	Health                 string   // where the health check listens, host and port; empty: there is none
 }
 
 // Receivers are the ids of each receiver that there is to be.
@@ -39,6 +42,14 @@ func (s settings) Receivers() map[string][]int64 {
 		return s.Shares
 	}
 	return map[string][]int64{"defender_incidents": s.IDs}
+}
+
+// scopeOf is what a token for an API is asked for with.
+func scopeOf(api string) string {
+	if api == defendersim.APIGraph {
+		return "https://graph.microsoft.com/.default"
+	}
+	return "https://api.security.microsoft.com/.default"
 }
 
 // maxConcurrentRequests is the receiver's default.
@@ -51,7 +62,7 @@ extensions:
     token_url: {{.SignIn}}/{{.Tenant}}/oauth2/v2.0/token
     client_id: {{.ClientID}}
     client_secret: {{.ClientSecret}}
-    scopes: [https://api.security.microsoft.com/.default]
+    scopes: [{{.Scope}}]
   file_storage:
     directory: {{.Storage}}
     create_directory: true
@@ -67,10 +78,11 @@ extensions:
 receivers:
 {{- range $name, $ids := .Receivers}}
   {{$name}}:
+    api: {{$.API}}
     incident_ids: {{list $ids}}
     collection_interval: {{$.Interval}}
     http:
-      endpoint: {{$.API}}
+      endpoint: {{$.Endpoint}}
       timeout: {{$.Timeout}}
       auth: {authenticator: oauth2client}
     {{with $.RateLimit}}rate_limit: {{.}}{{end}}

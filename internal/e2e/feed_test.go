@@ -59,21 +59,34 @@ func (s *stage) awaitTold(id int64, beyond int) {
 
 func TestAChangeIsToldFromTheListWithinSeconds(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, listed(5), feeding(""), func(c *settings) { c.IDs = c.IDs[:4] })
-	s.start()
-	s.awaitRecords(3 * 4)
-	s.awaitCalls()
-	first, asked, began := len(s.sink.deliveries()), len(s.requests()), time.Now()
+	for _, each := range []struct {
+		api, told string
+		requests  int // for the incident that has changed
+	}{
+		{defendersim.APIDefenderXDR, "1002 updated [assignedTo lastUpdateTime]", 0}, // the row is the incident
+		{defendersim.APIGraph, "1002 updated [assignedTo lastUpdateDateTime]", 1},   // the row names it
+	} {
+		t.Run(each.api, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, listed(5), feeding(""), func(c *settings) { c.IDs = c.IDs[:4] })
+			s.use(each.api)
+			s.start()
+			s.awaitRecords(3 * 4)
+			s.awaitCalls()
+			first, asked, began := len(s.sink.deliveries()), len(s.requests()), time.Now()
 
-	s.change(1002, func(i *defendersim.Incident) { i.AssignedTo = "soc@contoso.example" })
-	s.change(1005, func(i *defendersim.Incident) { i.AssignedTo = "soc@contoso.example" }) // not followed
-	s.awaitTold(1002, 3*4)
-	require.Less(t, time.Since(began), 10*time.Second)
-	s.awaitCalls()
-	s.stop()
-	require.Equal(t, []string{"1002 updated [assignedTo lastUpdateTime]"}, told(s.sink.deliveries()[first:]))
-	require.Len(t, s.requests(), asked, "no request of its own")
-	require.LessOrEqual(t, s.sim.MaxInWindowOf(defendersim.EndpointList, time.Minute), 600)
+			s.change(1002, func(i *defendersim.Incident) { i.AssignedTo = "soc@contoso.example" })
+			s.change(1005, func(i *defendersim.Incident) { i.AssignedTo = "soc@contoso.example" }) // not followed
+			s.awaitTold(1002, 3*4)
+			require.Less(t, time.Since(began), 10*time.Second)
+			s.awaitCalls()
+			requireNoComplaint(t, s.stop())
+			require.Equal(t, []string{each.told}, told(s.sink.deliveries()[first:]))
+			require.Len(t, s.requests(), asked+each.requests)
+			require.LessOrEqual(t, s.sim.MaxInWindowOf(defendersim.EndpointList, time.Minute), 600)
+			s.requireOnly(each.api, 0)
+		})
+	}
 }
 
 func TestWhatIsNewIsDiscoveredInTheList(t *testing.T) {

@@ -37,6 +37,7 @@ type stage struct {
 	gate        *gate
 	sink        *sink
 	settings    settings
+	endpoints   map[string]string // of the APIs
 
 	process *process // the one that runs; nil: none
 }
@@ -66,13 +67,15 @@ func newStage(t *testing.T, population defendersim.Config, change ...func(*setti
 	return newLongStage(t, patience, population, change...)
 }
 
-// newLongStage is newStage for a test with a patience of its own.
+// newLongStage is newStage for a test with a patience of its own. Both APIs
+// have the same limits, and Defender XDR is the one that is asked.
 func newLongStage(t *testing.T, patience time.Duration, population defendersim.Config, change ...func(*settings)) *stage {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	b := newBell()
 	c := &connections{bell: b}
+	population.GraphPerMinute, population.GraphPerHour = population.PerMinute, population.PerHour
 	population.Observe = func(defendersim.Request) { b.ring() }
 	sim, err := defendersim.New(population)
 	require.NoError(t, err)
@@ -81,17 +84,27 @@ func newLongStage(t *testing.T, patience time.Duration, population defendersim.C
 		gate: &gate{bell: b, behind: sim, tokens: map[string]struct{}{}},
 		sink: &sink{bell: b},
 	}
+	s.endpoints = map[string]string{ // as in life, each API is elsewhere, and neither is where one signs in
+		defendersim.APIDefenderXDR: serve(t, c, s.gate), defendersim.APIGraph: serve(t, c, s.gate),
+	}
 	s.settings = settings{
-		API: serve(t, c, s.gate), SignIn: serve(t, c, sim), Sink: serve(t, c, s.sink), // as in life, the API is not where one signs in
+		SignIn: serve(t, c, sim), Sink: serve(t, c, s.sink),
 		Tenant: population.TenantID, ClientID: population.ClientID, ClientSecret: population.ClientSecret,
 		Storage: filepath.Join(t.TempDir(), "storage"), IDs: sim.IDs(),
 		Interval: 2 * time.Second, Timeout: 30 * time.Second,
 		RateLimit: limited(population), Compression: "none", LogLevel: "info",
 	}
+	s.use(defendersim.APIDefenderXDR)
 	for _, f := range change {
 		f(&s.settings)
 	}
 	return s
+}
+
+// use has the next start ask an API, by what docs/migrate-to-graph.md has one
+// change for that.
+func (s *stage) use(api string) {
+	s.settings.API, s.settings.Scope, s.settings.Endpoint = api, scopeOf(api), s.endpoints[api]
 }
 
 // serve lets a handler listen on this machine and returns its address.
@@ -204,11 +217,12 @@ func (s *stage) awaitRound(ids ...int64) {
 	})
 }
 
-// requests are the calls of the API that reached the simulator.
+// requests are the calls for incidents, and for the rest of their alerts, that
+// reached the simulator.
 func (s *stage) requests() []defendersim.Request {
 	var requests []defendersim.Request
 	for _, r := range s.sim.Journal() {
-		if r.Endpoint == defendersim.EndpointIncident {
+		if r.Endpoint == defendersim.EndpointIncident || r.Endpoint == defendersim.EndpointAlerts {
 			requests = append(requests, r)
 		}
 	}

@@ -1,0 +1,70 @@
+//go:build unix
+
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+)
+
+func TestUnderGraphAllThatIsServedInPagesIsToldWithinTheLimit(t *testing.T) {
+	t.Parallel()
+	population := quiet(7)
+	population.AlertsPerIncident, population.AlertsPage = 20, 2 // 19 requests, for each page begins with the last alert of the one before
+	population.PerMinute = 300                                  // two rounds, and some
+	s := newStage(t, population, func(c *settings) { c.Interval = time.Second })
+	s.use(defendersim.APIGraph)
+	s.start()
+	for _, id := range s.settings.IDs {
+		s.await("an incident with all its alerts", func() bool { return len(s.sim.Served(id)) > 0 })
+	}
+
+	// Now, for until the next round nothing is under way: what goes out page by
+	// page is of one state.
+	s.change(1001, func(i *defendersim.Incident) { i.Status = defendersim.StatusAwaitingAction }) // shown to who prefers that
+	s.change(1002, func(i *defendersim.Incident) { i.Status = defendersim.StatusResolved })
+	require.NoError(t, s.sim.UpdateAlert(1003, s.alerts(1003)[19], func(a *defendersim.Alert) { a.AssignedTo = "soc@contoso.example" }))
+	_, err := s.sim.AddAlert(1004)
+	require.NoError(t, err)
+	require.NoError(t, s.sim.RemoveAlert(1005, s.alerts(1005)[10]))
+	require.NoError(t, s.sim.Merge(1006, 1007))
+
+	s.await("as many requests as a minute allows for repeats", func() bool { return len(s.requests()) >= 285 })
+	s.let(s.settings.Interval)
+	output := s.stop()
+
+	s.requireProof(population)
+	s.requireOnly(defendersim.APIGraph, 0)
+	requireNoComplaint(t, output)
+	status, _ := s.lastRecords()[1001][""].Attributes().Get("microsoft.defender.incident.status")
+	require.Equal(t, "awaitingAction", status.Str())
+	s.requireAgreement()
+}
+
+// requireOnly wants the requests beyond the first so many to have gone to one
+// API, which took them all.
+func (s *stage) requireOnly(api string, beyond int) {
+	s.t.Helper()
+	requests := s.sim.Journal()[beyond:]
+	require.NotEmpty(s.t, requests)
+	for _, r := range requests {
+		if r.Endpoint != defendersim.EndpointToken {
+			require.Equal(s.t, api, r.API, r.Path)
+		}
+		require.Equal(s.t, http.StatusOK, r.Status, fmt.Sprint(r.Method, " ", r.Path))
+	}
+}
+
+// requireNoComplaint wants nothing in what a collector said to ask for
+// attention.
+func requireNoComplaint(t *testing.T, output string) {
+	t.Helper()
+	require.Empty(t, regexp.MustCompile(`(?m)^\S+\t(?:warn|error|dpanic|panic|fatal)\t.*$`).FindAllString(output, -1))
+}
