@@ -79,6 +79,14 @@ func TestAKillLosesNothingAndRepeatsOneDeliveryAtMost(t *testing.T) {
 	s.awaitRound(s.settings.IDs...)
 	s.stop()
 
+	repeated := s.requireProofBesideRepeats()
+	require.LessOrEqual(t, len(repeated), 2, "what was accepted but not noted, once for each kill: %v", repeated)
+}
+
+// requireProofBesideRepeats holds all that arrived against all that was served,
+// each record once, and returns of which incidents some arrived again.
+func (s *stage) requireProofBesideRepeats() (repeated map[int64]bool) {
+	s.t.Helper()
 	var once []proof.Record
 	seen, repeated := map[string]bool{}, map[int64]bool{}
 	for _, r := range s.sink.records() {
@@ -89,8 +97,8 @@ func TestAKillLosesNothingAndRepeatsOneDeliveryAtMost(t *testing.T) {
 		seen[r.UID] = true
 		once = append(once, r)
 	}
-	require.Empty(t, proof.Exactly(s.sim, once))
-	require.LessOrEqual(t, len(repeated), 2, "what was accepted but not noted, once for each kill: %v", repeated)
+	require.Empty(s.t, proof.Exactly(s.sim, once))
+	return repeated
 }
 
 func TestAKillBeforeTheCheckpointRepeatsTheDeliveryUnderItsIdentities(t *testing.T) {
