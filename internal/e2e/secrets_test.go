@@ -29,6 +29,21 @@ func TestARefusedTokenIsExplainedAndNotShown(t *testing.T) {
 	s.requireHidden(output, population.ClientSecret)
 }
 
+func TestATokenForTheOtherAPIIsExplainedAndNotShown(t *testing.T) {
+	t.Parallel()
+	population := quiet(4)
+	s := newStage(t, population, func(c *settings) { c.LogLevel = "debug" })
+	s.use(defendersim.APIGraph)
+	s.settings.Scope = scopeOf(defendersim.APIDefenderXDR) // forgotten when api was changed
+	s.start()
+	s.await("a wait for all", func() bool { return strings.Contains(s.process.log.String(), "nothing can be fetched") })
+	output := s.stop()
+	require.Contains(t, output, `"token_audience": ["https://api.security.microsoft.com"]`)
+	require.Contains(t, output, `Set the scope of the extension named by http::auth to that of this API, on the commercial cloud https://graph.microsoft.com/.default.`)
+	require.Empty(t, s.sink.records())
+	s.requireHidden(output, population.ClientSecret)
+}
+
 func TestNoSecretAndNoTokenIsEverShown(t *testing.T) {
 	t.Parallel()
 	population := quiet(4)
