@@ -8,7 +8,11 @@ go=${GO:-go}
 work=build/run
 collector=build/otelcol-defender/otelcol-defender
 
-say() { printf '\033[1m%s\033[0m\n' "$*"; }
+say() {
+  local bold='' plain=''
+  [ -t 1 ] && bold=$'\033[1m' plain=$'\033[0m'
+  printf '%s\n' "$bold$*$plain"
+}
 fail() {
   echo "make run: $*" >&2
   exit 1
