@@ -65,6 +65,7 @@ func (p *poller) drop(id int64) {
 // the change feed.
 type task struct {
 	id   int64                 // 0: a page
+	due  time.Time             // of an incident from its beginning
 	rest *defender.Rest        // nil: the incident from its beginning
 	page *defender.ListRequest // nil: an incident
 }
@@ -86,7 +87,7 @@ func (p *poller) next(now time.Time) (t task, ok bool, wake time.Time) {
 	if len(p.unfinished) > 0 {
 		t, wake = p.nextRest(now)
 	} else {
-		t.id, wake = p.nextIncident(now)
+		t, wake = p.nextIncident(now)
 	}
 	if t.id == 0 && pageOK && pageAt.Before(wake) {
 		wake = pageAt
@@ -108,8 +109,8 @@ func (p *poller) nextRest(now time.Time) (t task, wake time.Time) {
 	return task{id: p.unfinished[0].ID(), rest: p.unfinished[0]}, now
 }
 
-// nextIncident is the incident to fetch now, or 0 and when to look again.
-func (p *poller) nextIncident(now time.Time) (id int64, wake time.Time) {
+// nextIncident is the incident to fetch now, or none and when to look again.
+func (p *poller) nextIncident(now time.Time) (t task, wake time.Time) {
 	wake = now.Add(farAway)
 	// At most half of the slots are for incidents that hung before.
 	fresh, repeat := p.tracker.Next(now, max(1, p.cfg.MaxConcurrentRequests/2))
@@ -122,9 +123,9 @@ func (p *poller) nextIncident(now time.Time) (id int64, wake time.Time) {
 	freshGoes, repeatGoes := freshOK && !freshAt.After(now), repeatOK && !repeatAt.After(now)
 	switch {
 	case freshGoes && (fresh.Ahead || !repeatGoes || !repeat.Due.Before(fresh.Due)):
-		return fresh.ID, now
+		return task{id: fresh.ID, due: fresh.Due}, now
 	case repeatGoes:
-		return repeat.ID, now
+		return task{id: repeat.ID, due: repeat.Due}, now
 	}
 	for _, c := range []struct {
 		at time.Time
@@ -134,7 +135,7 @@ func (p *poller) nextIncident(now time.Time) (id int64, wake time.Time) {
 			wake = c.at
 		}
 	}
-	return 0, wake
+	return task{}, wake
 }
 
 // when is the moment at which a candidate may go: it is due and the quota has
@@ -163,5 +164,6 @@ func (p *poller) sending(t task, now time.Time) {
 		p.unfinished = slices.Delete(p.unfinished, 0, 1)
 		return
 	}
+	p.measureLag(t.due, now)
 	p.tracker.Start(t.id)
 }

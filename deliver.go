@@ -6,8 +6,6 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	"go.opentelemetry.io/collector/consumer/consumererror"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
@@ -41,7 +39,7 @@ func (d *delivery) retryAt(now time.Time) time.Time {
 // deliver hands the pending records to the pipeline, built anew each time, since
 // a consumer may change them. It says whether they are off the table: accepted,
 // or refused for good, which no further attempt would mend.
-func (p *poller) deliver(ctx context.Context) (settled bool) {
+func (p *poller) deliver(ctx context.Context, now time.Time) (settled bool) {
 	d := p.pending
 	logs := p.records.Logs(d.observation)
 	records := logs.LogRecordCount() // the consumer may change that too
@@ -59,6 +57,7 @@ func (p *poller) deliver(ctx context.Context) (settled bool) {
 	p.reportPermanent(err, records)
 	if err == nil {
 		p.countRecords(d.observation.Change)
+		p.measureFreshness(d.observation, p.states[d.observation.ID], now)
 	}
 	if d.refusals > 0 {
 		p.logger.Info("pipeline accepts records again",
@@ -113,18 +112,4 @@ func (p *poller) logMerge(o record.Observation) {
 	}
 	p.logger.Info("incident was merged: its successor is followed",
 		zap.Int64("incident", o.ID), zap.Int64("successor", o.After.Successor))
-}
-
-// countRecords counts what the pipeline accepted.
-func (p *poller) countRecords(change incident.Change) {
-	count := func(event string, kind incident.Kind) {
-		p.telemetry.ReceiverDefenderIncidentsRecords.Add(context.Background(), 1, metric.WithAttributes(
-			attribute.String("event", event), attribute.String("change", string(kind))))
-	}
-	if change.Kind != "" {
-		count("incident", change.Kind)
-	}
-	for _, alert := range change.Alerts {
-		count("alert", alert.Kind)
-	}
 }

@@ -31,6 +31,8 @@ type changeFeed struct {
 	// and that were not answered for since, with when that was; zero: not known.
 	named map[int64]time.Time
 
+	completed time.Time // the end of the last complete call; before the first, the start
+
 	failures int       // of calls, in a row
 	since    time.Time // when that was said; zero: it was not
 	backoff  *backoff.ExponentialBackOff
@@ -47,7 +49,7 @@ func (p *poller) restoreFeed(stored checkpoint.Feed, now time.Time) {
 		lookback = cfg.Lookback
 	}
 	p.feed = &changeFeed{
-		cfg: cfg, lists: newAccount(cfg.RateLimit), named: map[int64]time.Time{},
+		cfg: cfg, lists: newAccount(cfg.RateLimit), named: map[int64]time.Time{}, completed: now,
 		cursor: feed.New(cfg.Interval, lookback, p.client.MaxTop(), stored.Boundary, now),
 	}
 	p.feed.lists.restore(stored.Quota, now)
@@ -183,6 +185,7 @@ func (p *poller) turn(page *defender.Page, at time.Time) {
 		p.judgeListFailure(page, at)
 		return
 	}
+	p.count(callList, "ok")
 	p.serviceAnswered(at)
 	p.feedRecovered(at)
 	var newest time.Time
@@ -192,6 +195,7 @@ func (p *poller) turn(page *defender.Page, at time.Time) {
 		}
 	}
 	if f.cursor.Answered(at, feed.Page{Newest: newest, Next: page.Next, Date: page.Date}) {
+		f.completed = at
 		p.saveFeed(at)
 	}
 }
@@ -218,6 +222,7 @@ func (p *poller) judgeListFailure(page *defender.Page, at time.Time) {
 	if !ok {
 		return // given up, since the receiver is being shut down
 	}
+	p.countFailure(callList, failure.Kind)
 	switch failure.Kind {
 	case defender.Oversize:
 		if p.feed.cursor.TooLarge(at, page.Date) {

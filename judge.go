@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
@@ -25,7 +23,7 @@ const staleRetry = 30 * time.Second
 func (p *poller) judge(a arrival) *delivery {
 	failure, failed := asFailure(a.answer.Err)
 	if failed {
-		p.countRequest(failure.Kind)
+		p.countFailure(callIncident, failure.Kind)
 	}
 	gaveUp := a.answer.Err != nil && !failed               // since the receiver is being shut down
 	forAll := failed && failure.Kind == defender.Throttled // whomever it was the answer for
@@ -38,7 +36,7 @@ func (p *poller) judge(a arrival) *delivery {
 		return p.judgeFailure(a, failure)
 	case a.answer.Rest != nil:
 		p.serviceAnswered(a.at)
-		p.count("ok")
+		p.count(callIncident, "ok")
 		p.unfinished = append(p.unfinished, a.answer.Rest)
 		return nil
 	}
@@ -175,41 +173,4 @@ func (p *poller) learnTenant(id string) {
 	}
 	p.about.Tenant = id
 	p.save("receiver", p.store.SaveReceiver(context.Background(), p.about))
-}
-
-// countAnswer counts an answer that showed the incident.
-func (p *poller) countAnswer(change incident.Change, after incident.State) {
-	switch {
-	case after.Merged:
-		p.count("merged")
-	case change.Empty() || change.Kind == incident.Unchanged:
-		p.count("unchanged")
-	default:
-		p.count("ok")
-	}
-}
-
-// countRequest counts an answer that did not. Without a token nothing was asked.
-func (p *poller) countRequest(kind defender.Kind) {
-	switch kind {
-	case defender.NoToken:
-	case defender.NotFound:
-		p.count("not_found")
-	case defender.Throttled:
-		p.count("throttled")
-	case defender.Unauthorized, defender.Forbidden:
-		p.count("denied")
-	case defender.Malformed:
-		p.count("malformed")
-	case defender.Oversize:
-		p.count("oversize")
-	default:
-		p.count("failed")
-	}
-}
-
-// count counts an answer; the outcomes are those that metadata.yaml lists.
-func (p *poller) count(outcome string) {
-	p.telemetry.ReceiverDefenderIncidentsRequests.Add(context.Background(), 1,
-		metric.WithAttributes(attribute.String("outcome", outcome)))
 }

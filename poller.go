@@ -56,6 +56,7 @@ type poller struct {
 	further    furtherPages
 	pending    *delivery // what the pipeline has not accepted yet; nothing is fetched meanwhile
 
+	measured         time.Time       // when the gauges were set
 	throttling       bool            // the last answer was a 429: said once
 	unwritten        map[string]bool // the entries of the checkpoint whose last write failed: said once
 	permanentFailing bool            // the last delivery was refused for good: said once
@@ -188,9 +189,11 @@ func (p *poller) announce(now time.Time) {
 func (p *poller) arrived(a arrival) {
 	p.inFlight--
 	if a.page != nil {
+		p.measureSize(a.page.Size)
 		p.listed(a.page, a.at)
 		return
 	}
+	p.measureSize(a.answer.Size)
 	p.gets.Done(a.at, a.answer.Reached)
 	p.queue = append(p.queue, a)
 }
@@ -199,7 +202,7 @@ func (p *poller) arrived(a arrival) {
 // refused. It says whether there may be more to do at once.
 func (p *poller) deliverNext(ctx context.Context, now time.Time) (more bool) {
 	if p.pending != nil {
-		return !p.pending.retryAt(now).After(now) && p.deliver(ctx)
+		return !p.pending.retryAt(now).After(now) && p.deliver(ctx, now)
 	}
 	switch {
 	case p.feed != nil && p.feed.page != nil:
@@ -211,7 +214,7 @@ func (p *poller) deliverNext(ctx context.Context, now time.Time) (more bool) {
 	default:
 		return false
 	}
-	return p.pending == nil || p.deliver(ctx)
+	return p.pending == nil || p.deliver(ctx, now)
 }
 
 // commit takes over what was delivered, or found unchanged. The round goes on

@@ -192,6 +192,9 @@ func run(running, delivering context.Context, p *poller, sources *sources, clock
 				if look, ok := sources.nextLook(); ok && look.Before(wake) {
 					wake = look
 				}
+				if measure := p.measure(now); measure.Before(wake) {
+					wake = measure
+				}
 				timer.Reset(wake.Sub(now))
 				break
 			}

@@ -40,6 +40,7 @@ func TestATokenForTheOtherAPIIsExplainedAndNotShown(t *testing.T) {
 	output := s.stop()
 	require.Contains(t, output, `"token_audience": ["https://api.security.microsoft.com"]`)
 	require.Contains(t, output, `Set the scope of the extension named by http::auth to that of this API, on the commercial cloud https://graph.microsoft.com/.default.`)
+	require.Contains(t, output, `"permission_needed": "SecurityIncident.Read.All"`)
 	require.Empty(t, s.sink.records())
 	s.requireHidden(output, population.ClientSecret)
 }

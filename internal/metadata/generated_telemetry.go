@@ -27,8 +27,16 @@ type TelemetryBuilder struct {
 	mu                                          sync.Mutex
 	registrations                               []metric.Registration
 	ReceiverDefenderIncidentsCheckpointFailures metric.Int64Counter
+	ReceiverDefenderIncidentsFeedAge            metric.Float64Gauge
+	ReceiverDefenderIncidentsFreshness          metric.Float64Histogram
+	ReceiverDefenderIncidentsOverdue            metric.Int64Gauge
+	ReceiverDefenderIncidentsQuotaRemaining     metric.Int64Gauge
 	ReceiverDefenderIncidentsRecords            metric.Int64Counter
 	ReceiverDefenderIncidentsRequests           metric.Int64Counter
+	ReceiverDefenderIncidentsResponseSize       metric.Int64Histogram
+	ReceiverDefenderIncidentsScheduleLag        metric.Float64Histogram
+	ReceiverDefenderIncidentsThrottleWait       metric.Float64Gauge
+	ReceiverDefenderIncidentsTracked            metric.Int64Gauge
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -66,6 +74,31 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{failure}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ReceiverDefenderIncidentsFeedAge, err = builder.meter.Float64Gauge(
+		"otelcol_receiver_defender_incidents_feed_age",
+		metric.WithDescription("Time since the change feed's last complete call, or since the start while there was none. [Alpha]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverDefenderIncidentsFreshness, err = builder.meter.Float64Histogram(
+		"otelcol_receiver_defender_incidents_freshness",
+		metric.WithDescription("Time from a change, as the API dates it, to the delivery of its records. Not of incidents that are seen for the first time. [Alpha]"),
+		metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries([]float64{1, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 28800, 86400}...),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverDefenderIncidentsOverdue, err = builder.meter.Int64Gauge(
+		"otelcol_receiver_defender_incidents_overdue",
+		metric.WithDescription("Incidents whose next fetch is due and has not begun. [Alpha]"),
+		metric.WithUnit("{incident}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverDefenderIncidentsQuotaRemaining, err = builder.meter.Int64Gauge(
+		"otelcol_receiver_defender_incidents_quota_remaining",
+		metric.WithDescription("Requests that the limits leave now, by this receiver's own account. [Alpha]"),
+		metric.WithUnit("{request}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsRecords, err = builder.meter.Int64Counter(
 		"otelcol_receiver_defender_incidents_records",
 		metric.WithDescription("Records that the pipeline accepted. [Alpha]"),
@@ -76,6 +109,32 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_defender_incidents_requests",
 		metric.WithDescription("Calls of the API, by what came of them. [Alpha]"),
 		metric.WithUnit("{request}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverDefenderIncidentsResponseSize, err = builder.meter.Int64Histogram(
+		"otelcol_receiver_defender_incidents_response_size",
+		metric.WithDescription("Size of the bodies that the API answered with, decoded. [Alpha]"),
+		metric.WithUnit("By"),
+		metric.WithExplicitBucketBoundaries([]float64{1000, 3000, 10000, 30000, 100000, 300000, 1e+06, 3e+06, 1e+07, 3.3554432e+07}...),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverDefenderIncidentsScheduleLag, err = builder.meter.Float64Histogram(
+		"otelcol_receiver_defender_incidents_schedule_lag",
+		metric.WithDescription("Time from when an incident was due to when its request was sent. [Alpha]"),
+		metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries([]float64{1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 14400}...),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverDefenderIncidentsThrottleWait, err = builder.meter.Float64Gauge(
+		"otelcol_receiver_defender_incidents_throttle_wait",
+		metric.WithDescription("Time until requests go again after a 429; 0: nothing waits for that. [Alpha]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverDefenderIncidentsTracked, err = builder.meter.Int64Gauge(
+		"otelcol_receiver_defender_incidents_tracked",
+		metric.WithDescription("Incidents that are followed, by what is known of them. [Alpha]"),
+		metric.WithUnit("{incident}"),
 	)
 	errs = errors.Join(errs, err)
 	return &builder, errs

@@ -20,15 +20,47 @@ func TestSetupTelemetry(t *testing.T) {
 	require.NoError(t, err)
 	defer tb.Shutdown()
 	tb.ReceiverDefenderIncidentsCheckpointFailures.Add(context.Background(), 1)
+	tb.ReceiverDefenderIncidentsFeedAge.Record(context.Background(), 1)
+	tb.ReceiverDefenderIncidentsFreshness.Record(context.Background(), 1)
+	tb.ReceiverDefenderIncidentsOverdue.Record(context.Background(), 1)
+	tb.ReceiverDefenderIncidentsQuotaRemaining.Record(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsRecords.Add(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsRequests.Add(context.Background(), 1)
+	tb.ReceiverDefenderIncidentsResponseSize.Record(context.Background(), 1)
+	tb.ReceiverDefenderIncidentsScheduleLag.Record(context.Background(), 1)
+	tb.ReceiverDefenderIncidentsThrottleWait.Record(context.Background(), 1)
+	tb.ReceiverDefenderIncidentsTracked.Record(context.Background(), 1)
 	AssertEqualReceiverDefenderIncidentsCheckpointFailures(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDefenderIncidentsFeedAge(t, testTel,
+		[]metricdata.DataPoint[float64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDefenderIncidentsFreshness(t, testTel,
+		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDefenderIncidentsOverdue(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDefenderIncidentsQuotaRemaining(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsRecords(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsRequests(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDefenderIncidentsResponseSize(t, testTel,
+		[]metricdata.HistogramDataPoint[int64]{{}}, metricdatatest.IgnoreValue(),
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDefenderIncidentsScheduleLag(t, testTel,
+		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDefenderIncidentsThrottleWait(t, testTel,
+		[]metricdata.DataPoint[float64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDefenderIncidentsTracked(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 
