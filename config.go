@@ -10,6 +10,8 @@ import (
 	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/confmap"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
 // API names the HTTP API that incidents are fetched from.
@@ -17,8 +19,8 @@ type API string
 
 // The APIs. Both serve the same incidents under the same ids.
 const (
-	APIDefenderXDR API = "defender_xdr" // api.security.microsoft.com
-	APIGraph       API = "graph"        // graph.microsoft.com, its successor
+	APIDefenderXDR = API(defender.XDR)   // api.security.microsoft.com
+	APIGraph       = API(defender.Graph) // graph.microsoft.com, its successor
 )
 
 // EmitMode says when a poll emits records.
@@ -165,12 +167,7 @@ func createDefaultConfig() component.Config {
 	}
 }
 
-func defaultEndpoint(api API) string {
-	if api == APIGraph {
-		return "https://graph.microsoft.com"
-	}
-	return "https://api.security.microsoft.com"
-}
+func defaultEndpoint(api API) string { return defender.Endpoint(defender.API(api)) }
 
 // Unmarshal implements confmap.Unmarshaler. It refuses what decoding would
 // quietly turn into something else, and gives the keys whose defaults depend on

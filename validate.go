@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
 // Validate reports every problem at once, each with the key it is about. What
@@ -98,13 +100,13 @@ func (c *Config) validateHost(endpoint *url.URL) error {
 // validateMicrosoftHost refuses what the configured api cannot find on one of
 // Microsoft's hosts: the other API, and a path, which would be there twice.
 func (c *Config) validateMicrosoftHost(host, path string) error {
-	serves, counterpart := apiOfHost(host)
+	serves, other := defender.ServedAt(host)
 	if serves == "" {
 		return nil
 	}
 	var errs []error
-	if known := c.API == APIDefenderXDR || c.API == APIGraph; known && serves != c.API {
-		errs = append(errs, fmt.Errorf("http::endpoint: %s belongs to api: %s; change api to that, or the endpoint to %s", host, serves, counterpart))
+	if known := c.API == APIDefenderXDR || c.API == APIGraph; known && string(serves) != string(c.API) {
+		errs = append(errs, fmt.Errorf("http::endpoint: %s belongs to api: %s; change api to that, or the endpoint to %s", host, serves, listed(other)))
 	}
 	if path != "" && path != "/" {
 		errs = append(errs, fmt.Errorf("http::endpoint: on %s the receiver adds the path by itself; remove the path and leave https://%s", host, host))
@@ -112,23 +114,13 @@ func (c *Config) validateMicrosoftHost(host, path string) error {
 	return errors.Join(errs...)
 }
 
-// apiOfHost tells which API one of Microsoft's hosts serves, and where the
-// other one is on the same cloud. Both are empty if the host is not known.
-func apiOfHost(host string) (serves API, counterpart string) {
-	switch host {
-	case "graph.microsoft.com": // GCC's, too
-		return APIGraph, "https://api.security.microsoft.com, on GCC https://api-gcc.security.microsoft.us"
-	case "graph.microsoft.us", "dod-graph.microsoft.us":
-		return APIGraph, "https://api-gov.security.microsoft.us"
-	case "api-gov.security.microsoft.us": // GCC High's and DoD's
-		return APIDefenderXDR, "https://graph.microsoft.us, on DoD https://dod-graph.microsoft.us"
-	case "api.security.microsoft.com", "api-gcc.security.microsoft.us":
-		return APIDefenderXDR, "https://graph.microsoft.com"
+// listed names places, the clouds of all but the first.
+func listed(places []defender.Place) string {
+	text := places[0].Endpoint
+	for _, p := range places[1:] {
+		text += ", on " + p.Cloud + " " + p.Endpoint
 	}
-	if strings.HasSuffix(host, ".api.security.microsoft.com") { // us, eu, uk and so on
-		return APIDefenderXDR, "https://graph.microsoft.com"
-	}
-	return "", ""
+	return text
 }
 
 // isLoopback tells whether what is sent to host stays on this machine.

@@ -12,9 +12,9 @@ import (
 type access struct {
 	// scope is what a token is asked for with on the commercial cloud.
 	scope string
-	// hosts are the API's own where the scope is documented, with the scope;
-	// regional ones lie below them and have the same.
-	hosts map[string]string
+	// scopesAt are the documented scopes by the API's host, those of its regional
+	// hosts too.
+	scopesAt map[string]string
 	// audiences are what tokens for the API say in aud.
 	audiences []string
 	// roles are the application permissions and scopes the delegated ones of
@@ -75,9 +75,8 @@ func (a access) isForAnother(token *Token, host string) bool {
 
 // scopeAt is what a token for a host is asked for with; empty: not documented.
 func (a access) scopeAt(host string) string {
-	host = strings.ToLower(host)
-	for own, scope := range a.hosts {
-		if host == own || strings.HasSuffix(host, "."+own) {
+	for own, scope := range a.scopesAt {
+		if within(host, own) {
 			return scope
 		}
 	}

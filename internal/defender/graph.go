@@ -6,6 +6,12 @@ package defender
 // them. Asking that for the alerts too ends in lasting errors on large tenants
 // (seen by others), so its rows only name what has changed.
 func graph() dialect {
+	scopes, audiences := map[string]string{}, []string{"00000003-0000-0000-c000-000000000000"}
+	for _, c := range clouds() {
+		resource := "https://" + c.hosts[Graph]
+		scopes[c.hosts[Graph]] = resource + "/.default"
+		audiences = append(audiences, resource)
+	}
 	return dialect{
 		api:     Graph,
 		textIDs: true,
@@ -19,19 +25,12 @@ func graph() dialect {
 		prefer:    "include-unknown-enum-members",
 		oneBudget: true,
 		access: access{
-			scope: "https://graph.microsoft.com/.default",
-			hosts: map[string]string{
-				"graph.microsoft.com":    "https://graph.microsoft.com/.default", // commercial and GCC
-				"graph.microsoft.us":     "https://graph.microsoft.us/.default",  // GCC High
-				"dod-graph.microsoft.us": "https://dod-graph.microsoft.us/.default",
-			},
-			audiences: []string{
-				"https://graph.microsoft.com", "https://graph.microsoft.us", "https://dod-graph.microsoft.us",
-				"00000003-0000-0000-c000-000000000000",
-			},
-			roles:    []string{"SecurityIncident.Read.All", "SecurityIncident.ReadWrite.All"},
-			scopes:   []string{"SecurityIncident.Read.All", "SecurityIncident.ReadWrite.All"},
-			userRole: "a role in Microsoft Entra that may read incidents, such as Security Reader,",
+			scope:     Endpoint(Graph) + "/.default",
+			scopesAt:  scopes,
+			audiences: audiences,
+			roles:     []string{"SecurityIncident.Read.All", "SecurityIncident.ReadWrite.All"},
+			scopes:    []string{"SecurityIncident.Read.All", "SecurityIncident.ReadWrite.All"},
+			userRole:  "a role in Microsoft Entra that may read incidents, such as Security Reader,",
 		},
 		incident: incidentFields{
 			id: "id", successor: "redirectIncidentId", name: "displayName",

@@ -11,8 +11,9 @@ func xdr() dialect {
 		maxTop:    100,
 		wholeRows: true,
 		access: access{
-			scope: "https://api.security.microsoft.com/.default",
-			hosts: map[string]string{"api.security.microsoft.com": "https://api.security.microsoft.com/.default"},
+			scope: Endpoint(XDR) + "/.default",
+			// The government clouds' is not documented.
+			scopesAt: map[string]string{clouds()[0].hosts[XDR]: Endpoint(XDR) + "/.default"},
 			// Tokens of version 2 name the API by its id; the third was seen in use.
 			audiences: []string{
 				"https://api.security.microsoft.com", "8ee8fdad-f234-4243-8f3b-15c294843740",

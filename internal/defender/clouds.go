@@ -1,0 +1,60 @@
+package defender
+
+import (
+	"cmp"
+	"strings"
+)
+
+// cloud is one of Microsoft's, with the host of each API there (vendor
+// documentation).
+type cloud struct {
+	name  string // empty: the commercial one
+	hosts map[API]string
+}
+
+func clouds() []cloud {
+	return []cloud{
+		{"", map[API]string{XDR: "api.security.microsoft.com", Graph: "graph.microsoft.com"}},
+		{"GCC", map[API]string{XDR: "api-gcc.security.microsoft.us", Graph: "graph.microsoft.com"}},
+		{"GCC High", map[API]string{XDR: "api-gov.security.microsoft.us", Graph: "graph.microsoft.us"}},
+		{"DoD", map[API]string{XDR: "api-gov.security.microsoft.us", Graph: "dod-graph.microsoft.us"}},
+	}
+}
+
+// Endpoint is that of an API, XDR where it is neither, on the commercial cloud.
+func Endpoint(api API) string {
+	hosts := clouds()[0].hosts
+	return "https://" + cmp.Or(hosts[api], hosts[XDR])
+}
+
+// Place is where an API is on a cloud.
+type Place struct {
+	Cloud    string // empty: the commercial one
+	Endpoint string
+}
+
+// ServedAt tells which API one of Microsoft's hosts serves, and where the other
+// one is on each cloud that has that host. Empty: the host is not known.
+func ServedAt(host string) (api API, other []Place) {
+	for _, c := range clouds() {
+		for served, known := range c.hosts {
+			if !within(host, known) {
+				continue
+			}
+			api = served
+			for another, otherHost := range c.hosts {
+				if another != served {
+					other = append(other, Place{Cloud: c.name, Endpoint: "https://" + otherHost})
+				}
+			}
+		}
+	}
+	return api, other
+}
+
+// within says that a host is another, or a regional one of it: us, eu, uk and so
+// on lie below it.
+func within(host, known string) bool {
+	host = strings.ToLower(host)
+	return host == known || strings.HasSuffix(host, "."+known)
+}
