@@ -41,7 +41,7 @@ bench: ## Run the benchmarks
 
 .PHONY: simulate
 simulate: ## Run the measurements in simulated time
-	$(GO) test -count=1 -v -timeout 30m -run "TenIncidents|Freshness" . -simulate
+	$(GO) test -count=1 -v -timeout 30m -run "TenIncidents|FreshnessOfADay" . -simulate
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target FUZZTIME (50000x) times or long
