@@ -58,13 +58,19 @@ func command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// launch starts a collector, which rings the bell when it says something. It is
-// gone at the end of the test, whatever happens.
+// launch starts a collector with the settings of a test; see launchWith.
 func launch(ctx context.Context, t *testing.T, b *bell, s settings) *process {
 	t.Helper()
+	return launchWith(ctx, t, b, s.Env, s.arguments(t)...)
+}
+
+// launchWith starts a collector, which rings the bell when it says something. It
+// is gone at the end of the test, whatever happens.
+func launchWith(ctx context.Context, t *testing.T, b *bell, env []string, args ...string) *process {
+	t.Helper()
 	ctx, kill := context.WithCancel(ctx)
-	p := &process{cmd: command(ctx, s.arguments(t)...), log: transcript{bell: b}, ended: make(chan struct{})}
-	p.cmd.Env = append(p.cmd.Env, s.Env...)
+	p := &process{cmd: command(ctx, args...), log: transcript{bell: b}, ended: make(chan struct{})}
+	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	started := make(chan error, 1)
 	go p.run(started)
