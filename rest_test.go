@@ -35,21 +35,21 @@ func TestAlertsThatComeInPagesAreToldOnceAndEachPageCounts(t *testing.T) {
 	for name, token := range map[string]bool{"by skip": false, "by token": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				population := inPages(20)
-				population.AlertsSkipToken, population.ChangesPerHour, population.MergedShare = token, 100, 0.1
+				population := inPages(10)
+				population.AlertsSkipToken, population.ChangesPerHour, population.MergedShare = token, 60, 0.1
 				w := newWorldUnder(t, APIGraph, population, func(cfg *Config) {
-					cfg.RateLimit = RateLimitConfig{RequestsPerMinute: 40, RequestsPerHour: 500}
+					cfg.RateLimit = RateLimitConfig{RequestsPerMinute: 40, RequestsPerHour: 250}
 				})
 				w.start()
-				time.Sleep(3 * time.Hour)
+				time.Sleep(2 * time.Hour)
 				w.stop()
 				records := w.sink.records() // some of states that changed while their pages were read
 				require.Empty(t, proof.Twice(records))
 				require.Empty(t, proof.Behind(w.sim, w.sim.IDs(), records, 30*time.Minute))
 				require.LessOrEqual(t, w.sim.MaxInWindow(time.Minute), 40)
-				require.LessOrEqual(t, w.sim.MaxInWindow(time.Hour), 500)
+				require.LessOrEqual(t, w.sim.MaxInWindow(time.Hour), 250)
 				require.Greater(t, w.pages(0), w.requests(0))
-				require.Greater(t, w.pages(0)+w.requests(0), 3*450, "nor is the quota wasted")
+				require.Greater(t, w.pages(0)+w.requests(0), 2*225, "nor is the quota wasted")
 				require.Empty(t, w.complaints())
 			})
 		})
@@ -82,11 +82,11 @@ func TestNoMoreIncidentsAreBegunThanMayBeInFlight(t *testing.T) {
 // Rounds stay even though each incident takes three requests.
 func TestARoundTakesAsLongAsItsPagesNeed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorldUnder(t, APIGraph, inPages(20), func(cfg *Config) {
-			cfg.RateLimit = RateLimitConfig{RequestsPerHour: 200}
+		w := newWorldUnder(t, APIGraph, inPages(10), func(cfg *Config) {
+			cfg.RateLimit = RateLimitConfig{RequestsPerHour: 100}
 		})
 		w.start()
-		time.Sleep(6 * time.Hour)
+		time.Sleep(5 * time.Hour)
 		w.stop()
 		last := map[int64]time.Time{}
 		for _, r := range w.sim.Journal() {
@@ -94,11 +94,11 @@ func TestARoundTakesAsLongAsItsPagesNeed(t *testing.T) {
 				continue
 			}
 			if before, again := last[r.ID]; again {
-				require.InDelta(t, 60*time.Hour/190, r.Time.Sub(before), float64(5*time.Minute), "60 requests at 190 an hour")
+				require.InDelta(t, 30*time.Hour/95, r.Time.Sub(before), float64(5*time.Minute), "30 requests at 95 an hour")
 			}
 			last[r.ID] = r.Time
 		}
-		require.Len(t, last, 20)
+		require.Len(t, last, 10)
 	})
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // measureInterval is how often the gauges are set.
-const measureInterval = 10 * time.Second
+const measureInterval = 15 * time.Second
 
 // The calls of the API, as the metrics name them.
 const (

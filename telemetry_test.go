@@ -94,7 +94,7 @@ func TestTheGaugesSayWhatIsFollowedAndWhatTheLimitsLeave(t *testing.T) {
 		require.NoError(t, w.sim.SetFault(1005, rule(t, "hang")))
 		time.Sleep(time.Hour) // so that the list shows none of that
 		w.start()
-		time.Sleep(11 * time.Second) // they were set at 10 s
+		time.Sleep(16 * time.Second) // they were set at 15 s
 		metadatatest.AssertEqualReceiverDefenderIncidentsTracked(t, w.telemetry, points(map[attribute.Set]int64{
 			labels("state", "open"): 1, labels("state", "resolved"): 1, labels("state", "not_found"): 1,
 			labels("state", "failing"): 1, labels("state", "waiting"): 1,
@@ -106,7 +106,7 @@ func TestTheGaugesSayWhatIsFollowedAndWhatTheLimitsLeave(t *testing.T) {
 			labels("call", "list", "window", "1m"): 48, labels("call", "list", "window", "1h"): 1498,
 		}), metricdatatest.IgnoreTimestamp())
 		metadatatest.AssertEqualReceiverDefenderIncidentsFeedAge(t, w.telemetry,
-			[]metricdata.DataPoint[float64]{{Value: 10}}, metricdatatest.IgnoreTimestamp())
+			[]metricdata.DataPoint[float64]{{Value: 15}}, metricdatatest.IgnoreTimestamp())
 		metadatatest.AssertEqualReceiverDefenderIncidentsThrottleWait(t, w.telemetry, points(map[attribute.Set]float64{
 			labels("call", "incident"): 0, labels("call", "list"): 0,
 		}), metricdatatest.IgnoreTimestamp())
@@ -118,15 +118,15 @@ func TestTheGaugesShowAWaitAndWhatIsOverdueMeanwhile(t *testing.T) {
 		w := newWorldUnder(t, api, oneAlert(8), feeding(), func(cfg *Config) { cfg.MaxConcurrentRequests = 1 })
 		require.NoError(t, w.sim.SetFault(defendersim.AllIncidents, rule(t, "429-retry-after=100s")))
 		w.start()
-		time.Sleep(41 * time.Second)
+		time.Sleep(46 * time.Second)
 		metadatatest.AssertEqualReceiverDefenderIncidentsOverdue(t, w.telemetry,
 			[]metricdata.DataPoint[int64]{{Value: 8}}, metricdatatest.IgnoreTimestamp())
 		list := 0.0
 		if api == APIGraph {
-			list = 60
+			list = 55
 		}
 		metadatatest.AssertEqualReceiverDefenderIncidentsThrottleWait(t, w.telemetry, points(map[attribute.Set]float64{
-			labels("call", "incident"): 60, labels("call", "list"): list,
+			labels("call", "incident"): 55, labels("call", "list"): list,
 		}), metricdatatest.IgnoreTimestamp())
 	})
 }
@@ -207,11 +207,11 @@ func TestTheFeedsAgeIsThatOfItsLastCompleteCall(t *testing.T) {
 				[]metricdata.DataPoint[float64]{{Value: seconds}}, metricdatatest.IgnoreTimestamp())
 		}
 		w.start()
-		time.Sleep(5*time.Minute + 25*time.Second) // set at 20, of the call at 0
-		age(20)
+		time.Sleep(5*time.Minute + 25*time.Second) // set at 15, of the call at 0
+		age(15)
 		require.NoError(t, w.sim.SetFault(defendersim.ListRequests, rule(t, "503")))
 		time.Sleep(time.Hour)
-		age(3600 + 20)
+		age(3600 + 15)
 	})
 }
 
