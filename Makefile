@@ -69,8 +69,8 @@ lint: ## Run the linters
 	$(TOOL) golangci-lint run ./...
 
 .PHONY: validate
-validate: $(COLLECTOR) ## Validate every file in examples/ with the built collector
-	@tools/validate.sh $(COLLECTOR)
+validate: $(COLLECTOR) ## Validate every file in examples/ and deploy/ with the built collector
+	@GO="$(GO)" tools/validate.sh $(COLLECTOR)
 
 .PHONY: clean
 clean: ## Remove build/

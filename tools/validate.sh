@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Validates every example with the collector that is given. The environment
 # variables an example asks for get values that only have to look right, and the
-# feature gates that its comments ask for are open.
+# feature gates that its comments ask for are open. So it does with what the
+# Kubernetes manifests have in their config maps, after those were checked
+# against Kubernetes' own types.
 set -euo pipefail
 collector=$(realpath "$1")
 cd "$(dirname "$0")/.."
@@ -23,3 +25,11 @@ for example in examples/*.yaml examples/*/*.yaml; do
     exit 1
   fi
 done
+go=${GO:-go}
+if output=$(cd deploy/kubernetes && "$go" test -count=1 . -collector="$collector" 2>&1); then
+  echo "valid: deploy/kubernetes"
+else
+  echo "$output" >&2
+  echo "not valid: deploy/kubernetes" >&2
+  exit 1
+fi
