@@ -5,6 +5,7 @@ GO ?= go
 TOOL := $(GO) tool -modfile=tools/go.mod
 COLLECTOR := build/otelcol-defender/otelcol-defender
 SIMULATOR := build/defendersim
+LOKI := build/loki
 SOURCES := $(shell find . -name '*.go' -not -path './build/*' -not -name '*_test.go') go.mod go.sum
 
 .DEFAULT_GOAL := help
@@ -50,6 +51,13 @@ fuzz: ## Run each fuzz target FUZZTIME (50000x) times or long
 .PHONY: e2e
 e2e: build ## Run the built collector against the simulator and check every record
 	$(GO) test -count=1 -v -timeout 15m ./internal/e2e -e2e.collector=$(abspath $(COLLECTOR))
+
+$(LOKI): tools/loki/go.mod tools/loki/go.sum
+	@GO="$(GO)" tools/loki/build.sh $@
+
+.PHONY: e2e-backends
+e2e-backends: build $(LOKI) ## Run the examples for Splunk, Elastic, files and a second collector, and for Loki, which is built first
+	$(GO) test -count=1 -v -timeout 15m ./internal/backends -e2e.collector=$(abspath $(COLLECTOR)) -e2e.loki=$(abspath $(LOKI))
 
 .PHONY: soak
 soak: build ## Run the built collector for SOAK (20m) under random faults; the report is build/soak.md (Linux)
