@@ -20,10 +20,10 @@ func TestCollectorToElasticUnderBothAPIs(t *testing.T) {
 			elastic := &otlpSink{bell: s.bell, path: "/v1/logs"}
 			p := s.start("elastic.yaml", map[string]string{"ELASTIC_OTLP_ENDPOINT": serve(t, elastic), "ELASTIC_API_KEY": "a2V5"}, "")
 			s.play(p)
-			s.awaitAll(p, elastic.arrived)
+			s.awaitAll(p, elastic)
 			p.stop(t)
 
-			require.Empty(t, elastic.refusals())
+			require.Empty(t, elastic.problems())
 			for _, header := range elastic.headers {
 				require.Equal(t, "ApiKey a2V5", header.Get("Authorization"))
 			}

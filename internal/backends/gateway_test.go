@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"net"
 	"os"
@@ -38,11 +37,11 @@ func TestCollectorOverGRPCToASecondOne(t *testing.T) {
 	environment["GATEWAY_ENDPOINT"] = address
 	p := s.start("otlp-grpc.yaml", environment, "")
 	s.play(p)
-	s.awaitAll(gateway, backend.arrived)
+	s.awaitAll(gateway, backend)
 	p.stop(t)
 	gateway.stop(t)
 
-	require.Empty(t, backend.refusals())
+	require.Empty(t, backend.problems())
 	s.requireAll(recordsOf(t, backend.deliveries()))
 	_, alerts, size := s.shown(huge)
 	t.Logf("an incident of %d bytes with %d alerts", size, len(alerts))
@@ -63,20 +62,6 @@ func TestCollectorAsGatewayTurnsAwayWhoHasNoCertificateOfItsAuthority(t *testing
 	require.Zero(t, backend.arrived())
 	p.stop(t)
 	gateway.stop(t)
-}
-
-// addHuge adds an incident that is larger than 4 MiB.
-func (s *stage) addHuge() int64 {
-	s.t.Helper()
-	huge := defendersim.Incident{ID: s.into + 50, Name: "A huge incident"}
-	for n := range 150 {
-		huge.Alerts = append(huge.Alerts, defendersim.Alert{
-			ID: fmt.Sprintf("da%d_%d", huge.ID, n), Description: strings.Repeat("much to say ", 2500), Created: time.Now().Add(-time.Hour).Truncate(time.Second),
-		})
-	}
-	require.NoError(s.t, s.sim.Add(huge))
-	s.ids = append(s.ids, huge.ID)
-	return huge.ID
 }
 
 // startGateway starts a second collector, which listens when this returns.

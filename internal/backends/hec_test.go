@@ -181,8 +181,13 @@ func (h *hec) events() []hecEvent {
 
 func (h *hec) arrived() int { return len(h.events()) }
 
-func (h *hec) refusals() []hecError {
+// problems are what was refused, and why.
+func (h *hec) problems() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.Clone(h.refused)
+	problems := make([]string, len(h.refused))
+	for i, refusal := range h.refused {
+		problems[i] = refusal.Error()
+	}
+	return problems
 }

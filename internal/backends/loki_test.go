@@ -25,7 +25,7 @@ func TestLokiTakesEveryRecordAndTheQueriesOfItsPageFindThem(t *testing.T) {
 			s := newStage(t, api, int64(1001+1000*n))
 			huge := s.addHuge()
 			gate := s.toLoki(l, "")
-			require.Empty(t, gate.refusals())
+			require.Empty(t, gate.problems())
 
 			all := s.stored(l, huge)
 			s.requireAll(all)
@@ -57,7 +57,7 @@ processors:
     log_statements:
       - set(resource.attributes["service.name"], "`+name+`")
       `+with.statement+"\n")
-			refused := strings.Join(gate.refusals(), "\n")
+			refused := strings.Join(gate.problems(), "\n")
 			require.Equal(t, with.answer != "", refused != "", refused)
 			require.Contains(t, refused, with.answer)
 		})
@@ -72,7 +72,7 @@ func (s *stage) toLoki(l *loki, more string) *lokiGate {
 	gate := &lokiGate{bell: s.bell, address: l.address}
 	p := s.start("loki.yaml", map[string]string{"LOKI_OTLP_ENDPOINT": serve(s.t, gate) + "/otlp"}, more)
 	s.play(p)
-	s.awaitAll(p, gate.met)
+	s.await(p, "all records", func() bool { return arrivedAll(s, gate) })
 	p.stop(s.t)
 	return gate
 }

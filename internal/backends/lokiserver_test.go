@@ -138,14 +138,14 @@ func (g *lokiGate) pass(r *http.Request) (status int, answer []byte, records, si
 	return answered.StatusCode, answer, request.Logs().LogRecordCount(), len(body), err
 }
 
-// met counts the records that came.
-func (g *lokiGate) met() int {
+// arrived counts the records that came, whatever became of them.
+func (g *lokiGate) arrived() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.records
 }
 
-func (g *lokiGate) refusals() []string {
+func (g *lokiGate) problems() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.Clone(g.failures)

@@ -22,6 +22,11 @@ var (
 func TestMain(m *testing.M) {
 	flag.StringVar(&collector, "e2e.collector", "", "absolute path of the built collector")
 	flag.StringVar(&lokiProgram, "e2e.loki", "", "absolute path of the built Loki")
+	// The tests wait more than they work. On the command line -parallel still counts.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		fmt.Fprintln(os.Stderr, "backends:", err)
+		os.Exit(1)
+	}
 	flag.Parse()
 	without := ""
 	switch {

@@ -94,8 +94,8 @@ func (s *otlpSink) arrived() int {
 	return n
 }
 
-// refusals are what was not accepted, and why.
-func (s *otlpSink) refusals() []string {
+// problems are what was not accepted, and why.
+func (s *otlpSink) problems() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.refused)

@@ -19,13 +19,14 @@ func TestCollectorToSplunkUnderBothAPIs(t *testing.T) {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t, api, 1001)
+			s.addHuge()
 			splunk := &hec{bell: s.bell}
 			p := s.start("splunk.yaml", map[string]string{"SPLUNK_HEC_URL": serve(t, splunk) + "/services/collector", "SPLUNK_HEC_TOKEN": hecToken}, "")
 			s.play(p)
-			s.awaitAll(p, splunk.arrived)
+			s.awaitAll(p, splunk)
 			p.stop(t)
 
-			require.Empty(t, splunk.refusals())
+			require.Empty(t, splunk.problems())
 			events := splunk.events()
 			s.requireAll(recordsOfEvents(t, events))
 			fields := map[string]bool{}

@@ -5,9 +5,11 @@ package backends
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -90,6 +92,23 @@ func (s *stage) populate(first int64) {
 		}},
 	}))
 	s.ids = append(s.sim.IDs(), s.unknown)
+}
+
+// addHuge adds an incident that is larger than 4 MiB, and does not compress well.
+func (s *stage) addHuge() int64 {
+	s.t.Helper()
+	huge := defendersim.Incident{ID: s.into + 50, Name: "A huge incident"}
+	noise := rand.NewChaCha8([32]byte{})
+	for n := range 150 {
+		said := make([]byte, 15_000)
+		_, _ = noise.Read(said) // never an error
+		huge.Alerts = append(huge.Alerts, defendersim.Alert{
+			ID: fmt.Sprintf("da%d_%d", huge.ID, n), Description: hex.EncodeToString(said), Created: time.Now().Add(-time.Hour).Truncate(time.Second),
+		})
+	}
+	require.NoError(s.t, s.sim.Add(huge))
+	s.ids = append(s.ids, huge.ID)
+	return huge.ID
 }
 
 // overText is what a test has otherwise than an example: which incidents, where
@@ -206,11 +225,23 @@ func (s *stage) await(p *program, what string, holds func() bool) {
 	}
 }
 
-// awaitAll waits until as many records have arrived as the answers ask for.
-func (s *stage) awaitAll(p *program, arrived func() int) {
-	s.t.Helper()
-	s.await(p, "all records", func() bool { return arrived() >= len(proof.Expected(s.sim)) })
+// sink is a backend's end.
+type sink interface {
+	// arrived counts the records that came.
+	arrived() int
+	// problems are what was refused, and why.
+	problems() []string
 }
+
+// awaitAll waits until as many records have arrived as the answers ask for, and
+// none may have been refused.
+func (s *stage) awaitAll(p *program, end sink) {
+	s.t.Helper()
+	s.await(p, "all records", func() bool { return arrivedAll(s, end) || len(end.problems()) > 0 })
+	require.Empty(s.t, end.problems())
+}
+
+func arrivedAll(s *stage, end sink) bool { return end.arrived() >= len(proof.Expected(s.sim)) }
 
 // shown is an incident as the API shows it, and its alerts. It is asked for as
 // another application would, whose requests are counted apart; do so when all that
