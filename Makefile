@@ -49,8 +49,8 @@ fuzz: ## Run each fuzz target FUZZTIME (50000x) times or long
 	@GO="$(GO)" tools/fuzz.sh $(or $(FUZZTIME),50000x)
 
 .PHONY: e2e
-e2e: build ## Run the built collector against the simulator and check every record
-	$(GO) test -count=1 -v -timeout 15m ./internal/e2e -e2e.collector=$(abspath $(COLLECTOR))
+e2e: build ## Run the built collector against the simulator and check every record, with the examples for backends too
+	$(GO) test -count=1 -v -p 1 -timeout 15m ./internal/e2e ./internal/backends -e2e.collector=$(abspath $(COLLECTOR))
 
 $(LOKI): tools/loki/go.mod tools/loki/go.sum
 	@GO="$(GO)" tools/loki/build.sh $@
