@@ -91,24 +91,51 @@ else
   say "$limits"
 fi
 export DEFENDER_IDS_FILE=$work/incidents.txt
-cat <<EOM
 
-Try next, while it runs:
-EOM
-if [ -z "$live" ]; then
-  cat <<EOM
+# What there is to look at: in the first lines what works while it runs, at the
+# end where to go from here.
+meanwhile() {
+  printf '\nTry next, while it runs:\n'
+  if [ -z "$live" ]; then
+    cat <<EOM
   curl $DEFENDER_ENDPOINT/sim/incidents                               what there is
   curl -X PUT '$DEFENDER_ENDPOINT/sim/faults?fault=503&times=20'      break the API, see it recover
   tail -f $work/simulator.log                                    every request
 EOM
-fi
-cat <<EOM
+  fi
+  cat <<EOM
   less examples/quickstart.yaml                                  the configuration; examples/ has more
-Ctrl-C ends it.
+Ctrl-C ends it, and says where to go from here.
 
 time (UTC)      severity       incident  what happened      name
 EOM
+}
 
+afterwards() {
+  printf '\n'
+  say "Where to go from here:"
+  if [ -z "$live" ]; then
+    cat <<EOM
+  docs/setup.md            the same with your tenant, from the app registration to the first record
+EOM
+  else
+    cat <<EOM
+  docs/setup.md            what if no record came, and how to make it last
+  rm -r $DEFENDER_STORAGE  have everything shown again the next time
+EOM
+  fi
+  cat <<EOM
+  docs/records.md          what is in a record, with an example of each change
+  examples/README.md       configurations for your backend: Splunk, Elastic, Loki, OTLP, files
+  docs/sizing.md           how many incidents can be followed, and how fast
+  docs/troubleshooting.md  every message, its cause and what to do
+EOM
+  [ "$DEFENDER_API" = graph ] || echo "  make run API=graph       the same over Microsoft Graph"
+}
+
+meanwhile
 # The filter leaves out the exporter's headings. It outlives Ctrl-C, for the
 # collector has more to say when it ends.
-"$collector" --config examples/quickstart.yaml > >(trap '' INT; grep --line-buffered -vE $'^(ResourceLog|ScopeLog) #|^Logs	|^$') || fail "the collector ended with an error"
+trap : INT # Ctrl-C ends the collector, not this
+"$collector" --config examples/quickstart.yaml > >(trap '' INT; grep --line-buffered -vE $'^(ResourceLog|ScopeLog) #|^Logs	|^$') || fail "the collector ended with an error; docs/troubleshooting.md has every message"
+afterwards
