@@ -23,7 +23,7 @@ extensions:
     token_url: %[1]s/%[2]s/oauth2/v2.0/token
     client_id: %[3]s
     client_secret: %[4]s
-    scopes: [https://%[5]s/.default]
+    scopes: [%[5]s]
   file_storage: {directory: %[6]s}
 receivers:
   defender_incidents:
@@ -43,13 +43,10 @@ service:
 // startOCSF starts a collector on the example.
 func (s *stage) startOCSF(api, alerts string) {
 	s.t.Helper()
-	host := "api.security.microsoft.com"
-	if api == "graph" {
-		host = "graph.microsoft.com"
-	}
+	s.use(api)
 	c := s.settings
-	here := writeConfig(s.t, fmt.Sprintf(ocsfHere, c.SignIn, c.Tenant, c.ClientID, c.ClientSecret, host,
-		c.Storage, api, alerts, list(c.IDs), c.API, c.Sink))
+	here := writeConfig(s.t, fmt.Sprintf(ocsfHere, c.SignIn, c.Tenant, c.ClientID, c.ClientSecret, c.Scope,
+		c.Storage, c.API, alerts, list(c.IDs), c.Endpoint, c.Sink))
 	s.process = launchWith(s.ctx, s.t, s.bell,
 		[]string{"AZURE_TENANT_ID=" + c.Tenant, "AZURE_CLIENT_ID=" + c.ClientID, "AZURE_CLIENT_SECRET=unused", "OTLP_ENDPOINT=" + c.Sink},
 		"--config", filepath.Join("..", "..", "examples", "ocsf.yaml"), "--config", here,
