@@ -12,7 +12,7 @@ SOURCES := $(shell find . -name '*.go' -not -path './build/*' -not -name '*_test
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{ printf "  make %-17s %s\n", $$1, $$2 }'
 
 .PHONY: run
 run: ## Build all and watch records: of the simulator, or of Microsoft's API with DEFENDER_TENANT_ID and so on set; API=graph for Microsoft Graph
@@ -58,6 +58,10 @@ $(LOKI): tools/loki/go.mod tools/loki/go.sum
 .PHONY: e2e-backends
 e2e-backends: build $(LOKI) ## Run the examples for Splunk, Elastic, files and a second collector, and for Loki, which is built first
 	$(GO) test -count=1 -v -timeout 15m ./internal/backends -e2e.collector=$(abspath $(COLLECTOR)) -e2e.loki=$(abspath $(LOKI))
+
+.PHONY: e2e-dashboards
+e2e-dashboards: build ## Hold dashboard and alerts against a real Prometheus that scrapes the built collector (Linux, 4 minutes)
+	$(GO) test -count=1 -v -timeout 10m ./internal/dashboards -dashboards.collector=$(abspath $(COLLECTOR))
 
 .PHONY: soak
 soak: build ## Run the built collector for SOAK (20m) under random faults; the report is build/soak.md (Linux)
