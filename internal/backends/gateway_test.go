@@ -37,7 +37,7 @@ func TestCollectorOverGRPCToASecondOne(t *testing.T) {
 	environment["GATEWAY_ENDPOINT"] = address
 	p := s.start("otlp-grpc.yaml", environment, "")
 	s.play(p)
-	s.awaitAll(gateway, backend)
+	s.awaitAll(p, backend)
 	p.stop(t)
 	gateway.stop(t)
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"os/exec"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -119,5 +120,5 @@ func tail(text string) string {
 	if len(text) <= logShown {
 		return text
 	}
-	return "[...] " + text[len(text)-logShown:]
+	return "[...] " + strings.ToValidUTF8(text[len(text)-logShown:], "")
 }

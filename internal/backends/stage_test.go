@@ -233,12 +233,16 @@ type sink interface {
 	problems() []string
 }
 
-// awaitAll waits until as many records have arrived as the answers ask for, and
-// none may have been refused.
+// awaitAll waits until as many records have arrived as the answers ask for. None
+// may have been refused, nor dropped by the collector.
 func (s *stage) awaitAll(p *program, end sink) {
 	s.t.Helper()
-	s.await(p, "all records", func() bool { return arrivedAll(s, end) || len(end.problems()) > 0 })
+	const dropped = "Dropping data."
+	s.await(p, "all records", func() bool {
+		return arrivedAll(s, end) || len(end.problems()) > 0 || strings.Contains(p.log.String(), dropped)
+	})
 	require.Empty(s.t, end.problems())
+	require.False(s.t, strings.Contains(p.log.String(), dropped), "the collector dropped records") //nolint:testifylint // the whole log would be shown
 }
 
 func arrivedAll(s *stage, end sink) bool { return end.arrived() >= len(proof.Expected(s.sim)) }
