@@ -63,6 +63,11 @@ e2e-backends: build $(LOKI) ## Run the examples for Splunk, Elastic, files and a
 e2e-dashboards: build ## Hold dashboard and alerts against a real Prometheus that scrapes the built collector (Linux, 4 minutes)
 	$(GO) test -count=1 -v -timeout 10m ./internal/dashboards -dashboards.collector=$(abspath $(COLLECTOR))
 
+.PHONY: dashboard-picture
+dashboard-picture: build ## Draw docs/images/dashboard.svg anew, from a run of 8 minutes (Linux)
+	$(GO) test -count=1 -v -timeout 15m ./internal/dashboards -dashboards.collector=$(abspath $(COLLECTOR)) \
+		-dashboards.picture=$(abspath docs/images/dashboard.svg)
+
 .PHONY: soak
 soak: build ## Run the built collector for SOAK (20m) under random faults; the report is build/soak.md (Linux)
 	$(GO) test -count=1 -v -timeout 0 -run '^TestSoak$$' ./internal/e2e -e2e.collector=$(abspath $(COLLECTOR)) \
