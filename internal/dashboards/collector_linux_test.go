@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"text/template"
@@ -26,10 +28,11 @@ import (
 // logShown is how much of a program's log a failed test shows, in bytes.
 const logShown = 16 << 10
 
-// stage is a simulated API and a collector that asks it.
+// stage is a collector between a simulated API and a backend.
 type stage struct {
 	t       *testing.T
 	sim     *defendersim.Sim
+	full    atomic.Bool // the backend takes no records
 	process *process
 	metrics string // where they are served, host and port
 }
@@ -64,7 +67,10 @@ receivers:
     storage: file_storage
 
 exporters:
-  debug:
+  otlp_http:
+    endpoint: {{.Backend}}
+    sending_queue: {enabled: false}
+    retry_on_failure: {enabled: false}
 
 service:
   extensions: [file_storage, oauth2client]
@@ -76,7 +82,7 @@ service:
   pipelines:
     logs:
       receivers: [defender_incidents]
-      exporters: [debug]
+      exporters: [otlp_http]
 `
 
 // newStage starts a collector that follows the whole population.
@@ -90,6 +96,12 @@ func newStage(ctx context.Context, t *testing.T, population defendersim.Config, 
 	}
 	api := httptest.NewServer(sim)
 	t.Cleanup(api.Close)
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if st.full.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(backend.Close)
 	host, port, err := net.SplitHostPort(st.metrics)
 	require.NoError(t, err)
 	ids := make([]string, 0, len(sim.IDs()))
@@ -98,7 +110,7 @@ func newStage(ctx context.Context, t *testing.T, population defendersim.Config, 
 	}
 	var text strings.Builder
 	require.NoError(t, template.Must(template.New("config").Parse(configText)).Execute(&text, map[string]any{
-		"API": api.URL, "Population": population, "Settings": s, "IDs": strings.Join(ids, ", "),
+		"API": api.URL, "Backend": backend.URL, "Population": population, "Settings": s, "IDs": strings.Join(ids, ", "),
 		"Storage": filepath.Join(t.TempDir(), "storage"), "Host": host, "Port": port,
 	}))
 	st.process = launch(ctx, t, collector, "--config", write(t, "config.yaml", text.String()))
@@ -112,6 +124,9 @@ func (s *stage) strike(id int64, fault string) {
 	require.NoError(s.t, err)
 	require.NoError(s.t, s.sim.SetFault(id, defendersim.Rule{Fault: f}))
 }
+
+// refuse has the backend take no more records.
+func (s *stage) refuse() { s.full.Store(true) }
 
 // fillDisk has the collector's writes to files fail as on a disk that is full.
 func (s *stage) fillDisk() {

@@ -39,6 +39,7 @@ const (
 	throttled      = "DefenderIncidentsThrottled"
 	denied         = "DefenderIncidentsDenied"
 	nothing        = "DefenderIncidentsNothingAnswered"
+	notAccepted    = "DefenderIncidentsNotAccepted"
 	feedNotWorking = "DefenderIncidentsFeedNotWorking"
 	checkpoint     = "DefenderIncidentsCheckpointFailing"
 )
@@ -72,8 +73,8 @@ func situations() map[string]situation {
 			fires: []string{notFresh}, shows: "Freshness", of: "95 %",
 		},
 		"slow": {
-			population: lively(60), settings: settings{Interval: time.Second, RateLimit: "{requests_per_minute: 12, requests_per_hour: 0}"},
-			fires: []string{roundTooLong}, may: []string{nothing, notFresh}, // 12 at once, then a minute of silence
+			population: lively(60), settings: settings{Interval: time.Second, RateLimit: "{requests_per_minute: 8, requests_per_hour: 0}"},
+			fires: []string{roundTooLong}, may: []string{nothing, notFresh}, // 8 at once, then a minute of silence
 			shows: "Overdue", of: "overdue",
 		},
 		"throttled": {
@@ -103,6 +104,10 @@ func situations() map[string]situation {
 		"without list": {
 			population: lively(12), settings: feeding, faults: map[int64]string{defendersim.ListRequests: "503"},
 			fires: []string{feedNotWorking}, shows: "Age of the change feed", of: "without list",
+		},
+		"backend down": {
+			population: lively(12), settings: often, then: (*stage).refuse,
+			fires: []string{notAccepted}, may: []string{nothing}, shows: "Accepted and refused", of: "refused",
 		},
 		"full disk": {
 			population: lively(12), settings: often, then: (*stage).fillDisk,
