@@ -82,7 +82,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsFreshness, err = builder.meter.Float64Histogram(
 		"otelcol_receiver_defender_incidents_freshness",
-		metric.WithDescription("Time from a change, as the API dates it, to the delivery of its records. Not of incidents that are seen for the first time. [Alpha]"),
+		metric.WithDescription("Time from a change, as the API dates it, to when its records, which the pipeline accepted, were handed to it. Not of incidents that are seen for the first time. [Alpha]"),
 		metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries([]float64{1, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 28800, 86400}...),
 	)

@@ -54,7 +54,7 @@ func AssertEqualReceiverDefenderIncidentsFeedAge(t *testing.T, tt *componenttest
 func AssertEqualReceiverDefenderIncidentsFreshness(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.HistogramDataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_freshness",
-		Description: "Time from a change, as the API dates it, to the delivery of its records. Not of incidents that are seen for the first time. [Alpha]",
+		Description: "Time from a change, as the API dates it, to when its records, which the pipeline accepted, were handed to it. Not of incidents that are seen for the first time. [Alpha]",
 		Unit:        "s",
 		Data: metricdata.Histogram[float64]{
 			Temporality: metricdata.CumulativeTemporality,
