@@ -54,13 +54,6 @@ func (f *furtherPages) note(id int64, pages int) {
 	f.of[id] = further
 }
 
-// drop follows an incident no more.
-func (p *poller) drop(id int64) {
-	p.tracker.Remove(id)
-	p.forgetTrouble(id)
-	p.further.note(id, 0)
-}
-
 // task is what to ask the API for: an incident, the rest of one, or a page of
 // the change feed.
 type task struct {

@@ -55,17 +55,24 @@ func (p *poller) refollow(ids []int64, now time.Time) {
 			removed++
 		}
 	}
-	p.unfinished = slices.DeleteFunc(p.unfinished, func(r *defender.Rest) bool {
-		_, stay := stays[r.ID()]
-		if !stay {
-			p.tracker.Done(r.ID(), tracker.Outcome{})
-		}
-		return !stay
-	})
 	maps.DeleteFunc(p.states, func(id int64, _ incident.State) bool { _, stay := stays[id]; return !stay })
 	p.save("index", p.store.Keep(context.Background(), kept))
 	p.logger.Info("ids have changed", zap.Int("incidents", p.tracker.Len()), zap.Int("added", added), zap.Int("removed", removed))
 	p.warnOfCircles(ids...)
+}
+
+// drop follows an incident no more, nor goes on with what was begun of it.
+func (p *poller) drop(id int64) {
+	p.tracker.Remove(id)
+	p.forgetTrouble(id)
+	p.further.note(id, 0)
+	p.unfinished = slices.DeleteFunc(p.unfinished, func(r *defender.Rest) bool {
+		if r.ID() != id {
+			return false
+		}
+		p.tracker.Done(id, tracker.Outcome{})
+		return true
+	})
 }
 
 // follow goes on with an incident that another was merged into. The checkpoint
