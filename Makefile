@@ -40,6 +40,10 @@ test: ## Run the whole unit suite under the race detector
 bench: ## Run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: measure
+measure: build ## Measure memory, processor time and start-up of the built collector; docs/performance.md has the tables (Linux)
+	$(GO) test -count=1 -v -timeout 60m -run '^TestMeasure' ./internal/e2e -e2e.collector=$(abspath $(COLLECTOR)) -e2e.measure
+
 .PHONY: simulate
 simulate: ## Run the measurements in simulated time
 	$(GO) test -count=1 -v -timeout 30m -run "TenIncidents|FreshnessOfADay" . -simulate

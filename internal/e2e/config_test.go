@@ -30,6 +30,7 @@ type settings struct {
 	Timeout                time.Duration // of a request
 	RateLimit              string        // as YAML; empty: the receiver's own defaults
 	ChangeFeed             string        // as YAML; empty: there is none
+	Exporter               string        // otlp_http, or debug: nothing leaves the process
 	Compression            string
 	LogLevel               string
 	Env                    []string // of the process
@@ -91,6 +92,7 @@ receivers:
 {{- end}}
 
 exporters:
+  debug: {}
   otlp_http:
     endpoint: {{.Sink}}
     compression: {{.Compression}}
@@ -105,7 +107,7 @@ service:
   pipelines:
     logs:
       receivers: [{{range $name, $ids := .Receivers}}{{$name}}, {{end}}]
-      exporters: [otlp_http]
+      exporters: [{{.Exporter}}]
 `
 
 // write makes a file of the settings and returns its path.

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -19,6 +20,9 @@ var (
 	seed uint64
 	// soak is how long TestSoak runs; 0: it does not.
 	soak time.Duration
+	// measuring has the tests run that only measure, whose names begin with
+	// TestMeasure.
+	measuring bool
 	// report is the file for what TestSoak reports; empty: none.
 	report string
 )
@@ -30,6 +34,7 @@ func TestMain(m *testing.M) {
 	flag.IntVar(&kills, "e2e.kills", 20, "how often the collector is killed at random moments")
 	flag.Uint64Var(&seed, "e2e.seed", 0, "decides what is chance; 0: the clock does")
 	flag.DurationVar(&soak, "e2e.soak", 0, "how long TestSoak runs; 0: not at all")
+	flag.BoolVar(&measuring, "e2e.measure", false, "run the tests that only measure, TestMeasure...")
 	flag.StringVar(&report, "e2e.report", "", "file for what TestSoak reports")
 	// The tests wait more than they work. On the command line -parallel still counts.
 	if err := flag.Set("test.parallel", "8"); err != nil {
@@ -41,11 +46,21 @@ func TestMain(m *testing.M) {
 		fmt.Println("e2e: give -e2e.collector (make e2e)")
 		return
 	}
-	if soak == 0 {
-		if err := flag.Set("test.skip", "^TestSoak$"); err != nil {
-			fmt.Fprintln(os.Stderr, "e2e:", err)
-			os.Exit(1)
-		}
+	if err := flag.Set("test.skip", unasked()); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
 	}
 	os.Exit(m.Run())
+}
+
+// unasked are the tests that run only when they are asked for, as a pattern.
+func unasked() string {
+	var patterns []string
+	if soak == 0 {
+		patterns = append(patterns, "^TestSoak$")
+	}
+	if !measuring {
+		patterns = append(patterns, "^TestMeasure")
+	}
+	return strings.Join(patterns, "|")
 }

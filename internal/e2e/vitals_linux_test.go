@@ -105,16 +105,10 @@ func (v *vitals) requireNoLeak(t *testing.T) {
 // look adds what the system knows of a process.
 func (v *vitals) look(t *testing.T, pid int) {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	require.NoError(t, err)
-	_, after, found := strings.Cut(string(status), "VmRSS:")
-	require.True(t, found, "%s", status)
-	kib, err := strconv.ParseInt(strings.Fields(after)[0], 10, 64)
-	require.NoError(t, err)
 	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 	require.NoError(t, err)
 	at := time.Since(v.began)
-	v.resident = append(v.resident, sample{at, kib << 10})
+	v.resident = append(v.resident, sample{at, usageOf(t, pid).resident})
 	v.files = append(v.files, sample{at, int64(len(open))})
 }
 
