@@ -89,7 +89,7 @@ func newPoller(cfg *Config, settings receiver.Settings, next consumer.Logs, stat
 		consumer: next, client: client, store: store,
 		gets:     newAccount(cfg.RateLimit),
 		tracker:  tracker.New(),
-		comparer: incident.NewComparer(alerts, cfg.Emit == EmitSnapshots, cfg.IgnoreChanges),
+		comparer: incident.NewComparer(alerts, cfg.Emit == EmitSnapshots, incident.Ignore(cfg.IgnoreChanges...)),
 		records: record.Builder{
 			Alerts: alerts, Original: cfg.IncludeOriginal, Host: host,
 			Scope: metadata.ScopeName, ScopeVersion: settings.BuildInfo.Version,

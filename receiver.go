@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
 const (
@@ -73,7 +74,7 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 
 	client := defender.NewClient(r.client, defender.Settings{
 		API: defender.API(r.cfg.API), Endpoint: endpoint,
-		MaxBody: r.cfg.MaxResponseBodySize, KeepOriginal: r.cfg.IncludeOriginal,
+		MaxBody: r.cfg.MaxResponseBodySize, KeepOriginal: r.cfg.IncludeOriginal, Ignored: incident.Ignore(r.cfg.IgnoreChanges...),
 	})
 	status := func(event *componentstatus.Event) { componentstatus.ReportStatus(host, event) }
 	poller, err := newPoller(r.cfg, r.settings, r.next, status, client, endpoint.Hostname(), store)

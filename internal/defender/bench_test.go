@@ -1,18 +1,24 @@
 package defender
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	jsoniter "github.com/json-iterator/go"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/record"
 )
 
 // incidentOf is an incident of the simulator, as JSON.
@@ -32,27 +38,121 @@ func incidentOf(b *testing.B, alerts, alertBytes int) []byte {
 	return body
 }
 
-func eachSize(b *testing.B, decode func(body []byte) error) {
-	b.Helper()
-	for _, size := range []struct{ alerts, alertBytes int }{{1, 2300}, {120, 1900}} {
+// BenchmarkAnswer measures the way of an answer from its bytes to its records.
+// "records" decodes it and builds them, "compared" makes the digests too and
+// compares them with nothing; "unchanged" is what most polls do: they find what
+// was delivered before, and build nothing. Beside them is what generic pollers
+// do, which compare nothing: the JSON as a tree of any, by encoding/json and by
+// jsoniter, and that as one record.
+func BenchmarkAnswer(b *testing.B) {
+	for _, size := range []struct {
+		name               string
+		alerts, alertBytes int
+	}{{"3kB", 1, 2300}, {"230kB", 120, 1900}} {
 		body := incidentOf(b, size.alerts, size.alertBytes)
-		b.Run(fmt.Sprintf("%.0fkB", float64(len(body))/1000), func(b *testing.B) {
-			b.SetBytes(int64(len(body)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := decode(body); err != nil {
-					b.Fatal(err)
+		for _, way := range []struct {
+			name string
+			run  func(*ours, io.Reader) (plog.Logs, error)
+			want int
+		}{
+			{"encoding_json", intoAny(json.Unmarshal), 1},
+			{"jsoniter", intoAny(jsoniter.ConfigFastest.Unmarshal), 1},
+			{"records", (*ours).records, 1 + size.alerts},
+			{"compared", (*ours).compared, 1 + size.alerts},
+			{"unchanged", (*ours).unchanged, 0},
+		} {
+			b.Run(size.name+"/"+way.name, func(b *testing.B) {
+				o := &ours{json: newDecoder(nil), builder: record.Builder{Alerts: incident.Split, Host: "api.example"}}
+				o.comparer = incident.NewComparer(incident.Split, false, nil)
+				var from bytes.Reader
+				b.SetBytes(int64(len(body)))
+				b.ReportAllocs()
+				for b.Loop() {
+					from.Reset(body)
+					logs, err := way.run(o, &from)
+					if err != nil || logs.LogRecordCount() != way.want {
+						b.Fatal(logs.LogRecordCount(), err)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }
 
-func BenchmarkDecode(b *testing.B) {
-	eachSize(b, func(body []byte) error {
-		_, err := decodeAs(xdr(), 1001, body)
-		return err
-	})
+// ours is what this receiver does with an answer.
+type ours struct {
+	json      *decoder
+	comparer  *incident.Comparer
+	builder   record.Builder
+	delivered incident.State
+}
+
+func (o *ours) decode(from io.Reader) (*incident.Snapshot, error) {
+	s, _, err := xdr().decode(1001, o.json.reset(from, math.MaxInt64))
+	return s, err
+}
+
+func (o *ours) records(from io.Reader) (plog.Logs, error) {
+	o.json.blind = true
+	s, err := o.decode(from)
+	if err != nil {
+		return plog.Logs{}, err
+	}
+	change := incident.Change{Kind: incident.FirstSeen, Alerts: make([]incident.AlertChange, len(s.Alerts))}
+	for i := range s.Alerts {
+		change.Alerts[i] = incident.AlertChange{Kind: incident.FirstSeen, ID: s.Alerts[i].ID, Alert: &s.Alerts[i]}
+	}
+	return o.builder.Logs(record.Observation{ID: 1001, Snapshot: s, Change: change}), nil
+}
+
+func (o *ours) compared(from io.Reader) (plog.Logs, error) {
+	return o.compare(from, incident.State{})
+}
+
+func (o *ours) unchanged(from io.Reader) (plog.Logs, error) {
+	if !o.delivered.Seen {
+		s, err := o.decode(bytes.NewReader(incidentBytes(from)))
+		if err != nil {
+			return plog.Logs{}, err
+		}
+		_, o.delivered = o.comparer.Compare(incident.State{}, s)
+		return plog.NewLogs(), nil
+	}
+	return o.compare(from, o.delivered)
+}
+
+func (o *ours) compare(from io.Reader, delivered incident.State) (plog.Logs, error) {
+	s, err := o.decode(from)
+	if err != nil {
+		return plog.Logs{}, err
+	}
+	change, after := o.comparer.Compare(delivered, s)
+	return o.builder.Logs(record.Observation{ID: 1001, Snapshot: s, Change: change, After: after}), nil
+}
+
+func incidentBytes(from io.Reader) []byte {
+	body, err := io.ReadAll(from)
+	if err != nil {
+		panic(err)
+	}
+	return body
+}
+
+// intoAny is the usual way, which makes floats of integers.
+func intoAny(unmarshal func([]byte, any) error) func(*ours, io.Reader) (plog.Logs, error) {
+	return func(_ *ours, from io.Reader) (plog.Logs, error) {
+		body, err := io.ReadAll(from)
+		if err != nil {
+			return plog.Logs{}, err
+		}
+		var object map[string]any
+		if err := unmarshal(body, &object); err != nil {
+			return plog.Logs{}, err
+		}
+		logs := plog.NewLogs()
+		r := logs.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords().AppendEmpty()
+		return logs, r.Body().SetEmptyMap().FromRaw(object)
+	}
 }
 
 // pageOfHundred is a page as full as it gets, of small incidents.
@@ -71,7 +171,7 @@ func BenchmarkDecodePage(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if page := xdr().decodePage(body, 0, false); page.Err != nil || len(page.Rows) != 100 {
+		if page := decodePageAs(xdr(), body, 0, false); page.Err != nil || len(page.Rows) != 100 {
 			b.Fatal(page.Err)
 		}
 	}
@@ -92,15 +192,4 @@ func BenchmarkDecodePageIntoAny(b *testing.B) {
 			}
 		}
 	}
-}
-
-// BenchmarkDecodeIntoAny is the usual way, which makes floats of integers.
-func BenchmarkDecodeIntoAny(b *testing.B) {
-	eachSize(b, func(body []byte) error {
-		var object map[string]any
-		if err := json.Unmarshal(body, &object); err != nil {
-			return err
-		}
-		return pcommon.NewMap().FromRaw(object)
-	})
 }

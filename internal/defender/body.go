@@ -2,15 +2,14 @@ package defender
 
 import (
 	"bufio"
-	"bytes"
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
+	"strings"
 )
 
 // acceptEncoding is sent with every request, which also keeps the transport
@@ -27,43 +26,43 @@ var (
 const maxRest = 4 << 10
 
 // readBody reads the whole body, undoing its content coding, up to limit
-// decoded bytes. A longer one is errTooLarge, and its beginning.
+// decoded bytes. A longer one is errTooLarge.
 func readBody(response *http.Response, limit int64) ([]byte, error) {
-	decoded, err := decoded(response.Body, response.Header.Get("Content-Encoding"))
-	switch {
-	case errors.Is(err, io.EOF):
-		return nil, nil // an empty body, whatever its coding is said to be
-	case err != nil:
+	body, err := decoded(response)
+	if err != nil {
 		return nil, err
 	}
-	limit = min(limit, math.MaxInt64-1)
-	var body bytes.Buffer
-	if n := response.ContentLength; n > 0 {
-		body.Grow(int(min(n, limit, 1<<20)) + bytes.MinRead)
+	all := source{from: body, limit: limit, keep: true}
+	if all.rest(); all.err != nil {
+		return nil, all.err
 	}
-	n, err := body.ReadFrom(io.LimitReader(decoded, limit+1))
-	switch {
-	case n > limit:
-		return body.Bytes(), errTooLarge
-	case err != nil:
-		return nil, err
-	}
-	// A connection is used again only if the end of its answer was read, and
-	// a deflate stream ends before the chunks that carry it do.
-	_, _ = io.CopyN(io.Discard, response.Body, maxRest)
-	return body.Bytes(), nil
+	drain(response)
+	return all.kept, nil
 }
 
-func decoded(body io.Reader, coding string) (io.Reader, error) {
-	switch coding {
+// drain reads what comes behind the end of a coding. A connection is used again
+// only if the end of its answer was read, and a deflate stream ends before the
+// chunks that carry it do.
+func drain(response *http.Response) { _, _ = io.CopyN(io.Discard, response.Body, maxRest) }
+
+// decoded undoes a body's content coding. One without a byte is empty, whatever
+// its coding is said to be.
+func decoded(response *http.Response) (io.Reader, error) {
+	body := response.Body
+	switch coding := response.Header.Get("Content-Encoding"); coding {
 	case "", "identity":
 		return body, nil
 	case "gzip", "x-gzip":
-		return gzip.NewReader(body)
+		unzipped, err := gzip.NewReader(body)
+		if errors.Is(err, io.EOF) {
+			return strings.NewReader(""), nil
+		}
+		return unzipped, err
 	case "deflate":
 		return inflate(body)
+	default:
+		return nil, fmt.Errorf("%w: %q", errCoding, plain(coding))
 	}
-	return nil, fmt.Errorf("%w: %q", errCoding, plain(coding))
 }
 
 // inflate undoes deflate in both of its forms: HTTP means the zlib format by

@@ -8,6 +8,9 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"sync"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
@@ -18,7 +21,9 @@ type Client struct {
 	endpoint     *url.URL
 	maxBody      int64 // bytes, decoded
 	keepOriginal bool
+	ignored      incident.Ignored
 	dialect      dialect
+	decoders     sync.Pool // of *decoder
 }
 
 // Settings are those of a Client.
@@ -32,6 +37,8 @@ type Settings struct {
 	MaxBody int64
 	// KeepOriginal has snapshots carry their JSON.
 	KeepOriginal bool
+	// Ignored are the names of fields that the digests leave out.
+	Ignored incident.Ignored
 }
 
 // Answer is what one request for an incident brought.
@@ -58,7 +65,7 @@ func NewClient(client *http.Client, s Settings) *Client {
 	own := *client
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Client{
-		http: &own, endpoint: s.Endpoint, maxBody: s.MaxBody, keepOriginal: s.KeepOriginal, dialect: dialectOf(s.API),
+		http: &own, endpoint: s.Endpoint, maxBody: s.MaxBody, keepOriginal: s.KeepOriginal, ignored: s.Ignored, dialect: dialectOf(s.API),
 	}
 }
 
@@ -74,20 +81,21 @@ func (c *Client) Get(ctx context.Context, id int64) Answer {
 	}
 	address := c.endpoint.JoinPath(c.dialect.path(id))
 	address.RawQuery = c.dialect.expand
-	reply := c.ask(ctx, address, c.maxBody)
+	rest := &Rest{}
+	var link jsontext.Value
+	reply := c.ask(ctx, address, c.maxBody, func(json *decoder) (err error) {
+		json.body.keep = c.keepOriginal
+		rest.snapshot, link, err = c.dialect.decode(id, json)
+		if err == nil && c.keepOriginal {
+			rest.snapshot.Original = json.body.kept
+		}
+		rest.values = json.values
+		return err
+	})
+	answer := Answer{Err: reply.err, Reached: reply.reached, Size: reply.size, Pages: 1}
 	if reply.err != nil {
-		return Answer{Err: reply.err, Reached: reply.reached}
-	}
-	answer := Answer{Reached: reply.reached, Size: len(reply.body), Pages: 1}
-	json := newDecoder(reply.body)
-	snapshot, link, err := c.dialect.decode(id, json)
-	if err != nil {
-		answer.Err = malformed(err)
 		return answer
 	}
-	if c.keepOriginal {
-		snapshot.Original = reply.body
-	}
-	rest := &Rest{snapshot: snapshot, size: int64(len(reply.body)), names: json.names, values: json.values}
+	rest.size = int64(reply.size)
 	return rest.follow(link, answer)
 }

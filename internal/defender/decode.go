@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
 // What an answer may be made of. Answers of the API have a depth of about
@@ -27,28 +28,40 @@ const (
 	maxAlerts = 10_000
 )
 
-// usualMembers is about how many members an incident and an alert have; room
-// for them is made at once. Within them it is not: "{}," is three bytes, such
-// room five hundred.
-const usualMembers = 16
-
-// decoder reads JSON straight into pdata: names and values as they are,
-// integers as integers, nulls as empty values.
+// decoder reads answers as they come, in one pass over their tokens: what is kept
+// of them and its digests are made on the way. Its buffers serve one answer after
+// another, so it belongs to one goroutine.
 type decoder struct {
-	json   *jsontext.Decoder
-	names  map[string]string // each name is kept once
-	values int
+	json    jsontext.Decoder
+	body    source
+	ignored incident.Ignored
+	blind   bool // makes no digests: to measure the rest alone
+	values  int  // of this answer
+
+	unquoted []byte // the text of a string with escapes
+
+	incident, alert object // that are being read, one within the other
 }
 
-func newDecoder(body []byte) *decoder {
-	return &decoder{json: jsontext.NewDecoder(bytes.NewBuffer(body)), names: make(map[string]string, 64)}
+func newDecoder(ignored incident.Ignored) *decoder {
+	names := new(content.Names)
+	return &decoder{
+		ignored: ignored, incident: object{Recorder: content.NewRecorder(names)}, alert: object{Recorder: content.NewRecorder(names)},
+	}
 }
 
-// newLenientDecoder is for what is not taken over as it is: it leaves doubled
-// names and invalid UTF-8 for others to find.
-func newLenientDecoder(body []byte) *decoder {
-	d := newDecoder(nil)
-	d.json.Reset(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+// reset begins with another body, of up to limit bytes.
+func (d *decoder) reset(body io.Reader, limit int64) *decoder {
+	d.body.reset(body, limit)
+	d.json.Reset(&d.body)
+	d.values = 0
+	return d
+}
+
+// lenient, before anything is read, has doubled names and invalid UTF-8 left for
+// others to find: it is for what is not taken over as it is.
+func (d *decoder) lenient() *decoder {
+	d.json.Reset(&d.body, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	return d
 }
 
@@ -60,19 +73,14 @@ func (d *decoder) end() error {
 	return nil
 }
 
-// object reads an object. Members that take claims are left to it: it must
-// then read their value.
-func (d *decoder) object(into pcommon.Map, depth int, claims func(name string) (bool, error)) error {
-	if kind := d.json.PeekKind(); kind != '{' {
-		return d.unexpected("an object", kind)
-	}
-	if depth > maxDepth {
-		return fmt.Errorf("nested deeper than %d levels", maxDepth)
-	}
-	if _, err := d.json.ReadToken(); err != nil {
+// object reads an object that is kept. Members that take claims are left to it:
+// it must then read their value.
+func (d *decoder) object(o *object, depth int, claims func(name []byte) (bool, error)) error {
+	if err := d.begin('{', "an object", depth); err != nil {
 		return err
 	}
-	for d.json.PeekKind() != '}' {
+	o.begin()
+	for n := 0; d.json.PeekKind() != '}'; {
 		name, err := d.name()
 		if err != nil {
 			return err
@@ -86,10 +94,100 @@ func (d *decoder) object(into pcommon.Map, depth int, claims func(name string) (
 				continue
 			}
 		}
-		if into.Len() == maxMembers {
-			return fmt.Errorf("an object of more than %d members", maxMembers)
+		if err := d.member(o, name, depth, n, !d.blind); err != nil {
+			return err
 		}
-		if err := d.value(into.PutEmpty(name), depth+1); err != nil {
+		n++
+	}
+	o.end()
+	_, err := d.json.ReadToken()
+	return err
+}
+
+// member reads the value of a member that n others come before. compared: what
+// it is part of is.
+func (d *decoder) member(o *object, name []byte, depth, n int, compared bool) error {
+	if n == maxMembers {
+		return fmt.Errorf("an object of more than %d members", maxMembers)
+	}
+	o.Name(name)
+	if compared = compared && d.ignored.Counts(name); compared {
+		o.print.Name(name)
+	}
+	return d.value(o, depth+1, compared)
+}
+
+// value reads any value. depth is its own level if it turns out to be an object
+// or an array.
+func (d *decoder) value(o *object, depth int, compared bool) error {
+	if d.values++; d.values > maxValues {
+		return fmt.Errorf("more than %d values", maxValues)
+	}
+	kind := d.json.PeekKind()
+	if kind == '{' || kind == '[' {
+		return d.nested(o, kind, depth, compared)
+	}
+	text, err := d.json.ReadValue()
+	if err != nil {
+		return err
+	}
+	if kind == '"' {
+		if text, err = d.unquote(text); err != nil {
+			return err
+		}
+	}
+	o.Scalar(byte(kind), text)
+	if compared {
+		o.print.Scalar(byte(kind), text)
+	}
+	return nil
+}
+
+// nested reads an object or an array within an object.
+func (d *decoder) nested(o *object, kind jsontext.Kind, depth int, compared bool) error {
+	if err := d.begin(kind, kindName(kind), depth); err != nil {
+		return err
+	}
+	o.Begin(byte(kind))
+	if compared {
+		o.print.Begin(byte(kind))
+	}
+	end := kind + 2 // ASCII: } is { + 2, ] is [ + 2
+	for n := 0; d.json.PeekKind() != end; n++ {
+		if kind == '[' {
+			if err := d.value(o, depth+1, compared); err != nil {
+				return err
+			}
+			continue
+		}
+		name, err := d.name()
+		if err != nil {
+			return err
+		}
+		if err := d.member(o, name, depth, n, compared); err != nil {
+			return err
+		}
+	}
+	o.End()
+	if compared {
+		o.print.End()
+	}
+	_, err := d.json.ReadToken()
+	return err
+}
+
+// members calls member for each member of an object that is not kept itself. It
+// must read their values.
+func (d *decoder) members(member func(name string) error) error {
+	if err := d.begin('{', "an object", 1); err != nil {
+		return err
+	}
+	for d.json.PeekKind() != '}' {
+		name, err := d.name()
+		if err != nil {
+			return err
+		}
+		if err := member(string(name)); err != nil {
 			return err
 		}
 	}
@@ -99,13 +197,7 @@ func (d *decoder) object(into pcommon.Map, depth int, claims func(name string) (
 
 // array calls element for each element, which must read it.
 func (d *decoder) array(depth int, element func() error) error {
-	if kind := d.json.PeekKind(); kind != '[' {
-		return d.unexpected("an array", kind)
-	}
-	if depth > maxDepth {
-		return fmt.Errorf("nested deeper than %d levels", maxDepth)
-	}
-	if _, err := d.json.ReadToken(); err != nil {
+	if err := d.begin('[', "an array", depth); err != nil {
 		return err
 	}
 	for d.json.PeekKind() != ']' {
@@ -117,72 +209,34 @@ func (d *decoder) array(depth int, element func() error) error {
 	return err
 }
 
-// value reads any value. depth is its own level if it turns out to be an
-// object or an array.
-func (d *decoder) value(into pcommon.Value, depth int) error {
-	if d.values++; d.values > maxValues {
-		return fmt.Errorf("more than %d values", maxValues)
+// begin reads the beginning of an object or an array.
+func (d *decoder) begin(kind jsontext.Kind, what string, depth int) error {
+	if got := d.json.PeekKind(); got != kind {
+		return d.unexpected(what, got)
 	}
-	switch kind := d.json.PeekKind(); kind {
-	case '{':
-		return d.object(into.SetEmptyMap(), depth, nil)
-	case '[':
-		elements := into.SetEmptySlice()
-		return d.array(depth, func() error { return d.value(elements.AppendEmpty(), depth+1) })
-	case '0':
-		literal, err := d.json.ReadValue()
-		if err != nil {
-			return err
-		}
-		setNumber(into, literal)
-		return nil
-	default:
-		token, err := d.json.ReadToken()
-		if err != nil {
-			return err
-		}
-		switch kind {
-		case '"':
-			into.SetStr(token.String())
-		case 't', 'f':
-			into.SetBool(token.Bool())
-		}
-		return nil
+	if depth > maxDepth {
+		return fmt.Errorf("nested deeper than %d levels", maxDepth)
 	}
+	_, err := d.json.ReadToken()
+	return err
 }
 
-// setNumber keeps integers exact. What neither an int64 nor a float64 can
-// hold is kept as the text it came as.
-func setNumber(into pcommon.Value, literal []byte) {
-	if bytes.ContainsAny(literal, ".eE") {
-		if f, err := strconv.ParseFloat(string(literal), 64); err == nil {
-			into.SetDouble(f)
-			return
-		}
-	} else if i, err := strconv.ParseInt(string(literal), 10, 64); err == nil {
-		into.SetInt(i)
-		return
-	}
-	into.SetStr(string(literal))
-}
-
-// name reads a member's name.
-func (d *decoder) name() (string, error) {
+// name reads a member's name. It is there until the next read.
+func (d *decoder) name() ([]byte, error) {
 	quoted, err := d.json.ReadValue()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	if bytes.IndexByte(quoted, '\\') >= 0 {
-		unquoted, err := jsontext.AppendUnquote(nil, quoted)
-		return string(unquoted), err
+	return d.unquote(quoted)
+}
+
+// unquote is the text of a string, until the next read.
+func (d *decoder) unquote(quoted jsontext.Value) (text []byte, err error) {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1], nil
 	}
-	raw := quoted[1 : len(quoted)-1]
-	if name, ok := d.names[string(raw)]; ok {
-		return name, nil
-	}
-	name := string(raw)
-	d.names[name] = name
-	return name, nil
+	d.unquoted, err = jsontext.AppendUnquote(d.unquoted[:0], quoted)
+	return d.unquoted, err
 }
 
 // link reads a link to a next page, to be looked at when all else is read.

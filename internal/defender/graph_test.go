@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
@@ -30,7 +29,7 @@ func TestAnIncidentOfGraphIsTakenWholeUnderItsOwnNames(t *testing.T) {
 	s, err := decodeAs(graph(), 4711, fixture(t, "graph_incident.json"))
 	require.NoError(t, err)
 
-	object := s.Object.AsRaw()
+	object := raw(t, s.Object)
 	assert.Len(t, object, 17)
 	assert.Equal(t, "4711", object["id"])
 	assert.EqualValues(t, 72, object["priorityScore"])
@@ -52,10 +51,8 @@ func TestAnIncidentOfGraphIsTakenWholeUnderItsOwnNames(t *testing.T) {
 			map[string]any{"@odata.type": "#microsoft.graph.security.deviceEvidence", "osBuild": int64(22631), "azureAdDeviceId": nil, "tags": []any{"kiosk"}},
 			map[string]any{"@odata.type": "#microsoft.graph.security.kindOfTomorrowEvidence", "whatever": map[string]any{"deep": []any{int64(1)}}},
 		},
-	}, s.Alerts[0].Object.AsRaw())
+	}, raw(t, s.Alerts[0].Object))
 
-	s.Object = pcommon.Map{}
-	s.Alerts[0].Object, s.Alerts[1].Object = pcommon.Map{}, pcommon.Map{}
 	assert.Equal(t, &incident.Snapshot{
 		API:             "graph",
 		ID:              4711,
@@ -83,7 +80,7 @@ func TestAnIncidentOfGraphIsTakenWholeUnderItsOwnNames(t *testing.T) {
 		}, {
 			ID: "da0002_1", Status: "resolved", Severity: "unknown",
 		}},
-	}, s)
+	}, described(s))
 }
 
 func TestTheTenantOfAGraphIncidentIsTakenFromItsAddressWhereItIsNotSaid(t *testing.T) {
@@ -119,7 +116,7 @@ func TestAMergeIsSeenInGraphsWords(t *testing.T) {
 	assert.EqualValues(t, 2, s.SuccessorID)
 	assert.Equal(t, "11111111-2222-3333-4444-555555555555", s.TenantID)
 	assert.Equal(t, "graph", s.API)
-	assert.Equal(t, map[string]any{"id": "1", "redirectIncidentId": "2"}, s.Object.AsRaw())
+	assert.Equal(t, map[string]any{"id": "1", "redirectIncidentId": "2"}, raw(t, s.Object))
 }
 
 func TestGraphIsAskedForTheAlertsTooAndForItsNewerWords(t *testing.T) {

@@ -158,7 +158,7 @@ func TestABombTakesNoMoreMemoryThanItsLimitAsksFor(t *testing.T) {
 }
 
 func TestManySmallValuesTakeLittleMemory(t *testing.T) {
-	const n, most = 1 << 16, 300 // bytes a value, with what the list leaves behind as it grows
+	const n, most = 1 << 16, 400 // bytes an element, with what all buffers leave behind as they grow
 	for _, value := range []string{`{}`, `[]`, `0`, `"x"`, `{"a":0}`, `[0]`} {
 		body := []byte(`{"incidentId":1,"it":[` + strings.Repeat(value+",", n) + `0]}`)
 		taken := allocated(func() {

@@ -31,7 +31,7 @@ type Page struct {
 	// Next is the Skip of the page that follows, always more than the one that
 	// was asked for. 0: there is none.
 	Next int
-	// First is the incident of the first row of a page that is Oversize.
+	// First is the incident of the first row, of a page with an Err.
 	// 0: it cannot be told.
 	First int64
 	// Date of the answer, by the service's clock. Zero: not said.
@@ -74,15 +74,17 @@ func (c *Client) List(ctx context.Context, r ListRequest) Page {
 	}
 	address := c.endpoint.JoinPath(c.dialect.list)
 	address.RawQuery = c.dialect.query(r)
-	reply := c.ask(ctx, address, c.maxBody)
+	rows := c.decoder()
+	defer c.release(rows)
+	var page Page
+	reply := c.ask(ctx, address, c.maxBody, func(json *decoder) (err error) {
+		page, err = c.dialect.decodePage(json, rows, r.Skip, c.keepOriginal)
+		return err
+	})
 	if reply.err != nil {
-		return Page{
-			First: c.dialect.firstID(reply.body), Date: reply.date,
-			Err: unlisted(reply.err), Reached: reply.reached,
-		}
+		page = Page{First: page.First, Err: unlisted(reply.err)}
 	}
-	page := c.dialect.decodePage(reply.body, r.Skip, c.keepOriginal)
-	page.Date, page.Reached, page.Size = reply.date, reply.reached, len(reply.body)
+	page.Date, page.Reached, page.Size = reply.date, reply.reached, reply.size
 	return page
 }
 

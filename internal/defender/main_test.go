@@ -1,19 +1,24 @@
 package defender
 
 import (
+	"bytes"
 	"errors"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/record"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -67,11 +72,68 @@ func get(t testing.TB, transport http.RoundTripper) Answer {
 
 // decodeAs decodes an answer to Get that shows all alerts.
 func decodeAs(d dialect, id int64, body []byte) (*incident.Snapshot, error) {
-	s, rest, err := d.decode(id, newDecoder(body))
+	s, rest, err := d.decode(id, newDecoder(nil).reset(bytes.NewReader(body), math.MaxInt64))
 	if linked(rest) {
 		return nil, errors.New("there are more alerts")
 	}
 	return s, err
+}
+
+// decodePageAs decodes an answer to List.
+func decodePageAs(d dialect, body []byte, skipped int, keepOriginal bool) Page {
+	page, err := d.decodePage(newDecoder(nil).reset(bytes.NewReader(body), math.MaxInt64), newDecoder(nil), skipped, keepOriginal)
+	switch {
+	case errors.Is(err, errTooMuch):
+		page.Err = oversize(err)
+	case err != nil:
+		page.Err = malformed(err)
+	}
+	return page
+}
+
+// firstIDAs reads the id of the first row out of a part of an answer to List.
+func firstIDAs(d dialect, body []byte) int64 { return d.firstID(newDecoder(nil), body) }
+
+// described is what a snapshot says beside its content and the digests of that.
+func described(s *incident.Snapshot) *incident.Snapshot {
+	said := *s
+	said.Object, said.Fields = content.Object{}, nil
+	said.Alerts = slices.Clone(s.Alerts)
+	for i := range said.Alerts {
+		said.Alerts[i].Object, said.Alerts[i].Digest = content.Object{}, incident.Digest{}
+	}
+	return &said
+}
+
+// shown is all that a snapshot shows, in a form that compares: the same content is
+// kept in more than one way.
+func shown(t testing.TB, s *incident.Snapshot) []any {
+	t.Helper()
+	if s == nil {
+		return nil
+	}
+	all := []any{described(s), raw(t, s.Object), s.Fields}
+	for _, alert := range s.Alerts {
+		all = append(all, raw(t, alert.Object), alert.Digest)
+	}
+	return all
+}
+
+// shownRow is a row in a form that compares.
+func shownRow(t testing.TB, row Row) []any {
+	t.Helper()
+	all := shown(t, row.Snapshot)
+	row.Snapshot = nil
+	return append(all, row)
+}
+
+// raw is the body of the record that the content becomes.
+func raw(t testing.TB, object content.Object) map[string]any {
+	t.Helper()
+	logs := record.Builder{}.Logs(record.Observation{
+		Snapshot: &incident.Snapshot{Object: object}, Change: incident.Change{Kind: incident.FirstSeen},
+	})
+	return logs.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).Body().Map().AsRaw()
 }
 
 // failed is the error of an answer that brought no incident.

@@ -4,14 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
@@ -39,33 +40,35 @@ type pageDecoder struct {
 	Page
 	dialect      dialect
 	keepOriginal bool
-	json         *decoder
+	json         *decoder // of the page
+	rows         *decoder // of one row after another
 
 	values, alerts int // of all sound rows
 
+	firstRow       int64          // the incident of it; 0: it names none
 	listed, linked bool           // there were rows, and a link
 	link           jsontext.Value // to the next page
 }
 
-// decodePage reads the answer to a List incidents that skipped so many rows.
-func (d dialect) decodePage(body []byte, skipped int, keepOriginal bool) Page {
-	p := pageDecoder{dialect: d, keepOriginal: keepOriginal, json: newLenientDecoder(body)}
-	switch err := p.decode(); {
-	case errors.Is(err, errTooMuch):
-		return Page{First: d.firstID(body), Err: oversize(err)}
-	case err != nil:
-		return Page{Err: malformed(err)}
+// decodePage reads the answer to a List incidents that skipped so many rows, each
+// of them with the second decoder. An error that is about more than the link to
+// the next page leaves nothing of the page but its First.
+func (d dialect) decodePage(json, rows *decoder, skipped int, keepOriginal bool) (Page, error) {
+	p := pageDecoder{dialect: d, keepOriginal: keepOriginal, json: json.lenient(), rows: rows}
+	json.body.keep = true // for the first row, should the page be too large
+	if err := p.decode(); err != nil {
+		return Page{First: p.first()}, err
 	}
 	next, err := nextSkip(p.link, skipped, len(p.Rows)+p.Nameless)
 	if err != nil {
 		p.Err = malformed(err)
 	}
 	p.Next = next
-	return p.Page
+	return p.Page, nil
 }
 
 func (p *pageDecoder) decode() error {
-	if err := p.json.object(pcommon.NewMap(), 1, p.member); err != nil {
+	if err := p.json.members(p.member); err != nil {
 		return err
 	}
 	if !p.listed {
@@ -76,24 +79,24 @@ func (p *pageDecoder) decode() error {
 
 // member reads every member of the answer: those that are not asked for are
 // passed over.
-func (p *pageDecoder) member(name string) (bool, error) {
+func (p *pageDecoder) member(name string) error {
 	switch name {
 	case rowsField:
 		if p.listed {
-			return true, fmt.Errorf("%s twice", rowsField)
+			return fmt.Errorf("%s twice", rowsField)
 		}
 		p.listed = true
-		return true, p.json.array(2, p.row)
+		return p.json.array(2, p.row)
 	case linkField:
 		if p.linked {
-			return true, fmt.Errorf("%s twice", linkField)
+			return fmt.Errorf("%s twice", linkField)
 		}
 		p.linked = true
 		link, err := p.json.link()
 		p.link = link
-		return true, err
+		return err
 	}
-	return true, p.json.json.SkipValue()
+	return p.json.json.SkipValue()
 }
 
 // row reads the next row.
@@ -106,6 +109,10 @@ func (p *pageDecoder) row() error {
 		return err
 	}
 	row := p.decodeRow(raw)
+	if len(p.Rows)+p.Nameless == 0 {
+		p.firstRow = row.ID
+		p.json.body.forget()
+	}
 	if row.ID == 0 {
 		p.Nameless++
 		return nil
@@ -118,13 +125,12 @@ func (p *pageDecoder) row() error {
 }
 
 // decodeRow reads a row as it would the answer to Get incident. Without an ID
-// it names no incident. All rows share their names.
+// it names no incident.
 func (p *pageDecoder) decodeRow(raw []byte) Row {
-	json := newDecoder(raw)
-	json.names = p.json.names
+	json := p.rows.reset(bytes.NewReader(raw), math.MaxInt64)
 	s, _, err := p.dialect.decodeIncident(json)
 	if err != nil {
-		id, changed := p.dialect.glance(newLenientDecoder(raw))
+		id, changed := p.dialect.glance(json.reset(bytes.NewReader(raw), math.MaxInt64).lenient())
 		return Row{ID: id, LastUpdate: changed, Err: malformed(err)}
 	}
 	row := Row{ID: s.ID, LastUpdate: s.LastUpdate, Closed: s.Closed()}
@@ -141,30 +147,49 @@ func (p *pageDecoder) decodeRow(raw []byte) Row {
 	return row
 }
 
+// first is the incident of the first row, as far as the page can be read.
+// 0: it cannot be told.
+func (p *pageDecoder) first() int64 {
+	if len(p.Rows)+p.Nameless > 0 || p.firstRow != 0 {
+		return p.firstRow
+	}
+	return p.dialect.firstID(p.rows, p.json.body.kept)
+}
+
 // glance reads which incident it is and when it changed last, as far as that
 // can be told of one that is not sound, or not there to its end.
 func (d dialect) glance(json *decoder) (id int64, changed time.Time) {
-	known := pcommon.NewMap()
-	_ = json.object(known, 1, func(name string) (bool, error) {
-		_, twice := known.Get(name)
-		if !twice && (name == d.incident.id || name == d.incident.lastUpdate) {
-			return false, nil
+	known := map[string]content.Value{}
+	_ = json.members(func(name string) error {
+		if _, twice := known[name]; twice || name != d.incident.id && name != d.incident.lastUpdate {
+			return json.json.SkipValue()
 		}
-		return true, json.json.SkipValue()
+		value, err := json.json.ReadValue()
+		if err != nil {
+			return err
+		}
+		kind := value.Kind()
+		if kind == '"' {
+			if value, err = json.unquote(value); err != nil {
+				return err
+			}
+		}
+		known[name] = content.Value{Kind: byte(kind), Text: string(value)}
+		return nil
 	})
-	return d.id(known, d.incident.id), moment(known, d.incident.lastUpdate)
+	return d.id(known[d.incident.id]), moment(known[d.incident.lastUpdate].Text)
 }
 
 // firstID reads the id of the first row out of the beginning of a page.
 // 0: it cannot be told.
-func (d dialect) firstID(body []byte) (id int64) {
+func (d dialect) firstID(json *decoder, body []byte) (id int64) {
 	// A number at the end may have gone on.
-	json := newLenientDecoder(body[:bytes.LastIndexAny(body, ",}")+1])
-	_ = json.object(pcommon.NewMap(), 1, func(name string) (bool, error) {
+	json.reset(bytes.NewReader(body[:bytes.LastIndexAny(body, ",}")+1]), math.MaxInt64).lenient()
+	_ = json.members(func(name string) error {
 		if name != rowsField {
-			return true, json.json.SkipValue()
+			return json.json.SkipValue()
 		}
-		return true, json.array(2, func() error {
+		return json.array(2, func() error {
 			id, _ = d.glance(json)
 			return errors.New("one is enough")
 		})

@@ -22,7 +22,7 @@ func pageOf(rows ...string) string {
 // rowsOf is a page of rows, which has to be sound but for them.
 func rowsOf(t testing.TB, rows ...string) Page {
 	t.Helper()
-	page := xdr().decodePage([]byte(pageOf(rows...)), 0, false)
+	page := decodePageAs(xdr(), []byte(pageOf(rows...)), 0, false)
 	require.NoError(t, page.Err)
 	return page
 }
@@ -36,7 +36,7 @@ func TestARowIsWhatGetWouldShowOfItsIncident(t *testing.T) {
 		want, err := decodeAs(xdr(), row.ID, []byte(body))
 		require.NoError(t, err)
 		want.Source = incident.FromList
-		assert.Equal(t, Row{ID: want.ID, LastUpdate: want.LastUpdate, Closed: want.Merged, Snapshot: want}, row)
+		assert.Equal(t, shownRow(t, Row{ID: want.ID, LastUpdate: want.LastUpdate, Closed: want.Merged, Snapshot: want}), shownRow(t, row))
 	}
 	assert.EqualValues(t, 4711, page.Rows[0].ID)
 	assert.Equal(t, time.Date(2026, 2, 3, 5, 6, 7, 123456700, time.UTC), page.Rows[0].LastUpdate)
@@ -54,7 +54,7 @@ func TestWhatElseStandsInAPageIsPassedOver(t *testing.T) {
 		` { "v\u0061lue" : [ { "incidentId" : 1 } ] } `,
 		`{` + strings.TrimPrefix(members(5000), ",") + `,"value":[{"incidentId":1}]}`,
 	} {
-		page := xdr().decodePage([]byte(body), 0, false)
+		page := decodePageAs(xdr(), []byte(body), 0, false)
 		require.NoError(t, page.Err, body)
 		require.Len(t, page.Rows, 1, body)
 		assert.EqualValues(t, 1, page.Rows[0].ID)
@@ -67,7 +67,7 @@ func TestTheOriginalOfARowIsTheRowAloneAndOnRequestOnly(t *testing.T) {
 	row := `  { "incidentId": 1,  "incidentName": "a\u200bb" } `
 	body := []byte(pageOf(row, `{"incidentId":2,"alerts":7}`))
 	for _, keep := range []bool{false, true} {
-		page := xdr().decodePage(body, 0, keep)
+		page := decodePageAs(xdr(), body, 0, keep)
 		require.NoError(t, page.Err)
 		if !keep {
 			assert.Nil(t, page.Rows[0].Snapshot.Original)
@@ -194,7 +194,7 @@ func TestAPageOfMuchMoreThanOneIncidentMayHaveIsOversize(t *testing.T) {
 		},
 	} {
 		assert.Len(t, rowsOf(t, c.good...).Rows, len(c.good), name)
-		page := xdr().decodePage([]byte(pageOf(c.bad...)), 0, false)
+		page := decodePageAs(xdr(), []byte(pageOf(c.bad...)), 0, false)
 		assert.EqualError(t, unlistedAs(t, page), "oversize answer (HTTP status 200): more values or alerts than are taken at once", name)
 		assert.EqualValues(t, 7, page.First)
 	}
@@ -217,7 +217,7 @@ func TestOfALinkToTheNextPageOnlyItsSkipIsTaken(t *testing.T) {
 		for _, body := range []string{
 			`{"value":[{"incidentId":1}],"@odata.nextLink":` + link + `}`, `{"@odata.nextLink":` + link + `,"value":[{"incidentId":1}]}`,
 		} {
-			page := xdr().decodePage([]byte(body), 99, false)
+			page := decodePageAs(xdr(), []byte(body), 99, false)
 			require.NoError(t, page.Err, link)
 			assert.Equal(t, want, page.Next, link)
 		}
@@ -249,7 +249,7 @@ func TestALinkThatDoesNotLeadOnIsAnErrorBesideTheRows(t *testing.T) {
 		`false`:          "a boolean as the nextLink",
 		"\"https://hush.example/\xff?$skip=200\"": "invalid UTF-8",
 	} {
-		page := xdr().decodePage([]byte(`{"value":[{"incidentId":1}],"@odata.nextLink":`+link+`}`), 100, false)
+		page := decodePageAs(xdr(), []byte(`{"value":[{"incidentId":1}],"@odata.nextLink":`+link+`}`), 100, false)
 		failure, ok := errors.AsType[*Error](page.Err)
 		require.True(t, ok, link)
 		assert.Equal(t, Malformed, failure.Kind, link)

@@ -2,22 +2,24 @@ package defender
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
 )
 
-// reply is what one request brought.
+// reply is what one request brought, beside what was read of its body.
 type reply struct {
-	body    []byte    // whole, where err is nil; what was read of one that is Oversize
 	date    time.Time // of the answer, by the service's clock; zero: it names none
+	size    int       // of the body in bytes, decoded; 0: it was not read to its end
 	err     error     // an *Error, or the context's error
 	reached int       // how many requests reached the API's host
 }
 
-// ask sends the one request of a call and reads its answer, whose body may have
-// up to limit decoded bytes.
-func (c *Client) ask(ctx context.Context, address *url.URL, limit int64) reply {
+// ask sends the one request of a call and has its answer read, whose body may
+// have up to limit decoded bytes. What it reads with belongs to the call until
+// ask returns.
+func (c *Client) ask(ctx context.Context, address *url.URL, limit int64, read func(*decoder) error) reply {
 	trace := newTrace(c.endpoint)
 	request, err := http.NewRequestWithContext(trace.attach(ctx), http.MethodGet, address.String(), http.NoBody)
 	if err != nil {
@@ -34,22 +36,56 @@ func (c *Client) ask(ctx context.Context, address *url.URL, limit int64) reply {
 		return reply{err: unanswered(ctx, err, trace), reached: trace.reached()}
 	}
 	defer response.Body.Close()
-	answered := c.read(ctx, response, limit)
+	answered := c.answer(ctx, response, limit, read)
 	answered.reached = max(1, trace.reached())
 	return answered
 }
 
-func (c *Client) read(ctx context.Context, response *http.Response, limit int64) reply {
+func (c *Client) answer(ctx context.Context, response *http.Response, limit int64, read func(*decoder) error) reply {
 	date, _ := http.ParseTime(response.Header.Get("Date")) // zero where it is none
 	date = date.UTC()
 	if response.StatusCode != http.StatusOK {
 		return reply{date: date, err: c.refused(response)}
 	}
-	body, err := readBody(response, limit)
+	body, err := decoded(response)
 	if err != nil {
-		return reply{body: body, date: date, err: unread(ctx, err)}
+		return reply{date: date, err: unread(ctx, err)}
 	}
-	return reply{body: body, date: date}
+	d := c.decoder()
+	defer c.release(d)
+	err = read(d.reset(body, limit))
+	d.body.rest()
+	if d.body.err != nil { // whatever was made of what did come
+		return reply{date: date, err: unread(ctx, d.body.err)}
+	}
+	drain(response)
+	switch {
+	case errors.Is(err, errTooMuch):
+		err = oversize(err)
+	case err != nil:
+		err = malformed(err)
+	}
+	return reply{date: date, size: int(d.body.size), err: err}
+}
+
+// decoder is one that no other call reads with.
+func (c *Client) decoder() *decoder {
+	if d, ok := c.decoders.Get().(*decoder); ok {
+		return d
+	}
+	return newDecoder(c.ignored)
+}
+
+// mostKept is the size of an answer, in bytes, beyond which what was read with
+// is not kept for the next: its buffers may have grown with it.
+const mostKept = 1 << 20
+
+func (c *Client) release(d *decoder) {
+	if d.body.size > mostKept {
+		return
+	}
+	d.body = source{}
+	c.decoders.Put(d)
 }
 
 // refused explains an answer whose status is not 200, and the token where that

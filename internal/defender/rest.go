@@ -7,7 +7,6 @@ import (
 	"net/url"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
@@ -20,10 +19,9 @@ const maxLinkToken = 2 << 10
 // far, within the bounds of one incident.
 type Rest struct {
 	snapshot *incident.Snapshot
-	size     int64             // of all bodies, in bytes
-	names    map[string]string // of the decoder
-	values   int               // of all pages
-	pages    int               // that were read
+	size     int64 // of all bodies, in bytes
+	values   int   // of all pages
+	pages    int   // that were read
 
 	// Where the next page begins: by a token, or behind so many alerts.
 	token string
@@ -39,17 +37,16 @@ func (r *Rest) ID() int64 { return r.snapshot.ID }
 func (c *Client) Continue(ctx context.Context, r *Rest) Answer {
 	address := c.endpoint.JoinPath(c.dialect.path(r.ID()), c.dialect.alerts)
 	address.RawQuery = r.query()
-	reply := c.ask(ctx, address, c.maxBody-r.size)
+	var link jsontext.Value
+	reply := c.ask(ctx, address, c.maxBody-r.size, func(json *decoder) (err error) {
+		link, err = r.read(c.dialect, json)
+		return err
+	})
+	answer := Answer{Err: pageless(reply.err), Reached: reply.reached, Size: reply.size, Pages: r.pages + 1}
 	if reply.err != nil {
-		return Answer{Err: pageless(reply.err), Reached: reply.reached}
-	}
-	answer := Answer{Reached: reply.reached, Size: len(reply.body), Pages: r.pages + 1}
-	r.size += int64(len(reply.body))
-	link, err := r.read(c.dialect, reply.body)
-	if err != nil {
-		answer.Err = malformed(err)
 		return answer
 	}
+	r.size += int64(reply.size)
 	return r.follow(link, answer)
 }
 
@@ -88,22 +85,21 @@ func (r *Rest) follow(link jsontext.Value, answer Answer) Answer {
 
 // read takes up a page of alerts and returns the link to the next. Each page has
 // to bring an alert that is new if it has such a link, so that the pages end.
-func (r *Rest) read(d dialect, body []byte) (link jsontext.Value, err error) {
-	json := newDecoder(body)
-	json.names, json.values = r.names, r.values
+func (r *Rest) read(d dialect, json *decoder) (link jsontext.Value, err error) {
+	json.values = r.values
 	var alerts []incident.Alert
 	listed := false
-	err = json.object(pcommon.NewMap(), 1, func(name string) (bool, error) {
+	err = json.members(func(name string) error {
 		switch name {
 		case rowsField:
 			listed = true
 			alerts, err = d.decodeAlerts(json)
-			return true, err
+			return err
 		case linkField:
 			link, err = json.link()
-			return true, err
+			return err
 		}
-		return true, json.json.SkipValue()
+		return json.json.SkipValue()
 	})
 	switch {
 	case err != nil:

@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
@@ -24,8 +22,8 @@ func (d dialect) decode(id int64, json *decoder) (s *incident.Snapshot, rest jso
 		return nil, nil, err
 	}
 	if s.ID != id {
-		d.becomeSuccessors(s, id)
-		return s, nil, nil
+		s, err = d.becomeSuccessors(s, id, newDecoder(json.ignored))
+		return s, nil, err
 	}
 	return s, rest, nil
 }
@@ -34,13 +32,13 @@ func (d dialect) decode(id int64, json *decoder) (s *incident.Snapshot, rest jso
 // to the rest of its alerts.
 func (d dialect) decodeIncident(json *decoder) (s *incident.Snapshot, rest jsontext.Value, err error) {
 	s = d.newSnapshot()
-	s.Object.EnsureCapacity(usualMembers)
-	err = json.object(s.Object, 1, func(name string) (bool, error) {
+	o := &json.incident
+	err = json.object(o, 1, func(name []byte) (bool, error) {
 		switch {
-		case name == d.incident.alerts && json.json.PeekKind() != 'n':
+		case string(name) == d.incident.alerts && json.json.PeekKind() != 'n':
 			s.Alerts, err = d.decodeAlerts(json)
 			return true, err
-		case d.alerts != "" && name == d.incident.alerts+linkField:
+		case d.alerts != "" && string(name) == d.incident.alerts+linkField:
 			rest, err = json.link()
 			return true, err
 		}
@@ -52,18 +50,17 @@ func (d dialect) decodeIncident(json *decoder) (s *incident.Snapshot, rest jsont
 	if err := json.end(); err != nil {
 		return nil, nil, err
 	}
-	if s.ID = d.id(s.Object, d.incident.id); s.ID == 0 {
+	if s.ID = d.idIn(o, d.incident.id); s.ID == 0 {
 		return nil, nil, fmt.Errorf("no %s", d.incident.id)
 	}
-	d.describe(s)
+	d.describe(s, o)
 	return s, rest, nil
 }
 
 // newSnapshot is one that shows nothing yet.
 func (d dialect) newSnapshot() *incident.Snapshot {
 	return &incident.Snapshot{
-		API: string(d.api), Object: pcommon.NewMap(),
-		AlertsField: d.incident.alerts, LastUpdateField: d.incident.lastUpdate, AlertLastUpdateField: d.alert.lastUpdate,
+		API: string(d.api), AlertsField: d.incident.alerts, LastUpdateField: d.incident.lastUpdate, AlertLastUpdateField: d.alert.lastUpdate,
 	}
 }
 
@@ -91,23 +88,22 @@ func (d dialect) decodeAlerts(json *decoder) ([]incident.Alert, error) {
 }
 
 func (d dialect) decodeAlert(json *decoder) (incident.Alert, error) {
-	object := pcommon.NewMap()
-	object.EnsureCapacity(usualMembers)
-	if err := json.object(object, 3, nil); err != nil {
+	o, f := &json.alert, d.alert
+	if err := json.object(o, 3, nil); err != nil {
 		return incident.Alert{}, err
 	}
-	f := d.alert
 	alert := incident.Alert{
-		ID:              text(object, f.id),
-		Title:           text(object, f.title),
-		Status:          text(object, f.status),
-		Severity:        text(object, f.severity),
-		Category:        text(object, f.category),
-		ServiceSource:   text(object, f.serviceSource),
-		DetectionSource: text(object, f.detectionSource),
-		MitreTechniques: texts(object, f.mitreTechniques),
-		LastUpdate:      moment(object, f.lastUpdate),
-		Object:          object,
+		ID:              o.text(f.id),
+		Title:           o.text(f.title),
+		Status:          o.text(f.status),
+		Severity:        o.text(f.severity),
+		Category:        o.text(f.category),
+		ServiceSource:   o.text(f.serviceSource),
+		DetectionSource: o.text(f.detectionSource),
+		MitreTechniques: o.texts(f.mitreTechniques),
+		LastUpdate:      o.moment(f.lastUpdate),
+		Object:          o.Object(),
+		Digest:          o.print.Object(),
 	}
 	if alert.ID == "" {
 		return incident.Alert{}, fmt.Errorf("an alert without %s", f.id)
@@ -116,93 +112,42 @@ func (d dialect) decodeAlert(json *decoder) (incident.Alert, error) {
 }
 
 // describe fills in what the object says of itself.
-func (d dialect) describe(s *incident.Snapshot) {
+func (d dialect) describe(s *incident.Snapshot, o *object) {
 	f := d.incident
-	s.SuccessorID = d.id(s.Object, f.successor)
-	s.Name = text(s.Object, f.name)
-	s.Status = text(s.Object, f.status)
-	s.Severity = text(s.Object, f.severity)
-	s.Classification = text(s.Object, f.classification)
-	s.Determination = text(s.Object, f.determination)
-	s.AssignedTo = text(s.Object, f.assignedTo)
-	s.URL = text(s.Object, f.url)
-	s.TenantID = cmp.Or(uuid(text(s.Object, f.tenant)), tenant(s.URL))
-	s.LastUpdate = moment(s.Object, f.lastUpdate)
+	s.Object, s.Fields = o.Object(), o.print.Fields()
+	s.SuccessorID = d.idIn(o, f.successor)
+	s.Name = o.text(f.name)
+	s.Status = o.text(f.status)
+	s.Severity = o.text(f.severity)
+	s.Classification = o.text(f.classification)
+	s.Determination = o.text(f.determination)
+	s.AssignedTo = o.text(f.assignedTo)
+	s.URL = o.text(f.url)
+	s.TenantID = strings.Clone(cmp.Or(uuid(o.text(f.tenant)), tenant(s.URL))) // it is kept for longer than the rest
+	s.LastUpdate = o.moment(f.lastUpdate)
 	s.Merged = strings.EqualFold(s.Status, "redirected")
 	if !s.Merged {
 		s.SuccessorID = 0
 	}
 }
 
-// becomeSuccessors turns an incident other than the one that was asked for
-// into what it says of that: that it lives on in this other one. What the
-// answer shows is left to the fetch of that incident itself.
-func (d dialect) becomeSuccessors(s *incident.Snapshot, asked int64) {
-	merged := d.newSnapshot()
-	merged.ID, merged.SuccessorID, merged.Merged, merged.TenantID = asked, s.ID, true, s.TenantID
-	d.putID(merged.Object, d.incident.id, asked)
-	d.putID(merged.Object, d.incident.successor, s.ID)
-	*s = *merged
-}
-
-func text(object pcommon.Map, name string) string {
-	if v, ok := object.Get(name); ok && v.Type() == pcommon.ValueTypeStr {
-		return v.Str()
-	}
-	return ""
-}
-
-func texts(object pcommon.Map, name string) []string {
-	v, ok := object.Get(name)
-	if !ok || v.Type() != pcommon.ValueTypeSlice {
-		return nil
-	}
-	var all []string
-	for _, element := range v.Slice().All() {
-		if element.Type() == pcommon.ValueTypeStr {
-			all = append(all, element.Str())
-		}
-	}
-	return all
-}
-
-// putID writes an incident's id as the API does.
-func (d dialect) putID(object pcommon.Map, name string, id int64) {
+// becomeSuccessors says of the incident that was asked for what an answer that
+// shows another one means: that it lives on in that. What the answer shows is
+// left to the fetch of that incident itself.
+func (d dialect) becomeSuccessors(other *incident.Snapshot, asked int64, json *decoder) (*incident.Snapshot, error) {
+	form := `{%q:%d,%q:%d}`
 	if d.textIDs {
-		object.PutStr(name, strconv.FormatInt(id, 10))
-		return
+		form = `{%q:"%d",%q:"%d"}`
 	}
-	object.PutInt(name, id)
-}
-
-// id reads an incident's id in the form that the API gives it. 0: there is none.
-func (d dialect) id(object pcommon.Map, name string) int64 {
-	if !d.textIDs {
-		return max(0, integer(object, name))
+	stub := fmt.Sprintf(form, d.incident.id, asked, d.incident.successor, other.ID)
+	o := &json.incident
+	if err := json.reset(strings.NewReader(stub), math.MaxInt64).object(o, 1, nil); err != nil {
+		return nil, err
 	}
-	written := text(object, name)
-	id, err := strconv.ParseInt(written, 10, 64)
-	if err != nil || strconv.FormatInt(id, 10) != written {
-		return 0
-	}
-	return max(0, id)
-}
-
-func integer(object pcommon.Map, name string) int64 {
-	if v, ok := object.Get(name); ok && v.Type() == pcommon.ValueTypeInt {
-		return v.Int()
-	}
-	return 0
-}
-
-// moment reads a time: UTC with 0 to 7 fractional digits (seen in captures).
-// One that cannot be read is the zero time.
-func moment(object pcommon.Map, name string) time.Time {
-	t, err := time.Parse(time.RFC3339Nano, text(object, name))
-	if err != nil {
-		return time.Time{}
-	}
-	return t.UTC()
+	s := d.newSnapshot()
+	s.Object, s.Fields = o.Object(), o.print.Fields()
+	s.ID, s.SuccessorID, s.Merged, s.TenantID = asked, other.ID, true, other.TenantID
+	return s, nil
 }
 
 // tenant reads the tenant's id out of an incident's address, the only place

@@ -22,7 +22,7 @@ func (c *Comparer) adopt(before State, s *Snapshot) State {
 	moved := !sameTime(before.LastUpdate, s.LastUpdate)
 
 	before.Source = s.Source
-	before.Fields = slices.DeleteFunc(c.hasher.fields(s.Object), func(f Field) bool {
+	before.Fields = slices.DeleteFunc(slices.Clone(s.Fields), func(f Field) bool {
 		return status && f.Name == statusField || moved && f.Name == s.LastUpdateField
 	})
 	for i := range before.Fields {
@@ -39,8 +39,8 @@ func (c *Comparer) adopt(before State, s *Snapshot) State {
 // foreignDiffers says whether an alert has changed, of which another API has
 // shown the last, as far as both show it alike.
 func (c *Comparer) foreignDiffers(last, now AlertState, s *Snapshot) bool {
-	return c.hasher.counts(statusField) && !sameStatus(last.Status, now.Status) ||
-		c.hasher.counts(s.AlertLastUpdateField) && !sameTime(last.LastUpdate, now.LastUpdate)
+	return c.ignored.Counts([]byte(statusField)) && !sameStatus(last.Status, now.Status) ||
+		c.ignored.Counts([]byte(s.AlertLastUpdateField)) && !sameTime(last.LastUpdate, now.LastUpdate)
 }
 
 // sameStatus compares without case, as the APIs differ in it. A status that is

@@ -8,8 +8,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 	"pgregory.net/rapid"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 )
 
 // tongue is how an API of the test shows things.
@@ -85,19 +86,17 @@ func (s *switching) changeAlert(t *rapid.T) {
 func (s *switching) snapshot(t *rapid.T, incomplete bool) *Snapshot {
 	l := s.tongue
 	snapshot := &Snapshot{
-		ID: 437, API: l.api, Status: l.word(s.own.status), LastUpdate: l.round(s.own.moved), Object: pcommon.NewMap(),
+		ID: 437, API: l.api, Status: l.word(s.own.status), LastUpdate: l.round(s.own.moved), Object: l.object(l.time, s.own),
 		AlertsField: "alerts", LastUpdateField: l.time, AlertLastUpdateField: l.alertTime, Incomplete: incomplete,
 	}
-	l.put(snapshot.Object, l.time, s.own)
 	for id, a := range s.alerts {
 		if incomplete && rapid.Bool().Draw(t, "is not shown") {
 			continue
 		}
-		alert := Alert{ID: id, Status: l.word(a.status), LastUpdate: l.round(a.moved), Object: pcommon.NewMap()}
-		l.put(alert.Object, l.alertTime, a)
+		alert := Alert{ID: id, Status: l.word(a.status), LastUpdate: l.round(a.moved), Object: l.object(l.alertTime, a)}
 		snapshot.Alerts = append(snapshot.Alerts, alert)
 	}
-	return snapshot
+	return read(snapshot)
 }
 
 // round cuts off or rounds what the API does not show; always the same way for
@@ -109,10 +108,8 @@ func (l tongue) round(at time.Time) time.Time {
 	return at.Round(l.precision)
 }
 
-func (l tongue) put(into pcommon.Map, timeField string, c shownContent) {
-	into.PutStr("status", l.word(c.status))
-	into.PutStr(timeField, l.round(c.moved).Format(time.RFC3339Nano))
-	into.PutInt(l.name, c.content)
+func (l tongue) object(timeField string, c shownContent) content.Object {
+	return object(map[string]any{"status": l.word(c.status), timeField: l.round(c.moved).Format(time.RFC3339Nano), l.name: c.content})
 }
 
 func (s *switching) observe(t *rapid.T, incomplete bool) {

@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 )
 
 // graph is what the other API shows of an incident: other names, words in
@@ -16,42 +17,43 @@ func graph(t *testing.T, s *Snapshot) *Snapshot {
 	t.Helper()
 	const field = "lastUpdateDateTime"
 	word := func(w string) string { return strings.ToLower(w[:min(1, len(w))]) + w[min(1, len(w)):] }
-	put := func(into pcommon.Map, status string, at time.Time) {
+	shown := func(status string, at time.Time, more map[string]any) content.Object {
 		if status != "" {
-			into.PutStr("status", word(status))
+			more["status"] = word(status)
 		}
 		if !at.IsZero() {
-			into.PutStr(field, at.Truncate(time.Millisecond).Format(time.RFC3339Nano))
+			more[field] = at.Truncate(time.Millisecond).Format(time.RFC3339Nano)
 		}
+		return object(more)
 	}
 	g := &Snapshot{
 		ID: s.ID, API: "graph", SuccessorID: s.SuccessorID, Merged: s.Merged, Status: word(s.Status),
 		LastUpdate: s.LastUpdate.Truncate(time.Millisecond), Observed: s.Observed,
 		AlertsField: "alerts", LastUpdateField: field, AlertLastUpdateField: field, Incomplete: s.Incomplete,
-		Object: object(t, map[string]any{"id": strconv.FormatInt(s.ID, 10), "priorityScore": int64(72)}),
+		Object: shown(s.Status, s.LastUpdate, map[string]any{"id": strconv.FormatInt(s.ID, 10), "priorityScore": int64(72)}),
 	}
-	put(g.Object, s.Status, s.LastUpdate)
 	for _, a := range s.Alerts {
-		shown := object(t, map[string]any{"id": a.ID, "evidence": []any{}})
-		put(shown, a.Status, a.LastUpdate)
-		g.Alerts = append(g.Alerts, Alert{ID: a.ID, Status: word(a.Status), LastUpdate: a.LastUpdate.Truncate(time.Millisecond), Object: shown})
+		g.Alerts = append(g.Alerts, Alert{
+			ID: a.ID, Status: word(a.Status), LastUpdate: a.LastUpdate.Truncate(time.Millisecond),
+			Object: shown(a.Status, a.LastUpdate, map[string]any{"id": a.ID, "evidence": []any{}}),
+		})
 	}
-	return g
+	return read(g)
 }
 
 // precise gives the incident and its first alert times that graph cuts off.
 func precise(s *Snapshot) {
 	s.LastUpdate = noon.Add(1_366_667 * time.Nanosecond)
-	s.Object.PutStr("lastUpdateTime", "2026-09-06T12:00:00.001366667Z")
+	put(s, "lastUpdateTime", "2026-09-06T12:00:00.001366667Z")
 	s.Alerts[0].LastUpdate = noon.Add(999_900 * time.Nanosecond)
 }
 
 // quiet changes content without status or time.
 func quiet(s *Snapshot) {
-	s.Object.PutStr("severity", "Low")
-	s.Object.PutInt("priorityScore", 9)
+	put(s, "severity", "Low")
+	put(s, "priorityScore", 9)
 	for i := range s.Alerts {
-		s.Alerts[i].Object.PutStr("title", "another")
+		putAlert(&s.Alerts[i], "title", "another")
 	}
 }
 
@@ -126,7 +128,7 @@ func TestAChangeWhileTheAPIWasSwitchedIsTold(t *testing.T) {
 			none:     told{Updated, []string{"lastUpdateDateTime"}, nil},
 		},
 		"its status": {
-			after:    []func(*Snapshot){func(s *Snapshot) { s.Status = "InProgress"; s.Object.PutStr("status", "InProgress") }},
+			after:    []func(*Snapshot){func(s *Snapshot) { s.Status = "InProgress"; put(s, "status", "InProgress") }},
 			split:    told{Updated, []string{"status"}, nil},
 			embedded: told{Updated, []string{"status"}, nil},
 			none:     told{Updated, []string{"status"}, nil},
@@ -252,8 +254,9 @@ func TestWhatIsIgnoredIsNoChangeAfterASwitch(t *testing.T) {
 		"the status of both":    {"status", []func(*Snapshot){status("InProgress"), alertStatus(0, "Resolved")}, Change{Kind: Updated, Fields: []string{"lastUpdateDateTime"}, PreviousStatus: "Active"}},
 		"what only one API has": {"lastUpdateTime", []func(*Snapshot){later}, Change{Kind: Updated, Fields: []string{"lastUpdateDateTime"}}},
 	} {
-		c := NewComparer(Split, false, []string{test.ignored})
-		change, _ := c.Compare(delivered(t, c, snapshot(t)), graph(t, snapshot(t, test.after...)))
+		c := NewComparer(Split, false, Ignore(test.ignored))
+		before := delivered(t, c, read(snapshot(t), test.ignored))
+		change, _ := c.Compare(before, read(graph(t, snapshot(t, test.after...)), test.ignored))
 		require.Equal(t, test.want, change, name)
 	}
 }

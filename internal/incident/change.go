@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unique"
 )
 
 // Kind says what has happened to an incident or an alert; the words are those
@@ -71,18 +72,14 @@ func (c Change) Empty() bool { return c.Kind == "" && len(c.Alerts) == 0 }
 type Comparer struct {
 	alerts    AlertsMode
 	snapshots bool
-	hasher    hasher
+	ignored   Ignored
 }
 
 // NewComparer compares with alerts as the mode says. With snapshots, what has
-// not changed is reported too, as Unchanged. The ignored names, at any depth,
-// do not count as a change.
-func NewComparer(alerts AlertsMode, snapshots bool, ignored []string) *Comparer {
-	names := make(map[string]struct{}, len(ignored))
-	for _, name := range ignored {
-		names[name] = struct{}{}
-	}
-	return &Comparer{alerts: alerts, snapshots: snapshots, hasher: hasher{ignored: names}}
+// not changed is reported too, as Unchanged. The ignored names are those that the
+// digests of the snapshots leave out.
+func NewComparer(alerts AlertsMode, snapshots bool, ignored Ignored) *Comparer {
+	return &Comparer{alerts: alerts, snapshots: snapshots, ignored: ignored}
 }
 
 // Compare says what the snapshot changes of what was delivered, and what will
@@ -106,7 +103,7 @@ func (c *Comparer) Compare(delivered State, s *Snapshot) (Change, State) {
 	}
 	after := State{
 		Seen: true, API: s.API, Merged: s.Merged, Successor: s.SuccessorID,
-		Status: s.Status, LastUpdate: s.LastUpdate,
+		Status: word(s.Status), LastUpdate: s.LastUpdate,
 		Source:         min(before.Source, s.Source),
 		Disappearances: before.Disappearances,
 		Fetched:        s.Observed.Round(0),
@@ -135,6 +132,10 @@ func (c *Comparer) Compare(delivered State, s *Snapshot) (Change, State) {
 	}
 	return change, after
 }
+
+// word is the text, kept once for all states: what a snapshot shows is a piece of
+// the answer's text, which no state is to hold on to.
+func word(text string) string { return unique.Make(text).Value() }
 
 // Missing says what it changes that the API, at the moment of observation,
 // has no such incident.
@@ -175,7 +176,7 @@ func (c *Comparer) kind(before, after State, changed bool) Kind {
 // compareFields compares fields by name, writes what will have been delivered
 // of them into after, and names those that changed, sorted.
 func (c *Comparer) compareFields(before State, s *Snapshot, after *State) (changed []string) {
-	after.Fields = withAbsent(c.hasher.fields(s.Object), before.Fields)
+	after.Fields = withAbsent(slices.Clone(s.Fields), before.Fields)
 	delivered := before.Fields
 	for i := range after.Fields {
 		field := &after.Fields[i]
@@ -226,8 +227,8 @@ func (c *Comparer) compareAlerts(before State, s *Snapshot, after *State) (chang
 	for i := range s.Alerts {
 		alert := &s.Alerts[i]
 		now := AlertState{
-			ID: alert.ID, Part: Part{Digest: c.hasher.object(alert.Object), Source: s.Source},
-			Status: alert.Status, LastUpdate: alert.LastUpdate,
+			ID: strings.Clone(alert.ID), Part: Part{Digest: alert.Digest, Source: s.Source},
+			Status: word(alert.Status), LastUpdate: alert.LastUpdate,
 		}
 		shown[alert.ID] = struct{}{}
 		last, known := delivered[alert.ID]
@@ -244,7 +245,7 @@ func (c *Comparer) compareAlerts(before State, s *Snapshot, after *State) (chang
 			continue
 		}
 		moved = moved || kind != Unchanged
-		changes = append(changes, AlertChange{Kind: kind, ID: alert.ID, Alert: alert, Digest: now.Digest})
+		changes = append(changes, AlertChange{Kind: kind, ID: now.ID, Alert: alert, Digest: now.Digest})
 	}
 
 	maybeMore := s.Incomplete || len(s.Alerts) >= alertsCap || len(before.Alerts) >= alertsCap

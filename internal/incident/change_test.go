@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
 var noon = time.Date(2026, 9, 6, 12, 0, 0, 0, time.UTC)
@@ -15,7 +14,7 @@ func snapshot(t *testing.T, change ...func(*Snapshot)) *Snapshot {
 	t.Helper()
 	s := &Snapshot{
 		ID: 437, API: "defender_xdr", Status: "Active", LastUpdate: noon, Observed: noon.Add(time.Minute),
-		AlertsField: "alerts", LastUpdateField: "lastUpdateTime", AlertLastUpdateField: "lastUpdatedTime", Object: object(t, map[string]any{
+		AlertsField: "alerts", LastUpdateField: "lastUpdateTime", AlertLastUpdateField: "lastUpdatedTime", Object: object(map[string]any{
 			"@odata.context": "https://one.example/$metadata", "incidentId": int64(437),
 			"status": "Active", "severity": "High", "tags": []any{"VIP", "finance"},
 			"comments": []any{}, "assignedTo": nil,
@@ -23,6 +22,7 @@ func snapshot(t *testing.T, change ...func(*Snapshot)) *Snapshot {
 		}),
 		Alerts: []Alert{alert(t, "a1", "New"), alert(t, "a2", "New")},
 	}
+	read(s)
 	for _, f := range change {
 		f(s)
 	}
@@ -31,30 +31,22 @@ func snapshot(t *testing.T, change ...func(*Snapshot)) *Snapshot {
 
 func alert(t *testing.T, id, status string) Alert {
 	t.Helper()
-	return Alert{
-		ID: id, Status: status, LastUpdate: noon,
-		Object: object(t, map[string]any{"alertId": id, "status": status}),
-	}
-}
-
-func object(t *testing.T, raw map[string]any) pcommon.Map {
-	t.Helper()
-	m := pcommon.NewMap()
-	require.NoError(t, m.FromRaw(raw))
-	return m
+	return read(&Snapshot{Object: object(nil), Alerts: []Alert{{
+		ID: id, Status: status, LastUpdate: noon, Object: object(map[string]any{"alertId": id, "status": status}),
+	}}}).Alerts[0]
 }
 
 // later moves the incident itself, as a change through the portal does.
 func later(s *Snapshot) {
 	s.LastUpdate = noon.Add(time.Hour)
-	s.Object.PutStr("lastUpdateTime", "2026-09-06T13:00:00Z")
+	put(s, "lastUpdateTime", "2026-09-06T13:00:00Z")
 }
 
 func status(word string) func(*Snapshot) {
 	return func(s *Snapshot) {
 		later(s)
 		s.Status = word
-		s.Object.PutStr("status", word)
+		put(s, "status", word)
 	}
 }
 
@@ -62,14 +54,14 @@ func redirected(successor int64) func(*Snapshot) {
 	return func(s *Snapshot) {
 		status("Redirected")(s)
 		s.Merged, s.SuccessorID, s.Alerts = true, successor, []Alert{}
-		s.Object.PutInt("redirectIncidentId", successor)
+		put(s, "redirectIncidentId", successor)
 	}
 }
 
 func alertStatus(i int, word string) func(*Snapshot) {
 	return func(s *Snapshot) {
 		s.Alerts[i].Status = word
-		s.Alerts[i].Object.PutStr("status", word)
+		putAlert(&s.Alerts[i], "status", word)
 	}
 }
 
@@ -272,16 +264,16 @@ func TestWithSnapshotsWhatHasNotChangedIsReportedToo(t *testing.T) {
 }
 
 func TestWhatIsIgnoredIsNoChange(t *testing.T) {
-	c := NewComparer(Split, false, []string{"severity", "lastUpdateTime", "riskScore"})
+	ignored := []string{"severity", "lastUpdateTime", "riskScore"}
+	c := NewComparer(Split, false, Ignore(ignored...))
 	deep := func(score string) func(*Snapshot) {
 		return func(s *Snapshot) {
-			device := s.Alerts[0].Object.PutEmptySlice("devices").AppendEmpty().SetEmptyMap()
-			device.PutStr("riskScore", score)
-			s.Object.PutStr("severity", score)
+			putAlert(&s.Alerts[0], "devices", []any{map[string]any{"riskScore": score}})
+			put(s, "severity", score)
 		}
 	}
-	before := delivered(t, c, snapshot(t, deep("Low")))
-	change, _ := c.Compare(before, snapshot(t, deep("High"), later))
+	before := delivered(t, c, read(snapshot(t, deep("Low")), ignored...))
+	change, _ := c.Compare(before, read(snapshot(t, deep("High"), later), ignored...))
 	require.True(t, change.Empty())
 }
 

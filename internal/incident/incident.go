@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/collector/pdata/pcommon"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 )
 
 // Snapshot is one incident as the API showed it at one moment.
@@ -38,7 +38,9 @@ type Snapshot struct {
 
 	// Object is the API's own object without its alerts; where the API
 	// answered a merged id with its successor's object, just both ids.
-	Object pcommon.Map
+	Object content.Object
+	// Fields are the digests of that, sorted by name.
+	Fields []Field
 	// AlertsField is the name that the alerts have in the API's object,
 	// LastUpdateField the name that LastUpdate has there, and
 	// AlertLastUpdateField the one that an alert's has in the alert's object.
@@ -71,8 +73,9 @@ type Alert struct {
 	MitreTechniques []string
 	LastUpdate      time.Time
 
-	// Object is the API's own object, whole.
-	Object pcommon.Map
+	// Object is the API's own object, whole, and Digest stands for it.
+	Object content.Object
+	Digest Digest
 }
 
 // alertsCap is where the list of an incident's alerts seems to stop, without

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 	"pgregory.net/rapid"
 )
 
@@ -45,13 +44,13 @@ type subject struct {
 	now      int  // seconds since noon
 
 	render map[string]rendering
-	fields map[string]*content // all but lastUpdateTime, whose version is updated, too
-	alerts map[string]*content // by id, which is the rendering's name
-	left   []string            // alerts that left since the last observation
+	fields map[string]*piece // all but lastUpdateTime, whose version is updated, too
+	alerts map[string]*piece // by id, which is the rendering's name
+	left   []string          // alerts that left since the last observation
 }
 
-// content of a field or an alert.
-type content struct {
+// piece is the content of a field or an alert.
+type piece struct {
 	version int
 	moved   int // its time
 
@@ -61,12 +60,12 @@ type content struct {
 }
 
 func newSubject(snapshots bool) *subject {
-	s := &subject{comparer: NewComparer(Split, snapshots, nil), render: renderings(), fields: map[string]*content{}, alerts: map[string]*content{}}
+	s := &subject{comparer: NewComparer(Split, snapshots, nil), render: renderings(), fields: map[string]*piece{}, alerts: map[string]*piece{}}
 	if snapshots {
 		s.quiet = Unchanged
 	}
 	for name := range s.render {
-		s.fields[name] = &content{told: -1}
+		s.fields[name] = &piece{told: -1}
 	}
 	return s
 }
@@ -96,7 +95,7 @@ func (s *subject) changeAlert(t *rapid.T) {
 	s.now++
 	switch how := rapid.SampledFrom([]string{"with its time", "without", "leaves"}).Draw(t, "how"); {
 	case a == nil:
-		s.alerts[id] = &content{version: s.now, moved: s.now, told: -1}
+		s.alerts[id] = &piece{version: s.now, moved: s.now, told: -1}
 	case how == "leaves" && a.told < 0:
 		delete(s.alerts, id)
 	case how == "leaves":
@@ -118,7 +117,7 @@ func (s *subject) list(t *rapid.T) {
 }
 
 func (s *subject) observe(t *rapid.T, by Source) {
-	change, after := s.comparer.Compare(s.state, s.snapshot(t, by))
+	change, after := s.comparer.Compare(s.state, s.snapshot(by))
 	require.False(t, change.Stale)
 	if by == FromGet {
 		require.Zero(t, after.Source)
@@ -128,23 +127,25 @@ func (s *subject) observe(t *rapid.T, by Source) {
 	s.state = after
 }
 
-func (s *subject) snapshot(t *rapid.T, by Source) *Snapshot {
+func (s *subject) snapshot(by Source) *Snapshot {
 	at := func(moved int) time.Time { return noon.Add(time.Duration(moved) * time.Second) }
-	snapshot := &Snapshot{ID: 437, Source: by, Status: "Active", LastUpdate: at(s.fields["lastUpdateTime"].moved), AlertsField: "alerts", Object: pcommon.NewMap()}
-	put := func(into pcommon.Map, name string, version int) {
+	snapshot := &Snapshot{ID: 437, Source: by, Status: "Active", LastUpdate: at(s.fields["lastUpdateTime"].moved), AlertsField: "alerts"}
+	add := func(members map[string]any, name string, version int) {
 		if value, shown := s.render[name](version, by); shown {
-			require.NoError(t, into.PutEmpty(name).FromRaw(value))
+			members[name] = value
 		}
 	}
+	members := map[string]any{}
 	for name, f := range s.fields {
-		put(snapshot.Object, name, f.version)
+		add(members, name, f.version)
 	}
+	snapshot.Object = object(members)
 	for id, a := range s.alerts {
-		alert := Alert{ID: id, LastUpdate: at(a.moved), Object: pcommon.NewMap()}
-		put(alert.Object, id, a.version)
-		snapshot.Alerts = append(snapshot.Alerts, alert)
+		members := map[string]any{}
+		add(members, id, a.version)
+		snapshot.Alerts = append(snapshot.Alerts, Alert{ID: id, LastUpdate: at(a.moved), Object: object(members)})
 	}
-	return snapshot
+	return read(snapshot)
 }
 
 // checkFields: each change of a field is told by the first source that shows
@@ -213,7 +214,7 @@ func (s *subject) checkAlerts(t *rapid.T, change Change, by Source) {
 	s.left = nil
 }
 
-func (c *content) note(by Source, told bool) {
+func (c *piece) note(by Source, told bool) {
 	switch {
 	case told:
 		c.told, c.toldMoved, c.shown = c.version, c.moved, map[Source]bool{by: true}

@@ -14,13 +14,13 @@ func listed(t *testing.T, change ...func(*Snapshot)) *Snapshot {
 	t.Helper()
 	s := snapshot(t, change...)
 	s.Source = FromList
-	s.Object.PutStr("severity", "high")
-	s.Object.PutStr("assignedTo", "")
-	s.Object.Remove("comments")
-	s.Object.PutStr("summary", "of the list alone")
+	put(s, "severity", "high")
+	put(s, "assignedTo", "")
+	drop(s, "comments")
+	put(s, "summary", "of the list alone")
 	for i := range s.Alerts {
 		if s.Alerts[i].ID == "a1" {
-			s.Alerts[i].Object.PutStr("title", "")
+			putAlert(&s.Alerts[i], "title", "")
 		}
 	}
 	return s
@@ -71,10 +71,10 @@ func TestAnotherRenderingIsNoChange(t *testing.T) {
 // both ids, and no time.
 func successors(t *testing.T) *Snapshot {
 	t.Helper()
-	return &Snapshot{
+	return read(&Snapshot{
 		ID: 437, API: "defender_xdr", SuccessorID: 552, Merged: true, AlertsField: "alerts",
-		Object: object(t, map[string]any{"incidentId": int64(437), "redirectIncidentId": int64(552)}),
-	}
+		Object: object(map[string]any{"incidentId": int64(437), "redirectIncidentId": int64(552)}),
+	})
 }
 
 func TestAChangeIsEmittedOnceWhicheverSourceShowsItFirst(t *testing.T) {
@@ -157,19 +157,19 @@ func TestWhatGetTookForARenderingIsFoundByTheNextRow(t *testing.T) {
 }
 
 func TestAFieldThatOnlyOneSourceHasChangesByThatSource(t *testing.T) {
-	put := func(name, text string) func(*Snapshot) {
-		return func(s *Snapshot) { later(s); s.Object.PutStr(name, text) }
+	with := func(name, text string) func(*Snapshot) {
+		return func(s *Snapshot) { later(s); put(s, name, text) }
 	}
 	c := comparer(Split)
 	for _, order := range [][]*Snapshot{{snapshot(t), listed(t)}, {listed(t), snapshot(t)}} {
 		state := delivered(t, c, order...)
-		change, state := c.Compare(state, snapshot(t, put("comments", "one")))
+		change, state := c.Compare(state, snapshot(t, with("comments", "one")))
 		require.Equal(t, []string{"comments", "lastUpdateTime"}, change.Fields)
 		list := listed(t, later)
-		list.Object.PutStr("summary", "another")
+		put(list, "summary", "another")
 		change, state = c.Compare(state, list)
 		require.Equal(t, []string{"summary"}, change.Fields)
-		change, _ = c.Compare(state, snapshot(t, put("comments", "one")))
+		change, _ = c.Compare(state, snapshot(t, with("comments", "one")))
 		require.True(t, change.Empty())
 	}
 }
@@ -180,13 +180,13 @@ func TestAFieldThatAppearsWithoutATimeIsFoundByGet(t *testing.T) {
 		"Get first":  {snapshot(t), listed(t)},
 		"List first": {listed(t), snapshot(t)},
 	} {
-		change, _ := c.Compare(delivered(t, c, before...), snapshot(t, func(s *Snapshot) { s.Object.PutStr("reason", "new") }))
+		change, _ := c.Compare(delivered(t, c, before...), snapshot(t, func(s *Snapshot) { put(s, "reason", "new") }))
 		require.Equal(t, []string{"reason"}, change.Fields, name)
 	}
 }
 
 func TestAFieldThatNeitherSourceHasIsForgotten(t *testing.T) {
-	without := func(s *Snapshot) { later(s); s.Object.Remove("tags") }
+	without := func(s *Snapshot) { later(s); drop(s, "tags") }
 	names := func(s State) (names []string) {
 		for _, f := range s.Fields {
 			names = append(names, f.Name)
@@ -250,7 +250,7 @@ func TestSnapshotsShowAnotherRenderingAsUnchanged(t *testing.T) {
 
 func TestWhatGetAloneHasShownIsStoredWithoutASource(t *testing.T) {
 	c := comparer(Split)
-	state := delivered(t, c, snapshot(t), snapshot(t, status("Resolved"), withoutAlert(0), func(s *Snapshot) { s.Object.Remove("tags") }))
+	state := delivered(t, c, snapshot(t), snapshot(t, status("Resolved"), withoutAlert(0), func(s *Snapshot) { drop(s, "tags") }))
 	for _, f := range state.Fields {
 		require.Equal(t, Part{Digest: f.Digest}, f.Part, f.Name)
 		require.NotZero(t, f.Digest, f.Name)

@@ -1,7 +1,7 @@
 // Package record turns what has changed of an incident into log records.
 //
-// It is pure. Building takes copies: a consumer may change what it is given,
-// and an observation may have to be built again.
+// It is pure. Each building is made anew of what was received: a consumer may
+// change what it is given, and an observation may have to be built again.
 package record
 
 import (
@@ -59,6 +59,7 @@ func (b Builder) Logs(o Observation) plog.Logs {
 	scope.Scope().SetVersion(b.ScopeVersion)
 
 	records := scope.LogRecords()
+	records.EnsureCapacity(1 + len(o.Change.Alerts))
 	if o.Change.Kind != "" {
 		b.incident(records.AppendEmpty(), o)
 	}
@@ -105,7 +106,7 @@ func (b Builder) incident(r plog.LogRecord, o Observation) {
 }
 
 func (b Builder) incidentBody(body pcommon.Map, s *incident.Snapshot) {
-	s.Object.CopyTo(body)
+	putObject(s.Object, body)
 	if b.Alerts != incident.Embedded {
 		body.Remove(s.AlertsField) // a null, where the API gave no list
 		return
@@ -116,7 +117,7 @@ func (b Builder) incidentBody(body pcommon.Map, s *incident.Snapshot) {
 	alerts := body.PutEmptySlice(s.AlertsField)
 	alerts.EnsureCapacity(len(s.Alerts))
 	for _, alert := range s.Alerts {
-		alert.Object.CopyTo(alerts.AppendEmpty().SetEmptyMap())
+		putObject(alert.Object, alerts.AppendEmpty().SetEmptyMap())
 	}
 }
 
@@ -145,7 +146,7 @@ func (b Builder) alert(r plog.LogRecord, o Observation, change incident.AlertCha
 	put(attributes, "microsoft.defender.alert.service_source", a.ServiceSource)
 	put(attributes, "microsoft.defender.alert.detection_source", a.DetectionSource)
 	putAll(attributes, "microsoft.defender.alert.mitre_techniques", a.MitreTechniques)
-	a.Object.CopyTo(r.Body().SetEmptyMap())
+	putObject(a.Object, r.Body().SetEmptyMap())
 }
 
 // timestamp is when it happened; where the API does not say, when it was seen.

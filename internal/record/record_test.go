@@ -6,7 +6,6 @@ import (
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/pdatatest/plogtest"
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
@@ -19,24 +18,19 @@ var (
 	observed = time.Date(2026, 9, 6, 13, 5, 0, 0, time.UTC)
 )
 
-func object(raw map[string]any) pcommon.Map {
-	m := pcommon.NewMap()
-	if err := m.FromRaw(raw); err != nil {
-		panic(err)
-	}
-	return m
-}
-
 // observation is an incident with one alert, seen for the first time.
-func observation() Observation {
+func observation(t *testing.T) Observation {
+	t.Helper()
 	s := &incident.Snapshot{
 		ID: 437, Name: "One incident", Status: "Active", Severity: "High", TenantID: tenant,
 		LastUpdate: updated, Observed: observed, AlertsField: "alerts",
-		Object: object(map[string]any{"incidentId": int64(437), "severity": "High", "assignedTo": nil}),
+		Object: object(t, map[string]any{"incidentId": int64(437), "severity": "High", "assignedTo": nil}),
+		Fields: []incident.Field{{Name: "severity", Part: incident.Part{Digest: incident.Digest{1}}}},
 		Alerts: []incident.Alert{{
 			ID: "da1", Title: "One alert", Severity: "Low", LastUpdate: updated.Add(-time.Hour),
 			MitreTechniques: []string{"T1055", "T1078"},
-			Object:          object(map[string]any{"alertId": "da1", "severity": "Low"}),
+			Object:          object(t, map[string]any{"alertId": "da1", "severity": "Low"}),
+			Digest:          incident.Digest{2},
 		}},
 		Original: []byte(`{"incidentId": 437}`),
 	}
@@ -66,7 +60,7 @@ func attribute(t *testing.T, r plog.LogRecord, name string) any {
 }
 
 func TestAnIncidentComesFirstAndItsAlertsAfterIt(t *testing.T) {
-	all := records(Builder{Alerts: incident.Split, Host: "api.example"}, observation())
+	all := records(Builder{Alerts: incident.Split, Host: "api.example"}, observation(t))
 	require.Len(t, all, 2)
 	require.Equal(t, "microsoft.defender.incident", all[0].EventName())
 	require.Equal(t, "microsoft.defender.alert", all[1].EventName())
@@ -74,16 +68,16 @@ func TestAnIncidentComesFirstAndItsAlertsAfterIt(t *testing.T) {
 	require.Equal(t, updated.Add(-time.Hour), all[1].Timestamp().AsTime())
 	require.Equal(t, observed, all[1].ObservedTimestamp().AsTime())
 	require.Equal(t, map[string]any{"incidentId": int64(437), "severity": "High", "assignedTo": nil}, all[0].Body().Map().AsRaw())
-	require.Equal(t, map[string]any{"alertId": "da1", "severity": "Low"}, all[1].Body().Map().AsRaw())
+	require.Equal(t, map[string]any{"incidentId": int64(437), "alertId": "da1", "severity": "Low"}, all[1].Body().Map().AsRaw())
 	require.Equal(t, []any{"T1055", "T1078"}, attribute(t, all[1], "microsoft.defender.alert.mitre_techniques"))
 }
 
 func TestAlertsArePartOfTheBodyOnlyWhenEmbedded(t *testing.T) {
 	for mode, want := range map[incident.AlertsMode]any{
 		incident.Split: nil, incident.None: nil,
-		incident.Embedded: []any{map[string]any{"alertId": "da1", "severity": "Low"}},
+		incident.Embedded: []any{map[string]any{"incidentId": int64(437), "alertId": "da1", "severity": "Low"}},
 	} {
-		o := observation()
+		o := observation(t)
 		o.Change.Alerts = nil
 		r := records(Builder{Alerts: mode}, o)[0]
 		require.Equal(t, want, r.Body().Map().AsRaw()["alerts"], mode)
@@ -93,9 +87,9 @@ func TestAlertsArePartOfTheBodyOnlyWhenEmbedded(t *testing.T) {
 
 func TestAListOfAlertsThatIsNullStaysNullOnlyWhenEmbedded(t *testing.T) {
 	for mode, want := range map[incident.AlertsMode]bool{incident.Split: false, incident.None: false, incident.Embedded: true} {
-		o := observation()
+		o := observation(t)
 		o.Snapshot.Alerts, o.Change.Alerts = nil, nil
-		o.Snapshot.Object.PutEmpty("alerts")
+		o.Snapshot.Object = object(t, map[string]any{"alerts": nil})
 		r := records(Builder{Alerts: mode}, o)[0]
 		_, there := r.Body().Map().Get("alerts")
 		require.Equal(t, want, there, mode)
@@ -104,7 +98,7 @@ func TestAListOfAlertsThatIsNullStaysNullOnlyWhenEmbedded(t *testing.T) {
 }
 
 func TestWhatTheAPIHasNoValueForIsLeftOut(t *testing.T) {
-	r := records(Builder{Alerts: incident.Split}, observation())[0]
+	r := records(Builder{Alerts: incident.Split}, observation(t))[0]
 	for _, name := range []string{"classification", "determination", "assigned_to", "url", "redirect_id", "changed_fields", "previous_status"} {
 		_, there := r.Attributes().Get("microsoft.defender.incident." + name)
 		require.False(t, there, name)
@@ -114,13 +108,13 @@ func TestWhatTheAPIHasNoValueForIsLeftOut(t *testing.T) {
 }
 
 func TestTheOriginalIsTheIncidentRecordsAlone(t *testing.T) {
-	all := records(Builder{Alerts: incident.Split, Original: true}, observation())
+	all := records(Builder{Alerts: incident.Split, Original: true}, observation(t))
 	require.Equal(t, `{"incidentId": 437}`, attribute(t, all[0], "log.record.original"))
 	require.Nil(t, attribute(t, all[1], "log.record.original"))
 }
 
 func TestWhatIsGoneHasABodyOfIdsAndNoSeverity(t *testing.T) {
-	o := observation()
+	o := observation(t)
 	o.Change.Kind = ""
 	o.Change.Alerts = []incident.AlertChange{{Kind: incident.Removed, ID: "da1", Disappearance: 1}}
 	removed := records(Builder{Alerts: incident.Split}, o)
@@ -142,14 +136,14 @@ func TestWhatIsGoneHasABodyOfIdsAndNoSeverity(t *testing.T) {
 }
 
 func TestNothingChangedIsNoRecord(t *testing.T) {
-	o := observation()
+	o := observation(t)
 	o.Change = incident.Change{}
 	require.Zero(t, Builder{}.Logs(o).ResourceLogs().Len())
 }
 
 func TestAConsumerThatChangesRecordsDoesNotChangeTheNextAttempt(t *testing.T) {
 	for _, mode := range []incident.AlertsMode{incident.Split, incident.Embedded} {
-		b, o := Builder{Alerts: mode, Original: true, Host: "api.example"}, observation()
+		b, o := Builder{Alerts: mode, Original: true, Host: "api.example"}, observation(t)
 		first, untouched := b.Logs(o), b.Logs(o)
 		first.ResourceLogs().At(0).Resource().Attributes().Clear()
 		for _, r := range first.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().All() {

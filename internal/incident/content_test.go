@@ -1,0 +1,174 @@
+package incident
+
+import (
+	"encoding/json"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
+)
+
+// literal is a value as JSON: floats with an exponent, so that they are none of
+// the integers.
+func literal(value any) string { return written(value, nil) }
+
+// written is a value as JSON, its members and elements in the order of their
+// names and places or, with random, in any.
+func written(value any, random *rand.Rand) string {
+	var parts []string
+	opening, closing := "[", "]"
+	switch v := value.(type) {
+	case map[string]any:
+		opening, closing = "{", "}"
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			parts = append(parts, literal(name)+":"+written(v[name], random))
+		}
+	case []any:
+		for _, element := range v {
+			parts = append(parts, written(element, random))
+		}
+	case float64:
+		return strconv.FormatFloat(v, 'e', -1, 64)
+	default:
+		text, err := json.Marshal(v)
+		if err != nil {
+			panic(err)
+		}
+		return string(text)
+	}
+	if random != nil {
+		random.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
+	}
+	return opening + strings.Join(parts, ",") + closing
+}
+
+// told is a recorder or a fingerprint.
+type told interface {
+	Begin(kind byte)
+	Name(name []byte)
+	Scalar(kind byte, text []byte)
+	End()
+}
+
+// fingerprint is told of an object, as it is when it is read.
+func fingerprint(object string, ignored ...string) *Fingerprint {
+	f := new(Fingerprint)
+	tell(f, jsontext.NewDecoder(strings.NewReader(object)), Ignore(ignored...), true)
+	return f
+}
+
+// object is what is kept of one with these members.
+func object(raw map[string]any) content.Object {
+	r := content.NewRecorder(new(content.Names))
+	r.Reset()
+	tell(r, jsontext.NewDecoder(strings.NewReader(literal(raw))), nil, true)
+	return r.Object()
+}
+
+func tell(to told, d *jsontext.Decoder, ignored Ignored, counts bool) {
+	kind := d.PeekKind()
+	if kind != '{' && kind != '[' {
+		value, err := d.ReadValue()
+		if err != nil {
+			panic(err)
+		}
+		if kind == '"' {
+			if value, err = jsontext.AppendUnquote(nil, value); err != nil {
+				panic(err)
+			}
+		}
+		if counts {
+			to.Scalar(byte(kind), value)
+		}
+		return
+	}
+	_, _ = d.ReadToken()
+	if counts {
+		to.Begin(byte(kind))
+	}
+	for d.PeekKind() != kind+2 {
+		counts := counts
+		if kind == '{' {
+			token, _ := d.ReadToken()
+			name := []byte(token.String())
+			if counts = counts && ignored.Counts(name); counts {
+				to.Name(name)
+			}
+		}
+		tell(to, d, ignored, counts)
+	}
+	_, _ = d.ReadToken()
+	if counts {
+		to.End()
+	}
+}
+
+// raw is a kept value as written takes it.
+func raw(from *content.Reader, v content.Value) any {
+	switch v.Kind {
+	case content.String:
+		return v.Text
+	case content.Digits:
+		return json.RawMessage(v.Text)
+	case content.Map:
+		members := map[string]any{}
+		for range v.Len {
+			member := from.Next()
+			members[member.Name] = raw(from, member)
+		}
+		return members
+	case content.Array:
+		elements := []any{}
+		for range v.Len {
+			elements = append(elements, raw(from, from.Next()))
+		}
+		return elements
+	case content.True, content.False:
+		return v.Kind == content.True
+	}
+	return nil
+}
+
+// members are those of a kept object.
+func members(o content.Object) map[string]any {
+	reader := o.Read()
+	return raw(&reader, reader.Next()).(map[string]any)
+}
+
+// put gives the incident's own object a member, or another value to it.
+func put(s *Snapshot, name string, value any) {
+	all := members(s.Object)
+	all[name] = value
+	s.Object = object(all)
+	s.Fields = fingerprint(literal(all)).Fields()
+}
+
+// drop takes a member from the incident's own object.
+func drop(s *Snapshot, name string) {
+	all := members(s.Object)
+	delete(all, name)
+	s.Object = object(all)
+	s.Fields = fingerprint(literal(all)).Fields()
+}
+
+// putAlert gives an alert's object a member, or another value to it.
+func putAlert(a *Alert, name string, value any) {
+	all := members(a.Object)
+	all[name] = value
+	a.Object = object(all)
+	a.Digest = fingerprint(literal(all)).Object()
+}
+
+// read is the snapshot with the digests that its content has.
+func read(s *Snapshot, ignored ...string) *Snapshot {
+	s.Fields = fingerprint(literal(members(s.Object)), ignored...).Fields()
+	for i := range s.Alerts {
+		s.Alerts[i].Digest = fingerprint(literal(members(s.Alerts[i].Object)), ignored...).Object()
+	}
+	return s
+}
