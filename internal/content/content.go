@@ -5,7 +5,11 @@
 // It is pure, and it reads no JSON: whoever does tells a Recorder of each part.
 package content
 
-import "slices"
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+)
 
 // The kinds of JSON values, by the byte that one begins with.
 const (
@@ -21,100 +25,86 @@ const (
 // Object is a JSON object: names and values as they were, in their order. It never
 // changes. The zero Object is none.
 type Object struct {
-	parts []packed // in the order of the text: what is in an object or an array follows it
-	text  string   // of the strings and numbers, one after another
-	names []string // of members; shared
+	// tags are of all values, what is in one right behind it: its kind and its
+	// name's number, both in one, and the length of its text if it has one.
+	tags    []byte
+	lengths []uint32 // of the objects and arrays, in the order in which they begin
+	text    string   // of the strings and numbers, one after another
+	names   []string // of members; shared
 }
 
-// packed is a part: its kind, its name's number, and how many bytes or parts it
-// has.
-type packed uint64
-
+// kinds are numbered by their places.
 const (
-	kinds    = `ntf"0{[`
+	kinds    = `"n0{[tf`
 	kindBits = 3
-	nameBits = 21 // names are bounded by what an answer may be made of
 )
 
-func pack(kind, name, size int) packed {
-	return packed(kind) | packed(name)<<kindBits | packed(size)<<(kindBits+nameBits)
-}
-
-func (p packed) kind() byte { return kinds[p&(1<<kindBits-1)] }
-func (p packed) name() int  { return int(p >> kindBits & (1<<nameBits - 1)) }
-func (p packed) size() int  { return int(p >> (kindBits + nameBits)) }
-
-// Value is one of an Object's.
-type Value struct {
-	Kind byte
-	// Name that it has as a member of an object.
-	Name string
-	// Text of a string, without its escapes, or of a number.
-	Text string
-	// Len is how many members or elements it has. They come next.
-	Len int
-}
-
 // Reader gives the values of an Object one after another, what is in one right
-// behind it.
+// behind it. The zero Reader is at no value: its Kind is 0.
 type Reader struct {
 	object Object
-	part   int // of the next
-	text   int // where its text is
+	at     place // of the next
+	kind   byte
+	name   int
+	size   int
 }
+
+// place is where a value is in each part of an Object.
+type place struct{ tag, length, text int }
 
 // Read begins with the object itself. It must not be the zero Object.
-func (o Object) Read() Reader { return Reader{object: o} }
+func (o Object) Read() Reader {
+	r := Reader{object: o}
+	r.Next()
+	return r
+}
 
-// Next is the next value. There must be one.
-func (r *Reader) Next() Value {
-	p := r.object.parts[r.part]
-	r.part++
-	v := Value{Kind: p.kind(), Name: r.object.names[p.name()]}
-	switch v.Kind {
+// Next goes on to the next value. There must be one.
+func (r *Reader) Next() {
+	tag := r.number()
+	r.kind, r.name, r.size = kinds[tag&(1<<kindBits-1)], int(tag>>kindBits), 0
+	switch r.kind {
 	case String, Digits:
-		v.Text = r.object.text[r.text : r.text+p.size()]
-		r.text += p.size()
+		r.size = int(r.number())
+		r.at.text += r.size
 	case Map, Array:
-		v.Len = p.size()
-	}
-	return v
-}
-
-// Skip passes over what is in a value that Next has just given.
-func (r *Reader) Skip(v Value) {
-	for range v.Len {
-		r.Skip(r.Next())
+		r.size = int(r.object.lengths[r.at.length])
+		r.at.length++
 	}
 }
 
-// Names are those of members, each kept once. It belongs to one goroutine; what
-// has a name from it does not.
-type Names struct {
-	list  []string // never changed, only added to
-	index map[string]int
+// Kind of the value.
+func (r *Reader) Kind() byte { return r.kind }
+
+// Name that the value has as a member of an object.
+func (r *Reader) Name() string { return r.object.names[r.name] }
+
+// Text of a string, without its escapes, or of a number. Others must not be asked.
+func (r *Reader) Text() string { return r.object.text[r.at.text-r.size : r.at.text] }
+
+// Len is how many members or elements an object or an array has, which come next.
+// Others must not be asked.
+func (r *Reader) Len() int { return r.size }
+
+// Skip goes on behind what is in the value.
+func (r *Reader) Skip() {
+	if r.kind != Map && r.kind != Array {
+		return
+	}
+	for range r.size {
+		r.Next()
+		r.Skip()
+	}
 }
 
-// mostNames bounds how many are kept from one object to the next: the API's are
-// some hundred.
-const mostNames = 4096
-
-// number is the name's place in the list.
-func (n *Names) number(name []byte) int {
-	i, known := n.index[string(name)]
-	if !known {
-		i = len(n.list)
-		n.list = append(n.list, string(name))
-		n.index[n.list[i]] = i
+func (r *Reader) number() uint64 {
+	if b := r.object.tags[r.at.tag]; b < 0x80 { // most are
+		r.at.tag++
+		return uint64(b)
 	}
-	return i
-}
-
-// trim begins anew if there are too many names.
-func (n *Names) trim() {
-	if n.index == nil || len(n.list) > mostNames {
-		n.list, n.index = []string{""}, map[string]int{"": 0}
-	}
+	n, size := binary.Uvarint(r.object.tags[r.at.tag:])
+	r.at.tag += size
+	return n
 }
 
 // Recorder makes an Object while one is read: it is told of each part of it in
@@ -122,43 +112,47 @@ func (n *Names) trim() {
 // goroutine.
 type Recorder struct {
 	names   *Names
-	parts   []packed
+	tags    []byte
+	lengths []uint32
 	text    []byte
-	open    []int    // the parts that have not ended, the innermost last
+	open    []int    // the lengths of what has not ended, the innermost last
 	name    int      // of what comes next
-	members []member // of the object itself
+	members []member // of the object's own
 	object  Object   // once it has ended
 }
 
-// member is where one of the object's own is.
-type member struct{ part, text int }
+type member struct {
+	name int
+	at   place
+}
 
 // NewRecorder returns one that shares the names with others of its goroutine.
 func NewRecorder(names *Names) *Recorder { return &Recorder{names: names} }
 
 // Reset begins anew, whatever was told before.
 func (r *Recorder) Reset() {
-	r.names.trim()
-	r.parts, r.text, r.open, r.name, r.members, r.object = r.parts[:0], r.text[:0], r.open[:0], 0, r.members[:0], Object{}
+	r.tags, r.lengths, r.text, r.open = r.tags[:0], r.lengths[:0], r.text[:0], r.open[:0]
+	r.name, r.members, r.object = 0, r.members[:0], Object{}
 }
 
 // Begin is told that an object or an array begins.
 func (r *Recorder) Begin(kind byte) {
-	r.add(kind, 0)
-	r.open = append(r.open, len(r.parts)-1)
+	r.add(kind)
+	r.open = append(r.open, len(r.lengths))
+	r.lengths = append(r.lengths, 0)
 }
 
-// Name is told the name of the member that follows.
-func (r *Recorder) Name(name []byte) { r.name = r.names.number(name) }
+// Name is told the number of the name of the member that follows.
+func (r *Recorder) Name(number int) { r.name = number }
 
 // Scalar is told a value other than an object or an array, with the text of a
 // string, without its escapes, or of a number. Of others the text does not count.
 func (r *Recorder) Scalar(kind byte, text []byte) {
-	if kind != String && kind != Digits {
-		text = nil
+	r.add(kind)
+	if kind == String || kind == Digits {
+		r.number(uint64(len(text)))
+		r.text = append(r.text, text...)
 	}
-	r.add(kind, len(text))
-	r.text = append(r.text, text...)
 }
 
 // End is told that the innermost object or array ends.
@@ -166,52 +160,55 @@ func (r *Recorder) End() {
 	last := len(r.open) - 1
 	r.open = r.open[:last]
 	if last == 0 {
-		r.object = Object{parts: slices.Clone(r.parts), text: string(r.text), names: r.names.list}
+		r.object = Object{tags: bytes.Clone(r.tags), lengths: slices.Clone(r.lengths), text: string(r.text), names: r.names.list}
 	}
 }
 
-// add adds a part to what is open.
-func (r *Recorder) add(kind byte, size int) {
+// add adds a value to what is open.
+func (r *Recorder) add(kind byte) {
 	if last := len(r.open) - 1; last >= 0 {
-		r.parts[r.open[last]] += pack(0, 0, 1)
+		r.lengths[r.open[last]]++
 		if last == 0 {
-			r.members = append(r.members, member{len(r.parts), len(r.text)})
+			r.members = append(r.members, member{r.name, place{len(r.tags), len(r.lengths), len(r.text)}})
 		}
 	}
-	r.parts = append(r.parts, pack(kindNumber(kind), r.name, size))
+	r.number(uint64(r.name)<<kindBits | kindNumber(kind))
 	r.name = 0
 }
 
-func kindNumber(kind byte) int {
-	switch kind {
-	case Null:
-		return 0
-	case True:
-		return 1
-	case False:
-		return 2
-	case String:
-		return 3
-	case Digits:
-		return 4
-	case Map:
-		return 5
-	default:
-		return 6
+func (r *Recorder) number(n uint64) {
+	if n < 0x80 { // most are: an append in place costs the garbage collector nothing
+		r.tags = append(r.tags, byte(n))
+		return
 	}
+	r.tags = binary.AppendUvarint(r.tags, n)
+}
+
+func kindNumber(kind byte) uint64 {
+	for i := range len(kinds) {
+		if kinds[i] == kind {
+			return uint64(i)
+		}
+	}
+	return 0
 }
 
 // Object is what was recorded, once it has ended.
 func (r *Recorder) Object() Object { return r.object }
 
-// Member is the value of one of the object's own members, once it has ended, and
-// what reads on behind it. Without one of this name it is the zero Value.
-func (r *Recorder) Member(name string) (Value, Reader) {
+// Member reads from one of the object's own members on, once it has ended. There
+// may be none of this name.
+func (r *Recorder) Member(name string) (member Reader) {
+	number, known := r.names.index[name]
+	if !known {
+		return Reader{}
+	}
 	for _, m := range r.members {
-		if r.object.names[r.object.parts[m.part].name()] == name {
-			reader := Reader{object: r.object, part: m.part, text: m.text}
-			return reader.Next(), reader
+		if m.name == number {
+			member = Reader{object: r.object, at: m.at}
+			member.Next()
+			break
 		}
 	}
-	return Value{}, Reader{}
+	return member
 }

@@ -3,6 +3,7 @@ package defender
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	jsoniter "github.com/json-iterator/go"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -39,8 +41,9 @@ func incidentOf(b *testing.B, alerts, alertBytes int) []byte {
 }
 
 // BenchmarkAnswer measures the way of an answer from its bytes to its records.
-// "records" decodes it and builds them, "compared" makes the digests too and
-// compares them with nothing; "unchanged" is what most polls do: they find what
+// "one_record" decodes it and builds a record of the whole, as they do, and
+// "records" one of each alert too; "compared" also makes the digests and compares
+// them with nothing; "unchanged" is what most polls do: they find what
 // was delivered before, and build nothing. Beside them is what generic pollers
 // do, which compare nothing: the JSON as a tree of any, by encoding/json and by
 // jsoniter, and that as one record.
@@ -57,6 +60,8 @@ func BenchmarkAnswer(b *testing.B) {
 		}{
 			{"encoding_json", intoAny(json.Unmarshal), 1},
 			{"jsoniter", intoAny(jsoniter.ConfigFastest.Unmarshal), 1},
+			{"tokens", tokens, 0},
+			{"one_record", (*ours).oneRecord, 1},
 			{"records", (*ours).records, 1 + size.alerts},
 			{"compared", (*ours).compared, 1 + size.alerts},
 			{"unchanged", (*ours).unchanged, 0},
@@ -90,6 +95,15 @@ type ours struct {
 func (o *ours) decode(from io.Reader) (*incident.Snapshot, error) {
 	s, _, err := xdr().decode(1001, o.json.reset(from, math.MaxInt64))
 	return s, err
+}
+
+func (o *ours) oneRecord(from io.Reader) (plog.Logs, error) {
+	o.json.blind, o.builder.Alerts = true, incident.Embedded
+	s, err := o.decode(from)
+	if err != nil {
+		return plog.Logs{}, err
+	}
+	return o.builder.Logs(record.Observation{ID: 1001, Snapshot: s, Change: incident.Change{Kind: incident.FirstSeen}}), nil
 }
 
 func (o *ours) records(from io.Reader) (plog.Logs, error) {
@@ -128,6 +142,17 @@ func (o *ours) compare(from io.Reader, delivered incident.State) (plog.Logs, err
 	}
 	change, after := o.comparer.Compare(delivered, s)
 	return o.builder.Logs(record.Observation{ID: 1001, Snapshot: s, Change: change, After: after}), nil
+}
+
+func tokens(_ *ours, from io.Reader) (plog.Logs, error) {
+	d := jsontext.NewDecoder(from)
+	for {
+		if _, err := d.ReadToken(); errors.Is(err, io.EOF) {
+			return plog.NewLogs(), nil
+		} else if err != nil {
+			return plog.Logs{}, err
+		}
+	}
 }
 
 func incidentBytes(from io.Reader) []byte {

@@ -38,15 +38,18 @@ type decoder struct {
 	blind   bool // makes no digests: to measure the rest alone
 	values  int  // of this answer
 
+	names    *content.Names
 	unquoted []byte // the text of a string with escapes
 
 	incident, alert object // that are being read, one within the other
+	alerts          []incident.Alert
+	seen            map[string]struct{} // their ids
 }
 
 func newDecoder(ignored incident.Ignored) *decoder {
-	names := new(content.Names)
+	names := content.NewNames()
 	return &decoder{
-		ignored: ignored, incident: object{Recorder: content.NewRecorder(names)}, alert: object{Recorder: content.NewRecorder(names)},
+		ignored: ignored, names: names, incident: newObject(names), alert: newObject(names), seen: map[string]struct{}{},
 	}
 }
 
@@ -54,6 +57,7 @@ func newDecoder(ignored incident.Ignored) *decoder {
 func (d *decoder) reset(body io.Reader, limit int64) *decoder {
 	d.body.reset(body, limit)
 	d.json.Reset(&d.body)
+	d.names.Trim()
 	d.values = 0
 	return d
 }
@@ -110,9 +114,10 @@ func (d *decoder) member(o *object, name []byte, depth, n int, compared bool) er
 	if n == maxMembers {
 		return fmt.Errorf("an object of more than %d members", maxMembers)
 	}
-	o.Name(name)
+	number := d.names.Number(name)
+	o.Name(number)
 	if compared = compared && d.ignored.Counts(name); compared {
-		o.print.Name(name)
+		o.print.Name(number, name)
 	}
 	return d.value(o, depth+1, compared)
 }

@@ -11,7 +11,11 @@ import (
 // object is one that is read to be kept: what there is of it, and its digests.
 type object struct {
 	*content.Recorder
-	print incident.Fingerprint
+	print *incident.Fingerprint
+}
+
+func newObject(names *content.Names) object {
+	return object{Recorder: content.NewRecorder(names), print: incident.NewFingerprint(names)}
 }
 
 // begin is told that the object begins.
@@ -30,25 +34,25 @@ func (o *object) end() {
 
 // text is what a member says that is a text. Empty: it is none.
 func (o *object) text(name string) string {
-	if v, _ := o.Member(name); v.Kind == content.String {
-		return v.Text
+	if member := o.Member(name); member.Kind() == content.String {
+		return member.Text()
 	}
 	return ""
 }
 
 // texts are those in a member that is an array. Nil: it is none.
 func (o *object) texts(name string) []string {
-	array, reader := o.Member(name)
-	if array.Kind != content.Array {
+	elements := o.Member(name)
+	if elements.Kind() != content.Array {
 		return nil
 	}
 	var all []string
-	for range array.Len {
-		v := reader.Next()
-		reader.Skip(v)
-		if v.Kind == content.String {
-			all = append(all, v.Text)
+	for range elements.Len() {
+		elements.Next()
+		if elements.Kind() == content.String {
+			all = append(all, elements.Text())
 		}
+		elements.Skip()
 	}
 	return all
 }
@@ -65,22 +69,25 @@ func moment(text string) time.Time {
 	return t.UTC()
 }
 
-// id reads an incident's id in the form that the API gives it. 0: there is none.
-func (d dialect) id(v content.Value) int64 {
+// idIn reads an incident's id in the form that the API gives it. 0: there is none.
+func (d dialect) idIn(o *object, name string) int64 {
+	member := o.Member(name)
+	if kind := member.Kind(); kind == content.String || kind == content.Digits {
+		return d.id(kind, member.Text())
+	}
+	return 0
+}
+
+func (d dialect) id(kind byte, text string) int64 {
 	if !d.textIDs {
-		if v.Kind != content.Digits {
+		if kind != content.Digits {
 			return 0
 		}
-		return max(0, content.ParseNumber(v.Text).Int)
+		return max(0, content.ParseNumber(text).Int)
 	}
-	id, err := strconv.ParseInt(v.Text, 10, 64)
-	if err != nil || v.Kind != content.String || strconv.FormatInt(id, 10) != v.Text {
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || kind != content.String || strconv.FormatInt(id, 10) != text {
 		return 0
 	}
 	return max(0, id)
-}
-
-func (d dialect) idIn(o *object, name string) int64 {
-	v, _ := o.Member(name)
-	return d.id(v)
 }

@@ -159,7 +159,11 @@ func (p *pageDecoder) first() int64 {
 // glance reads which incident it is and when it changed last, as far as that
 // can be told of one that is not sound, or not there to its end.
 func (d dialect) glance(json *decoder) (id int64, changed time.Time) {
-	known := map[string]content.Value{}
+	type scalar struct {
+		kind byte
+		text string
+	}
+	known := map[string]scalar{}
 	_ = json.members(func(name string) error {
 		if _, twice := known[name]; twice || name != d.incident.id && name != d.incident.lastUpdate {
 			return json.json.SkipValue()
@@ -174,10 +178,15 @@ func (d dialect) glance(json *decoder) (id int64, changed time.Time) {
 				return err
 			}
 		}
-		known[name] = content.Value{Kind: byte(kind), Text: string(value)}
+		known[name] = scalar{byte(kind), string(value)}
 		return nil
 	})
-	return d.id(known[d.incident.id]), moment(known[d.incident.lastUpdate].Text)
+	last := known[d.incident.lastUpdate]
+	if last.kind != content.String {
+		last.text = ""
+	}
+	written := known[d.incident.id]
+	return d.id(written.kind, written.text), moment(last.text)
 }
 
 // firstID reads the id of the first row out of the beginning of a page.

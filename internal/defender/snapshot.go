@@ -67,24 +67,27 @@ func (d dialect) newSnapshot() *incident.Snapshot {
 // decodeAlerts reads a list of alerts, of which no two are the same: they are
 // told apart by their ids.
 func (d dialect) decodeAlerts(json *decoder) ([]incident.Alert, error) {
-	alerts := make([]incident.Alert, 0, 8)
-	seen := make(map[string]struct{})
+	json.alerts = json.alerts[:0]
+	defer func() { // nothing of an answer is held on to
+		clear(json.alerts)
+		clear(json.seen)
+	}()
 	err := json.array(2, func() error {
-		if len(alerts) == maxAlerts {
+		if len(json.alerts) == maxAlerts {
 			return fmt.Errorf("more than %d alerts", maxAlerts)
 		}
 		alert, err := d.decodeAlert(json)
 		if err != nil {
 			return err
 		}
-		if _, again := seen[alert.ID]; again {
+		if _, again := json.seen[alert.ID]; again {
 			return errors.New("two alerts with the same id")
 		}
-		seen[alert.ID] = struct{}{}
-		alerts = append(alerts, alert)
+		json.seen[alert.ID] = struct{}{}
+		json.alerts = append(json.alerts, alert)
 		return nil
 	})
-	return alerts, err
+	return append([]incident.Alert{}, json.alerts...), err
 }
 
 func (d dialect) decodeAlert(json *decoder) (incident.Alert, error) {

@@ -216,13 +216,6 @@ func withAbsent(shown, delivered []Field) []Field {
 // delivered of them into after. moved: one came, changed or left.
 func (c *Comparer) compareAlerts(before State, s *Snapshot, after *State) (changes []AlertChange, moved bool) {
 	came, left := before.Telling.unsure()
-	delivered := make(map[string]AlertState, len(before.Alerts))
-	for _, a := range before.Alerts {
-		if _, unsure := left[a.ID]; !unsure {
-			delivered[a.ID] = a
-		}
-	}
-	shown := make(map[string]struct{}, len(s.Alerts))
 	after.Alerts = make([]AlertState, 0, len(s.Alerts))
 	for i := range s.Alerts {
 		alert := &s.Alerts[i]
@@ -230,8 +223,10 @@ func (c *Comparer) compareAlerts(before State, s *Snapshot, after *State) (chang
 			ID: strings.Clone(alert.ID), Part: Part{Digest: alert.Digest, Source: s.Source},
 			Status: word(alert.Status), LastUpdate: alert.LastUpdate,
 		}
-		shown[alert.ID] = struct{}{}
-		last, known := delivered[alert.ID]
+		last, known := alertOf(before.Alerts, alert.ID)
+		if _, unsure := left[alert.ID]; unsure {
+			known = false
+		}
 		changed := false
 		switch {
 		case known && last.Foreign:
@@ -247,26 +242,43 @@ func (c *Comparer) compareAlerts(before State, s *Snapshot, after *State) (chang
 		moved = moved || kind != Unchanged
 		changes = append(changes, AlertChange{Kind: kind, ID: now.ID, Alert: alert, Digest: now.Digest})
 	}
+	slices.SortFunc(after.Alerts, byID)
+	shown := after.Alerts
 
 	maybeMore := s.Incomplete || len(s.Alerts) >= alertsCap || len(before.Alerts) >= alertsCap
-	for _, gone := range slices.Concat(before.Alerts, came) {
-		if _, stays := shown[gone.ID]; stays {
-			continue
+	for _, known := range [][]AlertState{before.Alerts, came} {
+		for _, gone := range known {
+			if _, stays := alertOf(shown, gone.ID); stays {
+				continue
+			}
+			number, told := left[gone.ID]
+			if maybeMore && !told { // of one that has perhaps left, that was seen in a whole list
+				after.Alerts = append(after.Alerts, gone)
+				continue
+			}
+			moved = true
+			if !told {
+				after.Disappearances++
+				number = after.Disappearances
+			}
+			changes = append(changes, AlertChange{Kind: Removed, ID: gone.ID, Digest: gone.Digest, Disappearance: number})
 		}
-		number, told := left[gone.ID]
-		if maybeMore && !told { // of one that has perhaps left, that was seen in a whole list
-			after.Alerts = append(after.Alerts, gone)
-			continue
-		}
-		moved = true
-		if !told {
-			after.Disappearances++
-			number = after.Disappearances
-		}
-		changes = append(changes, AlertChange{Kind: Removed, ID: gone.ID, Digest: gone.Digest, Disappearance: number})
 	}
-	slices.SortFunc(after.Alerts, func(a, b AlertState) int { return cmp.Compare(a.ID, b.ID) })
+	if len(after.Alerts) > len(shown) {
+		slices.SortFunc(after.Alerts, byID)
+	}
 	return changes, moved
+}
+
+func byID(a, b AlertState) int { return cmp.Compare(a.ID, b.ID) }
+
+// alertOf finds an alert among those that are sorted by id.
+func alertOf(alerts []AlertState, id string) (AlertState, bool) {
+	i, found := slices.BinarySearchFunc(alerts, id, func(a AlertState, id string) int { return cmp.Compare(a.ID, id) })
+	if !found {
+		return AlertState{}, false
+	}
+	return alerts[i], true
 }
 
 func (c *Comparer) alertKind(known, changed bool) Kind {

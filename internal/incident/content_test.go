@@ -50,27 +50,27 @@ func written(value any, random *rand.Rand) string {
 // told is a recorder or a fingerprint.
 type told interface {
 	Begin(kind byte)
-	Name(name []byte)
 	Scalar(kind byte, text []byte)
 	End()
 }
 
 // fingerprint is told of an object, as it is when it is read.
 func fingerprint(object string, ignored ...string) *Fingerprint {
-	f := new(Fingerprint)
-	tell(f, jsontext.NewDecoder(strings.NewReader(object)), Ignore(ignored...), true)
+	names := content.NewNames()
+	f := NewFingerprint(names)
+	tell(f, func(name []byte) { f.Name(names.Number(name), name) }, jsontext.NewDecoder(strings.NewReader(object)), Ignore(ignored...), true)
 	return f
 }
 
 // object is what is kept of one with these members.
 func object(raw map[string]any) content.Object {
-	r := content.NewRecorder(new(content.Names))
-	r.Reset()
-	tell(r, jsontext.NewDecoder(strings.NewReader(literal(raw))), nil, true)
+	names := content.NewNames()
+	r := content.NewRecorder(names)
+	tell(r, func(name []byte) { r.Name(names.Number(name)) }, jsontext.NewDecoder(strings.NewReader(literal(raw))), nil, true)
 	return r.Object()
 }
 
-func tell(to told, d *jsontext.Decoder, ignored Ignored, counts bool) {
+func tell(to told, named func([]byte), d *jsontext.Decoder, ignored Ignored, counts bool) {
 	kind := d.PeekKind()
 	if kind != '{' && kind != '[' {
 		value, err := d.ReadValue()
@@ -97,10 +97,10 @@ func tell(to told, d *jsontext.Decoder, ignored Ignored, counts bool) {
 			token, _ := d.ReadToken()
 			name := []byte(token.String())
 			if counts = counts && ignored.Counts(name); counts {
-				to.Name(name)
+				named(name)
 			}
 		}
-		tell(to, d, ignored, counts)
+		tell(to, named, d, ignored, counts)
 	}
 	_, _ = d.ReadToken()
 	if counts {
@@ -109,27 +109,29 @@ func tell(to told, d *jsontext.Decoder, ignored Ignored, counts bool) {
 }
 
 // raw is a kept value as written takes it.
-func raw(from *content.Reader, v content.Value) any {
-	switch v.Kind {
+func raw(from *content.Reader) any {
+	switch kind := from.Kind(); kind {
 	case content.String:
-		return v.Text
+		return from.Text()
 	case content.Digits:
-		return json.RawMessage(v.Text)
+		return json.RawMessage(from.Text())
 	case content.Map:
-		members := map[string]any{}
-		for range v.Len {
-			member := from.Next()
-			members[member.Name] = raw(from, member)
+		all := map[string]any{}
+		for range from.Len() {
+			from.Next()
+			name := from.Name()
+			all[name] = raw(from)
 		}
-		return members
+		return all
 	case content.Array:
-		elements := []any{}
-		for range v.Len {
-			elements = append(elements, raw(from, from.Next()))
+		all := []any{}
+		for range from.Len() {
+			from.Next()
+			all = append(all, raw(from))
 		}
-		return elements
+		return all
 	case content.True, content.False:
-		return v.Kind == content.True
+		return kind == content.True
 	}
 	return nil
 }
@@ -137,7 +139,7 @@ func raw(from *content.Reader, v content.Value) any {
 // members are those of a kept object.
 func members(o content.Object) map[string]any {
 	reader := o.Read()
-	return raw(&reader, reader.Next()).(map[string]any)
+	return raw(&reader).(map[string]any)
 }
 
 // put gives the incident's own object a member, or another value to it.

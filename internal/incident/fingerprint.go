@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"unique"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 )
@@ -65,14 +64,19 @@ func (i Ignored) Counts(name []byte) bool {
 // in turn. It writes the object's canonical form: for each value a letter for
 // its type, then its content, so that no two different values have the same
 // form; members sorted by name, elements by their forms. Its buffers serve one
-// object after another, so it belongs to one goroutine. The zero Fingerprint is
-// ready.
+// object after another, so it belongs to one goroutine.
 type Fingerprint struct {
+	names   *content.Names
 	form    []byte // so far
 	open    []opened
 	parts   []part // of what is open, the innermost last
+	numbers []int  // of the names of an object's members
+	order   []int  // of what ended last, where that is an object
 	scratch []byte // parts while they change places
 }
+
+// NewFingerprint digests objects whose names have their numbers from there.
+func NewFingerprint(names *content.Names) *Fingerprint { return &Fingerprint{names: names} }
 
 // opened is an object or an array that has not ended.
 type opened struct {
@@ -83,8 +87,9 @@ type opened struct {
 
 // part is an element, or a member with its name.
 type part struct {
-	from, to   int   // in the form
-	head, name int32 // of a member: how long what stands before its name is, and with that its name
+	from, to int // in the form
+	name     int // of a member: its name's number
+	value    int // where the value begins
 }
 
 // Reset begins anew, whatever was told before.
@@ -94,9 +99,7 @@ func (f *Fingerprint) Reset() {
 
 // Begin is told that an object or an array begins.
 func (f *Fingerprint) Begin(kind byte) {
-	if f.inArray() {
-		f.parts = append(f.parts, part{from: len(f.form)})
-	}
+	f.element()
 	array, letter := kind == content.Array, byte('m')
 	if array {
 		letter = 'a'
@@ -105,21 +108,18 @@ func (f *Fingerprint) Begin(kind byte) {
 	f.open = append(f.open, opened{array: array, from: len(f.form), first: len(f.parts)})
 }
 
-// Name is told the name of the member that follows.
-func (f *Fingerprint) Name(name []byte) {
+// Name is told the name of the member that follows, and its number.
+func (f *Fingerprint) Name(number int, name []byte) {
 	from := len(f.form)
-	f.form = binary.AppendUvarint(f.form, uint64(len(name)))
-	head := len(f.form) - from
+	f.size(len(name))
 	f.form = append(f.form, name...)
-	f.parts = append(f.parts, part{from: from, head: int32(head), name: int32(head + len(name))})
+	f.parts = append(f.parts, part{from: from, name: number, value: len(f.form)})
 }
 
 // Scalar is told a value other than an object or an array, with the text of a
 // string, without its escapes, or of a number.
 func (f *Fingerprint) Scalar(kind byte, text []byte) {
-	if f.inArray() {
-		f.parts = append(f.parts, part{from: len(f.form)})
-	}
+	f.element()
 	switch kind {
 	case content.String:
 		f.text(text)
@@ -137,7 +137,11 @@ func (f *Fingerprint) End() {
 	o := f.open[last]
 	f.open = f.open[:last]
 	parts := f.parts[o.first:]
-	f.sort(o, parts)
+	if o.array {
+		f.sortElements(o, parts)
+	} else {
+		f.sortMembers(o, parts)
+	}
 	f.count(o, len(parts))
 	if last > 0 {
 		f.parts = f.parts[:o.first]
@@ -152,23 +156,39 @@ func (f *Fingerprint) Object() Digest { return digest(f.form) }
 // it has ended.
 func (f *Fingerprint) Fields() []Field {
 	fields := make([]Field, len(f.parts))
-	for i, p := range f.parts {
-		name := unique.Make(string(f.nameOf(p))).Value() // the same ones again and again
-		fields[i] = Field{Name: name, Part: Part{Digest: digest(f.form[p.from+int(p.name) : p.to])}}
+	end := len(f.form)
+	for place, i := range slices.Backward(f.order) {
+		p := f.parts[i] // as it was before it changed places: only its lengths hold
+		from := end - (p.to - p.from)
+		fields[place] = Field{Name: f.names.Name(p.name), Part: Part{Digest: digest(f.form[from+p.value-p.from : end])}}
+		end = from
 	}
 	return fields
 }
 
-func (f *Fingerprint) inArray() bool {
-	last := len(f.open) - 1
-	return last >= 0 && f.open[last].array
+// element notes that one begins, if it is one.
+func (f *Fingerprint) element() {
+	if last := len(f.open) - 1; last >= 0 && f.open[last].array {
+		f.parts = append(f.parts, part{from: len(f.form)})
+	}
 }
 
 // ended notes where the part ends whose value was just written.
 func (f *Fingerprint) ended() { f.parts[len(f.parts)-1].to = len(f.form) }
 
 func (f *Fingerprint) text(text []byte) {
-	f.form = append(binary.AppendUvarint(append(f.form, 's'), uint64(len(text))), text...)
+	f.form = append(f.form, 's')
+	f.size(len(text))
+	f.form = append(f.form, text...)
+}
+
+// size writes how long what follows is.
+func (f *Fingerprint) size(n int) {
+	if n < 0x80 { // most are: an append in place costs the garbage collector nothing
+		f.form = append(f.form, byte(n))
+		return
+	}
+	f.form = binary.AppendUvarint(f.form, uint64(n))
 }
 
 func (f *Fingerprint) number(literal []byte) {
@@ -182,26 +202,32 @@ func (f *Fingerprint) number(literal []byte) {
 	}
 }
 
-// sort puts the parts of what ends in order.
-func (f *Fingerprint) sort(o opened, parts []part) {
-	order := func(a, b part) int { return bytes.Compare(f.nameOf(a), f.nameOf(b)) }
-	if o.array {
-		order = func(a, b part) int { return bytes.Compare(f.form[a.from:a.to], f.form[b.from:b.to]) }
+func (f *Fingerprint) sortMembers(o opened, parts []part) {
+	f.numbers = f.numbers[:0]
+	for _, p := range parts {
+		f.numbers = append(f.numbers, p.name)
 	}
+	order := f.names.Order(f.numbers)
+	f.scratch = f.scratch[:0]
+	for _, i := range order {
+		f.scratch = append(f.scratch, f.form[parts[i].from:parts[i].to]...)
+	}
+	copy(f.form[o.from:], f.scratch)
+	f.order = order
+}
+
+func (f *Fingerprint) sortElements(o opened, parts []part) {
+	order := func(a, b part) int { return bytes.Compare(f.form[a.from:a.to], f.form[b.from:b.to]) }
 	if slices.IsSortedFunc(parts, order) {
 		return
 	}
 	slices.SortFunc(parts, order)
 	f.scratch = f.scratch[:0]
-	for i := range parts {
-		p := &parts[i]
+	for _, p := range parts {
 		f.scratch = append(f.scratch, f.form[p.from:p.to]...)
-		p.from, p.to = o.from+len(f.scratch)-(p.to-p.from), o.from+len(f.scratch)
 	}
 	copy(f.form[o.from:], f.scratch)
 }
-
-func (f *Fingerprint) nameOf(p part) []byte { return f.form[p.from+int(p.head) : p.from+int(p.name)] }
 
 // count writes how many parts what ends has, for which there is room of a byte.
 func (f *Fingerprint) count(o opened, n int) {
@@ -210,10 +236,6 @@ func (f *Fingerprint) count(o opened, n int) {
 	f.form[o.from-1] = number[0]
 	if size > 1 {
 		f.form = slices.Insert(f.form, o.from, number[1:size]...)
-		for i := range f.parts[o.first:] {
-			f.parts[o.first+i].from += size - 1
-			f.parts[o.first+i].to += size - 1
-		}
 	}
 }
 

@@ -11,37 +11,46 @@ import (
 // to them, and to nothing else of the answer.
 func putObject(object content.Object, into pcommon.Map) {
 	reader := object.Read()
-	putMembers(&reader, reader.Next().Len, into)
+	putMembers(&reader, into)
 }
 
-func putMembers(from *content.Reader, n int, into pcommon.Map) {
+func putMembers(from *content.Reader, into pcommon.Map) {
+	n := from.Len()
 	into.EnsureCapacity(n)
 	for range n {
-		member := from.Next()
-		putValue(from, member, into.PutEmpty(member.Name))
+		from.Next()
+		switch name := from.Name(); from.Kind() {
+		case content.String: // most are
+			into.PutStr(name, from.Text())
+		case content.Map:
+			putMembers(from, into.PutEmptyMap(name))
+		default:
+			putValue(from, into.PutEmpty(name))
+		}
 	}
 }
 
-func putElements(from *content.Reader, n int, into pcommon.Slice) {
+func putElements(from *content.Reader, into pcommon.Slice) {
+	n := from.Len()
 	into.EnsureCapacity(n)
 	for range n {
-		element := from.Next()
-		putValue(from, element, into.AppendEmpty())
+		from.Next()
+		putValue(from, into.AppendEmpty())
 	}
 }
 
-func putValue(from *content.Reader, v content.Value, into pcommon.Value) {
-	switch v.Kind {
+func putValue(from *content.Reader, into pcommon.Value) {
+	switch kind := from.Kind(); kind {
 	case content.String:
-		into.SetStr(v.Text)
+		into.SetStr(from.Text())
 	case content.Digits:
-		putNumber(v.Text, into)
+		putNumber(from.Text(), into)
 	case content.True, content.False:
-		into.SetBool(v.Kind == content.True)
+		into.SetBool(kind == content.True)
 	case content.Map:
-		putMembers(from, v.Len, into.SetEmptyMap())
+		putMembers(from, into.SetEmptyMap())
 	case content.Array:
-		putElements(from, v.Len, into.SetEmptySlice())
+		putElements(from, into.SetEmptySlice())
 	}
 }
 

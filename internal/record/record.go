@@ -19,6 +19,12 @@ const (
 	EventAlert    = "microsoft.defender.alert"
 )
 
+// How many attributes most records have.
+const (
+	incidentAttributes = 10
+	alertAttributes    = 10
+)
+
 // Builder builds records. Its fields are not to be changed while it is used.
 type Builder struct {
 	Alerts incident.AlertsMode
@@ -73,6 +79,7 @@ func (b Builder) incident(r plog.LogRecord, o Observation) {
 	r.SetEventName(EventIncident)
 	r.SetObservedTimestamp(pcommon.NewTimestampFromTime(o.Observed))
 	attributes := r.Attributes()
+	attributes.EnsureCapacity(incidentAttributes)
 	attributes.PutInt("microsoft.defender.incident.id", o.ID)
 	attributes.PutStr("microsoft.defender.incident.change", string(o.Change.Kind))
 	put(attributes, "microsoft.defender.incident.previous_status", o.Change.PreviousStatus)
@@ -125,6 +132,7 @@ func (b Builder) alert(r plog.LogRecord, o Observation, change incident.AlertCha
 	r.SetEventName(EventAlert)
 	r.SetObservedTimestamp(pcommon.NewTimestampFromTime(o.Observed))
 	attributes := r.Attributes()
+	attributes.EnsureCapacity(alertAttributes)
 	attributes.PutInt("microsoft.defender.incident.id", o.ID)
 	attributes.PutStr("microsoft.defender.alert.id", change.ID)
 	attributes.PutStr("microsoft.defender.alert.change", string(change.Kind))

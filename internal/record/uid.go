@@ -41,7 +41,7 @@ func count(n uint64) string { return strconv.FormatUint(n, 10) }
 // uid is 32 hexadecimal digits. Each part goes in with its length, so that no
 // two lists of parts run into the same text.
 func uid(parts ...string) string {
-	var text []byte
+	text := make([]byte, 0, 256) // on the stack
 	for _, part := range parts {
 		text = append(binary.AppendUvarint(text, uint64(len(part))), part...)
 	}
