@@ -30,6 +30,7 @@ type settings struct {
 	Timeout                time.Duration // of a request
 	RateLimit              string        // as YAML; empty: the receiver's own defaults
 	ChangeFeed             string        // as YAML; empty: there is none
+	Concurrent             int           // requests at most
 	Exporter               string        // otlp_http, or debug: nothing leaves the process
 	Compression            string
 	LogLevel               string
@@ -82,6 +83,7 @@ receivers:
     api: {{$.API}}
     incident_ids: {{list $ids}}
     collection_interval: {{$.Interval}}
+    max_concurrent_requests: {{$.Concurrent}}
     http:
       endpoint: {{$.Endpoint}}
       timeout: {{$.Timeout}}

@@ -92,7 +92,7 @@ func newLongStage(t *testing.T, patience time.Duration, population defendersim.C
 		Tenant: population.TenantID, ClientID: population.ClientID, ClientSecret: population.ClientSecret,
 		Storage: filepath.Join(t.TempDir(), "storage"), IDs: sim.IDs(),
 		Interval: 2 * time.Second, Timeout: 30 * time.Second,
-		RateLimit: limited(population), Exporter: "otlp_http", Compression: "none", LogLevel: "info",
+		RateLimit: limited(population), Concurrent: maxConcurrentRequests, Exporter: "otlp_http", Compression: "none", LogLevel: "info",
 	}
 	s.use(defendersim.APIDefenderXDR)
 	for _, f := range change {
