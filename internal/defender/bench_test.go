@@ -67,7 +67,7 @@ func BenchmarkAnswer(b *testing.B) {
 			{"unchanged", (*ours).unchanged, 0},
 		} {
 			b.Run(size.name+"/"+way.name, func(b *testing.B) {
-				o := &ours{json: newDecoder(nil), builder: record.Builder{Alerts: incident.Split, Host: "api.example"}}
+				o := &ours{dialect: xdr(), json: newDecoder(nil), builder: record.Builder{Alerts: incident.Split, Host: "api.example"}}
 				o.comparer = incident.NewComparer(incident.Split, false, nil)
 				var from bytes.Reader
 				b.SetBytes(int64(len(body)))
@@ -86,6 +86,7 @@ func BenchmarkAnswer(b *testing.B) {
 
 // ours is what this receiver does with an answer.
 type ours struct {
+	dialect   dialect
 	json      *decoder
 	comparer  *incident.Comparer
 	builder   record.Builder
@@ -93,7 +94,7 @@ type ours struct {
 }
 
 func (o *ours) decode(from io.Reader) (*incident.Snapshot, error) {
-	s, _, err := xdr().decode(1001, o.json.reset(from, math.MaxInt64))
+	s, _, err := o.dialect.decode(1001, o.json.reset(from, math.MaxInt64))
 	return s, err
 }
 

@@ -75,12 +75,12 @@ func (c *Client) List(ctx context.Context, r ListRequest) Page {
 	address := c.endpoint.JoinPath(c.dialect.list)
 	address.RawQuery = c.dialect.query(r)
 	rows := c.decoder()
-	defer c.release(rows)
 	var page Page
 	reply := c.ask(ctx, address, c.maxBody, func(json *decoder) (err error) {
 		page, err = c.dialect.decodePage(json, rows, r.Skip, c.keepOriginal)
 		return err
 	})
+	c.release(rows, int64(reply.size))
 	if reply.err != nil {
 		page = Page{First: page.First, Err: unlisted(reply.err)}
 	}

@@ -52,7 +52,7 @@ func (c *Client) answer(ctx context.Context, response *http.Response, limit int6
 		return reply{date: date, err: unread(ctx, err)}
 	}
 	d := c.decoder()
-	defer c.release(d)
+	defer func() { c.release(d, d.body.size) }()
 	err = read(d.reset(body, limit))
 	d.body.rest()
 	if d.body.err != nil { // whatever was made of what did come
@@ -80,8 +80,8 @@ func (c *Client) decoder() *decoder {
 // is not kept for the next: its buffers may have grown with it.
 const mostKept = 1 << 20
 
-func (c *Client) release(d *decoder) {
-	if d.body.size > mostKept {
+func (c *Client) release(d *decoder, size int64) {
+	if size > mostKept {
 		return
 	}
 	d.body = source{}
