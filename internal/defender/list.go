@@ -80,9 +80,10 @@ func (c *Client) List(ctx context.Context, r ListRequest) Page {
 		page, err = c.dialect.decodePage(json, rows, r.Skip, c.keepOriginal)
 		return err
 	})
-	c.release(rows, int64(reply.size))
 	if reply.err != nil {
 		page = Page{First: page.First, Err: unlisted(reply.err)}
+	} else {
+		c.release(rows, int64(reply.size))
 	}
 	page.Date, page.Reached, page.Size = reply.date, reply.reached, reply.size
 	return page
