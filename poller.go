@@ -26,7 +26,7 @@ import (
 type poller struct {
 	cfg       *Config
 	logger    *zap.Logger
-	telemetry *metadata.TelemetryBuilder
+	telemetry *telemetry
 	report    *receiverhelper.ObsReport
 	status    func(*componentstatus.Event) // tells the collector how the receiver is; called on change
 	consumer  consumer.Logs
@@ -73,7 +73,7 @@ type arrival struct {
 func newPoller(cfg *Config, settings receiver.Settings, next consumer.Logs, status func(*componentstatus.Event),
 	client *defender.Client, host string, store *checkpoint.Store,
 ) (*poller, error) {
-	telemetry, err := metadata.NewTelemetryBuilder(settings.TelemetrySettings)
+	telemetry, err := newTelemetry(settings)
 	if err != nil {
 		return nil, err
 	}
@@ -263,7 +263,7 @@ func (p *poller) saveAccount(now time.Time) {
 func (p *poller) save(entry string, err error) {
 	switch failing := p.unwritten[entry]; {
 	case err != nil:
-		p.telemetry.ReceiverDefenderIncidentsCheckpointFailures.Add(context.Background(), 1)
+		p.telemetry.ReceiverDefenderIncidentsCheckpointFailures.Add(context.Background(), 1, p.telemetry.with())
 		if !failing {
 			p.logger.Error("checkpoint not written: after a restart, changes of now may be emitted again",
 				zap.String("of", entry), zap.Error(err))

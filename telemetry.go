@@ -6,11 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadata"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/record"
 )
 
@@ -32,6 +34,34 @@ const (
 	stateOpen     = "open"
 )
 
+// telemetry is what one receiver measures. Each of its measures carries the
+// receiver's id: the others in the process write to the same instruments, and the
+// collector tells them apart by nothing else (unless its feature gate
+// telemetry.newPipelineTelemetry is on).
+type telemetry struct {
+	*metadata.TelemetryBuilder
+	receiver attribute.KeyValue
+}
+
+func newTelemetry(settings receiver.Settings) (*telemetry, error) {
+	builder, err := metadata.NewTelemetryBuilder(settings.TelemetrySettings)
+	if err != nil {
+		return nil, err
+	}
+	return &telemetry{TelemetryBuilder: builder, receiver: attribute.String("receiver", settings.ID.String())}, nil
+}
+
+// with are the attributes of a measure: the receiver's id and, by turns, names
+// and values of others.
+func (t *telemetry) with(others ...string) metric.MeasurementOption {
+	attributes := make([]attribute.KeyValue, 0, 1+len(others)/2)
+	attributes = append(attributes, t.receiver)
+	for pair := range slices.Chunk(others, 2) {
+		attributes = append(attributes, attribute.String(pair[0], pair[1]))
+	}
+	return metric.WithAttributes(attributes...)
+}
+
 // measure sets the gauges, unless they were set just now. It returns when to
 // set them again.
 func (p *poller) measure(now time.Time) (again time.Time) {
@@ -41,13 +71,13 @@ func (p *poller) measure(now time.Time) (again time.Time) {
 	p.measured = now
 	ctx, t := context.Background(), p.telemetry
 	for state, n := range p.tracked() {
-		t.ReceiverDefenderIncidentsTracked.Record(ctx, n, label("state", state))
+		t.ReceiverDefenderIncidentsTracked.Record(ctx, n, t.with("state", state))
 	}
-	t.ReceiverDefenderIncidentsOverdue.Record(ctx, int64(p.tracker.Overdue(now)))
+	t.ReceiverDefenderIncidentsOverdue.Record(ctx, int64(p.tracker.Overdue(now)), t.with())
 	p.measureAccount(callIncident, p.gets, now)
 	if p.feed != nil {
 		p.measureAccount(callList, p.feed.lists, now)
-		t.ReceiverDefenderIncidentsFeedAge.Record(ctx, now.Sub(p.feed.completed).Seconds())
+		t.ReceiverDefenderIncidentsFeedAge.Record(ctx, now.Sub(p.feed.completed).Seconds(), t.with())
 	}
 	return now.Add(measureInterval)
 }
@@ -81,11 +111,10 @@ func (p *poller) stateOf(id int64) string {
 func (p *poller) measureAccount(call string, a *account, now time.Time) {
 	ctx, t := context.Background(), p.telemetry
 	for _, left := range a.Remaining(now) {
-		t.ReceiverDefenderIncidentsQuotaRemaining.Record(ctx, int64(left.Requests), metric.WithAttributes(
-			attribute.String("call", call), attribute.String("window", short(left.Window))))
+		t.ReceiverDefenderIncidentsQuotaRemaining.Record(ctx, int64(left.Requests), t.with("call", call, "window", short(left.Window)))
 	}
 	wait := max(0, a.throttledUntil.Sub(now))
-	t.ReceiverDefenderIncidentsThrottleWait.Record(ctx, wait.Seconds(), label("call", call))
+	t.ReceiverDefenderIncidentsThrottleWait.Record(ctx, wait.Seconds(), t.with("call", call))
 }
 
 // short writes a window as people do: 1m, 1h.
@@ -120,7 +149,7 @@ func (p *poller) measureFreshness(o record.Observation, before incident.State, g
 		return
 	}
 	age := max(0, given.Round(0).Sub(newest)) // the service's clock may be ahead
-	p.telemetry.ReceiverDefenderIncidentsFreshness.Record(context.Background(), age.Seconds())
+	p.telemetry.ReceiverDefenderIncidentsFreshness.Record(context.Background(), age.Seconds(), p.telemetry.with())
 }
 
 // toldOf is when an alert had changed last by what was delivered of it. Zero:
@@ -135,13 +164,13 @@ func toldOf(before incident.State, alert string) time.Time {
 
 // measureLag says how much later than it was due an incident is asked for.
 func (p *poller) measureLag(due, now time.Time) {
-	p.telemetry.ReceiverDefenderIncidentsScheduleLag.Record(context.Background(), max(0, now.Sub(due)).Seconds())
+	p.telemetry.ReceiverDefenderIncidentsScheduleLag.Record(context.Background(), max(0, now.Sub(due)).Seconds(), p.telemetry.with())
 }
 
 // measureSize takes up the size of a body, if there was one.
 func (p *poller) measureSize(bytes int) {
 	if bytes > 0 {
-		p.telemetry.ReceiverDefenderIncidentsResponseSize.Record(context.Background(), int64(bytes))
+		p.telemetry.ReceiverDefenderIncidentsResponseSize.Record(context.Background(), int64(bytes), p.telemetry.with())
 	}
 }
 
@@ -179,15 +208,13 @@ func (p *poller) countFailure(call string, kind defender.Kind) {
 
 // count counts an answer; the outcomes are those that metadata.yaml lists.
 func (p *poller) count(call, outcome string) {
-	p.telemetry.ReceiverDefenderIncidentsRequests.Add(context.Background(), 1, metric.WithAttributes(
-		attribute.String("call", call), attribute.String("outcome", outcome)))
+	p.telemetry.ReceiverDefenderIncidentsRequests.Add(context.Background(), 1, p.telemetry.with("call", call, "outcome", outcome))
 }
 
 // countRecords counts what the pipeline accepted.
 func (p *poller) countRecords(change incident.Change) {
 	count := func(event string, kind incident.Kind) {
-		p.telemetry.ReceiverDefenderIncidentsRecords.Add(context.Background(), 1, metric.WithAttributes(
-			attribute.String("event", event), attribute.String("change", string(kind))))
+		p.telemetry.ReceiverDefenderIncidentsRecords.Add(context.Background(), 1, p.telemetry.with("event", event, "change", string(kind)))
 	}
 	if change.Kind != "" {
 		count("incident", change.Kind)
@@ -195,8 +222,4 @@ func (p *poller) countRecords(change incident.Change) {
 	for _, alert := range change.Alerts {
 		count("alert", alert.Kind)
 	}
-}
-
-func label(name, value string) metric.MeasurementOption {
-	return metric.WithAttributes(attribute.String(name, value))
 }

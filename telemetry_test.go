@@ -12,20 +12,21 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
+	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
-	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadata"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadatatest"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/record"
 )
 
-// labels are attributes, names and values by turns.
-func labels(pairs ...string) attribute.Set {
-	var all []attribute.KeyValue
+// labels are the attributes of a measure: the receiver's and, by turns, names and
+// values of others.
+func (w *world) labels(pairs ...string) attribute.Set {
+	all := []attribute.KeyValue{attribute.String("receiver", w.settings.ID.String())}
 	for i := 0; i < len(pairs); i += 2 {
 		all = append(all, attribute.String(pairs[i], pairs[i+1]))
 	}
@@ -49,19 +50,19 @@ func TestRequestsAndRecordsAreCounted(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 
 		metadatatest.AssertEqualReceiverDefenderIncidentsRequests(t, w.telemetry, points(map[attribute.Set]int64{
-			labels("call", "incident", "outcome", "ok"): 3, labels("call", "incident", "outcome", "unchanged"): 1,
-			labels("call", "incident", "outcome", "merged"): 1, labels("call", "incident", "outcome", "not_found"): w.count(9999),
+			w.labels("call", "incident", "outcome", "ok"): 3, w.labels("call", "incident", "outcome", "unchanged"): 1,
+			w.labels("call", "incident", "outcome", "merged"): 1, w.labels("call", "incident", "outcome", "not_found"): w.count(9999),
 		}), metricdatatest.IgnoreTimestamp())
 		metadatatest.AssertEqualReceiverDefenderIncidentsRecords(t, w.telemetry, points(map[attribute.Set]int64{
-			labels("event", "incident", "change", "first_seen"): 3, labels("event", "alert", "change", "first_seen"): 4,
-			labels("event", "incident", "change", "merged"): 1, labels("event", "incident", "change", "not_found"): 1,
+			w.labels("event", "incident", "change", "first_seen"): 3, w.labels("event", "alert", "change", "first_seen"): 4,
+			w.labels("event", "incident", "change", "merged"): 1, w.labels("event", "incident", "change", "not_found"): 1,
 		}), metricdatatest.IgnoreTimestamp())
 	})
 }
 
 // histogram is the one point of a histogram with these bounds and values.
-func histogram[N int64 | float64](bounds []float64, values ...N) []metricdata.HistogramDataPoint[N] {
-	point := metricdata.HistogramDataPoint[N]{Bounds: bounds, BucketCounts: make([]uint64, len(bounds)+1), Count: uint64(len(values))}
+func histogram[N int64 | float64](labels attribute.Set, bounds []float64, values ...N) []metricdata.HistogramDataPoint[N] {
+	point := metricdata.HistogramDataPoint[N]{Attributes: labels, Bounds: bounds, BucketCounts: make([]uint64, len(bounds)+1), Count: uint64(len(values))}
 	for _, v := range values {
 		bucket, _ := slices.BinarySearch(bounds, float64(v))
 		point.BucketCounts[bucket]++
@@ -79,8 +80,8 @@ func TestTheListsCallsAreCountedApart(t *testing.T) {
 		require.NoError(t, w.sim.SetFault(defendersim.ListRequests, rule(t, "503")))
 		time.Sleep(30 * time.Second)
 		metadatatest.AssertEqualReceiverDefenderIncidentsRequests(t, w.telemetry, points(map[attribute.Set]int64{
-			labels("call", "incident", "outcome", "ok"): 1, labels("call", "list", "outcome", "ok"): 4,
-			labels("call", "list", "outcome", "failed"): 1,
+			w.labels("call", "incident", "outcome", "ok"): 1, w.labels("call", "list", "outcome", "ok"): 4,
+			w.labels("call", "list", "outcome", "failed"): 1,
 		}), metricdatatest.IgnoreTimestamp())
 	})
 }
@@ -96,19 +97,19 @@ func TestTheGaugesSayWhatIsFollowedAndWhatTheLimitsLeave(t *testing.T) {
 		w.start()
 		time.Sleep(16 * time.Second) // they were set at 15 s
 		metadatatest.AssertEqualReceiverDefenderIncidentsTracked(t, w.telemetry, points(map[attribute.Set]int64{
-			labels("state", "open"): 1, labels("state", "resolved"): 1, labels("state", "not_found"): 1,
-			labels("state", "failing"): 1, labels("state", "waiting"): 1,
+			w.labels("state", "open"): 1, w.labels("state", "resolved"): 1, w.labels("state", "not_found"): 1,
+			w.labels("state", "failing"): 1, w.labels("state", "waiting"): 1,
 		}), metricdatatest.IgnoreTimestamp())
 		metadatatest.AssertEqualReceiverDefenderIncidentsOverdue(t, w.telemetry,
-			[]metricdata.DataPoint[int64]{{Value: 0}}, metricdatatest.IgnoreTimestamp())
+			[]metricdata.DataPoint[int64]{{Attributes: w.labels(), Value: 0}}, metricdatatest.IgnoreTimestamp())
 		metadatatest.AssertEqualReceiverDefenderIncidentsQuotaRemaining(t, w.telemetry, points(map[attribute.Set]int64{
-			labels("call", "incident", "window", "1m"): 95, labels("call", "incident", "window", "1h"): 1495,
-			labels("call", "list", "window", "1m"): 48, labels("call", "list", "window", "1h"): 1498,
+			w.labels("call", "incident", "window", "1m"): 95, w.labels("call", "incident", "window", "1h"): 1495,
+			w.labels("call", "list", "window", "1m"): 48, w.labels("call", "list", "window", "1h"): 1498,
 		}), metricdatatest.IgnoreTimestamp())
 		metadatatest.AssertEqualReceiverDefenderIncidentsFeedAge(t, w.telemetry,
-			[]metricdata.DataPoint[float64]{{Value: 15}}, metricdatatest.IgnoreTimestamp())
+			[]metricdata.DataPoint[float64]{{Attributes: w.labels(), Value: 15}}, metricdatatest.IgnoreTimestamp())
 		metadatatest.AssertEqualReceiverDefenderIncidentsThrottleWait(t, w.telemetry, points(map[attribute.Set]float64{
-			labels("call", "incident"): 0, labels("call", "list"): 0,
+			w.labels("call", "incident"): 0, w.labels("call", "list"): 0,
 		}), metricdatatest.IgnoreTimestamp())
 	})
 }
@@ -120,13 +121,13 @@ func TestTheGaugesShowAWaitAndWhatIsOverdueMeanwhile(t *testing.T) {
 		w.start()
 		time.Sleep(46 * time.Second)
 		metadatatest.AssertEqualReceiverDefenderIncidentsOverdue(t, w.telemetry,
-			[]metricdata.DataPoint[int64]{{Value: 8}}, metricdatatest.IgnoreTimestamp())
+			[]metricdata.DataPoint[int64]{{Attributes: w.labels(), Value: 8}}, metricdatatest.IgnoreTimestamp())
 		list := 0.0
 		if api == APIGraph {
 			list = 55
 		}
 		metadatatest.AssertEqualReceiverDefenderIncidentsThrottleWait(t, w.telemetry, points(map[attribute.Set]float64{
-			labels("call", "incident"): 55, labels("call", "list"): list,
+			w.labels("call", "incident"): 55, w.labels("call", "list"): list,
 		}), metricdatatest.IgnoreTimestamp())
 	})
 }
@@ -145,14 +146,14 @@ func TestFreshnessIsTheAgeOfTheLatestChangeThatATimeShows(t *testing.T) {
 		require.NoError(t, w.sim.Remove(1003))
 		time.Sleep(2*time.Minute + time.Second)
 		require.Len(t, w.sink.changes(), 6+3)
-		metadatatest.AssertEqualReceiverDefenderIncidentsFreshness(t, w.telemetry, histogram(bounds, 180.0, 120), metricdatatest.IgnoreTimestamp())
+		metadatatest.AssertEqualReceiverDefenderIncidentsFreshness(t, w.telemetry, histogram(w.labels(), bounds, 180.0, 120), metricdatatest.IgnoreTimestamp())
 
 		require.NoError(t, w.sim.Restore(1003)) // back again is seen for the first time
 		require.NoError(t, w.sim.Update(1002, func(i *defendersim.Incident) {
 			i.LastUpdate = time.Now().Add(time.Hour) // a service whose clock is ahead
 		}))
 		time.Sleep(10 * time.Minute)
-		metadatatest.AssertEqualReceiverDefenderIncidentsFreshness(t, w.telemetry, histogram(bounds, 180.0, 120, 0), metricdatatest.IgnoreTimestamp())
+		metadatatest.AssertEqualReceiverDefenderIncidentsFreshness(t, w.telemetry, histogram(w.labels(), bounds, 180.0, 120, 0), metricdatatest.IgnoreTimestamp())
 	})
 }
 
@@ -181,9 +182,11 @@ func TestFreshnessIsMeasuredByTimesThatHaveMoved(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			measured := componenttest.NewTelemetry()
 			defer func() { require.NoError(t, measured.Shutdown(context.Background())) }()
-			builder, err := metadata.NewTelemetryBuilder(measured.NewTelemetrySettings())
+			settings := receivertest.NewNopSettings(NewFactory().Type())
+			settings.TelemetrySettings = measured.NewTelemetrySettings()
+			telemetry, err := newTelemetry(settings)
 			require.NoError(t, err)
-			p := &poller{telemetry: builder}
+			p := &poller{telemetry: telemetry}
 			p.measureFreshness(record.Observation{
 				Snapshot: &incident.Snapshot{LastUpdate: at(c.incident)}, Change: incident.Change{Kind: incident.Updated, Alerts: c.alerts},
 			}, before, at(60))
@@ -194,7 +197,7 @@ func TestFreshnessIsMeasuredByTimesThatHaveMoved(t *testing.T) {
 			}
 			require.NoError(t, err)
 			bounds := []float64{1, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 28800, 86400}
-			metadatatest.AssertEqualReceiverDefenderIncidentsFreshness(t, measured, histogram(bounds, float64(c.age)*60), metricdatatest.IgnoreTimestamp())
+			metadatatest.AssertEqualReceiverDefenderIncidentsFreshness(t, measured, histogram(attribute.NewSet(telemetry.receiver), bounds, float64(c.age)*60), metricdatatest.IgnoreTimestamp())
 		})
 	}
 }
@@ -204,7 +207,7 @@ func TestTheFeedsAgeIsThatOfItsLastCompleteCall(t *testing.T) {
 		w := newWorldUnder(t, api, oneAlert(1), feeding())
 		age := func(seconds float64) {
 			metadatatest.AssertEqualReceiverDefenderIncidentsFeedAge(t, w.telemetry,
-				[]metricdata.DataPoint[float64]{{Value: seconds}}, metricdatatest.IgnoreTimestamp())
+				[]metricdata.DataPoint[float64]{{Attributes: w.labels(), Value: seconds}}, metricdatatest.IgnoreTimestamp())
 		}
 		w.start()
 		time.Sleep(5*time.Minute + 25*time.Second) // set at 15, of the call at 0
@@ -221,7 +224,7 @@ func TestTheLagIsHowLongAfterItsTimeAnIncidentIsAskedFor(t *testing.T) {
 		w := newWorldUnder(t, api, oneAlert(3), func(cfg *Config) { cfg.RateLimit = RateLimitConfig{RequestsPerMinute: 1} })
 		w.start()
 		time.Sleep(2*time.Minute + time.Second)
-		metadatatest.AssertEqualReceiverDefenderIncidentsScheduleLag(t, w.telemetry, histogram(bounds, 0.0, 60, 120), metricdatatest.IgnoreTimestamp())
+		metadatatest.AssertEqualReceiverDefenderIncidentsScheduleLag(t, w.telemetry, histogram(w.labels(), bounds, 0.0, 60, 120), metricdatatest.IgnoreTimestamp())
 	})
 }
 
@@ -236,7 +239,7 @@ func TestTheSizeOfEachBodyIsTakenUp(t *testing.T) {
 			sizes = append(sizes, r.Bytes)
 		}
 		require.Len(t, sizes, 4, "two incidents and two pages")
-		metadatatest.AssertEqualReceiverDefenderIncidentsResponseSize(t, w.telemetry, histogram(bounds, sizes...), metricdatatest.IgnoreTimestamp())
+		metadatatest.AssertEqualReceiverDefenderIncidentsResponseSize(t, w.telemetry, histogram(w.labels(), bounds, sizes...), metricdatatest.IgnoreTimestamp())
 	})
 }
 
@@ -282,7 +285,7 @@ func TestACheckpointThatCannotBeWrittenIsSaidOnceAndPollingGoesOn(t *testing.T) 
 		const said = "checkpoint not written: after a restart, changes of now may be emitted again"
 		require.Equal(t, []string{said, said}, w.complaints(), "once for the quota and once for the incidents")
 		metadatatest.AssertEqualReceiverDefenderIncidentsCheckpointFailures(t, w.telemetry,
-			[]metricdata.DataPoint[int64]{{Value: store.writes.Load()}}, metricdatatest.IgnoreTimestamp())
+			[]metricdata.DataPoint[int64]{{Attributes: w.labels(), Value: store.writes.Load()}}, metricdatatest.IgnoreTimestamp())
 
 		store.failing.Store(false)
 		time.Sleep(5 * time.Minute)
