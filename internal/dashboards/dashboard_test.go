@@ -122,5 +122,6 @@ func TestEveryVariableOfAQueryIsOneOfTheDashboard(t *testing.T) {
 		for _, name := range []string{"$job", "$instance"} {
 			require.Contains(t, q.expr, name, q.of)
 		}
+		require.Equal(t, strings.Count(q.expr, "otelcol_receiver_"), strings.Count(q.expr, `receiver=~"$receiver"`), q.of)
 	}
 }

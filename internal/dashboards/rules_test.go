@@ -57,8 +57,11 @@ func TestEveryAlertSaysWhatItIsAndWhatToDo(t *testing.T) {
 		require.False(t, names[r.Alert], "%s is there twice", r.Alert)
 		names[r.Alert] = true
 		require.NotEmpty(t, r.For, r.Alert)
+		for _, by := range grouped.FindAllStringSubmatch(r.Expr, -1) {
+			require.Contains(t, by[1], "receiver", "%s would mix tenants", r.Alert)
+		}
 		require.Contains(t, []string{"warning", "critical"}, r.Labels["severity"], r.Alert)
-		require.Contains(t, r.Annotations["summary"], "{{ $labels.instance }}", r.Alert)
+		require.Contains(t, r.Annotations["summary"], "{{ $labels.receiver }} of {{ $labels.instance }}", r.Alert)
 		require.Contains(t, r.Annotations["description"], "docs/troubleshooting.md#", r.Alert)
 		require.Contains(t, r.Annotations["runbook_url"], "docs/monitoring.md#", r.Alert)
 	}
