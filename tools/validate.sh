@@ -25,6 +25,16 @@ for example in examples/*.yaml examples/*/*.yaml; do
     exit 1
   fi
 done
+written=$(mktemp --suffix .yaml)
+trap 'rm -f "$written"' EXIT
+id=11111111-2222-3333-4444-555555555555
+printf '# name and tenant\ncontoso %s\n\nfabrikam %s # and more\n' "$id" "$id" | examples/tenants.sh > "$written"
+if env AZURE_CLIENT_ID="$id" AZURE_CLIENT_SECRET=example OTLP_ENDPOINT=https://backend.example:4318 "$collector" validate --config "$written"; then
+  echo "valid: what examples/tenants.sh writes"
+else
+  echo "not valid: what examples/tenants.sh writes" >&2
+  exit 1
+fi
 go=${GO:-go}
 if output=$(cd deploy/kubernetes && "$go" test -count=1 . -collector="$collector" 2>&1); then
   echo "valid: deploy/kubernetes"

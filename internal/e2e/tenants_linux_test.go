@@ -1,0 +1,312 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"text/template"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+)
+
+// perTenant is how many incidents each tenant has.
+const perTenant = 20
+
+// tenancy is one collector that follows the incidents of many tenants, with a
+// receiver, a registration and a simulator for each.
+type tenancy struct {
+	*stage
+	sims    []*defendersim.Sim
+	config  string // file
+	storage string // directory
+
+	mu     sync.Mutex // guards what follows
+	seen   map[int]time.Time
+	served []time.Time // answers with an incident, as they ended
+}
+
+const tenancyText = `
+extensions:
+  file_storage: {directory: {{.Storage}}, create_directory: true, fsync: true}
+{{- range $n := .Tenants}}
+  oauth2client/{{$n}}:
+    token_url: {{$.Address}}/{{$n}}/{{$.Population.TenantID}}/oauth2/v2.0/token
+    client_id: {{$.Population.ClientID}}
+    client_secret: {{$.Population.ClientSecret}}
+    scopes: ["https://api.security.microsoft.com/.default"]
+{{- end}}
+
+receivers:
+{{- range $n := .Tenants}}
+  defender_incidents/{{$n}}:
+    incident_ids: {{$.IDs}}
+    collection_interval: {{$.Interval}}
+    http: {endpoint: "{{$.Address}}/{{$n}}", auth: {authenticator: oauth2client/{{$n}}}}
+    storage: file_storage
+{{- end}}
+
+exporters: {debug: {}}
+
+service:
+  extensions: [file_storage{{range $n := .Tenants}}, oauth2client/{{$n}}{{end}}]
+  telemetry: {logs: {level: {{.LogLevel}}}, metrics: {level: none}}
+  pipelines:
+    logs: {receivers: [{{range $n := .Tenants}}defender_incidents/{{$n}}, {{end}}], exporters: [debug]}
+`
+
+// newTenancy has simulators for so many tenants, each under the API's own
+// limits. No collector runs yet.
+func newTenancy(t *testing.T, tenants int, interval time.Duration) *tenancy {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+	t.Cleanup(cancel)
+	b := newBell()
+	all := &tenancy{
+		stage:   &stage{t: t, ctx: ctx, bell: b, connections: &connections{bell: b}},
+		storage: filepath.Join(t.TempDir(), "storage"), seen: map[int]time.Time{},
+	}
+	population := defendersim.DefaultConfig()
+	population.Incidents, population.MergedShare, population.ChangesPerHour, population.AlertsPerIncident = perTenant, 0, 0, 2
+	mux := http.NewServeMux()
+	for n := range tenants {
+		own := population
+		own.Observe = func(r defendersim.Request) { all.observe(n, r) }
+		sim, err := defendersim.New(own)
+		require.NoError(t, err)
+		all.sims = append(all.sims, sim)
+		prefix := "/" + strconv.Itoa(n)
+		mux.Handle(prefix+"/", http.StripPrefix(prefix, sim))
+	}
+	var text strings.Builder
+	require.NoError(t, template.Must(template.New("config").Parse(tenancyText)).Execute(&text, map[string]any{
+		"Storage": all.storage, "Tenants": tenants, "Address": serve(t, all.connections, mux), "Population": population,
+		"IDs": list(all.sims[0].IDs()), "Interval": interval, "LogLevel": "warn",
+	}))
+	all.config = writeConfig(t, text.String())
+	return all
+}
+
+func (y *tenancy) observe(tenant int, r defendersim.Request) {
+	if r.Endpoint != defendersim.EndpointIncident {
+		return
+	}
+	defer y.bell.ring()
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if _, before := y.seen[tenant]; !before {
+		y.seen[tenant] = r.Time
+	}
+	if r.Status == http.StatusOK {
+		y.served = append(y.served, r.Ended)
+	}
+}
+
+// answers are how many incidents were answered with so far.
+func (y *tenancy) answers() int {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	return len(y.served)
+}
+
+// start starts the collector and returns when.
+func (y *tenancy) start() (began time.Time) {
+	y.t.Helper()
+	began = time.Now()
+	y.process = launchWith(y.ctx, y.t, y.bell, nil, "--config", y.config)
+	return began
+}
+
+// firstOfTheLast is when the last of the tenants was first asked.
+func (y *tenancy) firstOfTheLast() time.Time {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	var last time.Time
+	for _, at := range y.seen {
+		if at.After(last) {
+			last = at
+		}
+	}
+	return last
+}
+
+// span is what a collector took over some time.
+type span struct {
+	cpu       time.Duration
+	answers   int
+	resident  int64 // at its quietest, in bytes
+	anonymous int64
+	peak      int64 // bytes
+	files     int64 // at most
+	burst     int   // most answers within a second
+}
+
+// watch looks at the collector each quarter of a second.
+func (y *tenancy) watch(d time.Duration) (s span) {
+	y.t.Helper()
+	pid, over := y.process.cmd.Process.Pid, time.Now().Add(d)
+	v := &vitals{began: time.Now()}
+	before, from := usageOf(y.t, pid), y.answers()
+	s.anonymous = before.anonymous
+	for time.Now().Before(over) {
+		y.let(min(250*time.Millisecond, time.Until(over)))
+		v.look(y.t, pid)
+		s.anonymous = min(s.anonymous, usageOf(y.t, pid).anonymous)
+	}
+	after := usageOf(y.t, pid)
+	s.cpu, s.peak, s.files, s.resident = after.cpu-before.cpu, after.peak, v.files.highest(), v.resident.lowest(0, d)
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	of := slices.Clone(y.served[from:])
+	slices.SortFunc(of, time.Time.Compare)
+	s.answers = len(of)
+	for i, first := 0, 0; i < len(of); i++ {
+		for of[i].Sub(of[first]) >= time.Second {
+			first++
+		}
+		s.burst = max(s.burst, i-first+1)
+	}
+	return s
+}
+
+// goroutines ends the collector with a dump of its goroutines and returns how
+// many there were, and the most frequent by what started them.
+func (y *tenancy) goroutines() (n int, by string) {
+	y.t.Helper()
+	said := y.end(syscall.SIGQUIT).log.String()
+	creators := map[string]int{}
+	for _, match := range regexp.MustCompile(`(?m)^created by (\S+)`).FindAllStringSubmatch(said, -1) {
+		creators[match[1]]++
+	}
+	names := make([]string, 0, len(creators))
+	for name := range creators {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int { return creators[b] - creators[a] })
+	for _, name := range names[:min(6, len(names))] {
+		by += fmt.Sprintf("; %d %s", creators[name], name)
+	}
+	return len(regexp.MustCompile(`(?m)^goroutine \d+ `).FindAllString(said, -1)), strings.TrimPrefix(by, "; ")
+}
+
+// stored is what the checkpoints take on the disk, in bytes.
+func (y *tenancy) stored() (files int, bytes int64) {
+	y.t.Helper()
+	entries, err := os.ReadDir(y.storage)
+	require.NoError(y.t, err)
+	for _, e := range entries {
+		at, err := e.Info()
+		require.NoError(y.t, err)
+		bytes += at.Size()
+	}
+	return len(entries), bytes
+}
+
+func TestMeasureTenantsOfOneCollector(t *testing.T) {
+	for _, c := range []struct {
+		tenants  int
+		interval time.Duration
+		watched  time.Duration // whole intervals
+	}{
+		{1, time.Minute, 2 * time.Minute},
+		{50, time.Minute, 2 * time.Minute},
+		{500, time.Minute, 2 * time.Minute},
+		{500, 5 * time.Minute, 5 * time.Minute},
+	} {
+		y := newTenancy(t, c.tenants, c.interval)
+		asked := time.Now()
+		checked, err := command(y.ctx, "validate", "--config", y.config).CombinedOutput()
+		require.NoError(t, err, string(checked))
+		parsing := time.Since(asked)
+
+		began := y.start()
+		y.await("each incident once", func() bool { return y.answers() >= c.tenants*perTenant })
+		whole, first := time.Since(began), y.firstOfTheLast().Sub(began)
+		starting := usageOf(t, y.process.cmd.Process.Pid)
+		y.let(5 * time.Second) // so that what the start left behind is dealt with
+		s := y.watch(c.watched)
+		require.GreaterOrEqual(t, s.answers, int(c.watched/c.interval)*c.tenants*perTenant*9/10, "they go on in their rounds")
+		require.Empty(t, strings.TrimSpace(y.process.log.String()), "nothing to complain about")
+		files, stored := y.stored()
+		goroutines, by := y.goroutines()
+
+		t.Logf("| tenants | interval | validate | last tenant's first request | each incident once | CPU until then | peak | resident | RssAnon | peak resident | "+
+			"goroutines | open files, most | CPU | CPU of one processor | per answer | answers | most in a second | storage |\n"+
+			"| %d | %v | %v | %v | %v | %v | %s MiB | %s MiB | %s MiB | %s MiB | %d | %d | %v in %v | %.2f %% | %v | %d | %d | %d files, %s MiB |",
+			c.tenants, c.interval, parsing.Round(time.Millisecond), first.Round(time.Millisecond), whole.Round(time.Millisecond), starting.cpu, mebibytes(starting.peak),
+			mebibytes(s.resident), mebibytes(s.anonymous), mebibytes(s.peak), goroutines, s.files, s.cpu, c.watched,
+			100*s.cpu.Seconds()/c.watched.Seconds(), (s.cpu / time.Duration(s.answers)).Round(time.Microsecond), s.answers, s.burst, files, mebibytes(stored))
+		t.Logf("goroutines by what started them: %s", by)
+	}
+}
+
+// tenantFaults are what goes wrong with tenants in trouble, one each by turns.
+var tenantFaults = []string{"hang", "500", "401", "429=1m", "nested", "huge=40MiB", "reset", "truncated"}
+
+// paceOf has a collector follow fifty tenants for a while, and returns how those
+// with even numbers are served: from the start to the first fetch of each
+// incident, and from each fetch to the next of the same, in the mean. Those with
+// odd numbers are in trouble, or as well as they are.
+func (y *tenancy) paceOf(inTrouble bool) (first, gap time.Duration) {
+	y.t.Helper()
+	for n, sim := range y.sims {
+		if !inTrouble || n%2 == 0 {
+			continue
+		}
+		fault, err := defendersim.ParseFault(tenantFaults[n/2%len(tenantFaults)])
+		require.NoError(y.t, err)
+		require.NoError(y.t, sim.SetFault(defendersim.AllIncidents, defendersim.Rule{Fault: fault}))
+	}
+	began := y.start()
+	y.let(2 * time.Minute)
+	y.end(syscall.SIGKILL)
+	var firsts, gaps []time.Duration
+	for n, sim := range y.sims {
+		if n%2 != 0 {
+			require.Equal(y.t, inTrouble, len(sim.AllServed()) == 0, "tenant %d", n)
+			continue
+		}
+		last := map[int64]time.Time{}
+		for _, r := range sim.Journal() {
+			if r.Endpoint != defendersim.EndpointIncident {
+				continue
+			}
+			if before, again := last[r.ID]; again {
+				gaps = append(gaps, r.Time.Sub(before))
+			} else {
+				firsts = append(firsts, r.Time.Sub(began))
+			}
+			last[r.ID] = r.Time
+		}
+		require.Len(y.t, last, perTenant, "tenant %d", n)
+	}
+	return mean(firsts), mean(gaps)
+}
+
+func mean(all []time.Duration) time.Duration {
+	var sum time.Duration
+	for _, d := range all {
+		sum += d
+	}
+	return sum / time.Duration(len(all))
+}
+
+func TestMeasureTenantsInTroubleBesideOthers(t *testing.T) {
+	const interval = 15 * time.Second
+	wellFirst, wellGap := newTenancy(t, 50, interval).paceOf(false)
+	first, gap := newTenancy(t, 50, interval).paceOf(true)
+	t.Logf("| 25 others | first fetch, mean | gap, mean |\n| well | %v | %v |\n| in trouble | %v | %v |",
+		wellFirst.Round(time.Millisecond), wellGap.Round(time.Millisecond), first.Round(time.Millisecond), gap.Round(time.Millisecond))
+	require.InDelta(t, 1, float64(gap)/float64(wellGap), 0.05)
+}
