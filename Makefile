@@ -46,7 +46,7 @@ measure: build ## Measure memory, processor time and start-up of the built colle
 
 .PHONY: simulate
 simulate: ## Run the measurements in simulated time
-	$(GO) test -count=1 -v -timeout 30m -run "TenIncidents|FreshnessOfADay" . -simulate
+	$(GO) test -count=1 -v -timeout 30m -run "TenIncidents|FreshnessOfADay|AColdStart" . -simulate
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target FUZZTIME (50000x) times or long
