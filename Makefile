@@ -46,7 +46,11 @@ measure: build ## Measure memory, processor time and start-up of the built colle
 
 .PHONY: simulate
 simulate: ## Run the measurements in simulated time
-	$(GO) test -count=1 -v -timeout 30m -run "TenIncidents|FreshnessOfADay" . -simulate
+	$(GO) test -count=1 -v -timeout 30m -run "TenIncidents|FreshnessOfADay|AColdStart|CostOverGrowth" . -simulate
+
+.PHONY: growth-plot
+growth-plot: ## Draw docs/images/growth.svg anew, from the measurement of the cost over growth
+	$(GO) test -count=1 -v -timeout 30m -run CostOverGrowth . -simulate -simulate.plot=$(abspath docs/images/growth.svg)
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target FUZZTIME (50000x) times or long

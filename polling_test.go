@@ -4,7 +4,6 @@ import (
 	"errors"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -115,24 +114,6 @@ func TestAnIncidentThatComesBackIsSeenForTheFirstTime(t *testing.T) {
 		require.Equal(t, []string{
 			"1001 first_seen", "1001 alert first_seen", "1001 not_found", "1001 first_seen", "1001 alert first_seen",
 		}, w.sink.changes())
-	})
-}
-
-func TestFifteenHundredIncidentsTakeFourteenMinutesFromACold(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		population := quiet(1500)
-		population.AlertsPerIncident, population.AlertBytes = 1, 900
-		w := newWorld(t, population)
-		began := time.Now()
-		w.start()
-		time.Sleep(15 * time.Minute)
-		journal := w.sim.Journal()
-		require.Len(t, journal, 1500)
-		require.Equal(t, 14*time.Minute, journal[1499].Time.Sub(began).Round(time.Second))
-		require.Equal(t, 100, w.sim.MaxInWindow(time.Minute))
-		for _, r := range journal {
-			require.Equal(t, 200, r.Status)
-		}
 	})
 }
 

@@ -1,5 +1,6 @@
 // Package proof holds what the receiver emitted against what the simulator
-// served: the tests' own bookkeeping, which shares no code with the receiver's.
+// served, and when it asked against when it could have: the tests' own
+// bookkeeping, which shares no code with the receiver's.
 //
 // It knows records as delivered with alerts: split and emit: changes.
 package proof
