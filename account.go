@@ -33,7 +33,9 @@ func (a *account) stored(now time.Time) checkpoint.Quota {
 		Since:    stored(a.began, now),
 		InFlight: uint16(min(a.InFlight(), math.MaxUint16)),
 	}
-	for _, end := range a.Ended(now) {
+	ended := a.Ended(now)
+	q.Ended = slices.Grow(q.Ended, len(ended))
+	for _, end := range ended {
 		q.Ended = append(q.Ended, stored(end, now))
 	}
 	if a.throttledUntil.After(now) {
