@@ -1,0 +1,132 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint/checkpointtest"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+)
+
+const (
+	manyIncidents = 100_000
+	// mostMemory and mostShare are what so many incidents may take: bytes above
+	// what the same collector takes with one, and a share of one processor.
+	mostMemory = 64e6
+	mostShare  = 0.01
+	// quietTime is how long the collector is watched while nothing is due.
+	quietTime = 20 * time.Second
+)
+
+// TestMeasureManyIncidents follows 100,000 incidents, of which nothing is
+// stored or of all but one a state is, and compares with the following of one.
+// The bound holds for anonymous memory: the pages of file_storage's file, all of
+// which it looks at when it opens the file, the system takes back when it needs
+// them.
+func TestMeasureManyIncidents(t *testing.T) {
+	population := quiet(manyIncidents)
+	sim, err := defendersim.New(population)
+	require.NoError(t, err)
+	ids := sim.IDs()
+
+	one := watch(t, quiet(1), func(*settings) {})
+	t.Logf("%-38s %8s %8s %8s | %12s %10s", "MiB", "resident", "of that, anonymous", "peak", "first request", "processor")
+	one.log(t, "one incident")
+	for name, test := range map[string]struct {
+		change func(*settings)
+	}{
+		"in a file, nothing stored":     {func(s *settings) { s.IDs, s.IDsFile = nil, idsFile(t, ids) }},
+		"in the YAML, nothing stored":   {func(s *settings) { s.IDs = ids }},
+		"in a file, all but one stored": {func(s *settings) { s.IDs, s.IDsFile = nil, idsFile(t, ids); store(t, s.Storage, ids) }},
+	} {
+		many := watch(t, population, test.change)
+		many.log(t, name)
+		above := many.minus(one)
+		above.log(t, "  above one")
+		require.Less(t, float64(above.anonymous), mostMemory, name)
+		require.Less(t, many.share(), mostShare, name)
+	}
+}
+
+// watched is what a collector took.
+type watched struct {
+	usage
+	started time.Duration // from the process's start to its first request
+	idle    time.Duration // of processor time, within quietTime
+}
+
+// watch runs a collector with the default limits. Once it has made the requests
+// that it can at once, none is due.
+func watch(t *testing.T, population defendersim.Config, change func(*settings)) (w watched) {
+	t.Helper()
+	s := newStage(t, population, func(s *settings) { s.Exporter, s.Interval, s.RateLimit = "debug", 24*time.Hour, "" }, change)
+	began := time.Now()
+	s.start()
+	s.await("the first request", func() bool { return len(s.requests()) > 0 })
+	w.started = s.requests()[0].Time.Sub(began)
+	s.let(quietTime)
+	before := usageOf(t, s.process.cmd.Process.Pid)
+	s.let(quietTime)
+	w.usage = usageOf(t, s.process.cmd.Process.Pid)
+	w.idle = w.cpu - before.cpu
+	s.stop()
+	return w
+}
+
+func (w watched) share() float64 { return w.idle.Seconds() / quietTime.Seconds() }
+
+func (w watched) minus(other watched) watched {
+	w.resident -= other.resident
+	w.anonymous -= other.anonymous
+	w.peak -= other.peak
+	w.started -= other.started
+	w.idle -= other.idle
+	return w
+}
+
+func (w watched) log(t *testing.T, name string) {
+	t.Helper()
+	t.Logf("%-38s %8s %8s %8s | %12s %9.2f%%", name, mebibytes(w.resident), mebibytes(w.anonymous), mebibytes(w.peak),
+		w.started.Round(time.Millisecond), 100*w.share())
+}
+
+// idsFile writes the ids as incident_ids_file takes them.
+func idsFile(t *testing.T, ids []int64) string {
+	t.Helper()
+	var text strings.Builder
+	for _, id := range ids {
+		text.WriteString(strconv.FormatInt(id, 10) + "\n")
+	}
+	path := filepath.Join(t.TempDir(), "incidents.txt")
+	require.NoError(t, os.WriteFile(path, []byte(text.String()), 0o600))
+	return path
+}
+
+// store has a state of each incident but the last, fetched just now.
+func store(t *testing.T, directory string, ids []int64) {
+	t.Helper()
+	require.Equal(t, ids[0]+int64(len(ids)), ids[len(ids)-1]+1, "in a row")
+	client := checkpointtest.File(t, directory, false)
+	require.NoError(t, checkpointtest.Fill(t, client, ids[0], len(ids)-1).Close(t.Context()))
+	onDisk(t, directory)
+}
+
+// onDisk waits until what was written to the files of a directory is on the
+// disk: the next one to write would wait for it.
+func onDisk(t *testing.T, directory string) {
+	t.Helper()
+	entries, err := os.ReadDir(directory)
+	require.NoError(t, err)
+	for _, entry := range entries {
+		file, err := os.Open(filepath.Join(directory, entry.Name()))
+		require.NoError(t, err)
+		require.NoError(t, file.Sync())
+		require.NoError(t, file.Close())
+	}
+}
