@@ -12,7 +12,7 @@ import (
 )
 
 // readAtOnce bounds how many keys one storage operation reads.
-const readAtOnce = 1000
+const readAtOnce = 2000
 
 // Contents is what a checkpoint held, with the accounts of one API.
 type Contents struct {
