@@ -22,12 +22,7 @@ func sizes() []int { return []int{10, 1_000, 100_000} }
 func filled(b *testing.B, n int) (directory string, bytes int64) {
 	b.Helper()
 	directory = filepath.Join(b.TempDir(), "storage")
-	client := checkpointtest.File(b, directory, false)
-	require.NoError(b, checkpointtest.Fill(b, client, first, n).Close(b.Context()))
-	files, err := os.ReadDir(directory)
-	require.NoError(b, err)
-	require.Len(b, files, 1)
-	info, err := files[0].Info()
+	info, err := os.Stat(checkpointtest.Fill(b, directory, first, n))
 	require.NoError(b, err)
 	return directory, info.Size()
 }

@@ -124,21 +124,5 @@ func idsFile(t *testing.T, ids []int64) string {
 func store(t *testing.T, directory string, ids []int64) {
 	t.Helper()
 	require.Equal(t, ids[0]+int64(len(ids)), ids[len(ids)-1]+1, "in a row")
-	client := checkpointtest.File(t, directory, false)
-	require.NoError(t, checkpointtest.Fill(t, client, ids[0], len(ids)-1).Close(t.Context()))
-	onDisk(t, directory)
-}
-
-// onDisk waits until what was written to the files of a directory is on the
-// disk: the next one to write would wait for it.
-func onDisk(t *testing.T, directory string) {
-	t.Helper()
-	entries, err := os.ReadDir(directory)
-	require.NoError(t, err)
-	for _, entry := range entries {
-		file, err := os.Open(filepath.Join(directory, entry.Name()))
-		require.NoError(t, err)
-		require.NoError(t, file.Sync())
-		require.NoError(t, file.Close())
-	}
+	checkpointtest.Fill(t, directory, ids[0], len(ids)-1)
 }

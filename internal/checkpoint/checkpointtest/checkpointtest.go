@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -42,11 +44,12 @@ func File(tb testing.TB, directory string, fsync bool) storage.Client {
 	return client
 }
 
-// Fill saves a state of each of n incidents, whose ids begin with first, one at
-// a time as a receiver does, all fetched just now.
-func Fill(tb testing.TB, client storage.Client, first int64, n int) *checkpoint.Store {
+// Fill saves in a directory a state of each of n incidents, whose ids begin with
+// first, one at a time as a receiver does, all fetched just now. It returns the
+// file, all of which is on the disk.
+func Fill(tb testing.TB, directory string, first int64, n int) (path string) {
 	tb.Helper()
-	store, _, err := checkpoint.Open(tb.Context(), client, API)
+	store, _, err := checkpoint.Open(tb.Context(), File(tb, directory, false), API)
 	require.NoError(tb, err)
 	require.NoError(tb, store.SaveReceiver(tb.Context(), checkpoint.Receiver{API: API}))
 	ids := make([]int64, n)
@@ -57,7 +60,17 @@ func Fill(tb testing.TB, client storage.Client, first int64, n int) *checkpoint.
 	for _, id := range ids {
 		require.NoError(tb, store.Save(tb.Context(), id, StateOf(id)))
 	}
-	return store
+	require.NoError(tb, store.Close(tb.Context()))
+
+	files, err := os.ReadDir(directory)
+	require.NoError(tb, err)
+	require.Len(tb, files, 1)
+	path = filepath.Join(directory, files[0].Name())
+	file, err := os.Open(path)
+	require.NoError(tb, err)
+	require.NoError(tb, file.Sync()) // or else the next write that is synced would wait for all of these
+	require.NoError(tb, file.Close())
+	return path
 }
 
 // StateOf is a state as large as those in captured answers: 16 fields, 3 alerts.
