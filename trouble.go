@@ -18,7 +18,7 @@ const mostNamed = 10
 // trouble is what keeps one incident from being fetched.
 type trouble struct {
 	kind     string // as the log names it
-	said     bool // not, where it was said for everybody or for many
+	said     bool   // not, where it was said for everybody or for many
 	since    time.Time
 	failures int
 	backoff  *backoff.ExponentialBackOff

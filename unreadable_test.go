@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -156,24 +157,30 @@ func TestNotEachOfManyIncidentsWhoseStatesCannotBeReadIsNamed(t *testing.T) {
 	})
 }
 
-// A receiver of version 1 wrote each state as one object, and one index.
+// former makes of what the disk has what a receiver of version 1 would have
+// written: each state as one object, and one index.
+func (d *disk) former(t *testing.T, ids string) {
+	t.Helper()
+	for key := range d.entries {
+		switch {
+		case strings.HasPrefix(key, "v1/incident/"):
+			lines := strings.Split(d.entry(key), "\n")
+			require.Len(t, lines, 3)
+			d.entries[key] = []byte(strings.TrimSuffix(lines[1], "}") + "," + strings.TrimPrefix(lines[2], "{"))
+		case strings.HasPrefix(key, "v2/incidents/"):
+			delete(d.entries, key)
+		}
+	}
+	d.entries["version"], d.entries["v1/incidents"] = []byte("1"), []byte(ids)
+}
+
 func TestACheckpointOfVersion1IsGoneOnWith(t *testing.T) {
 	underEachAPI(t, func(t *testing.T, api API) {
 		w := newWorldUnder(t, api, oneAlert(3))
 		kept := &disk{entries: map[string][]byte{}}
 		w.host.extensions[*w.cfg.StorageID] = kept
 		w.haveRun()
-		for key := range kept.entries {
-			switch {
-			case strings.HasPrefix(key, "v1/incident/"):
-				lines := strings.Split(kept.entry(key), "\n")
-				kept.entries[key] = []byte(strings.TrimSuffix(lines[1], "}") + "," + strings.TrimPrefix(lines[2], "{"))
-			case strings.HasPrefix(key, "v2/incidents/"):
-				delete(kept.entries, key)
-			}
-		}
-		kept.entries["version"], kept.entries["v1/incidents"] = []byte("1"), []byte("[1001,1002,1003]")
-
+		kept.former(t, "[1001,1002,1003]")
 		require.NoError(t, w.sim.Update(1002, func(i *defendersim.Incident) { i.AssignedTo = "soc@contoso.example" }))
 		w.start()
 		time.Sleep(time.Hour)
@@ -183,5 +190,27 @@ func TestACheckpointOfVersion1IsGoneOnWith(t *testing.T) {
 		for n := range 3 {
 			require.Equal(t, fmt.Sprintf("[%d]", 1001+n), kept.entry(fmt.Sprintf("v2/incidents/%02d", 1+n)))
 		}
+	})
+}
+
+// When there was one API only, states did not say which one.
+func TestAStateThatNamesNoAPIIsOfDefenderXDR(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneAlert(1))
+		kept := &disk{entries: map[string][]byte{}}
+		w.host.extensions[*w.cfg.StorageID] = kept
+		w.haveRun()
+		kept.former(t, "[1001]")
+		without := strings.ReplaceAll(kept.entry("v1/incident/1001"), `"api":"defender_xdr",`, "")
+		require.NotEqual(t, kept.entry("v1/incident/1001"), without)
+		kept.entries["v1/incident/1001"] = []byte(without)
+
+		require.NoError(t, w.sim.Update(1001, func(i *defendersim.Incident) { i.AssignedTo = "soc@contoso.example" }))
+		w.start()
+		time.Sleep(time.Hour)
+		require.Len(t, w.sink.AllLogs(), 1)
+		record := w.sink.AllLogs()[0].ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0)
+		fields, _ := record.Attributes().Get("microsoft.defender.incident.changed_fields")
+		require.Equal(t, []any{"assignedTo", "lastUpdateTime"}, fields.Slice().AsRaw(), "compared field by field, not as after a switch")
 	})
 }

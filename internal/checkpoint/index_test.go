@@ -56,16 +56,14 @@ func TestTheIndexOfVersion1IsTurnedOverInOneOperationWithTheVersion(t *testing.T
 			store, _ := open(t, client)
 			client.batches = nil
 			require.NoError(t, c.act(store))
-			assert.Equal(t, [][]string{c.keys}, client.batches)
+			require.NoError(t, store.Save(t.Context(), 101, seen))
+			assert.Equal(t, [][]string{c.keys, {"v1/incident/101"}}, client.batches, "once")
 
 			store, contents := open(t, client)
 			assert.Equal(t, c.want, loaded(t, store, contents))
 			version, err := client.Get(t.Context(), "version")
 			require.NoError(t, err)
 			assert.Equal(t, "2", string(version))
-			client.batches = nil
-			require.NoError(t, store.Save(t.Context(), 101, seen))
-			assert.Equal(t, [][]string{{"v1/incident/101"}}, client.batches, "once")
 		})
 	}
 }
@@ -81,12 +79,17 @@ func TestAnEmptyStorageOfVersion1IsTurnedOverToo(t *testing.T) {
 
 func TestAPartOfTheIndexIsNotChangedInPlace(t *testing.T) {
 	before := indexOf([]int64{301, 1, 101, 1})
-	after := before.with(201).without(101)
-	assert.Equal(t, []int64{1, 201, 301}, after[1])
+	more := before.with(201)
+	most, other := more.with(401), more.with(501)
+	less := most.without(101)
 	assert.Equal(t, []int64{1, 101, 301}, before[1])
-	assert.True(t, before.has(101))
-	assert.False(t, after.has(101))
-	assert.False(t, after.has(102))
+	assert.Equal(t, []int64{1, 101, 201, 301}, more[1])
+	assert.Equal(t, []int64{1, 101, 201, 301, 401}, most[1])
+	assert.Equal(t, []int64{1, 101, 201, 301, 501}, other[1])
+	assert.Equal(t, []int64{1, 201, 301, 401}, less[1])
+	assert.True(t, most.has(101))
+	assert.False(t, less.has(101))
+	assert.False(t, less.has(102))
 	assert.Equal(t, before, before.with(1))
 	assert.Equal(t, uint64(7), partOf(1<<63-1), "the last two digits, of any id")
 }

@@ -66,7 +66,7 @@ func Fill(tb testing.TB, directory string, first int64, n int) (path string) {
 	require.NoError(tb, err)
 	require.Len(tb, files, 1)
 	path = filepath.Join(directory, files[0].Name())
-	file, err := os.Open(path)
+	file, err := os.Open(path) //nolint:gosec // it was just written
 	require.NoError(tb, err)
 	require.NoError(tb, file.Sync()) // or else the next write that is synced would wait for all of these
 	require.NoError(tb, file.Close())
