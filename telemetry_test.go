@@ -243,7 +243,8 @@ func TestTheSizeOfEachBodyIsTakenUp(t *testing.T) {
 
 func (w *world) count(id int64) int64 { return int64(w.requests(id)) }
 
-// flaky is a storage whose writes fail on demand.
+// flaky is a storage whose writes fail on demand. As with file_storage on a full
+// disk, a read fails too, but only after it has read.
 type flaky struct {
 	storage.Client
 	component.StartFunc
@@ -257,11 +258,16 @@ func (f *flaky) GetClient(context.Context, component.Kind, component.ID, string)
 }
 
 func (f *flaky) Batch(ctx context.Context, operations ...*storage.Operation) error {
-	if f.failing.Load() {
+	full := f.failing.Load()
+	if full && operations[0].Type != storage.Get {
 		f.writes.Add(1)
 		return errors.New("no space left on device")
 	}
-	return f.Client.Batch(ctx, operations...)
+	err := f.Client.Batch(ctx, operations...)
+	if full {
+		err = errors.New("no space left on device")
+	}
+	return err
 }
 
 func (f *flaky) Set(ctx context.Context, key string, value []byte) error {

@@ -44,12 +44,14 @@ func (s *scratched) GetClient(context.Context, component.Kind, component.ID, str
 	return s, nil
 }
 
-func (s *scratched) Get(ctx context.Context, key string) ([]byte, error) {
-	if s.failing.Load() && strings.HasPrefix(key, s.key) {
-		s.failed.Add(1)
-		return nil, errors.New("input/output error")
+func (s *scratched) Batch(ctx context.Context, operations ...*storage.Operation) error {
+	for _, o := range operations {
+		if o.Type == storage.Get && strings.HasPrefix(o.Key, s.key) && s.failing.Load() {
+			s.failed.Add(1)
+			return errors.New("input/output error")
+		}
 	}
-	return s.Client.Get(ctx, key)
+	return s.Client.Batch(ctx, operations...)
 }
 
 func TestAnIncidentWhoseStateCannotBeReadIsToldOnceItCan(t *testing.T) {

@@ -99,18 +99,22 @@ func (s *Store) Keep(ctx context.Context, ids []int64) error {
 
 // Load returns what was saved of an incident last, also where its write failed.
 // That nothing is found of it is an error: the caller knows of it.
+//
+// To file_storage a read is a transaction that it also writes. On a full disk
+// that fails, but not before the entry was read: it is taken all the same.
 func (s *Store) Load(ctx context.Context, id int64) (incident.State, error) {
 	if state, unwritten := s.unwritten[id]; unwritten {
 		return state, nil
 	}
-	value, err := s.client.Get(ctx, keyOf(id))
+	read := storage.GetOperation(keyOf(id))
+	err := s.client.Batch(ctx, read)
 	switch {
+	case read.Value != nil:
+		return decodeState(read.Key, read.Value)
 	case err != nil:
 		return incident.State{}, fmt.Errorf("read the checkpoint of incident %d: %w", id, err)
-	case value == nil:
-		return incident.State{}, fmt.Errorf("read the checkpoint of incident %d: it is gone", id)
 	}
-	return decodeState(keyOf(id), value)
+	return incident.State{}, fmt.Errorf("read the checkpoint of incident %d: it is gone", id)
 }
 
 // Save stores what was delivered of an incident, naming it in the index in the

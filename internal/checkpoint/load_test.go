@@ -1,11 +1,13 @@
 package checkpoint
 
 import (
+	"context"
 	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
@@ -68,6 +70,35 @@ func TestAStateThatCannotBeLoadedIsAnError(t *testing.T) {
 	require.NoError(t, client.Set(t.Context(), "v1/incident/437", []byte("nonsense")))
 	_, err = store.Load(t.Context(), 437)
 	assert.ErrorContains(t, err, "the checkpoint's entry v1/incident/437 cannot be read: ")
+}
+
+// fullDisk fails whatever it does, but only after it has read.
+type fullDisk struct{ storage.Client }
+
+func (d fullDisk) Batch(ctx context.Context, operations ...*storage.Operation) error {
+	for _, o := range operations {
+		if o.Type == storage.Get {
+			if err := d.Client.Batch(ctx, o); err != nil {
+				return err
+			}
+		}
+	}
+	return errors.New("no space left on device")
+}
+
+func TestOnAFullDiskStatesAreReadAllTheSame(t *testing.T) {
+	client := &wired{Client: newStorage()}
+	store, _ := open(t, client)
+	require.NoError(t, store.Save(t.Context(), 1, full()))
+	client.Client = fullDisk{client.Client}
+	require.Error(t, store.Save(t.Context(), 2, stateOf("Active")))
+	requireLoaded(t, store, 1, full())
+	requireLoaded(t, store, 2, stateOf("Active"))
+	_, err := store.Load(t.Context(), 3)
+	require.EqualError(t, err, "read the checkpoint of incident 3: no space left on device")
+	require.NoError(t, client.Set(t.Context(), "v1/incident/1", []byte("nonsense")))
+	_, err = store.Load(t.Context(), 1)
+	require.ErrorContains(t, err, "the checkpoint's entry v1/incident/1 cannot be read: ")
 }
 
 func TestInMemoryEverythingWorksAsLongAsItIsHeld(t *testing.T) {
