@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
-	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/tracker"
 )
@@ -19,9 +18,9 @@ const (
 )
 
 // intervalOf is how long after an answer the incident is due again.
-func (p *poller) intervalOf(state incident.State, round int, now time.Time) time.Duration {
+func (p *poller) intervalOf(merged bool, round int, now time.Time) time.Duration {
 	interval := p.interval(round, now)
-	if state.Merged {
+	if merged {
 		return max(interval, successorInterval)
 	}
 	return interval

@@ -15,7 +15,8 @@ import (
 // delivery is an observation on its way into the pipeline.
 type delivery struct {
 	observation record.Observation
-	due         time.Time // when the incident is due again
+	before      incident.State // what was delivered of the incident until now
+	due         time.Time      // when it is due again
 
 	refusals int
 	since    time.Time // of the first refusal
@@ -57,7 +58,7 @@ func (p *poller) deliver(ctx context.Context, now time.Time) (settled bool) {
 	p.reportPermanent(err, records)
 	if err == nil {
 		p.countRecords(d.observation.Change)
-		p.measureFreshness(d.observation, p.states[d.observation.ID], now)
+		p.measureFreshness(d.observation, d.before, now)
 	}
 	if d.refusals > 0 {
 		p.logger.Info("pipeline accepts records again",

@@ -116,29 +116,34 @@ func (p *poller) nextRow() *delivery {
 // judgeRow takes up what a row shows to be new. Of an incident that cannot be
 // had from the row, or of which an answer is on its way, it makes the fetch due.
 func (p *poller) judgeRow(r defender.Row, at time.Time) *delivery {
-	state := p.states[r.ID]
+	known := p.known[r.ID]
 	switch {
-	case !p.follows(r.ID) || !p.tracker.Has(r.ID) && !state.Seen && !p.worthDiscovering(r, at):
+	case !p.follows(r.ID) || !p.tracker.Has(r.ID) && !known.Seen && !p.worthDiscovering(r, at):
 		return nil // not followed
-	case state.Missing || state.Seen && r.LastUpdate.IsZero():
+	case known.Missing || known.Seen && r.LastUpdate.IsZero():
 		p.nameUnsure(r.ID, at) // a list that lags still shows what has gone
 		return nil
-	case state.Seen && !r.LastUpdate.After(state.LastUpdate):
+	case known.Seen && !r.LastUpdate.After(known.LastUpdate()):
 		return nil // not new
 	case p.tracker.InFlight(r.ID) || r.Snapshot == nil:
+		p.name(r.ID, r.LastUpdate, at)
+		return nil
+	}
+	before, err := p.delivered(r.ID)
+	if err != nil { // its fetch will show whether that lasts
 		p.name(r.ID, r.LastUpdate, at)
 		return nil
 	}
 	s := r.Snapshot
 	s.Observed = at
 	p.learnTenant(s.TenantID)
-	change, after := p.comparer.Compare(state, s)
-	due := at.Add(p.intervalOf(after, p.round(), at))
+	change, after := p.comparer.Compare(before, s)
+	due := at.Add(p.intervalOf(after.Merged, p.round(), at))
 	if change.Empty() {
 		p.commit(r.ID, after, due)
 		return nil
 	}
-	return p.newDelivery(arrival{id: r.ID, at: at}, s, change, after, due)
+	return p.newDelivery(arrival{id: r.ID, at: at}, s, change, before, after, due)
 }
 
 // worthDiscovering says whether an incident that the list shows is not one that
@@ -151,7 +156,7 @@ func (p *poller) worthDiscovering(r defender.Row, at time.Time) bool {
 // nameUnsure makes an incident due at once of which it is not known whether its
 // row shows a change; so it is not named more often than each minute.
 func (p *poller) nameUnsure(id int64, now time.Time) {
-	if id > 0 && p.follows(id) && now.Round(0).Sub(p.states[id].Fetched) >= time.Minute {
+	if id > 0 && p.follows(id) && now.Round(0).Sub(p.known[id].Fetched()) >= time.Minute {
 		p.name(id, time.Time{}, now)
 	}
 }
@@ -172,8 +177,8 @@ func (p *poller) name(id int64, changed, now time.Time) {
 
 // answered notes that an incident was shown as it was at a time: that it changed
 // then, or before, need not be remembered any more.
-func (f *changeFeed) answered(id int64, state incident.State) {
-	if changed := f.named[id]; state.Missing || !state.LastUpdate.Before(changed) {
+func (f *changeFeed) answered(id int64, known incident.Summary) {
+	if changed := f.named[id]; known.Missing || !known.LastUpdate().Before(changed) {
 		delete(f.named, id)
 	}
 }
@@ -202,16 +207,16 @@ func (p *poller) turn(page *defender.Page, at time.Time) {
 
 // letGo forgets a discovered incident that has been resolved, merged away or
 // not found for long: when the feed shows it again, it is back.
-func (p *poller) letGo(id int64, state incident.State) {
+func (p *poller) letGo(id int64, known incident.Summary) {
 	if p.feed == nil || !p.feed.cfg.Discover {
 		return
 	}
-	since, closed := state.ClosedSince()
-	if _, configured := p.configured[id]; configured || !closed || state.Fetched.Sub(since) < p.feed.cfg.ForgetAfter {
+	since, closed := known.ClosedSince()
+	if _, configured := p.configured[id]; configured || !closed || known.Fetched().Sub(since) < p.feed.cfg.ForgetAfter {
 		return
 	}
 	p.drop(id)
-	delete(p.states, id)
+	delete(p.known, id)
 	delete(p.feed.named, id)
 	p.save("incidents", p.store.Forget(context.Background(), id))
 }

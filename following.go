@@ -13,35 +13,42 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/tracker"
 )
 
-// lineageOf lists what is to be followed: what the configured ids lead to and,
-// with discover, whatever was followed before.
-func (p *poller) lineageOf(configured []int64, states map[int64]incident.State) []int64 {
-	p.configured = make(map[int64]struct{}, len(configured))
-	for _, id := range configured {
-		p.configured[id] = struct{}{}
-	}
+// keep lists what is to be followed, also as a set, and forgets what is known of
+// all else: what the configured ids lead to and, with discover, whatever was
+// followed before.
+func (p *poller) keep(configured []int64) (kept []int64, stays map[int64]struct{}) {
+	p.configured = setOf(configured)
 	if feed := p.cfg.ChangeFeed.Get(); feed != nil && feed.Discover {
-		configured = slices.Concat(configured, slices.Sorted(maps.Keys(states)))
+		configured = slices.Concat(configured, slices.Sorted(maps.Keys(p.known)))
 	}
-	return lineage(configured, states)
+	kept = lineage(configured, p.known)
+	stays = setOf(kept)
+	maps.DeleteFunc(p.known, func(id int64, _ incident.Summary) bool { _, stay := stays[id]; return !stay })
+	return kept, stays
+}
+
+func setOf(ids []int64) map[int64]struct{} {
+	set := make(map[int64]struct{}, len(ids))
+	for _, id := range ids {
+		set[id] = struct{}{}
+	}
+	return set
 }
 
 // follows says whether what is shown of an incident is taken up: it is followed,
 // was merged into one that is, or whatever is shown is.
 func (p *poller) follows(id int64) bool {
-	_, known := p.states[id]
+	_, known := p.known[id]
 	return known || p.tracker.Has(id) || p.feed != nil && p.feed.cfg.Discover
 }
 
 // refollow goes on with other ids: what they do not lead to any more is dropped
 // with its checkpoint, what is new is due at once.
 func (p *poller) refollow(ids []int64, now time.Time) {
-	kept := p.lineageOf(ids, p.states)
-	stays := make(map[int64]struct{}, len(kept))
+	kept, stays := p.keep(ids)
 	added, removed := 0, 0
 	for _, id := range kept {
-		stays[id] = struct{}{}
-		if followed(p.states[id]) && !p.tracker.Has(id) {
+		if p.known[id].Followed() && !p.tracker.Has(id) {
 			p.tracker.Add(id, now, false)
 			added++
 		}
@@ -55,7 +62,6 @@ func (p *poller) refollow(ids []int64, now time.Time) {
 			removed++
 		}
 	}
-	maps.DeleteFunc(p.states, func(id int64, _ incident.State) bool { _, stay := stays[id]; return !stay })
 	p.save("index", p.store.Keep(context.Background(), kept))
 	p.logger.Info("ids have changed", zap.Int("incidents", p.tracker.Len()), zap.Int("added", added), zap.Int("removed", removed))
 	p.warnOfCircles(ids...)
@@ -81,7 +87,7 @@ func (p *poller) follow(successor int64, now time.Time) {
 	if p.tracker.Has(successor) { // adding it again would have it fetched once more
 		return
 	}
-	if _, known := p.states[successor]; !known {
+	if _, known := p.known[successor]; !known {
 		p.tracker.Add(successor, now, false)
 		return
 	}
@@ -90,7 +96,7 @@ func (p *poller) follow(successor int64, now time.Time) {
 
 // warnOfCircles says so when nothing that ids lead to is followed any more.
 func (p *poller) warnOfCircles(ids ...int64) {
-	if merged := circles(ids, p.states); len(merged) > 0 {
+	if merged := circles(ids, p.known); len(merged) > 0 {
 		p.logger.Warn("incidents are merged in a circle: none of them is followed any more", zap.Int64s("incidents", merged))
 	}
 }

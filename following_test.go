@@ -58,7 +58,8 @@ func TestAnIdThatIsRemovedFromTheFileIsDroppedWithItsCheckpoint(t *testing.T) {
 		require.Equal(t, 1, w.requests(1002))
 		require.Empty(t, w.disk.entry("v1/incident/1002"))
 		require.NotEmpty(t, w.disk.entry("v1/incident/1001"))
-		require.JSONEq(t, `[1001]`, w.disk.entry("v1/incidents"))
+		require.JSONEq(t, `[1001]`, w.disk.entry("v2/incidents/01"))
+		require.JSONEq(t, `[]`, w.disk.entry("v2/incidents/02"))
 
 		w.list("1001", "1002")
 		time.Sleep(time.Minute)

@@ -70,15 +70,21 @@ func (p *poller) judgeFailure(a arrival, failure *defender.Error) *delivery {
 func (p *poller) judgeSnapshot(a arrival) *delivery {
 	p.unproven = false
 	p.serviceAnswered(a.at)
-	p.recovered(a)
 	s := a.answer.Snapshot
 	s.Observed = a.at
 	p.learnTenant(s.TenantID)
-
-	change, after := p.comparer.Compare(p.states[a.id], s)
-	p.countAnswer(change, after)
 	p.further.note(a.id, a.answer.Pages)
-	due := a.at.Add(p.intervalOf(after, p.round(), a.at))
+	before, err := p.delivered(a.id)
+	if err != nil {
+		p.count(callIncident, "ok")
+		p.cannotCompare(a, err)
+		return nil
+	}
+	p.recovered(a)
+
+	change, after := p.comparer.Compare(before, s)
+	p.countAnswer(change, after)
+	due := a.at.Add(p.intervalOf(after.Merged, p.round(), a.at))
 	switch {
 	case change.Stale:
 		p.tracker.Done(a.id, tracker.Outcome{Due: a.at.Add(staleRetry), Answered: true})
@@ -87,7 +93,7 @@ func (p *poller) judgeSnapshot(a arrival) *delivery {
 		p.commit(a.id, after, due)
 		return nil
 	}
-	return p.newDelivery(a, s, change, after, due)
+	return p.newDelivery(a, s, change, before, after, due)
 }
 
 // judgeMissing takes an incident that the API does not have, or not any more.
@@ -95,30 +101,34 @@ func (p *poller) judgeMissing(a arrival, failure *defender.Error) *delivery {
 	if p.outage.class != misplaced { // one more that is not found does not end that
 		p.serviceAnswered(a.at)
 	}
+	before, err := p.delivered(a.id)
+	if err != nil {
+		p.cannotCompare(a, err)
+		return nil
+	}
 	wait := p.noteTrouble(a, failure)
-	change, after := p.comparer.Missing(p.states[a.id], a.at)
+	change, after := p.comparer.Missing(before, a.at)
 	if change.Empty() {
 		p.commit(a.id, after, a.at.Add(wait))
 		return nil
 	}
-	return p.newDelivery(a, nil, change, after, a.at.Add(wait))
+	return p.newDelivery(a, nil, change, before, after, a.at.Add(wait))
 }
 
-func (p *poller) newDelivery(a arrival, s *incident.Snapshot, change incident.Change, after incident.State, due time.Time) *delivery {
-	p.foretell(a.id, change, after)
+func (p *poller) newDelivery(a arrival, s *incident.Snapshot, change incident.Change, before, after incident.State, due time.Time) *delivery {
+	p.foretell(a.id, change, before, after)
 	tenant := p.about.Tenant
 	if s != nil && s.TenantID != "" {
 		tenant = s.TenantID
 	}
-	return &delivery{due: due, observation: record.Observation{
+	return &delivery{before: before, due: due, observation: record.Observation{
 		ID: a.id, Tenant: tenant, Observed: a.at, Snapshot: s, Change: change, After: after,
 	}}
 }
 
 // foretell stores what is about to be told of what comes and goes: a process
 // that ends before it is accepted tells it once more.
-func (p *poller) foretell(id int64, change incident.Change, after incident.State) {
-	before := p.states[id]
+func (p *poller) foretell(id int64, change incident.Change, before, after incident.State) {
 	if before.Telling = p.comparer.Telling(change, before, after); before.Telling != nil {
 		p.save("incidents", p.store.Save(context.Background(), id, before))
 	}

@@ -8,7 +8,7 @@ import (
 
 // lineage lists the incidents that ids lead to: each, and what it was merged
 // into, on to the end of the chain or to an incident that is listed already.
-func lineage(ids []int64, states map[int64]incident.State) []int64 {
+func lineage(ids []int64, known map[int64]incident.Summary) []int64 {
 	var listed []int64
 	seen := make(map[int64]struct{}, len(ids))
 	for _, id := range ids {
@@ -18,7 +18,7 @@ func lineage(ids []int64, states map[int64]incident.State) []int64 {
 			}
 			seen[id] = struct{}{}
 			listed = append(listed, id)
-			id = states[id].Successor
+			id = known[id].Successor
 		}
 	}
 	return listed
@@ -26,19 +26,18 @@ func lineage(ids []int64, states map[int64]incident.State) []int64 {
 
 // circles lists the incidents of the circles that ids lead into, in which no
 // merge leads on to one that is followed. Sorted, each once.
-func circles(ids []int64, states map[int64]incident.State) []int64 {
+func circles(ids []int64, known map[int64]incident.Summary) []int64 {
 	var merged []int64
 	for _, id := range ids {
-		chain := lineage([]int64{id}, states)
-		last := states[chain[len(chain)-1]]
-		if !followed(last) { // then its successor is in the chain already
+		if known[id].Followed() {
+			continue
+		}
+		chain := lineage([]int64{id}, known)
+		last := known[chain[len(chain)-1]]
+		if !last.Followed() { // then its successor is in the chain already
 			merged = append(merged, chain[slices.Index(chain, last.Successor):]...)
 		}
 	}
 	slices.Sort(merged)
 	return slices.Compact(merged)
 }
-
-// followed says whether an incident is fetched: not any more once it was
-// merged into another, which is fetched in its place.
-func followed(state incident.State) bool { return !state.Merged || state.Successor == 0 }

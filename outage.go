@@ -140,7 +140,7 @@ func refusal(failure *defender.Error) []zap.Field {
 // for in the wrong place: since the start nothing was found yet, though enough
 // was delivered before. Its not_found is held back until something is found.
 func (p *poller) mayBeElsewhere(id int64) bool {
-	return p.unproven && p.states[id].Seen
+	return p.unproven && p.known[id].Seen
 }
 
 // serviceAnswered ends everybody's trouble: the API took the token and had

@@ -38,14 +38,16 @@ type poller struct {
 	comparer *incident.Comparer
 	records  record.Builder
 
-	configured map[int64]struct{}       // the ids that are listed
-	feed       *changeFeed              // nil: it is off
-	states     map[int64]incident.State // of every incident that is kept, merged ones too
-	about      checkpoint.Receiver
-	troubles   map[int64]*trouble    // of the incidents whose last fetch failed
-	named      map[defender.Kind]int // how many of those were named in the log, by the kind of trouble
-	outage     outage                // trouble that is everybody's
-	ailing     time.Time             // since when there is such trouble that was said; zero: there is none
+	configured map[int64]struct{} // the ids that are listed
+	feed       *changeFeed        // nil: it is off
+	// known is what every decision needs of each incident that has a state, merged
+	// ones too. The states are in the store.
+	known    map[int64]incident.Summary
+	about    checkpoint.Receiver
+	troubles map[int64]*trouble // of the incidents whose last fetch failed
+	named    map[string]int     // how many of those were named in the log, by the kind of trouble
+	outage   outage             // trouble that is everybody's
+	ailing   time.Time          // since when there is such trouble that was said; zero: there is none
 
 	// unproven: incidents were delivered before, and since the start none was found.
 	unproven bool
@@ -95,9 +97,9 @@ func newPoller(cfg *Config, settings receiver.Settings, next consumer.Logs, stat
 			Scope: metadata.ScopeName, ScopeVersion: settings.BuildInfo.Version,
 		},
 		further:   furtherPages{of: map[int64]int{}},
-		states:    map[int64]incident.State{},
+		known:     map[int64]incident.Summary{},
 		troubles:  map[int64]*trouble{},
-		named:     map[defender.Kind]int{},
+		named:     map[string]int{},
 		unwritten: map[string]bool{},
 	}, nil
 }
@@ -107,18 +109,15 @@ func newPoller(cfg *Config, settings receiver.Settings, next consumer.Logs, stat
 func (p *poller) restore(ctx context.Context, ids []int64, contents checkpoint.Contents, now time.Time) error {
 	p.about = contents.Receiver
 	p.gets.restore(contents.Quota, now)
-	kept := p.lineageOf(ids, contents.States)
+	p.known = contents.Known
+	kept, _ := p.keep(ids)
 	incidents, delivered := 0, 0
 	for _, id := range kept {
-		state, stored := contents.States[id]
-		if stored {
-			state.API = cmp.Or(state.API, string(APIDefenderXDR)) // the only one there was when states did not say
-			p.states[id] = state
-		}
-		if followed(state) {
+		known := p.known[id]
+		if known.Followed() {
 			incidents++
 		}
-		if state.Seen && followed(state) {
+		if known.Seen && known.Followed() {
 			delivered++
 		}
 	}
@@ -130,9 +129,8 @@ func (p *poller) restore(ctx context.Context, ids []int64, contents checkpoint.C
 		return err
 	}
 	for _, id := range kept {
-		state := p.states[id]
-		if followed(state) {
-			p.tracker.Add(id, p.dueAfterRestart(state, incidents, now), !state.Fetched.IsZero())
+		if known := p.known[id]; known.Followed() {
+			p.tracker.Add(id, p.dueAfterRestart(known, incidents, now), !known.Fetched().IsZero())
 		}
 	}
 	p.restoreFeed(contents.Feed, now)
@@ -150,7 +148,7 @@ func (p *poller) takeOver(ctx context.Context) error {
 	}
 	if before != "" {
 		p.logger.Info("api has changed: incidents that it shows as they were told are taken over without a record",
-			zap.String("before", before), zap.String("api", string(p.cfg.API)), zap.Int("incidents", len(p.states)))
+			zap.String("before", before), zap.String("api", string(p.cfg.API)), zap.Int("incidents", len(p.known)))
 	}
 	p.about.API = string(p.cfg.API)
 	return p.store.SaveReceiver(ctx, p.about)
@@ -159,12 +157,12 @@ func (p *poller) takeOver(ctx context.Context) error {
 // dueAfterRestart goes on with the round of before. How long ago a stored time
 // was that lies in the future, since the clock was moved, is not known: then it
 // is due.
-func (p *poller) dueAfterRestart(state incident.State, incidents int, now time.Time) time.Time {
-	since := now.Round(0).Sub(state.Fetched)
-	if state.Fetched.IsZero() || since < 0 {
+func (p *poller) dueAfterRestart(known incident.Summary, incidents int, now time.Time) time.Time {
+	since := now.Round(0).Sub(known.Fetched())
+	if known.Fetched().IsZero() || since < 0 {
 		return now
 	}
-	return now.Add(max(0, p.intervalOf(state, incidents, now)-since))
+	return now.Add(max(0, p.intervalOf(known.Merged, incidents, now)-since))
 }
 
 // announce says at start what can be expected.
@@ -172,7 +170,7 @@ func (p *poller) announce(now time.Time) {
 	round := tracker.Interval(0, p.gets.Spacing(now, quota.Repeat), p.tracker.Len())
 	fields := []zap.Field{
 		zap.Int("incidents", p.tracker.Len()),
-		zap.Int("known_from_before", len(p.states)),
+		zap.Int("known_from_before", len(p.known)),
 		zap.Duration("collection_interval", p.cfg.CollectionInterval),
 		zap.Duration("shortest_round_within_limits", round.Round(time.Second)),
 		zap.Bool("interval_can_be_met", round <= p.cfg.CollectionInterval),
@@ -224,24 +222,39 @@ func (p *poller) commit(id int64, after incident.State, due time.Time) {
 		p.tracker.Done(id, tracker.Outcome{})
 		return
 	}
-	p.states[id] = after
+	known := after.Summary()
+	p.known[id] = known
 	p.save("incidents", p.store.Save(context.Background(), id, after))
 	switch {
 	case p.tracker.InFlight(id):
 		p.tracker.Done(id, tracker.Outcome{Due: due, Answered: true})
 	case p.tracker.Has(id):
 		p.tracker.Observed(id, due)
-	case followed(after): // discovered, or not merged any more
+	case known.Followed(): // discovered, or not merged any more
 		p.tracker.Add(id, due, true)
 	}
-	if !followed(after) {
+	if !known.Followed() {
 		p.drop(id)
-		p.follow(after.Successor, after.Fetched)
+		p.follow(known.Successor, after.Fetched)
 	}
 	if p.feed != nil {
-		p.feed.answered(id, after)
-		p.letGo(id, after)
+		p.feed.answered(id, known)
+		p.letGo(id, known)
 	}
+}
+
+// delivered is what was last delivered of an incident, as the checkpoint has it.
+func (p *poller) delivered(id int64) (incident.State, error) {
+	if _, known := p.known[id]; !known {
+		return incident.State{}, nil
+	}
+	state, err := p.store.Load(context.Background(), id)
+	if err != nil {
+		p.telemetry.ReceiverDefenderIncidentsCheckpointFailures.Add(context.Background(), 1)
+		return incident.State{}, err
+	}
+	state.API = cmp.Or(state.API, string(APIDefenderXDR)) // the only one there was when states did not say
+	return state, nil
 }
 
 // saveAccounts stores what was sent, at the end.

@@ -136,12 +136,12 @@ func (r *incidentsReceiver) release(ctx context.Context) error {
 }
 
 // storageClient is the storage that the configuration names, or one that
-// forgets everything.
+// forgets everything at the end.
 func (r *incidentsReceiver) storageClient(ctx context.Context, host component.Host) (storage.Client, error) {
 	if r.cfg.StorageID == nil {
 		r.settings.Logger.Info("no storage is set: every start emits every incident once, and forgets what was sent within the hour: " +
 			"do not restart often, or the API's limits are exceeded")
-		return storage.NewNopClient(), nil
+		return checkpoint.NewMemory(), nil
 	}
 	extension, found := host.GetExtensions()[*r.cfg.StorageID]
 	if !found {

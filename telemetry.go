@@ -92,14 +92,14 @@ func (p *poller) tracked() map[string]int64 {
 }
 
 func (p *poller) stateOf(id int64) string {
-	state := p.states[id]
-	_, closed := state.ClosedSince()
+	known := p.known[id]
+	_, closed := known.ClosedSince()
 	switch t := p.troubles[id]; {
-	case t != nil && t.kind != defender.NotFound:
+	case t != nil && t.kind != defender.NotFound.String():
 		return stateFailing
-	case state.Missing:
+	case known.Missing:
 		return stateNotFound
-	case !state.Seen:
+	case !known.Seen:
 		return stateWaiting
 	case closed:
 		return stateResolved

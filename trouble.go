@@ -17,8 +17,8 @@ const mostNamed = 10
 
 // trouble is what keeps one incident from being fetched.
 type trouble struct {
-	kind     defender.Kind
-	said     bool // not, where it was said for everybody or for many
+	kind     string // as the log names it
+	said     bool   // not, where it was said for everybody or for many
 	since    time.Time
 	failures int
 	backoff  *backoff.ExponentialBackOff
@@ -31,21 +31,49 @@ func (p *poller) ownTrouble(a arrival, failure *defender.Error) {
 	p.tracker.Done(a.id, tracker.Outcome{Due: a.at.Add(wait), Hung: failure.Kind == defender.Timeout})
 }
 
+// unreadable is the trouble of an incident of which it cannot be read what was
+// delivered.
+const unreadable = "unreadable checkpoint"
+
+// cannotCompare has an incident asked for again later of which it cannot be told
+// what has changed. Nothing is emitted of it meanwhile, so nothing is lost.
+func (p *poller) cannotCompare(a arrival, err error) {
+	wait := p.note(a, unreadable, p.backoffFor(0, a.at), func() {
+		p.logger.Error("checkpoint of an incident cannot be read: nothing is emitted of it, and it is tried again from time to time",
+			zap.Int64("incident", a.id), zap.Error(err))
+	})
+	p.tracker.Done(a.id, tracker.Outcome{Due: a.at.Add(wait)})
+}
+
 // noteTrouble notes a failure, says it once, and returns the time to wait.
 func (p *poller) noteTrouble(a arrival, failure *defender.Error) time.Duration {
+	return p.note(a, failure.Kind.String(), p.backoffFor(failure.Kind, a.at), func() { p.logTrouble(a.id, failure) })
+}
+
+// note notes trouble of a kind. Where it is new, backoff tells the times to wait
+// from now on, and say says it, unless it was said for everybody or for many.
+func (p *poller) note(a arrival, kind string, backoff *backoff.ExponentialBackOff, say func()) time.Duration {
 	t := p.troubles[a.id]
-	if t == nil || t.kind != failure.Kind {
+	if t == nil || t.kind != kind {
 		p.forgetTrouble(a.id)
-		t = &trouble{kind: failure.Kind, since: a.at, backoff: p.backoffFor(failure.Kind, a.at)}
-		t.said = !p.outage.total && p.named[t.kind] < mostNamed
+		t = &trouble{kind: kind, since: a.at, backoff: backoff}
+		t.said = !p.outage.total && p.named[kind] < mostNamed
 		p.troubles[a.id] = t
 		if t.said {
-			p.named[t.kind]++
-			p.logTrouble(a.id, failure)
+			p.named[kind]++
+			say()
+			p.sayMany(kind)
 		}
 	}
 	t.failures++
 	return t.backoff.NextBackOff()
+}
+
+// sayMany says that no more are named with a kind of trouble.
+func (p *poller) sayMany(kind string) {
+	if p.named[kind] == mostNamed {
+		p.logger.Warn("many incidents have this trouble: further ones are not named", zap.String("trouble", kind))
+	}
 }
 
 // logTrouble says what is wrong with one incident. The error's own text names
@@ -61,9 +89,6 @@ func (p *poller) logTrouble(id int64, failure *defender.Error) {
 		level = zapcore.ErrorLevel
 	}
 	p.logger.Log(level, message, append([]zap.Field{zap.Int64("incident", id), zap.Error(failure)}, refusal(failure)...)...)
-	if p.named[failure.Kind] == mostNamed {
-		p.logger.Warn("many incidents have this trouble: further ones are not named", zap.Stringer("trouble", failure.Kind))
-	}
 }
 
 // forgetTrouble forgets the trouble of one incident, if it had any.
@@ -84,7 +109,7 @@ func (p *poller) recovered(a arrival) {
 	if !t.said {
 		return
 	}
-	p.logger.Info("incident is fetched again", zap.Int64("incident", a.id), zap.Stringer("was", t.kind),
+	p.logger.Info("incident is fetched again", zap.Int64("incident", a.id), zap.String("was", t.kind),
 		zap.Int("failures", t.failures), zap.Duration("after", a.at.Sub(t.since).Round(time.Second)))
 }
 

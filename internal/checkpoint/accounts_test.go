@@ -28,8 +28,8 @@ func TestEachAPIHasAccountsOfItsOwnAndTheFeedIsTheSame(t *testing.T) {
 
 	store, contents := openFor(t, client, "graph")
 	assert.Equal(t, Contents{
-		Feed:   Feed{Boundary: feed.Boundary, Named: feed.Named},
-		States: map[int64]incident.State{437: stateOf("Active")},
+		Feed:  Feed{Boundary: feed.Boundary, Named: feed.Named},
+		Known: map[int64]incident.Summary{437: stateOf("Active").Summary()},
 	}, contents)
 	moved := Feed{Boundary: feed.Boundary.Add(time.Hour), Named: []int64{552}, Quota: Quota{Since: 2}}
 	require.NoError(t, store.SaveQuota(t.Context(), Quota{Since: 1}))
@@ -42,15 +42,16 @@ func TestEachAPIHasAccountsOfItsOwnAndTheFeedIsTheSame(t *testing.T) {
 	assert.Equal(t, incidents, contents.Quota)
 	assert.Equal(t, Feed{Boundary: moved.Boundary, Named: moved.Named, Quota: feed.Quota}, contents.Feed)
 	assert.Equal(t, []string{
-		"v1/feed", "v1/incident/437", "v1/incidents",
+		"v1/feed", "v1/incident/437",
 		"v1/quota/defender_xdr/incidents", "v1/quota/defender_xdr/list", "v1/quota/graph/incidents", "v1/quota/graph/list",
-		"version",
+		"v2/incidents/37", "version",
 	}, keys(t, client))
 }
 
 func TestTheFeedIsStoredWithItsAccountInOneOperation(t *testing.T) {
 	client := &wired{Client: newStorage()}
 	store, _ := open(t, client)
+	client.batches = nil
 	require.NoError(t, store.SaveFeed(t.Context(), Feed{}))
 	assert.Equal(t, [][]string{{"v1/feed", "v1/quota/defender_xdr/list"}}, client.batches)
 
@@ -67,5 +68,5 @@ func TestAStorageWithTheFormerAccountsCanBeOpened(t *testing.T) {
 	require.NoError(t, client.Set(t.Context(), "v1/quota", []byte(`{"since":1,"ended":[2]}`)))
 	require.NoError(t, client.Set(t.Context(), "v1/feed", []byte(`{"named":[437],"quota":{"since":1,"in_flight":1}}`)))
 	_, contents := open(t, client)
-	assert.Equal(t, Contents{Feed: Feed{Named: []int64{437}}, States: map[int64]incident.State{}}, contents)
+	assert.Equal(t, Contents{Feed: Feed{Named: []int64{437}}, Known: map[int64]incident.Summary{}}, contents)
 }

@@ -1,14 +1,14 @@
 // Package checkpoint keeps what must survive a restart, over the collector's
 // storage extension: what was last delivered of each incident, a key each, an
 // index of the incidents that have one, and the accounts of the requests, of
-// each API its own.
+// each API its own. What was delivered is read when it is asked for; only its
+// summary is read at the start.
 package checkpoint
 
 import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
 	"time"
 
@@ -20,20 +20,19 @@ import (
 
 // version of what is stored. It goes up with a change that an earlier
 // receiver would misread.
-const version = 1
+const version = 2
 
-// The keys. The version's own key never changes; all others carry the version.
+// The keys. The version's own key never changes; all others carry the version
+// that introduced them.
 const (
-	versionKey  = "version"
-	receiverKey = "v1/receiver"
-	quotaKey    = "v1/quota/" // then the API and the kind of call
-	feedKey     = "v1/feed"
-	indexKey    = "v1/incidents"
-	incidentKey = "v1/incident/"
+	versionKey     = "version"
+	receiverKey    = "v1/receiver"
+	quotaKey       = "v1/quota/" // then the API and the kind of call
+	feedKey        = "v1/feed"
+	formerIndexKey = "v1/incidents"  // of version 1
+	indexKey       = "v2/incidents/" // then the number of a part
+	incidentKey    = "v1/incident/"
 )
-
-// readAtOnce bounds how many keys one storage operation reads.
-const readAtOnce = 1000
 
 // Receiver is what is stored of the receiver as a whole.
 type Receiver struct {
@@ -65,154 +64,95 @@ type entry struct {
 // Store belongs to one goroutine. Its writes are durable when they return, as
 // far as the storage extension is.
 type Store struct {
-	client  storage.Client
-	api     string             // whose accounts it keeps
-	indexed map[int64]struct{} // the incidents that the stored index names
-}
-
-// Contents is what a checkpoint held, with the accounts of one API.
-type Contents struct {
-	Receiver Receiver
-	Quota    Quota
-	Feed     Feed
-	States   map[int64]incident.State
-}
-
-// Open reads the whole checkpoint, for requests to the API of that name; an
-// empty one is no error. One that cannot be read, or that a later version wrote,
-// is: starting afresh would emit everything again.
-func Open(ctx context.Context, client storage.Client, api string) (*Store, Contents, error) {
-	s := &Store{client: client, api: api, indexed: map[int64]struct{}{}}
-	contents := Contents{States: map[int64]incident.State{}}
-	if err := s.checkVersion(ctx); err != nil {
-		return nil, Contents{}, err
-	}
-	var ids []int64
-	for _, e := range []entry{
-		{receiverKey, &contents.Receiver},
-		{s.accountKey(gets), &contents.Quota},
-		{feedKey, &contents.Feed},
-		{s.accountKey(lists), &contents.Feed.Quota},
-		{indexKey, &ids},
-	} {
-		if _, err := s.read(ctx, e.key, e.content); err != nil {
-			return nil, Contents{}, err
-		}
-	}
-	for chunk := range slices.Chunk(ids, readAtOnce) {
-		if err := s.readStates(ctx, chunk, contents.States); err != nil {
-			return nil, Contents{}, err
-		}
-	}
-	for _, id := range ids {
-		s.indexed[id] = struct{}{}
-	}
-	return s, contents, nil
-}
-
-func (s *Store) checkVersion(ctx context.Context) error {
-	var stored int
-	found, err := s.read(ctx, versionKey, &stored)
-	switch {
-	case err != nil:
-		return err
-	case found && stored > version:
-		return fmt.Errorf("the checkpoint is of version %d, this receiver reads up to version %d: "+
-			"use the later receiver again, or give this one an empty storage (it will then emit every incident once more)", stored, version)
-	case found:
-		return nil
-	}
-	if err := s.client.Set(ctx, versionKey, []byte(strconv.Itoa(version))); err != nil {
-		return fmt.Errorf("write the checkpoint's version: %w", err)
-	}
-	return nil
-}
-
-func (s *Store) readStates(ctx context.Context, ids []int64, into map[int64]incident.State) error {
-	operations := make([]*storage.Operation, len(ids))
-	for i, id := range ids {
-		operations[i] = storage.GetOperation(keyOf(id))
-	}
-	if err := s.client.Batch(ctx, operations...); err != nil {
-		return fmt.Errorf("read the checkpoint: %w", err)
-	}
-	for i, operation := range operations {
-		if operation.Value == nil {
-			continue // named in the index before its first state was written
-		}
-		var state incident.State
-		if err := decode(operation.Key, operation.Value, &state); err != nil {
-			return err
-		}
-		into[ids[i]] = state
-	}
-	return nil
+	client    storage.Client
+	api       string                   // whose accounts it keeps
+	index     index                    // as it is stored
+	former    bool                     // all is still as version 1 stored it
+	unwritten map[int64]incident.State // those whose last write failed
 }
 
 // Keep names the incidents that may have a state from now on, and deletes the
 // states of all others.
 func (s *Store) Keep(ctx context.Context, ids []int64) error {
-	kept := make(map[int64]struct{}, len(ids))
-	for _, id := range ids {
-		kept[id] = struct{}{}
-	}
-	if maps.Equal(kept, s.indexed) {
-		return nil
-	}
-	index, err := indexOperation(kept)
+	kept := indexOf(ids)
+	operations, err := s.reindex(kept)
 	if err != nil {
 		return err
 	}
-	operations := []*storage.Operation{index}
-	for id := range s.indexed {
-		if _, stays := kept[id]; !stays {
-			operations = append(operations, storage.DeleteOperation(keyOf(id)))
+	for _, part := range s.index {
+		for _, id := range part {
+			if !kept.has(id) {
+				operations = append(operations, storage.DeleteOperation(keyOf(id)))
+			}
 		}
+	}
+	if len(operations) == 0 {
+		return nil
 	}
 	if err := s.client.Batch(ctx, operations...); err != nil {
 		return fmt.Errorf("write the checkpoint's index: %w", err)
 	}
-	s.indexed = kept
+	s.reindexed(kept)
+	maps.DeleteFunc(s.unwritten, func(id int64, _ incident.State) bool { return !kept.has(id) })
 	return nil
+}
+
+// Load returns what was saved of an incident last, also where its write failed.
+// That nothing is found of it is an error: the caller knows of it.
+//
+// To file_storage a read is a transaction that it also writes. On a full disk
+// that fails, but not before the entry was read: it is taken all the same.
+func (s *Store) Load(ctx context.Context, id int64) (incident.State, error) {
+	if state, unwritten := s.unwritten[id]; unwritten {
+		return state, nil
+	}
+	read := storage.GetOperation(keyOf(id))
+	err := s.client.Batch(ctx, read)
+	switch {
+	case read.Value != nil:
+		return decodeState(read.Key, read.Value)
+	case err != nil:
+		return incident.State{}, fmt.Errorf("read the checkpoint of incident %d: %w", id, err)
+	}
+	return incident.State{}, fmt.Errorf("read the checkpoint of incident %d: it is gone", id)
 }
 
 // Save stores what was delivered of an incident, naming it in the index in the
 // same operation if need be: a key that the index does not name would be lost.
 func (s *Store) Save(ctx context.Context, id int64, state incident.State) error {
-	value, err := json.Marshal(state)
+	s.unwritten[id] = state // until it is
+	value, err := encodeState(state)
 	if err != nil {
 		return fmt.Errorf("write the checkpoint of incident %d: %w", id, err)
 	}
-	operations := []*storage.Operation{storage.SetOperation(keyOf(id), value)}
-	indexed := s.indexed
-	if _, named := indexed[id]; !named {
-		indexed = maps.Clone(indexed)
-		indexed[id] = struct{}{}
-		index, err := indexOperation(indexed)
-		if err != nil {
+	var operations []*storage.Operation
+	index := s.index
+	if s.former || !index.has(id) {
+		index = index.with(id)
+		if operations, err = s.reindex(index); err != nil {
 			return err
 		}
-		operations = append(operations, index)
 	}
-	if err := s.client.Batch(ctx, operations...); err != nil {
+	if err := s.client.Batch(ctx, append(operations, storage.SetOperation(keyOf(id), value))...); err != nil {
 		return fmt.Errorf("write the checkpoint of incident %d: %w", id, err)
 	}
-	s.indexed = indexed
+	s.reindexed(index)
+	delete(s.unwritten, id)
 	return nil
 }
 
 // Forget deletes what was delivered of an incident.
 func (s *Store) Forget(ctx context.Context, id int64) error {
-	indexed := maps.Clone(s.indexed)
-	delete(indexed, id)
-	index, err := indexOperation(indexed)
+	delete(s.unwritten, id)
+	index := s.index.without(id)
+	operations, err := s.reindex(index)
 	if err != nil {
 		return err
 	}
-	if err := s.client.Batch(ctx, index, storage.DeleteOperation(keyOf(id))); err != nil {
+	if err := s.client.Batch(ctx, append(operations, storage.DeleteOperation(keyOf(id)))...); err != nil {
 		return fmt.Errorf("delete the checkpoint of incident %d: %w", id, err)
 	}
-	s.indexed = indexed
+	s.reindexed(index)
 	return nil
 }
 
@@ -260,18 +200,14 @@ func (s *Store) write(ctx context.Context, entries ...entry) error {
 
 func decode(key string, value []byte, into any) error {
 	if err := json.Unmarshal(value, into); err != nil {
-		return fmt.Errorf("the checkpoint's entry %s cannot be read: restore the storage, "+
-			"or give the receiver an empty one (it will then emit every incident once more): %w", key, err)
+		return unsound(key, err)
 	}
 	return nil
 }
 
-func indexOperation(ids map[int64]struct{}) (*storage.Operation, error) {
-	value, err := json.Marshal(slices.Sorted(maps.Keys(ids)))
-	if err != nil {
-		return nil, fmt.Errorf("write the checkpoint's index: %w", err)
-	}
-	return storage.SetOperation(indexKey, value), nil
+func unsound(key string, err error) error {
+	return fmt.Errorf("the checkpoint's entry %s cannot be read: restore the storage, "+
+		"or give the receiver an empty one (it will then emit every incident once more): %w", key, err)
 }
 
 func keyOf(id int64) string { return incidentKey + strconv.FormatInt(id, 10) }

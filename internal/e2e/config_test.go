@@ -25,6 +25,7 @@ type settings struct {
 	ClientSecret           string
 	Storage                string // directory
 	IDs                    []int64
+	IDsFile                string             // empty: there is none
 	Shares                 map[string][]int64 // receivers by name, with their ids, in the place of the one that has IDs
 	Interval               time.Duration
 	Timeout                time.Duration // of a request
@@ -82,6 +83,7 @@ receivers:
   {{$name}}:
     api: {{$.API}}
     incident_ids: {{list $ids}}
+    {{with $.IDsFile}}incident_ids_file: {{.}}{{end}}
     collection_interval: {{$.Interval}}
     max_concurrent_requests: {{$.Concurrent}}
     http:

@@ -60,18 +60,6 @@ type AlertState struct {
 	Foreign bool `json:"foreign,omitzero"`
 }
 
-// ClosedSince is since when nothing is expected of the incident any more, for
-// it is resolved, merged away or not found. Not ok: it is open.
-func (s State) ClosedSince() (since time.Time, ok bool) {
-	switch {
-	case s.Missing:
-		return s.MissingSince, true
-	case s.Merged || resolved(s.Status):
-		return s.LastUpdate, true
-	}
-	return time.Time{}, false
-}
-
 // Digest stands for the incident's own content and, where they are part of
 // it, its alerts, all as they were delivered: what another source shows of
 // the same content makes no other digest.

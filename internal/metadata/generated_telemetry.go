@@ -70,7 +70,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	var err, errs error
 	builder.ReceiverDefenderIncidentsCheckpointFailures, err = builder.meter.Int64Counter(
 		"otelcol_receiver_defender_incidents_checkpoint_failures",
-		metric.WithDescription("Writes of the checkpoint that failed. [Alpha]"),
+		metric.WithDescription("Reads and writes of the checkpoint that failed. [Alpha]"),
 		metric.WithUnit("{failure}"),
 	)
 	errs = errors.Join(errs, err)

@@ -2,11 +2,12 @@ package tracker
 
 import "time"
 
-// incident is one that is followed. It is kept small: each decision reads all of them.
+// incident is one that is followed. It is kept small, for there may be 100,000.
 type incident struct {
 	id       int64
 	due      time.Time
 	place    uint64 // among equals
+	at       int    // where it is in its queue, which says so
 	turn     turn
 	hung     bool // its last fetch ran into its timeout
 	inFlight bool
@@ -32,6 +33,14 @@ func scattered(n uint64) uint64 { return n * 0x9e3779b97f4a7c15 }
 func (e *incident) sooner(other *incident) bool {
 	c := e.due.Compare(other.due)
 	return c < 0 || c == 0 && e.place < other.place
+}
+
+// soonest returns the one that goes first of two, either of which may be nil.
+func soonest(a, b *incident) *incident {
+	if a == nil || b != nil && b.sooner(a) {
+		return b
+	}
+	return a
 }
 
 // pick returns the head that goes first of several queues, given in their order: the first that is due, else the soonest.

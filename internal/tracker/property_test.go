@@ -120,8 +120,8 @@ func TestEveryDueIncidentIsFetchedOnceARound(t *testing.T) {
 	})
 }
 
-// TestOneScanFindsWhatSortingFinds compares each candidate with the head of a plainly sorted list.
-func TestOneScanFindsWhatSortingFinds(t *testing.T) {
+// TestTheHeadsAreWhatSortingFinds compares each candidate with the head of a plainly sorted list.
+func TestTheHeadsAreWhatSortingFinds(t *testing.T) {
 	type plain struct {
 		id           int64
 		due          time.Time

@@ -4,7 +4,11 @@
 // repeat otherwise. The package never sleeps and reads no clock. A Tracker belongs to one goroutine.
 package tracker
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Candidate is the incident of one class to fetch next.
 type Candidate struct {
@@ -34,69 +38,66 @@ type flight struct {
 
 // Tracker holds the incidents that are followed. New makes one.
 type Tracker struct {
-	incidents []incident       // in no order, so that removing is cheap
-	index     map[int64]int    // where each id is in incidents
-	flights   map[int64]flight // one for each id in flight, followed or not
-	added     uint64           // how many were ever added: the next one's place among equals follows from it
+	incidents map[int64]*incident
+	// queues hold those that are not in flight, by their turn. Of each turn, those whose last fetch ran into its timeout have one of
+	// their own.
+	queues  [turns]struct{ others, hung queue }
+	flights map[int64]flight // one for each id in flight, followed or not
+	added   uint64           // how many were ever added: the next one's place among equals follows from it
 }
 
 // New returns a tracker that follows nothing yet.
 func New() *Tracker {
-	return &Tracker{index: map[int64]int{}, flights: map[int64]flight{}}
+	return &Tracker{incidents: map[int64]*incident{}, flights: map[int64]flight{}}
 }
 
 // Add starts following id from due on. Fetched says that it was fetched before, so that its round goes on.
 // Adding an id again lets the sooner due win and leaves a flight alone: an id in flight is due again after Done, at due or at what
 // Done says, whichever is sooner.
 func (t *Tracker) Add(id int64, due time.Time, fetched bool) {
-	if e, found := t.find(id); found {
-		if fetched && e.turn == turnNeverFetched {
-			e.turn = turnRepeat
-		}
-		t.ask(e, due, false)
+	if e, found := t.incidents[id]; found {
+		t.change(e, func() {
+			if fetched && e.turn == turnNeverFetched {
+				e.turn = turnRepeat
+			}
+			t.ask(e, due, false)
+		})
 		return
 	}
-	e := incident{id: id, due: due, place: scattered(t.added), turn: turnNeverFetched}
+	e := &incident{id: id, due: due, place: scattered(t.added), turn: turnNeverFetched}
 	if fetched {
 		e.turn = turnRepeat
 	}
 	_, e.inFlight = t.flights[id] // from before it was removed: one fetch of an incident at a time
-	t.index[id] = len(t.incidents)
-	t.incidents = append(t.incidents, e)
+	t.incidents[id] = e
 	t.added++
+	t.enqueue(e)
 }
 
 // Remove stops following id. When it is in flight the outcome of that flight is ignored, but Done must still be called.
 func (t *Tracker) Remove(id int64) {
-	i, found := t.index[id]
+	e, found := t.incidents[id]
 	if !found {
 		return
 	}
 	if _, inFlight := t.flights[id]; inFlight {
 		t.flights[id] = flight{orphaned: true}
 	}
-	last := len(t.incidents) - 1
-	t.incidents[i] = t.incidents[last]
-	t.index[t.incidents[i].id] = i
-	t.incidents = t.incidents[:last]
-	delete(t.index, id)
+	t.dequeue(e)
+	delete(t.incidents, id)
 }
 
 // Name makes id due at once, ahead of all others, because the change feed showed it.
 // When it is in flight it is due at once again after Done. An id that is not followed is left alone.
 func (t *Tracker) Name(id int64, now time.Time) {
-	if e, found := t.find(id); found {
-		t.ask(e, now, true)
+	if e, found := t.incidents[id]; found {
+		t.change(e, func() { t.ask(e, now, true) })
 	}
 }
 
 // IDs returns all that are followed, in no order.
 func (t *Tracker) IDs() []int64 {
-	ids := make([]int64, len(t.incidents))
-	for i := range t.incidents {
-		ids[i] = t.incidents[i].id
-	}
-	return ids
+	return slices.AppendSeq(make([]int64, 0, len(t.incidents)), maps.Keys(t.incidents))
 }
 
 // InFlight says whether id is being fetched, followed or not.
@@ -107,14 +108,14 @@ func (t *Tracker) InFlight(id int64) bool {
 
 // Observed reports that id was seen in another way than by a fetch: it is due again at due. One that is in flight is left alone.
 func (t *Tracker) Observed(id int64, due time.Time) {
-	if e, found := t.find(id); found && !e.inFlight {
-		e.apply(Outcome{Due: due, Answered: true, Hung: e.hung}) // whether a fetch hangs it does not say
+	if e, found := t.incidents[id]; found && !e.inFlight {
+		t.change(e, func() { e.apply(Outcome{Due: due, Answered: true, Hung: e.hung}) }) // whether a fetch hangs it does not say
 	}
 }
 
 // Has says whether id is followed.
 func (t *Tracker) Has(id int64) bool {
-	_, found := t.index[id]
+	_, found := t.incidents[id]
 	return found
 }
 
@@ -128,13 +129,11 @@ func (t *Tracker) Len() int { return len(t.incidents) }
 func (t *Tracker) Next(now time.Time, mostHung int) (fresh, repeat Candidate) {
 	withHung := t.hungInFlight() < mostHung
 	var heads [turns]*incident
-	for i := range t.incidents {
-		e := &t.incidents[i]
-		if e.inFlight || e.hung && !withHung {
-			continue
-		}
-		if head := heads[e.turn]; head == nil || e.sooner(head) {
-			heads[e.turn] = e
+	for turn := range t.queues {
+		q := &t.queues[turn]
+		heads[turn] = q.others.head()
+		if withHung {
+			heads[turn] = soonest(heads[turn], q.hung.head())
 		}
 	}
 	return pick(now, heads[:turnRepeat]...).candidate(), heads[turnRepeat].candidate()
@@ -143,7 +142,7 @@ func (t *Tracker) Next(now time.Time, mostHung int) (fresh, repeat Candidate) {
 func (t *Tracker) hungInFlight() int {
 	n := 0
 	for id := range t.flights {
-		if e, found := t.find(id); found && e.hung {
+		if e, found := t.incidents[id]; found && e.hung {
 			n++
 		}
 	}
@@ -152,8 +151,8 @@ func (t *Tracker) hungInFlight() int {
 
 // Start puts id in flight: it is not offered again until Done.
 func (t *Tracker) Start(id int64) {
-	if e, found := t.find(id); found && !e.inFlight {
-		e.inFlight = true
+	if e, found := t.incidents[id]; found && !e.inFlight {
+		t.change(e, func() { e.inFlight = true })
 		t.flights[id] = flight{}
 	}
 }
@@ -165,37 +164,56 @@ func (t *Tracker) Done(id int64, o Outcome) {
 		return
 	}
 	delete(t.flights, id)
-	e, found := t.find(id)
+	e, found := t.incidents[id]
 	if !found {
 		return
 	}
-	e.inFlight = false
-	if !f.orphaned {
-		e.apply(o)
-	}
-	if f.asked {
-		e.ask(f.due, f.named)
-	}
+	t.change(e, func() {
+		e.inFlight = false
+		if !f.orphaned {
+			e.apply(o)
+		}
+		if f.asked {
+			e.ask(f.due, f.named)
+		}
+	})
 }
 
 // Overdue counts the incidents whose due time has passed, without those in flight.
 func (t *Tracker) Overdue(now time.Time) int {
 	n := 0
-	for i := range t.incidents {
-		if e := &t.incidents[i]; !e.inFlight && e.due.Before(now) {
-			n++
-		}
+	for _, q := range t.queues {
+		n += q.others.overdue(now, 0) + q.hung.overdue(now, 0)
 	}
 	return n
 }
 
-// find returns the incident until the next change of the list.
-func (t *Tracker) find(id int64) (*incident, bool) {
-	i, found := t.index[id]
-	if !found {
-		return nil, false
+// change lets something change that decides about the incident's place.
+func (t *Tracker) change(e *incident, change func()) {
+	t.dequeue(e)
+	change()
+	t.enqueue(e)
+}
+
+// enqueue puts e where its turn comes, unless it is in flight.
+func (t *Tracker) enqueue(e *incident) {
+	if !e.inFlight {
+		t.queueOf(e).add(e)
 	}
-	return &t.incidents[i], true
+}
+
+// dequeue takes e from where it is.
+func (t *Tracker) dequeue(e *incident) {
+	if !e.inFlight {
+		t.queueOf(e).remove(e)
+	}
+}
+
+func (t *Tracker) queueOf(e *incident) *queue {
+	if e.hung {
+		return &t.queues[e.turn].hung
+	}
+	return &t.queues[e.turn].others
 }
 
 // ask makes e due by due, after its flight if it is in one.

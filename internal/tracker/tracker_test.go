@@ -3,6 +3,7 @@ package tracker_test
 import (
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -443,19 +444,14 @@ func TestIntervalIsTheConfiguredOneOrWhatTheQuotaAllowsForSoMany(t *testing.T) {
 	assert.Equal(t, time.Minute, tracker.Interval(time.Minute, 0, 100_000))
 }
 
-// BenchmarkNext is one decision among 100,000 incidents of all kinds, at times as time.Now gives them.
-func BenchmarkNext(b *testing.B) {
-	const n = 100_000
-	start := time.Now()
-	for name, seconds := range map[string]func(i int) int{
-		"shuffled":       func(int) int { return rand.IntN(2 * n) },
-		"each is better": func(i int) int { return n - i },
-		"all equal":      func(int) int { return 0 },
-	} {
-		b.Run(name, func(b *testing.B) {
+// BenchmarkStep is one decision and what follows from it, among so many incidents of all kinds, at times as time.Now gives them.
+func BenchmarkStep(b *testing.B) {
+	for _, n := range []int{10, 1_000, 100_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			start := time.Now()
 			tr := tracker.New()
 			for i := range n {
-				due := start.Add(time.Duration(seconds(i)) * time.Second)
+				due := start.Add(time.Duration(rand.IntN(n)) * time.Second)
 				tr.Add(int64(i), due, rand.IntN(2) == 0)
 				switch rand.IntN(8) {
 				case 0:
@@ -466,10 +462,16 @@ func BenchmarkNext(b *testing.B) {
 					tr.Name(int64(i), due)
 				}
 			}
-			now := start.Add(n * time.Second)
+			now := start.Add(time.Duration(n) * time.Second)
 			b.ReportAllocs()
 			for b.Loop() {
-				tr.Next(now, 1)
+				fresh, repeat := tr.Next(now, 2)
+				id, ok := choose(fresh, repeat, now)
+				if !ok {
+					b.Fatal("none is due")
+				}
+				now = now.Add(time.Second)
+				fetch(tr, id, answered(now.Add(time.Duration(n/2)*time.Second)))
 			}
 		})
 	}

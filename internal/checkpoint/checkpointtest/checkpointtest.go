@@ -1,0 +1,101 @@
+// Package checkpointtest fills checkpoints on disk, for tests and benchmarks of
+// many incidents.
+package checkpointtest
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/extension"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+// API is the one that the checkpoints are of.
+const API = "defender_xdr"
+
+// File is the storage that file_storage, with that directory, gives the receiver
+// of the plain name. It is closed at the end of the test, if it was not before.
+func File(tb testing.TB, directory string, fsync bool) storage.Client {
+	tb.Helper()
+	factory := filestorage.NewFactory()
+	cfg := factory.CreateDefaultConfig().(*filestorage.Config)
+	cfg.Directory, cfg.CreateDirectory, cfg.FSync = directory, true, fsync
+	require.NoError(tb, cfg.Validate()) // which also reads the permissions
+	made, err := factory.Create(tb.Context(), extension.Settings{
+		ID: component.NewID(factory.Type()), TelemetrySettings: componenttest.NewNopTelemetrySettings(),
+	}, cfg)
+	require.NoError(tb, err)
+	client, err := made.(storage.Extension).GetClient(tb.Context(), component.KindReceiver, component.MustNewID("defender_incidents"), "")
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = client.Close(context.Background()) })
+	return client
+}
+
+// Fill saves in a directory a state of each of n incidents, whose ids begin with
+// first, one at a time as a receiver does, all fetched just now. It returns the
+// file, all of which is on the disk.
+func Fill(tb testing.TB, directory string, first int64, n int) (path string) {
+	tb.Helper()
+	store, _, err := checkpoint.Open(tb.Context(), File(tb, directory, false), API)
+	require.NoError(tb, err)
+	require.NoError(tb, store.SaveReceiver(tb.Context(), checkpoint.Receiver{API: API}))
+	ids := make([]int64, n)
+	for i := range ids {
+		ids[i] = first + int64(i)
+	}
+	require.NoError(tb, store.Keep(tb.Context(), ids))
+	for _, id := range ids {
+		require.NoError(tb, store.Save(tb.Context(), id, StateOf(id)))
+	}
+	require.NoError(tb, store.Close(tb.Context()))
+
+	files, err := os.ReadDir(directory)
+	require.NoError(tb, err)
+	require.Len(tb, files, 1)
+	path = filepath.Join(directory, files[0].Name())
+	file, err := os.Open(path) //nolint:gosec // it was just written
+	require.NoError(tb, err)
+	require.NoError(tb, file.Sync()) // or else the next write that is synced would wait for all of these
+	require.NoError(tb, file.Close())
+	return path
+}
+
+// StateOf is a state as large as those in captured answers: 16 fields, 3 alerts.
+func StateOf(id int64) incident.State {
+	now := time.Now().UTC().Round(0)
+	changed := now.Add(-time.Hour).Truncate(100 * time.Nanosecond)
+	s := incident.State{Seen: true, API: API, Status: "Active", LastUpdate: changed, Fetched: now}
+	for i, name := range []string{
+		"assignedTo", "classification", "comments", "createdTime", "determination", "incidentId", "incidentName", "incidentUri",
+		"lastModifiedBy", "lastUpdateTime", "priorityScore", "redirectIncidentId", "severity", "status", "summary", "tags",
+	} {
+		s.Fields = append(s.Fields, incident.Field{Name: name, Part: incident.Part{Digest: digestOf(id, i)}})
+	}
+	for i := range 3 {
+		s.Alerts = append(s.Alerts, incident.AlertState{
+			ID: fmt.Sprintf("da%018d_-%010d", 637547396980627145+id, i), Part: incident.Part{Digest: digestOf(id, 100+i)},
+			Status: "New", LastUpdate: changed,
+		})
+	}
+	return s
+}
+
+// digestOf is one that no other part has, with bytes as if by chance.
+func digestOf(id int64, part int) incident.Digest {
+	const golden = 0x9e3779b97f4a7c15
+	n := (uint64(id)<<8 + uint64(part)) * golden
+	return incident.Digest(slices.Concat(binary.BigEndian.AppendUint64(nil, n), binary.LittleEndian.AppendUint64(nil, n*golden)))
+}

@@ -1,0 +1,116 @@
+package checkpoint
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+// entryOf is what is stored of a state.
+func entryOf(t *testing.T, state incident.State) string {
+	t.Helper()
+	client := newStorage()
+	store, _ := open(t, client)
+	require.NoError(t, store.Save(t.Context(), 1, state))
+	entry, err := client.Get(t.Context(), "v1/incident/1")
+	require.NoError(t, err)
+	return string(entry)
+}
+
+// The entry's text is part of what a later version has to read.
+func TestAnEntryIsSmallAndReadsAsItDid(t *testing.T) {
+	assert.Equal(t, strings.Join([]string{
+		`17030ce2`,
+		`{"seen":true,"missing":true,"merged":true,"successor":9007199254740993,"status":"Redirected` + "\u200b" + `",` +
+			`"last_update":"2026-02-03T04:05:06.1234567Z","api":"graph",` +
+			`"disappearances":18446744073709551615,"fetched":"2026-02-03T04:06:00.000000001Z"}`,
+		`{"fields":[{"n":"incidentName","d":"AAEC_wAAAAAAAAAAAAAAAA"},{"n":"status","d":"AAAAAAAAAAAAAAAAAAAA_g"}],` +
+			`"alerts":[{"id":"ad0001_1","d":"BwAAAAAAAAAAAAAAAAAAAA","status":"New","last_update":"2026-02-03T04:05:07Z"},` +
+			`{"id":"da0002_1","d":"AAAAAAAAAAAAAAAAAAAAAA","foreign":true}]}`,
+	}, "\n"), entryOf(t, full()))
+}
+
+func TestAnEntryKeepsWhatTheSourcesShowDifferently(t *testing.T) {
+	assert.Equal(t, strings.Join([]string{
+		`f69f2891`,
+		`{"seen":true,"source":1}`,
+		`{"fields":[{"n":"assignedTo","d":"AQAAAAAAAAAAAAAAAAAAAA","o":"AgAAAAAAAAAAAAAAAAAAAA"},` +
+			`{"n":"status","d":"AwAAAAAAAAAAAAAAAAAAAA","s":1},` +
+			`{"n":"summary","d":"CQAAAAAAAAAAAAAAAAAAAA","s":1,"o":"AAAAAAAAAAAAAAAAAAAAAA"}],` +
+			`"alerts":[{"id":"ad0001_1","d":"BwAAAAAAAAAAAAAAAAAAAA","s":1,"o":"CAAAAAAAAAAAAAAAAAAAAA","status":"New"}]}`,
+	}, "\n"), entryOf(t, twofold()))
+}
+
+func TestAnEntryKeepsWhatIsBeingTold(t *testing.T) {
+	assert.Contains(t, entryOf(t, incident.State{Telling: &incident.Telling{Gone: 7}}), "\n{}\n"+`{"telling":{"gone":7}}`)
+}
+
+// Whatever becomes of an entry, a start does not take it for a sound one.
+func TestNoBitOfAnEntryChangesUnseen(t *testing.T) {
+	entry := []byte(entryOf(t, twofold()))
+	for bit := range 8 * len(entry) {
+		damaged := bytes.Clone(entry)
+		damaged[bit/8] ^= 1 << (bit % 8)
+		_, err := decodeSummary("key", damaged)
+		require.Error(t, err, "bit %d", bit)
+		_, err = decodeState("key", damaged)
+		require.Error(t, err, "bit %d", bit)
+	}
+	for length := range entry {
+		_, err := decodeSummary("key", entry[:length])
+		require.Error(t, err, "cut off after %d bytes", length)
+	}
+}
+
+func TestTheStateOfVersion1IsStillRead(t *testing.T) {
+	for _, state := range []incident.State{full(), twofold(), {Telling: &incident.Telling{Gone: 7}}} {
+		client := newStorage()
+		entry, err := json.Marshal(state)
+		require.NoError(t, err)
+		require.NoError(t, client.Set(t.Context(), "version", []byte("1")))
+		require.NoError(t, client.Set(t.Context(), "v1/incidents", []byte("[1]")))
+		require.NoError(t, client.Set(t.Context(), "v1/incident/1", entry))
+		store, contents := open(t, client)
+		assert.Equal(t, map[int64]incident.Summary{1: state.Summary()}, contents.Known)
+		assert.Equal(t, map[int64]incident.State{1: state}, loaded(t, store, contents))
+	}
+}
+
+func FuzzState(f *testing.F) {
+	for _, state := range []incident.State{full(), twofold()} {
+		former, err := json.Marshal(state)
+		if err != nil {
+			f.Fatal(err)
+		}
+		entry, err := encodeState(state)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(former)
+		f.Add(entry)
+	}
+	f.Add([]byte(`{}`))
+	f.Add([]byte(`{"seen":true,"seen":false}`))
+	f.Fuzz(func(t *testing.T, stored []byte) {
+		summary, err := decodeSummary("key", stored)
+		if err != nil {
+			return
+		}
+		state, err := decodeState("key", stored)
+		if err != nil {
+			return // sound, and yet nothing that a receiver wrote
+		}
+		assert.Equal(t, state.Summary(), summary)
+		entry, err := encodeState(state)
+		require.NoError(t, err)
+		again, err := decodeState("key", entry)
+		require.NoError(t, err)
+		assert.Equal(t, inUTC(state), inUTC(again))
+	})
+}

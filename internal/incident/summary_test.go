@@ -1,0 +1,72 @@
+package incident
+
+import (
+	"math"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestASummarySaysWhatItsStateSays(t *testing.T) {
+	s := State{
+		Seen: true, Missing: true, Merged: true, Successor: 552, MissingSince: noon.Add(1),
+		LastUpdate: noon.Add(100), Fetched: noon.Add(time.Hour),
+	}.Summary()
+	require.True(t, s.Seen && s.Missing && s.Merged)
+	require.Equal(t, int64(552), s.Successor)
+	require.Equal(t, noon.Add(100), s.LastUpdate())
+	require.Equal(t, noon.Add(time.Hour), s.Fetched())
+	since, closed := s.ClosedSince()
+	require.True(t, closed)
+	require.Equal(t, noon.Add(1), since)
+	require.Equal(t, Summary{}, State{}.Summary())
+	require.True(t, Summary{}.LastUpdate().IsZero() && Summary{}.Fetched().IsZero())
+}
+
+func TestAnIncidentIsClosedSince(t *testing.T) {
+	for name, test := range map[string]struct {
+		state  State
+		since  time.Time
+		closed bool
+	}{
+		"active":                {state: State{Seen: true, Status: "Active", LastUpdate: noon}},
+		"resolved":              {State{Status: "resolved", LastUpdate: noon}, noon, true},
+		"merged":                {State{Merged: true, LastUpdate: noon}, noon, true},
+		"not found":             {State{Missing: true, MissingSince: noon}, noon, true},
+		"resolved, then gone":   {State{Missing: true, MissingSince: noon, Status: "Resolved"}, noon, true},
+		"resolved, not known":   {State{Status: "Resolved"}, time.Time{}, true},
+		"nothing was ever seen": {},
+	} {
+		since, closed := test.state.Summary().ClosedSince()
+		require.Equal(t, test.closed, closed, name)
+		require.Equal(t, test.since, since, name)
+	}
+}
+
+func TestAnIncidentIsFollowedUntilItLeadsToAnother(t *testing.T) {
+	require.True(t, Summary{}.Followed())
+	require.True(t, Summary{Merged: true}.Followed(), "its successor is not known yet")
+	require.False(t, Summary{Merged: true, Successor: 552}.Followed())
+	require.True(t, Summary{Successor: 552}.Followed())
+}
+
+func TestTimesThatNoIncidentHasDoNotComeOutAsOthers(t *testing.T) {
+	end := time.Unix(0, math.MaxInt64).UTC()
+	for _, test := range []struct{ time, want time.Time }{
+		{time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), end},
+		{end.Add(1), end},
+		{end, end},
+		{time.Date(1601, 1, 1, 0, 0, 0, 0, time.UTC), time.Time{}},
+		{time.Date(1969, 12, 31, 23, 59, 59, 0, time.UTC), time.Time{}},
+		{noon.In(time.FixedZone("", 3600)), noon},
+	} {
+		require.Equal(t, test.want, State{LastUpdate: test.time}.Summary().LastUpdate())
+	}
+}
+
+// There may be 100,000 of them.
+func TestASummaryIsSmall(t *testing.T) {
+	require.LessOrEqual(t, unsafe.Sizeof(Summary{}), uintptr(40))
+}
