@@ -42,6 +42,8 @@ func object(depth int) *rapid.Generator[members] {
 	})
 }
 
+func never(string) bool { return false }
+
 func record(r *Recorder, names *Names, v any) {
 	switch v := v.(type) {
 	case members:
@@ -97,7 +99,7 @@ func read(r *Reader) any {
 
 func TestWhatIsRecordedIsReadAsItWas(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		names := NewNames()
+		names := NewNames(never)
 		r := NewRecorder(names)
 		var objects []Object
 		all := rapid.SliceOfN(object(3), 1, 4).Draw(t, "objects")
@@ -120,7 +122,7 @@ func TestWhatIsRecordedIsReadAsItWas(t *testing.T) {
 
 func TestWhatIsSkippedIsNotRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		names := NewNames()
+		names := NewNames(never)
 		r := NewRecorder(names)
 		record(r, names, members{{"first", value(3).Draw(t, "value")}, {"last", "here"}})
 		reader := r.Object().Read()
@@ -133,7 +135,7 @@ func TestWhatIsSkippedIsNotRead(t *testing.T) {
 }
 
 func TestWhatWasBegunAndGivenUpLeavesNothing(t *testing.T) {
-	names := NewNames()
+	names := NewNames(never)
 	r := NewRecorder(names)
 	r.Begin(Map)
 	r.Name(names.Number([]byte("a")))
@@ -146,23 +148,52 @@ func TestWhatWasBegunAndGivenUpLeavesNothing(t *testing.T) {
 }
 
 func TestMembersAreSortedByTheirNames(t *testing.T) {
-	names := NewNames()
-	numbers := func(all ...string) (numbers []int) {
+	names := NewNames(never)
+	order := func(all ...string) (order []int, unique bool) {
+		var numbers []int
 		for _, name := range all {
 			numbers = append(numbers, names.Number([]byte(name)))
 		}
-		return numbers
+		return names.Order(numbers)
 	}
 	for range 2 { // the second time it is known
-		require.Equal(t, []int{2, 0, 1}, names.Order(numbers("b", "c", "a")))
-		require.Equal(t, []int{0, 2, 1}, names.Order(numbers("a", "c", "b")))
-		require.Equal(t, []int{0, 1}, names.Order(numbers("b", "c")))
-		require.Empty(t, names.Order(nil))
+		for _, c := range []struct {
+			names []string
+			want  []int
+		}{{[]string{"b", "c", "a"}, []int{2, 0, 1}}, {[]string{"a", "c", "b"}, []int{0, 2, 1}}, {[]string{"b", "c"}, []int{0, 1}}, {nil, []int{}}} {
+			got, unique := order(c.names...)
+			require.Equal(t, c.want, got)
+			require.True(t, unique)
+		}
+		for _, twice := range [][]string{{"a", "a"}, {"b", "a", "c", "b"}} {
+			_, unique := order(twice...)
+			require.False(t, unique)
+		}
 	}
 }
 
+func TestANameIsGuessedOnlyWhereItStandsSoInTheText(t *testing.T) {
+	names := NewNames(func(name string) bool { return name == "second" })
+	for range 2 {
+		names.Number([]byte("first"))
+		names.Number([]byte("second"))
+		names.Number([]byte(`a\b`)) // in a JSON text, "a\b" has a backspace in it
+	}
+	first := names.Number([]byte("first"))
+	second, ok := names.Guess([]byte("second"))
+	require.True(t, ok)
+	require.Equal(t, "second", names.Name(second))
+	require.True(t, names.Marked(second))
+	require.False(t, names.Marked(first))
+	_, ok = names.Guess([]byte(`a\b`))
+	require.False(t, ok)
+	_, ok = names.Guess(nil)
+	require.False(t, ok)
+	require.Equal(t, second, names.Number([]byte("second")))
+}
+
 func TestAnAnswerOfVeryManyNamesDoesNotStay(t *testing.T) {
-	names := NewNames()
+	names := NewNames(never)
 	r := NewRecorder(names)
 	var many members
 	for i := range 2 * mostNames {

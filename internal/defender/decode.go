@@ -38,8 +38,9 @@ type decoder struct {
 	blind   bool // makes no digests: to measure the rest alone
 	values  int  // of this answer
 
-	names    *content.Names
-	unquoted []byte // the text of a string with escapes
+	names    *content.Names // those are marked that count
+	numbers  []int          // of the names in the objects that are being read, the innermost last
+	unquoted []byte         // the text of a string with escapes
 
 	incident, alert object // that are being read, one within the other
 	alerts          []incident.Alert
@@ -47,23 +48,22 @@ type decoder struct {
 }
 
 func newDecoder(ignored incident.Ignored) *decoder {
-	names := content.NewNames()
-	return &decoder{
-		ignored: ignored, names: names, incident: newObject(names), alert: newObject(names), seen: map[string]struct{}{},
-	}
+	names := content.NewNames(ignored.Counts)
+	return &decoder{ignored: ignored, names: names, incident: newObject(names), alert: newObject(names), seen: map[string]struct{}{}}
 }
 
-// reset begins with another body, of up to limit bytes.
+// reset begins with another body, of up to limit bytes. That a name is there
+// twice is found by the decoder itself: it knows its objects by their names.
 func (d *decoder) reset(body io.Reader, limit int64) *decoder {
 	d.body.reset(body, limit)
-	d.json.Reset(&d.body)
+	d.json.Reset(&d.body, jsontext.AllowDuplicateNames(true))
 	d.names.Trim()
-	d.values = 0
+	d.values, d.numbers = 0, d.numbers[:0]
 	return d
 }
 
-// lenient, before anything is read, has doubled names and invalid UTF-8 left for
-// others to find: it is for what is not taken over as it is.
+// lenient, before anything is read, has invalid UTF-8 left for others to find: it
+// is for what is not taken over as it is.
 func (d *decoder) lenient() *decoder {
 	d.json.Reset(&d.body, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	return d
@@ -79,18 +79,21 @@ func (d *decoder) end() error {
 
 // object reads an object that is kept. Members that take claims are left to it:
 // it must then read their value.
-func (d *decoder) object(o *object, depth int, claims func(name []byte) (bool, error)) error {
+func (d *decoder) object(o *object, depth int, claims func(name string) (bool, error)) error {
 	if err := d.begin('{', "an object", depth); err != nil {
 		return err
 	}
 	o.begin()
-	for n := 0; d.json.PeekKind() != '}'; {
-		name, err := d.name()
+	first, kept := len(d.numbers), 0
+	compared := !d.blind
+	for d.json.PeekKind() != '}' {
+		number, err := d.name()
 		if err != nil {
 			return err
 		}
+		d.numbers = append(d.numbers, number)
 		if claims != nil {
-			claimed, err := claims(name)
+			claimed, err := claims(d.names.Name(number))
 			if err != nil {
 				return err
 			}
@@ -98,26 +101,51 @@ func (d *decoder) object(o *object, depth int, claims func(name []byte) (bool, e
 				continue
 			}
 		}
-		if err := d.member(o, name, depth, n, !d.blind); err != nil {
+		if err := d.member(o, number, depth, kept, compared); err != nil {
 			return err
 		}
-		n++
+		kept++
 	}
-	o.end()
-	_, err := d.json.ReadToken()
+	whole := compared && kept == len(d.numbers)-first
+	order, err := d.order(first, whole)
+	if err != nil {
+		return err
+	}
+	o.end(order)
+	_, err = d.json.ReadToken()
 	return err
+}
+
+// order is that of the members of an object that ends, of which the first name is
+// the one of that place. Its names are forgotten. Nil: they do not all count, or
+// the object is not compared as a whole.
+func (d *decoder) order(first int, whole bool) ([]int, error) {
+	numbers := d.numbers[first:]
+	d.numbers = d.numbers[:first]
+	order, unique := d.names.Order(numbers)
+	for i, place := range order {
+		switch {
+		case !unique && i > 0 && numbers[place] == numbers[order[i-1]]:
+			return nil, fmt.Errorf("duplicate object member name %q", plain(d.names.Name(numbers[place])))
+		case !d.names.Marked(numbers[place]):
+			whole = false
+		}
+	}
+	if !whole {
+		return nil, nil
+	}
+	return order, nil
 }
 
 // member reads the value of a member that n others come before. compared: what
 // it is part of is.
-func (d *decoder) member(o *object, name []byte, depth, n int, compared bool) error {
+func (d *decoder) member(o *object, number, depth, n int, compared bool) error {
 	if n == maxMembers {
 		return fmt.Errorf("an object of more than %d members", maxMembers)
 	}
-	number := d.names.Number(name)
 	o.Name(number)
-	if compared = compared && d.ignored.Counts(name); compared {
-		o.print.Name(number, name)
+	if compared = compared && d.names.Marked(number); compared {
+		o.print.Name(number)
 	}
 	return d.value(o, depth+1, compared)
 }
@@ -157,28 +185,42 @@ func (d *decoder) nested(o *object, kind jsontext.Kind, depth int, compared bool
 	if compared {
 		o.print.Begin(byte(kind))
 	}
-	end := kind + 2 // ASCII: } is { + 2, ] is [ + 2
-	for n := 0; d.json.PeekKind() != end; n++ {
-		if kind == '[' {
-			if err := d.value(o, depth+1, compared); err != nil {
-				return err
-			}
-			continue
-		}
-		name, err := d.name()
-		if err != nil {
-			return err
-		}
-		if err := d.member(o, name, depth, n, compared); err != nil {
-			return err
-		}
+	order, err := d.parts(o, kind, depth, compared)
+	if err != nil {
+		return err
 	}
 	o.End()
 	if compared {
-		o.print.End()
+		o.print.End(order)
 	}
-	_, err := d.json.ReadToken()
+	_, err = d.json.ReadToken()
 	return err
+}
+
+// parts reads the elements of an array, or the members of an object, and returns
+// the order of these, if they are all compared.
+func (d *decoder) parts(o *object, kind jsontext.Kind, depth int, compared bool) ([]int, error) {
+	if kind == '[' {
+		for d.json.PeekKind() != ']' {
+			if err := d.value(o, depth+1, compared); err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
+	}
+	first := len(d.numbers)
+	for d.json.PeekKind() != '}' {
+		number, err := d.name()
+		if err != nil {
+			return nil, err
+		}
+		n := len(d.numbers) - first
+		d.numbers = append(d.numbers, number)
+		if err := d.member(o, number, depth, n, compared); err != nil {
+			return nil, err
+		}
+	}
+	return d.order(first, compared)
 }
 
 // members calls member for each member of an object that is not kept itself. It
@@ -188,11 +230,11 @@ func (d *decoder) members(member func(name string) error) error {
 		return err
 	}
 	for d.json.PeekKind() != '}' {
-		name, err := d.name()
+		number, err := d.name()
 		if err != nil {
 			return err
 		}
-		if err := member(string(name)); err != nil {
+		if err := member(d.names.Name(number)); err != nil {
 			return err
 		}
 	}
@@ -226,13 +268,20 @@ func (d *decoder) begin(kind jsontext.Kind, what string, depth int) error {
 	return err
 }
 
-// name reads a member's name. It is there until the next read.
-func (d *decoder) name() ([]byte, error) {
+// name reads a member's name and returns its number.
+func (d *decoder) name() (int, error) {
 	quoted, err := d.json.ReadValue()
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	return d.unquote(quoted)
+	if number, ok := d.names.Guess(quoted[1 : len(quoted)-1]); ok {
+		return number, nil
+	}
+	name, err := d.unquote(quoted)
+	if err != nil {
+		return 0, err
+	}
+	return d.names.Number(name), nil
 }
 
 // unquote is the text of a string, until the next read.

@@ -26,10 +26,10 @@ func (o *object) begin() {
 	o.print.Begin(content.Map)
 }
 
-// end is told that it ends.
-func (o *object) end() {
+// end is told that it ends, and the order of its members if they were all told.
+func (o *object) end(order []int) {
 	o.End()
-	o.print.End()
+	o.print.End(order)
 }
 
 // text is what a member says that is a text. Empty: it is none.

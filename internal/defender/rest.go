@@ -92,10 +92,16 @@ func (r *Rest) read(d dialect, json *decoder) (link jsontext.Value, err error) {
 	err = json.members(func(name string) error {
 		switch name {
 		case rowsField:
+			if listed {
+				return fmt.Errorf("%s twice", rowsField)
+			}
 			listed = true
 			alerts, err = d.decodeAlerts(json)
 			return err
 		case linkField:
+			if link != nil {
+				return fmt.Errorf("%s twice", linkField)
+			}
 			link, err = json.link()
 			return err
 		}

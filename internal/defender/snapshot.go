@@ -33,12 +33,12 @@ func (d dialect) decode(id int64, json *decoder) (s *incident.Snapshot, rest jso
 func (d dialect) decodeIncident(json *decoder) (s *incident.Snapshot, rest jsontext.Value, err error) {
 	s = d.newSnapshot()
 	o := &json.incident
-	err = json.object(o, 1, func(name []byte) (bool, error) {
+	err = json.object(o, 1, func(name string) (bool, error) {
 		switch {
-		case string(name) == d.incident.alerts && json.json.PeekKind() != 'n':
+		case name == d.incident.alerts && json.json.PeekKind() != 'n':
 			s.Alerts, err = d.decodeAlerts(json)
 			return true, err
-		case d.alerts != "" && string(name) == d.incident.alerts+linkField:
+		case d.alerts != "" && name == d.incident.alerts+linkField:
 			rest, err = json.link()
 			return true, err
 		}

@@ -39,8 +39,8 @@ func (c *Comparer) adopt(before State, s *Snapshot) State {
 // foreignDiffers says whether an alert has changed, of which another API has
 // shown the last, as far as both show it alike.
 func (c *Comparer) foreignDiffers(last, now AlertState, s *Snapshot) bool {
-	return c.ignored.Counts([]byte(statusField)) && !sameStatus(last.Status, now.Status) ||
-		c.ignored.Counts([]byte(s.AlertLastUpdateField)) && !sameTime(last.LastUpdate, now.LastUpdate)
+	return c.ignored.Counts(statusField) && !sameStatus(last.Status, now.Status) ||
+		c.ignored.Counts(s.AlertLastUpdateField) && !sameTime(last.LastUpdate, now.LastUpdate)
 }
 
 // sameStatus compares without case, as the APIs differ in it. A status that is

@@ -48,29 +48,39 @@ func written(value any, random *rand.Rand) string {
 }
 
 // told is a recorder or a fingerprint.
-type told interface {
-	Begin(kind byte)
-	Scalar(kind byte, text []byte)
-	End()
+type told struct {
+	names  *content.Names
+	begin  func(kind byte)
+	name   func(number int)
+	scalar func(kind byte, text []byte)
+	end    func()
 }
 
 // fingerprint is told of an object, as it is when it is read.
 func fingerprint(object string, ignored ...string) *Fingerprint {
-	names := content.NewNames()
+	names := content.NewNames(Ignore(ignored...).Counts)
 	f := NewFingerprint(names)
-	tell(f, func(name []byte) { f.Name(names.Number(name), name) }, jsontext.NewDecoder(strings.NewReader(object)), Ignore(ignored...), true)
+	tellFingerprint(f, names, object)
 	return f
+}
+
+func tellFingerprint(f *Fingerprint, names *content.Names, object string) {
+	tell(told{
+		names: names, begin: f.Begin, name: f.Name, scalar: f.Scalar, end: func() { f.End(nil) },
+	}, jsontext.NewDecoder(strings.NewReader(object)), true)
 }
 
 // object is what is kept of one with these members.
 func object(raw map[string]any) content.Object {
-	names := content.NewNames()
+	names := content.NewNames(func(string) bool { return true })
 	r := content.NewRecorder(names)
-	tell(r, func(name []byte) { r.Name(names.Number(name)) }, jsontext.NewDecoder(strings.NewReader(literal(raw))), nil, true)
+	tell(told{
+		names: names, begin: r.Begin, name: r.Name, scalar: r.Scalar, end: r.End,
+	}, jsontext.NewDecoder(strings.NewReader(literal(raw))), true)
 	return r.Object()
 }
 
-func tell(to told, named func([]byte), d *jsontext.Decoder, ignored Ignored, counts bool) {
+func tell(to told, d *jsontext.Decoder, counts bool) {
 	kind := d.PeekKind()
 	if kind != '{' && kind != '[' {
 		value, err := d.ReadValue()
@@ -83,28 +93,28 @@ func tell(to told, named func([]byte), d *jsontext.Decoder, ignored Ignored, cou
 			}
 		}
 		if counts {
-			to.Scalar(byte(kind), value)
+			to.scalar(byte(kind), value)
 		}
 		return
 	}
 	_, _ = d.ReadToken()
 	if counts {
-		to.Begin(byte(kind))
+		to.begin(byte(kind))
 	}
 	for d.PeekKind() != kind+2 {
 		counts := counts
 		if kind == '{' {
 			token, _ := d.ReadToken()
-			name := []byte(token.String())
-			if counts = counts && ignored.Counts(name); counts {
-				named(name)
+			number := to.names.Number([]byte(token.String()))
+			if counts = counts && to.names.Marked(number); counts {
+				to.name(number)
 			}
 		}
-		tell(to, named, d, ignored, counts)
+		tell(to, d, counts)
 	}
 	_, _ = d.ReadToken()
 	if counts {
-		to.End()
+		to.end()
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 )
@@ -52,11 +53,11 @@ func Ignore(names ...string) Ignored {
 // Counts says whether a field of this name is compared. OData's annotations
 // (@odata.context, alerts@odata.nextLink) speak of the answer, not of the
 // incident.
-func (i Ignored) Counts(name []byte) bool {
-	if bytes.IndexByte(name, '@') >= 0 && bytes.Contains(name, []byte("@odata.")) {
+func (i Ignored) Counts(name string) bool {
+	if strings.Contains(name, "@odata.") {
 		return false
 	}
-	_, ignored := i[string(name)]
+	_, ignored := i[name]
 	return !ignored
 }
 
@@ -108,9 +109,9 @@ func (f *Fingerprint) Begin(kind byte) {
 	f.open = append(f.open, opened{array: array, from: len(f.form), first: len(f.parts)})
 }
 
-// Name is told the name of the member that follows, and its number.
-func (f *Fingerprint) Name(number int, name []byte) {
-	from := len(f.form)
+// Name is told the number of the name of the member that follows.
+func (f *Fingerprint) Name(number int) {
+	name, from := f.names.Name(number), len(f.form)
 	f.size(len(name))
 	f.form = append(f.form, name...)
 	f.parts = append(f.parts, part{from: from, name: number, value: len(f.form)})
@@ -131,8 +132,9 @@ func (f *Fingerprint) Scalar(kind byte, text []byte) {
 	f.ended()
 }
 
-// End is told that the innermost object or array ends.
-func (f *Fingerprint) End() {
+// End is told that the innermost object or array ends, and the order of its
+// members by their names; nil: it is no object, or it was not told of all of them.
+func (f *Fingerprint) End(order []int) {
 	last := len(f.open) - 1
 	o := f.open[last]
 	f.open = f.open[:last]
@@ -140,7 +142,7 @@ func (f *Fingerprint) End() {
 	if o.array {
 		f.sortElements(o, parts)
 	} else {
-		f.sortMembers(o, parts)
+		f.sortMembers(o, parts, order)
 	}
 	f.count(o, len(parts))
 	if last > 0 {
@@ -202,12 +204,14 @@ func (f *Fingerprint) number(literal []byte) {
 	}
 }
 
-func (f *Fingerprint) sortMembers(o opened, parts []part) {
-	f.numbers = f.numbers[:0]
-	for _, p := range parts {
-		f.numbers = append(f.numbers, p.name)
+func (f *Fingerprint) sortMembers(o opened, parts []part, order []int) {
+	if order == nil {
+		f.numbers = f.numbers[:0]
+		for _, p := range parts {
+			f.numbers = append(f.numbers, p.name)
+		}
+		order, _ = f.names.Order(f.numbers)
 	}
-	order := f.names.Order(f.numbers)
 	f.scratch = f.scratch[:0]
 	for _, i := range order {
 		f.scratch = append(f.scratch, f.form[parts[i].from:parts[i].to]...)
