@@ -1,0 +1,113 @@
+package defender
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// members calls member for each member of an object that is not kept itself. It
+// must read their values.
+func (d *decoder) members(member func(name string) error) error {
+	if err := d.begin('{', "an object", 1); err != nil {
+		return err
+	}
+	for d.json.PeekKind() != '}' {
+		number, err := d.name()
+		if err != nil {
+			return err
+		}
+		if err := member(d.names.Name(number)); err != nil {
+			return err
+		}
+	}
+	_, err := d.json.ReadToken()
+	return err
+}
+
+// array calls element for each element, which must read it.
+func (d *decoder) array(depth int, element func() error) error {
+	if err := d.begin('[', "an array", depth); err != nil {
+		return err
+	}
+	for d.json.PeekKind() != ']' {
+		if err := element(); err != nil {
+			return err
+		}
+	}
+	_, err := d.json.ReadToken()
+	return err
+}
+
+// begin reads the beginning of an object or an array.
+func (d *decoder) begin(kind jsontext.Kind, what string, depth int) error {
+	if got := d.json.PeekKind(); got != kind {
+		return d.unexpected(what, got)
+	}
+	if depth > maxDepth {
+		return fmt.Errorf("nested deeper than %d levels", maxDepth)
+	}
+	_, err := d.json.ReadToken()
+	return err
+}
+
+// name reads a member's name and returns its number.
+func (d *decoder) name() (int, error) {
+	quoted, err := d.json.ReadValue()
+	if err != nil {
+		return 0, err
+	}
+	if number, ok := d.names.Guess(quoted[1 : len(quoted)-1]); ok {
+		return number, nil
+	}
+	name, err := d.unquote(quoted)
+	if err != nil {
+		return 0, err
+	}
+	return d.names.Number(name), nil
+}
+
+// unquote is the text of a string, until the next read.
+func (d *decoder) unquote(quoted jsontext.Value) (text []byte, err error) {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1], nil
+	}
+	d.unquoted, err = jsontext.AppendUnquote(d.unquoted[:0], quoted)
+	return d.unquoted, err
+}
+
+// link reads a link to a next page, to be looked at when all else is read.
+func (d *decoder) link() (jsontext.Value, error) {
+	link, err := d.json.ReadValue()
+	return link.Clone(), err
+}
+
+// unexpected explains a value of another kind; where there is none, the
+// syntax error does.
+func (d *decoder) unexpected(want string, got jsontext.Kind) error {
+	if got == jsontext.Kind(0) {
+		if _, err := d.json.ReadToken(); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%s where %s should be", kindName(got), want)
+}
+
+func kindName(kind jsontext.Kind) string {
+	switch kind {
+	case 'n':
+		return "null"
+	case 't', 'f':
+		return "a boolean"
+	case '"':
+		return "a string"
+	case '0':
+		return "a number"
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	}
+	return "nothing"
+}
