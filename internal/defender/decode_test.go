@@ -213,3 +213,28 @@ func TestTheSimulatorsOddAnswersAreMalformed(t *testing.T) {
 		assert.NoError(t, answer.Err, fault)
 	}
 }
+
+func TestDigestsAreTheSameWhateverIsIgnoredAndInWhateverOrder(t *testing.T) {
+	decoded := func(body string, ignored ...string) *incident.Snapshot {
+		s, rest, err := xdr().decode(1, newDecoder(incident.Ignore(ignored...)).reset(strings.NewReader(body), math.MaxInt64))
+		require.NoError(t, err)
+		require.Nil(t, rest)
+		return s
+	}
+	one := decoded(`{"incidentId":1,"riskScore":"a","it":{"riskScore":1,"x":{"riskScore":[1,{"y":2}],"z":1,"a":{}}},`+
+		`"alerts":[{"alertId":"a","title":"t","devices":[{"riskScore":"x","n":1,"m":[2,1]}]}],"status":"Active"}`, "riskScore")
+	two := decoded(`{"status":"Active","alerts":[{"devices":[{"m":[1,2],"n":1}],"alertId":"a","riskScore":{},"title":"t"}],`+
+		`"it":{"x":{"a":{},"z":1},"riskScore":null},"incidentId":1}`, "riskScore")
+	assert.Equal(t, one.Fields, two.Fields)
+	assert.Equal(t, one.Alerts[0].Digest, two.Alerts[0].Digest)
+	for _, name := range []string{"incidentId", "it", "status"} {
+		assert.Contains(t, fmt.Sprint(one.Fields), name)
+	}
+
+	other := decoded(`{"status":"Active","alerts":[{"devices":[{"m":[1,2],"n":2}],"alertId":"a","title":"t"}],"it":{"x":{"a":{},"z":2}},"incidentId":1}`, "riskScore")
+	assert.NotEqual(t, one.Fields, other.Fields)
+	assert.NotEqual(t, one.Alerts[0].Digest, other.Alerts[0].Digest)
+	seeing := decoded(`{"status":"Active","alerts":[{"devices":[{"m":[1,2],"n":1}],"alertId":"a","riskScore":{},"title":"t"}],"it":{"x":{"a":{},"z":1},"riskScore":null},"incidentId":1}`)
+	assert.NotEqual(t, two.Fields, seeing.Fields)
+	assert.NotEqual(t, two.Alerts[0].Digest, seeing.Alerts[0].Digest)
+}
