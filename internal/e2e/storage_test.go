@@ -30,8 +30,8 @@ func TestACheckpointThatCannotBeReadEndsTheStartAndIsNotBegunAfresh(t *testing.T
 		how      func(stored []byte) []byte
 		messages []string
 	}{
-		{"a later version", replaced(`version1`, `version2`), []string{
-			"the checkpoint is of version 2, this receiver reads up to version 1: use the later receiver again, " +
+		{"a later version", replaced(`version2`, `version3`), []string{
+			"the checkpoint is of version 3, this receiver reads up to version 2: use the later receiver again, " +
 				"or give this one an empty storage (it will then emit every incident once more)",
 		}},
 		{"an entry that is garbled", replaced(`{"api":`, `{"api"!`), []string{
