@@ -250,7 +250,7 @@ func (p *poller) delivered(id int64) (incident.State, error) {
 	}
 	state, err := p.store.Load(context.Background(), id)
 	if err != nil {
-		p.telemetry.ReceiverDefenderIncidentsCheckpointFailures.Add(context.Background(), 1)
+		p.countCheckpointFailure()
 		return incident.State{}, err
 	}
 	state.API = cmp.Or(state.API, string(APIDefenderXDR)) // the only one there was when states did not say
@@ -276,7 +276,7 @@ func (p *poller) saveAccount(now time.Time) {
 func (p *poller) save(entry string, err error) {
 	switch failing := p.unwritten[entry]; {
 	case err != nil:
-		p.telemetry.ReceiverDefenderIncidentsCheckpointFailures.Add(context.Background(), 1, p.telemetry.with())
+		p.countCheckpointFailure()
 		if !failing {
 			p.logger.Error("checkpoint not written: after a restart, changes of now may be emitted again",
 				zap.String("of", entry), zap.Error(err))

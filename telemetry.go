@@ -211,6 +211,11 @@ func (p *poller) count(call, outcome string) {
 	p.telemetry.ReceiverDefenderIncidentsRequests.Add(context.Background(), 1, p.telemetry.with("call", call, "outcome", outcome))
 }
 
+// countCheckpointFailure counts a read or a write of the checkpoint that failed.
+func (p *poller) countCheckpointFailure() {
+	p.telemetry.ReceiverDefenderIncidentsCheckpointFailures.Add(context.Background(), 1, p.telemetry.with())
+}
+
 // countRecords counts what the pipeline accepted.
 func (p *poller) countRecords(change incident.Change) {
 	count := func(event string, kind incident.Kind) {

@@ -83,7 +83,7 @@ func TestAnIncidentWhoseStateCannotBeReadIsToldOnceItCan(t *testing.T) {
 				require.Greater(t, w.requests(1001), 12, "it is tried again")
 				require.Less(t, w.requests(1001), 30, "later each time")
 				metadatatest.AssertEqualReceiverDefenderIncidentsCheckpointFailures(t, w.telemetry,
-					[]metricdata.DataPoint[int64]{{Value: storage.failed.Load()}}, metricdatatest.IgnoreTimestamp())
+					[]metricdata.DataPoint[int64]{{Attributes: w.labels(), Value: storage.failed.Load()}}, metricdatatest.IgnoreTimestamp())
 				require.Equal(t, int64(1), w.trackedAs(stateFailing))
 
 				storage.failing.Store(false)
