@@ -99,7 +99,7 @@ func (o *ours) decode(from io.Reader) (*incident.Snapshot, error) {
 }
 
 func (o *ours) oneRecord(from io.Reader) (plog.Logs, error) {
-	o.json.blind, o.builder.Alerts = true, incident.Embedded
+	o.builder.Alerts = incident.Embedded
 	s, err := o.decode(from)
 	if err != nil {
 		return plog.Logs{}, err
@@ -108,7 +108,6 @@ func (o *ours) oneRecord(from io.Reader) (plog.Logs, error) {
 }
 
 func (o *ours) records(from io.Reader) (plog.Logs, error) {
-	o.json.blind = true
 	s, err := o.decode(from)
 	if err != nil {
 		return plog.Logs{}, err
@@ -130,6 +129,7 @@ func (o *ours) unchanged(from io.Reader) (plog.Logs, error) {
 		if err != nil {
 			return plog.Logs{}, err
 		}
+		o.json.print.Snapshot(s)
 		_, o.delivered = o.comparer.Compare(incident.State{}, s)
 		return plog.NewLogs(), nil
 	}
@@ -141,6 +141,7 @@ func (o *ours) compare(from io.Reader, delivered incident.State) (plog.Logs, err
 	if err != nil {
 		return plog.Logs{}, err
 	}
+	o.json.print.Snapshot(s)
 	change, after := o.comparer.Compare(delivered, s)
 	return o.builder.Logs(record.Observation{ID: 1001, Snapshot: s, Change: change, After: after}), nil
 }

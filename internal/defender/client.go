@@ -85,12 +85,15 @@ func (c *Client) Get(ctx context.Context, id int64) Answer {
 	var link jsontext.Value
 	reply := c.ask(ctx, address, c.maxBody, func(json *decoder) (err error) {
 		json.body.keep = c.keepOriginal
-		rest.snapshot, link, err = c.dialect.decode(id, json)
-		if err == nil && c.keepOriginal {
+		if rest.snapshot, link, err = c.dialect.decode(id, json); err != nil {
+			return err
+		}
+		json.print.Snapshot(rest.snapshot)
+		if c.keepOriginal {
 			rest.snapshot.Original = json.body.kept
 		}
-		rest.values = json.values
-		return err
+		rest.values = json.limits.Found
+		return nil
 	})
 	answer := Answer{Err: reply.err, Reached: reply.reached, Size: reply.size, Pages: 1}
 	if reply.err != nil {

@@ -72,11 +72,16 @@ func get(t testing.TB, transport http.RoundTripper) Answer {
 
 // decodeAs decodes an answer to Get that shows all alerts.
 func decodeAs(d dialect, id int64, body []byte) (*incident.Snapshot, error) {
-	s, rest, err := d.decode(id, newDecoder(nil).reset(bytes.NewReader(body), math.MaxInt64))
-	if linked(rest) {
+	json := newDecoder(nil).reset(bytes.NewReader(body), math.MaxInt64)
+	s, rest, err := d.decode(id, json)
+	switch {
+	case err != nil:
+		return nil, err
+	case linked(rest):
 		return nil, errors.New("there are more alerts")
 	}
-	return s, err
+	json.print.Snapshot(s)
+	return s, nil
 }
 
 // decodePageAs decodes an answer to List.

@@ -5,44 +5,22 @@ import (
 	"time"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
-	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// object is one that is read to be kept: what there is of it, and its digests.
-type object struct {
-	*content.Recorder
-	print *incident.Fingerprint
-}
-
-func newObject(names *content.Names) object {
-	return object{Recorder: content.NewRecorder(names), print: incident.NewFingerprint(names)}
-}
-
-// begin is told that the object begins.
-func (o *object) begin() {
-	o.Reset()
-	o.Begin(content.Map)
-	o.print.Reset()
-	o.print.Begin(content.Map)
-}
-
-// end is told that it ends, and the order of its members if they were all told.
-func (o *object) end(order []int) {
-	o.End()
-	o.print.End(order)
-}
+// object is one that is read to be kept.
+type object struct{ *content.Builder }
 
 // text is what a member says that is a text. Empty: it is none.
-func (o *object) text(name string) string {
-	if member := o.Member(name); member.Kind() == content.String {
+func (o object) text(name string) string {
+	if member := o.Get(name); member.Kind() == content.String {
 		return member.Text()
 	}
 	return ""
 }
 
 // texts are those in a member that is an array. Nil: it is none.
-func (o *object) texts(name string) []string {
-	elements := o.Member(name)
+func (o object) texts(name string) []string {
+	elements := o.Get(name)
 	if elements.Kind() != content.Array {
 		return nil
 	}
@@ -59,7 +37,7 @@ func (o *object) texts(name string) []string {
 
 // moment reads a time: UTC with 0 to 7 fractional digits (seen in captures).
 // One that cannot be read is the zero time.
-func (o *object) moment(name string) time.Time { return moment(o.text(name)) }
+func (o object) moment(name string) time.Time { return moment(o.text(name)) }
 
 func moment(text string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, text)
@@ -70,8 +48,8 @@ func moment(text string) time.Time {
 }
 
 // idIn reads an incident's id in the form that the API gives it. 0: there is none.
-func (d dialect) idIn(o *object, name string) int64 {
-	member := o.Member(name)
+func (d dialect) idIn(o object, name string) int64 {
+	member := o.Get(name)
 	if kind := member.Kind(); kind == content.String || kind == content.Digits {
 		return d.id(kind, member.Text())
 	}

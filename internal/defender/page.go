@@ -86,7 +86,7 @@ func (p *pageDecoder) member(name string) error {
 			return fmt.Errorf("%s twice", rowsField)
 		}
 		p.listed = true
-		return p.json.array(2, p.row)
+		return p.json.array(p.row)
 	case linkField:
 		if p.linked {
 			return fmt.Errorf("%s twice", linkField)
@@ -137,8 +137,9 @@ func (p *pageDecoder) decodeRow(raw []byte) Row {
 	if !p.dialect.wholeRows || len(s.Alerts) > wholeAlerts {
 		return row
 	}
-	p.values += json.values
+	p.values += json.limits.Found
 	p.alerts += len(s.Alerts)
+	json.print.Snapshot(s)
 	s.Source = incident.FromList
 	if p.keepOriginal {
 		s.Original = bytes.Clone(raw)
@@ -198,7 +199,7 @@ func (d dialect) firstID(json *decoder, body []byte) (id int64) {
 		if name != rowsField {
 			return json.json.SkipValue()
 		}
-		return json.array(2, func() error {
+		return json.array(func() error {
 			id, _ = d.glance(json)
 			return errors.New("one is enough")
 		})

@@ -86,7 +86,7 @@ func (r *Rest) follow(link jsontext.Value, answer Answer) Answer {
 // read takes up a page of alerts and returns the link to the next. Each page has
 // to bring an alert that is new if it has such a link, so that the pages end.
 func (r *Rest) read(d dialect, json *decoder) (link jsontext.Value, err error) {
-	json.values = r.values
+	json.limits.Found = r.values
 	var alerts []incident.Alert
 	listed := false
 	err = json.members(func(name string) error {
@@ -116,7 +116,8 @@ func (r *Rest) read(d dialect, json *decoder) (link jsontext.Value, err error) {
 	if err := json.end(); err != nil {
 		return nil, err
 	}
-	r.values = json.values
+	json.print.Alerts(alerts)
+	r.values = json.limits.Found
 	added := r.add(alerts)
 	switch {
 	case len(r.snapshot.Alerts) > maxAlerts:

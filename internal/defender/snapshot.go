@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
-	"net/url"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -22,7 +20,7 @@ func (d dialect) decode(id int64, json *decoder) (s *incident.Snapshot, rest jso
 		return nil, nil, err
 	}
 	if s.ID != id {
-		s, err = d.becomeSuccessors(s, id, newDecoder(json.ignored))
+		s, err = d.becomeSuccessors(s, id, json.incident)
 		return s, nil, err
 	}
 	return s, rest, nil
@@ -32,8 +30,8 @@ func (d dialect) decode(id int64, json *decoder) (s *incident.Snapshot, rest jso
 // to the rest of its alerts.
 func (d dialect) decodeIncident(json *decoder) (s *incident.Snapshot, rest jsontext.Value, err error) {
 	s = d.newSnapshot()
-	o := &json.incident
-	err = json.object(o, 1, func(name string) (bool, error) {
+	o := json.incident
+	err = json.object(o, func(name string) (bool, error) {
 		switch {
 		case name == d.incident.alerts && json.json.PeekKind() != 'n':
 			s.Alerts, err = d.decodeAlerts(json)
@@ -72,7 +70,7 @@ func (d dialect) decodeAlerts(json *decoder) ([]incident.Alert, error) {
 		clear(json.alerts)
 		clear(json.seen)
 	}()
-	err := json.array(2, func() error {
+	err := json.array(func() error {
 		if len(json.alerts) == maxAlerts {
 			return fmt.Errorf("more than %d alerts", maxAlerts)
 		}
@@ -91,8 +89,8 @@ func (d dialect) decodeAlerts(json *decoder) ([]incident.Alert, error) {
 }
 
 func (d dialect) decodeAlert(json *decoder) (incident.Alert, error) {
-	o, f := &json.alert, d.alert
-	if err := json.object(o, 3, nil); err != nil {
+	o, f := json.alert, d.alert
+	if err := json.whole(o, 3); err != nil {
 		return incident.Alert{}, err
 	}
 	alert := incident.Alert{
@@ -106,7 +104,6 @@ func (d dialect) decodeAlert(json *decoder) (incident.Alert, error) {
 		MitreTechniques: o.texts(f.mitreTechniques),
 		LastUpdate:      o.moment(f.lastUpdate),
 		Object:          o.Object(),
-		Digest:          o.print.Object(),
 	}
 	if alert.ID == "" {
 		return incident.Alert{}, fmt.Errorf("an alert without %s", f.id)
@@ -115,9 +112,9 @@ func (d dialect) decodeAlert(json *decoder) (incident.Alert, error) {
 }
 
 // describe fills in what the object says of itself.
-func (d dialect) describe(s *incident.Snapshot, o *object) {
+func (d dialect) describe(s *incident.Snapshot, o object) {
 	f := d.incident
-	s.Object, s.Fields = o.Object(), o.print.Fields()
+	s.Object = o.Object()
 	s.SuccessorID = d.idIn(o, f.successor)
 	s.Name = o.text(f.name)
 	s.Status = o.text(f.status)
@@ -137,18 +134,16 @@ func (d dialect) describe(s *incident.Snapshot, o *object) {
 // becomeSuccessors says of the incident that was asked for what an answer that
 // shows another one means: that it lives on in that. What the answer shows is
 // left to the fetch of that incident itself.
-func (d dialect) becomeSuccessors(other *incident.Snapshot, asked int64, json *decoder) (*incident.Snapshot, error) {
+func (d dialect) becomeSuccessors(other *incident.Snapshot, asked int64, o object) (*incident.Snapshot, error) {
 	form := `{%q:%d,%q:%d}`
 	if d.textIDs {
 		form = `{%q:"%d",%q:"%d"}`
 	}
-	stub := fmt.Sprintf(form, d.incident.id, asked, d.incident.successor, other.ID)
-	o := &json.incident
-	if err := json.reset(strings.NewReader(stub), math.MaxInt64).object(o, 1, nil); err != nil {
+	if err := o.Whole(fmt.Appendf(nil, form, d.incident.id, asked, d.incident.successor, other.ID), 1); err != nil {
 		return nil, err
 	}
 	s := d.newSnapshot()
-	s.Object, s.Fields = o.Object(), o.print.Fields()
+	s.Object = o.Object()
 	s.ID, s.SuccessorID, s.Merged, s.TenantID = asked, other.ID, true, other.TenantID
 	return s, nil
 }
@@ -157,11 +152,14 @@ func (d dialect) becomeSuccessors(other *incident.Snapshot, asked int64, json *d
 // where the Defender XDR API shows it (…/incidents/924565?tid=<tenant id>, seen
 // in captures). Empty when it is not there.
 func tenant(address string) string {
-	parsed, err := url.Parse(address)
-	if err != nil {
-		return ""
+	address, _, _ = strings.Cut(address, "#")
+	_, query, _ := strings.Cut(address, "?")
+	for option := range strings.SplitSeq(query, "&") {
+		if id, ok := strings.CutPrefix(option, "tid="); ok {
+			return uuid(id)
+		}
 	}
-	return uuid(parsed.Query().Get("tid"))
+	return ""
 }
 
 // uuid is the text where it has that form, else empty.

@@ -218,8 +218,10 @@ func TestTheTenantIsReadOutOfTheAddressOnlyIfItIsAUUID(t *testing.T) {
 		"https://security.example/incidents/1?tid=%7B" + id + "%7D":                     "",
 		"https://security.example/incidents/1?tid=" + id + "%0Ainject":                  "",
 		"https://security.example/" + id:                                                "",
-		"https://security.example/%zz?tid=" + id:                                        "",
-		"":                                                                              "",
+		"https://security.example/incidents/1?tid=" + id + "#top":                       id,
+		"https://security.example/incidents/1?xtid=" + id:                               "",
+		"https://security.example/incidents/1#?tid=" + id:                               "",
+		"": "",
 	} {
 		s, err := decodeXDR(`{"incidentId":1,"incidentUri":"` + address + `"}`)
 		require.NoError(t, err)

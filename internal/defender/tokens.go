@@ -10,15 +10,15 @@ import (
 // members calls member for each member of an object that is not kept itself. It
 // must read their values.
 func (d *decoder) members(member func(name string) error) error {
-	if err := d.begin('{', "an object", 1); err != nil {
+	if err := d.begin('{', "an object"); err != nil {
 		return err
 	}
 	for d.json.PeekKind() != '}' {
-		number, err := d.name()
+		name, err := d.name()
 		if err != nil {
 			return err
 		}
-		if err := member(d.names.Name(number)); err != nil {
+		if err := member(string(name)); err != nil {
 			return err
 		}
 	}
@@ -27,8 +27,8 @@ func (d *decoder) members(member func(name string) error) error {
 }
 
 // array calls element for each element, which must read it.
-func (d *decoder) array(depth int, element func() error) error {
-	if err := d.begin('[', "an array", depth); err != nil {
+func (d *decoder) array(element func() error) error {
+	if err := d.begin('[', "an array"); err != nil {
 		return err
 	}
 	for d.json.PeekKind() != ']' {
@@ -41,35 +41,25 @@ func (d *decoder) array(depth int, element func() error) error {
 }
 
 // begin reads the beginning of an object or an array.
-func (d *decoder) begin(kind jsontext.Kind, what string, depth int) error {
+func (d *decoder) begin(kind jsontext.Kind, what string) error {
 	if got := d.json.PeekKind(); got != kind {
 		return d.unexpected(what, got)
-	}
-	if depth > maxDepth {
-		return fmt.Errorf("nested deeper than %d levels", maxDepth)
 	}
 	_, err := d.json.ReadToken()
 	return err
 }
 
-// name reads a member's name and returns its number.
-func (d *decoder) name() (int, error) {
+// name reads a member's name, which is there until the next read.
+func (d *decoder) name() ([]byte, error) {
 	quoted, err := d.json.ReadValue()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	if number, ok := d.names.Guess(quoted[1 : len(quoted)-1]); ok {
-		return number, nil
-	}
-	name, err := d.unquote(quoted)
-	if err != nil {
-		return 0, err
-	}
-	return d.names.Number(name), nil
+	return d.unquote(quoted)
 }
 
 // unquote is the text of a string, until the next read.
-func (d *decoder) unquote(quoted jsontext.Value) (text []byte, err error) {
+func (d *decoder) unquote(quoted []byte) (text []byte, err error) {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		return quoted[1 : len(quoted)-1], nil
 	}

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 )
 
@@ -47,75 +45,29 @@ func written(value any, random *rand.Rand) string {
 	return opening + strings.Join(parts, ",") + closing
 }
 
-// told is a recorder or a fingerprint.
-type told struct {
-	names  *content.Names
-	begin  func(kind byte)
-	name   func(number int)
-	scalar func(kind byte, text []byte)
-	end    func()
-}
-
-// fingerprint is told of an object, as it is when it is read.
-func fingerprint(object string, ignored ...string) *Fingerprint {
-	names := content.NewNames(Ignore(ignored...).Counts)
-	f := NewFingerprint(names)
-	tellFingerprint(f, names, object)
-	return f
-}
-
-func tellFingerprint(f *Fingerprint, names *content.Names, object string) {
-	tell(told{
-		names: names, begin: f.Begin, name: f.Name, scalar: f.Scalar, end: func() { f.End(nil) },
-	}, jsontext.NewDecoder(strings.NewReader(object)), true)
+// built is what is kept of an object, in which the given names do not count.
+func built(text string, ignored ...string) content.Object {
+	limits := content.Limits{Depth: 100, Values: 1 << 20}
+	b := content.NewBuilder(content.NewShapes(Ignore(ignored...).Counts, 1000), &limits)
+	if err := b.Whole([]byte(text), 1); err != nil {
+		panic(err)
+	}
+	return b.Object()
 }
 
 // object is what is kept of one with these members.
-func object(raw map[string]any) content.Object {
-	names := content.NewNames(func(string) bool { return true })
-	r := content.NewRecorder(names)
-	tell(told{
-		names: names, begin: r.Begin, name: r.Name, scalar: r.Scalar, end: r.End,
-	}, jsontext.NewDecoder(strings.NewReader(literal(raw))), true)
-	return r.Object()
+func object(raw map[string]any) content.Object { return built(literal(raw)) }
+
+// digests are those of an object.
+type digests struct {
+	object Digest
+	fields []Field
 }
 
-func tell(to told, d *jsontext.Decoder, counts bool) {
-	kind := d.PeekKind()
-	if kind != '{' && kind != '[' {
-		value, err := d.ReadValue()
-		if err != nil {
-			panic(err)
-		}
-		if kind == '"' {
-			if value, err = jsontext.AppendUnquote(nil, value); err != nil {
-				panic(err)
-			}
-		}
-		if counts {
-			to.scalar(byte(kind), value)
-		}
-		return
-	}
-	_, _ = d.ReadToken()
-	if counts {
-		to.begin(byte(kind))
-	}
-	for d.PeekKind() != kind+2 {
-		counts := counts
-		if kind == '{' {
-			token, _ := d.ReadToken()
-			number := to.names.Number([]byte(token.String()))
-			if counts = counts && to.names.Marked(number); counts {
-				to.name(number)
-			}
-		}
-		tell(to, d, counts)
-	}
-	_, _ = d.ReadToken()
-	if counts {
-		to.end()
-	}
+func fingerprint(text string, ignored ...string) digests {
+	var f Fingerprint
+	o := built(text, ignored...)
+	return digests{f.Object(o), f.Fields(o)}
 }
 
 // raw is a kept value as written takes it.
@@ -127,9 +79,8 @@ func raw(from *content.Reader) any {
 		return json.RawMessage(from.Text())
 	case content.Map:
 		all := map[string]any{}
-		for range from.Len() {
+		for _, name := range from.Shape().Names {
 			from.Next()
-			name := from.Name()
 			all[name] = raw(from)
 		}
 		return all
@@ -157,7 +108,7 @@ func put(s *Snapshot, name string, value any) {
 	all := members(s.Object)
 	all[name] = value
 	s.Object = object(all)
-	s.Fields = fingerprint(literal(all)).Fields()
+	s.Fields = fingerprint(literal(all)).fields
 }
 
 // drop takes a member from the incident's own object.
@@ -165,7 +116,7 @@ func drop(s *Snapshot, name string) {
 	all := members(s.Object)
 	delete(all, name)
 	s.Object = object(all)
-	s.Fields = fingerprint(literal(all)).Fields()
+	s.Fields = fingerprint(literal(all)).fields
 }
 
 // putAlert gives an alert's object a member, or another value to it.
@@ -173,14 +124,14 @@ func putAlert(a *Alert, name string, value any) {
 	all := members(a.Object)
 	all[name] = value
 	a.Object = object(all)
-	a.Digest = fingerprint(literal(all)).Object()
+	a.Digest = fingerprint(literal(all)).object
 }
 
 // read is the snapshot with the digests that its content has.
 func read(s *Snapshot, ignored ...string) *Snapshot {
-	s.Fields = fingerprint(literal(members(s.Object)), ignored...).Fields()
+	s.Fields = fingerprint(literal(members(s.Object)), ignored...).fields
 	for i := range s.Alerts {
-		s.Alerts[i].Digest = fingerprint(literal(members(s.Alerts[i].Object)), ignored...).Object()
+		s.Alerts[i].Digest = fingerprint(literal(members(s.Alerts[i].Object)), ignored...).object
 	}
 	return s
 }

@@ -61,124 +61,118 @@ func (i Ignored) Counts(name string) bool {
 	return !ignored
 }
 
-// Fingerprint digests an object while it is read: it is told of each part of it
-// in turn. It writes the object's canonical form: for each value a letter for
-// its type, then its content, so that no two different values have the same
-// form; members sorted by name, elements by their forms. Its buffers serve one
+// Fingerprint digests objects. It writes an object's canonical form: for each value
+// a letter for its type, then its content, so that no two different values have the
+// same form; members sorted by name, elements by their forms. Its buffers serve one
 // object after another, so it belongs to one goroutine.
 type Fingerprint struct {
-	names   *content.Names
-	form    []byte // so far
-	open    []opened
-	parts   []part // of what is open, the innermost last
-	numbers []int  // of the names of an object's members
-	order   []int  // of what ended last, where that is an object
-	scratch []byte // parts while they change places
+	form     []byte
+	members  []content.Place // of the objects that are being written, the innermost last
+	elements []element       // of the arrays
+	scratch  []byte          // elements while they change places
 }
 
-// NewFingerprint digests objects whose names have their numbers from there.
-func NewFingerprint(names *content.Names) *Fingerprint { return &Fingerprint{names: names} }
+// element is where one is in the form.
+type element struct{ from, to int }
 
-// opened is an object or an array that has not ended.
-type opened struct {
-	array bool
-	from  int // of its parts in the form, behind its letter and a byte for their number
-	first int // of its parts in parts
+// Snapshot makes the digests of an incident and its alerts.
+func (f *Fingerprint) Snapshot(s *Snapshot) {
+	s.Fields = f.Fields(s.Object)
+	f.Alerts(s.Alerts)
 }
 
-// part is an element, or a member with its name.
-type part struct {
-	from, to int // in the form
-	name     int // of a member: its name's number
-	value    int // where the value begins
-}
-
-// Reset begins anew, whatever was told before.
-func (f *Fingerprint) Reset() {
-	f.form, f.open, f.parts = f.form[:0], f.open[:0], f.parts[:0]
-}
-
-// Begin is told that an object or an array begins.
-func (f *Fingerprint) Begin(kind byte) {
-	f.element()
-	array, letter := kind == content.Array, byte('m')
-	if array {
-		letter = 'a'
-	}
-	f.form = append(f.form, letter, 0)
-	f.open = append(f.open, opened{array: array, from: len(f.form), first: len(f.parts)})
-}
-
-// Name is told the number of the name of the member that follows.
-func (f *Fingerprint) Name(number int) {
-	name, from := f.names.Name(number), len(f.form)
-	f.size(len(name))
-	f.form = append(f.form, name...)
-	f.parts = append(f.parts, part{from: from, name: number, value: len(f.form)})
-}
-
-// Scalar is told a value other than an object or an array, with the text of a
-// string, without its escapes, or of a number.
-func (f *Fingerprint) Scalar(kind byte, text []byte) {
-	f.element()
-	switch kind {
-	case content.String:
-		f.text(text)
-	case content.Digits:
-		f.number(text)
-	default:
-		f.form = append(f.form, kind)
-	}
-	f.ended()
-}
-
-// End is told that the innermost object or array ends, and the order of its
-// members by their names; nil: it is no object, or it was not told of all of them.
-func (f *Fingerprint) End(order []int) {
-	last := len(f.open) - 1
-	o := f.open[last]
-	f.open = f.open[:last]
-	parts := f.parts[o.first:]
-	if o.array {
-		f.sortElements(o, parts)
-	} else {
-		f.sortMembers(o, parts, order)
-	}
-	f.count(o, len(parts))
-	if last > 0 {
-		f.parts = f.parts[:o.first]
-		f.ended()
+// Alerts makes the digests of alerts.
+func (f *Fingerprint) Alerts(alerts []Alert) {
+	for i := range alerts {
+		alerts[i].Digest = f.Object(alerts[i].Object)
 	}
 }
 
-// Object is the digest of the object, once it has ended.
-func (f *Fingerprint) Object() Digest { return digest(f.form) }
+// Object is the digest of an object.
+func (f *Fingerprint) Object(o content.Object) Digest {
+	f.form = f.form[:0]
+	from := o.Read()
+	f.value(&from)
+	return digest(f.form)
+}
 
-// Fields are the digests of each of the object's members, sorted by name, once
-// it has ended.
-func (f *Fingerprint) Fields() []Field {
-	fields := make([]Field, len(f.parts))
-	end := len(f.form)
-	for place, i := range slices.Backward(f.order) {
-		p := f.parts[i] // as it was before it changed places: only its lengths hold
-		from := end - (p.to - p.from)
-		fields[place] = Field{Name: f.names.Name(p.name), Part: Part{Digest: digest(f.form[from+p.value-p.from : end])}}
-		end = from
+// Fields are the digests of each of an object's members that count, sorted by name.
+func (f *Fingerprint) Fields(o content.Object) []Field {
+	from, shape := o.Read(), o.Shape()
+	fields := make([]Field, len(shape.Order))
+	f.members = from.Members(f.members[:0])
+	for i, place := range shape.Order {
+		f.form = f.form[:0]
+		from.Go(f.members[place])
+		f.value(&from)
+		fields[i] = Field{Name: shape.Names[place], Part: Part{Digest: digest(f.form)}}
 	}
 	return fields
 }
 
-// element notes that one begins, if it is one.
-func (f *Fingerprint) element() {
-	if last := len(f.open) - 1; last >= 0 && f.open[last].array {
-		f.parts = append(f.parts, part{from: len(f.form)})
+func (f *Fingerprint) value(from *content.Reader) {
+	switch kind := from.Kind(); kind {
+	case content.String:
+		f.text(from.Text())
+	case content.Digits:
+		f.number(from.Text())
+	case content.Map:
+		f.object(from)
+	case content.Array:
+		f.array(from)
+	default:
+		f.form = append(f.form, kind)
 	}
 }
 
-// ended notes where the part ends whose value was just written.
-func (f *Fingerprint) ended() { f.parts[len(f.parts)-1].to = len(f.form) }
+func (f *Fingerprint) object(from *content.Reader) {
+	shape, first := from.Shape(), len(f.members)
+	f.members = from.Members(f.members)
+	behind := from.Place()
+	f.form = append(f.form, 'm')
+	f.size(len(shape.Order))
+	for _, place := range shape.Order {
+		name := shape.Names[place]
+		f.size(len(name))
+		f.form = append(f.form, name...)
+		from.Go(f.members[first+place])
+		f.value(from)
+	}
+	f.members = f.members[:first]
+	from.Return(behind)
+}
 
-func (f *Fingerprint) text(text []byte) {
+func (f *Fingerprint) array(from *content.Reader) {
+	n, first := from.Len(), len(f.elements)
+	f.form = append(f.form, 'a')
+	f.size(n)
+	start := len(f.form)
+	for range n {
+		from.Next()
+		e := element{from: len(f.form)}
+		f.value(from)
+		e.to = len(f.form)
+		f.elements = append(f.elements, e)
+	}
+	f.sort(f.elements[first:], start)
+	f.elements = f.elements[:first]
+}
+
+// sort puts elements in the order of their forms. The first is at start.
+func (f *Fingerprint) sort(elements []element, start int) {
+	order := func(a, b element) int { return bytes.Compare(f.form[a.from:a.to], f.form[b.from:b.to]) }
+	if slices.IsSortedFunc(elements, order) {
+		return
+	}
+	slices.SortFunc(elements, order)
+	f.scratch = f.scratch[:0]
+	for _, e := range elements {
+		f.scratch = append(f.scratch, f.form[e.from:e.to]...)
+	}
+	copy(f.form[start:], f.scratch)
+}
+
+func (f *Fingerprint) text(text string) {
 	f.form = append(f.form, 's')
 	f.size(len(text))
 	f.form = append(f.form, text...)
@@ -193,7 +187,7 @@ func (f *Fingerprint) size(n int) {
 	f.form = binary.AppendUvarint(f.form, uint64(n))
 }
 
-func (f *Fingerprint) number(literal []byte) {
+func (f *Fingerprint) number(literal string) {
 	switch n := content.ParseNumber(literal); n.Form {
 	case content.Int:
 		f.form = binary.BigEndian.AppendUint64(append(f.form, 'i'), uint64(n.Int))
@@ -201,45 +195,6 @@ func (f *Fingerprint) number(literal []byte) {
 		f.form = binary.BigEndian.AppendUint64(append(f.form, 'd'), math.Float64bits(n.Double))
 	case content.Text:
 		f.text(literal)
-	}
-}
-
-func (f *Fingerprint) sortMembers(o opened, parts []part, order []int) {
-	if order == nil {
-		f.numbers = f.numbers[:0]
-		for _, p := range parts {
-			f.numbers = append(f.numbers, p.name)
-		}
-		order, _ = f.names.Order(f.numbers)
-	}
-	f.scratch = f.scratch[:0]
-	for _, i := range order {
-		f.scratch = append(f.scratch, f.form[parts[i].from:parts[i].to]...)
-	}
-	copy(f.form[o.from:], f.scratch)
-	f.order = order
-}
-
-func (f *Fingerprint) sortElements(o opened, parts []part) {
-	order := func(a, b part) int { return bytes.Compare(f.form[a.from:a.to], f.form[b.from:b.to]) }
-	if slices.IsSortedFunc(parts, order) {
-		return
-	}
-	slices.SortFunc(parts, order)
-	f.scratch = f.scratch[:0]
-	for _, p := range parts {
-		f.scratch = append(f.scratch, f.form[p.from:p.to]...)
-	}
-	copy(f.form[o.from:], f.scratch)
-}
-
-// count writes how many parts what ends has, for which there is room of a byte.
-func (f *Fingerprint) count(o opened, n int) {
-	var number [binary.MaxVarintLen64]byte
-	size := binary.PutUvarint(number[:], uint64(n))
-	f.form[o.from-1] = number[0]
-	if size > 1 {
-		f.form = slices.Insert(f.form, o.from, number[1:size]...)
 	}
 }
 

@@ -6,12 +6,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
-
-	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 )
 
 // digestOf is the digest of a field that has the value, given as JSON.
-func digestOf(value string) Digest { return fingerprint(`{"value":` + value + `}`).Fields()[0].Digest }
+func digestOf(value string) Digest { return fingerprint(`{"value":` + value + `}`).fields[0].Digest }
 
 // value draws any JSON value.
 func value(depth int) *rapid.Generator[any] {
@@ -32,8 +30,8 @@ func TestTheOrderOfKeysAndElementsDoesNotCount(t *testing.T) {
 		shuffled := written(v, rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0)))
 		require.Equal(t, digestOf(literal(v)), digestOf(shuffled))
 		one, two := fingerprint(`{"a":`+literal(v)+`,"b":1}`), fingerprint(`{"b":1,"a":`+shuffled+`}`)
-		require.Equal(t, one.Object(), two.Object())
-		require.Equal(t, one.Fields(), two.Fields())
+		require.Equal(t, one.object, two.object)
+		require.Equal(t, one.fields, two.fields)
 	})
 }
 
@@ -48,8 +46,8 @@ func TestDigestsStayWhatTheyWere(t *testing.T) {
 		"list": []any{"b", "a", []any{}, map[string]any{"y": int64(2), "x": "1"}}, "many": many, "empty": map[string]any{},
 		"@odata.context": "x",
 	}))
-	digests := map[string]string{"": textOf(t, f.Object())}
-	for _, field := range f.Fields() {
+	digests := map[string]string{"": textOf(t, f.object)}
+	for _, field := range f.fields {
 		digests[field.Name] = textOf(t, field.Digest)
 	}
 	require.Equal(t, map[string]string{
@@ -104,19 +102,28 @@ func TestDifferentContentHasADifferentDigest(t *testing.T) {
 func TestAnnotationsOfTheAnswerDoNotCount(t *testing.T) {
 	one := fingerprint(`{"id":"1","@odata.context":"one","alerts@odata.nextLink":{"x":[{}]},"inner":{"@odata.type":"a"}}`)
 	two := fingerprint(`{"id":"1","@odata.context":"two","inner":{}}`)
-	require.Equal(t, one.Fields(), two.Fields())
-	require.Equal(t, one.Object(), two.Object())
+	require.Equal(t, one.fields, two.fields)
+	require.Equal(t, one.object, two.object)
 }
 
 func TestAFingerprintServesOneObjectAfterAnother(t *testing.T) {
-	names := content.NewNames(Ignored(nil).Counts)
-	f := NewFingerprint(names)
-	tellFingerprint(f, names, `{"a":[1,{"b":2}]}`)
-	f.Begin(content.Map) // one that is not read to its end
-	f.Reset()
-	tellFingerprint(f, names, `{"c":"d"}`)
-	require.Equal(t, fingerprint(`{"c":"d"}`).Fields(), f.Fields())
-	require.Equal(t, fingerprint(`{"c":"d"}`).Object(), f.Object())
+	var f Fingerprint
+	for _, text := range []string{`{"a":[2,{"b":[1,{"x":1,"c":[]}]},1],"z":{"y":{}}}`, `{"c":"d"}`, `{}`} {
+		o := built(text)
+		want := fingerprint(text)
+		require.Equal(t, want.fields, f.Fields(o))
+		require.Equal(t, want.object, f.Object(o))
+		require.Equal(t, want.fields, f.Fields(o))
+	}
+}
+
+func TestASnapshotHasTheDigestsOfItsContent(t *testing.T) {
+	const incident, first, second = `{"incidentId":1,"b":{"riskScore":1,"a":[]}}`, `{"alertId":"1"}`, `{"alertId":"2"}`
+	s := Snapshot{Object: built(incident, "riskScore"), Alerts: []Alert{{Object: built(first)}, {Object: built(second)}}}
+	var f Fingerprint
+	f.Snapshot(&s)
+	require.Equal(t, fingerprint(incident, "riskScore").fields, s.Fields)
+	require.Equal(t, []Digest{fingerprint(first).object, fingerprint(second).object}, []Digest{s.Alerts[0].Digest, s.Alerts[1].Digest})
 }
 
 func TestADigestSurvivesItsText(t *testing.T) {

@@ -15,11 +15,11 @@ func putObject(object content.Object, into pcommon.Map) {
 }
 
 func putMembers(from *content.Reader, into pcommon.Map) {
-	n := from.Len()
-	into.EnsureCapacity(n)
-	for range n {
+	names := from.Shape().Names
+	into.EnsureCapacity(len(names))
+	for _, name := range names {
 		from.Next()
-		switch name := from.Name(); from.Kind() {
+		switch from.Kind() {
 		case content.String: // most are
 			into.PutStr(name, from.Text())
 		case content.Map:

@@ -113,6 +113,7 @@ func (b Builder) incident(r plog.LogRecord, o Observation) {
 }
 
 func (b Builder) incidentBody(body pcommon.Map, s *incident.Snapshot) {
+	body.EnsureCapacity(len(s.Object.Shape().Names) + 1) // the alerts
 	putObject(s.Object, body)
 	if b.Alerts != incident.Embedded {
 		body.Remove(s.AlertsField) // a null, where the API gave no list

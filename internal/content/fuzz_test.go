@@ -1,0 +1,81 @@
+package content
+
+import (
+	"bytes"
+	"io"
+	"regexp"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/stretchr/testify/require"
+)
+
+var limit = regexp.MustCompile("^(nested deeper than 100 levels|an object of more than 1000 members)$")
+
+// FuzzWhole holds what is built of any object that jsontext takes against what its
+// tokens say.
+func FuzzWhole(f *testing.F) {
+	for _, text := range []string{
+		`{}`, ` { "a" : [ 1 , -2.5e+3 , null , true , false , "" ] , "\u0061b" : { } } `, `{"a":"\\","b":"\"","c":"\\\"","d\\":"\ud83d\ude00"}`,
+		`{"a\\":1,"x":{"a\\":1},"a\b":1}`, `{"a":{"b":1,"c":2},"d":{"b":1,"c":2},"e":{"b":1}}`,
+	} {
+		f.Add([]byte(text))
+	}
+	b := builder() // whatever it has seen before must not count
+	f.Fuzz(func(t *testing.T, text []byte) {
+		value := jsontext.Value(text)
+		if value.Kind() != '{' || !value.IsValid(jsontext.AllowDuplicateNames(true)) {
+			t.Skip()
+		}
+		b.shapes.Trim()
+		b.limits.Found = 0
+		err := b.Whole(text, 1)
+		switch {
+		case err != nil && limit.MatchString(err.Error()):
+			return
+		case !value.IsValid(): // a name is there twice
+			require.ErrorContains(t, err, "duplicate object member name")
+			return
+		}
+		require.NoError(t, err)
+		d := jsontext.NewDecoder(bytes.NewReader(text))
+		require.Equal(t, told(t, d), readAll(b.Object()))
+		_, err = d.ReadToken()
+		require.ErrorIs(t, err, io.EOF)
+	})
+}
+
+// told is the next value by its tokens.
+func told(t *testing.T, d *jsontext.Decoder) any {
+	t.Helper()
+	token, err := d.ReadToken()
+	require.NoError(t, err)
+	switch token.Kind() {
+	case '{':
+		all := members{}
+		for d.PeekKind() != '}' {
+			name, err := d.ReadToken()
+			require.NoError(t, err)
+			text := name.String()
+			all = append(all, pair{text, told(t, d)})
+		}
+		_, err = d.ReadToken()
+		require.NoError(t, err)
+		return all
+	case '[':
+		all := []any{}
+		for d.PeekKind() != ']' {
+			all = append(all, told(t, d))
+		}
+		_, err = d.ReadToken()
+		require.NoError(t, err)
+		return all
+	case '"':
+		return token.String()
+	case '0':
+		return number(token.String())
+	case 't', 'f':
+		return token.Kind() == 't'
+	}
+	return nil
+}

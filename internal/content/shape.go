@@ -1,0 +1,122 @@
+package content
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Shape is what objects have in common that have the same names in the same order.
+// It never changes.
+type Shape struct {
+	// Names in the order of the text.
+	Names []string
+	// Order has the places of those names that count, sorted by name.
+	Order []int
+}
+
+// place of a name. -1: there is none.
+func (s *Shape) place(name string) int { return slices.Index(s.Names, name) }
+
+// Shapes are those of the objects of an API, found by their names: it writes
+// objects of a kind alike, again and again. Their names are kept once, sorted once,
+// and once held against each other. Shapes belong to one goroutine; what has one
+// from them does not.
+type Shapes struct {
+	counts     func(name string) bool
+	maxMembers int
+	root       *node
+	steps      map[step]*node
+	list       []*Shape // never changed, only added to
+}
+
+// node is where one is in an object, by the names that have come so far.
+type node struct {
+	name   string // the last of them; the root has none
+	before *node  // nil: of the root
+	length int    // how many they are
+	next   *node  // where it went on last, if that can be told by the name as it stands in a text
+	shape  int    // place of what ends here in the list; 0: that is not known yet
+}
+
+type step struct {
+	from *node
+	name string
+}
+
+// mostNodes is what is kept from one text to the next: the API has some hundred.
+const mostNodes = 8192
+
+// NewShapes returns none. counts is asked about each name; an object may have
+// maxMembers.
+func NewShapes(counts func(name string) bool, maxMembers int) *Shapes {
+	return &Shapes{counts: counts, maxMembers: maxMembers, root: &node{}, steps: map[step]*node{}, list: []*Shape{nil}}
+}
+
+// Trim begins anew where too much has come together. It must not be called while
+// an object is being built.
+func (s *Shapes) Trim() {
+	if len(s.steps) > mostNodes {
+		*s = *NewShapes(s.counts, s.maxMembers)
+	}
+}
+
+// follows says whether a text goes on with the name that is expected, and a quote.
+func (n *node) follows(text []byte) bool {
+	return n != nil && len(text) > len(n.name) && text[len(n.name)] == '"' && string(text[:len(n.name)]) == n.name
+}
+
+// step goes on by a name, without its escapes.
+func (s *Shapes) step(from *node, name []byte) (*node, error) {
+	to, known := s.steps[step{from, string(name)}]
+	if !known {
+		if from.length == s.maxMembers {
+			return nil, fmt.Errorf("an object of more than %d members", s.maxMembers)
+		}
+		to = &node{name: string(name), before: from, length: from.length + 1}
+		s.steps[step{from, to.name}] = to
+	}
+	if bytes.IndexByte(name, '\\') < 0 { // in a text, a backslash would begin an escape
+		from.next = to
+	}
+	return to, nil
+}
+
+// end is the place in the list of the shape that an object has that ends there.
+func (s *Shapes) end(at *node) (int, error) {
+	if at.shape != 0 {
+		return at.shape, nil
+	}
+	shape, err := s.shape(at)
+	if err != nil {
+		return 0, err
+	}
+	at.shape = len(s.list)
+	s.list = append(s.list, shape)
+	return at.shape, nil
+}
+
+// shape makes the one that ends there.
+func (s *Shapes) shape(end *node) (*Shape, error) {
+	n := end.length
+	shape := &Shape{Names: make([]string, n), Order: make([]int, 0, n)}
+	for at := end; at.before != nil; at = at.before {
+		shape.Names[at.length-1] = at.name
+	}
+	sorted := make([]int, n)
+	for i := range sorted {
+		sorted[i] = i
+	}
+	slices.SortFunc(sorted, func(a, b int) int { return cmp.Compare(shape.Names[a], shape.Names[b]) })
+	for i, place := range sorted {
+		name := shape.Names[place]
+		if i > 0 && name == shape.Names[sorted[i-1]] {
+			return nil, fmt.Errorf("duplicate object member name %.100q", name)
+		}
+		if s.counts(name) {
+			shape.Order = append(shape.Order, place)
+		}
+	}
+	return shape, nil
+}
