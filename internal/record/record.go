@@ -19,8 +19,9 @@ const (
 	EventAlert    = "microsoft.defender.alert"
 )
 
-// How many attributes most records have.
+// How many attributes most resources and records have.
 const (
+	originAttributes   = 3
 	incidentAttributes = 10
 	alertAttributes    = 10
 )
@@ -57,9 +58,11 @@ func (b Builder) Logs(o Observation) plog.Logs {
 		return logs
 	}
 	resource := logs.ResourceLogs().AppendEmpty()
-	put(resource.Resource().Attributes(), "microsoft.tenant.id", o.Tenant)
-	put(resource.Resource().Attributes(), "server.address", b.Host)
-	put(resource.Resource().Attributes(), "cloud.provider", "azure")
+	origin := resource.Resource().Attributes()
+	origin.EnsureCapacity(originAttributes)
+	put(origin, "microsoft.tenant.id", o.Tenant)
+	put(origin, "server.address", b.Host)
+	put(origin, "cloud.provider", "azure")
 	scope := resource.ScopeLogs().AppendEmpty()
 	scope.Scope().SetName(b.Scope)
 	scope.Scope().SetVersion(b.ScopeVersion)
