@@ -17,7 +17,8 @@ const (
 	// maxDepth also keeps records within the 100 levels that protobuf decoders
 	// accept: a level of JSON takes up to three of OTLP.
 	maxDepth = 32
-	// maxMembers bounds the work: adding to a pcommon.Map looks at each member.
+	// maxMembers bounds the work of what comes behind: to look for a member of a
+	// pcommon.Map, or to put one, is to look at each.
 	maxMembers = 1000
 	// maxValues bounds the memory: "[]," is three bytes, its value over fifty.
 	maxValues = 1 << 20

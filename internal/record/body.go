@@ -2,44 +2,47 @@ package record
 
 import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/xpdata"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 )
 
-// putObject writes an object's members into an empty map: integers as integers,
-// nulls as empty values. Texts are pieces of the object's own, so a body holds on
-// to them, and to nothing else of the answer.
-func putObject(object content.Object, into pcommon.Map) {
-	reader := object.Read()
-	putMembers(&reader, into)
+// writer writes bodies: integers as integers, nulls as empty values. Texts are
+// pieces of the object's own, so a body holds on to them, and to nothing else of the
+// answer. That no name is there twice is known, so the members are not held against
+// each other once more, as pcommon.Map would do it.
+type writer struct {
+	members xpdata.MapBuilder
+	inner   *writer // for an object within
 }
 
-func putMembers(from *content.Reader, into pcommon.Map) {
+// putObject writes an object's members into an empty map, and leaves room for so
+// many more.
+func (w *writer) putObject(object content.Object, into pcommon.Map, more int) {
+	reader := object.Read()
+	w.putMembers(&reader, into, more)
+}
+
+func (w *writer) putMembers(from *content.Reader, into pcommon.Map, more int) {
 	names := from.Shape().Names
-	into.EnsureCapacity(len(names))
+	w.members.EnsureCapacity(len(names) + more)
 	for _, name := range names {
 		from.Next()
-		switch from.Kind() {
-		case content.String: // most are
-			into.PutStr(name, from.Text())
-		case content.Map:
-			putMembers(from, into.PutEmptyMap(name))
-		default:
-			putValue(from, into.PutEmpty(name))
-		}
+		w.putValue(from, w.members.AppendEmpty(name))
 	}
+	w.members.UnsafeIntoMap(into)
 }
 
-func putElements(from *content.Reader, into pcommon.Slice) {
+func (w *writer) putElements(from *content.Reader, into pcommon.Slice) {
 	n := from.Len()
 	into.EnsureCapacity(n)
 	for range n {
 		from.Next()
-		putValue(from, into.AppendEmpty())
+		w.putValue(from, into.AppendEmpty())
 	}
 }
 
-func putValue(from *content.Reader, into pcommon.Value) {
+func (w *writer) putValue(from *content.Reader, into pcommon.Value) {
 	switch kind := from.Kind(); kind {
 	case content.String:
 		into.SetStr(from.Text())
@@ -48,9 +51,12 @@ func putValue(from *content.Reader, into pcommon.Value) {
 	case content.True, content.False:
 		into.SetBool(kind == content.True)
 	case content.Map:
-		putMembers(from, into.SetEmptyMap())
+		if w.inner == nil {
+			w.inner = &writer{}
+		}
+		w.inner.putMembers(from, into.SetEmptyMap(), 0)
 	case content.Array:
-		putElements(from, into.SetEmptySlice())
+		w.putElements(from, into.SetEmptySlice())
 	}
 }
 

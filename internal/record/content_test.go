@@ -49,7 +49,7 @@ func TestContentBecomesABodyAsItIs(t *testing.T) {
 	const text = `{"incidentId":437,"text":"a\u200b\"b\"","n\u0061me":"x", "ints":[0,-0,9007199254740993,-9223372036854775808],"doubles":[1.0,2E-3],` +
 		`"beyond":[9223372036854775808,1e400],"no":null,"yes":true,"not":false,"empty":[{},[],""],"deep":[{"a":[[{"b":1}]]}]}`
 	body := pcommon.NewMap()
-	putObject(received(t, text), body)
+	new(writer).putObject(received(t, text), body, 0)
 	require.Equal(t, map[string]any{
 		"incidentId": int64(437), "text": "a\u200b\"b\"", "name": "x", "ints": []any{int64(0), int64(0), int64(1<<53 + 1), int64(math.MinInt64)},
 		"doubles": []any{1.0, 0.002}, "beyond": []any{"9223372036854775808", "1e400"},

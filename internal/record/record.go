@@ -67,18 +67,19 @@ func (b Builder) Logs(o Observation) plog.Logs {
 	scope.Scope().SetName(b.Scope)
 	scope.Scope().SetVersion(b.ScopeVersion)
 
+	w := &writer{}
 	records := scope.LogRecords()
 	records.EnsureCapacity(1 + len(o.Change.Alerts))
 	if o.Change.Kind != "" {
-		b.incident(records.AppendEmpty(), o)
+		b.incident(records.AppendEmpty(), o, w)
 	}
 	for _, change := range o.Change.Alerts {
-		b.alert(records.AppendEmpty(), o, change)
+		b.alert(records.AppendEmpty(), o, change, w)
 	}
 	return logs
 }
 
-func (b Builder) incident(r plog.LogRecord, o Observation) {
+func (b Builder) incident(r plog.LogRecord, o Observation, w *writer) {
 	r.SetEventName(EventIncident)
 	r.SetObservedTimestamp(pcommon.NewTimestampFromTime(o.Observed))
 	attributes := r.Attributes()
@@ -112,12 +113,11 @@ func (b Builder) incident(r plog.LogRecord, o Observation) {
 	if b.Original {
 		put(attributes, "log.record.original", string(s.Original))
 	}
-	b.incidentBody(r.Body().SetEmptyMap(), s)
+	b.incidentBody(r.Body().SetEmptyMap(), s, w)
 }
 
-func (b Builder) incidentBody(body pcommon.Map, s *incident.Snapshot) {
-	body.EnsureCapacity(len(s.Object.Shape().Names) + 1) // the alerts
-	putObject(s.Object, body)
+func (b Builder) incidentBody(body pcommon.Map, s *incident.Snapshot, w *writer) {
+	w.putObject(s.Object, body, 1) // the alerts
 	if b.Alerts != incident.Embedded {
 		body.Remove(s.AlertsField) // a null, where the API gave no list
 		return
@@ -128,11 +128,11 @@ func (b Builder) incidentBody(body pcommon.Map, s *incident.Snapshot) {
 	alerts := body.PutEmptySlice(s.AlertsField)
 	alerts.EnsureCapacity(len(s.Alerts))
 	for _, alert := range s.Alerts {
-		putObject(alert.Object, alerts.AppendEmpty().SetEmptyMap())
+		w.putObject(alert.Object, alerts.AppendEmpty().SetEmptyMap(), 0)
 	}
 }
 
-func (b Builder) alert(r plog.LogRecord, o Observation, change incident.AlertChange) {
+func (b Builder) alert(r plog.LogRecord, o Observation, change incident.AlertChange, w *writer) {
 	r.SetEventName(EventAlert)
 	r.SetObservedTimestamp(pcommon.NewTimestampFromTime(o.Observed))
 	attributes := r.Attributes()
@@ -158,7 +158,7 @@ func (b Builder) alert(r plog.LogRecord, o Observation, change incident.AlertCha
 	put(attributes, "microsoft.defender.alert.service_source", a.ServiceSource)
 	put(attributes, "microsoft.defender.alert.detection_source", a.DetectionSource)
 	putAll(attributes, "microsoft.defender.alert.mitre_techniques", a.MitreTechniques)
-	putObject(a.Object, r.Body().SetEmptyMap())
+	w.putObject(a.Object, r.Body().SetEmptyMap(), 0)
 }
 
 // timestamp is when it happened; where the API does not say, when it was seen.
