@@ -58,7 +58,7 @@ func (b *Builder) Name(name []byte) (kept string, err error) {
 
 // Value is told the value of the member that was named last, by its text.
 func (b *Builder) Value(text []byte) error {
-	b.found()
+	b.begins()
 	_, err := b.value(text, 0, b.depth+1)
 	return err
 }
@@ -106,8 +106,10 @@ func (b *Builder) Get(name string) (member Reader) {
 	return member
 }
 
-// found notes where a member of the object itself begins.
-func (b *Builder) found() { b.places = append(b.places, Place{len(b.tags), len(b.sizes), len(b.text)}) }
+// begins notes where a member of the object itself begins.
+func (b *Builder) begins() {
+	b.places = append(b.places, Place{len(b.tags), len(b.sizes), len(b.text)})
+}
 
 // value goes through the value that is next at that place of the text, and returns
 // where it ends. depth is its own level if it is an object or an array.
@@ -200,7 +202,7 @@ func (b *Builder) members(json []byte, at, depth int) (end int, names *node, err
 			at += size
 		}
 		if depth == b.depth {
-			b.found()
+			b.begins()
 		}
 		if at, err = b.value(json, at, depth+1); err != nil {
 			return 0, nil, err
