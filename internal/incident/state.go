@@ -64,7 +64,7 @@ type AlertState struct {
 // it, its alerts, all as they were delivered: what another source shows of
 // the same content makes no other digest.
 func (s State) Digest(withAlerts bool) Digest {
-	var buf []byte
+	buf := make([]byte, 0, 1024) // on the stack; enough for the fields of most
 	for _, f := range s.Fields {
 		if f.Digest == (Digest{}) {
 			continue // delivered as absent
