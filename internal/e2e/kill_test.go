@@ -180,20 +180,6 @@ func lively(seed uint64) defendersim.Config {
 	return population
 }
 
-// let gives the collector time, in which it must not end.
-func (s *stage) let(d time.Duration) {
-	s.t.Helper()
-	over := time.NewTimer(d)
-	defer over.Stop()
-	select {
-	case <-over.C:
-	case <-s.process.ended:
-		require.FailNow(s.t, "the collector ended", "%v", s.process.err)
-	case <-s.ctx.Done():
-		require.FailNow(s.t, "the time is up")
-	}
-}
-
 // awaitDelivery waits for one that meets the sink in that mood.
 func (s *stage) awaitDelivery(m mood) {
 	s.t.Helper()

@@ -167,14 +167,19 @@ func (s *stage) settle() (closed time.Time, output string) {
 	return closed, s.stop()
 }
 
+// ended is closed once the collector has ended. Nil, which is never: none runs.
+func (s *stage) ended() <-chan struct{} {
+	if s.process == nil {
+		return nil
+	}
+	return s.process.ended
+}
+
 // await waits until a condition holds. It is looked at whenever a request or a
 // delivery has ended.
 func (s *stage) await(what string, holds func() bool) {
 	s.t.Helper()
-	var ended <-chan struct{} // nil, which is never, where none runs
-	if s.process != nil {
-		ended = s.process.ended
-	}
+	ended := s.ended()
 	for {
 		rung := s.bell.rung()
 		if holds() {
@@ -187,6 +192,20 @@ func (s *stage) await(what string, holds func() bool) {
 		case <-s.ctx.Done():
 			require.FailNow(s.t, "the time is up", "while waiting for %s", what)
 		}
+	}
+}
+
+// let gives the collector time, in which it must not end.
+func (s *stage) let(d time.Duration) {
+	s.t.Helper()
+	over := time.NewTimer(d)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-s.ended():
+		require.FailNow(s.t, "the collector ended", "%v", s.process.err)
+	case <-s.ctx.Done():
+		require.FailNow(s.t, "the time is up")
 	}
 }
 

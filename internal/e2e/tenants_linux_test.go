@@ -214,6 +214,28 @@ func (y *tenancy) stored() (files int, bytes int64) {
 	return len(entries), bytes
 }
 
+// taken is what a collector took from its start until each incident was fetched.
+type taken struct {
+	first, whole time.Duration // to the last tenant's first request, to the last incident's answer
+	usage
+}
+
+func (t taken) row() string {
+	return fmt.Sprintf("%v | %v | %v | %s MiB", t.first.Round(time.Millisecond), t.whole.Round(time.Millisecond), t.cpu, mebibytes(t.peak))
+}
+
+// fetchAll starts the collector, each incident being due.
+func (y *tenancy) fetchAll() taken {
+	y.t.Helper()
+	y.mu.Lock()
+	before := len(y.served)
+	clear(y.seen)
+	y.mu.Unlock()
+	began := y.start()
+	y.await("each incident once", func() bool { return y.answers()-before >= len(y.sims)*perTenant })
+	return taken{whole: time.Since(began), first: y.firstOfTheLast().Sub(began), usage: usageOf(y.t, y.process.cmd.Process.Pid)}
+}
+
 func TestMeasureTenantsOfOneCollector(t *testing.T) {
 	for _, c := range []struct {
 		tenants  int
@@ -231,10 +253,7 @@ func TestMeasureTenantsOfOneCollector(t *testing.T) {
 		require.NoError(t, err, string(checked))
 		parsing := time.Since(asked)
 
-		began := y.start()
-		y.await("each incident once", func() bool { return y.answers() >= c.tenants*perTenant })
-		whole, first := time.Since(began), y.firstOfTheLast().Sub(began)
-		starting := usageOf(t, y.process.cmd.Process.Pid)
+		cold := y.fetchAll()
 		y.let(5 * time.Second) // so that what the start left behind is dealt with
 		s := y.watch(c.watched)
 		require.GreaterOrEqual(t, s.answers, int(c.watched/c.interval)*c.tenants*perTenant*9/10, "they go on in their rounds")
@@ -242,12 +261,17 @@ func TestMeasureTenantsOfOneCollector(t *testing.T) {
 		files, stored := y.stored()
 		goroutines, by := y.goroutines()
 
-		t.Logf("| tenants | interval | validate | last tenant's first request | each incident once | CPU until then | peak | resident | RssAnon | peak resident | "+
-			"goroutines | open files, most | CPU | CPU of one processor | per answer | answers | most in a second | storage |\n"+
-			"| %d | %v | %v | %v | %v | %v | %s MiB | %s MiB | %s MiB | %s MiB | %d | %d | %v in %v | %.2f %% | %v | %d | %d | %d files, %s MiB |",
-			c.tenants, c.interval, parsing.Round(time.Millisecond), first.Round(time.Millisecond), whole.Round(time.Millisecond), starting.cpu, mebibytes(starting.peak),
-			mebibytes(s.resident), mebibytes(s.anonymous), mebibytes(s.peak), goroutines, s.files, s.cpu, c.watched,
-			100*s.cpu.Seconds()/c.watched.Seconds(), (s.cpu / time.Duration(s.answers)).Round(time.Microsecond), s.answers, s.burst, files, mebibytes(stored))
+		y.let(c.interval) // until each incident is due again
+		restarted := y.fetchAll()
+		require.Empty(t, strings.TrimSpace(y.process.log.String()), "nothing to complain about")
+		y.end(syscall.SIGKILL)
+
+		t.Logf("| tenants | interval | validate | resident | RssAnon | peak resident | goroutines | open files, most | CPU | CPU of one processor | per answer | "+
+			"answers | most in a second | storage |\n| %d | %v | %v | %s MiB | %s MiB | %s MiB | %d | %d | %v in %v | %.2f %% | %v | %d | %d | %d files, %s MiB |",
+			c.tenants, c.interval, parsing.Round(time.Millisecond), mebibytes(s.resident), mebibytes(s.anonymous), mebibytes(s.peak), goroutines, s.files, s.cpu,
+			c.watched, 100*s.cpu.Seconds()/c.watched.Seconds(), (s.cpu / time.Duration(s.answers)).Round(time.Microsecond), s.answers, s.burst, files, mebibytes(stored))
+		t.Logf("| start | last tenant's first request | each incident once | CPU until then | peak resident until then |\n| with nothing stored | %s |\n"+
+			"| after a crash, when all is due again | %s |", cold.row(), restarted.row())
 		t.Logf("goroutines by what started them: %s", by)
 	}
 }
