@@ -69,6 +69,9 @@ func (n *node) follows(text []byte) bool {
 
 // step goes on by a name, without its escapes.
 func (s *Shapes) step(from *node, name []byte) (*node, error) {
+	if n := from.next; n != nil && n.name == string(name) {
+		return n, nil
+	}
 	to, known := s.steps[step{from, string(name)}]
 	if !known {
 		if from.length == s.maxMembers {

@@ -42,9 +42,9 @@ func incidentOf(b *testing.B, alerts, alertBytes int) []byte {
 
 // BenchmarkAnswer measures the way of an answer from its bytes to its records.
 // "one_record" decodes it and builds a record of the whole, as they do, and
-// "records" one of each alert too; "compared" also makes the digests and compares
-// them with nothing; "unchanged" is what most polls do: they find what
-// was delivered before, and build nothing. Beside them is what generic pollers
+// "records" one of each alert too; "one_compared" and "compared" also make the
+// digests and compare them with nothing; "unchanged" is what most polls do: they
+// find what was delivered before, and build nothing. Beside them is what generic pollers
 // do, which compare nothing: the JSON as a tree of any, by encoding/json and by
 // jsoniter, and that as one record.
 func BenchmarkAnswer(b *testing.B) {
@@ -62,13 +62,14 @@ func BenchmarkAnswer(b *testing.B) {
 			{"jsoniter", intoAny(jsoniter.ConfigFastest.Unmarshal), 1},
 			{"tokens", tokens, 0},
 			{"one_record", (*ours).oneRecord, 1},
+			{"one_compared", (*ours).oneCompared, 1},
 			{"records", (*ours).records, 1 + size.alerts},
 			{"compared", (*ours).compared, 1 + size.alerts},
 			{"unchanged", (*ours).unchanged, 0},
 		} {
 			b.Run(size.name+"/"+way.name, func(b *testing.B) {
-				o := &ours{dialect: xdr(), json: newDecoder(nil), builder: record.Builder{Alerts: incident.Split, Host: "api.example"}}
-				o.comparer = incident.NewComparer(incident.Split, false, nil)
+				o := &ours{dialect: xdr(), json: newDecoder(nil), builder: record.Builder{Host: "api.example"}}
+				o.use(incident.Split)
 				var from bytes.Reader
 				b.SetBytes(int64(len(body)))
 				b.ReportAllocs()
@@ -93,13 +94,20 @@ type ours struct {
 	delivered incident.State
 }
 
+// use has alerts take part as the mode says.
+func (o *ours) use(alerts incident.AlertsMode) {
+	if o.builder.Alerts != alerts {
+		o.builder.Alerts, o.comparer = alerts, incident.NewComparer(alerts, false, nil)
+	}
+}
+
 func (o *ours) decode(from io.Reader) (*incident.Snapshot, error) {
 	s, _, err := o.dialect.decode(1001, o.json.reset(from, math.MaxInt64))
 	return s, err
 }
 
 func (o *ours) oneRecord(from io.Reader) (plog.Logs, error) {
-	o.builder.Alerts = incident.Embedded
+	o.use(incident.Embedded)
 	s, err := o.decode(from)
 	if err != nil {
 		return plog.Logs{}, err
@@ -117,6 +125,11 @@ func (o *ours) records(from io.Reader) (plog.Logs, error) {
 		change.Alerts[i] = incident.AlertChange{Kind: incident.FirstSeen, ID: s.Alerts[i].ID, Alert: &s.Alerts[i]}
 	}
 	return o.builder.Logs(record.Observation{ID: 1001, Snapshot: s, Change: change}), nil
+}
+
+func (o *ours) oneCompared(from io.Reader) (plog.Logs, error) {
+	o.use(incident.Embedded)
+	return o.compare(from, incident.State{})
 }
 
 func (o *ours) compared(from io.Reader) (plog.Logs, error) {
