@@ -256,6 +256,19 @@ func TestAFaultStrikesWithItsProbabilityWhateverTheOrder(t *testing.T) {
 	assert.InDelta(t, 60, struck, 20)
 }
 
+// Or else, with an unlucky seed, none of many faults would ever strike.
+func TestFaultsThatTakeTurnsHaveEachItsOwnLuck(t *testing.T) {
+	s := newSim(t, nil)
+	struck := 0
+	for range 100 {
+		require.NoError(t, s.SetFault(1001, Rule{Fault: Fault{Name: "500"}, Probability: 0.5}))
+		if resp, _ := get(t, s, 1001); resp.StatusCode == 500 {
+			struck++
+		}
+	}
+	assert.InDelta(t, 50, struck, 20)
+}
+
 func TestImpossibleRulesAreRefused(t *testing.T) {
 	s := newSim(t, nil)
 	for _, r := range []Rule{{Fault: Fault{Name: "nope"}}, {Fault: Fault{Name: "500"}, Probability: 1.5}, {Fault: Fault{Name: "500"}, Times: -1}} {

@@ -30,8 +30,7 @@ type Rule struct {
 // activeRule is a rule at work.
 type activeRule struct {
 	Rule
-	requests map[int64]uint64 // that it was asked about, by incident
-	struck   int
+	struck int
 }
 
 // SetFault lets a fault strike requests for one incident, for AllIncidents, for
@@ -56,7 +55,7 @@ func (s *Sim) SetFault(id int64, r Rule) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rules[id] = &activeRule{Rule: r, requests: make(map[int64]uint64)}
+	s.rules[id] = &activeRule{Rule: r}
 	return nil
 }
 
@@ -99,8 +98,7 @@ func (s *Sim) strike(x *exchange, id int64) (Fault, bool) {
 	if !set || rule.OnSkip && x.query.skip == 0 {
 		return Fault{}, false
 	}
-	rule.requests[id]++
-	if rule.Probability > 0 && !s.faultDice(id, rule.requests[id]).chance(rule.Probability) {
+	if rule.Probability > 0 && !s.faultDice(id).chance(rule.Probability) {
 		return Fault{}, false
 	}
 	rule.struck++
@@ -111,8 +109,10 @@ func (s *Sim) strike(x *exchange, id int64) (Fault, bool) {
 	return rule.Fault, true
 }
 
-// faultDice gives each request its own throw, so how the requests for different
-// incidents interleave has no say in it.
-func (s *Sim) faultDice(id int64, request uint64) dice {
-	return newDice(s.cfg.Seed, streamFaults, uint64(id)<<24+request)
+// faultDice gives each request for an incident a throw of its own, whichever rule
+// asks. So how the requests for different incidents interleave has no say in it,
+// and of rules one after another each has its own luck.
+func (s *Sim) faultDice(id int64) dice {
+	s.throws[id]++
+	return newDice(s.cfg.Seed, streamFaults, uint64(id)<<24+s.throws[id])
 }

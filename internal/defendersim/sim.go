@@ -31,6 +31,7 @@ type Sim struct {
 	merged    int                   // how many of them are merged away
 	limits    map[string]*limits    // by what shares a budget
 	rules     map[int64]*activeRule // faults by incident id
+	throws    map[int64]uint64      // of the faults' dice, by the same
 	journal   journal
 	listing   listing
 }
@@ -55,6 +56,7 @@ func New(cfg Config) (*Sim, error) {
 			APIGraph:         newLimits(cfg, APIGraph),
 		},
 		rules:   make(map[int64]*activeRule),
+		throws:  make(map[int64]uint64),
 		journal: journal{kept: cfg.RequestsKept},
 		listing: newListing(cfg),
 	}
