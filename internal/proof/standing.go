@@ -44,8 +44,9 @@ func behindOf(id int64, since []defendersim.State, told map[string]Record) []str
 	}
 	shown := times(&then)
 	for alert, changed := range shown {
-		last := told[alert]
-		if last.Change == "removed" && slices.ContainsFunc(since, func(s defendersim.State) bool { return !has(s, alert) }) {
+		last, known := told[alert]
+		settled := last.Change == "removed" || !known // if it has left: before anybody could see it, perhaps
+		if settled && slices.ContainsFunc(since, func(s defendersim.State) bool { return !has(s, alert) }) {
 			continue
 		}
 		if last.Time.Before(changed) {

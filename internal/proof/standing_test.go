@@ -38,6 +38,25 @@ func TestWhatStoodAndWasNotToldIsBehind(t *testing.T) {
 	})
 }
 
+func TestAnAlertThatNobodyCouldSeeIsNotBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := defendersim.DefaultConfig()
+		cfg.Incidents, cfg.AlertsPerIncident, cfg.MergedShare, cfg.ChangesPerHour = 1, 2, 0, 0
+		sim, err := defendersim.New(cfg)
+		require.NoError(t, err)
+		s := &story{t: t, sim: sim, noted: map[int64]*defendersim.State{}}
+		s.round()
+		time.Sleep(time.Hour)
+		came, err := sim.AddAlert(1001)
+		require.NoError(t, err)
+		time.Sleep(30 * time.Second)
+		require.NoError(t, sim.RemoveAlert(1001, came))
+		time.Sleep(45 * time.Second)
+		s.round() // a minute ago it was there, and it has left since
+		require.Empty(t, Behind(sim, sim.IDs(), s.records, time.Minute))
+	})
+}
+
 func TestAStateThatIsToldTwiceIsFoundWhateverItsIdentity(t *testing.T) {
 	s := tell(t, nothing)
 	require.Empty(t, Twice(s.records))
