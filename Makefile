@@ -52,6 +52,10 @@ simulate: ## Run the measurements in simulated time
 growth-plot: ## Draw docs/images/growth.svg anew, from the measurement of the cost over growth
 	$(GO) test -count=1 -v -timeout 30m -run CostOverGrowth . -simulate -simulate.plot=$(abspath docs/images/growth.svg)
 
+.PHONY: populations
+populations: ## Tell SEEDS (100) other populations amid random faults, and hold each record against what was served
+	@GO="$(GO)" tools/populations.sh $(or $(SEEDS),100)
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target FUZZTIME (50000x) times or long
 	@GO="$(GO)" tools/fuzz.sh $(or $(FUZZTIME),50000x)

@@ -2,6 +2,7 @@ package defenderincidentsreceiver
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net/http"
 	"slices"
@@ -29,6 +30,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/proof"
 )
+
+var seed = flag.Uint64("seed", defendersim.DefaultConfig().Seed, "decides the populations and what befalls them (make populations)")
 
 // world is a receiver, made by its public factory, between a simulated API and
 // a sink. It lives in a synctest bubble; nothing of it uses a socket.
@@ -75,6 +78,7 @@ func newWorld(t *testing.T, population defendersim.Config, change ...func(*Confi
 // under each API. It is not started.
 func newWorldUnder(t *testing.T, api API, population defendersim.Config, change ...func(*Config)) *world {
 	t.Helper()
+	population.Seed = *seed
 	if api == APIGraph {
 		population.GraphPerMinute, population.GraphPerHour = population.PerMinute, population.PerHour
 		population.GraphForeignPerMinute = population.ForeignPerMinute
