@@ -262,7 +262,7 @@ func TestFaultsThatTakeTurnsHaveEachItsOwnLuck(t *testing.T) {
 	struck := 0
 	for range 100 {
 		require.NoError(t, s.SetFault(1001, Rule{Fault: Fault{Name: "500"}, Probability: 0.5}))
-		if resp, _ := get(t, s, 1001); resp.StatusCode == 500 {
+		if resp, _ := get(t, s, 1001); resp.StatusCode == http.StatusInternalServerError {
 			struck++
 		}
 	}
