@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
+	"unicode"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/confighttp"
@@ -12,6 +14,7 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/idlist"
 )
 
 // API names the HTTP API that incidents are fetched from.
@@ -210,6 +213,39 @@ func checkWritten(conf *confmap.Conf) error {
 	return errors.Join(errs...)
 }
 
+// checkWrittenIDs refuses what decoding incident_ids would truncate, and a value
+// that is not a list.
+func checkWrittenIDs(conf *confmap.Conf) error {
+	switch written := conf.Get("incident_ids").(type) {
+	case nil:
+		return nil
+	case []any:
+		var errs []error
+		for i, id := range written {
+			errs = append(errs, checkWholeNumber(fmt.Sprintf("incident_ids[%d]", i), id))
+		}
+		return errors.Join(errs...)
+	default:
+		return fmt.Errorf("incident_ids: not a list; write %s", asList(fmt.Sprint(written)))
+	}
+}
+
+// asList shows how to write the IDs in text as a list. If text is not a short
+// series of IDs, asList returns an example.
+func asList(text string) string {
+	ids := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || unicode.IsSpace(r) })
+	example := len(ids) == 0 || len(ids) > 10
+	for _, id := range ids {
+		if _, ok := idlist.ParseID(id); !ok {
+			example = true
+		}
+	}
+	if example {
+		ids = []string{"437", "552"}
+	}
+	return "[" + strings.Join(ids, ", ") + "]"
+}
+
 // checkWrittenHTTP refuses unknown keys under http. confighttp ignores them, so
 // that a misspelt endpoint would leave the default one in use.
 func checkWrittenHTTP(conf *confmap.Conf) error {
@@ -242,7 +278,7 @@ func checkWholeNumber(key string, written any) error {
 		}
 		return nil
 	case string:
-		return fmt.Errorf("%s: %s is not a whole number", key, excerptOf(n))
+		return fmt.Errorf("%s: %s is not a whole number", key, idlist.Excerpt(n))
 	default:
 		return fmt.Errorf("%s: not a whole number", key)
 	}

@@ -42,7 +42,7 @@ func TestAnIdThatIsAddedToTheFileIsFetchedWithinTenSeconds(t *testing.T) {
 		w.list("1001", "1003", "nonsense")
 		time.Sleep(10 * time.Second)
 		require.Equal(t, []string{"1003 first_seen", "1003 alert first_seen"}, w.sink.changes())
-		require.Equal(t, []string{"line of the ids file skipped: not an incident id"}, w.complaints())
+		require.Equal(t, []string{"skipping a line of incident_ids_file that is not an incident ID"}, w.complaints())
 		require.Equal(t, 1, w.requests(1001), "its round goes on as it was")
 	})
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/idlist"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
@@ -50,7 +51,7 @@ func newReceiver(settings receiver.Settings, cfg *Config, next consumer.Logs) *i
 // Start reads the ids and the checkpoint and starts the loop. It does not call
 // the API: what is wrong there is for the loop to report and to outlast.
 func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) error {
-	sources, err := newSources(r.cfg, r.settings.Logger)
+	list, err := idlist.Open(r.cfg.IncidentIDs, r.cfg.IncidentIDsFile, r.settings.Logger)
 	if err != nil {
 		return err
 	}
@@ -81,7 +82,7 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 	if err != nil {
 		return errors.Join(err, store.Close(ctx))
 	}
-	if err := poller.restore(ctx, sources.all(), contents, r.clock()); err != nil {
+	if err := poller.restore(ctx, list.IDs(), contents, r.clock()); err != nil {
 		return errors.Join(err, store.Close(ctx))
 	}
 
@@ -91,7 +92,7 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 	r.stopping, r.abandoning, r.done = stopping, abandoning, make(chan struct{})
 	go func() {
 		defer close(r.done)
-		run(running, delivering, poller, sources, r.clock)
+		run(running, delivering, poller, list, r.clock)
 	}()
 	return nil
 }
@@ -160,9 +161,9 @@ func (r *incidentsReceiver) storageClient(ctx context.Context, host component.Ho
 }
 
 // run is the loop, and the only place that waits: for an answer, for the moment
-// the poller or the sources ask to be woken at, or for the end. The fetches that
+// the poller or the list of IDs asks to be woken at, or for the end. The fetches that
 // it starts have all ended when it returns.
-func run(running, delivering context.Context, p *poller, sources *sources, clock func() time.Time) {
+func run(running, delivering context.Context, p *poller, list *idlist.List, clock func() time.Time) {
 	answers := make(chan arrival, p.cfg.MaxConcurrentRequests) // room for all: no fetch waits here
 	var fetches sync.WaitGroup
 
@@ -181,8 +182,8 @@ func run(running, delivering context.Context, p *poller, sources *sources, clock
 			p.arrived(a)
 		case <-timer.C:
 		}
-		if sources.look(clock()) {
-			p.refollow(sources.all(), clock())
+		if list.Check(clock()) {
+			p.refollow(list.IDs(), clock())
 		}
 		for running.Err() == nil && p.deliverNext(delivering, clock()) {
 		}
@@ -190,8 +191,8 @@ func run(running, delivering context.Context, p *poller, sources *sources, clock
 			now := clock()
 			t, ok, wake := p.next(now)
 			if !ok {
-				if look, ok := sources.nextLook(); ok && look.Before(wake) {
-					wake = look
+				if check, ok := list.NextCheck(); ok && check.Before(wake) {
+					wake = check
 				}
 				if measure := p.measure(now); measure.Before(wake) {
 					wake = measure

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/idlist"
 )
 
 // Validate reports every problem at once, each with the key it is about. What
@@ -174,5 +175,5 @@ func oneOf[T ~string](key string, value T, allowed ...T) error {
 	for i, word := range allowed {
 		words[i] = string(word)
 	}
-	return fmt.Errorf("%s: %s is not known; use one of %s", key, excerptOf(string(value)), strings.Join(words, ", "))
+	return fmt.Errorf("%s: %s is not known; use one of %s", key, idlist.Excerpt(string(value)), strings.Join(words, ", "))
 }
