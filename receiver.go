@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/receiver"
+	"go.uber.org/zap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
@@ -82,7 +85,7 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 	if err != nil {
 		return errors.Join(err, store.Close(ctx))
 	}
-	if err := poller.restore(ctx, list.IDs(), contents, r.clock()); err != nil {
+	if err := poller.restore(ctx, r.idsAtStart(list, contents), contents, r.clock()); err != nil {
 		return errors.Join(err, store.Close(ctx))
 	}
 
@@ -95,6 +98,18 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 		run(running, delivering, poller, list, r.clock)
 	}()
 	return nil
+}
+
+// idsAtStart returns the configured IDs. If the IDs file names none, they include
+// every incident in the checkpoint, which would otherwise be deleted because of
+// a file that its job failed to write.
+func (r *incidentsReceiver) idsAtStart(list *idlist.List, contents checkpoint.Contents) []int64 {
+	if !list.FileEmpty() || len(contents.Known) == 0 {
+		return list.IDs()
+	}
+	r.settings.Logger.Warn("incident_ids_file has no IDs; keeping the incidents in the checkpoint",
+		zap.String("file", list.Path()), zap.Int("incidents", len(contents.Known)))
+	return slices.Concat(list.IDs(), slices.Sorted(maps.Keys(contents.Known)))
 }
 
 // Shutdown ends the fetches first, then lets the pipeline take what it was just

@@ -26,7 +26,8 @@ type List struct {
 	listed []int64
 	path   string // of the file; empty: there is no file
 
-	fromFile []int64   // the IDs in the file
+	fromFile []int64   // the IDs in the file; the last known ones while it has none
+	empty    bool      // the file named no ID when it was last read
 	bad      []badLine // in the file when it was last read
 
 	checked   time.Time
@@ -73,14 +74,18 @@ func (l *List) IDs() []int64 {
 // Path returns the path of the file, empty if there is none.
 func (l *List) Path() string { return l.path }
 
+// FileEmpty reports whether there is a file and it named no ID when it was last
+// read. If it named IDs before, IDs still returns those.
+func (l *List) FileEmpty() bool { return l.empty }
+
 // NextCheck returns when to call Check again. ok is false if there is no file.
 func (l *List) NextCheck() (at time.Time, ok bool) {
 	return l.checked.Add(checkInterval), l.path != ""
 }
 
 // Check reads the file again if a check is due and the file has changed, and
-// reports whether IDs returns something else now. While the file cannot be read,
-// the last known IDs stay.
+// reports whether IDs returns something else now. While the file cannot be read
+// or names no ID, the last known IDs stay.
 func (l *List) Check(now time.Time) (changed bool) {
 	if l.path == "" || now.Sub(l.checked) < checkInterval {
 		return false
@@ -127,9 +132,28 @@ func (l *List) read() (changed bool, err error) {
 		l.logBad(bad)
 	}
 	l.bad, l.unsettled = bad, 0
-	changed = !slices.Equal(ids, l.fromFile)
+	return l.adopt(ids), nil
+}
+
+// adopt replaces the IDs of the file, unless that would remove all of them: then
+// the job that writes the file has probably failed, and forgetting every
+// incident could not be undone.
+func (l *List) adopt(ids []int64) (changed bool) {
+	wasEmpty, hadIDs := l.empty, len(l.fromFile) > 0
+	l.empty = len(ids) == 0
+	switch {
+	case hadIDs && l.empty && !wasEmpty:
+		l.logger.Warn("incident_ids_file has no IDs any more; keeping the last known IDs",
+			zap.String("file", l.path), zap.Int("incidents", len(l.fromFile)))
+	case hadIDs && !l.empty && wasEmpty:
+		l.logger.Info("incident_ids_file has IDs again",
+			zap.String("file", l.path), zap.Int("incidents", len(ids)))
+	}
+	if l.empty || slices.Equal(ids, l.fromFile) {
+		return false
+	}
 	l.fromFile = ids
-	return changed, nil
+	return true
 }
 
 func (l *List) logBad(bad []badLine) {

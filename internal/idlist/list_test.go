@@ -3,12 +3,19 @@ package idlist
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+	"pgregory.net/rapid"
+)
+
+const (
+	lostIDs     = "incident_ids_file has no IDs any more; keeping the last known IDs"
+	regainedIDs = "incident_ids_file has IDs again"
 )
 
 // watched is a List with ID 600 listed and a file that the test rewrites. The
@@ -61,6 +68,7 @@ func TestListedIDsComeBeforeThoseOfTheFileEachOnce(t *testing.T) {
 	require.Equal(t, []int64{600, 437, 552, 551}, list.IDs())
 	require.Equal(t, []badLine{{3, `"abc"`}}, list.bad)
 	require.Equal(t, path, list.Path())
+	require.False(t, list.FileEmpty())
 }
 
 func TestWithoutAFileThereIsNothingToCheck(t *testing.T) {
@@ -68,6 +76,7 @@ func TestWithoutAFileThereIsNothingToCheck(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int64{437, 552}, list.IDs())
 	require.Empty(t, list.Path())
+	require.False(t, list.FileEmpty())
 	require.False(t, list.Check(time.Now()))
 	_, ok := list.NextCheck()
 	require.False(t, ok)
@@ -186,6 +195,7 @@ func TestRemovedFileKeepsTheLastKnownIDsAndIsLoggedOnce(t *testing.T) {
 	require.False(t, w.checkTwice())
 	require.Equal(t, []string{"cannot read incident_ids_file; keeping the last known IDs"}, w.messages())
 	require.Equal(t, []int64{600, 552}, w.IDs())
+	require.False(t, w.FileEmpty(), "nobody knows")
 
 	w.write("552\n554\n")
 	require.True(t, w.checkTwice())
@@ -204,4 +214,92 @@ func TestBadLinesAreLoggedWhenTheyChangeAndTheOthersAreUsed(t *testing.T) {
 	logged := w.logs.TakeAll()
 	require.Len(t, logged, 1)
 	require.Equal(t, map[string]any{"file": w.path, "line": int64(3), "text": `"-7"`}, logged[0].ContextMap())
+}
+
+func TestFileThatLosesItsIDsKeepsTheLastKnownOnesAndIsLoggedOnce(t *testing.T) {
+	for name, content := range map[string]string{
+		"empty":         "",
+		"only comments": "# written by a job\n\n",
+		"only bad":      "Internal Server Error\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := watch(t, "552\n553\n")
+			w.write(content)
+			require.False(t, w.checkTwice())
+			require.True(t, w.FileEmpty())
+			require.Equal(t, []int64{600, 552, 553}, w.IDs())
+			logged := w.logs.FilterMessage(lostIDs).All()
+			require.Len(t, logged, 1)
+			require.Equal(t, zap.WarnLevel, logged[0].Level)
+			require.Equal(t, map[string]any{"file": w.path, "incidents": int64(2)}, logged[0].ContextMap())
+
+			w.logs.TakeAll()
+			w.write(content + "# still nothing\n")
+			require.False(t, w.checkTwice())
+			require.Empty(t, w.messages())
+
+			w.write("553\n")
+			require.True(t, w.checkTwice())
+			require.False(t, w.FileEmpty())
+			require.Equal(t, []int64{600, 553}, w.IDs())
+			logged = w.logs.FilterMessage(regainedIDs).All()
+			require.Len(t, logged, 1)
+			require.Equal(t, zap.InfoLevel, logged[0].Level)
+			require.Equal(t, map[string]any{"file": w.path, "incidents": int64(1)}, logged[0].ContextMap())
+		})
+	}
+}
+
+func TestFileThatRegainsTheSameIDsIsNoChange(t *testing.T) {
+	w := watch(t, "552\n")
+	w.write("")
+	require.False(t, w.checkTwice())
+	w.write("552\n")
+	require.False(t, w.checkTwice())
+	require.Equal(t, []string{lostIDs, regainedIDs}, w.messages())
+	require.False(t, w.FileEmpty())
+}
+
+func TestOpenAcceptsAFileWithoutIDs(t *testing.T) {
+	w := watch(t, "# none yet\n")
+	require.True(t, w.FileEmpty())
+	require.Equal(t, []int64{600}, w.IDs())
+	w.write("552\n")
+	require.True(t, w.checkTwice())
+	require.False(t, w.FileEmpty())
+	require.Equal(t, []int64{600, 552}, w.IDs())
+	require.Empty(t, w.messages(), "nothing was lost")
+}
+
+// Whatever a file contains over time, the IDs are those of its last content
+// that had any, and each loss and return of IDs is logged once.
+func TestIDsAreTheLastOnesThatTheFileHad(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		contents := rapid.SliceOfN(rapid.SliceOfNDistinct(rapid.Int64Range(1, 3), 0, 2, rapid.ID), 1, 12).Draw(t, "contents")
+		core, logs := observer.New(zap.InfoLevel)
+		list := &List{logger: zap.New(core), path: "incidents.txt"}
+
+		last := []int64{}
+		var want, got []string
+		for i, ids := range contents {
+			before := list.IDs()
+			changed := list.adopt(ids)
+			require.Equal(t, len(ids) == 0, list.FileEmpty())
+			if len(last) > 0 && len(ids) == 0 && len(contents[i-1]) > 0 {
+				want = append(want, lostIDs)
+			}
+			if len(last) > 0 && len(ids) > 0 && len(contents[i-1]) == 0 {
+				want = append(want, regainedIDs)
+			}
+			if len(ids) > 0 {
+				last = ids
+			}
+			require.Equal(t, last, list.IDs())
+			require.Equal(t, changed, !slices.Equal(before, last))
+		}
+		for _, entry := range logs.All() {
+			got = append(got, entry.Message)
+		}
+		require.Equal(t, want, got)
+	})
 }
