@@ -112,7 +112,7 @@ func (l *List) readIfChanged() (changed bool, err error) {
 	}
 	same := os.SameFile(info, l.info) && info.ModTime().Equal(l.info.ModTime()) && info.Size() == l.info.Size()
 	l.info = info
-	if same && l.unsettled == 0 && !l.failing {
+	if same && l.unsettled == 0 {
 		return false, nil
 	}
 	if l.unsettled++; !same && l.unsettled <= maxUnsettled {
