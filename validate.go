@@ -15,6 +15,10 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/idlist"
 )
 
+// maxConcurrentRequests is the largest max_concurrent_requests. It bounds the
+// memory for responses: each may be as large as max_response_body_size.
+const maxConcurrentRequests = 100
+
 // Validate reports every problem at once, each with the key it is about. What
 // belongs to the collector's own sections, the collector validates itself.
 func (c *Config) Validate() error {
@@ -24,7 +28,7 @@ func (c *Config) Validate() error {
 		c.validateHTTP(),
 		positive("collection_interval", c.CollectionInterval, "5m"),
 		c.RateLimit.validate("rate_limit"),
-		positive("max_concurrent_requests", c.MaxConcurrentRequests, "4"),
+		c.validateConcurrency(),
 		positive("max_response_body_size", c.MaxResponseBodySize, "33554432"),
 		c.ChangeFeed.Get().validate("change_feed"),
 		oneOf("emit", c.Emit, EmitChanges, EmitSnapshots),
@@ -58,6 +62,13 @@ func (c *Config) validateIDs() error {
 		seen[id] = true
 	}
 	return errors.Join(errs...)
+}
+
+func (c *Config) validateConcurrency() error {
+	if n := c.MaxConcurrentRequests; n < 1 || n > maxConcurrentRequests {
+		return fmt.Errorf("max_concurrent_requests: %d is not between 1 and %d; write e.g. 4", n, maxConcurrentRequests)
+	}
+	return nil
 }
 
 func (c *Config) validateHTTP() error {
