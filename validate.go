@@ -19,8 +19,8 @@ import (
 // memory for responses: each may be as large as max_response_body_size.
 const maxConcurrentRequests = 100
 
-// Validate reports every problem at once, each with the key it is about. What
-// belongs to the collector's own sections, the collector validates itself.
+// Validate reports every problem at once, each with the key that it is about.
+// The collector validates its own sections, such as http, separately.
 func (c *Config) Validate() error {
 	errs := []error{
 		c.validateIDs(),
@@ -77,7 +77,7 @@ func (c *Config) validateHTTP() error {
 		errs = append(errs, fmt.Errorf("http::timeout: %v would let a request hang for ever; write e.g. 30s", c.HTTP.Timeout))
 	}
 
-	// Neither the endpoint nor the error about it is repeated: both may hold a password.
+	// Neither the endpoint nor the parse error is reported: both may contain a password.
 	endpoint, err := url.Parse(c.HTTP.Endpoint)
 	if err != nil || endpoint.Hostname() == "" || endpoint.Scheme != "http" && endpoint.Scheme != "https" {
 		errs = append(errs, fmt.Errorf("http::endpoint: not a URL with a host; write e.g. %s", defaultEndpoint(c.API)))
@@ -109,8 +109,8 @@ func (c *Config) validateHost(endpoint *url.URL) error {
 	return errors.Join(errs...)
 }
 
-// validateMicrosoftHost refuses what the configured api cannot find on one of
-// Microsoft's hosts: the other API, and a path, which would be there twice.
+// validateMicrosoftHost rejects a host of Microsoft's that serves the other API,
+// and a path on such a host, since the client would add it a second time.
 func (c *Config) validateMicrosoftHost(host, path string) error {
 	serves, other := defender.ServedAt(host)
 	if serves == "" {
@@ -126,7 +126,8 @@ func (c *Config) validateMicrosoftHost(host, path string) error {
 	return errors.Join(errs...)
 }
 
-// listed names places, the clouds of all but the first.
+// listed joins the endpoints of places, with the name of the cloud for all but
+// the first.
 func listed(places []defender.Place) string {
 	text := places[0].Endpoint
 	for _, p := range places[1:] {
@@ -135,7 +136,7 @@ func listed(places []defender.Place) string {
 	return text
 }
 
-// isLoopback tells whether what is sent to host stays on this machine.
+// isLoopback reports whether requests to host stay on this machine.
 func isLoopback(host string) bool {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
@@ -158,7 +159,7 @@ func (r RateLimitConfig) validate(key string) error {
 	return errors.Join(errs...)
 }
 
-// validate accepts a nil receiver: a feed that is off has no problems.
+// validate accepts a nil receiver, which is a feed that is off.
 func (f *ChangeFeedConfig) validate(key string) error {
 	if f == nil {
 		return nil
