@@ -7,7 +7,7 @@
 // compare the answer with what was last delivered, deliver what differs, write
 // the checkpoint, give the incident a new due time. What decides is in pure
 // packages under internal; only four places touch the world: internal/defender
-// the API, internal/checkpoint the storage, sources.go the ids file, and
+// the API, internal/checkpoint the storage, internal/idlist the IDs file, and
 // receiver.go the clock and the goroutines.
 //
 // It promises: no window of a minute or an hour ever holds more requests than

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -42,7 +43,7 @@ func TestAnIdThatIsAddedToTheFileIsFetchedWithinTenSeconds(t *testing.T) {
 		w.list("1001", "1003", "nonsense")
 		time.Sleep(10 * time.Second)
 		require.Equal(t, []string{"1003 first_seen", "1003 alert first_seen"}, w.sink.changes())
-		require.Equal(t, []string{"line of the ids file skipped: not an incident id"}, w.complaints())
+		require.Equal(t, []string{"skipping a line of incident_ids_file that is not an incident ID"}, w.complaints())
 		require.Equal(t, 1, w.requests(1001), "its round goes on as it was")
 	})
 }
@@ -116,7 +117,7 @@ func TestRecordsOfADroppedIncidentThatThePipelineRefusesAreStillDelivered(t *tes
 
 func TestASuccessorStaysInTheRoundWhileAnIdInTheFileLeadsToIt(t *testing.T) {
 	underEachAPI(t, func(t *testing.T, api API) {
-		w := newFileWorld(t, api, 3, "1001", "1002")
+		w := newFileWorld(t, api, 4, "1001", "1002")
 		require.NoError(t, w.sim.Merge(1001, 1003))
 		require.NoError(t, w.sim.Merge(1002, 1003))
 		w.start()
@@ -124,7 +125,7 @@ func TestASuccessorStaysInTheRoundWhileAnIdInTheFileLeadsToIt(t *testing.T) {
 		w.list("1002")
 		time.Sleep(time.Hour)
 		before := w.requests(1003)
-		w.list("")
+		w.list("1004")
 		time.Sleep(10 * time.Second)
 		require.Greater(t, before, 10)
 		before = w.requests(1003)
@@ -133,5 +134,46 @@ func TestASuccessorStaysInTheRoundWhileAnIdInTheFileLeadsToIt(t *testing.T) {
 		w.list("1003")
 		time.Sleep(10 * time.Second)
 		require.Equal(t, before+1, w.requests(1003))
+	})
+}
+
+func TestIDsFileThatBecomesEmptyChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFileWorld(t, APIDefenderXDR, 2, "1001", "1002")
+		w.start()
+		time.Sleep(time.Minute)
+		w.sink.Reset()
+		w.list()
+		time.Sleep(time.Hour)
+		require.Greater(t, w.requests(1001), 10)
+		require.NotEmpty(t, w.disk.entry("v1/incident/1001"))
+		require.Equal(t, []string{"incident_ids_file has no IDs any more; keeping the last known IDs"}, w.complaints())
+
+		w.list("1002")
+		time.Sleep(time.Minute)
+		require.Empty(t, w.disk.entry("v1/incident/1001"))
+		require.Empty(t, w.sink.changes(), "1002 is known")
+	})
+}
+
+func TestStartWithAnEmptyIDsFileKeepsTheIncidentsInTheCheckpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFileWorld(t, APIDefenderXDR, 2, "1001", "1002")
+		w.start()
+		time.Sleep(time.Minute)
+		w.stop()
+		w.sink.Reset()
+		before := w.requests(1001)
+		w.list()
+		w.start()
+		time.Sleep(time.Hour)
+		require.Greater(t, w.requests(1001), before+10)
+		require.NotEmpty(t, w.disk.entry("v1/incident/1001"))
+		require.Equal(t, []string{"incident_ids_file has no IDs; keeping the incidents in the checkpoint"}, w.complaints())
+
+		w.list("1002")
+		time.Sleep(time.Minute)
+		require.Empty(t, w.disk.entry("v1/incident/1001"))
+		require.Empty(t, w.sink.changes(), "1002 is known")
 	})
 }

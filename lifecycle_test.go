@@ -188,7 +188,7 @@ func TestIdsComeFromTheFileToo(t *testing.T) {
 		w.start()
 		time.Sleep(time.Minute)
 		require.ElementsMatch(t, []string{"1001 first_seen", "1001 alert first_seen", "1002 first_seen", "1002 alert first_seen"}, w.sink.changes())
-		require.Equal(t, []string{"line of the ids file skipped: not an incident id"}, w.complaints())
+		require.Equal(t, []string{"skipping a line of incident_ids_file that is not an incident ID"}, w.complaints())
 	})
 }
 

@@ -23,7 +23,8 @@ const troubleshooting = "docs/troubleshooting.md"
 
 func TestTheTroubleshootingPageHasEveryMessageAndNoOther(t *testing.T) {
 	own, stored := parsed(t, "."), parsed(t, filepath.Join("internal", "checkpoint"))
-	said := slices.Concat(own.logged(t), own.errors(t), stored.logged(t), stored.errors(t))
+	ids := parsed(t, filepath.Join("internal", "idlist"))
+	said := slices.Concat(own.logged(t), own.errors(t), stored.logged(t), stored.errors(t), ids.logged(t), ids.errors(t))
 	require.Greater(t, len(said), 60, "else the messages are made in another way than this test knows")
 	require.Contains(t, said, "the API does not answer: everything waits", "from a variable")
 	require.Contains(t, said, "nothing can be fetched: "+whatATokenNeeds, "from a constant")

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,9 +16,11 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/receiver"
+	"go.uber.org/zap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/idlist"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
@@ -50,7 +54,7 @@ func newReceiver(settings receiver.Settings, cfg *Config, next consumer.Logs) *i
 // Start reads the ids and the checkpoint and starts the loop. It does not call
 // the API: what is wrong there is for the loop to report and to outlast.
 func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) error {
-	sources, err := newSources(r.cfg, r.settings.Logger)
+	list, err := idlist.Open(r.cfg.IncidentIDs, r.cfg.IncidentIDsFile, r.settings.Logger)
 	if err != nil {
 		return err
 	}
@@ -81,7 +85,7 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 	if err != nil {
 		return errors.Join(err, store.Close(ctx))
 	}
-	if err := poller.restore(ctx, sources.all(), contents, r.clock()); err != nil {
+	if err := poller.restore(ctx, r.idsAtStart(list, contents), contents, r.clock()); err != nil {
 		return errors.Join(err, store.Close(ctx))
 	}
 
@@ -91,9 +95,21 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 	r.stopping, r.abandoning, r.done = stopping, abandoning, make(chan struct{})
 	go func() {
 		defer close(r.done)
-		run(running, delivering, poller, sources, r.clock)
+		run(running, delivering, poller, list, r.clock)
 	}()
 	return nil
+}
+
+// idsAtStart returns the configured IDs. If the IDs file names none, they include
+// every incident in the checkpoint, which would otherwise be deleted because of
+// a file that its job failed to write.
+func (r *incidentsReceiver) idsAtStart(list *idlist.List, contents checkpoint.Contents) []int64 {
+	if !list.FileEmpty() || len(contents.Known) == 0 {
+		return list.IDs()
+	}
+	r.settings.Logger.Warn("incident_ids_file has no IDs; keeping the incidents in the checkpoint",
+		zap.String("file", list.Path()), zap.Int("incidents", len(contents.Known)))
+	return slices.Concat(list.IDs(), slices.Sorted(maps.Keys(contents.Known)))
 }
 
 // Shutdown ends the fetches first, then lets the pipeline take what it was just
@@ -160,9 +176,9 @@ func (r *incidentsReceiver) storageClient(ctx context.Context, host component.Ho
 }
 
 // run is the loop, and the only place that waits: for an answer, for the moment
-// the poller or the sources ask to be woken at, or for the end. The fetches that
+// the poller or the list of IDs asks to be woken at, or for the end. The fetches that
 // it starts have all ended when it returns.
-func run(running, delivering context.Context, p *poller, sources *sources, clock func() time.Time) {
+func run(running, delivering context.Context, p *poller, list *idlist.List, clock func() time.Time) {
 	answers := make(chan arrival, p.cfg.MaxConcurrentRequests) // room for all: no fetch waits here
 	var fetches sync.WaitGroup
 
@@ -181,8 +197,8 @@ func run(running, delivering context.Context, p *poller, sources *sources, clock
 			p.arrived(a)
 		case <-timer.C:
 		}
-		if sources.look(clock()) {
-			p.refollow(sources.all(), clock())
+		if list.Check(clock()) {
+			p.refollow(list.IDs(), clock())
 		}
 		for running.Err() == nil && p.deliverNext(delivering, clock()) {
 		}
@@ -190,8 +206,8 @@ func run(running, delivering context.Context, p *poller, sources *sources, clock
 			now := clock()
 			t, ok, wake := p.next(now)
 			if !ok {
-				if look, ok := sources.nextLook(); ok && look.Before(wake) {
-					wake = look
+				if check, ok := list.NextCheck(); ok && check.Before(wake) {
+					wake = check
 				}
 				if measure := p.measure(now); measure.Before(wake) {
 					wake = measure

@@ -12,10 +12,15 @@ import (
 	"go.opentelemetry.io/collector/component"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/idlist"
 )
 
-// Validate reports every problem at once, each with the key it is about. What
-// belongs to the collector's own sections, the collector validates itself.
+// maxConcurrentRequests is the largest max_concurrent_requests. It bounds the
+// memory for responses: each may be as large as max_response_body_size.
+const maxConcurrentRequests = 100
+
+// Validate reports every problem at once, each with the key that it is about.
+// The collector validates its own sections, such as http, separately.
 func (c *Config) Validate() error {
 	errs := []error{
 		c.validateIDs(),
@@ -23,7 +28,7 @@ func (c *Config) Validate() error {
 		c.validateHTTP(),
 		positive("collection_interval", c.CollectionInterval, "5m"),
 		c.RateLimit.validate("rate_limit"),
-		positive("max_concurrent_requests", c.MaxConcurrentRequests, "4"),
+		c.validateConcurrency(),
 		positive("max_response_body_size", c.MaxResponseBodySize, "33554432"),
 		c.ChangeFeed.Get().validate("change_feed"),
 		oneOf("emit", c.Emit, EmitChanges, EmitSnapshots),
@@ -59,13 +64,20 @@ func (c *Config) validateIDs() error {
 	return errors.Join(errs...)
 }
 
+func (c *Config) validateConcurrency() error {
+	if n := c.MaxConcurrentRequests; n < 1 || n > maxConcurrentRequests {
+		return fmt.Errorf("max_concurrent_requests: %d is not between 1 and %d; write e.g. 4", n, maxConcurrentRequests)
+	}
+	return nil
+}
+
 func (c *Config) validateHTTP() error {
 	var errs []error
 	if c.HTTP.Timeout <= 0 {
 		errs = append(errs, fmt.Errorf("http::timeout: %v would let a request hang for ever; write e.g. 30s", c.HTTP.Timeout))
 	}
 
-	// Neither the endpoint nor the error about it is repeated: both may hold a password.
+	// Neither the endpoint nor the parse error is reported: both may contain a password.
 	endpoint, err := url.Parse(c.HTTP.Endpoint)
 	if err != nil || endpoint.Hostname() == "" || endpoint.Scheme != "http" && endpoint.Scheme != "https" {
 		errs = append(errs, fmt.Errorf("http::endpoint: not a URL with a host; write e.g. %s", defaultEndpoint(c.API)))
@@ -97,8 +109,8 @@ func (c *Config) validateHost(endpoint *url.URL) error {
 	return errors.Join(errs...)
 }
 
-// validateMicrosoftHost refuses what the configured api cannot find on one of
-// Microsoft's hosts: the other API, and a path, which would be there twice.
+// validateMicrosoftHost rejects a host of Microsoft's that serves the other API,
+// and a path on such a host, since the client would add it a second time.
 func (c *Config) validateMicrosoftHost(host, path string) error {
 	serves, other := defender.ServedAt(host)
 	if serves == "" {
@@ -114,7 +126,8 @@ func (c *Config) validateMicrosoftHost(host, path string) error {
 	return errors.Join(errs...)
 }
 
-// listed names places, the clouds of all but the first.
+// listed joins the endpoints of places, with the name of the cloud for all but
+// the first.
 func listed(places []defender.Place) string {
 	text := places[0].Endpoint
 	for _, p := range places[1:] {
@@ -123,7 +136,7 @@ func listed(places []defender.Place) string {
 	return text
 }
 
-// isLoopback tells whether what is sent to host stays on this machine.
+// isLoopback reports whether requests to host stay on this machine.
 func isLoopback(host string) bool {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
@@ -146,7 +159,7 @@ func (r RateLimitConfig) validate(key string) error {
 	return errors.Join(errs...)
 }
 
-// validate accepts a nil receiver: a feed that is off has no problems.
+// validate accepts a nil receiver, which is a feed that is off.
 func (f *ChangeFeedConfig) validate(key string) error {
 	if f == nil {
 		return nil
@@ -174,5 +187,5 @@ func oneOf[T ~string](key string, value T, allowed ...T) error {
 	for i, word := range allowed {
 		words[i] = string(word)
 	}
-	return fmt.Errorf("%s: %s is not known; use one of %s", key, excerptOf(string(value)), strings.Join(words, ", "))
+	return fmt.Errorf("%s: %s is not known; use one of %s", key, idlist.Excerpt(string(value)), strings.Join(words, ", "))
 }

@@ -77,7 +77,15 @@ func TestValidateReportsEachProblem(t *testing.T) {
 		},
 		"no concurrent requests": {
 			change: func(c *Config) { c.MaxConcurrentRequests = 0 },
-			want:   "max_concurrent_requests: 0 is not more than 0; write e.g. 4",
+			want:   "max_concurrent_requests: 0 is not between 1 and 100; write e.g. 4",
+		},
+		"one concurrent request more than the maximum": {
+			change: func(c *Config) { c.MaxConcurrentRequests = 101 },
+			want:   "max_concurrent_requests: 101 is not between 1 and 100; write e.g. 4",
+		},
+		"concurrent requests beyond any memory": {
+			change: func(c *Config) { c.MaxConcurrentRequests = 4_000_000_000_000 },
+			want:   "max_concurrent_requests: 4000000000000 is not between 1 and 100; write e.g. 4",
 		},
 		"no response body": {
 			change: func(c *Config) { c.MaxResponseBodySize = 0 },
@@ -163,7 +171,7 @@ func TestValidateReportsAllProblemsAtOnce(t *testing.T) {
 		"collection_interval: 0s is not more than 0; write e.g. 5m",
 		"rate_limit::requests_per_minute: -1 is negative; 0 means no limit per minute",
 		"rate_limit::requests_per_hour: -1 is negative; 0 means no limit per hour",
-		"max_concurrent_requests: -1 is not more than 0; write e.g. 4",
+		"max_concurrent_requests: -1 is not between 1 and 100; write e.g. 4",
 		"max_response_body_size: -1 is not more than 0; write e.g. 33554432",
 		"change_feed::interval: 0s is not more than 0; write e.g. 30s",
 		"change_feed::lookback: 0s is not more than 0; write e.g. 24h",
@@ -189,6 +197,14 @@ func TestValidateAcceptsSourcesOfIDs(t *testing.T) {
 			change(cfg)
 			require.Empty(t, problems(cfg))
 		})
+	}
+}
+
+func TestValidateAcceptsOneToAHundredConcurrentRequests(t *testing.T) {
+	for _, n := range []int{1, 100} {
+		cfg := usableConfig()
+		cfg.MaxConcurrentRequests = n
+		require.Empty(t, problems(cfg))
 	}
 }
 

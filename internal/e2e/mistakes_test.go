@@ -62,7 +62,7 @@ func TestAMistakeInTheConfigurationEndsTheStartWithItsMend(t *testing.T) {
 			"incident_ids[2]: 437 is listed twice",
 			"collection_interval: 0s is not more than 0; write e.g. 5m",
 			`emit: "all" is not known; use one of changes, snapshots`,
-			"max_concurrent_requests: -4 is not more than 0; write e.g. 4",
+			"max_concurrent_requests: -4 is not between 1 and 100; write e.g. 4",
 			"rate_limit::requests_per_hour: -1 is negative; 0 means no limit per hour",
 			"http::auth: missing",
 		}},

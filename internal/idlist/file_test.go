@@ -1,4 +1,4 @@
-package defenderincidentsreceiver
+package idlist
 
 import (
 	"errors"
@@ -13,31 +13,31 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestIDsAreReadALine(t *testing.T) {
-	digits := strings.Repeat("0", maxIDsFileLine)
+func TestParseIDsReadsOneIDPerLine(t *testing.T) {
+	digits := strings.Repeat("0", maxLine)
 	for name, tt := range map[string]struct {
 		file string
 		ids  []int64
 		bad  []badLine
 	}{
-		"empty file":                     {file: ""},
-		"in the file's order":            {file: "552\n437\n", ids: []int64{552, 437}},
-		"last line without an end":       {file: "437\n552", ids: []int64{437, 552}},
-		"comments and blank lines":       {file: "# phishing\n437 # invoice\n\n  \n552# x # y\n", ids: []int64{437, 552}},
-		"surrounding spaces":             {file: " 437\t\n\t552  \n", ids: []int64{437, 552}},
-		"byte order mark":                {file: "\ufeff437\n552\n", ids: []int64{437, 552}},
-		"CRLF":                           {file: "437\r\n552 # x\r\n\r\n", ids: []int64{437, 552}},
-		"listed twice counts once":       {file: "437\n552\n437\n0437\n", ids: []int64{437, 552}},
-		"largest id":                     {file: "9223372036854775807\n", ids: []int64{9223372036854775807}},
-		"long comment":                   {file: "437 # " + digits + digits + "\n552", ids: []int64{437, 552}},
-		"long comment of its own":        {file: "#" + digits + "\n552", ids: []int64{552}},
-		"long line":                      {file: "437\n1" + digits + digits + "\n552\n", ids: []int64{437, 552}, bad: []badLine{{2, `"100000000000000000000000"...`}}},
-		"long line at the end":           {file: "437\n" + digits + "9", ids: []int64{437}, bad: []badLine{{2, `"000000000000000000000000"...`}}},
-		"id across the end of a line":    {file: digits[4:] + "12345", bad: []badLine{{1, `"000000000000000000000000"...`}}},
-		"id and comment before the end":  {file: "437 #" + digits[5:], ids: []int64{437}},
-		"long line of spaces":            {file: strings.Repeat(" ", 2*maxIDsFileLine) + "437", bad: []badLine{{1, `""`}}},
-		"byte order mark on second line": {file: "437\n\ufeff552\n", ids: []int64{437}, bad: []badLine{{2, `"\ufeff552"`}}},
-		"not an id": {
+		"empty file":                        {file: ""},
+		"in the file's order":               {file: "552\n437\n", ids: []int64{552, 437}},
+		"last line without a line ending":   {file: "437\n552", ids: []int64{437, 552}},
+		"comments and blank lines":          {file: "# phishing\n437 # invoice\n\n  \n552# x # y\n", ids: []int64{437, 552}},
+		"surrounding spaces":                {file: " 437\t\n\t552  \n", ids: []int64{437, 552}},
+		"byte order mark":                   {file: "\ufeff437\n552\n", ids: []int64{437, 552}},
+		"CRLF":                              {file: "437\r\n552 # x\r\n\r\n", ids: []int64{437, 552}},
+		"listed twice counts once":          {file: "437\n552\n437\n0437\n", ids: []int64{437, 552}},
+		"largest ID":                        {file: "9223372036854775807\n", ids: []int64{9223372036854775807}},
+		"long comment":                      {file: "437 # " + digits + digits + "\n552", ids: []int64{437, 552}},
+		"long comment on a line of its own": {file: "#" + digits + "\n552", ids: []int64{552}},
+		"long line":                         {file: "437\n1" + digits + digits + "\n552\n", ids: []int64{437, 552}, bad: []badLine{{2, `"100000000000000000000000"...`}}},
+		"long line at the end":              {file: "437\n" + digits + "9", ids: []int64{437}, bad: []badLine{{2, `"000000000000000000000000"...`}}},
+		"ID across the end of a line":       {file: digits[4:] + "12345", bad: []badLine{{1, `"000000000000000000000000"...`}}},
+		"ID and comment before the end":     {file: "437 #" + digits[5:], ids: []int64{437}},
+		"long line of spaces":               {file: strings.Repeat(" ", 2*maxLine) + "437", bad: []badLine{{1, `""`}}},
+		"byte order mark on second line":    {file: "437\n\ufeff552\n", ids: []int64{437}, bad: []badLine{{2, `"\ufeff552"`}}},
+		"not an ID": {
 			file: "437,552\n-1\n0\n+7\n1.5\n0x1f\nabc\n4 37\n9223372036854775808\n552\n",
 			ids:  []int64{552},
 			bad: []badLine{
@@ -64,7 +64,7 @@ func TestIDsAreReadALine(t *testing.T) {
 	}
 }
 
-func TestIDsReportABoundedNumberOfBadLines(t *testing.T) {
+func TestParseIDsReportsABoundedNumberOfBadLines(t *testing.T) {
 	ids, bad, err := parseIDs(strings.NewReader(strings.Repeat("x\n", 1000) + "437\n"))
 	require.NoError(t, err)
 	require.Equal(t, []int64{437}, ids)
@@ -72,9 +72,9 @@ func TestIDsReportABoundedNumberOfBadLines(t *testing.T) {
 	require.Equal(t, maxBadLines, bad[maxBadLines-1].number)
 }
 
-func TestIDsReportAReadError(t *testing.T) {
+func TestParseIDsReturnsTheErrorOfTheReader(t *testing.T) {
 	broken := errors.New("disk on fire")
-	for _, before := range []string{"", "437\n", "437\n" + strings.Repeat("0", 2*maxIDsFileLine)} {
+	for _, before := range []string{"", "437\n", "437\n" + strings.Repeat("0", 2*maxLine)} {
 		ids, bad, err := parseIDs(io.MultiReader(strings.NewReader(before), iotest.ErrReader(broken)))
 		require.ErrorIs(t, err, broken)
 		require.Nil(t, ids)
@@ -82,18 +82,18 @@ func TestIDsReportAReadError(t *testing.T) {
 	}
 }
 
-func TestSourceFileErrorsNameTheKeyAndThePath(t *testing.T) {
+func TestFileErrorsNameTheSettingAndThePath(t *testing.T) {
 	dir := t.TempDir()
 	missing := filepath.Join(dir, "missing.txt")
 	huge := filepath.Join(dir, "huge.txt")
-	require.NoError(t, os.WriteFile(huge, []byte("#"+strings.Repeat("x", maxIDsFileSize)), 0o600))
+	require.NoError(t, os.WriteFile(huge, []byte("#"+strings.Repeat("x", maxFileSize)), 0o600))
 
 	for path, want := range map[string]string{
 		missing: "no such file",
 		dir:     "is not a regular file",
 		huge:    "is larger than 16 MiB",
 	} {
-		ids, bad, err := readIDs(path)
+		ids, bad, err := readFile(path)
 		require.ErrorContains(t, err, "incident_ids_file: ")
 		require.ErrorContains(t, err, path)
 		require.ErrorContains(t, err, want)
@@ -102,9 +102,9 @@ func TestSourceFileErrorsNameTheKeyAndThePath(t *testing.T) {
 	}
 }
 
-func TestSourceFileOfTheLargestSizeIsRead(t *testing.T) {
-	path := writeIDs(t, "437 #"+strings.Repeat("x", maxIDsFileSize-5))
-	ids, _, err := readIDs(path)
+func TestFileOfTheMaximumSizeIsRead(t *testing.T) {
+	path := writeFile(t, "437 #"+strings.Repeat("x", maxFileSize-5))
+	ids, _, err := readFile(path)
 	require.NoError(t, err)
 	require.Equal(t, []int64{437}, ids)
 }
@@ -112,8 +112,8 @@ func TestSourceFileOfTheLargestSizeIsRead(t *testing.T) {
 func FuzzParseIDs(f *testing.F) {
 	for _, file := range []string{
 		"", "437\n552\n", "\ufeff437\r\n552 # x\r\n", "# only a comment", "437,552", "-1\n0\n+7\n1.5\n",
-		"9223372036854775807\n9223372036854775808\n", "\x00\xff\n\r\r\n437", strings.Repeat("0", maxIDsFileLine) + "1\n437",
-		strings.Repeat("1", maxIDsFileLine) + "#\n",
+		"9223372036854775807\n9223372036854775808\n", "\x00\xff\n\r\r\n437", strings.Repeat("0", maxLine) + "1\n437",
+		strings.Repeat("1", maxLine) + "#\n",
 	} {
 		f.Add([]byte(file))
 	}
@@ -137,7 +137,7 @@ func FuzzParseIDs(f *testing.F) {
 	})
 }
 
-func writeIDs(t *testing.T, content string) string {
+func writeFile(t *testing.T, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "incidents.txt")
 	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))

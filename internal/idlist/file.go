@@ -1,0 +1,123 @@
+package idlist // import "github.com/seed2514a141/defenderincidentsreceiver/internal/idlist"
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+)
+
+const (
+	maxFileSize = 16 << 20 // bytes
+	maxLine     = 4 << 10  // bytes
+	maxBadLines = 100      // reported per file
+	maxExcerpt  = 24       // bytes; enough for any ID, too little for a whole secret
+)
+
+// badLine is a line of the file that is not an ID.
+type badLine struct {
+	number  int    // the first line is 1
+	excerpt string // the beginning of the line, quoted
+}
+
+// readFile reads the file at path, in the format that parseIDs describes. Only a
+// regular file of at most maxFileSize is accepted: opening a pipe could block.
+func readFile(path string) (ids []int64, bad []badLine, err error) {
+	file, err := openRegular(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("incident_ids_file: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+
+	limited := &io.LimitedReader{R: file, N: maxFileSize + 1}
+	ids, bad, err = parseIDs(limited)
+	if err == nil && limited.N == 0 {
+		err = fmt.Errorf("%s is larger than %d MiB", path, maxFileSize>>20)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("incident_ids_file: %w", err)
+	}
+	return ids, bad, nil
+}
+
+func openRegular(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	return os.Open(path) //nolint:gosec // the path is the operator's own setting
+}
+
+// parseIDs reads one ID per line. A # starts a comment, also after an ID. Blank
+// lines, surrounding spaces, a byte order mark and CRLF are allowed. Any other
+// line is skipped and returned as bad, up to the first maxBadLines. IDs come in
+// the order of the file, each once. An error is one of the reader.
+func parseIDs(r io.Reader) (ids []int64, bad []badLine, err error) {
+	lines := bufio.NewReaderSize(r, maxLine)
+	seen := make(map[int64]bool)
+	for number := 1; ; number++ {
+		line, whole, err := nextLine(lines)
+		if errors.Is(err, io.EOF) {
+			return ids, bad, nil
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if number == 1 {
+			line = strings.TrimPrefix(line, "\ufeff")
+		}
+
+		text, _, comment := strings.Cut(line, "#")
+		text = strings.TrimSpace(text)
+		whole = whole || comment // otherwise more digits may follow
+		if whole && text == "" {
+			continue
+		}
+		id, ok := ParseID(text)
+		ok = ok && whole
+		switch {
+		case ok && !seen[id]:
+			seen[id] = true
+			ids = append(ids, id)
+		case !ok && len(bad) < maxBadLines:
+			bad = append(bad, badLine{number: number, excerpt: Excerpt(text)})
+		}
+	}
+}
+
+// nextLine returns the next line without its line ending. If the line is longer
+// than the reader's buffer, nextLine returns its beginning, with whole false,
+// and skips the rest.
+func nextLine(r *bufio.Reader) (line string, whole bool, err error) {
+	begin, more, err := r.ReadLine()
+	line, whole = string(begin), !more
+	for more && err == nil {
+		_, more, err = r.ReadLine()
+	}
+	if !whole && errors.Is(err, io.EOF) { // the rest was empty; the next call returns EOF again
+		err = nil
+	}
+	return line, whole, err
+}
+
+// ParseID parses an incident ID: a positive 64-bit integer written in digits
+// only, without sign or fraction.
+func ParseID(text string) (id int64, ok bool) {
+	n, err := strconv.ParseUint(text, 10, 63)
+	return int64(n), err == nil && n > 0
+}
+
+// Excerpt quotes text for a log or error message. It cuts a long text off, since
+// that may be a secret in the wrong place.
+func Excerpt(text string) string {
+	if len(text) <= maxExcerpt {
+		return strconv.Quote(text)
+	}
+	return strconv.Quote(text[:maxExcerpt]) + "..."
+}
