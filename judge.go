@@ -85,8 +85,11 @@ func (p *poller) judgeSnapshot(a arrival) *delivery {
 	change, after := p.comparer.Compare(before, s)
 	p.countAnswer(change, after)
 	due := a.at.Add(p.intervalOf(after.Merged, p.round(), a.at))
+	if change.Stale {
+		due = a.at.Add(staleRetry)
+	}
 	switch {
-	case change.Stale:
+	case change.Stale && change.Empty():
 		p.tracker.Done(a.id, tracker.Outcome{Due: a.at.Add(staleRetry), Answered: true})
 		return nil
 	case change.Empty():
@@ -116,7 +119,7 @@ func (p *poller) judgeMissing(a arrival, failure *defender.Error) *delivery {
 }
 
 func (p *poller) newDelivery(a arrival, s *incident.Snapshot, change incident.Change, before, after incident.State, due time.Time) *delivery {
-	p.foretell(a.id, change, before, after)
+	p.recordIntent(a.id, change, before, after)
 	tenant := p.about.Tenant
 	if s != nil && s.TenantID != "" {
 		tenant = s.TenantID
@@ -126,10 +129,11 @@ func (p *poller) newDelivery(a arrival, s *incident.Snapshot, change incident.Ch
 	}}
 }
 
-// foretell stores what is about to be told of what comes and goes: a process
-// that ends before it is accepted tells it once more.
-func (p *poller) foretell(id int64, change incident.Change, before, after incident.State) {
-	if before.Telling = p.comparer.Telling(change, before, after); before.Telling != nil {
+// recordIntent stores what is about to be delivered about what appears and
+// disappears: if the process ends before it is accepted, the next one emits it
+// again.
+func (p *poller) recordIntent(id int64, change incident.Change, before, after incident.State) {
+	if before.Intent = p.comparer.Intent(change, before, after); before.Intent != nil {
 		p.save("incidents", p.store.Save(context.Background(), id, before))
 	}
 }

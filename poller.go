@@ -85,13 +85,13 @@ func newPoller(cfg *Config, settings receiver.Settings, next consumer.Logs, stat
 	if err != nil {
 		return nil, err
 	}
-	alerts := incident.AlertsMode(cfg.Alerts)
+	alerts, ignored := incident.AlertsMode(cfg.Alerts), incident.Ignore(cfg.IgnoreChanges...)
 	return &poller{
 		cfg: cfg, logger: settings.Logger, telemetry: telemetry, report: report, status: status,
 		consumer: next, client: client, store: store,
 		gets:     newAccount(cfg.RateLimit),
 		tracker:  tracker.New(),
-		comparer: incident.NewComparer(alerts, cfg.Emit == EmitSnapshots, incident.Ignore(cfg.IgnoreChanges...)),
+		comparer: incident.NewComparer(alerts, cfg.Emit == EmitSnapshots, ignored, ignored.Basis()),
 		records: record.Builder{
 			Alerts: alerts, Original: cfg.IncludeOriginal, Host: host,
 			Scope: metadata.ScopeName, ScopeVersion: settings.BuildInfo.Version,

@@ -97,18 +97,20 @@ func stateOf(status string) incident.State { return incident.State{Seen: true, S
 func full() incident.State {
 	return incident.State{
 		Seen: true, Missing: true, Merged: true, Successor: 1<<53 + 1, API: "graph",
-		Status:     "Redirected\u200b",
-		LastUpdate: time.Date(2026, 2, 3, 4, 5, 6, 123456700, time.UTC),
+		Status:      "Redirected\u200b",
+		LastUpdate:  time.Date(2026, 2, 3, 4, 5, 6, 123456700, time.UTC),
+		ClosedSince: time.Date(2026, 2, 3, 4, 5, 6, 123456700, time.UTC),
+		Basis:       1<<32 - 1,
 		Fields: []incident.Field{
 			{Name: "incidentName", Part: incident.Part{Digest: incident.Digest{0, 1, 2, 0xff}}},
 			{Name: "status", Part: incident.Part{Digest: incident.Digest{15: 0xfe}}},
 		},
 		Alerts: []incident.AlertState{
-			{ID: "ad0001_1", Part: incident.Part{Digest: incident.Digest{7}}, Status: "New", LastUpdate: time.Date(2026, 2, 3, 4, 5, 7, 0, time.UTC)},
+			{ID: "ad0001_1", Part: incident.Part{Digest: incident.Digest{7}}, Status: "New", LastUpdate: time.Date(2026, 2, 3, 4, 5, 7, 0, time.UTC), Revision: 1<<64 - 3},
 			{ID: "da0002_1", Foreign: true},
 		},
-		Disappearances: 1<<64 - 1,
-		Fetched:        time.Date(2026, 2, 3, 4, 6, 0, 1, time.UTC),
+		Revision: 1<<64 - 1, RetiredRevision: 1<<64 - 2,
+		Fetched: time.Date(2026, 2, 3, 4, 6, 0, 1, time.UTC),
 	}
 }
 
@@ -389,7 +391,7 @@ func TestCloseReleasesTheStorage(t *testing.T) {
 
 // inUTC has the same times in a form that can be compared.
 func inUTC(s incident.State) incident.State {
-	s.LastUpdate, s.Fetched = s.LastUpdate.UTC(), s.Fetched.UTC()
+	s.LastUpdate, s.Fetched, s.ClosedSince = s.LastUpdate.UTC(), s.Fetched.UTC(), s.ClosedSince.UTC()
 	s.Alerts = slices.Clone(s.Alerts)
 	for i := range s.Alerts {
 		s.Alerts[i].LastUpdate = s.Alerts[i].LastUpdate.UTC()

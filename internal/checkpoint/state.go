@@ -17,11 +17,11 @@ import (
 // of version 1 wrote the state as one object.
 
 func encodeState(s incident.State) ([]byte, error) {
-	digests, err := json.Marshal(incident.State{Fields: s.Fields, Alerts: s.Alerts, Telling: s.Telling})
+	digests, err := json.Marshal(incident.State{Fields: s.Fields, Alerts: s.Alerts, Intent: s.Intent})
 	if err != nil {
 		return nil, err
 	}
-	s.Fields, s.Alerts, s.Telling = nil, nil, nil
+	s.Fields, s.Alerts, s.Intent = nil, nil, nil
 	rest, err := json.Marshal(s)
 	if err != nil {
 		return nil, err

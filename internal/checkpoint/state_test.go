@@ -26,12 +26,12 @@ func entryOf(t *testing.T, state incident.State) string {
 // The entry's text is part of what a later version has to read.
 func TestAnEntryIsSmallAndReadsAsItDid(t *testing.T) {
 	assert.Equal(t, strings.Join([]string{
-		`17030ce2`,
+		`b4c99bb7`,
 		`{"seen":true,"missing":true,"merged":true,"successor":9007199254740993,"status":"Redirected` + "\u200b" + `",` +
-			`"last_update":"2026-02-03T04:05:06.1234567Z","api":"graph",` +
-			`"disappearances":18446744073709551615,"fetched":"2026-02-03T04:06:00.000000001Z"}`,
+			`"last_update":"2026-02-03T04:05:06.1234567Z","closed_since":"2026-02-03T04:05:06.1234567Z","api":"graph","basis":4294967295,` +
+			`"revision":18446744073709551615,"retired":18446744073709551614,"fetched":"2026-02-03T04:06:00.000000001Z"}`,
 		`{"fields":[{"n":"incidentName","d":"AAEC_wAAAAAAAAAAAAAAAA"},{"n":"status","d":"AAAAAAAAAAAAAAAAAAAA_g"}],` +
-			`"alerts":[{"id":"ad0001_1","d":"BwAAAAAAAAAAAAAAAAAAAA","status":"New","last_update":"2026-02-03T04:05:07Z"},` +
+			`"alerts":[{"id":"ad0001_1","d":"BwAAAAAAAAAAAAAAAAAAAA","status":"New","last_update":"2026-02-03T04:05:07Z","r":18446744073709551613},` +
 			`{"id":"da0002_1","d":"AAAAAAAAAAAAAAAAAAAAAA","foreign":true}]}`,
 	}, "\n"), entryOf(t, full()))
 }
@@ -47,8 +47,8 @@ func TestAnEntryKeepsWhatTheSourcesShowDifferently(t *testing.T) {
 	}, "\n"), entryOf(t, twofold()))
 }
 
-func TestAnEntryKeepsWhatIsBeingTold(t *testing.T) {
-	assert.Contains(t, entryOf(t, incident.State{Telling: &incident.Telling{Gone: 7}}), "\n{}\n"+`{"telling":{"gone":7}}`)
+func TestAnEntryKeepsTheIntent(t *testing.T) {
+	assert.Contains(t, entryOf(t, incident.State{Intent: &incident.Intent{Revision: 7, Gone: true}}), "\n{}\n"+`{"intent":{"revision":7,"gone":true}}`)
 }
 
 // Whatever becomes of an entry, a start does not take it for a sound one.
@@ -69,7 +69,7 @@ func TestNoBitOfAnEntryChangesUnseen(t *testing.T) {
 }
 
 func TestTheStateOfVersion1IsStillRead(t *testing.T) {
-	for _, state := range []incident.State{full(), twofold(), {Telling: &incident.Telling{Gone: 7}}} {
+	for _, state := range []incident.State{full(), twofold(), {Intent: &incident.Intent{Revision: 7, Gone: true}}} {
 		client := newStorage()
 		entry, err := json.Marshal(state)
 		require.NoError(t, err)

@@ -97,7 +97,7 @@ type ours struct {
 // use has alerts take part as the mode says.
 func (o *ours) use(alerts incident.AlertsMode) {
 	if o.builder.Alerts != alerts {
-		o.builder.Alerts, o.comparer = alerts, incident.NewComparer(alerts, false, nil)
+		o.builder.Alerts, o.comparer = alerts, incident.NewComparer(alerts, false, nil, 0)
 	}
 }
 

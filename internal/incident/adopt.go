@@ -3,20 +3,21 @@ package incident
 import (
 	"slices"
 	"strings"
-	"time"
 )
 
-// statusField is the name of the status in both APIs, of an incident and of
-// an alert.
+// statusField is the name of the status field of incidents and alerts in both
+// APIs.
 const statusField = "status"
 
-// precision to which both APIs show the same time: the one rounds, or cuts
-// off, what the other shows in full.
-const precision = time.Millisecond
+// comparable reports whether the stored digests are of the same API's objects
+// as the snapshot's and leave out the same names.
+func (c *Comparer) comparable(before State, s *Snapshot) bool {
+	return before.API == s.API && before.Basis == c.basis
+}
 
-// adopt gives what another API has shown as the one of the snapshot would have
-// shown it: of the incident's own content as it is now, without what is known
-// to differ. The alerts are only marked, for some may not be shown yet.
+// adopt replaces digests that are not comparable with the snapshot's, so that a
+// comparison finds no difference except in the status and the time of the last
+// update. Alerts are only marked, as the snapshot may not contain all of them.
 func (c *Comparer) adopt(before State, s *Snapshot) State {
 	status := before.Merged != s.Merged || !sameStatus(before.Status, s.Status)
 	moved := !sameTime(before.LastUpdate, s.LastUpdate)
@@ -31,32 +32,17 @@ func (c *Comparer) adopt(before State, s *Snapshot) State {
 	before.Alerts = slices.Clone(before.Alerts)
 	for i := range before.Alerts {
 		a := &before.Alerts[i]
-		a.Foreign = a.Digest != Digest{} // nothing is known of one that has perhaps come: it is still to be told
+		a.Foreign = a.Digest != Digest{} // without a digest it is still to be emitted
 	}
 	return before
 }
 
-// foreignDiffers says whether an alert has changed, of which another API has
-// shown the last, as far as both show it alike.
-func (c *Comparer) foreignDiffers(last, now AlertState, s *Snapshot) bool {
+// statusOrTimeDiffers compares two states of an alert without their digests.
+func (c *Comparer) statusOrTimeDiffers(last, now AlertState, s *Snapshot) bool {
 	return c.ignored.Counts(statusField) && !sameStatus(last.Status, now.Status) ||
 		c.ignored.Counts(s.AlertLastUpdateField) && !sameTime(last.LastUpdate, now.LastUpdate)
 }
 
-// sameStatus compares without case, as the APIs differ in it. A status that is
-// not known says nothing.
+// sameStatus ignores case, in which the APIs differ. An unknown status is no
+// difference.
 func sameStatus(a, b string) bool { return a == "" || b == "" || strings.EqualFold(a, b) }
-
-// sameTime compares as precisely as both APIs show a time. One that is not
-// known says nothing.
-func sameTime(a, b time.Time) bool {
-	return a.IsZero() || b.IsZero() || a.Sub(b).Abs() < precision
-}
-
-// stale says that what is shown is older than what was delivered.
-func stale(before State, s *Snapshot) bool {
-	if s.LastUpdate.IsZero() || !s.LastUpdate.Before(before.LastUpdate) {
-		return false
-	}
-	return before.API == s.API || !sameTime(before.LastUpdate, s.LastUpdate)
-}

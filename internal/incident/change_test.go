@@ -69,7 +69,7 @@ func withoutAlert(i int) func(*Snapshot) {
 	return func(s *Snapshot) { s.Alerts = append(s.Alerts[:i:i], s.Alerts[i+1:]...) }
 }
 
-func comparer(mode AlertsMode) *Comparer { return NewComparer(mode, false, nil) }
+func comparer(mode AlertsMode) *Comparer { return NewComparer(mode, false, nil, 0) }
 
 // delivered is the state after the given snapshots were delivered in turn.
 func delivered(t *testing.T, c *Comparer, snapshots ...*Snapshot) State {
@@ -185,22 +185,6 @@ func TestAlertsAreComparedById(t *testing.T) {
 	require.True(t, again.Empty())
 }
 
-func TestEachDisappearanceHasANumberOfItsOwn(t *testing.T) {
-	c := comparer(Split)
-	gone := snapshot(t, withoutAlert(0))
-	state := delivered(t, c, snapshot(t))
-	first, state := c.Compare(state, gone)
-	back, state := c.Compare(state, snapshot(t))
-	second, state := c.Compare(state, gone)
-	require.Equal(t, map[string]Kind{"a1": FirstSeen}, alertKinds(back))
-	require.Equal(t, uint64(1), first.Alerts[0].Disappearance)
-	require.Equal(t, uint64(2), second.Alerts[0].Disappearance)
-
-	change, state := c.Missing(state, noon)
-	require.Equal(t, NotFound, change.Kind)
-	require.Equal(t, uint64(3), state.Disappearances)
-}
-
 func TestAListAtItsCapRemovesNoAlert(t *testing.T) {
 	full := func(s *Snapshot) {
 		s.Alerts = nil
@@ -230,19 +214,10 @@ func TestAlertsThatLeaveWithAMergeAreNotReported(t *testing.T) {
 	require.Empty(t, state.Alerts)
 	require.True(t, state.Merged)
 	require.Equal(t, int64(552), state.Successor)
-	require.Zero(t, state.Disappearances)
+	require.Equal(t, uint64(1), state.RetiredRevision)
 }
 
-func TestAnAnswerOlderThanWhatWasDeliveredIsStale(t *testing.T) {
-	c := comparer(Split)
-	state := delivered(t, c, snapshot(t, status("Resolved")))
-	change, after := c.Compare(state, snapshot(t))
-	require.True(t, change.Stale)
-	require.True(t, change.Empty())
-	require.Equal(t, state, after)
-}
-
-func TestASecondNotFoundSaysNothingAndItsReturnIsAFirstSight(t *testing.T) {
+func TestNotFoundIsEmittedOnceAndTheReturnIsFirstSeen(t *testing.T) {
 	c := comparer(Split)
 	change, state := c.Missing(delivered(t, c, snapshot(t)), noon)
 	require.Equal(t, Change{Kind: NotFound, PreviousStatus: "Active"}, change)
@@ -256,7 +231,7 @@ func TestASecondNotFoundSaysNothingAndItsReturnIsAFirstSight(t *testing.T) {
 }
 
 func TestWithSnapshotsWhatHasNotChangedIsReportedToo(t *testing.T) {
-	c := NewComparer(Split, true, nil)
+	c := NewComparer(Split, true, nil, 0)
 	change, _ := c.Compare(delivered(t, c, snapshot(t)), snapshot(t, alertStatus(0, "Resolved")))
 	require.Equal(t, Unchanged, change.Kind)
 	require.Empty(t, change.Fields)
@@ -265,7 +240,7 @@ func TestWithSnapshotsWhatHasNotChangedIsReportedToo(t *testing.T) {
 
 func TestWhatIsIgnoredIsNoChange(t *testing.T) {
 	ignored := []string{"severity", "lastUpdateTime", "riskScore"}
-	c := NewComparer(Split, false, Ignore(ignored...))
+	c := NewComparer(Split, false, Ignore(ignored...), 0)
 	deep := func(score string) func(*Snapshot) {
 		return func(s *Snapshot) {
 			putAlert(&s.Alerts[0], "devices", []any{map[string]any{"riskScore": score}})

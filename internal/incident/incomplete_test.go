@@ -21,13 +21,13 @@ func TestAnAlertThatAnIncompleteAnswerDoesNotShowStays(t *testing.T) {
 	}
 }
 
-func TestAnAlertThatHasPerhapsLeftIsRemovedThoughTheNextAnswerIsIncomplete(t *testing.T) {
+func TestAnAlertThatMayHaveBeenRemovedIsRemovedByAnIncompleteAnswerToo(t *testing.T) {
 	c := comparer(Split)
 	left := snapshot(t, withoutAlert(1))
-	told, found := killed(t, c, delivered(t, c, snapshot(t)), left)
+	emitted, found := killed(t, c, delivered(t, c, snapshot(t)), left)
 	left.Incomplete = true
 	change, after := c.Compare(found, left)
-	require.Equal(t, told.Alerts, change.Alerts)
+	require.Equal(t, emitted.Alerts, change.Alerts)
 	require.Len(t, after.Alerts, 1)
 	back, _ := c.Compare(after, snapshot(t))
 	require.Equal(t, map[string]Kind{"a2": FirstSeen}, alertKinds(back))

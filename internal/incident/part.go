@@ -1,7 +1,5 @@
 package incident
 
-import "time"
-
 // Source is the call that showed an incident. The two may render the same
 // content differently: a word in another casing, null for "", a field left out.
 type Source uint8
@@ -52,10 +50,4 @@ func (p Part) seen(d Digest, by Source, newer bool) (after Part, changed bool) {
 	}
 	p.Other = new(d)
 	return p, false
-}
-
-// newer says that what is shown is known to have changed after what was
-// delivered. Where one of the times is not known, it is not.
-func newer(shown, delivered time.Time) bool {
-	return !delivered.IsZero() && shown.After(delivered)
 }

@@ -2,7 +2,6 @@ package incident
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -40,12 +39,4 @@ func TestEachSourceIsComparedWithItself(t *testing.T) {
 			require.Equal(t, test.changed, changed)
 		})
 	}
-}
-
-func TestWhatHasNoTimeIsNotNewer(t *testing.T) {
-	require.True(t, newer(noon.Add(1), noon))
-	require.False(t, newer(noon, noon))
-	require.False(t, newer(noon, noon.Add(1)))
-	require.False(t, newer(noon, time.Time{}))
-	require.False(t, newer(time.Time{}, noon))
 }

@@ -60,7 +60,7 @@ type piece struct {
 }
 
 func newSubject(snapshots bool) *subject {
-	s := &subject{comparer: NewComparer(Split, snapshots, nil), render: renderings(), fields: map[string]*piece{}, alerts: map[string]*piece{}}
+	s := &subject{comparer: NewComparer(Split, snapshots, nil, 0), render: renderings(), fields: map[string]*piece{}, alerts: map[string]*piece{}}
 	if snapshots {
 		s.quiet = Unchanged
 	}

@@ -5,41 +5,49 @@ import (
 	"time"
 )
 
-// State is what was last delivered of an incident: all that is needed to tell
-// what has changed since. It is what a checkpoint keeps. The zero State is an
-// incident of which nothing was ever delivered.
+// State is what was last delivered of an incident: all that is needed to find
+// what has changed since. It is what the checkpoint stores. The zero State is an
+// incident that was never delivered.
 type State struct {
-	// Seen: a state of the incident was delivered, and it has not gone since.
+	// Seen: the incident was delivered and has not disappeared since.
 	Seen bool `json:"seen,omitzero"`
-	// Missing: that the API has no such incident was the last thing delivered.
-	// MissingSince is when; wall clock.
-	Missing      bool      `json:"missing,omitzero"`
-	MissingSince time.Time `json:"missing_since,omitzero"`
-	// Merged: that it was merged was delivered. Successor is the incident it
-	// was merged into; 0 as long as the API names none.
+	// Missing: the last thing delivered was that the API has no such incident.
+	Missing bool `json:"missing,omitzero"`
+	// Merged: it was delivered that the incident was merged. Successor is the
+	// incident it was merged into; 0: the API names none.
 	Merged    bool  `json:"merged,omitzero"`
 	Successor int64 `json:"successor,omitzero"`
 
-	Status     string    `json:"status,omitzero"`
+	Status string `json:"status,omitzero"`
+	// LastUpdate is when the incident changed last; zero: unknown.
 	LastUpdate time.Time `json:"last_update,omitzero"`
-	// API whose objects the digests are of.
-	API string `json:"api,omitzero"`
-	// Source that knows what is not in Fields to be absent; FromGet where
-	// both do.
+	// ClosedSince is when the incident was resolved, merged or not found; zero:
+	// it is open. It stays the same for as long as the incident is closed.
+	ClosedSince time.Time `json:"closed_since,omitzero"`
+	// API and Basis tell which digests can be compared: those of the same API's
+	// objects that leave out the same names (Ignored.Basis).
+	API   string `json:"api,omitzero"`
+	Basis uint32 `json:"basis,omitzero"`
+	// Source that knows that fields which are not in Fields are absent; FromGet
+	// if both do.
 	Source Source `json:"source,omitzero"`
-	// Fields are the digests of the incident's own content, without its
-	// alerts, sorted by name.
+	// Fields are the digests of the incident's own content without its alerts,
+	// sorted by name.
 	Fields []Field `json:"fields,omitzero"`
-	// Alerts are sorted by id.
+	// Alerts are sorted by ID.
 	Alerts []AlertState `json:"alerts,omitzero"`
 
-	// Disappearances counts the alerts that left and the times the incident
-	// was not found, so that each such record has an identity of its own.
-	Disappearances uint64 `json:"disappearances,omitzero"`
-	// Telling is what may have been delivered beyond that; nil: nothing.
-	Telling *Telling `json:"telling,omitzero"`
-	// Fetched is when the incident was last answered for; the due time after
-	// a restart follows from it. Wall clock.
+	// Revision counts the delivered changes of the incident itself, also while
+	// it is missing. With it every change has an identity of its own, even if it
+	// restores former content.
+	Revision uint64 `json:"revision,omitzero"`
+	// RetiredRevision is the highest revision of any alert that is not in Alerts
+	// any more. An alert that returns goes on from there.
+	RetiredRevision uint64 `json:"retired,omitzero"`
+	// Intent is what may have been delivered beyond that; nil: nothing.
+	Intent *Intent `json:"intent,omitzero"`
+	// Fetched is when the API last returned the incident or said that there is
+	// none; the next poll after a restart follows from it. Wall clock.
 	Fetched time.Time `json:"fetched,omitzero"`
 }
 
@@ -55,14 +63,20 @@ type AlertState struct {
 	Part
 	Status     string    `json:"status,omitzero"`
 	LastUpdate time.Time `json:"last_update,omitzero"`
-	// Foreign: the digest is of another API's object than the state's, for the
-	// alert was not shown since the switch.
+	// Revision counts the delivered changes of the alert.
+	Revision uint64 `json:"r,omitzero"`
+	// Foreign: the digest is not comparable with the state's others, because no
+	// snapshot has contained the alert since the API or the ignored names
+	// changed.
 	Foreign bool `json:"foreign,omitzero"`
 }
 
-// Digest stands for the incident's own content and, where they are part of
-// it, its alerts, all as they were delivered: what another source shows of
-// the same content makes no other digest.
+// closed reports whether nothing more is expected of the incident.
+func (s State) closed() bool { return s.Missing || s.Merged || resolved(s.Status) }
+
+// Digest stands for the incident's own content and, if withAlerts is set, its
+// alerts, all as they were delivered. It is the same whichever source shows the
+// content.
 func (s State) Digest(withAlerts bool) Digest {
 	buf := make([]byte, 0, 1024) // on the stack; enough for the fields of most
 	for _, f := range s.Fields {

@@ -5,54 +5,56 @@ import (
 	"time"
 )
 
-// Summary is what every decision asks of a State. It is so small that it can be
-// kept in memory of each incident; the State is read where an incident is
-// compared. The zero Summary is that of the zero State.
+// Summary is the part of a State that scheduling needs. It is small enough to
+// keep one in memory for every incident; the State is loaded to compare an
+// incident. The zero Summary is that of the zero State.
 type Summary struct {
 	// Successor, Seen, Missing and Merged are the State's.
 	Successor             int64
 	Seen, Missing, Merged bool
 
-	resolved                          bool
-	lastUpdate, fetched, missingSince instant
+	resolved                         bool
+	lastUpdate, fetched, closedSince instant
 }
 
 // Summary is the state's own.
 func (s State) Summary() Summary {
 	return Summary{
 		Successor: s.Successor, Seen: s.Seen, Missing: s.Missing, Merged: s.Merged, resolved: resolved(s.Status),
-		lastUpdate: instantOf(s.LastUpdate), fetched: instantOf(s.Fetched), missingSince: instantOf(s.MissingSince),
+		lastUpdate: instantOf(s.LastUpdate), fetched: instantOf(s.Fetched), closedSince: instantOf(s.ClosedSince),
 	}
 }
 
 // LastUpdate is the State's; zero: not known.
 func (s Summary) LastUpdate() time.Time { return s.lastUpdate.time() }
 
-// Fetched is when the incident was last answered for; zero: never.
+// Fetched is the State's; zero: never.
 func (s Summary) Fetched() time.Time { return s.fetched.time() }
 
-// Followed says whether the incident is fetched: not any more once it was merged
-// into another, which is fetched in its place.
+// Followed reports whether the incident is polled. Once it was merged into
+// another one, that one is polled instead.
 func (s Summary) Followed() bool { return !s.Merged || s.Successor == 0 }
 
-// ClosedSince is since when nothing is expected of the incident any more, for
-// it is resolved, merged away or not found. Not ok: it is open.
+// ClosedSince is when the incident was resolved, merged or not found; zero: no
+// time is known of it at all. Not ok: it is open.
 func (s Summary) ClosedSince() (since time.Time, ok bool) {
 	switch {
-	case s.Missing:
-		return s.missingSince.time(), true
-	case s.Merged || s.resolved:
-		return s.lastUpdate.time(), true
+	case !s.Missing && !s.Merged && !s.resolved:
+		return time.Time{}, false
+	case s.closedSince != 0:
+		return s.closedSince.time(), true
+	case s.lastUpdate != 0:
+		return s.LastUpdate(), true
 	}
-	return time.Time{}, false
+	return s.Fetched(), true
 }
 
-// instant is a moment in nanoseconds since 1970: a third of a time.Time, and
-// nothing for the garbage collector to look at. 0: not known.
+// instant is a moment in nanoseconds since 1970: a third of the size of a
+// time.Time, without a pointer for the garbage collector. 0: unknown.
 type instant int64
 
-// instantOf takes what lies before 1970 for not known, and what lies beyond 2262
-// for the end of that: no incident is from then.
+// instantOf returns 0 for times before 1970, and the last instant, in 2262, for
+// later ones.
 func instantOf(t time.Time) instant {
 	switch {
 	case t.Before(time.Unix(0, 0)):

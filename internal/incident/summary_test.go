@@ -11,7 +11,7 @@ import (
 
 func TestASummarySaysWhatItsStateSays(t *testing.T) {
 	s := State{
-		Seen: true, Missing: true, Merged: true, Successor: 552, MissingSince: noon.Add(1),
+		Seen: true, Missing: true, Merged: true, Successor: 552, ClosedSince: noon.Add(1),
 		LastUpdate: noon.Add(100), Fetched: noon.Add(time.Hour),
 	}.Summary()
 	require.True(t, s.Seen && s.Missing && s.Merged)
@@ -25,19 +25,22 @@ func TestASummarySaysWhatItsStateSays(t *testing.T) {
 	require.True(t, Summary{}.LastUpdate().IsZero() && Summary{}.Fetched().IsZero())
 }
 
-func TestAnIncidentIsClosedSince(t *testing.T) {
+func TestClosedSinceIsKnownForEveryClosedIncident(t *testing.T) {
+	since, fetched := noon.Add(-time.Hour), noon.Add(time.Hour)
 	for name, test := range map[string]struct {
 		state  State
 		since  time.Time
 		closed bool
 	}{
-		"active":                {state: State{Seen: true, Status: "Active", LastUpdate: noon}},
-		"resolved":              {State{Status: "resolved", LastUpdate: noon}, noon, true},
-		"merged":                {State{Merged: true, LastUpdate: noon}, noon, true},
-		"not found":             {State{Missing: true, MissingSince: noon}, noon, true},
-		"resolved, then gone":   {State{Missing: true, MissingSince: noon, Status: "Resolved"}, noon, true},
-		"resolved, not known":   {State{Status: "Resolved"}, time.Time{}, true},
-		"nothing was ever seen": {},
+		"never seen":          {},
+		"active":              {state: State{Seen: true, Status: "Active", LastUpdate: noon, Fetched: fetched}},
+		"resolved":            {State{Status: "resolved", ClosedSince: since, LastUpdate: noon, Fetched: fetched}, since, true},
+		"merged":              {State{Merged: true, ClosedSince: since, LastUpdate: noon}, since, true},
+		"not found":           {State{Missing: true, ClosedSince: since, Fetched: fetched}, since, true},
+		"only its time known": {State{Merged: true, LastUpdate: noon, Fetched: fetched}, noon, true},
+		"only the poll known": {State{Merged: true, Fetched: fetched}, fetched, true},
+		"nothing known of it": {State{Status: "Resolved"}, time.Time{}, true},
+		"a time before 1970":  {State{Merged: true, ClosedSince: time.Unix(-1, 0), Fetched: fetched}, fetched, true},
 	} {
 		since, closed := test.state.Summary().ClosedSince()
 		require.Equal(t, test.closed, closed, name)

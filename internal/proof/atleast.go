@@ -25,8 +25,9 @@ const oneRepeatIn = 20
 //   - What stood while one life sent two requests for each incident there is, in
 //     whatever order, is told, served or not. That is two rounds on any machine.
 //   - Nothing is told that was not served.
-//   - What is told again has the identity that it had, and of the records one in
-//     20 is a repeat at most.
+//   - What is told again has the identity that it had, unless the incident's
+//     alerts have changed since, which its own record shows. Of the records one
+//     in 20 is a repeat at most.
 //
 // It knows incidents that stay or are merged away, not ones that come back, and
 // a simulator that forgets nothing. It returns what does not agree, nothing when
@@ -66,19 +67,20 @@ func Repeats(records []Record) int {
 // identities lists under which identities each key was told.
 func identities(records []Record) (told map[string]map[string]bool, repeats int, problems []string) {
 	told = map[string]map[string]bool{}
-	keys := map[string]string{} // by identity
+	shown := map[string]string{} // by identity
 	for _, r := range records {
 		key := r.key()
-		first, again := keys[r.UID]
+		what := key + " " + r.Change
+		first, again := shown[r.UID]
 		switch {
 		case r.UID == "":
 			problems = append(problems, "without a log.record.uid: "+key)
-		case again && first != key:
-			problems = append(problems, fmt.Sprintf("the same log.record.uid for %s and %s", first, key))
+		case again && first != what:
+			problems = append(problems, fmt.Sprintf("the same log.record.uid for %s and %s", first, what))
 		case again:
 			repeats++
 		}
-		keys[r.UID] = key
+		shown[r.UID] = what
 		if told[key] == nil {
 			told[key] = map[string]bool{}
 		}
@@ -162,13 +164,19 @@ type bounds struct {
 // served takes up what answers about one incident ask for, and allow.
 func (b bounds) served(id int64, answers []answer) {
 	var last, sure *defendersim.State // the last that was served, the last that was certainly dealt with
+	states := map[*defendersim.State]bool{}
 	for _, a := range answers {
 		keys := []string{Record{Incident: id, Change: "not_found"}.key()}
 		if a.state != nil {
 			keys = between(id, nil, *a.state)
 		}
-		for _, key := range keys {
-			b.may[key] = 1
+		for n, key := range keys {
+			switch own := n == 0 && a.state != nil; {
+			case !own:
+				b.may[key] = 1
+			case !states[a.state]: // with other alerts than the state before, perhaps
+				b.may[key]++
+			}
 			if a.certain {
 				b.must[key] = 1
 			}
@@ -176,6 +184,7 @@ func (b bounds) served(id int64, answers []answer) {
 		if a.state == nil {
 			continue
 		}
+		states[a.state] = true
 		for _, key := range departures(id, last, *a.state) {
 			b.may[key]++
 		}

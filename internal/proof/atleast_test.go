@@ -297,7 +297,10 @@ func TestARepeatUnderAnotherIdentityIsFound(t *testing.T) {
 func TestTwoStatesUnderOneIdentityAreFound(t *testing.T) {
 	s := tell(t, nothing)
 	s.records[1].UID = s.records[0].UID
-	require.Contains(t, s.problems(), fmt.Sprintf("the same log.record.uid for %s and %s", s.records[0].key(), s.records[1].key()))
+	require.Contains(t, s.problems(), fmt.Sprintf("the same log.record.uid for %s updated and %s updated", s.records[0].key(), s.records[1].key()))
+	s.records[1] = s.records[0]
+	s.records[1].Change = "first_seen"
+	require.Contains(t, s.problems(), fmt.Sprintf("the same log.record.uid for %s updated and %s first_seen", s.records[0].key(), s.records[0].key()))
 	s.records[1].UID = ""
 	require.Contains(t, s.problems(), "without a log.record.uid: "+s.records[1].key())
 }

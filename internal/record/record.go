@@ -1,7 +1,7 @@
-// Package record turns what has changed of an incident into log records.
+// Package record turns the changes of incidents into log records.
 //
-// It is pure. Each building is made anew of what was received: a consumer may
-// change what it is given, and an observation may have to be built again.
+// It is pure. Logs builds new records on every call, because a consumer may
+// modify the ones it is given and delivery may have to be retried.
 package record
 
 import (
@@ -26,7 +26,7 @@ const (
 	alertAttributes    = 10
 )
 
-// Builder builds records. Its fields are not to be changed while it is used.
+// Builder builds records. Do not change its fields while it is in use.
 type Builder struct {
 	Alerts incident.AlertsMode
 	// Original puts an incident's JSON as received into log.record.original.
@@ -37,7 +37,7 @@ type Builder struct {
 	Scope, ScopeVersion string
 }
 
-// Observation is one incident's change, ready to be told.
+// Observation is one incident's change, ready to be emitted.
 type Observation struct {
 	ID int64
 	// Tenant is the tenant's id; empty: not known yet.
@@ -46,7 +46,7 @@ type Observation struct {
 	// Snapshot is nil when the incident was not found.
 	Snapshot *incident.Snapshot
 	Change   incident.Change
-	// After is the state that will have been delivered with these records.
+	// After is the state to store once these records have been accepted.
 	After incident.State
 }
 

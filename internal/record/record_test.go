@@ -34,7 +34,7 @@ func observation(t *testing.T) Observation {
 		}},
 		Original: []byte(`{"incidentId": 437}`),
 	}
-	change, after := incident.NewComparer(incident.Split, false, nil).Compare(incident.State{}, s)
+	change, after := incident.NewComparer(incident.Split, false, nil, 0).Compare(incident.State{}, s)
 	return Observation{ID: 437, Tenant: tenant, Observed: observed, Snapshot: s, Change: change, After: after}
 }
 
@@ -116,14 +116,14 @@ func TestTheOriginalIsTheIncidentRecordsAlone(t *testing.T) {
 func TestWhatIsGoneHasABodyOfIdsAndNoSeverity(t *testing.T) {
 	o := observation(t)
 	o.Change.Kind = ""
-	o.Change.Alerts = []incident.AlertChange{{Kind: incident.Removed, ID: "da1", Disappearance: 1}}
+	o.Change.Alerts = []incident.AlertChange{{Kind: incident.Removed, ID: "da1", Revision: 1}}
 	removed := records(Builder{Alerts: incident.Split}, o)
 	require.Len(t, removed, 1, "an alert that left is no change of the incident itself")
 	require.Equal(t, map[string]any{"incidentId": int64(437), "alertId": "da1"}, removed[0].Body().Map().AsRaw())
 
 	missing := records(Builder{}, Observation{
 		ID: 437, Observed: observed,
-		Change: incident.Change{Kind: incident.NotFound, PreviousStatus: "Active"}, After: incident.State{Disappearances: 1},
+		Change: incident.Change{Kind: incident.NotFound, PreviousStatus: "Active"}, After: incident.State{Revision: 1},
 	})
 	require.Equal(t, map[string]any{"incidentId": int64(437)}, missing[0].Body().Map().AsRaw())
 	require.Equal(t, "Active", attribute(t, missing[0], "microsoft.defender.incident.previous_status"))

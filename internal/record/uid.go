@@ -5,30 +5,40 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"strconv"
+	"time"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// incidentUID is the same for the same state of the same incident, so that a
-// record that was delivered twice can be told.
+// incidentUID identifies the incident's own record. It covers everything that
+// may differ between two records of an incident.
 func (b Builder) incidentUID(o Observation) string {
-	id := strconv.FormatInt(o.ID, 10)
-	if o.Change.Kind == incident.NotFound {
-		return uid(b.origin(o), id, EventIncident, "not_found", count(o.After.Disappearances))
+	alerts := ""
+	if o.Snapshot != nil && o.Snapshot.Alerts != nil {
+		alerts = count(uint64(len(o.Snapshot.Alerts)))
 	}
 	digest := o.After.Digest(b.Alerts == incident.Embedded)
-	return uid(b.origin(o), id, EventIncident, "state", string(digest[:]))
+	parts := append(make([]string, 0, 16), b.origin(o), strconv.FormatInt(o.ID, 10), EventIncident,
+		string(o.Change.Kind), count(o.After.Revision), string(digest[:]), seen(o.Change.Kind, o.Observed), alerts)
+	return uid(append(parts, o.Change.Fields...)...)
 }
 
 func (b Builder) alertUID(o Observation, change incident.AlertChange) string {
-	id := strconv.FormatInt(o.ID, 10)
-	if change.Kind == incident.Removed {
-		return uid(b.origin(o), id, change.ID, EventAlert, "removed", count(change.Disappearance))
-	}
-	return uid(b.origin(o), id, change.ID, EventAlert, "state", string(change.Digest[:]))
+	return uid(b.origin(o), strconv.FormatInt(o.ID, 10), EventAlert, change.ID,
+		string(change.Kind), count(change.Revision), string(change.Digest[:]), seen(change.Kind, o.Observed))
 }
 
-// origin keeps the incidents of two tenants apart: ids are a tenant's own.
+// seen tells apart the records of unchanged content, which all have the same
+// revision.
+func seen(kind incident.Kind, observed time.Time) string {
+	if kind != incident.Unchanged {
+		return ""
+	}
+	return strconv.FormatInt(observed.UnixNano(), 10)
+}
+
+// origin tells the incidents of different tenants apart, which may have the same
+// IDs.
 func (b Builder) origin(o Observation) string {
 	if o.Tenant != "" {
 		return o.Tenant
@@ -38,8 +48,8 @@ func (b Builder) origin(o Observation) string {
 
 func count(n uint64) string { return strconv.FormatUint(n, 10) }
 
-// uid is 32 hexadecimal digits. Each part goes in with its length, so that no
-// two lists of parts run into the same text.
+// uid returns 32 hexadecimal digits. Every part is preceded by its length, so
+// different lists of parts never form the same text.
 func uid(parts ...string) string {
 	text := make([]byte, 0, 256) // on the stack
 	for _, part := range parts {

@@ -2,6 +2,7 @@ package record
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,58 +20,66 @@ func uids(t *testing.T, b Builder, o Observation) []string {
 	return all
 }
 
-func TestTheSameStateHasTheSameUID(t *testing.T) {
+func TestTheSameChangeDeliveredAgainHasTheSameUID(t *testing.T) {
 	b := Builder{Alerts: incident.Split, Host: "api.example"}
-	require.Equal(t, uids(t, b, observation(t)), uids(t, b, observation(t)))
-
 	again := observation(t)
-	again.Change.Kind = incident.Updated // how it came about does not count
 	again.Observed = observed.AddDate(1, 0, 0)
 	require.Equal(t, uids(t, b, observation(t)), uids(t, b, again))
 }
 
-func TestWhateverMakesAnotherStateMakesAnotherUID(t *testing.T) {
+func TestRecordsThatDifferHaveDifferentUIDs(t *testing.T) {
 	b := Builder{Alerts: incident.Split, Host: "api.example"}
 	seen := map[string]string{}
-	note := func(what string, ids []string) {
-		for _, id := range ids {
-			require.NotContains(t, seen, id, "%s and %s", what, seen[id])
-			seen[id] = what
+	for name, change := range map[string]func(*Observation){
+		"as it is":         func(*Observation) {},
+		"another tenant":   func(o *Observation) { o.Tenant = "99999999-2222-3333-4444-555555555555" },
+		"another incident": func(o *Observation) { o.ID = 438 },
+		"another revision": func(o *Observation) { o.After.Revision++; o.Change.Alerts[0].Revision++ },
+		"another kind":     func(o *Observation) { o.Change.Kind, o.Change.Alerts[0].Kind = incident.Updated, incident.Updated },
+		"other content":    func(o *Observation) { o.After.Fields[0].Digest[0]++; o.Change.Alerts[0].Digest[0]++ },
+		"not found":        func(o *Observation) { o.Change = incident.Change{Kind: incident.NotFound} },
+		"found again, and not found": func(o *Observation) {
+			o.Change = incident.Change{Kind: incident.NotFound}
+			o.After.Revision += 2
+		},
+		"removed": func(o *Observation) {
+			o.Change = incident.Change{Alerts: []incident.AlertChange{{Kind: incident.Removed, ID: "da1", Revision: 2}}}
+		},
+		"back, and removed": func(o *Observation) {
+			o.Change = incident.Change{Alerts: []incident.AlertChange{{Kind: incident.Removed, ID: "da1", Revision: 4}}}
+		},
+		"another alert": func(o *Observation) { o.Change.Kind, o.Change.Alerts[0].ID = "", "da2" },
+		"other changed fields": func(o *Observation) {
+			o.Change = incident.Change{Kind: incident.Updated, Fields: []string{"alerts"}}
+		},
+		"another number of alerts": func(o *Observation) {
+			o.Change.Alerts, o.Snapshot.Alerts = nil, append(o.Snapshot.Alerts, incident.Alert{})
+		},
+		"no list of alerts": func(o *Observation) { o.Change.Alerts, o.Snapshot.Alerts = nil, nil },
+	} {
+		o := observation(t)
+		change(&o)
+		for _, id := range uids(t, b, o) {
+			require.NotContains(t, seen, id, "%s and %s", name, seen[id])
+			seen[id] = name
 		}
-	}
-	note("as it is", uids(t, b, observation(t)))
-
-	o := observation(t)
-	o.Tenant = "99999999-2222-3333-4444-555555555555"
-	note("another tenant", uids(t, b, o))
-
-	o = observation(t)
-	o.ID = 438
-	note("another incident", uids(t, b, o))
-
-	o = observation(t)
-	o.After.Fields[0].Digest[0]++
-	o.Change.Alerts[0].Digest[0]++
-	note("other content", uids(t, b, o))
-
-	o = observation(t)
-	o.Change.Alerts[0].ID = "da2"
-	note("another alert", uids(t, b, o)[1:])
-
-	o = observation(t)
-	o.Change = incident.Change{Kind: incident.NotFound}
-	for range 2 {
-		o.After.Disappearances++
-		note("gone", uids(t, b, o))
-	}
-	o.Change = incident.Change{Alerts: []incident.AlertChange{{Kind: incident.Removed, ID: "da1"}}}
-	for range 2 {
-		o.Change.Alerts[0].Disappearance++
-		note("alert gone", uids(t, b, o))
 	}
 }
 
-func TestAlertsCountForTheIncidentsUIDOnlyWhenEmbedded(t *testing.T) {
+func TestRepeatedSnapshotsHaveUIDsOfTheirOwn(t *testing.T) {
+	b := Builder{Alerts: incident.Split, Host: "api.example"}
+	at := func(observed time.Time) []string {
+		o := observation(t)
+		o.Change.Kind, o.Change.Alerts[0].Kind, o.Observed = incident.Unchanged, incident.Unchanged, observed
+		return uids(t, b, o)
+	}
+	require.Equal(t, at(observed), at(observed), "the same observation, delivered again")
+	for i, id := range at(observed) {
+		require.NotEqual(t, id, at(observed.Add(1))[i])
+	}
+}
+
+func TestTheIncidentsUIDCoversItsAlertsOnlyWhenEmbedded(t *testing.T) {
 	for mode, same := range map[incident.AlertsMode]bool{incident.Split: true, incident.None: true, incident.Embedded: false} {
 		b := Builder{Alerts: mode}
 		one, two := observation(t), observation(t)
@@ -79,7 +88,7 @@ func TestAlertsCountForTheIncidentsUIDOnlyWhenEmbedded(t *testing.T) {
 	}
 }
 
-func TestTheHostStandsInForATenantThatIsNotKnown(t *testing.T) {
+func TestTheHostReplacesAnUnknownTenant(t *testing.T) {
 	o := observation(t)
 	o.Tenant = ""
 	one := uids(t, Builder{Host: "one.example"}, o)

@@ -8,17 +8,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// killed is what a later process finds when one was killed while it told the
-// step to the next observation; a nil snapshot: the API had no such incident.
-// It may have been accepted or not.
-func killed(t *testing.T, c *Comparer, before State, next *Snapshot) (told Change, found State) {
+// killed returns what a process finds if the one before was killed while it
+// delivered the next observation, which may have been accepted or not. A nil
+// snapshot: the API had no such incident.
+func killed(t *testing.T, c *Comparer, before State, next *Snapshot) (emitted Change, found State) {
 	t.Helper()
-	told, after := observe(c, before, next)
-	before.Telling = c.Telling(told, before, after)
+	emitted, after := observe(c, before, next)
+	before.Intent = c.Intent(emitted, before, after)
 	stored, err := json.Marshal(before)
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(stored, &found))
-	return told, found
+	return emitted, found
 }
 
 func observe(c *Comparer, before State, next *Snapshot) (Change, State) {
@@ -28,20 +28,20 @@ func observe(c *Comparer, before State, next *Snapshot) (Change, State) {
 	return c.Compare(before, next)
 }
 
-func TestWhatOnlyChangesNeedsNoNoteBeforeItIsTold(t *testing.T) {
+func TestChangedContentNeedsNoIntent(t *testing.T) {
 	c := comparer(Split)
 	before := delivered(t, c, snapshot(t))
 	for _, next := range []*Snapshot{snapshot(t, status("Resolved")), snapshot(t, alertStatus(0, "Resolved"))} {
 		_, found := killed(t, c, before, next)
-		require.Nil(t, found.Telling)
+		require.Nil(t, found.Intent)
 	}
 }
 
-func TestAnAlertThatHasPerhapsComeIsToldOnceMoreOrRemoved(t *testing.T) {
+func TestAnAlertThatMayHaveAppearedIsEmittedAgainOrRemoved(t *testing.T) {
 	c := comparer(Split)
 	before := delivered(t, c, snapshot(t, withoutAlert(1)))
-	told, found := killed(t, c, before, snapshot(t))
-	require.Equal(t, map[string]Kind{"a2": FirstSeen}, alertKinds(told))
+	emitted, found := killed(t, c, before, snapshot(t))
+	require.Equal(t, map[string]Kind{"a2": FirstSeen}, alertKinds(emitted))
 
 	again, _ := c.Compare(found, snapshot(t))
 	require.Equal(t, map[string]Kind{"a2": FirstSeen}, alertKinds(again))
@@ -51,73 +51,74 @@ func TestAnAlertThatHasPerhapsComeIsToldOnceMoreOrRemoved(t *testing.T) {
 	require.True(t, settled.Empty())
 }
 
-func TestAnAlertThatHasPerhapsLeftKeepsItsNumber(t *testing.T) {
+func TestAnAlertThatMayHaveBeenRemovedKeepsItsRevision(t *testing.T) {
 	c := comparer(Split)
 	before := delivered(t, c, snapshot(t))
-	told, found := killed(t, c, before, snapshot(t, withoutAlert(1))) // a2 is number 1
-	require.Equal(t, uint64(1), told.Alerts[0].Disappearance)
+	emitted, found := killed(t, c, before, snapshot(t, withoutAlert(1)))
+	require.Equal(t, uint64(2), emitted.Alerts[0].Revision)
 
 	both, after := c.Compare(found, snapshot(t, withoutAlert(0), withoutAlert(0)))
-	numbers := map[string]uint64{}
+	revisions := map[string]uint64{}
 	for _, a := range both.Alerts {
 		require.Equal(t, Removed, a.Kind)
-		numbers[a.ID] = a.Disappearance
+		revisions[a.ID] = a.Revision
 	}
-	require.Equal(t, map[string]uint64{"a2": 1, "a1": 2}, numbers)
-	require.Equal(t, uint64(2), after.Disappearances)
+	require.Equal(t, map[string]uint64{"a2": 2, "a1": 2}, revisions)
+	require.Equal(t, uint64(2), after.RetiredRevision)
 
 	back, _ := c.Compare(found, snapshot(t))
 	require.Equal(t, map[string]Kind{"a2": FirstSeen}, alertKinds(back))
+	require.Equal(t, uint64(3), back.Alerts[0].Revision)
 }
 
-func TestWhatSeveralKilledProcessesHaveToldIsKept(t *testing.T) {
+func TestIntentsOfSeveralKilledProcessesAreKept(t *testing.T) {
 	c := comparer(Split)
 	found := delivered(t, c, snapshot(t, withoutAlert(1)))
 	_, found = killed(t, c, found, snapshot(t)) // a2 comes
-	told, found := killed(t, c, found, snapshot(t, withoutAlert(1)))
-	require.Equal(t, map[string]Kind{"a2": Removed}, alertKinds(told))
+	emitted, found := killed(t, c, found, snapshot(t, withoutAlert(1)))
+	require.Equal(t, map[string]Kind{"a2": Removed}, alertKinds(emitted))
 	again, found := killed(t, c, found, snapshot(t, withoutAlert(1)))
-	require.Equal(t, told.Alerts[0].Disappearance, again.Alerts[0].Disappearance)
+	require.Equal(t, emitted.Alerts[0].Revision, again.Alerts[0].Revision)
 	back, _ := c.Compare(found, snapshot(t))
 	require.Equal(t, map[string]Kind{"a2": FirstSeen}, alertKinds(back))
 }
 
-func TestADisappearanceThatWasPerhapsToldKeepsItsNumberUntilTheIncidentIsBack(t *testing.T) {
+func TestADisappearanceThatMayHaveBeenEmittedKeepsItsRevisionUntilTheIncidentReturns(t *testing.T) {
 	c := comparer(Split)
 	gone := func(found State) (uint64, State) {
 		t.Helper()
 		_, after := c.Missing(found, noon)
-		told, next := killed(t, c, found, nil)
-		require.Equal(t, NotFound, told.Kind)
-		return after.Disappearances, next
+		emitted, next := killed(t, c, found, nil)
+		require.Equal(t, NotFound, emitted.Kind)
+		return after.Revision, next
 	}
 	first, found := gone(delivered(t, c, snapshot(t)))
 	again, found := gone(found)
 	require.Equal(t, first, again)
 
-	told, found := killed(t, c, found, snapshot(t))
-	require.Equal(t, FirstSeen, told.Kind, "though it is as it was delivered")
-	require.Len(t, told.Alerts, 2)
+	emitted, found := killed(t, c, found, snapshot(t))
+	require.Equal(t, FirstSeen, emitted.Kind, "though it is as it was delivered")
+	require.Len(t, emitted.Alerts, 2)
 	second, found := gone(found)
-	require.Equal(t, first+1, second, "it is perhaps another time")
+	require.Equal(t, first+2, second, "it may have returned in between")
 	again, _ = gone(found)
 	require.Equal(t, second, again)
 }
 
-func TestAReturnThatWasPerhapsToldIsFollowedByADisappearance(t *testing.T) {
+func TestAReturnThatMayHaveBeenEmittedIsFollowedByADisappearance(t *testing.T) {
 	c := comparer(Split)
 	_, missing := c.Missing(delivered(t, c, snapshot(t)), noon)
-	told, found := killed(t, c, missing, snapshot(t))
-	require.Equal(t, FirstSeen, told.Kind)
+	emitted, found := killed(t, c, missing, snapshot(t))
+	require.Equal(t, FirstSeen, emitted.Kind)
 	gone, after := c.Missing(found, noon)
 	require.Equal(t, NotFound, gone.Kind)
-	require.Greater(t, after.Disappearances, missing.Disappearances)
+	require.Greater(t, after.Revision, missing.Revision)
 
 	returned, _ := c.Compare(found, snapshot(t, withoutAlert(1)))
 	require.Equal(t, map[string]Kind{"a1": FirstSeen, "a2": Removed}, alertKinds(returned))
 }
 
-func TestAnEmbeddedAlertThatHasPerhapsComeOrLeftIsAnUpdate(t *testing.T) {
+func TestAnEmbeddedAlertThatMayHaveAppearedOrDisappearedIsAnUpdate(t *testing.T) {
 	c := comparer(Embedded)
 	before := delivered(t, c, snapshot(t))
 	_, found := killed(t, c, before, snapshot(t, withoutAlert(1)))
@@ -127,7 +128,7 @@ func TestAnEmbeddedAlertThatHasPerhapsComeOrLeftIsAnUpdate(t *testing.T) {
 	require.True(t, settled.Empty())
 }
 
-func TestAListAtItsCapDoesNotRemoveWhatHasPerhapsCome(t *testing.T) {
+func TestAListAtItsCapDoesNotRemoveAnAlertThatMayHaveAppeared(t *testing.T) {
 	c := comparer(Split)
 	long := func(n int) *Snapshot {
 		s := snapshot(t)

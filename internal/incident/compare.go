@@ -1,0 +1,184 @@
+package incident
+
+import (
+	"slices"
+	"strings"
+	"time"
+	"unique"
+)
+
+// Comparer finds what has changed since the last delivery. It is immutable.
+type Comparer struct {
+	alerts    AlertsMode
+	snapshots bool
+	ignored   Ignored
+	basis     uint32
+}
+
+// NewComparer returns a Comparer. With snapshots, content that has not changed
+// is reported as Unchanged. The snapshots' digests must leave out the ignored
+// names; basis identifies these names, see Ignored.Basis.
+func NewComparer(alerts AlertsMode, snapshots bool, ignored Ignored, basis uint32) *Comparer {
+	return &Comparer{alerts: alerts, snapshots: snapshots, ignored: ignored, basis: basis}
+}
+
+// Compare returns what the snapshot changes and the state to store once the
+// records of the change have been accepted. It does not modify delivered.
+//
+// A snapshot older than what was delivered is stale. Nothing is taken from it,
+// except newer versions of known alerts if alerts are split.
+//
+// If the stored digests cannot be compared with the snapshot's, because they are
+// from the other API or leave out other names, the comparison is by status and
+// times only, and other differences are adopted silently.
+func (c *Comparer) Compare(delivered State, s *Snapshot) (Change, State) {
+	if newer(delivered.base().LastUpdate, s.LastUpdate) {
+		return c.compareStale(delivered, s)
+	}
+	return c.compare(delivered, s, false)
+}
+
+// Accept is Compare for a snapshot that is taken for the truth however old it
+// is.
+func (c *Comparer) Accept(delivered State, s *Snapshot) (Change, State) {
+	return c.compare(delivered, s, true)
+}
+
+func (c *Comparer) compare(delivered State, s *Snapshot, accept bool) (Change, State) {
+	before := delivered.base()
+	switch {
+	case !before.Seen:
+		before.Source = s.Source // the other source has not shown anything yet
+	case !c.comparable(before, s):
+		before = c.adopt(before, s)
+	}
+	after := State{
+		Seen: true, API: s.API, Basis: c.basis, Merged: s.Merged, Successor: s.SuccessorID,
+		Status: intern(s.Status), LastUpdate: s.LastUpdate,
+		Source:          min(before.Source, s.Source),
+		Revision:        before.Revision,
+		RetiredRevision: before.RetiredRevision,
+		Fetched:         s.Observed.Round(0),
+	}
+	if !accept {
+		after.LastUpdate = latest(before.LastUpdate, s.LastUpdate)
+	}
+	after.ClosedSince = closedSince(delivered, after)
+
+	var change Change
+	changed := c.compareFields(before, s, accept, &after)
+	alertsMoved := false
+	if s.Merged || c.alerts == None {
+		after.RetiredRevision = before.retired()
+	} else {
+		change.Alerts, alertsMoved = c.compareAlerts(before, s, accept, &after)
+	}
+	change.Kind = c.kind(before, after, len(changed) > 0 || c.alerts == Embedded && alertsMoved)
+	if change.Kind.changes() {
+		after.Revision = delivered.nextRevision(false)
+	}
+	switch change.Kind {
+	case Resolved, Reopened, Updated:
+		change.Fields = changed
+		if alertsMoved {
+			change.Fields = append(change.Fields, s.AlertsField)
+			slices.Sort(change.Fields)
+			change.Fields = slices.Compact(change.Fields)
+		}
+	}
+	if change.Kind != "" && before.Seen && !strings.EqualFold(before.Status, after.Status) {
+		change.PreviousStatus = before.Status
+	}
+	if c.alerts != Split {
+		change.Alerts = nil
+	}
+	return change, after
+}
+
+// intern returns a copy of the text that all states share. The text in a
+// snapshot is a part of the whole response, which no state may keep alive.
+func intern(text string) string { return unique.Make(text).Value() }
+
+// Missing returns what changes if the API, at the moment of observation, has
+// no such incident, and the state to store once that was delivered.
+func (c *Comparer) Missing(before State, observed time.Time) (Change, State) {
+	observed = observed.Round(0)
+	if before.Missing && before.Intent == nil {
+		before.Fetched = observed
+		return Change{}, before
+	}
+	after := State{
+		Missing: true, Fetched: observed,
+		Revision: before.nextRevision(true), RetiredRevision: before.retired(),
+	}
+	after.ClosedSince = closedSince(before, after)
+	change := Change{Kind: NotFound}
+	if before.Seen {
+		change.PreviousStatus = before.Status
+	}
+	return change, after
+}
+
+// kind is the first one that applies, from top to bottom.
+func (c *Comparer) kind(before, after State, changed bool) Kind {
+	changed = changed || before.Intent != nil && before.Intent.Embedded
+	switch {
+	case after.Merged && (!before.Merged || before.Successor != after.Successor):
+		return Merged
+	case !before.Seen:
+		return FirstSeen
+	case changed && resolved(after.Status) && !resolved(before.Status):
+		return Resolved
+	case changed && resolved(before.Status) && !resolved(after.Status):
+		return Reopened
+	case changed:
+		return Updated
+	case c.snapshots:
+		return Unchanged
+	}
+	return ""
+}
+
+// compareFields compares the incident's own fields by name, stores them in
+// after, and returns the names of those that changed, sorted.
+func (c *Comparer) compareFields(before State, s *Snapshot, accept bool, after *State) (changed []string) {
+	after.Fields = withAbsent(slices.Clone(s.Fields), before.Fields)
+	delivered := before.Fields
+	moved := newer(s.LastUpdate, before.LastUpdate) || accept && newer(before.LastUpdate, s.LastUpdate)
+	sameMoment := near(s.LastUpdate, before.LastUpdate)
+	for i := range after.Fields {
+		field := &after.Fields[i]
+		last := Part{Source: before.Source} // absent
+		if len(delivered) > 0 && delivered[0].Name == field.Name {
+			last, delivered = delivered[0].Part, delivered[1:]
+		}
+		part, differs := last.seen(field.Digest, s.Source, moved)
+		if differs && sameMoment && field.Name == s.LastUpdateField {
+			part, differs = last, false // keeping it, replicas that alternate do not emit either
+		}
+		field.Part = part
+		if differs {
+			changed = append(changed, field.Name)
+		}
+	}
+	after.Fields = slices.DeleteFunc(after.Fields, func(f Field) bool { return f.Part == Part{} }) // absent, as Get knows
+	return changed
+}
+
+// withAbsent adds the fields that were delivered and are not in the snapshot,
+// with a zero digest. All lists are sorted by name.
+func withAbsent(shown, delivered []Field) []Field {
+	all, at := shown, 0
+	for _, f := range delivered {
+		for at < len(shown) && shown[at].Name < f.Name {
+			at++
+		}
+		if at == len(shown) || shown[at].Name != f.Name {
+			all = append(all, Field{Name: f.Name})
+		}
+	}
+	if len(all) > len(shown) {
+		slices.SortFunc(all, byName)
+	}
+	return all
+}

@@ -1,0 +1,238 @@
+package record
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"pgregory.net/rapid"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+// version is the content of the incident or of an alert at one time.
+type version struct {
+	number int
+	moved  time.Time
+}
+
+// crashing is an incident that changes, comes and goes, while the receiver
+// crashes between delivering records and storing its state.
+type crashing struct {
+	objects  func(id string, number int) content.Object
+	comparer *incident.Comparer
+	builder  Builder
+	stored   incident.State
+	now      time.Time
+	accept   bool // the next snapshot, however old it is
+
+	gone   bool
+	own    version
+	alerts map[string]version // of all alerts; those that are there now:
+	there  map[string]bool
+	old    *incident.Snapshot // an earlier one that a lagging replica still shows
+
+	records map[string]emitted // by uid
+	last    map[string]step    // by subject
+	steps   int
+}
+
+// emitted is a record that the pipeline accepted.
+type emitted struct {
+	record any // all that tells it from others, except its uid and when it was observed
+	step   int
+}
+
+// step says what the last records of an incident or alert were.
+type step struct {
+	stored  int // when a state with a record of it was stored
+	there   int // the last record that showed it
+	missing int // the last record that said it was gone
+}
+
+func (w *crashing) tick() time.Time {
+	w.now = w.now.Add(time.Second)
+	return w.now
+}
+
+func (w *crashing) changeAlert(t *rapid.T) {
+	id := rapid.SampledFrom([]string{"a1", "a2"}).Draw(t, "alert")
+	v := w.alerts[id]
+	switch rapid.SampledFrom([]string{"content", "content and time", "comes or goes"}).Draw(t, "how") {
+	case "content":
+		v.number++
+	case "content and time":
+		v = version{v.number + 1, w.tick()}
+	default:
+		w.there[id] = !w.there[id]
+	}
+	w.alerts[id] = v
+}
+
+// snapshot is what the API shows; nil: there is no such incident.
+func (w *crashing) snapshot() *incident.Snapshot {
+	if w.gone {
+		return nil
+	}
+	s := &incident.Snapshot{
+		ID: 437, API: "one", Status: []string{"Active", "Resolved"}[w.own.number/2%2], LastUpdate: w.own.moved,
+		AlertsField: "alerts", Object: w.objects("", w.own.number), Alerts: []incident.Alert{},
+	}
+	for _, id := range slices.Sorted(maps.Keys(w.there)) {
+		if w.there[id] {
+			a := w.alerts[id]
+			s.Alerts = append(s.Alerts, incident.Alert{ID: id, LastUpdate: a.moved, Object: w.objects(id, a.number)})
+		}
+	}
+	new(incident.Fingerprint).Snapshot(s)
+	return s
+}
+
+// observe compares a snapshot with a stored state.
+func (w *crashing) observe(before incident.State, s *incident.Snapshot, at time.Time) Observation {
+	o := Observation{ID: 437, Tenant: tenant, Observed: at, Snapshot: s}
+	if s == nil {
+		o.Change, o.After = w.comparer.Missing(before, at)
+		return o
+	}
+	s.Observed = at
+	compare := w.comparer.Compare
+	if w.accept {
+		compare = w.comparer.Accept
+	}
+	o.Change, o.After = compare(before, s)
+	return o
+}
+
+// deliver observes a snapshot. The records may be accepted, and the receiver may
+// crash before it stores the new state.
+func (w *crashing) deliver(t *rapid.T, s *incident.Snapshot) {
+	o := w.observe(w.stored, s, w.tick())
+	before := w.stored
+	before.Intent = w.comparer.Intent(o.Change, w.stored, o.After)
+	accepted, crash := true, rapid.Bool().Draw(t, "crash")
+	if crash {
+		accepted = rapid.Bool().Draw(t, "accepted")
+		w.stored = restarted(t, before)
+		again := w.observe(w.stored, s, o.Observed)
+		require.ElementsMatch(t, w.uids(o), w.uids(again), "the same change again")
+	} else {
+		w.stored = restarted(t, o.After)
+	}
+	if accepted {
+		w.check(t, o, !crash)
+	}
+}
+
+func (w *crashing) uids(o Observation) (uids []string) {
+	for _, r := range records(w.builder, o) {
+		uid, _ := r.Attributes().Get("log.record.uid")
+		uids = append(uids, uid.Str())
+	}
+	return uids
+}
+
+// check requires that a uid that was used before stands for the same record,
+// that no state with another change of the subject was stored since, and that
+// the subject has not gone or come back in between.
+func (w *crashing) check(t *rapid.T, o Observation, stored bool) {
+	w.steps++
+	for _, r := range records(w.builder, o) {
+		uid, _ := r.Attributes().Get("log.record.uid")
+		subject, kind, record := describe(r)
+		gone := kind == incident.NotFound || kind == incident.Removed
+		last := w.last[subject]
+		first, again := w.records[uid.Str()]
+		if again {
+			require.Equal(t, first.record, record)
+			require.Less(t, last.stored, first.step, "a later change was stored: %v", record)
+			opposite := last.missing
+			if gone {
+				opposite = last.there
+			}
+			require.Less(t, opposite, first.step, "it went or came back in between: %v", record)
+		} else {
+			w.records[uid.Str()] = emitted{record, w.steps}
+		}
+		if gone {
+			last.missing = w.steps
+		} else {
+			last.there = w.steps
+		}
+		if stored && kind != incident.Unchanged {
+			last.stored = w.steps
+		}
+		w.last[subject] = last
+	}
+}
+
+// describe returns the alert that a record is about, if any, the kind of the
+// change, and all that the record says.
+func describe(r plog.LogRecord) (alert string, kind incident.Kind, record any) {
+	attributes := r.Attributes().AsRaw()
+	delete(attributes, "log.record.uid")
+	word := attributes["microsoft.defender.incident.change"]
+	if r.EventName() == EventAlert {
+		word = attributes["microsoft.defender.alert.change"]
+		alert = attributes["microsoft.defender.alert.id"].(string)
+	}
+	kind = incident.Kind(word.(string))
+	at := r.Timestamp()
+	if kind == incident.NotFound || kind == incident.Removed {
+		at = 0 // when it was observed
+	}
+	return alert, kind, []any{r.EventName(), at, r.SeverityText(), attributes, r.Body().AsRaw()}
+}
+
+func restarted(t *rapid.T, state incident.State) (back incident.State) {
+	stored, err := json.Marshal(state)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(stored, &back))
+	return back
+}
+
+func TestNoTwoRecordsShareAUIDHoweverTheReceiverCrashes(t *testing.T) {
+	objects := map[string]content.Object{}
+	cached := func(id string, number int) content.Object {
+		key := fmt.Sprint(id, " ", number)
+		if _, found := objects[key]; !found {
+			objects[key] = object(t, map[string]any{"alertId": id, "version": number})
+		}
+		return objects[key]
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		mode := rapid.SampledFrom([]incident.AlertsMode{incident.Split, incident.Embedded, incident.None}).Draw(t, "alerts")
+		w := &crashing{
+			objects: cached, builder: Builder{Alerts: mode, Host: "api.example"}, now: observed,
+			comparer: incident.NewComparer(mode, rapid.Bool().Draw(t, "snapshots"), nil, 0),
+			own:      version{0, observed}, alerts: map[string]version{"a1": {0, observed}, "a2": {0, observed}},
+			there: map[string]bool{"a1": true}, records: map[string]emitted{}, last: map[string]step{},
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"the incident changes":      func(*rapid.T) { w.own = version{w.own.number + 1, w.tick()} },
+			"an alert changes":          w.changeAlert,
+			"the incident goes or back": func(*rapid.T) { w.gone = !w.gone },
+			"it is observed":            func(t *rapid.T) { w.deliver(t, w.snapshot()) },
+			"a replica falls behind":    func(*rapid.T) { w.old = w.snapshot() },
+			"the replica is observed": func(t *rapid.T) {
+				if w.old != nil {
+					w.accept = rapid.Bool().Draw(t, "accept")
+					w.deliver(t, w.old)
+					w.accept = false
+				}
+			},
+			"a part of it is observed": func(t *rapid.T) {
+				if s := w.snapshot(); s != nil && len(s.Alerts) > 0 {
+					s.Alerts, s.Incomplete = s.Alerts[1:], true
+					w.deliver(t, s)
+				}
+			},
+		})
+	})
+}
