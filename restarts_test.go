@@ -80,7 +80,7 @@ func TestARequestThatAStopGivesUpEndsWithIt(t *testing.T) {
 		w.start()
 		time.Sleep(time.Second)
 		w.stop()
-		require.JSONEq(t, fmt.Sprintf(`{"since":%d,"ended":[%d]}`, began.UnixMilli(), time.Now().UnixMilli()), string(kept.entries[accountKey(api)]),
+		require.Equal(t, quota.Stored{Since: began.UTC(), Ended: []time.Time{tenthAfter(time.Now())}}, kept.account(t, api),
 			"not with the next start, however much later that is")
 	})
 }

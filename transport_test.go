@@ -81,8 +81,7 @@ func (w *wire) runUntil(deliveries int) {
 
 // account is how many requests the receiver has written down as sent.
 func (w *wire) account() int64 {
-	var account checkpoint.Quota
-	require.NoError(w.t, json.Unmarshal(w.kept.entries[accountKey(w.cfg.API)], &account))
+	account := w.kept.account(w.t, w.cfg.API)
 	require.Zero(w.t, account.InFlight)
 	return int64(len(account.Ended))
 }

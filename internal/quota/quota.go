@@ -148,9 +148,13 @@ func (q *Quota) Ended(now time.Time) []time.Time {
 	for _, l := range q.limits {
 		longest = max(longest, l.Window)
 	}
-	ended := make([]time.Time, q.ended.within(longest, now))
+	n := q.ended.within(longest, now)
+	if n == 0 {
+		return nil
+	}
+	ended := make([]time.Time, n)
 	for i := range ended {
-		ended[i], _ = q.ended.fromLast(len(ended) - 1 - i)
+		ended[i], _ = q.ended.fromLast(n - 1 - i)
 	}
 	return ended
 }
