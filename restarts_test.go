@@ -1,7 +1,6 @@
 package defenderincidentsreceiver
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
 func TestFiveRestartsInAnHourNeitherExceedNorWasteTheLimits(t *testing.T) {

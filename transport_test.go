@@ -2,7 +2,6 @@ package defenderincidentsreceiver
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,8 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
 	"go.uber.org/zap"
-
-	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
 )
 
 // wire is a world in real time, whose receiver asks a server on a socket through
