@@ -21,7 +21,7 @@ import (
 type changeFeed struct {
 	cfg    *ChangeFeedConfig
 	cursor *feed.Cursor
-	lists  *account // of its own requests
+	lists  *quota.Account // of its own requests
 
 	inFlight bool
 	page     *defender.Page // the page at hand; nil: none
@@ -52,10 +52,10 @@ func (p *poller) restoreFeed(stored checkpoint.Feed, now time.Time) {
 		cfg: cfg, lists: newAccount(cfg.RateLimit), named: map[int64]time.Time{}, completed: now,
 		cursor: feed.New(cfg.Interval, lookback, p.client.MaxTop(), stored.Boundary, now),
 	}
-	p.feed.lists.restore(stored.Quota, now)
-	for _, id := range stored.Named {
-		if p.follows(id) {
-			p.name(id, time.Time{}, now)
+	p.feed.lists.Restore(stored.Quota, now)
+	for _, pending := range stored.Pending {
+		if p.follows(pending.ID) {
+			p.name(pending.ID, pending.Changed, now)
 		}
 	}
 }
@@ -63,8 +63,12 @@ func (p *poller) restoreFeed(stored checkpoint.Feed, now time.Time) {
 // saveFeed stores how far the feed has come. Its boundary moves on only after
 // all rows of a call were dealt with.
 func (p *poller) saveFeed(now time.Time) {
+	var pending []checkpoint.Pending
+	for _, id := range slices.Sorted(maps.Keys(p.feed.named)) {
+		pending = append(pending, checkpoint.Pending{ID: id, Changed: p.feed.named[id]})
+	}
 	p.save("feed", p.store.SaveFeed(context.Background(), checkpoint.Feed{
-		Boundary: p.feed.cursor.Boundary(), Named: slices.Sorted(maps.Keys(p.feed.named)), Quota: p.feed.lists.stored(now),
+		Boundary: p.feed.cursor.Boundary(), Pending: pending, Quota: p.feed.lists.Stored(now),
 	}))
 }
 

@@ -334,14 +334,14 @@ func TestANamedIncidentThatCannotBeFetchedIsNotForgottenByARestart(t *testing.T)
 		kept.kill()
 		w.stop()
 		require.Empty(t, w.sink.changes())
-		require.Contains(t, kept.entry("v1/feed"), `"named":[1002]`)
+		require.Contains(t, kept.entry("v1/feed"), `"pending":[{"id":1002,"changed":"`)
 
 		w.sim.ClearFaults()
 		w.start()
 		time.Sleep(time.Second)
 		require.Equal(t, updated(1002), w.sink.changes())
 		time.Sleep(time.Minute)
-		require.NotContains(t, kept.entry("v1/feed"), "named")
+		require.NotContains(t, kept.entry("v1/feed"), "pending")
 	})
 }
 

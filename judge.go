@@ -145,12 +145,12 @@ func asFailure(err error) (*defender.Error, bool) { return errors.AsType[*defend
 // throttled makes all calls of a kind wait as long as the API asks to, or all
 // there are where they have one budget, and corrects the account of that kind,
 // which had seen room.
-func (p *poller) throttled(calls *account, failure *defender.Error, at time.Time) {
+func (p *poller) throttled(calls *quota.Account, failure *defender.Error, at time.Time) {
 	until := at.Add(failure.RetryAfter)
-	calls.throttle(until)
+	calls.Throttle(until)
 	if p.client.OneBudget() && p.feed != nil {
-		p.gets.throttle(until)
-		p.feed.lists.throttle(until)
+		p.gets.Throttle(until)
+		p.feed.lists.Throttle(until)
 	}
 	said := quota.Limit{Window: failure.Limit.Window, Requests: failure.Limit.Requests}
 	correction := calls.Refused(at, said, failure.RetryAfter)

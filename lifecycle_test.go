@@ -151,7 +151,7 @@ func TestStartNamesWhatKeepsItFromStarting(t *testing.T) {
 		"no such storage":     {func(w *world) { w.cfg.StorageID = &missing }, "storage: there is no extension nowhere"},
 		"not a storage":       {func(w *world) { w.cfg.StorageID = &noStorage }, "is not a storage"},
 		"no such auth":        {func(w *world) { delete(w.host.extensions, authID) }, "http: "},
-		"storage is of later": {func(w *world) { storedVersion(w, "3") }, "version 3"},
+		"storage is of later": {func(w *world) { storedVersion(w, "4") }, "version 4"},
 		"storage is not ours": {func(w *world) { storedVersion(w, "?") }, "cannot be read"},
 	}
 	for name, test := range tests {

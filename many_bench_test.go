@@ -58,7 +58,7 @@ func restored(b *testing.B, ids []int64, known map[int64]incident.Summary, now t
 	b.Helper()
 	store, contents, err := checkpoint.Open(b.Context(), checkpoint.NewMemory(), string(APIDefenderXDR))
 	require.NoError(b, err)
-	contents.Known = known
+	contents.Summaries = known
 	settings := receivertest.NewNopSettings(NewFactory().Type())
 	client := defender.NewClient(&http.Client{}, defender.Settings{Endpoint: &url.URL{}})
 	p, err := newPoller(createDefaultConfig().(*Config), settings, consumertest.NewNop(), func(*componentstatus.Event) {}, client, "", store)

@@ -33,7 +33,7 @@ type poller struct {
 	client    *defender.Client
 	store     *checkpoint.Store
 
-	gets     *account // of the requests for single incidents
+	gets     *quota.Account // of the requests for single incidents
 	tracker  *tracker.Tracker
 	comparer *incident.Comparer
 	records  record.Builder
@@ -108,8 +108,8 @@ func newPoller(cfg *Config, settings receiver.Settings, next consumer.Logs, stat
 // configured ids lead to go on with their round, the rest is deleted.
 func (p *poller) restore(ctx context.Context, ids []int64, contents checkpoint.Contents, now time.Time) error {
 	p.about = contents.Receiver
-	p.gets.restore(contents.Quota, now)
-	p.known = contents.Known
+	p.gets.Restore(contents.Quota, now)
+	p.known = contents.Summaries
 	kept, _ := p.keep(ids)
 	incidents, delivered := 0, 0
 	for _, id := range kept {
@@ -267,7 +267,7 @@ func (p *poller) saveAccounts(now time.Time) {
 
 // saveAccount stores what was sent and learned.
 func (p *poller) saveAccount(now time.Time) {
-	p.save("quota", p.store.SaveQuota(context.Background(), p.gets.stored(now)))
+	p.save("quota", p.store.SaveQuota(context.Background(), p.gets.Stored(now)))
 }
 
 // save reports what became of a write of the checkpoint, once for each entry

@@ -72,7 +72,7 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 	}
 	store, contents, err := checkpoint.Open(ctx, storageClient, string(r.cfg.API))
 	if err != nil {
-		return errors.Join(err, storageClient.Close(ctx))
+		return err
 	}
 	r.store = store
 

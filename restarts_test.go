@@ -1,7 +1,6 @@
 package defenderincidentsreceiver
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
 func TestFiveRestartsInAnHourNeitherExceedNorWasteTheLimits(t *testing.T) {
@@ -80,7 +80,7 @@ func TestARequestThatAStopGivesUpEndsWithIt(t *testing.T) {
 		w.start()
 		time.Sleep(time.Second)
 		w.stop()
-		require.JSONEq(t, fmt.Sprintf(`{"since":%d,"ended":[%d]}`, began.UnixMilli(), time.Now().UnixMilli()), string(kept.entries[accountKey(api)]),
+		require.Equal(t, quota.Stored{Since: began.UTC(), Ended: []time.Time{tenthAfter(time.Now())}}, kept.account(t, api),
 			"not with the next start, however much later that is")
 	})
 }

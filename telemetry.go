@@ -13,6 +13,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadata"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/record"
 )
 
@@ -108,12 +109,12 @@ func (p *poller) stateOf(id int64) string {
 }
 
 // measureAccount says what is left of the limits of one kind of call.
-func (p *poller) measureAccount(call string, a *account, now time.Time) {
+func (p *poller) measureAccount(call string, a *quota.Account, now time.Time) {
 	ctx, t := context.Background(), p.telemetry
 	for _, left := range a.Remaining(now) {
 		t.ReceiverDefenderIncidentsQuotaRemaining.Record(ctx, int64(left.Requests), t.with("call", call, "window", short(left.Window)))
 	}
-	wait := max(0, a.throttledUntil.Sub(now))
+	wait := max(0, a.ThrottledUntil().Sub(now))
 	t.ReceiverDefenderIncidentsThrottleWait.Record(ctx, wait.Seconds(), t.with("call", call))
 }
 

@@ -2,7 +2,6 @@ package defenderincidentsreceiver
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,8 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
 	"go.uber.org/zap"
-
-	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
 )
 
 // wire is a world in real time, whose receiver asks a server on a socket through
@@ -81,8 +78,7 @@ func (w *wire) runUntil(deliveries int) {
 
 // account is how many requests the receiver has written down as sent.
 func (w *wire) account() int64 {
-	var account checkpoint.Quota
-	require.NoError(w.t, json.Unmarshal(w.kept.entries[accountKey(w.cfg.API)], &account))
+	account := w.kept.account(w.t, w.cfg.API)
 	require.Zero(w.t, account.InFlight)
 	return int64(len(account.Ended))
 }

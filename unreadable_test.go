@@ -187,7 +187,7 @@ func TestACheckpointOfVersion1IsGoneOnWith(t *testing.T) {
 		w.start()
 		time.Sleep(time.Hour)
 		require.Equal(t, []string{"1002 updated"}, w.sink.changes())
-		require.Equal(t, "2", kept.entry("version"))
+		require.Equal(t, "3", kept.entry("version"))
 		require.Empty(t, kept.entry("v1/incidents"))
 		for n := range 3 {
 			require.Equal(t, fmt.Sprintf("[%d]", 1001+n), kept.entry(fmt.Sprintf("v2/incidents/%02d", 1+n)))

@@ -9,17 +9,23 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
-func TestEachAPIHasAccountsOfItsOwnAndTheFeedIsTheSame(t *testing.T) {
+func perMinute(requests int) quota.Limit { return quota.Limit{Window: time.Minute, Requests: requests} }
+
+func TestEachAPIHasItsOwnAccountsAndTheFeedIsShared(t *testing.T) {
 	client := newStorage()
-	incidents := Quota{
-		Since: 1795437000000, Ended: []int64{1795437282495}, PausedUntil: 1795440000000,
-		Learned: []LearnedLimit{{WindowSeconds: 60, Requests: 40, Since: 1795437282000}},
+	incidents := quota.Stored{
+		Since: at(1795437000000), Ended: []time.Time{at(1795437282500)}, PausedUntil: at(1795440000000),
+		Learned: []quota.Learned{{Limit: perMinute(40), Since: at(1795437282000)}},
 	}
+	discover := false
 	feed := Feed{
-		Boundary: time.Date(2026, 11, 23, 12, 0, 0, 100, time.UTC), Named: []int64{437},
-		Quota: Quota{Since: 1795437000001, InFlight: 1},
+		Boundary: time.Date(2026, 11, 23, 12, 0, 0, 100, time.UTC),
+		Pending:  []Pending{{ID: 437, Changed: time.Date(2026, 11, 23, 11, 59, 0, 1, time.UTC)}, {ID: 552}},
+		Discover: &discover,
+		Quota:    quota.Stored{Since: at(1795437000001), InFlight: 1},
 	}
 	store, _ := openFor(t, client, "defender_xdr")
 	require.NoError(t, store.Save(t.Context(), 437, stateOf("Active")))
@@ -27,20 +33,22 @@ func TestEachAPIHasAccountsOfItsOwnAndTheFeedIsTheSame(t *testing.T) {
 	require.NoError(t, store.SaveFeed(t.Context(), feed))
 
 	store, contents := openFor(t, client, "graph")
+	shared := feed
+	shared.Quota = quota.Stored{}
 	assert.Equal(t, Contents{
-		Feed:  Feed{Boundary: feed.Boundary, Named: feed.Named},
-		Known: map[int64]incident.Summary{437: stateOf("Active").Summary()},
+		Feed:      shared,
+		Summaries: map[int64]incident.Summary{437: stateOf("Active").Summary()},
 	}, contents)
-	moved := Feed{Boundary: feed.Boundary.Add(time.Hour), Named: []int64{552}, Quota: Quota{Since: 2}}
-	require.NoError(t, store.SaveQuota(t.Context(), Quota{Since: 1}))
+	moved := Feed{Boundary: feed.Boundary.Add(time.Hour), Pending: []Pending{{ID: 552}}, Quota: quota.Stored{Since: at(2)}}
+	require.NoError(t, store.SaveQuota(t.Context(), quota.Stored{Since: at(1)}))
 	require.NoError(t, store.SaveFeed(t.Context(), moved))
 	_, contents = openFor(t, client, "graph")
-	assert.Equal(t, Quota{Since: 1}, contents.Quota)
+	assert.Equal(t, quota.Stored{Since: at(1)}, contents.Quota)
 	assert.Equal(t, moved, contents.Feed)
 
 	_, contents = openFor(t, client, "defender_xdr") // back again
 	assert.Equal(t, incidents, contents.Quota)
-	assert.Equal(t, Feed{Boundary: moved.Boundary, Named: moved.Named, Quota: feed.Quota}, contents.Feed)
+	assert.Equal(t, Feed{Boundary: moved.Boundary, Pending: moved.Pending, Quota: feed.Quota}, contents.Feed)
 	assert.Equal(t, []string{
 		"v1/feed", "v1/incident/437",
 		"v1/quota/defender_xdr/incidents", "v1/quota/defender_xdr/list", "v1/quota/graph/incidents", "v1/quota/graph/list",
@@ -48,7 +56,7 @@ func TestEachAPIHasAccountsOfItsOwnAndTheFeedIsTheSame(t *testing.T) {
 	}, keys(t, client))
 }
 
-func TestTheFeedIsStoredWithItsAccountInOneOperation(t *testing.T) {
+func TestFeedIsStoredWithItsAccountInOneOperation(t *testing.T) {
 	client := &wired{Client: newStorage()}
 	store, _ := open(t, client)
 	client.batches = nil
@@ -58,15 +66,112 @@ func TestTheFeedIsStoredWithItsAccountInOneOperation(t *testing.T) {
 	client.fails, client.failsOn = errors.New("disk full"), "v1/quota/defender_xdr/list"
 	assert.EqualError(t, store.SaveFeed(t.Context(), Feed{}), "write the checkpoint's entry v1/feed: disk full")
 	client.failsOn = "v1/quota/defender_xdr/incidents"
-	assert.EqualError(t, store.SaveQuota(t.Context(), Quota{}), "write the checkpoint's entry v1/quota/defender_xdr/incidents: disk full")
+	assert.EqualError(t, store.SaveQuota(t.Context(), quota.Stored{}), "write the checkpoint's entry v1/quota/defender_xdr/incidents: disk full")
 }
 
-// Before there were two APIs, there was one account of each kind of call.
-func TestAStorageWithTheFormerAccountsCanBeOpened(t *testing.T) {
+// Before there were two APIs, there was one account of each kind of request.
+func TestAccountsOfNoAPIAreIgnored(t *testing.T) {
 	client := newStorage()
 	require.NoError(t, client.Set(t.Context(), "version", []byte("1")))
 	require.NoError(t, client.Set(t.Context(), "v1/quota", []byte(`{"since":1,"ended":[2]}`)))
 	require.NoError(t, client.Set(t.Context(), "v1/feed", []byte(`{"named":[437],"quota":{"since":1,"in_flight":1}}`)))
 	_, contents := open(t, client)
-	assert.Equal(t, Contents{Feed: Feed{Named: []int64{437}}, Known: map[int64]incident.Summary{}}, contents)
+	assert.Equal(t, Contents{Feed: Feed{Pending: []Pending{{ID: 437}}}, Summaries: map[int64]incident.Summary{}}, contents)
+}
+
+// The quota of an API has nothing to do with what was sent to the other one.
+func TestPauseUnderOneAPIDelaysOnlyThatAPI(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	client := kept{newStorage()}
+	opened := func(api string) (store *Store, gets, lists *quota.Account) {
+		store, contents := openFor(t, client, api)
+		gets, lists = quota.NewAccount(perMinute(100)), quota.NewAccount(perMinute(50))
+		gets.Restore(contents.Quota, now)
+		lists.Restore(contents.Feed.Quota, now)
+		return store, gets, lists
+	}
+	wait := func(a *quota.Account) time.Duration {
+		next, ok := a.Next(now, quota.Fresh)
+		require.True(t, ok)
+		return next.Sub(now)
+	}
+	save := func(store *Store, gets, lists *quota.Account) {
+		require.NoError(t, store.SaveQuota(t.Context(), gets.Stored(now)))
+		require.NoError(t, store.SaveFeed(t.Context(), Feed{Quota: lists.Stored(now)}))
+	}
+
+	store, gets, lists := opened("defender_xdr")
+	for range 10 {
+		gets.Done(now, 1)
+	}
+	gets.Throttle(now.Add(10 * time.Minute))
+	gets.RestoreLimit(quota.Learned{Limit: perMinute(20), Since: now})
+	lists.Throttle(now.Add(20 * time.Minute))
+	save(store, gets, lists)
+
+	now = now.Add(30 * time.Second)
+	store, gets, lists = opened("graph")
+	require.Zero(t, wait(gets))
+	require.Empty(t, gets.Learned(now))
+	require.Empty(t, gets.Ended(now))
+	require.Zero(t, wait(lists))
+	gets.Throttle(now.Add(time.Hour))
+	save(store, gets, lists)
+
+	_, gets, lists = opened("defender_xdr") // back within the minute
+	require.Equal(t, 10*time.Minute-30*time.Second, wait(gets))
+	require.Equal(t, 20, gets.Learned(now)[0].Limit.Requests)
+	require.Len(t, gets.Ended(now), 10)
+	require.Equal(t, 20*time.Minute-30*time.Second, wait(lists))
+}
+
+func FuzzAccount(f *testing.F) {
+	legacy := []byte(`{"since":1795435200000,"ended":[1795435100000,1795435200000],"in_flight":2,"paused_until":1795435260000,` +
+		`"learned":[{"window_s":60,"requests":40,"since":1795435200000}]}`)
+	f.Add(legacy)
+	stored, err := decodeQuota("key", legacy)
+	if err != nil {
+		f.Fatal(err)
+	}
+	entry, err := encodeQuota(stored)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(entry[9:])
+	f.Fuzz(func(t *testing.T, content []byte) {
+		for _, entry := range [][]byte{content, withChecksum(content)} {
+			client := kept{newStorage()}
+			require.NoError(t, client.Set(t.Context(), "v1/quota/defender_xdr/incidents", entry))
+			store, contents, err := Open(t.Context(), client, xdr)
+			if err == nil {
+				requireUsable(t, store, client, contents.Quota)
+			}
+		}
+	})
+}
+
+// requireUsable goes on with a stored account and restarts once more.
+func requireUsable(t *testing.T, store *Store, client kept, stored quota.Stored) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	restored := func(stored quota.Stored) *quota.Account {
+		a := quota.NewAccount(perMinute(100), quota.Limit{Window: time.Hour, Requests: 1500})
+		a.Restore(stored, now)
+		return a
+	}
+	account := restored(stored)
+	next, ok := account.Next(now, quota.Fresh)
+	require.True(t, ok, "nothing is in flight")
+	require.False(t, next.After(now.Add(2*time.Hour)), "a pause and a window at most: %v", next)
+	for _, r := range account.Remaining(now) {
+		require.LessOrEqual(t, r.Requests, 1500)
+	}
+	before := account.Ended(now)
+	require.NoError(t, store.SaveQuota(t.Context(), account.Stored(now)))
+	_, contents := open(t, client)
+	after := restored(contents.Quota).Ended(now)
+	require.GreaterOrEqual(t, len(after), len(before))
+	for i, end := range before {
+		late := after[len(after)-len(before)+i].Sub(end)
+		require.True(t, late >= 0 && late <= tenth, "end %d is %v late", i, late)
+	}
 }

@@ -71,7 +71,7 @@ func BenchmarkOpen(b *testing.B) {
 			for b.Loop() {
 				store, contents, err := checkpoint.Open(b.Context(), checkpointtest.File(b, directory, false), checkpointtest.API)
 				require.NoError(b, err)
-				require.Len(b, contents.Known, n)
+				require.Len(b, contents.Summaries, n)
 				require.NoError(b, store.Close(b.Context()))
 			}
 			b.ReportMetric(float64(bytes)/float64(n), "file-B/incident")

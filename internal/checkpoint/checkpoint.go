@@ -1,14 +1,13 @@
 // Package checkpoint keeps what must survive a restart, over the collector's
 // storage extension: what was last delivered of each incident, a key each, an
-// index of the incidents that have one, and the accounts of the requests, of
-// each API its own. What was delivered is read when it is asked for; only its
-// summary is read at the start.
+// index of the incidents that have one, how far the change feed has come, and
+// for each API the accounts of the requests that were sent. A start reads only
+// the summaries of the incidents; the states are read when they are needed.
 package checkpoint
 
 import (
 	"context"
 	"fmt"
-	"maps"
 	"strconv"
 	"time"
 
@@ -16,30 +15,36 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
-// version of what is stored. It goes up with a change that an earlier
-// receiver would misread.
-const version = 2
+// version of the stored content. It is raised with each change that an earlier
+// receiver would misread. An earlier version is read; the first write raises it.
+const version = 3
 
-// The keys. The version's own key never changes; all others carry the version
-// that introduced them.
+// The keys. The key of the version never changes; each other key has the version
+// that introduced it.
 const (
 	versionKey     = "version"
 	receiverKey    = "v1/receiver"
-	quotaKey       = "v1/quota/" // then the API and the kind of call
+	quotaPrefix    = "v1/quota/" // then the API and the kind of call
 	feedKey        = "v1/feed"
-	formerIndexKey = "v1/incidents"  // of version 1
-	indexKey       = "v2/incidents/" // then the number of a part
-	incidentKey    = "v1/incident/"
+	legacyIndexKey = "v1/incidents"  // of version 1
+	indexPrefix    = "v2/incidents/" // then the number of a part
+	incidentPrefix = "v1/incident/"  // then the ID
 )
 
 // Receiver is what is stored of the receiver as a whole.
 type Receiver struct {
-	// API that the incidents' states were read from.
+	// API that the states of the incidents were read from.
 	API string `json:"api"`
-	// Tenant's id; empty: not known yet.
+	// Tenant ID; empty: not known yet.
 	Tenant string `json:"tenant,omitzero"`
+	// IgnoreChanges is the digest of the list ignore_changes, 32 hexadecimal
+	// digits; empty: not recorded yet.
+	IgnoreChanges string `json:"ignore_changes,omitzero"`
+	// Basis counts the changes of that list.
+	Basis uint32 `json:"basis,omitzero"`
 }
 
 // Feed is how far the change feed has come.
@@ -47,167 +52,144 @@ type Feed struct {
 	// Boundary is the lastUpdateTime since which the next call lists; zero: the
 	// feed has not begun.
 	Boundary time.Time `json:"boundary,omitzero"`
-	// Named are the incidents that it has shown to have changed, but not how:
-	// they are due.
-	Named []int64 `json:"named,omitzero"`
-	// Quota is the account of its own requests, an entry of its own: times and
-	// ids are the same for each API, quotas are not.
-	Quota Quota `json:"-"`
+	// Pending are the changes that the list showed and that no poll has shown
+	// since.
+	Pending []Pending `json:"pending,omitzero"`
+	// Discover is whether the feed discovered incidents; nil: not recorded, as
+	// before version 3.
+	Discover *bool `json:"discover,omitzero"`
+	// Quota is the account of the feed's own requests. It has an entry of its own:
+	// the rest of the feed is the same for each API, quotas are not.
+	Quota quota.Stored `json:"-"`
 }
 
-// entry is what is stored under a key, or read from it.
-type entry struct {
-	key     string
-	content any
+// Pending is an incident with a pending change.
+type Pending struct {
+	ID int64 `json:"id"`
+	// Changed is when it changed, by the list; zero: not known.
+	Changed time.Time `json:"changed,omitzero"`
 }
 
-// Store belongs to one goroutine. Its writes are durable when they return, as
-// far as the storage extension is.
+// storedFeed is the entry of the feed, also as versions 1 and 2 wrote it.
+type storedFeed struct {
+	Feed
+	Named []int64 `json:"named,omitzero"` // the pending changes, before version 3
+}
+
+// Store writes the checkpoint and reads states from it. Only one goroutine may
+// use it. A write that has returned is as durable as the storage makes it. If the
+// storage does not respond, calls fail with ErrUnavailable.
 type Store struct {
-	client    storage.Client
-	api       string                   // whose accounts it keeps
-	index     index                    // as it is stored
-	former    bool                     // all is still as version 1 stored it
-	unwritten map[int64]incident.State // those whose last write failed
-}
+	client  storage.Client
+	api     string // whose accounts it keeps
+	version int    // that is stored
 
-// Keep names the incidents that may have a state from now on, and deletes the
-// states of all others.
-func (s *Store) Keep(ctx context.Context, ids []int64) error {
-	kept := indexOf(ids)
-	operations, err := s.reindex(kept)
-	if err != nil {
-		return err
-	}
-	for _, part := range s.index {
-		for _, id := range part {
-			if !kept.has(id) {
-				operations = append(operations, storage.DeleteOperation(keyOf(id)))
-			}
-		}
-	}
-	if len(operations) == 0 {
-		return nil
-	}
-	if err := s.client.Batch(ctx, operations...); err != nil {
-		return fmt.Errorf("write the checkpoint's index: %w", err)
-	}
-	s.reindexed(kept)
-	maps.DeleteFunc(s.unwritten, func(id int64, _ incident.State) bool { return !kept.has(id) })
-	return nil
-}
+	index       index            // as it is stored
+	legacyIndex bool             // it is still stored as version 1 did
+	unsure      [indexParts]bool // the parts whose last write failed: they may be stored or not
 
-// Load returns what was saved of an incident last, also where its write failed.
-// That nothing is found of it is an error: the caller knows of it.
-//
-// To file_storage a read is a transaction that it also writes. On a full disk
-// that fails, but not before the entry was read: it is taken all the same.
-func (s *Store) Load(ctx context.Context, id int64) (incident.State, error) {
-	if state, unwritten := s.unwritten[id]; unwritten {
-		return state, nil
-	}
-	read := storage.GetOperation(keyOf(id))
-	err := s.client.Batch(ctx, read)
-	switch {
-	case read.Value != nil:
-		return decodeState(read.Key, read.Value)
-	case err != nil:
-		return incident.State{}, fmt.Errorf("read the checkpoint of incident %d: %w", id, err)
-	}
-	return incident.State{}, fmt.Errorf("read the checkpoint of incident %d: it is gone", id)
-}
-
-// Save stores what was delivered of an incident, naming it in the index in the
-// same operation if need be: a key that the index does not name would be lost.
-func (s *Store) Save(ctx context.Context, id int64, state incident.State) error {
-	s.unwritten[id] = state // until it is
-	value, err := encodeState(state)
-	if err != nil {
-		return fmt.Errorf("write the checkpoint of incident %d: %w", id, err)
-	}
-	var operations []*storage.Operation
-	index := s.index
-	if s.former || !index.has(id) {
-		index = index.with(id)
-		if operations, err = s.reindex(index); err != nil {
-			return err
-		}
-	}
-	if err := s.client.Batch(ctx, append(operations, storage.SetOperation(keyOf(id), value))...); err != nil {
-		return fmt.Errorf("write the checkpoint of incident %d: %w", id, err)
-	}
-	s.reindexed(index)
-	delete(s.unwritten, id)
-	return nil
-}
-
-// Forget deletes what was delivered of an incident.
-func (s *Store) Forget(ctx context.Context, id int64) error {
-	delete(s.unwritten, id)
-	index := s.index.without(id)
-	operations, err := s.reindex(index)
-	if err != nil {
-		return err
-	}
-	if err := s.client.Batch(ctx, append(operations, storage.DeleteOperation(keyOf(id)))...); err != nil {
-		return fmt.Errorf("delete the checkpoint of incident %d: %w", id, err)
-	}
-	s.reindexed(index)
-	return nil
+	// unwritten has the states whose last write failed; nil: a deletion failed.
+	unwritten map[int64]*incident.State
 }
 
 // SaveReceiver stores what is known of the receiver as a whole.
 func (s *Store) SaveReceiver(ctx context.Context, r Receiver) error {
-	return s.write(ctx, entry{receiverKey, r})
+	operation, err := setJSON(receiverKey, r)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, operation)
 }
 
-// SaveFeed stores how far the change feed has come, with the account of its
-// requests.
+// SaveFeed stores how far the change feed has come and the account of its
+// requests, in one operation.
 func (s *Store) SaveFeed(ctx context.Context, f Feed) error {
-	return s.write(ctx, entry{feedKey, f}, entry{s.accountKey(lists), f.Quota})
+	operation, err := setJSON(feedKey, f)
+	if err != nil {
+		return err
+	}
+	account, err := s.setQuota(lists, f.Quota)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, operation, account)
 }
 
-// Close releases the storage.
+// SaveQuota stores the account of the requests for single incidents.
+func (s *Store) SaveQuota(ctx context.Context, q quota.Stored) error {
+	account, err := s.setQuota(gets, q)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, account)
+}
+
+// Close releases the storage. It returns an error if that takes longer than a
+// storage call may; the storage is then released once it responds.
 func (s *Store) Close(ctx context.Context) error { return s.client.Close(ctx) }
 
-// read reads one key; found is false when there is none.
-func (s *Store) read(ctx context.Context, key string, into any) (found bool, err error) {
-	value, err := s.client.Get(ctx, key)
+// setJSON returns the operation that stores an entry as JSON.
+func setJSON(key string, content any) (*storage.Operation, error) {
+	value, err := json.Marshal(content)
 	if err != nil {
-		return false, fmt.Errorf("read the checkpoint: %w", err)
+		return nil, fmt.Errorf("write the checkpoint's entry %s: %w", key, err)
 	}
-	if value == nil {
-		return false, nil
-	}
-	return true, decode(key, value, into)
+	return storage.SetOperation(key, value), nil
 }
 
 // write stores entries in one operation.
-func (s *Store) write(ctx context.Context, entries ...entry) error {
-	operations := make([]*storage.Operation, len(entries))
-	for i, e := range entries {
-		value, err := json.Marshal(e.content)
-		if err != nil {
-			return fmt.Errorf("write the checkpoint's entry %s: %w", e.key, err)
-		}
-		operations[i] = storage.SetOperation(e.key, value)
-	}
-	if err := s.client.Batch(ctx, operations...); err != nil {
-		return fmt.Errorf("write the checkpoint's entry %s: %w", entries[0].key, err)
+func (s *Store) write(ctx context.Context, operations ...*storage.Operation) error {
+	if err := s.commit(ctx, nil, operations...); err != nil {
+		return fmt.Errorf("write the checkpoint's entry %s: %w", operations[0].Key, err)
 	}
 	return nil
+}
+
+// commit makes one batch of the operations, of those that make to the stored
+// index (nil: it stays as it is), and of the one that raises the version, if they
+// need be. It writes nothing if there is nothing to write.
+func (s *Store) commit(ctx context.Context, to *index, operations ...*storage.Operation) error {
+	if to != nil {
+		more, err := s.reindex(*to)
+		if err != nil {
+			return err
+		}
+		operations = append(more, operations...)
+	}
+	if len(operations) == 0 {
+		return nil
+	}
+	if s.version < version {
+		operations = append(operations, storage.SetOperation(versionKey, []byte(strconv.Itoa(version))))
+	}
+	if err := s.client.Batch(ctx, operations...); err != nil {
+		s.doubt(to)
+		return err
+	}
+	s.version = version
+	if to != nil {
+		s.index, s.legacyIndex, s.unsure = *to, false, [indexParts]bool{}
+	}
+	return nil
+}
+
+// read reads one entry; nil: there is none.
+func (s *Store) read(ctx context.Context, key string) ([]byte, error) {
+	value, err := s.client.Get(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("read the checkpoint: %w", err)
+	}
+	return value, nil
 }
 
 func decode(key string, value []byte, into any) error {
 	if err := json.Unmarshal(value, into); err != nil {
-		return unsound(key, err)
+		return unreadable(key, err)
 	}
 	return nil
 }
 
-func unsound(key string, err error) error {
+func unreadable(key string, err error) error {
 	return fmt.Errorf("the checkpoint's entry %s cannot be read: restore the storage, "+
 		"or give the receiver an empty one (it will then emit every incident once more): %w", key, err)
 }
-
-func keyOf(id int64) string { return incidentKey + strconv.FormatInt(id, 10) }

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -25,13 +26,14 @@ func newStorage() *storagetest.TestClient {
 	return storagetest.NewInMemoryClient(component.KindReceiver, component.MustNewID("defender_incidents"), "")
 }
 
-// wired passes everything on to a storage, notes what it was asked, and fails
-// on demand.
+// wired passes everything on to a storage, records the batches, and fails on
+// demand.
 type wired struct {
 	storage.Client
-	fails   error  // nil: nothing fails
-	failsOn string // the key that fails; empty: all
-	batches [][]string
+	fails      error  // nil: nothing fails
+	failsOn    string // the key that fails; empty: all
+	afterwards error  // of each batch, which takes effect all the same
+	batches    [][]string
 }
 
 func (w *wired) failure(key string) error {
@@ -65,7 +67,7 @@ func (w *wired) Batch(ctx context.Context, operations ...*storage.Operation) err
 	}
 	slices.Sort(keys)
 	w.batches = append(w.batches, keys)
-	return w.Client.Batch(ctx, operations...)
+	return errors.Join(w.Client.Batch(ctx, operations...), w.afterwards)
 }
 
 func open(t *testing.T, client storage.Client) (*Store, Contents) {
@@ -90,6 +92,14 @@ func keys(t *testing.T, client *storagetest.TestClient) (all []string) {
 	}))
 	return all
 }
+
+// at is a stored time.
+func at(millis int64) time.Time { return time.UnixMilli(millis).UTC() }
+
+// kept is a storage that stays open when a receiver closes it.
+type kept struct{ storage.Client }
+
+func (kept) Close(context.Context) error { return nil }
 
 func stateOf(status string) incident.State { return incident.State{Seen: true, Status: status} }
 
@@ -133,13 +143,13 @@ func TestWhatIsSavedIsThereAfterARestart(t *testing.T) {
 	client := newStorage()
 	store, _ := open(t, client)
 	want := Contents{
-		Receiver: Receiver{API: "defender_xdr", Tenant: "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"},
-		Quota:    Quota{Ended: []int64{1795437282495, 1795437282496}, InFlight: 4},
-		Known:    map[int64]incident.Summary{},
+		Receiver:  Receiver{API: "defender_xdr", Tenant: "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"},
+		Quota:     quota.Stored{Ended: []time.Time{at(1795437282500), at(1795437282500)}, InFlight: 4},
+		Summaries: map[int64]incident.Summary{},
 	}
 	states := map[int64]incident.State{1: full(), 9223372036854775807: stateOf("Active"), 3: {}, 4: twofold()}
 	for id, state := range states {
-		want.Known[id] = state.Summary()
+		want.Summaries[id] = state.Summary()
 		require.NoError(t, store.Save(t.Context(), id, stateOf("before")))
 		require.NoError(t, store.Save(t.Context(), id, state))
 	}
@@ -158,7 +168,7 @@ func TestWhatIsSavedIsThereAfterARestart(t *testing.T) {
 func loaded(t *testing.T, store *Store, contents Contents) map[int64]incident.State {
 	t.Helper()
 	states := map[int64]incident.State{}
-	for id := range contents.Known {
+	for id := range contents.Summaries {
 		state, err := store.Load(t.Context(), id)
 		require.NoError(t, err)
 		states[id] = state
@@ -169,13 +179,13 @@ func loaded(t *testing.T, store *Store, contents Contents) map[int64]incident.St
 func TestAnEmptyStorageIsNoError(t *testing.T) {
 	client := newStorage()
 	_, contents := open(t, client)
-	assert.Equal(t, Contents{Known: map[int64]incident.Summary{}}, contents)
+	assert.Equal(t, Contents{Summaries: map[int64]incident.Summary{}}, contents)
 	assert.Equal(t, []string{"version"}, keys(t, client))
 	version, err := client.Get(t.Context(), "version")
 	require.NoError(t, err)
-	assert.Equal(t, "2", string(version))
+	assert.Equal(t, "3", string(version))
 	_, contents = open(t, client)
-	assert.Equal(t, Contents{Known: map[int64]incident.Summary{}}, contents)
+	assert.Equal(t, Contents{Summaries: map[int64]incident.Summary{}}, contents)
 }
 
 func TestThousandsOfStatesAreReadInPortions(t *testing.T) {
@@ -196,7 +206,7 @@ func TestThousandsOfStatesAreReadInPortions(t *testing.T) {
 
 	client.batches = nil
 	_, contents := open(t, client)
-	assert.Equal(t, want, contents.Known)
+	assert.Equal(t, want, contents.Summaries)
 	require.Len(t, client.batches, 4, "the index comes first")
 	assert.Len(t, client.batches[1], readAtOnce)
 	assert.Len(t, client.batches[3], 1)
@@ -214,13 +224,13 @@ func TestKeepDeletesTheStatesOfAllOthers(t *testing.T) {
 
 	// Also those that an earlier run left behind.
 	store, contents := open(t, client)
-	assert.Len(t, contents.Known, 2)
+	assert.Len(t, contents.Summaries, 2)
 	require.NoError(t, store.Keep(t.Context(), []int64{4}))
 	assert.Equal(t, append([]string{"v1/incident/4"}, index...), keys(t, client))
 	require.NoError(t, store.Keep(t.Context(), nil))
 	assert.Equal(t, index, keys(t, client))
 	_, contents = open(t, client)
-	assert.Empty(t, contents.Known)
+	assert.Empty(t, contents.Summaries)
 }
 
 func TestKeepWritesNothingWhereNothingChanges(t *testing.T) {
@@ -267,7 +277,7 @@ func TestAnIncidentNamedBeforeItsFirstStateHasNone(t *testing.T) {
 	require.NoError(t, store.Keep(t.Context(), []int64{1, 2}))
 	require.NoError(t, store.Save(t.Context(), 2, stateOf("Active")))
 	_, contents := open(t, client)
-	assert.Equal(t, map[int64]incident.Summary{2: stateOf("Active").Summary()}, contents.Known)
+	assert.Equal(t, map[int64]incident.Summary{2: stateOf("Active").Summary()}, contents.Summaries)
 }
 
 func TestACheckpointThatCannotBeReadIsAnErrorThatSaysWhatToDo(t *testing.T) {
@@ -284,11 +294,13 @@ func TestACheckpointThatCannotBeReadIsAnErrorThatSaysWhatToDo(t *testing.T) {
 		"the index of version 1":   {"v1/incidents", `["one"]`, "the checkpoint's entry v1/incidents" + mend},
 		"the receiver":             {"v1/receiver", `{"api":7}`, "the checkpoint's entry v1/receiver" + mend},
 		"the quota":                {"v1/quota/defender_xdr/incidents", `{"ended":["noon"]}`, "the checkpoint's entry v1/quota/defender_xdr/incidents" + mend},
-		"the feed":                 {"v1/feed", `{"named":["one"]}`, "the checkpoint's entry v1/feed" + mend},
+		"the feed":                 {"v1/feed", `{"pending":["one"]}`, "the checkpoint's entry v1/feed" + mend},
+		"the feed of version 2":    {"v1/feed", `{"named":["one"]}`, "the checkpoint's entry v1/feed" + mend},
 		"the feed's quota":         {"v1/quota/defender_xdr/list", `[]`, "the checkpoint's entry v1/quota/defender_xdr/list" + mend},
 		"a quota that is no count": {"v1/quota/defender_xdr/incidents", `{"in_flight":-1}`, "the checkpoint's entry v1/quota/defender_xdr/incidents" + mend},
+		"a quota that was cut off": {"v1/quota/defender_xdr/incidents", "8e63ce9f\n{}", "the checkpoint's entry v1/quota/defender_xdr/incidents" + mend + "checksum mismatch"},
 		"the version":              {"version", `one`, "the checkpoint's entry version" + mend},
-		"a later version": {"version", `3`, "the checkpoint is of version 3, this receiver reads up to version 2: " +
+		"a later version": {"version", `4`, "the checkpoint is of version 4, this receiver reads up to version 3: " +
 			"use the later receiver again, or give this one an empty storage (it will then emit every incident once more)"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -299,7 +311,7 @@ func TestACheckpointThatCannotBeReadIsAnErrorThatSaysWhatToDo(t *testing.T) {
 			require.NoError(t, client.Set(t.Context(), c.key, []byte(c.value)))
 			before := keys(t, client)
 
-			store, contents, err := Open(t.Context(), client, xdr)
+			store, contents, err := Open(t.Context(), kept{client}, xdr)
 			assert.ErrorContains(t, err, c.want)
 			assert.Nil(t, store)
 			assert.Zero(t, contents)
@@ -312,13 +324,13 @@ func TestACheckpointThatCannotBeReadIsAnErrorThatSaysWhatToDo(t *testing.T) {
 }
 
 func TestToOpenACheckpointWritesNothing(t *testing.T) {
-	for _, version := range []string{"2", "1", "0"} {
+	for _, version := range []string{"3", "2", "1", "0"} {
 		client := newStorage()
 		store, _ := open(t, client)
 		require.NoError(t, store.Save(t.Context(), 1, stateOf("Active")))
 		require.NoError(t, client.Set(t.Context(), "version", []byte(version)))
 		_, contents := open(t, unwritable{client})
-		assert.Len(t, contents.Known, 1)
+		assert.Len(t, contents.Summaries, 1)
 	}
 }
 
@@ -329,7 +341,7 @@ func TestAStorageThatCannotBeReadIsAnErrorOfOpen(t *testing.T) {
 		store, _ := open(t, client)
 		require.NoError(t, store.Save(t.Context(), 1, stateOf("Active")))
 		client.fails, client.failsOn = failure, key
-		_, contents, err := Open(t.Context(), client, xdr)
+		_, contents, err := Open(t.Context(), kept{client}, xdr)
 		assert.ErrorIs(t, err, failure, key)
 		assert.EqualError(t, err, "read the checkpoint: disk on fire")
 		assert.Zero(t, contents)
@@ -364,7 +376,7 @@ func TestAfterAFailedWriteTheNextOneWritesAllThatIsMissing(t *testing.T) {
 	assert.ErrorIs(t, err, failure)
 	assert.EqualError(t, err, "write the checkpoint's entry v1/receiver: disk full")
 	_, contents := open(t, inner)
-	assert.Equal(t, Contents{Known: map[int64]incident.Summary{1: stateOf("Active").Summary()}}, contents)
+	assert.Equal(t, Contents{Summaries: map[int64]incident.Summary{1: stateOf("Active").Summary()}}, contents)
 
 	client.fails = nil
 	require.NoError(t, store.Save(t.Context(), 2, stateOf("Resolved")))

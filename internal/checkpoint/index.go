@@ -3,18 +3,17 @@ package checkpoint
 import (
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/go-json-experiment/json"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 )
 
-// indexParts is in how many entries the index is cut, so that to name one more
-// incident costs a hundredth of it.
+// indexParts is how many entries the index is split into: to add an incident
+// writes a hundredth of it.
 const indexParts = 100
 
-// index names the incidents that may have a state, each in the part of its last
-// two digits. The parts are sorted; none is changed in place.
+// index has the IDs of the incidents that may have a state, each in the part of
+// its last two digits. The parts are sorted and never changed in place.
 type index [indexParts][]int64
 
 func indexOf(ids []int64) index {
@@ -44,23 +43,24 @@ func (x index) with(id int64) index {
 	return x
 }
 
-func (x index) without(id int64) index {
-	part := &x[partOf(id)]
-	*part = slices.DeleteFunc(slices.Clone(*part), func(other int64) bool { return other == id })
+func (x index) without(ids ...int64) index {
+	for _, id := range ids {
+		part := &x[partOf(id)]
+		if at, found := slices.BinarySearch(*part, id); found {
+			*part = slices.Delete(slices.Clone(*part), at, at+1)
+		}
+	}
 	return x
 }
 
-// reindex are the operations that make an index the stored one: a write for each
-// part that differs. Where an earlier receiver wrote it as one entry, the first
-// of them also raise the version, for that receiver would not see the parts.
+// reindex returns the operations that store an index: a write of each part that
+// differs or may differ from what is stored.
 func (s *Store) reindex(to index) (operations []*storage.Operation, err error) {
-	stored := s.index
-	if s.former {
-		stored = index{}
-		operations = append(operations, storage.SetOperation(versionKey, []byte(strconv.Itoa(version))), storage.DeleteOperation(formerIndexKey))
+	if s.legacyIndex {
+		operations = append(operations, storage.DeleteOperation(legacyIndexKey))
 	}
 	for n := range to {
-		if slices.Equal(to[n], stored[n]) {
+		if !s.rewrites(to, n) {
 			continue
 		}
 		value, err := json.Marshal(to[n])
@@ -72,7 +72,23 @@ func (s *Store) reindex(to index) (operations []*storage.Operation, err error) {
 	return operations, nil
 }
 
-// reindexed notes that those operations are done.
-func (s *Store) reindexed(to index) { s.index, s.former = to, false }
+// rewrites reports whether part n has to be written to store an index.
+func (s *Store) rewrites(to index, n int) bool {
+	if s.legacyIndex { // no part is stored
+		return s.unsure[n] || len(to[n]) > 0
+	}
+	return s.unsure[n] || !slices.Equal(to[n], s.index[n])
+}
 
-func partKey(n int) string { return fmt.Sprintf("%s%02d", indexKey, n) }
+// doubt notes that a write of an index failed. It may yet take effect, if the
+// storage only responded too late, so the next one writes the same parts again.
+func (s *Store) doubt(to *index) {
+	if to == nil {
+		return
+	}
+	for n := range to {
+		s.unsure[n] = s.rewrites(*to, n)
+	}
+}
+
+func partKey(n int) string { return fmt.Sprintf("%s%02d", indexPrefix, n) }

@@ -9,14 +9,14 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// former is a storage as version 1 left it, with states of these incidents.
-func former(t *testing.T, ids string, states ...int64) *wired {
+// versionOne is a storage as version 1 left it, with states of these incidents.
+func versionOne(t *testing.T, ids string, states ...int64) *wired {
 	t.Helper()
 	client := &wired{Client: newStorage()}
 	require.NoError(t, client.Set(t.Context(), "version", []byte("1")))
 	require.NoError(t, client.Set(t.Context(), "v1/incidents", []byte(ids)))
 	for _, id := range states {
-		require.NoError(t, client.Set(t.Context(), keyOf(id), []byte(`{"seen":true}`)))
+		require.NoError(t, client.Set(t.Context(), incidentKey(id), []byte(`{"seen":true}`)))
 	}
 	return client
 }
@@ -52,7 +52,7 @@ func TestTheIndexOfVersion1IsTurnedOverInOneOperationWithTheVersion(t *testing.T
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client := former(t, `[1,2,101]`, 1, 2, 101)
+			client := versionOne(t, `[1,2,101]`, 1, 2, 101)
 			store, _ := open(t, client)
 			client.batches = nil
 			require.NoError(t, c.act(store))
@@ -63,18 +63,18 @@ func TestTheIndexOfVersion1IsTurnedOverInOneOperationWithTheVersion(t *testing.T
 			assert.Equal(t, c.want, loaded(t, store, contents))
 			version, err := client.Get(t.Context(), "version")
 			require.NoError(t, err)
-			assert.Equal(t, "2", string(version))
+			assert.Equal(t, "3", string(version))
 		})
 	}
 }
 
 func TestAnEmptyStorageOfVersion1IsTurnedOverToo(t *testing.T) {
-	client := former(t, `[]`)
+	client := versionOne(t, `[]`)
 	store, _ := open(t, client)
 	require.NoError(t, store.Keep(t.Context(), nil))
 	version, err := client.Get(t.Context(), "version")
 	require.NoError(t, err)
-	assert.Equal(t, "2", string(version))
+	assert.Equal(t, "3", string(version))
 }
 
 func TestAPartOfTheIndexIsNotChangedInPlace(t *testing.T) {

@@ -48,10 +48,10 @@ func TestOfWhatIsForgottenOrNotKeptNothingIsLoaded(t *testing.T) {
 	client.fails = nil
 	require.NoError(t, store.Forget(t.Context(), 1))
 	_, err := store.Load(t.Context(), 1)
-	require.ErrorContains(t, err, "it is gone")
+	require.ErrorContains(t, err, "it has none")
 	require.NoError(t, store.Keep(t.Context(), []int64{3}))
 	_, err = store.Load(t.Context(), 2)
-	require.ErrorContains(t, err, "it is gone")
+	require.ErrorContains(t, err, "it has none")
 	requireLoaded(t, store, 3, stateOf("Active"))
 }
 
@@ -59,7 +59,7 @@ func TestAStateThatCannotBeLoadedIsAnError(t *testing.T) {
 	client := &wired{Client: newStorage()}
 	store, _ := open(t, client)
 	_, err := store.Load(t.Context(), 437)
-	assert.EqualError(t, err, "read the checkpoint of incident 437: it is gone")
+	assert.EqualError(t, err, "read the checkpoint of incident 437: it has none")
 
 	require.NoError(t, store.Save(t.Context(), 437, full()))
 	client.fails = errors.New("disk on fire")
@@ -109,13 +109,13 @@ func TestInMemoryEverythingWorksAsLongAsItIsHeld(t *testing.T) {
 	require.NoError(t, store.Save(t.Context(), 2, twofold()))
 	require.NoError(t, store.Forget(t.Context(), 1))
 	require.NoError(t, store.Close(t.Context()))
-	assert.Equal(t, Contents{Known: map[int64]incident.Summary{}}, contents)
+	assert.Equal(t, Contents{Summaries: map[int64]incident.Summary{}}, contents)
 
 	store, contents = open(t, client)
 	assert.Equal(t, map[int64]incident.State{2: twofold()}, loaded(t, store, contents))
 	require.NoError(t, client.Delete(t.Context(), "v1/incident/2"))
 	_, err := store.Load(t.Context(), 2)
-	require.ErrorContains(t, err, "it is gone")
+	require.ErrorContains(t, err, "it has none")
 	_, contents = open(t, NewMemory())
-	assert.Equal(t, Contents{Known: map[int64]incident.Summary{}}, contents)
+	assert.Equal(t, Contents{Summaries: map[int64]incident.Summary{}}, contents)
 }

@@ -6,11 +6,11 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 )
 
-// memory is a storage that lasts as long as it is held.
+// memory is a storage that lasts as long as the process.
 type memory map[string][]byte
 
-// NewMemory returns a storage for a receiver that is given none: it forgets all
-// when the process ends. It belongs to one goroutine.
+// NewMemory returns a storage for a receiver without one: it forgets everything
+// when the process ends. Only one goroutine may use it.
 func NewMemory() storage.Client { return memory{} }
 
 func (m memory) Get(_ context.Context, key string) ([]byte, error) { return m[key], nil }

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
 // readAtOnce bounds how many keys one storage operation reads.
@@ -16,66 +18,115 @@ const readAtOnce = 2000
 
 // Contents is what a checkpoint held, with the accounts of one API.
 type Contents struct {
-	Receiver Receiver
-	Quota    Quota
-	Feed     Feed
-	Known    map[int64]incident.Summary // of each incident that has a state
+	Receiver  Receiver
+	Quota     quota.Stored // of the requests for single incidents
+	Feed      Feed
+	Summaries map[int64]incident.Summary // of each incident that has a state
 }
 
-// Open reads the whole checkpoint, for requests to the API of that name; an
-// empty one is no error. One that cannot be read, or that a later version wrote,
-// is: starting afresh would emit everything again.
+// Open reads the checkpoint, with the accounts of one API. An empty one is no
+// error. One that cannot be read is, and so is one that a later version wrote:
+// to start without it would emit everything again. Open writes only to an empty
+// storage. The client belongs to the Store; if Open fails, it has closed the
+// client.
 func Open(ctx context.Context, client storage.Client, api string) (*Store, Contents, error) {
-	s := &Store{client: client, api: api, unwritten: map[int64]incident.State{}}
-	var contents Contents
-	if err := s.checkVersion(ctx); err != nil {
-		return nil, Contents{}, err
+	s := &Store{client: client, api: api, unwritten: map[int64]*incident.State{}}
+	if _, local := client.(memory); !local {
+		s.client = &bounded{client: client}
 	}
-	for _, e := range []entry{
-		{receiverKey, &contents.Receiver},
-		{s.accountKey(gets), &contents.Quota},
-		{feedKey, &contents.Feed},
-		{s.accountKey(lists), &contents.Feed.Quota},
-	} {
-		if _, err := s.read(ctx, e.key, e.content); err != nil {
-			return nil, Contents{}, err
-		}
-	}
-	ids, err := s.readIndex(ctx)
+	contents, err := s.readAll(ctx)
 	if err != nil {
-		return nil, Contents{}, err
-	}
-	contents.Known = make(map[int64]incident.Summary, len(ids))
-	for chunk := range slices.Chunk(ids, readAtOnce) {
-		if err := s.readSummaries(ctx, chunk, contents.Known); err != nil {
-			return nil, Contents{}, err
-		}
+		return nil, Contents{}, errors.Join(err, s.Close(ctx))
 	}
 	return s, contents, nil
 }
 
-func (s *Store) checkVersion(ctx context.Context) error {
-	var stored int
-	found, err := s.read(ctx, versionKey, &stored)
-	switch {
-	case err != nil:
+func (s *Store) readAll(ctx context.Context) (contents Contents, err error) {
+	if err := s.readVersion(ctx); err != nil {
+		return Contents{}, err
+	}
+	if err := s.readReceiver(ctx, &contents.Receiver); err != nil {
+		return Contents{}, err
+	}
+	if contents.Feed, err = s.readFeed(ctx); err != nil {
+		return Contents{}, err
+	}
+	if contents.Quota, err = s.readQuota(ctx, gets); err != nil {
+		return Contents{}, err
+	}
+	if contents.Feed.Quota, err = s.readQuota(ctx, lists); err != nil {
+		return Contents{}, err
+	}
+	ids, err := s.readIndex(ctx)
+	if err != nil {
+		return Contents{}, err
+	}
+	contents.Summaries = make(map[int64]incident.Summary, len(ids))
+	for chunk := range slices.Chunk(ids, readAtOnce) {
+		if err := s.readSummaries(ctx, chunk, contents.Summaries); err != nil {
+			return Contents{}, err
+		}
+	}
+	return contents, nil
+}
+
+func (s *Store) readVersion(ctx context.Context) error {
+	value, err := s.read(ctx, versionKey)
+	if err != nil {
 		return err
-	case found && stored > version:
-		return fmt.Errorf("the checkpoint is of version %d, this receiver reads up to version %d: "+
-			"use the later receiver again, or give this one an empty storage (it will then emit every incident once more)", stored, version)
-	case found:
-		s.former = stored < version
+	}
+	if value == nil {
+		if err := s.client.Set(ctx, versionKey, []byte(strconv.Itoa(version))); err != nil {
+			return fmt.Errorf("write the checkpoint's version: %w", err)
+		}
+		s.version = version
 		return nil
 	}
-	if err := s.client.Set(ctx, versionKey, []byte(strconv.Itoa(version))); err != nil {
-		return fmt.Errorf("write the checkpoint's version: %w", err)
+	if err := decode(versionKey, value, &s.version); err != nil {
+		return err
 	}
+	if s.version > version {
+		return fmt.Errorf("the checkpoint is of version %d, this receiver reads up to version %d: "+
+			"use the later receiver again, or give this one an empty storage (it will then emit every incident once more)", s.version, version)
+	}
+	s.legacyIndex = s.version < 2
 	return nil
 }
 
-// readIndex reads which incidents may have a state.
+func (s *Store) readReceiver(ctx context.Context, into *Receiver) error {
+	value, err := s.read(ctx, receiverKey)
+	if err != nil || value == nil {
+		return err
+	}
+	return decode(receiverKey, value, into)
+}
+
+func (s *Store) readFeed(ctx context.Context) (Feed, error) {
+	value, err := s.read(ctx, feedKey)
+	if err != nil || value == nil {
+		return Feed{}, err
+	}
+	var stored storedFeed
+	if err := decode(feedKey, value, &stored); err != nil {
+		return Feed{}, err
+	}
+	for _, id := range stored.Named {
+		stored.Pending = append(stored.Pending, Pending{ID: id})
+	}
+	return stored.Feed, nil
+}
+
+func (s *Store) readQuota(ctx context.Context, c call) (quota.Stored, error) {
+	value, err := s.read(ctx, s.quotaKey(c))
+	if err != nil || value == nil {
+		return quota.Stored{}, err
+	}
+	return decodeQuota(s.quotaKey(c), value)
+}
+
+// readIndex reads the IDs of the incidents that may have a state.
 func (s *Store) readIndex(ctx context.Context) (ids []int64, err error) {
-	operations := []*storage.Operation{storage.GetOperation(formerIndexKey)}
+	operations := []*storage.Operation{storage.GetOperation(legacyIndexKey)}
 	for n := range indexParts {
 		operations = append(operations, storage.GetOperation(partKey(n)))
 	}
@@ -99,14 +150,14 @@ func (s *Store) readIndex(ctx context.Context) (ids []int64, err error) {
 func (s *Store) readSummaries(ctx context.Context, ids []int64, into map[int64]incident.Summary) error {
 	operations := make([]*storage.Operation, len(ids))
 	for i, id := range ids {
-		operations[i] = storage.GetOperation(keyOf(id))
+		operations[i] = storage.GetOperation(incidentKey(id))
 	}
 	if err := s.client.Batch(ctx, operations...); err != nil {
 		return fmt.Errorf("read the checkpoint: %w", err)
 	}
 	for i, operation := range operations {
 		if operation.Value == nil {
-			continue // named in the index before its first state was written
+			continue // in the index before its first state was written
 		}
 		summary, err := decodeSummary(operation.Key, operation.Value)
 		if err != nil {

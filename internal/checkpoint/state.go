@@ -11,10 +11,9 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// A state's entry has three lines: a checksum of the others, what the summary is
-// made of, and the digests. So a start learns what it keeps in memory, and that
-// the rest is sound, without decoding all digests of all incidents. A receiver
-// of version 1 wrote the state as one object.
+// The entry of a state has three lines: a checksum of the others, what the summary
+// is made of, and the digests. A start checks the whole entry but decodes only the
+// second line. Version 1 wrote the state as one JSON object.
 
 func encodeState(s incident.State) ([]byte, error) {
 	digests, err := json.Marshal(incident.State{Fields: s.Fields, Alerts: s.Alerts, Intent: s.Intent})
@@ -27,7 +26,7 @@ func encodeState(s incident.State) ([]byte, error) {
 		return nil, err
 	}
 	lines := bytes.Join([][]byte{rest, digests}, []byte("\n"))
-	return fmt.Appendf(nil, "%s\n%s", checksum(lines), lines), nil
+	return withChecksum(lines), nil
 }
 
 // decodeState reads the whole state.
@@ -45,7 +44,7 @@ func decodeState(key string, entry []byte) (incident.State, error) {
 	return state, nil
 }
 
-// decodeSummary reads what is kept in memory of a state.
+// decodeSummary reads what a start keeps in memory of a state.
 func decodeSummary(key string, entry []byte) (incident.Summary, error) {
 	rest, _, err := linesOf(key, entry)
 	if err != nil {
@@ -58,17 +57,31 @@ func decodeSummary(key string, entry []byte) (incident.Summary, error) {
 	return state.Summary(), nil
 }
 
-// linesOf takes an entry apart and looks whether it is sound.
+// linesOf checks an entry and splits it.
 func linesOf(key string, entry []byte) (rest, digests []byte, err error) {
 	if bytes.HasPrefix(entry, []byte("{")) { // of version 1
 		return entry, []byte("{}"), nil
 	}
-	stored, lines, _ := bytes.Cut(entry, []byte("\n"))
-	if string(stored) != checksum(lines) {
-		return nil, nil, unsound(key, errors.New("its checksum is another one"))
+	lines, err := checked(key, entry)
+	if err != nil {
+		return nil, nil, err
 	}
 	rest, digests, _ = bytes.Cut(lines, []byte("\n"))
 	return rest, digests, nil
 }
 
-func checksum(lines []byte) string { return fmt.Sprintf("%08x", crc32.ChecksumIEEE(lines)) }
+// withChecksum returns an entry: a line with the checksum, then the content.
+func withChecksum(content []byte) []byte {
+	return fmt.Appendf(nil, "%s\n%s", checksum(content), content)
+}
+
+// checked returns the content of an entry that withChecksum made.
+func checked(key string, entry []byte) (content []byte, err error) {
+	stored, content, _ := bytes.Cut(entry, []byte("\n"))
+	if string(stored) != checksum(content) {
+		return nil, unreadable(key, errors.New("checksum mismatch"))
+	}
+	return content, nil
+}
+
+func checksum(content []byte) string { return fmt.Sprintf("%08x", crc32.ChecksumIEEE(content)) }

@@ -77,14 +77,14 @@ func TestTheStateOfVersion1IsStillRead(t *testing.T) {
 		require.NoError(t, client.Set(t.Context(), "v1/incidents", []byte("[1]")))
 		require.NoError(t, client.Set(t.Context(), "v1/incident/1", entry))
 		store, contents := open(t, client)
-		assert.Equal(t, map[int64]incident.Summary{1: state.Summary()}, contents.Known)
+		assert.Equal(t, map[int64]incident.Summary{1: state.Summary()}, contents.Summaries)
 		assert.Equal(t, map[int64]incident.State{1: state}, loaded(t, store, contents))
 	}
 }
 
 func FuzzState(f *testing.F) {
 	for _, state := range []incident.State{full(), twofold()} {
-		former, err := json.Marshal(state)
+		legacy, err := json.Marshal(state)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -92,7 +92,7 @@ func FuzzState(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(former)
+		f.Add(legacy)
 		f.Add(entry)
 	}
 	f.Add([]byte(`{}`))

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// ends is a ring of the moments at which the last requests ended, never decreasing.
-// No limit looks further back than the requests it allows, so size is the largest of those.
+// ends is a ring buffer of the times at which the last requests ended, oldest first.
+// No limit needs more of them than the requests it allows, so size is the largest of those.
 type ends struct {
-	times []time.Time // grows up to size, so that a generous limit costs memory only when it is used
-	first int         // index of the oldest; stays 0 until the ring is full
+	times []time.Time // grows up to size: a generous limit costs memory only once it is used
+	first int         // index of the oldest; 0 until the ring is full
 	size  int
 }
 
-// add puts t behind all others. It must not lie before them, and size must not be 0.
+// add appends t, which must not be before the others. The size must not be 0.
 func (e *ends) add(t time.Time) {
 	if len(e.times) < e.size {
 		e.times = append(e.times, t)
@@ -31,7 +31,7 @@ func (e *ends) grow(size int) {
 	}
 }
 
-// insert puts ends where they belong among the others. Of more than there is room for the oldest are dropped.
+// insert adds ends in their order. If there are more than size, the oldest are dropped.
 func (e *ends) insert(more []time.Time) {
 	all := append(e.all(), more...)
 	slices.SortFunc(all, time.Time.Compare)
@@ -43,7 +43,7 @@ func (e *ends) all() []time.Time {
 	return append(slices.Clone(e.times[e.first:]), e.times[:e.first]...)
 }
 
-// fromLast returns the end that n others come after; found is false when there are not so many.
+// fromLast returns the end that is followed by n others; found is false if there are not that many.
 func (e *ends) fromLast(n int) (end time.Time, found bool) {
 	if n >= len(e.times) {
 		return time.Time{}, false
@@ -51,7 +51,7 @@ func (e *ends) fromLast(n int) (end time.Time, found bool) {
 	return e.times[(e.first+len(e.times)-1-n)%len(e.times)], true
 }
 
-// within counts the ends that lie less than window before now, those after now included.
+// within counts the ends less than window before now, and those after now.
 func (e *ends) within(window time.Duration, now time.Time) int {
 	return sort.Search(len(e.times), func(n int) bool {
 		end, _ := e.fromLast(n)

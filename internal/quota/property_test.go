@@ -56,9 +56,9 @@ func (w *world) upTo(most int) time.Duration {
 }
 
 // send sends one request that ends within 0 to 8 seconds and arrives, as often as it does, in between.
-func (w *world) send(mostReached int) {
+func (w *world) send(maxReached int) {
 	seconds := w.rand.IntN(9)
-	reached := w.rand.IntN(mostReached + 1)
+	reached := w.rand.IntN(maxReached + 1)
 	for range reached {
 		w.arrivals = append(w.arrivals, w.now.Add(w.upTo(seconds)))
 	}
@@ -108,7 +108,7 @@ func (w *world) room(at time.Time, d quota.Demand) bool {
 }
 
 // run makes random moves; each answer of Next goes to check before it is acted upon.
-func (w *world) run(t *testing.T, mostReached int, check func(d quota.Demand, at time.Time, ok bool)) {
+func (w *world) run(t *testing.T, maxReached int, check func(d quota.Demand, at time.Time, ok bool)) {
 	for range 300 {
 		d := quota.Demand(w.rand.IntN(2))
 		at, ok := w.quota.Next(w.now, d)
@@ -123,17 +123,17 @@ func (w *world) run(t *testing.T, mostReached int, check func(d quota.Demand, at
 		case 1, 2:
 			w.moveTo(w.now.Add(w.upTo(5)))
 		default:
-			w.act(t, at, ok, mostReached)
+			w.act(t, at, ok, maxReached)
 		}
 	}
 }
 
 // act sends when it may and else waits for what comes first, the named moment or an end.
-func (w *world) act(t *testing.T, at time.Time, ok bool, mostReached int) {
+func (w *world) act(t *testing.T, at time.Time, ok bool, maxReached int) {
 	soonerEnd := slices.ContainsFunc(w.inFlight, func(r request) bool { return r.ends.Before(at) })
 	switch {
 	case ok && at.Equal(w.now):
-		w.send(mostReached)
+		w.send(maxReached)
 	case ok && !soonerEnd:
 		w.moveTo(at)
 	default:

@@ -1,41 +1,41 @@
 // Package quota says when the next request may go, so that no window of a limit ever holds more requests than it allows.
 //
-// It counts as the server does. A request arrives at some moment between its sending and its answer, so it occupies every
-// window from its sending until one full window after its answer. The package never sleeps and reads no clock: every answer
-// follows from what was reported and the moment that is passed in. A Quota belongs to one goroutine.
+// It counts as the server does. A request arrives at some moment after it was sent and before it is answered, so it occupies
+// every window from when it is sent until one full window after its answer. The package never sleeps and never reads the clock:
+// the caller passes the time. Only one goroutine may use a Quota or an Account.
 package quota
 
 import "time"
 
-// reserve is the part of a window that repeats leave to fresh requests: one in so many, whole requests only.
+// reserve is the share of each window that repeats leave to fresh requests: one in 20, rounded down to whole requests.
 const reserve = 20
 
 // Demand says how much of each window a request may use.
 type Demand int
 
 const (
-	// Fresh is for incidents that are new or named by the change feed: the whole of each window.
+	// Fresh is for incidents that are new or have a pending change. They may use the whole of each window.
 	Fresh Demand = iota
-	// Repeat is for all others: they leave the last 5 % of each window, in whole requests, to Fresh.
+	// Repeat is for all other incidents. They leave the last 5 % of each window, in whole requests, to Fresh.
 	Repeat
 )
 
 // Remaining is what one limit has left.
 type Remaining struct {
-	Window   time.Duration // the limit's own
+	Window   time.Duration // of the limit
 	Requests int           // how many Fresh requests would fit into it now
 }
 
-// Quota is the account of what was sent. New makes one.
+// Quota counts what was sent. New makes one.
 type Quota struct {
 	limits   []limit // those that limit
 	ended    ends
 	inFlight int
-	last     time.Time // the latest moment reported: a moment before it counts as this one
-	paused   time.Time // nothing goes before it; zero: no pause was ever asked for
+	last     time.Time // the latest time reported; an earlier one counts as this
+	paused   time.Time // nothing is sent before it; zero: there was no pause
 }
 
-// New returns a quota with nothing sent yet. Without a limit only pauses hold requests up.
+// New returns a quota with nothing sent yet. Without a limit, only pauses delay requests.
 func New(limits ...Limit) *Quota {
 	q := &Quota{}
 	for _, l := range limits {
@@ -46,21 +46,21 @@ func New(limits ...Limit) *Quota {
 	return q
 }
 
-func (q *Quota) add(l Limit, from time.Time) {
-	q.limits = append(q.limits, limit{Limit: l, from: from})
+func (q *Quota) add(l Limit, epoch time.Time) {
+	q.limits = append(q.limits, limit{Limit: l, epoch: epoch})
 	q.ended.grow(l.Requests)
 }
 
-// Begin says since when the account is whole: what was sent before is not known. Without it the account is whole since ever.
-func (q *Quota) Begin(from time.Time) {
+// SetEpoch says since when every request is counted; what was sent before is not known. Without it everything is known.
+func (q *Quota) SetEpoch(epoch time.Time) {
 	for i := range q.limits {
-		q.limits[i].from = from
+		q.limits[i].epoch = epoch
 	}
 }
 
-// Next returns the earliest moment a request of that demand may be sent: now itself when it may go at once.
-// It takes the requests in flight to stay there, so ask again after each Done.
-// When they alone fill a window no moment can be named, and ok is false until one of them ends.
+// Next returns the earliest time at which a request of that demand may be sent: now if it may be sent at once.
+// It assumes that the requests in flight stay in flight, so ask again after each Done.
+// If they alone fill a window, the time is unknown and ok is false until one of them ends.
 func (q *Quota) Next(now time.Time, d Demand) (at time.Time, ok bool) {
 	at = now
 	if q.paused.After(at) {
@@ -74,40 +74,40 @@ func (q *Quota) Next(now time.Time, d Demand) (at time.Time, ok bool) {
 	return at, true
 }
 
-// Send reports that one request is in flight from now on: it occupies every window. It does not ask whether it may.
+// Send reports that a request is sent now. It does not check whether Next allows that.
 func (q *Quota) Send(now time.Time) {
-	q.reach(now)
+	q.advance(now)
 	q.inFlight++
 }
 
-// Done reports that one request in flight ended, by an answer, an error or a cancellation.
-// Reached is how many requests reached the wire for it: most often 1; 0 when there was no token, and nothing stays occupied;
-// 2 when the transport repeated it, and both count, even beyond the limit.
-// Without a request in flight it only counts what reached the wire, which is how requests of an earlier run are remembered:
-// report them in the order of their ends.
+// Done reports that a request in flight has ended, with a response, an error or a cancellation.
+// Reached is how many requests reached the wire for it: usually 1; 0 if there was no token, and then it occupies nothing;
+// 2 if the transport repeated it, and then both count, even beyond the limit.
+// Without a request in flight, Done only counts what reached the wire. Requests of an earlier run are added this way, in the
+// order of their ends.
 func (q *Quota) Done(now time.Time, reached int) {
-	q.reach(now)
+	q.advance(now)
 	q.inFlight = max(0, q.inFlight-1)
 	for range min(reached, q.ended.size) {
 		q.ended.add(q.last)
 	}
 }
 
-// reach moves the latest moment on. A clock that went back must not disturb the order of the ends.
-func (q *Quota) reach(now time.Time) {
+// advance sets the latest time reported. A clock that went back must not disturb the order of the ends.
+func (q *Quota) advance(now time.Time) {
 	if now.After(q.last) {
 		q.last = now
 	}
 }
 
-// Pause lets nothing go before until. It never shortens the standing pause.
+// Pause sends nothing before until. It never shortens a pause.
 func (q *Quota) Pause(until time.Time) {
 	if until.After(q.paused) {
 		q.paused = until
 	}
 }
 
-// PausedUntil returns the end of the standing pause; ok is false when there is none.
+// PausedUntil returns the end of the current pause; ok is false if there is none.
 func (q *Quota) PausedUntil(now time.Time) (until time.Time, ok bool) {
 	if !q.paused.After(now) {
 		return time.Time{}, false
@@ -115,8 +115,8 @@ func (q *Quota) PausedUntil(now time.Time) (until time.Time, ok bool) {
 	return q.paused, true
 }
 
-// Spacing returns the mean time between two requests of that demand that the limits of now allow in the long run: the largest
-// window divided by what may be used of it. It is zero when nothing is limited.
+// Spacing returns the mean time between two requests of that demand that the current limits allow in the long run, that of the
+// strictest limit. It is zero if nothing is limited.
 func (q *Quota) Spacing(now time.Time, d Demand) time.Duration {
 	var spacing time.Duration
 	for i := range q.limits {
@@ -126,9 +126,8 @@ func (q *Quota) Spacing(now time.Time, d Demand) time.Duration {
 	return spacing
 }
 
-// Remaining returns what each limit has left by itself, in the order given to New, without those that do not limit; what refusals
-// have shown to be limited comes behind.
-// A pause changes nothing about it.
+// Remaining returns what each limit by itself has left: first the limits given to New, in that order, without those that limit
+// nothing, then the limits adopted from refusals. It ignores pauses.
 func (q *Quota) Remaining(now time.Time) []Remaining {
 	remaining := make([]Remaining, 0, len(q.limits))
 	for i := range q.limits {
@@ -143,19 +142,22 @@ func (q *Quota) occupying(window time.Duration, now time.Time) int {
 	return q.inFlight + q.ended.within(window, now)
 }
 
-// Ended returns when the requests ended that occupy a window at now, oldest first. With InFlight it is all that a later
-// run has to know.
+// Ended returns when the requests ended that still occupy a window at now, oldest first.
 func (q *Quota) Ended(now time.Time) []time.Time {
 	var longest time.Duration
 	for _, l := range q.limits {
 		longest = max(longest, l.Window)
 	}
-	ended := make([]time.Time, q.ended.within(longest, now))
+	n := q.ended.within(longest, now)
+	if n == 0 {
+		return nil
+	}
+	ended := make([]time.Time, n)
 	for i := range ended {
-		ended[i], _ = q.ended.fromLast(len(ended) - 1 - i)
+		ended[i], _ = q.ended.fromLast(n - 1 - i)
 	}
 	return ended
 }
 
-// InFlight returns how many requests were sent and have not ended.
+// InFlight returns how many requests have been sent and have not ended.
 func (q *Quota) InFlight() int { return q.inFlight }

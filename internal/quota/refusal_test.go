@@ -135,7 +135,7 @@ func TestWithoutLimitsARefusalTeachesNothing(t *testing.T) {
 
 func TestWhatWasSentBeforeTheAccountBeganIsAssumedToHaveBeenSentEvenly(t *testing.T) {
 	q := quota.New(perHour(1500))
-	q.Begin(after(0))
+	q.SetEpoch(after(0))
 	sent(q, 300, after(0))
 	require.Equal(t, quota.Correction{Assumed: 1200}, q.Refused(after(time.Minute), perHour(1500), 2*time.Second))
 
@@ -148,7 +148,7 @@ func TestWhatWasSentBeforeTheAccountBeganIsAssumedToHaveBeenSentEvenly(t *testin
 
 func TestWhatWasSentBeforeTheAccountBeganIsAssumedOnce(t *testing.T) {
 	q := quota.New(perHour(1500))
-	q.Begin(after(0))
+	q.SetEpoch(after(0))
 	sent(q, 300, after(0))
 	require.Equal(t, quota.Correction{Assumed: 1200}, q.Refused(after(time.Minute), unsaid, 2*time.Second))
 	require.Equal(t, quota.Correction{Limit: perHour(1350)}, q.Refused(after(time.Minute), unsaid, 2*time.Second), "then it is another program")
@@ -185,10 +185,10 @@ func TestWhatWasLearnedIsTakenUpByALaterRun(t *testing.T) {
 	require.Equal(t, []quota.Learned{{Limit: perMinute(72), Since: after(0)}}, learned)
 
 	q = quota.New(perMinute(100), perHour(1500))
-	q.Restore(learned[0])
+	q.RestoreLimit(learned[0])
 	require.Equal(t, []int{82, 1500}, room(q, after(time.Hour)), "an hour has passed since")
-	q.Restore(quota.Learned{Limit: perMinute(0), Since: after(0)})
-	q.Restore(quota.Learned{Limit: quota.Limit{Window: time.Second, Requests: 1}, Since: after(0)})
+	q.RestoreLimit(quota.Learned{Limit: perMinute(0), Since: after(0)})
+	q.RestoreLimit(quota.Learned{Limit: quota.Limit{Window: time.Second, Requests: 1}, Since: after(0)})
 	require.Equal(t, []int{82, 1500}, room(q, after(time.Hour)), "what does not limit, and a window that is not limited, are left alone")
 }
 

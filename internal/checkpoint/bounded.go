@@ -1,0 +1,168 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/collector/extension/xextension/storage"
+)
+
+const (
+	// storageTimeout bounds how long a storage call takes.
+	storageTimeout = 10 * time.Second
+	// returnGrace is the last part of it, in which the context of the call has
+	// ended: a client that heeds its context returns then.
+	returnGrace = 100 * time.Millisecond
+	// holdTime is how long no call is made after one that timed out: a storage that
+	// hangs costs the caller 10 s a minute.
+	holdTime = time.Minute
+)
+
+// ErrUnavailable is the error of each call that the storage did not respond to
+// in time, and of those that are not made because of such a call.
+var ErrUnavailable = errors.New("storage unavailable")
+
+var (
+	errTimeout = fmt.Errorf("%w: no response within %v", ErrUnavailable, storageTimeout)
+	errHold    = fmt.Errorf("%w: no call for %v after one without a response", ErrUnavailable, holdTime)
+	errHanging = fmt.Errorf("%w: an earlier call has not returned yet", ErrUnavailable)
+)
+
+// bounded is a storage client that never blocks for longer than storageTimeout,
+// even if the client behind it ignores its context. It makes one call at a time,
+// in order: after it gave up a call, it makes no other before that one has
+// returned. Only one goroutine may use it.
+type bounded struct {
+	client  storage.Client
+	hanging <-chan struct{} // closed when the call that was given up returns; nil: there is none
+	hold    *time.Timer     // fires when calls are made again; nil: they are
+}
+
+func (b *bounded) Get(ctx context.Context, key string) ([]byte, error) {
+	return attempt(ctx, b, func(ctx context.Context) ([]byte, error) { return b.client.Get(ctx, key) })
+}
+
+func (b *bounded) Set(ctx context.Context, key string, value []byte) error {
+	_, err := attempt(ctx, b, func(ctx context.Context) (none, error) { return none{}, b.client.Set(ctx, key, value) })
+	return err
+}
+
+func (b *bounded) Delete(ctx context.Context, key string) error {
+	_, err := attempt(ctx, b, func(ctx context.Context) (none, error) { return none{}, b.client.Delete(ctx, key) })
+	return err
+}
+
+// Batch works on copies of the operations, for a call that was given up may still
+// write to them. As the client does, it may have read values although it fails.
+func (b *bounded) Batch(ctx context.Context, operations ...*storage.Operation) error {
+	own := make([]*storage.Operation, len(operations))
+	for i, operation := range operations {
+		twin := *operation
+		own[i] = &twin
+	}
+	done, err := attempt(ctx, b, func(ctx context.Context) ([]*storage.Operation, error) { return own, b.client.Batch(ctx, own...) })
+	for i := range done {
+		operations[i].Value = done[i].Value
+	}
+	return err
+}
+
+// Close closes the client once the call that was given up has returned. It does
+// not wait for that longer than for any other call.
+func (b *bounded) Close(ctx context.Context) error {
+	hanging := b.hanging
+	_, err := run(ctx, b, func(ctx context.Context) (none, error) {
+		if hanging != nil {
+			<-hanging
+			ctx = context.WithoutCancel(ctx) // it may have ended meanwhile
+		}
+		return none{}, b.client.Close(ctx)
+	})
+	return err
+}
+
+// none is the result of a call that has only an error.
+type none struct{}
+
+// attempt makes a call unless the storage is known not to respond.
+func attempt[T any](ctx context.Context, b *bounded, call func(context.Context) (T, error)) (result T, err error) {
+	if err := b.ready(); err != nil {
+		return result, err
+	}
+	return run(ctx, b, call)
+}
+
+// ready returns why no call is made now.
+func (b *bounded) ready() error {
+	if b.hold != nil {
+		select {
+		case <-b.hold.C:
+			b.hold = nil
+		default:
+			return errHold
+		}
+	}
+	if b.hanging != nil {
+		select {
+		case <-b.hanging:
+			b.hanging = nil
+		default:
+			return errHanging
+		}
+	}
+	return nil
+}
+
+// run makes a call and waits until it returns, its time is up, or ctx has ended.
+// In the last two cases it gives up the call.
+func run[T any](ctx context.Context, b *bounded, call func(context.Context) (T, error)) (T, error) {
+	limited, cancel := context.WithTimeoutCause(ctx, storageTimeout-returnGrace, errTimeout)
+	defer cancel()
+	var result T
+	var failure error
+	returned := make(chan struct{})
+	go func() {
+		defer close(returned)
+		result, failure = call(limited)
+	}()
+	if !waitFor(limited, returned) {
+		b.hanging = returned // its goroutine still owns result and failure
+		var nothing T
+		return nothing, b.gaveUp(limited)
+	}
+	if failure != nil && limited.Err() != nil {
+		return result, errors.Join(b.gaveUp(limited), failure)
+	}
+	return result, failure
+}
+
+// waitFor waits until returned is closed, and no longer than returnGrace after
+// ctx has ended.
+func waitFor(ctx context.Context, returned <-chan struct{}) bool {
+	select {
+	case <-returned:
+		return true
+	case <-ctx.Done():
+	}
+	grace := time.NewTimer(returnGrace)
+	defer grace.Stop()
+	select {
+	case <-returned:
+		return true
+	case <-grace.C:
+		return false
+	}
+}
+
+// gaveUp returns why a call was given up, and holds further calls if that was
+// because its time was up.
+func (b *bounded) gaveUp(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if errors.Is(cause, ErrUnavailable) {
+		b.hold = time.NewTimer(holdTime)
+		return cause
+	}
+	return fmt.Errorf("storage call given up: %w", cause)
+}

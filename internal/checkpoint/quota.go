@@ -1,0 +1,177 @@
+package checkpoint
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
+)
+
+// call is a kind of request. Each API has its own quota for each kind, so the
+// account of one API is kept while the other is used.
+type call string
+
+const (
+	gets  call = "incidents" // single incidents
+	lists call = "list"      // pages of the change feed
+)
+
+// An account is written before each request, so its entry is small: the
+// checksum, a JSON header, both ending with a newline, and then when each request
+// ended, as uvarints: tenths of a second since 1970 for the first, and since the
+// one before for all others. That is at most 1,785 bytes for 1,500 requests in an
+// hour. Every time is rounded up, and a request counts for longer, never for less.
+// Versions 1 and 2 wrote one JSON object.
+
+const (
+	tenth = 100 * time.Millisecond
+	// maxTenths is the year 10000, beyond which a time is damage.
+	maxTenths = 10 * 253_402_300_800
+)
+
+// quotaHeader has all of an account but the ends. Times are milliseconds since
+// 1970; 0: none.
+type quotaHeader struct {
+	Since       int64      `json:"since,omitzero"`
+	InFlight    uint16     `json:"in_flight,omitzero"`
+	PausedUntil int64      `json:"paused_until,omitzero"`
+	Learned     [][3]int64 `json:"learned,omitzero"` // window in seconds, requests, since
+}
+
+// legacyQuota is an account as versions 1 and 2 wrote it.
+type legacyQuota struct {
+	Since       int64   `json:"since"`
+	Ended       []int64 `json:"ended"`
+	InFlight    uint16  `json:"in_flight"`
+	PausedUntil int64   `json:"paused_until"`
+	Learned     []struct {
+		WindowSeconds int64 `json:"window_s"`
+		Requests      int64 `json:"requests"`
+		Since         int64 `json:"since"`
+	} `json:"learned"`
+}
+
+func (s *Store) quotaKey(c call) string { return quotaPrefix + s.api + "/" + string(c) }
+
+// setQuota returns the operation that stores an account.
+func (s *Store) setQuota(c call, q quota.Stored) (*storage.Operation, error) {
+	value, err := encodeQuota(q)
+	if err != nil {
+		return nil, fmt.Errorf("write the checkpoint's entry %s: %w", s.quotaKey(c), err)
+	}
+	return storage.SetOperation(s.quotaKey(c), value), nil
+}
+
+func encodeQuota(q quota.Stored) ([]byte, error) {
+	header := quotaHeader{
+		Since: millis(q.Since), PausedUntil: millis(q.PausedUntil), InFlight: uint16(min(max(q.InFlight, 0), math.MaxUint16)),
+	}
+	for _, l := range q.Learned {
+		header.Learned = append(header.Learned, [3]int64{int64(l.Limit.Window / time.Second), int64(l.Limit.Requests), millis(l.Since)})
+	}
+	content, err := json.Marshal(header)
+	if err != nil {
+		return nil, err
+	}
+	content = append(content, '\n')
+	var last int64
+	for _, end := range q.Ended {
+		tenths := min(max(last, end.Add(tenth-1).UnixMilli()/tenth.Milliseconds()), maxTenths)
+		content = binary.AppendUvarint(content, uint64(tenths-last))
+		last = tenths
+	}
+	return withChecksum(content), nil
+}
+
+// decodeQuota reads an account. The memory it takes is in proportion to the
+// entry's size, whatever the entry says.
+func decodeQuota(key string, entry []byte) (quota.Stored, error) {
+	if bytes.HasPrefix(entry, []byte("{")) {
+		return decodeLegacyQuota(key, entry)
+	}
+	content, err := checked(key, entry)
+	if err != nil {
+		return quota.Stored{}, err
+	}
+	line, rest, found := bytes.Cut(content, []byte("\n"))
+	if !found {
+		return quota.Stored{}, unreadable(key, errors.New("no header line"))
+	}
+	var header quotaHeader
+	if err := decode(key, line, &header); err != nil {
+		return quota.Stored{}, err
+	}
+	ended, err := decodeEnds(rest)
+	if err != nil {
+		return quota.Stored{}, unreadable(key, err)
+	}
+	q := quota.Stored{
+		Since: moment(header.Since), PausedUntil: moment(header.PausedUntil), InFlight: int(header.InFlight), Ended: ended,
+	}
+	for _, l := range header.Learned {
+		q.Learned = append(q.Learned, learned(l[0], l[1], l[2]))
+	}
+	return q, nil
+}
+
+func decodeEnds(content []byte) (ended []time.Time, err error) {
+	var last uint64
+	for len(content) > 0 {
+		delta, n := binary.Uvarint(content)
+		if n <= 0 || delta > maxTenths-last {
+			return nil, fmt.Errorf("end %d is not a time", len(ended))
+		}
+		content = content[n:]
+		last += delta
+		ended = append(ended, time.UnixMilli(int64(last)*tenth.Milliseconds()).UTC())
+	}
+	return ended, nil
+}
+
+func decodeLegacyQuota(key string, entry []byte) (quota.Stored, error) {
+	var legacy legacyQuota
+	if err := decode(key, entry, &legacy); err != nil {
+		return quota.Stored{}, err
+	}
+	q := quota.Stored{Since: moment(legacy.Since), PausedUntil: moment(legacy.PausedUntil), InFlight: int(legacy.InFlight)}
+	for _, end := range legacy.Ended {
+		q.Ended = append(q.Ended, time.UnixMilli(end).UTC())
+	}
+	for _, l := range legacy.Learned {
+		q.Learned = append(q.Learned, learned(l.WindowSeconds, l.Requests, l.Since))
+	}
+	return q, nil
+}
+
+// learned returns a stored limit. One whose window is too long for a Duration limits nothing.
+func learned(seconds, requests, since int64) quota.Learned {
+	window := time.Duration(seconds) * time.Second
+	if seconds != int64(window/time.Second) {
+		window = 0
+	}
+	limit := quota.Limit{Window: window, Requests: int(min(max(requests, 0), math.MaxInt32))}
+	return quota.Learned{Limit: limit, Since: moment(since)}
+}
+
+// millis is a time as it is stored, rounded up; 0: none.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Add(time.Millisecond - 1).UnixMilli()
+}
+
+// moment is a stored time; zero: none.
+func moment(millis int64) time.Time {
+	if millis == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(millis).UTC()
+}

@@ -1,0 +1,104 @@
+package quota
+
+import (
+	"slices"
+	"time"
+)
+
+// MaxWait is the longest pause that a restart takes over, whatever was stored: the API's longest window is an hour.
+const MaxWait = time.Hour
+
+// Account is a Quota that survives restarts. NewAccount makes one.
+type Account struct {
+	*Quota
+	since          time.Time // since when every request is counted; zero: since ever
+	throttledUntil time.Time // the end of the last pause that the API asked for; zero: there was none
+}
+
+// Stored is what a later run has to know of an Account. All times are wall-clock times. The zero value is an account that
+// was never stored.
+type Stored struct {
+	// Since is when the account began; zero: there was none.
+	Since time.Time
+	// Ended is when the requests ended that still count, oldest first.
+	Ended []time.Time
+	// InFlight is how many requests had been sent and had not ended. It is never negative.
+	InFlight int
+	// PausedUntil is the end of the pause that the API asked for; zero: none.
+	PausedUntil time.Time
+	// Learned are the limits that refusals have shown to be stricter.
+	Learned []Learned
+}
+
+// NewAccount returns the account of one kind of request, with nothing sent yet. A limit that limits nothing is left out.
+func NewAccount(limits ...Limit) *Account { return &Account{Quota: New(limits...)} }
+
+// Stored returns what to store of the account. Store it before each request is sent: a request that was in flight when the
+// process was killed then counts as one that ends when the next run starts.
+func (a *Account) Stored(now time.Time) Stored {
+	s := Stored{InFlight: a.InFlight(), Ended: a.Ended(now), Learned: a.Learned(now)}
+	for i, end := range s.Ended {
+		s.Ended[i] = wallClock(end, now)
+	}
+	for i := range s.Learned {
+		s.Learned[i].Since = wallClock(s.Learned[i].Since, now)
+	}
+	if !a.since.IsZero() {
+		s.Since = wallClock(a.since, now)
+	}
+	if a.throttledUntil.After(now) {
+		s.PausedUntil = wallClock(a.throttledUntil, now)
+	}
+	return s
+}
+
+// Restore adds what earlier runs have sent and learned to a new account. A stored time that lies in the future, because the
+// clock was moved, counts as now.
+func (a *Account) Restore(s Stored, now time.Time) {
+	a.since = now
+	if !s.Since.IsZero() {
+		a.since = notAfter(s.Since, now)
+	}
+	a.SetEpoch(a.since)
+
+	ended := make([]time.Time, len(s.Ended))
+	for i, end := range s.Ended {
+		ended[i] = notAfter(end, now)
+	}
+	slices.SortFunc(ended, time.Time.Compare)
+	for _, end := range ended {
+		a.Done(end, 1)
+	}
+	for range s.InFlight {
+		a.Done(now, 1)
+	}
+	for _, l := range s.Learned {
+		l.Since = notAfter(l.Since, now)
+		a.RestoreLimit(l)
+	}
+	if wait := s.PausedUntil.Sub(now.Round(0)); wait > 0 {
+		a.Throttle(now.Add(min(wait, MaxWait)))
+	}
+}
+
+// Throttle sends nothing before until, because the API asked for that. Unlike Pause it is remembered across a restart.
+func (a *Account) Throttle(until time.Time) {
+	if until.After(a.throttledUntil) {
+		a.throttledUntil = until
+	}
+	a.Pause(until)
+}
+
+// ThrottledUntil returns the end of the last pause that the API asked for, which may have passed; zero: it never asked for one.
+func (a *Account) ThrottledUntil() time.Time { return a.throttledUntil }
+
+// wallClock returns the wall-clock time of a moment. How long ago that was is measured by the monotonic clock, so a wall clock
+// that was moved since does not matter.
+func wallClock(moment, now time.Time) time.Time {
+	return now.Add(-now.Sub(moment)).Round(0).UTC()
+}
+
+// notAfter returns a stored wall-clock time on the monotonic clock of now, and now itself for a later one.
+func notAfter(stored, now time.Time) time.Time {
+	return now.Add(-max(0, now.Round(0).Sub(stored)))
+}

@@ -1,0 +1,133 @@
+package quota_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
+)
+
+func ago(d time.Duration) time.Time { return after(-d) }
+
+func TestStoredTimesInTheFutureCountAsNow(t *testing.T) {
+	a := quota.NewAccount(perHour(4))
+	a.Restore(quota.Stored{
+		Since:    after(time.Hour),
+		Ended:    []time.Time{after(time.Hour), ago(2 * time.Hour), ago(30 * time.Minute)},
+		InFlight: 1,
+		Learned:  []quota.Learned{{Limit: perHour(3), Since: after(time.Hour)}},
+	}, after(0))
+	require.Equal(t, []time.Time{ago(30 * time.Minute), after(0), after(0)}, a.Ended(after(0)))
+	require.Zero(t, a.InFlight())
+	require.Equal(t, []quota.Learned{{Limit: perHour(3), Since: after(0)}}, a.Learned(after(0)))
+	require.Equal(t, after(0), a.Stored(after(0)).Since)
+}
+
+func TestRestoredAccountGoesOnWhereItWas(t *testing.T) {
+	a := quota.NewAccount(perMinute(100), perHour(1500))
+	a.Restore(quota.Stored{
+		Since:   ago(3 * time.Hour),
+		Ended:   []time.Time{ago(20 * time.Minute), ago(10 * time.Minute)},
+		Learned: []quota.Learned{{Limit: perMinute(40), Since: ago(2 * time.Hour)}},
+	}, after(0))
+	require.Equal(t, []int{60, 1498}, room(a.Quota, after(0)), "two quiet hours have passed since")
+	require.Equal(t, 150, a.Refused(after(0), quota.Limit{}, 10*time.Minute).Limit.Requests,
+		"the account is complete: it is another program's doing")
+}
+
+func TestNewAccountKnowsNothingOfWhatWasSentBefore(t *testing.T) {
+	a := quota.NewAccount(perHour(1500))
+	require.Zero(t, a.Stored(after(0)))
+	a.Restore(quota.Stored{}, after(0))
+	require.Equal(t, quota.Stored{Since: after(0)}, a.Stored(after(0)))
+	require.Equal(t, quota.Correction{Assumed: 1500}, a.Refused(after(time.Minute), perHour(1500), 2*time.Second))
+}
+
+func TestRequestInFlightWhenTheProcessEndedCountsAsEndedAtTheRestart(t *testing.T) {
+	a := quota.NewAccount(perMinute(2))
+	a.Send(after(0))
+	a.Send(after(0))
+	a.Done(after(time.Second), 1)
+	stored := a.Stored(after(time.Second))
+	require.Equal(t, 1, stored.InFlight)
+
+	a = quota.NewAccount(perMinute(2))
+	a.Restore(stored, after(30*time.Second))
+	require.Equal(t, []time.Time{after(time.Second), after(30 * time.Second)}, a.Ended(after(30*time.Second)))
+}
+
+func TestPauseThatTheAPIAskedForSurvivesARestart(t *testing.T) {
+	a := quota.NewAccount(perMinute(100))
+	require.Zero(t, a.ThrottledUntil())
+	a.Throttle(after(10 * time.Minute))
+	a.Throttle(after(5 * time.Minute))
+	a.Pause(after(time.Hour))
+	require.Equal(t, after(10*time.Minute), a.ThrottledUntil())
+	require.Equal(t, time.Hour, next(t, a.Quota, after(0)))
+	stored := a.Stored(after(time.Minute))
+	require.Equal(t, quota.Stored{PausedUntil: after(10 * time.Minute)}, stored)
+	require.Zero(t, a.Stored(after(10*time.Minute)).PausedUntil, "it is over")
+
+	a = quota.NewAccount(perMinute(100))
+	a.Restore(stored, after(2*time.Minute))
+	require.Equal(t, 10*time.Minute, next(t, a.Quota, after(2*time.Minute)))
+	require.Equal(t, after(10*time.Minute), a.ThrottledUntil())
+
+	a = quota.NewAccount(perMinute(100))
+	a.Restore(stored, after(10*time.Minute))
+	require.Zero(t, a.ThrottledUntil())
+}
+
+func TestRestoredPauseLastsAtMostMaxWait(t *testing.T) {
+	a := quota.NewAccount(perMinute(100))
+	a.Restore(quota.Stored{PausedUntil: after(1000 * time.Hour)}, after(0))
+	require.Equal(t, quota.MaxWait, next(t, a.Quota, after(0)))
+	require.Equal(t, time.Hour, quota.MaxWait)
+}
+
+func TestStoredTimesAreWallClockTimesInUTC(t *testing.T) {
+	now := time.Now() // with a monotonic clock reading
+	a := quota.NewAccount(perMinute(100))
+	a.Restore(quota.Stored{Learned: []quota.Learned{{Limit: perMinute(40), Since: now}}}, now)
+	a.Send(now)
+	a.Done(now, 1)
+	a.Throttle(now.Add(time.Minute))
+	want := now.Round(0).UTC()
+	require.Equal(t, quota.Stored{
+		Since: want, Ended: []time.Time{want}, PausedUntil: want.Add(time.Minute),
+		Learned: []quota.Learned{{Limit: perMinute(40), Since: want}},
+	}, a.Stored(now))
+}
+
+func TestRestartChangesNothingOfWhatMayBeSent(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		limits := []quota.Limit{perMinute(rapid.IntRange(1, 20).Draw(t, "a minute")), perHour(rapid.IntRange(1, 50).Draw(t, "an hour"))}
+		offsets := rapid.SliceOf(rapid.Int64Range(0, int64(2*time.Hour))).Draw(t, "offsets")
+		slices.Sort(offsets)
+		a, now := quota.NewAccount(limits...), after(2*time.Hour)
+		a.Restore(quota.Stored{}, after(0))
+		for _, offset := range offsets {
+			a.Send(after(time.Duration(offset)))
+			a.Done(after(time.Duration(offset)), 1)
+		}
+		if rapid.Bool().Draw(t, "refused") {
+			a.Refused(now, perMinute(rapid.IntRange(1, 20).Draw(t, "named")), time.Second)
+		}
+		a.Throttle(now.Add(time.Duration(rapid.Int64Range(-int64(time.Hour), int64(time.Hour)).Draw(t, "pause"))))
+
+		again := quota.NewAccount(limits...)
+		again.Restore(a.Stored(now), now)
+		require.Equal(t, a.Stored(now), again.Stored(now))
+		require.Equal(t, a.Remaining(now), again.Remaining(now))
+		for _, d := range []quota.Demand{quota.Fresh, quota.Repeat} {
+			want, wantOK := a.Next(now, d)
+			got, ok := again.Next(now, d)
+			require.Equal(t, wantOK, ok)
+			require.True(t, want.Equal(got), "%v, not %v", got, want)
+		}
+	})
+}
