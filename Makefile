@@ -48,10 +48,6 @@ measure: build ## Measure memory, processor time and start-up of the built colle
 simulate: ## Run the measurements in simulated time
 	$(GO) test -count=1 -v -timeout 30m -run "TenIncidents|FreshnessOfADay|AColdStart|CostOverGrowth" . -simulate
 
-.PHONY: growth-plot
-growth-plot: ## Draw docs/images/growth.svg anew, from the measurement of the cost over growth
-	$(GO) test -count=1 -v -timeout 30m -run CostOverGrowth . -simulate -simulate.plot=$(abspath docs/images/growth.svg)
-
 .PHONY: populations
 populations: ## Tell SEEDS (100) other populations amid random faults, and hold each record against what was served
 	@GO="$(GO)" tools/populations.sh $(or $(SEEDS),100)
@@ -74,11 +70,6 @@ e2e-backends: build $(LOKI) ## Run the examples for Splunk, Elastic, files and a
 .PHONY: e2e-dashboards
 e2e-dashboards: build ## Hold dashboard and alerts against a real Prometheus that scrapes the built collector (Linux, 4 minutes)
 	$(GO) test -count=1 -v -timeout 10m ./internal/dashboards -dashboards.collector=$(abspath $(COLLECTOR))
-
-.PHONY: dashboard-picture
-dashboard-picture: build ## Draw docs/images/dashboard.svg anew, from a run of 8 minutes (Linux)
-	$(GO) test -count=1 -v -timeout 15m ./internal/dashboards -dashboards.collector=$(abspath $(COLLECTOR)) \
-		-dashboards.picture=$(abspath docs/images/dashboard.svg)
 
 .PHONY: soak
 soak: build ## Run the built collector for SOAK (20m) under random faults; the report is build/soak.md (Linux)
