@@ -28,13 +28,13 @@ $(COLLECTOR): builder-config.yaml $(SOURCES)
 $(SIMULATOR): $(SOURCES)
 	$(GO) build -o $@ ./cmd/defendersim
 
-# The race detector needs cgo, and that a C compiler.
-RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
-
 .PHONY: test
-test: ## Run the whole unit suite under the race detector
-	@$(if $(RACE),:,echo "make test: no C compiler is installed; without it the race detector cannot run")
-	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) ./...
+test: ## Run the unit tests
+	$(GO) test ./...
+
+.PHONY: race
+race: ## Run the unit tests under the race detector, which needs a C compiler
+	CGO_ENABLED=1 $(GO) test -race ./...
 
 .PHONY: bench
 bench: ## Run the benchmarks
