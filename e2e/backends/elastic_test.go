@@ -35,10 +35,10 @@ func TestCollectorToElasticUnderBothAPIs(t *testing.T) {
 					dataset, _ := resource.Resource().Attributes().Get("data_stream.dataset")
 					require.Equal(t, "microsoft_defender", dataset.AsString())
 					require.Equal(t, []string{"logs-" + dataset.AsString() + ".otel-*"}, mapped.IndexPatterns)
-					resource.Resource().Attributes().Remove("data_stream.dataset") // the stream's own
-					mapped.requireTakes(t, mapped.resource(), resource.Resource().Attributes())
+					resource.Resource().Attributes().Remove("data_stream.dataset") // it selects the data stream
+					mapped.requireMapped(t, mapped.resource(), resource.Resource().Attributes())
 					for _, r := range resource.ScopeLogs().At(0).LogRecords().All() {
-						mapped.requireTakes(t, mapped.record(), r.Attributes())
+						mapped.requireMapped(t, mapped.record(), r.Attributes())
 						require.LessOrEqual(t, depth(r.Body()), mapped.body().DepthLimit)
 					}
 				}
@@ -47,9 +47,9 @@ func TestCollectorToElasticUnderBothAPIs(t *testing.T) {
 	}
 }
 
-// requireTakes wants each attribute in the mapping, as what it is: what is not
-// there could not be searched.
-func (m indexTemplate) requireTakes(t *testing.T, mapped map[string]field, attributes pcommon.Map) {
+// requireMapped requires each attribute to be in the mapping with its type.
+// Otherwise users could not search for it.
+func (m indexTemplate) requireMapped(t *testing.T, mapped map[string]field, attributes pcommon.Map) {
 	t.Helper()
 	types := map[pcommon.ValueType]string{
 		pcommon.ValueTypeStr: "keyword", pcommon.ValueTypeInt: "long", pcommon.ValueTypeSlice: "keyword",
@@ -60,7 +60,7 @@ func (m indexTemplate) requireTakes(t *testing.T, mapped map[string]field, attri
 	}
 }
 
-// depth is how many levels of objects a value has.
+// depth returns how many levels of objects a value has.
 func depth(value pcommon.Value) int {
 	deepest := 0
 	switch value.Type() {

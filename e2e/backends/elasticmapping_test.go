@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// indexTemplate is what examples/elastic-index-template.json holds that a test looks
-// at.
+// indexTemplate is the part of examples/elastic-index-template.json that the
+// tests read.
 type indexTemplate struct {
 	IndexPatterns []string `json:"index_patterns"`
 	Priority      int      `json:"priority"`
@@ -64,9 +64,9 @@ func TestElasticMappingHasExactlyTheAttributesOfTheRecords(t *testing.T) {
 
 	listed := map[string]string{}
 	rows := regexp.MustCompile("(?m)^\\| `((?:microsoft\\.defender|log\\.record)\\.[a-z._]+)` \\| ([a-z\\[\\]]+) \\|").FindAllStringSubmatch(string(text), -1)
-	require.Greater(t, len(rows), 20, "the tables of docs/records.md have another form")
+	require.Greater(t, len(rows), 20, "the tables of docs/records.md have a different format")
 	for _, row := range rows {
-		require.Contains(t, types, row[2], "a type of %s that this test does not know", row[1])
+		require.Contains(t, types, row[2], "unknown type of %s", row[1])
 		listed[row[1]] = types[row[2]]
 	}
 	mapped := readTemplate(t)
@@ -83,10 +83,11 @@ func TestElasticMappingHasExactlyTheAttributesOfTheRecords(t *testing.T) {
 	require.ElementsMatch(t, resource, slices.Collect(maps.Keys(mapped.resource())))
 }
 
-// What Microsoft may add one day does not become a field: a body is one field
-// whatever it holds, and an attribute that is not in the mapping is kept but not
-// indexed. No value can be too long to be indexed, which would have Elasticsearch
-// refuse the record: a term may have 32,766 bytes, and a letter up to 4.
+// Fields that Microsoft adds later do not become fields of the index: a body is
+// one field whatever it contains, and an attribute without a mapping is stored
+// but not indexed. No value is too long to be indexed, because Elasticsearch
+// would reject the record: a term may have 32,766 bytes, and a character up to
+// 4.
 func TestElasticMappingDoesNotGrowAndRejectsNoValue(t *testing.T) {
 	mapped := readTemplate(t)
 	require.Greater(t, mapped.Priority, 120, "that of Elastic's own template for logs-*.otel-*")
@@ -99,7 +100,7 @@ func TestElasticMappingDoesNotGrowAndRejectsNoValue(t *testing.T) {
 		require.False(t, *closed.Dynamic, name)
 	}
 	require.Equal(t, "flattened", mapped.body().Type)
-	require.Greater(t, mapped.body().DepthLimit, 32, "as deep as the receiver takes it")
+	require.Greater(t, mapped.body().DepthLimit, 32, "as deep as the receiver accepts")
 	bounded := []field{mapped.body()}
 	for _, fields := range []map[string]field{mapped.record(), mapped.resource()} {
 		bounded = slices.AppendSeq(bounded, maps.Values(fields))

@@ -21,7 +21,7 @@ func TestCollectorToFileKeepsItAcrossRestarts(t *testing.T) {
 	s.AwaitCycle(p, s.settings.IDs...)
 	p.Stop(t)
 	before := harness.ReadLogs(t, path)
-	require.NotEmpty(t, before, "what was dealt with is in the file")
+	require.NotEmpty(t, before, "everything processed is in the file")
 
 	p = s.start("file.yaml", nil, over)
 	s.play(p)

@@ -46,7 +46,7 @@ func TestCollectorOverGRPCToASecondOne(t *testing.T) {
 	s.requireAll(recordsOf(t, backend.Deliveries()))
 	_, alerts, size := s.shown(huge)
 	t.Logf("an incident of %d bytes with %d alerts", size, len(alerts))
-	require.Greater(t, size, 4<<20, "more than gRPC takes by default")
+	require.Greater(t, size, 4<<20, "more than gRPC accepts by default")
 }
 
 func TestCollectorAsGatewayRejectsForeignCertificates(t *testing.T) {
@@ -56,7 +56,7 @@ func TestCollectorAsGatewayRejectsForeignCertificates(t *testing.T) {
 	ca := newAuthority(t)
 	address := harness.FreeAddress(t)
 	gateway := s.startGateway(address, ca.environment("127.0.0.1"), backend)
-	environment := newAuthority(t).environment("sender") // of another authority
+	environment := newAuthority(t).environment("sender") // from another authority
 	environment["GATEWAY_ENDPOINT"], environment["TLS_CA_FILE"] = address, ca.path
 	p := s.start("otlp-grpc.yaml", environment, "")
 	s.Await(p, "a refusal", func() bool { return strings.Contains(p.Log(), "Exporting failed. Will retry") })
@@ -81,7 +81,7 @@ service: {telemetry: {metrics: {level: none}}}
 // authority signs certificates.
 type authority struct {
 	t           *testing.T
-	path        string // of its own, PEM
+	path        string // of its certificate, PEM
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
 }
@@ -99,8 +99,8 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-// environment is what an example asks for of a collector with a name or an
-// address, for which it makes a certificate.
+// environment makes a certificate for a name or an address and returns the
+// variables with which an example uses it.
 func (a *authority) environment(name string) map[string]string {
 	a.t.Helper()
 	folder := a.t.TempDir()

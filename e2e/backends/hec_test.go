@@ -19,13 +19,14 @@ import (
 
 const (
 	hecToken = "00000000-1111-2222-3333-444444444444"
-	// maxHECBytes is what Splunk Cloud asks a request to be at most, in bytes, and
-	// what no event may exceed. Splunk Enterprise takes more.
+	// maxHECBytes is the maximum size of a request and of an event that Splunk Cloud
+	// recommends. Splunk Enterprise accepts more.
 	maxHECBytes = 1_000_000
 )
 
-// hec stands in for Splunk's HTTP Event Collector: it takes what that takes and
-// answers with that one's codes. Of a request that it refuses it keeps nothing.
+// hec is a stub of Splunk's HTTP Event Collector. It accepts the same requests
+// and responds with the same codes. If it rejects a request, it stores nothing
+// of it.
 type hec struct {
 	notifier *harness.Notifier
 
@@ -45,7 +46,7 @@ type hecEvent struct {
 	Event      json.RawMessage `json:"event"`
 }
 
-// hecError is an answer other than success.
+// hecError is a response other than success.
 type hecError struct {
 	status int
 	Text   string `json:"text"`
@@ -64,7 +65,7 @@ func (h *hec) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if refusal, refused := errors.AsType[hecError](err); refused {
 		h.refused = append(h.refused, refusal)
 		w.WriteHeader(refusal.status)
-		_ = json.NewEncoder(w).Encode(refusal) // the collector may have gone away
+		_ = json.NewEncoder(w).Encode(refusal) // the collector may be gone
 		return
 	}
 	h.accepted = append(h.accepted, events...)
@@ -99,7 +100,7 @@ func readEvents(r *http.Request) ([]hecEvent, error) {
 	return events, nil
 }
 
-// readHEC checks a request and returns its body, not compressed.
+// readHEC validates a request and returns its decompressed body.
 func readHEC(r *http.Request) ([]byte, error) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	switch {
@@ -133,7 +134,7 @@ func readHEC(r *http.Request) ([]byte, error) {
 	return text, nil
 }
 
-// readEvent reads one event, or says what is wrong with it.
+// readEvent decodes and validates one event.
 func readEvent(raw json.RawMessage) (hecEvent, *hecError) {
 	if len(raw) > maxHECBytes {
 		return hecEvent{}, &hecError{http.StatusRequestEntityTooLarge, "Request entity too large", 27, nil}
@@ -142,7 +143,7 @@ func readEvent(raw json.RawMessage) (hecEvent, *hecError) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	d.DisallowUnknownFields()
-	if err := d.Decode(&event); err != nil { // also a time that is text, or a host that is none
+	if err := d.Decode(&event); err != nil { // including a time or host of the wrong type
 		return event, &hecError{http.StatusBadRequest, "Invalid data format", 6, nil}
 	}
 	switch string(event.Event) {
@@ -159,7 +160,7 @@ func readEvent(raw json.RawMessage) (hecEvent, *hecError) {
 	return event, nil
 }
 
-// flat reports whether a value can be an indexed field: a text, a number, a
+// flat reports whether a value can be an indexed field: a string, a number, a
 // boolean, or an array of those.
 func flat(value any) bool {
 	switch v := value.(type) {
@@ -174,7 +175,7 @@ func flat(value any) bool {
 	return false
 }
 
-// events are all that was accepted, in its order.
+// events returns the accepted events, oldest first.
 func (h *hec) events() []hecEvent {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -183,7 +184,7 @@ func (h *hec) events() []hecEvent {
 
 func (h *hec) RecordCount() int { return len(h.events()) }
 
-// problems are what was refused, and why.
+// Problems returns the rejections.
 func (h *hec) Problems() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()

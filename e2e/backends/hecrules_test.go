@@ -57,13 +57,13 @@ func TestHECStubAcceptsExactlyWhatSplunkAccepts(t *testing.T) {
 			if send.change != nil {
 				send.change(r)
 			}
-			stand, answer := &hec{notifier: harness.NewNotifier()}, httptest.NewRecorder()
-			stand.ServeHTTP(answer, r)
-			require.Equal(t, send.status, answer.Code, answer.Body)
-			code, err := harness.Object(t, answer.Body.Bytes())["code"].(interface{ Int64() (int64, error) }).Int64()
+			stub, response := &hec{notifier: harness.NewNotifier()}, httptest.NewRecorder()
+			stub.ServeHTTP(response, r)
+			require.Equal(t, send.status, response.Code, response.Body)
+			code, err := harness.Object(t, response.Body.Bytes())["code"].(interface{ Int64() (int64, error) }).Int64()
 			require.NoError(t, err)
 			require.EqualValues(t, send.code, code)
-			require.Equal(t, send.code == 0, stand.RecordCount() > 0)
+			require.Equal(t, send.code == 0, stub.RecordCount() > 0)
 		})
 	}
 }

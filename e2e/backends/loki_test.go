@@ -17,8 +17,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 )
 
-// The population of one API stays for the next: the queries then also see values
-// that are spelled otherwise.
+// The population of the first API stays for the second, so that the queries also
+// see values in the other API's case.
 func TestLokiAcceptsEveryRecordAndTheDocumentedQueriesFindThem(t *testing.T) {
 	l := startLoki(t)
 	for n, api := range []string{defendersim.APIDefenderXDR, defendersim.APIGraph} {
@@ -31,18 +31,18 @@ func TestLokiAcceptsEveryRecordAndTheDocumentedQueriesFindThem(t *testing.T) {
 			all := s.stored(l, huge)
 			s.requireAll(all)
 			for _, r := range all {
-				require.WithinDuration(t, time.Now(), r.time, time.Minute, "the time at which it was observed")
+				require.WithinDuration(t, time.Now(), r.time, time.Minute, "the time of observation")
 			}
 			_, _, size := s.shown(huge)
 			t.Logf("an incident of %d bytes; the largest push had %d", size, gate.largest)
-			require.Greater(t, size, 4<<20, "more than Loki takes at a time")
+			require.Greater(t, size, 4<<20, "more than Loki accepts at once")
 			s.requireQueries(l, all)
 		})
 	}
 	l.program.Stop(t)
 }
 
-// Why the example gives every record the time at which it was observed.
+// This is why the example sends the time of observation.
 func TestLokiRejectsTimesOfChangesEvenLessThanAWeekOld(t *testing.T) {
 	l := startLoki(t)
 	for name, with := range map[string]struct{ statement, answer string }{
@@ -66,8 +66,8 @@ processors:
 	l.program.Stop(t)
 }
 
-// toLoki plays with a collector that sends to Loki, until Loki has taken or
-// refused every record.
+// toLoki runs play with a collector that sends to Loki, until Loki has accepted
+// or rejected every record.
 func (s *setup) toLoki(l *loki, more string) *lokiGate {
 	s.T.Helper()
 	gate := &lokiGate{notifier: s.Notifier, address: l.address}
@@ -78,8 +78,8 @@ func (s *setup) toLoki(l *loki, more string) *lokiGate {
 	return gate
 }
 
-// stored are all records of this setup that Loki has. It is asked bit by bit: an
-// answer has the limit that a push has.
+// stored returns all records of this setup in Loki. It queries them in parts,
+// because responses have the same size limit as pushes.
 func (s *setup) stored(l *loki, huge int64) []record {
 	s.T.Helper()
 	var all []record
@@ -95,7 +95,7 @@ func (s *setup) stored(l *loki, huge int64) []record {
 	return all
 }
 
-// own are the records of this setup's incidents.
+// own returns the records of this setup's incidents.
 func (s *setup) own(records []record) []record {
 	return slices.DeleteFunc(records, func(r record) bool { return !slices.Contains(s.names(), r.incident()) })
 }
@@ -108,8 +108,8 @@ func (s *setup) names() []string {
 	return names
 }
 
-// requireQueries asks the queries of Loki's page and wants to find what all
-// records say there is to find.
+// requireQueries runs the queries in docs/backends/loki.md and compares their
+// results with all records.
 func (s *setup) requireQueries(l *loki, all []record) {
 	s.T.Helper()
 	large, shrinking := strconv.FormatInt(s.large, 10), strconv.FormatInt(s.shrinking, 10)
@@ -145,12 +145,12 @@ func (s *setup) requireQueries(l *loki, all []record) {
 		s.requireTable(l, strings.ReplaceAll(q.text, "437", table.id), table.by, table.id, all)
 		delete(tables, q.title)
 	}
-	require.Empty(s.T, lines, "on Loki's page no more")
-	require.Empty(s.T, tables, "on Loki's page no more")
+	require.Empty(s.T, lines, "no longer documented")
+	require.Empty(s.T, tables, "no longer documented")
 }
 
-// requireTable wants a row for each incident, or for each alert of one, that says
-// what its last record says.
+// requireTable requires a row for each incident, or for each alert of one, with
+// the values of its last record.
 func (s *setup) requireTable(l *loki, logQL, by, incident string, all []record) {
 	s.T.Helper()
 	last := map[string]record{}

@@ -23,14 +23,14 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/e2e/harness"
 )
 
-// loki is a Loki that runs beside the test.
+// loki is a running Loki.
 type loki struct {
 	program *harness.Program
 	address string
 }
 
-// lokiConfig has Loki as it comes, but on this machine alone, in one folder, and
-// at work at once. All limits are its own.
+// lokiConfig is Loki with its default limits, on this machine only, in one
+// directory, and ready at once.
 const lokiConfig = `
 auth_enabled: false
 analytics: {reporting_enabled: false}
@@ -68,16 +68,15 @@ func startLoki(t *testing.T) *loki {
 	return l
 }
 
-// lokiGate stands in front of Loki: it hands each push on as it came and tells
-// what became of it.
+// lokiGate is a middleware in front of Loki that records the results of pushes.
 type lokiGate struct {
 	notifier *harness.Notifier
 	address  string
 
 	mu       sync.Mutex // guards all that follows
-	records  int        // that came, whatever became of them
-	largest  int        // bytes of a push, not compressed
-	failures []string   // what Loki answered otherwise
+	records  int        // received, accepted or not
+	largest  int        // bytes of a decompressed push
+	failures []string   // responses other than success
 }
 
 func (g *lokiGate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -94,10 +93,10 @@ func (g *lokiGate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.failures = append(g.failures, fmt.Sprintf("%d records, %d bytes: %d %s", records, size, status, answer))
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(answer) // the collector may have gone away
+	_, _ = w.Write(answer) // the collector may be gone
 }
 
-// pass hands a push on to Loki.
+// pass forwards a push to Loki.
 func (g *lokiGate) pass(r *http.Request) (status int, answer []byte, records, size int, err error) {
 	sent, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -126,7 +125,7 @@ func (g *lokiGate) pass(r *http.Request) (status int, answer []byte, records, si
 	return answered.StatusCode, answer, request.Logs().LogRecordCount(), len(body), err
 }
 
-// arrived counts the records that came, whatever became of them.
+// RecordCount returns how many records came, accepted or not.
 func (g *lokiGate) RecordCount() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -139,7 +138,7 @@ func (g *lokiGate) Problems() []string {
 	return slices.Clone(g.failures)
 }
 
-// lokiAnswer is what Loki's HTTP API answers to a query.
+// lokiAnswer is the response of Loki's HTTP API to a query.
 type lokiAnswer struct {
 	Status string `json:"status"`
 	Data   struct {
@@ -153,7 +152,7 @@ type lokiAnswer struct {
 	} `json:"data"`
 }
 
-// lines asks for log lines of the last day, the newest first, as Grafana does.
+// lines returns log lines of the last day, newest first, as Grafana does.
 func (l *loki) lines(t *testing.T, logQL string, limit int) []record {
 	t.Helper()
 	var records []record
@@ -170,7 +169,7 @@ func (l *loki) lines(t *testing.T, logQL string, limit int) []record {
 	return records
 }
 
-// rows asks for one value for each series, as a table shows them.
+// rows returns the labels of each series, as a table in Grafana shows them.
 func (l *loki) rows(t *testing.T, logQL string) []map[string]string {
 	t.Helper()
 	var rows []map[string]string
@@ -198,8 +197,8 @@ func (l *loki) ask(t *testing.T, path string, parameters url.Values) lokiAnswer 
 	return answer
 }
 
-// lokiRecord reads a record out of a line. Loki writes names with underscores
-// only; they are given their dots back.
+// lokiRecord converts a log line. Loki replaces dots in names with underscores;
+// this restores them.
 func lokiRecord(t *testing.T, stream map[string]string, value [2]string) record {
 	t.Helper()
 	ns, err := strconv.ParseInt(value[0], 10, 64)

@@ -10,19 +10,19 @@ import (
 )
 
 var (
-	// collector is the path of the program under test; empty: there is none.
+	// collector is the path of the collector; empty: none.
 	collector string
-	// lokiProgram is the path of Loki; empty: there is none.
+	// lokiProgram is the path of Loki; empty: none.
 	lokiProgram string
 )
 
-// TestMain runs the tests for which there is what they need: those named
-// TestCollector need the collector, those named TestLoki need Loki too. The others
-// are not reported as passed or skipped.
+// TestMain runs the tests whose requirements are met: those named TestCollector
+// need the collector, those named TestLoki need Loki too. The others are not
+// reported as passed or skipped.
 func TestMain(m *testing.M) {
 	flag.StringVar(&collector, "e2e.collector", "", "absolute path of the built collector")
 	flag.StringVar(&lokiProgram, "e2e.loki", "", "absolute path of the built Loki")
-	// The tests wait more than they work. On the command line -parallel still counts.
+	// The tests mostly wait. -parallel on the command line overrides this.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		fmt.Fprintln(os.Stderr, "backends:", err)
 		os.Exit(1)

@@ -14,13 +14,13 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/e2e/harness"
 )
 
-// query is one of a page of docs/backends/.
+// query is a query in docs/backends/.
 type query struct {
 	title string // the heading above it
 	text  string
 }
 
-// queries are those of a page in a language.
+// queries returns the queries of a page in a language.
 func queries(t *testing.T, page, language string) []query {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "backends", page))
@@ -44,8 +44,8 @@ func queries(t *testing.T, page, language string) []query {
 	return found
 }
 
-// requireKnown wants each name that the page's queries use to be one of those
-// that arrived: attributes in quotes, and source types.
+// requireKnown requires that each name in the page's queries has arrived:
+// attributes in quotes, and source types.
 func requireKnown(t *testing.T, page, language string, arrived map[string]bool) {
 	t.Helper()
 	names := regexp.MustCompile(`sourcetype="([^"]+)"|["']?((?:microsoft\.defender|event|otel)\.[a-z._]+[a-z])`)
@@ -56,7 +56,7 @@ func requireKnown(t *testing.T, page, language string, arrived map[string]bool) 
 			if match[1] != "" {
 				name = "sourcetype=" + match[1]
 			}
-			require.True(t, arrived[strings.TrimSuffix(name, "*")], "%s: %q asks for %s, which never came", page, q.title, name)
+			require.True(t, arrived[strings.TrimSuffix(name, "*")], "%s: %q uses %s, which never arrived", page, q.title, name)
 			seen++
 		}
 	}

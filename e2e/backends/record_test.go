@@ -20,16 +20,16 @@ const (
 	alertEvent    = "microsoft.defender.alert"
 )
 
-// record is what a backend holds of a log record, whatever its own form is.
+// record is what a backend stores of a log record, in whatever form.
 type record struct {
 	event      string
 	time       time.Time // by which the backend sorts
 	severity   string
 	attributes map[string]string // as text, also of the resource
-	body       map[string]any    // with its numbers as they are written
+	body       map[string]any    // with numbers as they are written
 }
 
-// recordsOf reads records of what a pipeline was given.
+// recordsOf reads the records of deliveries.
 func recordsOf(t *testing.T, deliveries []plog.Logs) []record {
 	t.Helper()
 	var records []record
@@ -55,44 +55,44 @@ func recordsOf(t *testing.T, deliveries []plog.Logs) []record {
 	return records
 }
 
-// change is what happened.
+// change returns what happened.
 func (r record) change() string { return r.attributes[r.event+".change"] }
 
-// incident is the id of the record's incident, as text.
+// incident returns the incident ID as text.
 func (r record) incident() string { return r.attributes["microsoft.defender.incident.id"] }
 
-// alert is the id of the record's alert; empty: it is an incident's own.
+// alert returns the alert ID; empty for a record of an incident.
 func (r record) alert() string { return r.attributes["microsoft.defender.alert.id"] }
 
-// told is the record as the proof knows it. The time is that of the body, which
-// has it whatever the backend does to the record's.
-func (r record) changeLines(t *testing.T) proof.Record {
+// proof returns the record in the form that package proof compares. The time is
+// from the body, because backends may replace the time of the record.
+func (r record) proof(t *testing.T) proof.Record {
 	t.Helper()
 	id, err := json.Number(r.incident()).Int64()
 	require.NoError(t, err, "%v", r.attributes)
-	told := proof.Record{UID: r.attributes["log.record.uid"], Incident: id, Alert: r.alert(), Change: r.change()}
+	converted := proof.Record{UID: r.attributes["log.record.uid"], Incident: id, Alert: r.alert(), Change: r.change()}
 	for _, name := range []string{"lastUpdateTime", "lastUpdatedTime", "lastUpdateDateTime"} {
 		if text, has := r.body[name].(string); has {
-			told.Time, err = time.Parse(time.RFC3339Nano, text)
+			converted.Time, err = time.Parse(time.RFC3339Nano, text)
 			require.NoError(t, err)
 		}
 	}
-	return told
+	return converted
 }
 
-// requireAll holds what a backend has against what was served: every record
-// once, none else, and of each incident and each alert the last one as the API
+// requireAll compares what a backend stores with what was served: every record
+// exactly once, and the last one of each incident and each alert as the API
 // shows it now.
 func (s *setup) requireAll(records []record) {
 	s.T.Helper()
-	told := make([]proof.Record, len(records))
+	all := make([]proof.Record, len(records))
 	for i, r := range records {
 		require.Contains(s.T, []string{incidentEvent, alertEvent}, r.event)
 		require.Equal(s.T, r.event == alertEvent, r.alert() != "")
 		require.Equal(s.T, "azure", r.attributes["cloud.provider"])
-		told[i] = r.changeLines(s.T)
+		all[i] = r.proof(s.T)
 	}
-	require.Empty(s.T, proof.Exactly(s.Sim, told))
+	require.Empty(s.T, proof.Exactly(s.Sim, all))
 	changes := map[string]int{}
 	for _, r := range records {
 		changes[r.event+" "+r.change()]++
@@ -101,7 +101,7 @@ func (s *setup) requireAll(records []record) {
 		incidentEvent + " first_seen", incidentEvent + " resolved", incidentEvent + " updated", incidentEvent + " merged",
 		incidentEvent + " not_found", alertEvent + " first_seen", alertEvent + " updated", alertEvent + " removed",
 	} {
-		require.NotZero(s.T, changes[change], "%s: else this shows little", change)
+		require.NotZero(s.T, changes[change], "the test needs a record of %s", change)
 	}
 	s.requireLatest(records)
 }
@@ -120,7 +120,7 @@ func (s *setup) requireLatest(records []record) {
 	alerts := 0
 	for _, id := range s.Sim.IDs() {
 		if id == s.from {
-			continue // lives on in another
+			continue // merged into another
 		}
 		incident, shown, size := s.shown(id)
 		key := incidentKey(s, incident)
@@ -132,7 +132,7 @@ func (s *setup) requireLatest(records []record) {
 		}
 		if id == s.large {
 			require.Len(s.T, shown, manyAlerts)
-			require.Greater(s.T, size, 210_000, "the size it was to have; Graph's is larger")
+			require.Greater(s.T, size, 210_000, "large enough; larger under Graph")
 			s.T.Logf("an incident of %d bytes with %d alerts", size, len(shown))
 		}
 	}

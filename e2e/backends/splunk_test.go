@@ -51,8 +51,8 @@ func TestCollectorToSplunkUnderBothAPIs(t *testing.T) {
 	}
 }
 
-// sourceTypes are those of the Splunk Add-on for Microsoft Security, by the
-// record's event.
+// sourceTypes maps events to the source types of the Splunk Add-on for Microsoft
+// Security.
 func sourceTypes() map[string]string {
 	return map[string]string{incidentEvent: "ms365:defender:incident", alertEvent: "ms365:defender:incident:alerts"}
 }
@@ -86,12 +86,13 @@ func moment(e hecEvent) time.Time {
 	return time.UnixMilli(int64(*e.Time*1000 + 0.5))
 }
 
-// requireTimeOfTheChange wants Splunk to sort by the time that the API gives, to
-// the millisecond; where there is no object, by the time of the answer.
+// requireTimeOfTheChange requires that Splunk sorts by the time in the API's
+// response, to the millisecond, and without an object by the time of the
+// response.
 func requireTimeOfTheChange(t *testing.T, e hecEvent) {
 	t.Helper()
 	r := recordsOfEvents(t, []hecEvent{e})[0]
-	wanted, within := r.changeLines(t).Time, time.Millisecond
+	wanted, within := r.proof(t).Time, time.Millisecond
 	if wanted.IsZero() {
 		wanted, within = time.Now(), time.Minute
 	}

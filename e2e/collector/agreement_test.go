@@ -17,7 +17,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 )
 
-// rendering is what an API calls that which records show.
+// rendering holds the names that an API uses for what the records show.
 type rendering struct {
 	path            string // of an incident, with its id
 	incidentTime    string // when it was last changed
@@ -52,8 +52,8 @@ func renderingOf(api string) rendering {
 	}
 }
 
-// requireAgreement holds the last record of each incident and each alert
-// against the simulator's own rendering, wherever that still stands as it was.
+// requireAgreement compares the last record of each incident and each alert with
+// what the simulator shows, unless that has changed since.
 func (s *setup) requireAgreement() {
 	s.T.Helper()
 	api := renderingOf(s.settings.API)
@@ -76,7 +76,7 @@ func (s *setup) requireAgreement() {
 		}
 	}
 	s.T.Logf("%d incidents and %d alerts agree", incidents, alerts)
-	require.Greater(s.T, incidents, 5, "else this shows little")
+	require.Greater(s.T, incidents, 5, "too few for a meaningful comparison")
 	require.Greater(s.T, alerts, 20)
 }
 
@@ -106,8 +106,8 @@ func (s *setup) lastRecords() map[int64]map[string]plog.LogRecord {
 	return last
 }
 
-// fetch asks the simulator for an incident and all its alerts, as another
-// application would, whose requests are counted apart.
+// fetch requests an incident and all its alerts from the simulator, as another
+// application would.
 func (s *setup) fetch(id int64) (shown map[string]any, alerts []map[string]any) {
 	s.T.Helper()
 	shown = s.get(s.settings.Endpoint + fmt.Sprintf(renderingOf(s.settings.API).path, id))
@@ -152,7 +152,7 @@ func (s *setup) requireSame(shown map[string]any, r plog.LogRecord) {
 	require.Equal(s.T, shown["severity"], r.SeverityText())
 }
 
-// requireAttributes wants an attribute for each field that has a value, and
+// requireAttributes requires an attribute for each field that has a value, and
 // none for the others.
 func (s *setup) requireAttributes(shown map[string]any, r plog.LogRecord, prefix string, fields map[string]string) {
 	s.T.Helper()

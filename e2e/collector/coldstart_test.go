@@ -14,9 +14,9 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/proof"
 )
 
-// TestMeasureColdStart makes a table in docs/performance.md: when the first of
-// each hundred incidents is asked for, and the last of all, in the receiver's own
-// default limits.
+// TestMeasureColdStart prints a table in docs/performance.md: when the first of
+// each hundred incidents is requested, and the last one, within the receiver's
+// default rate limits.
 func TestMeasureColdStart(t *testing.T) {
 	t.Parallel()
 	const hundred, incidents = 100, 300
@@ -28,7 +28,7 @@ func TestMeasureColdStart(t *testing.T) {
 	s.stop()
 
 	requests := s.requests()
-	require.Len(t, requests, incidents, "by the hour's limit none is due again for minutes")
+	require.Len(t, requests, incidents, "because of the limit per hour none is due again for minutes")
 	answers := make([]time.Duration, incidents)
 	for n, r := range requests {
 		require.Equal(t, http.StatusOK, r.Status)

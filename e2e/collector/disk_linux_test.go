@@ -41,10 +41,11 @@ func TestFullDiskStopsNoRecordAndIsLoggedOnce(t *testing.T) {
 	s.start()
 	s.awaitCycle(s.settings.IDs...)
 	s.stop()
-	s.requireProof(population) // by now all of it had been written: nothing comes again
+	s.requireProof(population) // everything had been written, so nothing is repeated
 }
 
-// said counts the lines of a log with a message about an entry of the checkpoint.
+// countLogLines counts the log lines with a message about an entry of the
+// checkpoint.
 func countLogLines(output, message, entry string) int {
 	n := 0
 	for line := range strings.Lines(output) {

@@ -15,8 +15,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/proof"
 )
 
-// feeding has changes found by listing each second. The round is too slow to
-// find them.
+// feeding lists changes every second. Polling by ID is too slow to find them.
 func feeding(also string) func(*harness.Settings) {
 	return func(c *harness.Settings) {
 		c.Interval = 10 * time.Minute
@@ -24,22 +23,22 @@ func feeding(also string) func(*harness.Settings) {
 	}
 }
 
-// listed is quiet with limits of List that no test reaches.
+// listed is quiet with list limits that no test reaches.
 func listed(n int) defendersim.Config {
 	cfg := quiet(n)
 	cfg.ListPerMinute, cfg.ListPerHour = 6000, 60000
 	return cfg
 }
 
-// awaitListCalls waits for two calls of the feed that begin from now on: the rows
-// of the first were dealt with before the second is made.
+// awaitListCalls waits for two calls of the feed that begin from now on. The
+// rows of the first are processed before the second is sent.
 func (s *setup) awaitListCalls() {
 	s.T.Helper()
 	before := s.calls()
 	s.await("two calls of the feed", func() bool { return s.calls() >= before+2 })
 }
 
-// calls counts the calls of List that were answered.
+// calls returns how many list calls got a response.
 func (s *setup) calls() int {
 	n := 0
 	for _, r := range s.Sim.Journal() {
@@ -50,10 +49,11 @@ func (s *setup) calls() int {
 	return n
 }
 
-// awaitRecordOf waits for a record about an incident beyond the first so many.
+// awaitRecordOf waits for a record of an incident after the first so many
+// records.
 func (s *setup) awaitRecordOf(id int64, beyond int) {
 	s.T.Helper()
-	s.await(fmt.Sprintf("word of %d", id), func() bool {
+	s.await(fmt.Sprintf("a record of %d", id), func() bool {
 		return slices.ContainsFunc(s.sink.Records()[beyond:], func(r proof.Record) bool { return r.Incident == id })
 	})
 }
@@ -61,11 +61,11 @@ func (s *setup) awaitRecordOf(id int64, beyond int) {
 func TestChangeInTheListIsEmittedWithinSeconds(t *testing.T) {
 	t.Parallel()
 	for _, each := range []struct {
-		api, told string
+		api, line string
 		requests  int // for the incident that has changed
 	}{
-		{defendersim.APIDefenderXDR, "1002 updated [assignedTo lastUpdateTime]", 0}, // the row is the incident
-		{defendersim.APIGraph, "1002 updated [assignedTo lastUpdateDateTime]", 1},   // the row names it
+		{defendersim.APIDefenderXDR, "1002 updated [assignedTo lastUpdateTime]", 0}, // the row shows the whole incident
+		{defendersim.APIGraph, "1002 updated [assignedTo lastUpdateDateTime]", 1},   // the row only names it
 	} {
 		t.Run(each.api, func(t *testing.T) {
 			t.Parallel()
@@ -77,12 +77,12 @@ func TestChangeInTheListIsEmittedWithinSeconds(t *testing.T) {
 			first, asked, began := len(s.sink.Deliveries()), len(s.requests()), time.Now()
 
 			s.change(1002, func(i *defendersim.Incident) { i.AssignedTo = "soc@contoso.example" })
-			s.change(1005, func(i *defendersim.Incident) { i.AssignedTo = "soc@contoso.example" }) // not followed
+			s.change(1005, func(i *defendersim.Incident) { i.AssignedTo = "soc@contoso.example" }) // not tracked
 			s.awaitRecordOf(1002, 3*4)
 			require.Less(t, time.Since(began), 10*time.Second)
 			s.awaitListCalls()
 			requireNoComplaint(t, s.stop())
-			require.Equal(t, []string{each.told}, changeLines(s.sink.Deliveries()[first:]))
+			require.Equal(t, []string{each.line}, changeLines(s.sink.Deliveries()[first:]))
 			require.Len(t, s.requests(), asked+each.requests)
 			require.LessOrEqual(t, s.Sim.MaxInWindowOf(defendersim.EndpointList, time.Minute), 600)
 			s.requireOnly(each.api, 0)
@@ -103,8 +103,8 @@ func TestNewIncidentsAreDiscoveredInTheList(t *testing.T) {
 	s.stop()
 	lines := changeLines(s.sink.Deliveries())
 	require.Equal(t, fmt.Sprintf("%d first_seen", fresh), lines[0])
-	require.Len(t, lines, 1+len(s.alerts(fresh)), "it and its alerts, once")
-	require.Empty(t, s.requests(), "all from the page")
+	require.Len(t, lines, 1+len(s.alerts(fresh)), "the incident and its alerts, once each")
+	require.Empty(t, s.requests(), "everything is from the page")
 }
 
 func TestChangesDuringDowntimeAreFoundInTheList(t *testing.T) {
@@ -132,7 +132,7 @@ func TestChangesDuringDowntimeAreFoundInTheList(t *testing.T) {
 			lines := changeLines(s.sink.Deliveries()[first:])
 			require.Contains(t, lines, "1001 updated [assignedTo lastUpdateTime]")
 			require.Contains(t, lines, fmt.Sprintf("%d first_seen", fresh))
-			require.Len(t, lines, 1+1+len(s.alerts(fresh)), "nothing else, and nothing twice")
+			require.Len(t, lines, 1+1+len(s.alerts(fresh)), "nothing else and no repeats")
 			require.Len(t, s.requests(), asked)
 		})
 	}

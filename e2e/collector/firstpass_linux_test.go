@@ -12,8 +12,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 )
 
-// TestMeasureFirstPass has a collector deliver so many incidents once, without
-// limits in its way: docs/sizing.md has the memory and the checkpoint's size.
+// TestMeasureFirstPass delivers each of many incidents once, without rate
+// limits. docs/sizing.md has the memory and the size of the checkpoint.
 func TestMeasureFirstPass(t *testing.T) {
 	t.Logf("%9s | %15s | %16s | %14s", "incidents", "resident peak", "anonymous after", "checkpoint KiB")
 	for _, n := range []int{10, 100, 500, 1_000, 1_500, 5_000, 10_000} {
@@ -25,14 +25,14 @@ func TestMeasureFirstPass(t *testing.T) {
 		for s.gate.through() < n {
 			s.wait(50 * time.Millisecond)
 		}
-		s.wait(time.Second) // for what the last answers bring about
+		s.wait(time.Second) // until the last responses are processed
 		u := usageOf(t, s.process.PID())
 		s.stop()
 		t.Logf("%9d | %15s | %16s | %14d", n, mebibytes(u.peak), mebibytes(u.anonymous), sizeOf(t, s.settings.Storage)>>10)
 	}
 }
 
-// sizeOf is how many bytes the files of a directory have.
+// sizeOf returns the size of all files in a directory, in bytes.
 func sizeOf(t *testing.T, directory string) (bytes int64) {
 	t.Helper()
 	entries, err := os.ReadDir(directory)

@@ -18,8 +18,8 @@ import (
 func TestGraphAlertPagesAreEmittedWithinTheRateLimit(t *testing.T) {
 	t.Parallel()
 	population := quiet(7)
-	population.AlertsPerIncident, population.AlertsPage = 20, 2 // 19 requests, for each page begins with the last alert of the one before
-	population.PerMinute = 300                                  // two rounds, and some
+	population.AlertsPerIncident, population.AlertsPage = 20, 2 // 19 requests, each page repeats the last alert of the page before
+	population.PerMinute = 300                                  // two cycles and a bit
 	s := newSetup(t, population, func(c *harness.Settings) { c.Interval = time.Second })
 	s.use(defendersim.APIGraph)
 	s.start()
@@ -27,9 +27,9 @@ func TestGraphAlertPagesAreEmittedWithinTheRateLimit(t *testing.T) {
 		s.await("an incident with all its alerts", func() bool { return len(s.Sim.Served(id)) > 0 })
 	}
 
-	// Now, for until the next round nothing is under way: what goes out page by
-	// page is of one state.
-	s.change(1001, func(i *defendersim.Incident) { i.Status = defendersim.StatusAwaitingAction }) // shown to who prefers that
+	// Change them now, while no request is in flight: then all pages of a response
+	// show the same state.
+	s.change(1001, func(i *defendersim.Incident) { i.Status = defendersim.StatusAwaitingAction }) // shown only to clients that prefer unknown enum members
 	s.change(1002, func(i *defendersim.Incident) { i.Status = defendersim.StatusResolved })
 	require.NoError(t, s.Sim.UpdateAlert(1003, s.alerts(1003)[19], func(a *defendersim.Alert) { a.AssignedTo = "soc@contoso.example" }))
 	_, err := s.Sim.AddAlert(1004)
@@ -37,7 +37,7 @@ func TestGraphAlertPagesAreEmittedWithinTheRateLimit(t *testing.T) {
 	require.NoError(t, s.Sim.RemoveAlert(1005, s.alerts(1005)[10]))
 	require.NoError(t, s.Sim.Merge(1006, 1007))
 
-	s.await("as many requests as a minute allows for repeats", func() bool { return len(s.requests()) >= 285 })
+	s.await("as many requests as a minute allows", func() bool { return len(s.requests()) >= 285 })
 	s.wait(s.settings.Interval)
 	output := s.stop()
 
@@ -49,8 +49,8 @@ func TestGraphAlertPagesAreEmittedWithinTheRateLimit(t *testing.T) {
 	s.requireAgreement()
 }
 
-// requireOnly wants the requests beyond the first so many to have gone to one
-// API, which took them all.
+// requireOnly requires that all requests after the first so many went to one API
+// and succeeded.
 func (s *setup) requireOnly(api string, beyond int) {
 	s.T.Helper()
 	requests := s.Sim.Journal()[beyond:]
@@ -63,8 +63,7 @@ func (s *setup) requireOnly(api string, beyond int) {
 	}
 }
 
-// requireNoComplaint wants nothing in what a collector said to ask for
-// attention.
+// requireNoComplaint requires a log without warnings and errors.
 func requireNoComplaint(t *testing.T, output string) {
 	t.Helper()
 	require.Empty(t, regexp.MustCompile(`(?m)^\S+\t(?:warn|error|dpanic|panic|fatal)\t.*$`).FindAllString(output, -1))

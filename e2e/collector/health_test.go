@@ -30,7 +30,7 @@ func TestHealthCheckShowsTheOutageAndItsEnd(t *testing.T) {
 	_, body := s.health()
 	require.Contains(t, body, "nothing can be fetched: the API refuses the token")
 
-	s.Sim.ClearFaults() // the administrator has granted the permission
+	s.Sim.ClearFaults() // an administrator has granted the permission
 	s.awaitHealth(http.StatusOK)
 	s.stop()
 }

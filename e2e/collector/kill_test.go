@@ -32,7 +32,7 @@ func TestKillsAtRandomMomentsLoseNothing(t *testing.T) {
 		through := s.gate.through()
 		lives = append(lives, time.Now())
 		s.start()
-		if n%5 == 0 { // while it starts, or has just begun
+		if n%5 == 0 { // while it starts
 			s.wait(between(0, 300*time.Millisecond))
 		} else {
 			s.await("a request", func() bool { return s.gate.through() > through })
@@ -40,18 +40,18 @@ func TestKillsAtRandomMomentsLoseNothing(t *testing.T) {
 		}
 		switch n % 10 {
 		case 2, 7:
-			s.awaitDelivery(harness.Hang) // it is on its way
+			s.awaitDelivery(harness.Hang) // it is in flight
 		case 4:
-			s.awaitDelivery(harness.AcceptAndHang) // it is stored, and the collector does not know it
+			s.awaitDelivery(harness.AcceptAndHang) // the backend has stored it, and the collector does not know
 		case 9:
-			s.awaitDelivery(harness.Accept) // the collector is writing that down
+			s.awaitDelivery(harness.Accept) // the collector is writing the checkpoint
 		}
 		s.kill()
 		s.sink.SetMode(harness.Accept)
 	}
 	last := time.Now()
 	s.start()
-	s.await("a last look at every incident", func() bool { return s.fetchedSince(last) })
+	s.await("a last fetch of every incident", func() bool { return s.fetchedSince(last) })
 	s.settle()
 
 	deliveries := s.sink.Journal(t)
@@ -60,7 +60,7 @@ func TestKillsAtRandomMomentsLoseNothing(t *testing.T) {
 	t.Logf("%d kills, %d records, of them %d repeats (%.1f %%), %d requests, at most %d in a minute",
 		kills, len(records), repeats, 100*float64(repeats)/float64(len(records)), len(requests), s.Sim.MaxInWindow(time.Minute))
 	require.Empty(t, proof.AtLeast(s.Sim, append(lives, last), records))
-	require.LessOrEqual(t, repeatedDeliveries(deliveries), kills, "a kill repeats one delivery at most")
+	require.LessOrEqual(t, repeatedDeliveries(deliveries), kills, "a kill repeats at most one delivery")
 	require.LessOrEqual(t, s.Sim.MaxInWindow(time.Minute), population.PerMinute)
 	for _, r := range requests {
 		require.NotEqual(t, http.StatusTooManyRequests, r.Status)
@@ -81,11 +81,11 @@ func TestKillLosesNothingAndRepeatsAtMostOneDelivery(t *testing.T) {
 	s.stop()
 
 	repeated := s.requireProofBesideRepeats()
-	require.LessOrEqual(t, len(repeated), 2, "what was accepted but not noted, once for each kill: %v", repeated)
+	require.LessOrEqual(t, len(repeated), 2, "at most one delivery per kill: %v", repeated)
 }
 
-// requireProofBesideRepeats holds all that arrived against all that was served,
-// each record once, and returns of which incidents some arrived again.
+// requireProofBesideRepeats compares what arrived with what was served, ignoring
+// repeated records, and returns the incidents of those.
 func (s *setup) requireProofBesideRepeats() (repeated map[int64]bool) {
 	s.T.Helper()
 	var once []proof.Record
@@ -112,7 +112,7 @@ func TestKillBeforeTheCheckpointRepeatsTheDeliveryWithTheSameUIDs(t *testing.T) 
 	s.sink.SetMode(harness.AcceptAndHang)
 	_, err := s.Sim.AddAlert(1003)
 	require.NoError(t, err)
-	s.await("a delivery that is stored and not answered", func() bool { return s.sink.Unanswered() == 1 })
+	s.await("a delivery that is stored and gets no response", func() bool { return s.sink.Unanswered() == 1 })
 	s.kill()
 	s.sink.SetMode(harness.Accept)
 	require.Len(t, s.sink.Records(), 26)
@@ -125,10 +125,10 @@ func TestKillBeforeTheCheckpointRepeatsTheDeliveryWithTheSameUIDs(t *testing.T) 
 	records := s.sink.Records()
 	require.Len(t, records, 29)
 	once, again := records[:26], records[26:]
-	if again[0].Incident == 1004 { // either may be asked for first
+	if again[0].Incident == 1004 { // either may be fetched first
 		again = append(again[1:], again[0])
 	}
-	require.Equal(t, once[24:], again[:2], "the same, under the same identities")
+	require.Equal(t, once[24:], again[:2], "the same records with the same UIDs")
 	require.Empty(t, proof.Exactly(s.Sim, append(once, again[2])))
 }
 
@@ -142,7 +142,7 @@ func TestChangeBetweenKillAndRestartIsEmittedBesideTheRepeat(t *testing.T) {
 	s.sink.SetMode(harness.AcceptAndHang)
 	added, err := s.Sim.AddAlert(1001)
 	require.NoError(t, err)
-	s.await("a delivery that is stored and not answered", func() bool { return s.sink.Unanswered() == 1 })
+	s.await("a delivery that is stored and gets no response", func() bool { return s.sink.Unanswered() == 1 })
 	s.kill()
 	s.sink.SetMode(harness.Accept)
 	s.change(1001, func(i *defendersim.Incident) { i.Status = defendersim.StatusInProgress })
@@ -153,12 +153,12 @@ func TestChangeBetweenKillAndRestartIsEmittedBesideTheRepeat(t *testing.T) {
 	records := s.sink.Records()
 	require.Len(t, records, 10)
 	require.Equal(t, added, records[7].Alert)
-	require.Equal(t, records[7], records[9], "the alert is as it was told")
-	require.NotEqual(t, records[6].UID, records[8].UID, "the incident is not")
+	require.Equal(t, records[7], records[9], "the alert has not changed")
+	require.NotEqual(t, records[6].UID, records[8].UID, "the incident has changed")
 	require.Empty(t, proof.Exactly(s.Sim, records[:9]))
 }
 
-// chance is the seed of what is left to chance.
+// seedFor returns the seed of random choices.
 func seedFor(t *testing.T) uint64 {
 	t.Helper()
 	chosen := seed
@@ -169,8 +169,7 @@ func seedFor(t *testing.T) uint64 {
 	return chosen
 }
 
-// lively is a small population in which something happens several times a
-// second.
+// lively is a small population with several changes per second.
 func lively(seed uint64) defendersim.Config {
 	population := defendersim.DefaultConfig()
 	population.Seed = seed
@@ -181,15 +180,15 @@ func lively(seed uint64) defendersim.Config {
 	return population
 }
 
-// awaitDelivery waits for one that meets the sink in that mood.
+// awaitDelivery waits for a delivery that the sink receives in that mode.
 func (s *setup) awaitDelivery(m harness.Mode) {
 	s.T.Helper()
 	before := s.sink.SetMode(m)
 	s.await("a delivery", func() bool { return s.sink.Received() > before })
 }
 
-// fetchedSince says whether each incident was served from then on, or merged
-// away by what was served of it at any time.
+// fetchedSince reports whether each incident was served since then, or was
+// merged at any time.
 func (s *setup) fetchedSince(from time.Time) bool {
 	for _, id := range s.Sim.IDs() {
 		served := s.Sim.Served(id)
@@ -205,14 +204,14 @@ func (s *setup) fetchedSince(from time.Time) bool {
 	return true
 }
 
-// repeating counts the deliveries in which something is told again.
+// repeatedDeliveries counts the deliveries that contain a repeated record.
 func repeatedDeliveries(deliveries []plog.Logs) int {
-	n, told := 0, map[string]bool{}
+	n, seen := 0, map[string]bool{}
 	for _, logs := range deliveries {
 		again := false
 		for _, r := range proof.Records(logs) {
-			again = again || told[r.UID]
-			told[r.UID] = true
+			again = again || seen[r.UID]
+			seen[r.UID] = true
 		}
 		if again {
 			n++

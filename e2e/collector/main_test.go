@@ -12,31 +12,30 @@ import (
 )
 
 var (
-	// collector is the path of the program under test.
+	// collector is the path of the collector.
 	collector string
-	// kills is how often it is killed at random moments.
+	// kills is how often it is killed at random times.
 	kills int
-	// seed decides about those moments and all else that is chance; 0: the clock does.
+	// seed is for those times and all other random choices; 0: from the clock.
 	seed uint64
-	// soak is how long TestSoak runs; 0: it does not.
+	// soak is how long TestSoak runs; 0: not at all.
 	soak time.Duration
-	// measuring has the tests run that only measure, whose names begin with
-	// TestMeasure.
+	// measuring enables the tests that only measure, TestMeasure...
 	measuring bool
-	// report is the file for what TestSoak reports; empty: none.
+	// report is the file for the report of TestSoak; empty: none.
 	report string
 )
 
-// TestMain runs no test where there is no collector to run: nothing is reported
-// as passed or skipped then.
+// TestMain runs no test without a collector, so that none is reported as passed
+// or skipped.
 func TestMain(m *testing.M) {
 	flag.StringVar(&collector, "e2e.collector", "", "absolute path of the built collector")
-	flag.IntVar(&kills, "e2e.kills", 20, "how often the collector is killed at random moments")
-	flag.Uint64Var(&seed, "e2e.seed", 0, "decides what is chance; 0: the clock does")
+	flag.IntVar(&kills, "e2e.kills", 20, "how often the collector is killed at random times")
+	flag.Uint64Var(&seed, "e2e.seed", 0, "seed of random choices; 0: from the clock")
 	flag.DurationVar(&soak, "e2e.soak", 0, "how long TestSoak runs; 0: not at all")
 	flag.BoolVar(&measuring, "e2e.measure", false, "run the tests that only measure, TestMeasure...")
-	flag.StringVar(&report, "e2e.report", "", "file for what TestSoak reports")
-	// The tests wait more than they work. On the command line -parallel still counts.
+	flag.StringVar(&report, "e2e.report", "", "file for the report of TestSoak")
+	// The tests mostly wait. -parallel on the command line overrides this.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1)
@@ -53,7 +52,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// skippedByDefault are the tests that run only when they are asked for, as a pattern.
+// skippedByDefault is the pattern of the tests that run only if a flag asks for
+// them.
 func skippedByDefault() string {
 	var patterns []string
 	if soak == 0 {

@@ -18,18 +18,18 @@ import (
 
 const (
 	manyIncidents = 100_000
-	// maxMemory and maxCPUShare are what so many incidents may take: bytes above
-	// what the same collector takes with one, and a share of one processor.
+	// maxMemory is the limit in bytes above what a collector with one incident
+	// needs, maxCPUShare that of one processor while nothing is due.
 	maxMemory   = 64_000_000
 	maxCPUShare = 0.01
 	// quietTime is how long the collector is watched while nothing is due.
 	quietTime = 20 * time.Second
 )
 
-// TestMeasureManyIncidents follows 100,000 incidents, of which nothing is
-// stored or of all but one a state is, and compares with the following of one.
-// The bound holds for anonymous memory. The rest are pages of files: of the
-// program, and of what file_storage maps and looks through when it opens it. The
+// TestMeasureManyIncidents polls 100,000 incidents, first with nothing stored
+// and then with a state for all but one, and compares with a collector that
+// polls one. The bound applies to anonymous memory. The rest are pages of files:
+// of the program, and of what file_storage maps and reads when it opens it. The
 // system takes them back when it needs them.
 func TestMeasureManyIncidents(t *testing.T) {
 	population := quiet(manyIncidents)

@@ -19,9 +19,9 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 )
 
-// TestMeasureMemoryOfOneLargeResponse has an incident of 2,000 alerts pass through the
-// collector. It looks how much more memory than before is resident at the most,
-// in bytes for each byte of the answer.
+// TestMeasureMemoryOfOneLargeResponse sends an incident with 2,000 alerts
+// through the collector. It measures the peak of resident memory above the idle
+// collector, per byte of the response.
 func TestMeasureMemoryOfOneLargeResponse(t *testing.T) {
 	const maxRatio = 5 // bytes a byte
 	t.Log("exporter   coding    answer, MB  peak above idle, MB  bytes a byte")
@@ -40,8 +40,8 @@ func TestMeasureMemoryOfOneLargeResponse(t *testing.T) {
 	}
 }
 
-// TestMeasureMemoryOfManyResponses has 100 incidents of 230 kB be due at the same
-// time, more and more of which may be in flight at once.
+// TestMeasureMemoryOfManyResponses makes 100 incidents of 230 kB due at the same
+// time, with different limits of concurrent requests.
 func TestMeasureMemoryOfManyResponses(t *testing.T) {
 	t.Log("in flight  answers, MB  peak above idle, MB")
 	for _, concurrent := range []int{1, harness.MaxConcurrentRequests, 100} {
@@ -52,10 +52,10 @@ func TestMeasureMemoryOfManyResponses(t *testing.T) {
 	}
 }
 
-// peakAboveIdle is how many bytes more are resident at the most, until each
-// incident was looked at, than when all that is in flight waits for its answer;
-// and how many bytes the answers have, decoded. They have so many times the alerts
-// of the population.
+// peakAboveIdle returns the peak of resident bytes, until each incident was
+// processed, above what is resident while all requests in flight wait for their
+// responses. It also returns the decoded size of all responses. Each has the
+// alerts of the population that many times.
 func peakAboveIdle(t *testing.T, population defendersim.Config, coding string, times int, change func(*harness.Settings)) (above, size int64) {
 	t.Helper()
 	s := newSetup(t, population, change)
@@ -77,14 +77,14 @@ func peakAboveIdle(t *testing.T, population defendersim.Config, coding string, t
 	return peak - idle.resident, size
 }
 
-// answer is a body as it is sent, and how long it is decoded.
+// answer is a body as it is sent, and its decoded size.
 type answer struct {
 	body []byte
 	size int64
 }
 
-// answersOf are what the simulator answers for each of its incidents, with each
-// alert so many times, each time with another id.
+// answersOf returns the simulator's response for each of its incidents, with
+// each alert repeated that many times under different IDs.
 func answersOf(t *testing.T, sim *defendersim.Sim, coding string, times int) map[int64]answer {
 	t.Helper()
 	answers := map[int64]answer{}
@@ -112,7 +112,7 @@ func answersOf(t *testing.T, sim *defendersim.Sim, coding string, times int) map
 	return answers
 }
 
-// withAlerts is the answer with each alert so many times.
+// withAlerts repeats each alert of a response that many times.
 func withAlerts(t *testing.T, text []byte, times int) []byte {
 	t.Helper()
 	var incident map[string]json.RawMessage
@@ -134,7 +134,8 @@ func withAlerts(t *testing.T, text []byte, times int) []byte {
 	return text
 }
 
-// barrier has requests wait until it opens. Who asks a second time waits for ever.
+// barrier is an API that holds requests until it opens. A second request for the
+// same incident never gets a response.
 type barrier struct {
 	notifier *harness.Notifier
 	answers  map[int64]answer
@@ -173,7 +174,7 @@ func (h *barrier) enter(id int64) int {
 	return h.asked[id]
 }
 
-// times counts those that have asked so often, or more often.
+// times returns how many incidents were requested at least n times.
 func (h *barrier) times(n int) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()

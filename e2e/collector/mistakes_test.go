@@ -13,8 +13,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/e2e/harness"
 )
 
-// mistake is a receiver's section that is wrong, as YAML in a line, and what
-// the messages have to say: the key and, where there is one, the mend.
+// mistake is an invalid receiver section, as YAML in one line, and what the
+// error has to contain: the key and, where there is one, the fix.
 type mistake struct {
 	name, receiver string
 	messages       []string
@@ -94,7 +94,8 @@ func TestProblemsFoundAtStartFailItAndNameTheFix(t *testing.T) {
 	}
 }
 
-// withReceiver writes a configuration that is fine but for the receiver's part.
+// withReceiver writes a configuration that is valid except for that receiver
+// section.
 func withReceiver(t *testing.T, section string) string {
 	t.Helper()
 	return harness.WriteFile(t, "config.yaml", `
@@ -107,20 +108,20 @@ service:
 `)
 }
 
-// requireRefused wants the collector to end by itself and to say everything in
-// its one error.
+// requireRefused requires that the collector ends by itself with one error that
+// contains each message once.
 func requireRefused(t *testing.T, messages []string, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	cmd := harness.Command(ctx, collector, args...)
 	output, err := cmd.CombinedOutput()
-	require.NoError(t, ctx.Err(), "it goes on as if nothing were wrong:\n%s", output)
+	require.NoError(t, ctx.Err(), "it does not end:\n%s", output)
 	require.Error(t, err)
 	require.Equal(t, 1, cmd.ProcessState.ExitCode(), "%s", output)
 	_, message, found := strings.Cut(string(output), "Error: ")
 	require.True(t, found, "%s", output)
 	for _, wanted := range messages {
-		require.Equal(t, 1, strings.Count(message, wanted), "%s\nis to be said once in\n%s", wanted, output)
+		require.Equal(t, 1, strings.Count(message, wanted), "%s\nmust occur once in\n%s", wanted, output)
 	}
 }

@@ -32,12 +32,12 @@ func TestEveryChangeBecomesAnOCSFIncidentFinding(t *testing.T) {
 		for _, alerts := range []string{"embedded", "split"} {
 			t.Run(api+" "+alerts, func(t *testing.T) {
 				t.Parallel()
-				s := newSetup(t, quiet(6), func(c *harness.Settings) { c.IDs = append(c.IDs, 1007) }) // there is none
+				s := newSetup(t, quiet(6), func(c *harness.Settings) { c.IDs = append(c.IDs, 1007) }) // does not exist
 				s.prepareIncidents()
 				s.startOCSF(api, alerts)
 				s.await("all incidents", func() bool { return len(s.events()) >= 7 })
 				s.changeIncidents()
-				s.await("what happened to them", func() bool { return len(s.events()) >= 7+5 })
+				s.await("their changes", func() bool { return len(s.events()) >= 7+5 })
 				require.NotContains(t, s.stop(), "failed to execute statement")
 				s.requireEvents(alerts)
 			})
@@ -45,7 +45,7 @@ func TestEveryChangeBecomesAnOCSFIncidentFinding(t *testing.T) {
 	}
 }
 
-// prepareIncidents has an incident of each kind.
+// prepareIncidents makes an incident of each kind.
 func (s *setup) prepareIncidents() {
 	s.T.Helper()
 	const analyst = "analyst@contoso.example"
@@ -74,7 +74,7 @@ func (s *setup) changeIncidents() {
 	require.NoError(s.T, s.Sim.Merge(1004, 1006))
 }
 
-// event is the body of a record that arrived.
+// event is the body of a record.
 type event = map[string]any
 
 func (s *setup) events() []event {
@@ -89,8 +89,8 @@ func (s *setup) events() []event {
 	return events
 }
 
-// requireEvents holds the events against what was done. Words that the schema
-// does not know come in the API's own case.
+// requireEvents compares the events with what happened. Words that the schema
+// does not have keep the case of the API.
 func (s *setup) requireEvents(alerts string) {
 	s.T.Helper()
 	story := map[string][]string{}
@@ -118,8 +118,8 @@ func (s *setup) requireEvents(alerts string) {
 	require.Equal(s.T, wanted, story)
 }
 
-// requireIncidentFinding wants an event to be as the schema has it, and its
-// alerts to be all there.
+// requireIncidentFinding requires an event that conforms to the schema and has
+// all its alerts.
 func (s *setup) requireIncidentFinding(e event, alerts string) {
 	s.T.Helper()
 	require.Empty(s.T, incidentFinding().flaws("", e))
@@ -141,7 +141,7 @@ func (s *setup) requireIncidentFinding(e event, alerts string) {
 	}
 }
 
-// requireAlert holds a finding against the alert that it is of.
+// requireAlert compares a finding with its alert.
 func (s *setup) requireAlert(finding event) {
 	s.T.Helper()
 	alert, found := s.alert(finding["uid"].(string))
@@ -154,7 +154,7 @@ func (s *setup) requireAlert(finding event) {
 	} {
 		require.Equal(s.T, at.UnixMilli(), finding[name], name)
 	}
-	require.LessOrEqual(s.T, finding["modified_time"], alert.LastUpdated.UnixMilli(), "it may have changed since")
+	require.LessOrEqual(s.T, finding["modified_time"], alert.LastUpdated.UnixMilli(), "the alert may have changed since")
 	var techniques []any
 	for _, id := range alert.MitreTechniques {
 		technique, _, isSub := strings.Cut(id, ".")
@@ -171,7 +171,7 @@ func (s *setup) requireAlert(finding event) {
 	require.Equal(s.T, techniques, finding["attacks"])
 }
 
-// alert is the one with an id, whichever incident has it.
+// alert returns the alert with that ID, whichever incident has it.
 func (s *setup) alert(id string) (alert defendersim.Alert, found bool) {
 	for _, incidentID := range s.Sim.IDs() {
 		i, err := s.Sim.Incident(incidentID)
@@ -183,15 +183,15 @@ func (s *setup) alert(id string) (alert defendersim.Alert, found bool) {
 	return defendersim.Alert{}, false
 }
 
-// The part of OCSF 1.5.0 that the example makes use of:
+// The part of OCSF 1.5.0 that the example uses:
 // https://schema.ocsf.io/1.5.0/classes/incident_finding
 
-// shape is what the schema wants of a value: it says what is wrong with one.
+// shape is a type of the schema. flaws returns how a value violates it.
 type shape interface {
 	flaws(path string, value any) []string
 }
 
-// kind is a shape without parts.
+// kind is a scalar type.
 type kind string
 
 const (
@@ -218,7 +218,7 @@ func (k kind) flaws(path string, value any) []string {
 	return nil
 }
 
-// constant is the only value that there may be.
+// constant allows one value.
 type constant struct{ value any }
 
 func (c constant) flaws(path string, value any) []string {
@@ -228,7 +228,7 @@ func (c constant) flaws(path string, value any) []string {
 	return nil
 }
 
-// enum are the captions by their number; those of Other are the source's.
+// enum maps numbers to captions. The caption of 99 (Other) is free.
 type enum map[int64]string
 
 func (n enum) flaws(path string, value any) []string {
@@ -254,12 +254,12 @@ func (s several) flaws(path string, value any) []string {
 	return flaws
 }
 
-// object has attributes, of which some have to be there, and some come with the
-// caption of their number.
+// object has attributes, some of them required, and some with a caption in
+// another attribute.
 type object struct {
 	attributes map[string]shape
 	required   []string
-	captions   map[string]string // of the number, by the attribute that has it
+	captions   map[string]string // name of the caption by name of the number
 }
 
 func (o object) flaws(path string, value any) []string {
@@ -291,7 +291,7 @@ func (o object) flaws(path string, value any) []string {
 	return flaws
 }
 
-// incidentFinding is class 2005. It demands assignee or assignee_group; the
+// incidentFinding is class 2005. It requires assignee or assignee_group; the
 // example has the first.
 func incidentFinding() object {
 	return object{
@@ -348,7 +348,7 @@ func metadata() object {
 	}
 }
 
-// anything is an object of the source's own.
+// anything is an object without a schema.
 type anything struct{}
 
 func (anything) flaws(path string, value any) []string {

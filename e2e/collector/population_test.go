@@ -19,7 +19,7 @@ func TestBusyPopulationIsEmittedWithoutLossOrRepeat(t *testing.T) {
 	population.Incidents, population.ChangesPerHour = 40, 4000
 	population.PerMinute, population.PerHour = 240, 20000
 	s := newSetup(t, population, func(c *harness.Settings) {
-		c.IDs = append(c.IDs, 9999) // there is none
+		c.IDs = append(c.IDs, 9999) // does not exist
 		c.Compression = "gzip"
 	})
 	s.start()
@@ -27,10 +27,10 @@ func TestBusyPopulationIsEmittedWithoutLossOrRepeat(t *testing.T) {
 	closed, _ := s.settle()
 
 	s.requireProof(population)
-	require.Greater(t, s.Sim.MaxInWindow(time.Minute), 220, "the limit is what slows it down")
+	require.Greater(t, s.Sim.MaxInWindow(time.Minute), 220, "the rate limit is what limits the receiver")
 	requests := s.requests()
-	round := time.Minute * time.Duration(len(s.settings.IDs)) / 228 // repeats leave 5 % of the 240
-	require.Empty(t, proof.UnseenBetween(s.Sim, s.Sim.IDs(), requests[0].Time, closed, 2*round))
+	cycle := time.Minute * time.Duration(len(s.settings.IDs)) / 228 // 5 % of the 240 are for retries
+	require.Empty(t, proof.UnseenBetween(s.Sim, s.Sim.IDs(), requests[0].Time, closed, 2*cycle))
 
 	changes := map[string]int{}
 	for _, r := range s.sink.Records() {
@@ -42,7 +42,7 @@ func TestBusyPopulationIsEmittedWithoutLossOrRepeat(t *testing.T) {
 	t.Logf("%d requests, %v", len(requests), changes)
 	require.Equal(t, 1, changes["not_found"])
 	for _, change := range []string{"first_seen", "updated", "resolved", "reopened", "merged", "alert first_seen", "alert updated", "alert removed"} {
-		require.NotZero(t, changes[change], "%s: the population was to be lively", change)
+		require.NotZero(t, changes[change], "the population has to be busy enough for %s", change)
 	}
 	s.requireAgreement()
 }
@@ -54,18 +54,18 @@ func TestDefaultRateLimitsAreUsedUpAndNeverExceeded(t *testing.T) {
 	s := newSetup(t, population, func(c *harness.Settings) { c.RateLimit = "" })
 	s.start()
 	s.await("every incident", func() bool {
-		told := map[int64]bool{}
+		emitted := map[int64]bool{}
 		for _, r := range s.sink.Records() {
-			told[r.Incident] = true
+			emitted[r.Incident] = true
 		}
-		return len(told) == population.Incidents
+		return len(emitted) == population.Incidents
 	})
-	s.stop() // by the limit of an hour, none is due again for minutes
+	s.stop() // because of the limit per hour, none is due again for minutes
 
 	s.requireProof(population)
 	require.Equal(t, 100, s.Sim.MaxInWindow(time.Minute))
 	requests := s.requests()
 	require.Len(t, requests, 120)
-	require.Less(t, requests[99].Time.Sub(requests[0].Time), 30*time.Second, "what may go goes")
+	require.Less(t, requests[99].Time.Sub(requests[0].Time), 30*time.Second, "the first 100 are sent at once")
 	require.InDelta(t, time.Minute, requests[100].Time.Sub(requests[0].Time), float64(5*time.Second))
 }

@@ -35,9 +35,9 @@ func TestBackendThatRefusesStopsFetchingAndLosesNothing(t *testing.T) {
 			fetched++
 		}
 	}
-	require.LessOrEqual(t, fetched, harness.MaxConcurrentRequests, "what was on its way, and no more")
-	require.Greater(t, ended.Sub(began), 4*time.Second, "two rounds would have been due")
-	require.Equal(t, 1, strings.Count(output, "pipeline does not accept records"), "it is said once")
+	require.LessOrEqual(t, fetched, harness.MaxConcurrentRequests, "only requests in flight")
+	require.Greater(t, ended.Sub(began), 4*time.Second, "two cycles would have been due")
+	require.Equal(t, 1, strings.Count(output, "pipeline does not accept records"), "logged once")
 	require.Equal(t, 1, strings.Count(output, "pipeline accepts records again"))
 	s.requireProof(population)
 }

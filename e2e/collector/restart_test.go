@@ -20,14 +20,14 @@ func TestRestartEmitsOnlyWhatChangedMeanwhile(t *testing.T) {
 	for _, id := range ids {
 		s.change(id, func(i *defendersim.Incident) {
 			i.Status = defendersim.StatusActive
-			i.Alerts[0].Severity = defendersim.SeverityHigh // and so the incident's: no other alert raises it
+			i.Alerts[0].Severity = defendersim.SeverityHigh // also the incident's severity, so no other alert raises it
 		})
 	}
 	s.start()
 	s.awaitRecords(3 * len(ids))
 	s.awaitCycle(ids...)
 	s.stop()
-	require.Len(t, s.sink.Records(), 3*len(ids), "each was seen once, with its alerts")
+	require.Len(t, s.sink.Records(), 3*len(ids), "each incident once, with its alerts")
 	first := len(s.sink.Deliveries())
 
 	s.change(1001, func(i *defendersim.Incident) { i.Status = defendersim.StatusInProgress })
@@ -65,13 +65,13 @@ func TestRestartEmitsOnlyWhatChangedMeanwhile(t *testing.T) {
 	s.requireProof(quiet(9))
 }
 
-// change changes an incident of the simulator's.
+// change changes an incident in the simulator.
 func (s *setup) change(id int64, how func(*defendersim.Incident)) {
 	s.T.Helper()
 	require.NoError(s.T, s.Sim.Update(id, how))
 }
 
-// alerts are the ids of an incident's alerts.
+// alerts returns the IDs of an incident's alerts.
 func (s *setup) alerts(id int64) []string {
 	s.T.Helper()
 	i, err := s.Sim.Incident(id)
@@ -83,7 +83,7 @@ func (s *setup) alerts(id int64) []string {
 	return ids
 }
 
-// told puts what each record says about a change into a line.
+// changeLines describes the change in each record in one line.
 func changeLines(deliveries []plog.Logs) []string {
 	var lines []string
 	for _, logs := range deliveries {

@@ -22,7 +22,7 @@ func TestRefusedTokenIsExplainedAndNotLogged(t *testing.T) {
 	population.Roles = []string{"Alert.Read.All"}
 	s := newSetup(t, population, func(c *harness.Settings) { c.LogLevel = "debug" })
 	s.start()
-	s.await("a wait for all", func() bool { return strings.Contains(s.process.Log(), "nothing can be fetched") })
+	s.await("the outage", func() bool { return strings.Contains(s.process.Log(), "nothing can be fetched") })
 	output := s.stop()
 	require.Contains(t, output, "Grant the application permission Incident.Read.All to the application and give admin consent")
 	require.Contains(t, output, `"token_roles": ["Alert.Read.All"]`)
@@ -35,9 +35,9 @@ func TestTokenForTheOtherAPIIsExplainedAndNotLogged(t *testing.T) {
 	population := quiet(4)
 	s := newSetup(t, population, func(c *harness.Settings) { c.LogLevel = "debug" })
 	s.use(defendersim.APIGraph)
-	s.settings.Scope = harness.ScopeOf(defendersim.APIDefenderXDR) // forgotten when api was changed
+	s.settings.Scope = harness.ScopeOf(defendersim.APIDefenderXDR) // not changed together with api
 	s.start()
-	s.await("a wait for all", func() bool { return strings.Contains(s.process.Log(), "nothing can be fetched") })
+	s.await("the outage", func() bool { return strings.Contains(s.process.Log(), "nothing can be fetched") })
 	output := s.stop()
 	require.Contains(t, output, `"token_audience": ["https://api.security.microsoft.com"]`)
 	require.Contains(t, output, `Set the scope of the extension named by http::auth to that of this API, on the commercial cloud https://graph.microsoft.com/.default.`)
@@ -55,13 +55,13 @@ func TestSecretsAndTokensAreNeverLoggedEmittedOrStored(t *testing.T) {
 		c.LogLevel = "debug"
 	})
 	s.start()
-	s.await("a sign-in that fails, and once more after a while", func() bool {
+	s.await("failed sign-ins for more than a second", func() bool {
 		failed := s.signIns(http.StatusUnauthorized)
 		return len(failed) > 0 && failed[len(failed)-1].Sub(failed[0]) > time.Second
 	})
 	output := s.stop()
-	require.Equal(t, 1, strings.Count(output, "sign-in at 127.0.0.1: AADSTS7000215"), "what is wrong is said, once")
-	require.NotContains(t, output, "Invalid client secret provided", "the sign-in host's answer is not repeated")
+	require.Equal(t, 1, strings.Count(output, "sign-in at 127.0.0.1: AADSTS7000215"), "the cause is logged once")
+	require.NotContains(t, output, "Invalid client secret provided", "the response of the sign-in host is not logged")
 	require.Empty(t, s.requests(), "without a token nothing is sent")
 
 	s.settings.ClientSecret = population.ClientSecret
@@ -73,8 +73,8 @@ func TestSecretsAndTokensAreNeverLoggedEmittedOrStored(t *testing.T) {
 	s.requireHidden(output, "the-right-hush", "the-wrong-hush")
 }
 
-// requireHidden demands that neither a secret nor a token that was sent stands
-// in what the collector said, delivered or stored.
+// requireHidden requires that neither a secret nor a token that was sent is in
+// the log, in a delivered record or in the storage.
 func (s *setup) requireHidden(output string, secrets ...string) {
 	s.T.Helper()
 	places := append(s.sink.Bodies(), output)
@@ -88,7 +88,7 @@ func (s *setup) requireHidden(output string, secrets ...string) {
 	}
 	require.NotEmpty(s.T, s.gate.seen())
 	secrets = append(secrets, s.gate.seen()...)
-	secrets = append(secrets, "eyJ") // as tokens begin
+	secrets = append(secrets, "eyJ") // every token begins with this
 	for _, place := range places {
 		for _, secret := range secrets {
 			require.NotContains(s.T, place, secret)
@@ -96,8 +96,7 @@ func (s *setup) requireHidden(output string, secrets ...string) {
 	}
 }
 
-// signIns are the moments of the requests for a token that were answered with
-// a status.
+// signIns returns when requests for a token got that status.
 func (s *setup) signIns(status int) []time.Time {
 	var moments []time.Time
 	for _, r := range s.Sim.Journal() {

@@ -20,13 +20,13 @@ const (
 	oneStruckIn = 10
 )
 
-// TestSoak runs one collector for as long as -e2e.soak says.
+// TestSoak runs one collector for the time that -e2e.soak sets.
 func TestSoak(t *testing.T) {
 	population := defendersim.DefaultConfig()
 	population.Seed = seedFor(t)
 	population.Incidents, population.ChangesPerHour = 60, 4000
 	population.Weights = defendersim.DefaultWeights()
-	population.Weights[defendersim.ChangeMerge] = 0.5 // what is merged away is not asked for any more
+	population.Weights[defendersim.ChangeMerge] = 0.5 // merged incidents are not polled any more
 	population.PerMinute, population.PerHour = 600, 9000
 	population.TokenLifetime = 6 * time.Minute // of which the sign-in leaves the last five unused
 	s := newLongSetup(t, soak+timeLimit, population, func(c *harness.Settings) {
@@ -36,14 +36,14 @@ func TestSoak(t *testing.T) {
 
 	v := &vitals{began: time.Now()}
 	s.start()
-	s.await("a first round", func() bool { return s.fetchedSince(v.began) })
+	s.await("the first cycle", func() bool { return s.fetchedSince(v.began) })
 	v.start = time.Since(v.began)
 	s.endure(v, v.calm(), func() {})
 	faults, dice := soakFaults(t), rand.New(rand.NewPCG(population.Seed, 0))
 	s.endure(v, soak, func() { s.setFaults(faults, dice) })
 	s.Sim.ClearFaults()
 	s.endure(v, v.calm(), func() {})
-	collections := s.collections() // what large answers took is only given back by one
+	collections := s.collections() // only a collection frees the memory of large responses
 	s.await("a collection", func() bool { return s.collections() > collections })
 	v.end = time.Since(v.began)
 	s.endure(v, v.calm(), func() {})
@@ -56,8 +56,7 @@ func TestSoak(t *testing.T) {
 	v.requireNoLeak(t)
 }
 
-// endure lets time pass, has something done again and again, and says a line a
-// minute.
+// endure repeats something for some time, and logs one line per minute.
 func (s *setup) endure(v *vitals, d time.Duration, again func()) {
 	s.T.Helper()
 	over := time.Now().Add(d)
@@ -73,8 +72,8 @@ func (s *setup) endure(v *vitals, d time.Duration, again func()) {
 	}
 }
 
-// strike has some of the incidents meet a fault each with their next request,
-// and the others none.
+// setFaults gives some incidents one fault each for their next request, and the
+// others none.
 func (s *setup) setFaults(faults []defendersim.Fault, dice *rand.Rand) {
 	s.T.Helper()
 	s.Sim.ClearFaults()
@@ -86,12 +85,12 @@ func (s *setup) setFaults(faults []defendersim.Fault, dice *rand.Rand) {
 	}
 }
 
-// collections counts those that the collector's runtime has told of.
+// collections returns how many garbage collections the collector has logged.
 func (s *setup) collections() int { return strings.Count(s.process.Log(), "\ngc ") }
 
-// soakFaults are all but those that a collector has to do without: a 429,
-// which would say that it sent too much, and an integer beyond 64 bits, which is
-// a sound answer, though not the incident's own.
+// soakFaults are all faults except two that would make the proof fail: 429,
+// which means that the receiver exceeded the limit, and an integer beyond 64
+// bits, which is a valid response with different content.
 func soakFaults(t *testing.T) []defendersim.Fault {
 	t.Helper()
 	arguments := map[string]string{"slow": "slow=2s", "huge": "huge=40MiB"}

@@ -14,7 +14,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/proof"
 )
 
-// reportSoak says in Markdown what a run was like, here and in the file that
+// reportSoak writes a report in Markdown to the log and to the file that
 // -e2e.report names.
 func (s *setup) reportSoak(v *vitals) {
 	s.T.Helper()
@@ -28,10 +28,10 @@ func (s *setup) reportSoak(v *vitals) {
 	line("| requests | %d, at most %d in a minute and %d in an hour |",
 		len(s.requests()), s.Sim.MaxInWindow(time.Minute), s.Sim.MaxInWindow(time.Hour))
 	line("| sign-ins | %d |", len(s.signIns(http.StatusOK)))
-	line("| records that the answers ask for | %d |", len(proof.Expected(s.Sim)))
+	line("| records expected | %d |", len(proof.Expected(s.Sim)))
 	line("| records delivered | %d |", len(records))
 	line("| of them repeats | %d |", proof.Repeats(records))
-	line("| of all that does not agree | %d |", len(proof.Exactly(s.Sim, records)))
+	line("| of them wrong or missing | %d |", len(proof.Exactly(s.Sim, records)))
 
 	line("\n| the process | start | end | highest | may have grown by |\n|---|---|---|---|---|")
 	for _, m := range v.measures() {

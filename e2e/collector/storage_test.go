@@ -52,8 +52,8 @@ func TestUnreadableCheckpointFailsTheStartAndIsKept(t *testing.T) {
 			require.NoError(t, os.WriteFile(file, damaged, 0o600))
 
 			requireRefused(t, damage.messages, "--config", s.settings.WriteConfig(t))
-			require.Len(t, s.requests(), requests, "nothing was asked for")
-			require.NoError(t, os.WriteFile(file, stored, 0o600)) // as the message says
+			require.Len(t, s.requests(), requests, "no request")
+			require.NoError(t, os.WriteFile(file, stored, 0o600)) // as the message advises
 		})
 	}
 
@@ -61,7 +61,7 @@ func TestUnreadableCheckpointFailsTheStartAndIsKept(t *testing.T) {
 	s.start()
 	s.awaitCycle(s.settings.IDs...)
 	s.stop()
-	require.Len(t, s.sink.Records(), 10, "restored, it goes on where it was")
+	require.Len(t, s.sink.Records(), 10, "with the restored file it continues")
 	s.requireProof(population)
 }
 
@@ -92,7 +92,7 @@ func TestTwoReceiversShareAStorageWithoutMixing(t *testing.T) {
 	s.start()
 	s.awaitCycle(s.settings.IDs...)
 	s.stop()
-	require.Len(t, s.sink.Records(), 24+2, "each goes on where it was")
+	require.Len(t, s.sink.Records(), 24+2, "each continues")
 	s.requireProof(population)
 }
 
@@ -112,19 +112,19 @@ func TestTwoReceiversThatSplitTheQuotaStayWithinIt(t *testing.T) {
 	s.await("more than a minute allows", func() bool { return len(s.requests()) >= 36 })
 	s.stop()
 	require.LessOrEqual(t, s.Sim.MaxInWindow(time.Minute), 30)
-	require.Greater(t, s.Sim.MaxInWindow(time.Minute), 20, "more than the part of one")
+	require.Greater(t, s.Sim.MaxInWindow(time.Minute), 20, "more than the share of one")
 	for _, r := range s.requests() {
 		require.NotEqual(t, http.StatusTooManyRequests, r.Status)
 	}
 }
 
-// shared has two receivers, each with half of the incidents.
+// shared configures two receivers, each with half of the incidents.
 func shared(c *harness.Settings) {
 	half := len(c.IDs) / 2
 	c.Shares = map[string][]int64{"defender_incidents/a": c.IDs[:half], "defender_incidents/b": c.IDs[half:]}
 }
 
-// storageFile is where the receiver's checkpoint is.
+// storageFile returns the path of the receiver's checkpoint.
 func (s *setup) storageFile() string {
 	s.T.Helper()
 	files, err := filepath.Glob(filepath.Join(s.settings.Storage, "*"))
@@ -133,8 +133,8 @@ func (s *setup) storageFile() string {
 	return files[0]
 }
 
-// replaced puts a text in the place of another wherever that stands. They are
-// of one length, so that everything else stays where it was.
+// replaced replaces every occurrence of a text with another of the same length,
+// so that everything else keeps its place.
 func replaced(text, by string) func([]byte) []byte {
 	return func(stored []byte) []byte { return bytes.ReplaceAll(stored, []byte(text), []byte(by)) }
 }

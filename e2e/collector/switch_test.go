@@ -45,29 +45,30 @@ func TestKillDuringTheFirstCycleAfterAnAPISwitchRepeatsOneDelivery(t *testing.T)
 	population.PerHour = 0
 	s := newSetup(t, population, swift)
 	s.run(s.settings.IDs)
-	asked, before := s.requests(), len(s.Sim.Journal())
-	for _, r := range asked[len(asked)-15 : len(asked)-harness.MaxConcurrentRequests] { // dealt with, and due again after the others
+	requests, before := s.requests(), len(s.Sim.Journal())
+	for _, r := range requests[len(requests)-15 : len(requests)-harness.MaxConcurrentRequests] { // processed, and due after the others
 		s.change(r.ID, func(i *defendersim.Incident) { i.AssignedTo = "soc@contoso.example" })
 	}
 
 	s.use(defendersim.APIGraph)
 	s.sink.SetMode(harness.AcceptAndHang)
 	s.start()
-	s.await("a delivery that is stored and not answered", func() bool { return s.sink.Unanswered() == 1 })
+	s.await("a delivery that is stored and gets no response", func() bool { return s.sink.Unanswered() == 1 })
 	s.kill()
 	s.sink.SetMode(harness.Accept)
-	t.Logf("%d of 30 incidents were asked for", len(s.requests())-len(asked))
-	require.Less(t, len(s.requests())-len(asked), 30)
+	t.Logf("%d of 30 incidents were fetched", len(s.requests())-len(requests))
+	require.Less(t, len(s.requests())-len(requests), 30)
 
 	s.run(s.settings.IDs)
-	require.Len(t, s.requireProofBesideRepeats(), 1, "the delivery that was cut short")
+	require.Len(t, s.requireProofBesideRepeats(), 1, "the delivery that got no response")
 	s.requireOnly(defendersim.APIGraph, before)
 }
 
-// swift has rounds that take no longer than they need to.
+// swift makes polling cycles as short as possible.
 func swift(c *harness.Settings) { c.Interval = 500 * time.Millisecond }
 
-// run has a collector run for a round of the incidents, and complain of nothing.
+// run runs a collector for one polling cycle and requires a log without
+// warnings.
 func (s *setup) run(ids []int64) (output string) {
 	s.T.Helper()
 	s.start()
@@ -77,7 +78,7 @@ func (s *setup) run(ids []int64) (output string) {
 	return output
 }
 
-// afterSwitch is what the first run after a switch of the API tells.
+// afterSwitch returns what the first run after a switch of the API emits.
 func (s *setup) afterSwitch(to string, ids []int64) []string {
 	s.T.Helper()
 	records, requests := len(s.sink.Records()), len(s.Sim.Journal())
@@ -87,8 +88,8 @@ func (s *setup) afterSwitch(to string, ids []int64) []string {
 	return changes(s.sink.Records()[records:])
 }
 
-// changes puts what each record tells into a line, without the names of fields:
-// those of two APIs differ.
+// changes describes each record in one line, without the names of fields, which
+// differ between the APIs.
 func changes(records []proof.Record) []string {
 	var lines []string
 	for _, r := range records {

@@ -21,11 +21,11 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 )
 
-// perTenant is how many incidents each tenant has.
+// perTenant is the number of incidents of each tenant.
 const perTenant = 20
 
-// tenancy is one collector that follows the incidents of many tenants, with a
-// receiver, a registration and a simulator for each.
+// tenancy is one collector that polls the incidents of many tenants, with a
+// receiver, an app registration and a simulator for each.
 type tenancy struct {
 	*setup
 	sims    []*defendersim.Sim
@@ -34,7 +34,7 @@ type tenancy struct {
 
 	mu     sync.Mutex // guards what follows
 	seen   map[int]time.Time
-	served []time.Time // answers with an incident, as they ended
+	served []time.Time // when each response with an incident ended
 }
 
 const tenancyText = `
@@ -66,8 +66,8 @@ service:
     logs: {receivers: [{{range $n := .Tenants}}defender_incidents/{{$n}}, {{end}}], exporters: [debug]}
 `
 
-// newTenancy has simulators for so many tenants, each under the API's own
-// limits. No collector runs yet.
+// newTenancy makes that many simulators, each with the real rate limits. No
+// collector runs yet.
 func newTenancy(t *testing.T, tenants int, interval time.Duration) *tenancy {
 	t.Helper()
 	h := harness.NewWithoutSim(t, 15*time.Minute)
@@ -111,14 +111,14 @@ func (y *tenancy) observe(tenant int, r defendersim.Request) {
 	}
 }
 
-// answers are how many incidents were answered with so far.
+// answers returns how many responses contained an incident so far.
 func (y *tenancy) answers() int {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	return len(y.served)
 }
 
-// start starts the collector and returns when.
+// start starts the collector and returns when it did.
 func (y *tenancy) start() (began time.Time) {
 	y.T.Helper()
 	began = time.Now()
@@ -126,7 +126,7 @@ func (y *tenancy) start() (began time.Time) {
 	return began
 }
 
-// firstOfTheLast is when the last of the tenants was first asked.
+// firstOfTheLast returns when the last tenant was requested for the first time.
 func (y *tenancy) firstOfTheLast() time.Time {
 	y.mu.Lock()
 	defer y.mu.Unlock()
@@ -139,18 +139,18 @@ func (y *tenancy) firstOfTheLast() time.Time {
 	return last
 }
 
-// span is what a collector took over some time.
+// span is what a collector used over some time.
 type span struct {
 	cpu       time.Duration
 	answers   int
-	resident  int64 // at its quietest, in bytes
+	resident  int64 // minimum, in bytes
 	anonymous int64
 	peak      int64 // bytes
-	files     int64 // at most
-	burst     int   // most answers within a second
+	files     int64 // maximum
+	burst     int   // maximum of responses within a second
 }
 
-// watch looks at the collector each quarter of a second.
+// watch measures the collector every 250 ms.
 func (y *tenancy) watch(d time.Duration) (s span) {
 	y.T.Helper()
 	pid, over := y.process.PID(), time.Now().Add(d)
@@ -179,8 +179,8 @@ func (y *tenancy) watch(d time.Duration) (s span) {
 	return s
 }
 
-// goroutines ends the collector with a dump of its goroutines and returns how
-// many there were, and the most frequent by what started them.
+// goroutines ends the collector with a dump of its goroutines. It returns their
+// number, and which functions started most of them.
 func (y *tenancy) goroutines() (n int, by string) {
 	y.T.Helper()
 	said := y.end(syscall.SIGQUIT).Log()
@@ -199,7 +199,7 @@ func (y *tenancy) goroutines() (n int, by string) {
 	return len(regexp.MustCompile(`(?m)^goroutine \d+ `).FindAllString(said, -1)), strings.TrimPrefix(by, "; ")
 }
 
-// stored is what the checkpoints take on the disk, in bytes.
+// stored returns the number of checkpoint files and their size in bytes.
 func (y *tenancy) stored() (files int, bytes int64) {
 	y.T.Helper()
 	entries, err := os.ReadDir(y.storage)
@@ -212,7 +212,7 @@ func (y *tenancy) stored() (files int, bytes int64) {
 	return len(entries), bytes
 }
 
-// taken is what a collector took from its start until each incident was fetched.
+// taken is what a collector used from its start until each incident was fetched.
 type taken struct {
 	first, whole time.Duration // to the last tenant's first request, to the last incident's answer
 	usage
@@ -222,7 +222,7 @@ func (t taken) row() string {
 	return fmt.Sprintf("%v | %v | %v | %s MiB", t.first.Round(time.Millisecond), t.whole.Round(time.Millisecond), t.cpu, mebibytes(t.peak))
 }
 
-// fetchAll starts the collector, each incident being due.
+// fetchAll starts the collector while each incident is due.
 func (y *tenancy) fetchAll() taken {
 	y.T.Helper()
 	y.mu.Lock()
@@ -230,7 +230,7 @@ func (y *tenancy) fetchAll() taken {
 	clear(y.seen)
 	y.mu.Unlock()
 	began := y.start()
-	y.await("each incident once", func() bool { return y.answers()-before >= len(y.sims)*perTenant })
+	y.await("each incident", func() bool { return y.answers()-before >= len(y.sims)*perTenant })
 	return taken{whole: time.Since(began), first: y.firstOfTheLast().Sub(began), usage: usageOf(y.T, y.process.PID())}
 }
 
@@ -252,16 +252,16 @@ func TestMeasureTenantsOfOneCollector(t *testing.T) {
 		parsing := time.Since(asked)
 
 		cold := y.fetchAll()
-		y.wait(5 * time.Second) // so that what the start left behind is dealt with
+		y.wait(5 * time.Second) // let the start finish
 		s := y.watch(c.watched)
-		require.GreaterOrEqual(t, s.answers, int(c.watched/c.interval)*c.tenants*perTenant*9/10, "they go on in their rounds")
-		require.Empty(t, strings.TrimSpace(y.process.Log()), "nothing to complain about")
+		require.GreaterOrEqual(t, s.answers, int(c.watched/c.interval)*c.tenants*perTenant*9/10, "polling goes on")
+		require.Empty(t, strings.TrimSpace(y.process.Log()), "no warnings")
 		files, stored := y.stored()
 		goroutines, by := y.goroutines()
 
 		y.wait(c.interval) // until each incident is due again
 		restarted := y.fetchAll()
-		require.Empty(t, strings.TrimSpace(y.process.Log()), "nothing to complain about")
+		require.Empty(t, strings.TrimSpace(y.process.Log()), "no warnings")
 		y.end(syscall.SIGKILL)
 
 		t.Logf("| tenants | interval | validate | resident | RssAnon | peak resident | goroutines | open files, most | CPU | CPU of one processor | per answer | "+
@@ -274,13 +274,13 @@ func TestMeasureTenantsOfOneCollector(t *testing.T) {
 	}
 }
 
-// pace is how tenants are served that nothing is wrong with.
+// pace is how quickly tenants are served that do not fail.
 type pace struct {
 	firsts []time.Duration // from the start of the process to the first fetch of an incident, ascending
 	gaps   []time.Duration // from each fetch of an incident to its next, ascending
 }
 
-// row is a pace as a line of a table.
+// row formats a pace as a row of a table.
 func (p pace) row() string {
 	text := "|"
 	for _, all := range [][]time.Duration{p.firsts, p.gaps} {
@@ -299,15 +299,15 @@ func mean(all []time.Duration) time.Duration {
 	return sum / time.Duration(len(all))
 }
 
-// paceBeside has a collector follow fifty tenants for a while, and returns how
-// those with even numbers are served. Those with odd numbers are in trouble, each
-// in one of several ways, or as well as the others.
-func paceBeside(t *testing.T, inTrouble bool) (p pace) {
+// paceBeside runs a collector with fifty tenants for a while and returns the
+// pace of those with even numbers. Those with odd numbers fail, in one of
+// several ways each, or are served like the others.
+func paceBeside(t *testing.T, failing bool) (p pace) {
 	t.Helper()
-	y := newTenancy(t, 50, time.Second) // the limits make a round of 50.5 s out of that
+	y := newTenancy(t, 50, time.Second) // the rate limits turn that into a cycle of 50.5 s
 	faults := []string{"hang", "500", "401", "429=1m", "nested", "huge=40MiB", "reset", "truncated"}
 	for n, sim := range y.sims {
-		if !inTrouble || n%2 == 0 {
+		if !failing || n%2 == 0 {
 			continue
 		}
 		fault, err := defendersim.ParseFault(faults[n/2%len(faults)])
@@ -319,7 +319,7 @@ func paceBeside(t *testing.T, inTrouble bool) (p pace) {
 	y.end(syscall.SIGKILL)
 	for n, sim := range y.sims {
 		if n%2 != 0 {
-			require.Equal(t, inTrouble, len(sim.AllServed()) == 0, "tenant %d", n)
+			require.Equal(t, failing, len(sim.AllServed()) == 0, "tenant %d", n)
 			continue
 		}
 		last := map[int64]time.Time{}
@@ -343,6 +343,6 @@ func paceBeside(t *testing.T, inTrouble bool) (p pace) {
 
 func TestMeasureFailingTenantsBesideOthers(t *testing.T) {
 	alone, beside := paceBeside(t, false), paceBeside(t, true)
-	t.Logf("| 25 others | first fetch: mean | p95 | longest | gap: mean | p95 | longest |\n| are well %s\n| are in trouble %s", alone.row(), beside.row())
+	t.Logf("| 25 others | first fetch: mean | p95 | longest | gap: mean | p95 | longest |\n| succeed %s\n| fail %s", alone.row(), beside.row())
 	require.InDelta(t, 1, float64(mean(beside.gaps))/float64(mean(alone.gaps)), 0.05)
 }

@@ -11,15 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// usage is what the system knows of a process at one moment.
+// usage is what a process uses at one moment.
 type usage struct {
 	resident  int64         // bytes
-	anonymous int64         // of those, bytes that have no file behind them: what the system cannot take back by itself
-	peak      int64         // the most bytes that were resident since the start, or since forgetPeak
+	anonymous int64         // of those, bytes without a file behind them, which the system cannot take back
+	peak      int64         // the maximum of resident bytes since the start, or since forgetPeak
 	cpu       time.Duration // user and system, since the start; in steps of 10 ms
 }
 
-// usageOf looks at a process.
+// usageOf reads the usage of a process.
 func usageOf(t *testing.T, pid int) usage {
 	t.Helper()
 	status := procFile(t, pid, "status")
@@ -29,7 +29,7 @@ func usageOf(t *testing.T, pid int) usage {
 	}
 }
 
-// forgetPeak lets the peak begin anew with what is resident now.
+// forgetPeak resets the peak to what is resident now.
 func forgetPeak(t *testing.T, pid int) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0))
@@ -69,5 +69,5 @@ func cpuTime(t *testing.T, stat string) time.Duration {
 	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
-// mebibytes are for tables.
+// mebibytes formats a number of bytes for a table.
 func mebibytes(bytes int64) string { return fmt.Sprintf("%.1f", float64(bytes)/(1<<20)) }

@@ -12,12 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// goDebug has the Go runtime of a process say every ten seconds which
-// goroutines there are, and after each collection how large the live heap is.
-// Nothing has to be built in for that, and no port opened.
+// goDebug makes the Go runtime of a process log its goroutines every ten
+// seconds, and the size of the live heap after each garbage collection. It needs
+// neither code in the collector nor an open port.
 const goDebug = "GODEBUG=schedtrace=10000,scheddetail=1,gctrace=1"
 
-// series is a measure over time, as long after the start of the process.
+// series is a measure over time since the start of the process.
 type series []sample
 
 type sample struct {
@@ -25,9 +25,9 @@ type sample struct {
 	value int64
 }
 
-// lowest is the least from one moment to another: what passing work takes is
-// not in it, what has leaked is. Where nothing was measured between them, it is
-// what had been measured last.
+// lowest returns the minimum between two times: a leak raises it, temporary work
+// does not. If nothing was measured between them, it returns the last value
+// before.
 func (s series) lowest(from, to time.Duration) int64 {
 	least, within := int64(0), false
 	for _, m := range s {
@@ -52,7 +52,7 @@ func (s series) highest() int64 {
 	return most
 }
 
-// vitals is what a process takes over time.
+// vitals are the resources of a process over time.
 type vitals struct {
 	began      time.Time
 	start, end time.Duration // when the two spans begin that are compared
@@ -63,7 +63,7 @@ type vitals struct {
 	resident   series // bytes
 }
 
-// measure is one of the vitals, and by how much it may have grown.
+// measure is one of the vitals and its allowed growth.
 type measure struct {
 	name   string
 	series series
@@ -71,10 +71,10 @@ type measure struct {
 	growth int64 // in that unit
 }
 
-// measures are compared at their quietest in the two spans. A connection takes
-// two goroutines and a descriptor, and how many are idle then differs by a few.
-// The incidents' states grow with their alerts, by some hundred bytes each. A
-// heap that was large for a moment goes back to the system bit by bit.
+// measures are compared at their minimum in two spans. A connection needs two
+// goroutines and a descriptor, and the number of idle ones varies by a few. The
+// stored state of incidents grows with their alerts, by some hundred bytes each.
+// After a peak, the heap returns memory to the system only gradually.
 func (v *vitals) measures() []measure {
 	return []measure{
 		{"goroutines", v.goroutines, 1, 10},
@@ -84,12 +84,12 @@ func (v *vitals) measures() []measure {
 	}
 }
 
-// compare returns a measure at the start, at the end and at its highest.
+// compare returns the minimum at the start and at the end, and the maximum.
 func (v *vitals) compare(m measure) (start, end, highest int64) {
 	return m.series.lowest(v.start, v.start+v.calm()) / m.unit, m.series.lowest(v.end, v.end+v.calm()) / m.unit, m.series.highest() / m.unit
 }
 
-// calm is how long each of the two spans is, in which there are no faults.
+// calm is the length of each of the two spans, which are without faults.
 func (v *vitals) calm() time.Duration { return min(time.Minute, soak/4) }
 
 func (v *vitals) requireNoLeak(t *testing.T) {
@@ -102,7 +102,7 @@ func (v *vitals) requireNoLeak(t *testing.T) {
 	}
 }
 
-// look adds what the system knows of a process.
+// look adds the current values of a process.
 func (v *vitals) look(t *testing.T, pid int) {
 	t.Helper()
 	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
@@ -112,7 +112,7 @@ func (v *vitals) look(t *testing.T, pid int) {
 	v.files = append(v.files, sample{at, int64(len(open))})
 }
 
-// read takes up what the runtime has told.
+// read adds what the Go runtime has logged.
 func (v *vitals) read(t *testing.T, output string) {
 	t.Helper()
 	collection := regexp.MustCompile(`(?m)^gc \d+ @([\d.]+)s .*\d+->\d+->(\d+) MB`)

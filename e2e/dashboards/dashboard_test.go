@@ -15,7 +15,7 @@ const (
 	columns       = 24 // of Grafana's grid
 )
 
-// dashboard is what the tests read of Grafana's form.
+// dashboard is the part of a Grafana dashboard that the tests read.
 type dashboard struct {
 	Title      string
 	UID        string
@@ -61,7 +61,7 @@ func readDashboard(t *testing.T) dashboard {
 	return d
 }
 
-// queries are those of all panels, with what they are for.
+// queries returns the queries of all panels.
 func (d dashboard) queries() []query {
 	var all []query
 	for _, p := range d.Panels {

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// repository is where links of alerts and dashboard lead.
+// repository is the prefix of all links in alerts and dashboard.
 const repository = "https://github.com/seed2514a141/defenderincidentsreceiver/blob/main/"
 
 var (

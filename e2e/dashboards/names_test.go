@@ -12,10 +12,10 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 )
 
-// query is one in PromQL, and where it stands.
+// query is a PromQL query and where it is used.
 type query struct{ of, expr, legend string }
 
-// measures is what metadata.yaml says of the receiver's metrics.
+// measures is the part of metadata.yaml about the receiver's metrics.
 type measures struct {
 	Attributes map[string]struct {
 		Enum []string `mapstructure:"enum"`
@@ -27,7 +27,7 @@ type measures struct {
 
 type measure struct {
 	Attributes []string `mapstructure:"attributes"`
-	Histogram  any      `mapstructure:"histogram"` // nil: it is none
+	Histogram  any      `mapstructure:"histogram"` // nil: not a histogram
 }
 
 func readMeasures(t *testing.T) measures {
@@ -39,16 +39,16 @@ func readMeasures(t *testing.T) measures {
 }
 
 var (
-	// selectors are the receiver's metrics in a query, with what is asked of their labels.
+	// selectors matches the receiver's metrics in a query, with their label matchers.
 	selectors = regexp.MustCompile(`\botelcol_(receiver_defender_incidents_\w+)(?:\{([^}]*)\})?`)
 	matchers  = regexp.MustCompile(`(\w+)\s*(?:=~|!~|!=|=)\s*"([^"]*)"`)
 	grouped   = regexp.MustCompile(`\b(?:by|without|on|ignoring)\s*\(([^)]*)\)`)
 	braced    = regexp.MustCompile(`{{\s*(\w+)\s*}}`)
 )
 
-// metricsOf maps the metrics of the receiver that a query names to what it asks
-// of their labels. The collector leaves units and types out of names, unless
-// it is told to put them there; a histogram has three.
+// metricsOf maps the receiver's metrics in a query to their label matchers. By
+// default the collector does not append units and types to names; a histogram
+// has three metrics.
 func (m measures) metricsOf(t *testing.T, q query) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}
@@ -65,7 +65,7 @@ func (m measures) metricsOf(t *testing.T, q query) map[string][]string {
 	return found
 }
 
-// allQueries are those of the dashboard, of its variables and of the alerts.
+// allQueries returns the queries of the dashboard, its variables and the alerts.
 func allQueries(t *testing.T) []query {
 	t.Helper()
 	d := readDashboard(t)
@@ -83,7 +83,7 @@ func allQueries(t *testing.T) []query {
 
 func TestQueriesUseMetricsOfTheReceiver(t *testing.T) {
 	m := readMeasures(t)
-	target := []string{"job", "instance"} // what Prometheus adds
+	target := []string{"job", "instance"} // Prometheus adds these
 	for _, q := range allQueries(t) {
 		labels := append([]string{"le"}, target...)
 		metrics := m.metricsOf(t, q)
@@ -92,14 +92,14 @@ func TestQueriesUseMetricsOfTheReceiver(t *testing.T) {
 			labels = append(labels, own...)
 			for _, each := range matchers.FindAllStringSubmatch(strings.Join(asked, ", "), -1) {
 				label, value := each[1], each[2]
-				require.Contains(t, own, label, "%s asks %s for it", q.of, name)
+				require.Contains(t, own, label, "%s uses it on %s", q.of, name)
 				if values := m.Attributes[label].Enum; values != nil {
 					require.Subset(t, values, strings.Split(value, "|"), "%s: values of %s", q.of, label)
 				}
 			}
 		}
 		if len(metrics) == 0 {
-			continue // it is about a metric of the collector's own
+			continue // a metric of the collector itself
 		}
 		for _, each := range slices.Concat(grouped.FindAllStringSubmatch(q.expr, -1), braced.FindAllStringSubmatch(q.legend, -1)) {
 			for _, label := range strings.Split(each[1], ",") {

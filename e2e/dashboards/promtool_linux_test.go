@@ -13,7 +13,7 @@ func TestPromtoolAcceptsTheRules(t *testing.T) {
 	promtool(t, "check", "rules", rulesFile)
 }
 
-// In invented time, the alerts have the durations that they have in life.
+// Simulated time, so the alerts keep their real durations.
 func TestPromtoolAlertsFireInTimeAndNotEarlier(t *testing.T) {
 	const tests = "testdata/alerts_test.yaml"
 	promtool(t, "test", "rules", tests)

@@ -10,7 +10,7 @@ import (
 
 const rulesFile = "../../dashboards/alerts.yaml"
 
-// ruleFile is the form of Prometheus's rule files, as far as alerts go.
+// ruleFile is the part of Prometheus's rule files that has alerts.
 type ruleFile struct {
 	Groups []struct {
 		Name  string `mapstructure:"name" json:"name"`
@@ -42,7 +42,7 @@ func (f ruleFile) all() []rule {
 	return all
 }
 
-// readYAML fails for what has no place in the form, unless it is told not to.
+// readYAML fails for unknown fields, unless an option allows them.
 func readYAML(t *testing.T, path string, form any, options ...confmap.UnmarshalOption) {
 	t.Helper()
 	file, err := confmaptest.LoadConf(path)

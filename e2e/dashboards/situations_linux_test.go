@@ -15,22 +15,21 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 )
 
-// speedup is how much speedup time goes for the alerts under test: what they have
-// of durations, each `for`, range, offset and number of seconds, is divided by
-// it. promtool_linux_test.go has them as they are.
+// speedup divides every duration in the alerts under test: each `for`, range,
+// offset and number of seconds. promtool_linux_test.go tests them unchanged.
 const speedup = 30
 
-// situation is what may happen to a collector, and the alerts that tell it.
+// situation is what can happen to a collector, and the alerts for it.
 type situation struct {
 	population defendersim.Config
 	settings   func(*harness.Settings)
 	faults     map[int64]string // from the start
-	then       func(*setup)     // what happens after each incident was fetched; nil: nothing
+	then       func(*setup)     // called after each incident was fetched; nil: nothing happens
 
-	fires []string // alerts that have to
-	may   []string // that follow from it sooner or later
-	shows string   // panel that is above 0 then; empty: none is asked for
-	of    string   // the one of its lines, by its legend
+	fires []string // alerts that must fire
+	may   []string // alerts that may fire as well
+	shows string   // title of a panel that must be above 0; empty: none
+	of    string   // legend of the line in that panel
 }
 
 const (
@@ -44,8 +43,8 @@ const (
 	checkpoint     = "DefenderIncidentsCheckpointFailing"
 )
 
-// lively is a population whose incidents change every few seconds, without
-// limits that are reached.
+// lively is a population with a change every few seconds and without rate limits
+// that are reached.
 func lively(incidents int) defendersim.Config {
 	cfg := defendersim.DefaultConfig()
 	cfg.Incidents, cfg.MergedShare, cfg.AlertsPerIncident, cfg.ChangesPerHour = incidents, 0, 2, 3600
@@ -82,15 +81,15 @@ func situations() map[string]situation {
 		},
 		"slow": {
 			population: lively(60), settings: limited,
-			fires: []string{roundTooLong}, may: []string{nothing, notFresh}, // 8 at once, then a minute of silence
+			fires: []string{roundTooLong}, may: []string{nothing, notFresh}, // 8 requests at once, then none for a minute
 			shows: "Overdue", of: "overdue",
 		},
 		"throttled": {
-			population: lively(12), settings: feeding, // the list answers all the same
+			population: lively(12), settings: feeding, // the list still works
 			then:  func(s *setup) { s.setFault(defendersim.AllIncidents, "429=10m") },
 			fires: []string{throttled}, shows: "Throttle wait", of: "incident",
 		},
-		"throttled a little": { // so that the wait is over when it shows
+		"throttled a little": { // the wait is over before Prometheus scrapes it
 			population: lively(12), settings: feeding,
 			then:  func(s *setup) { s.setFault(defendersim.AllIncidents, "429=1s") },
 			fires: []string{throttled}, shows: "Throttled requests", of: "incident",
@@ -127,13 +126,13 @@ func situations() map[string]situation {
 func TestPrometheusAlertsFireWhenTheyShouldAndEveryPanelHasData(t *testing.T) {
 	rules, alerts := shortenedRules(t)
 	all, setups := situations(), map[string]*setup{}
-	var told []string
+	var covered []string
 	for name, s := range all {
 		setups[name] = newSetup(t, s.population, s.settings, s.faults)
-		told = append(told, s.fires...)
+		covered = append(covered, s.fires...)
 	}
 	for _, alert := range alerts {
-		require.Contains(t, told, alert, "an alert without a situation")
+		require.Contains(t, covered, alert, "an alert without a situation")
 	}
 	p := newPrometheus(t, setups, rules)
 	for name, s := range all {
@@ -141,7 +140,7 @@ func TestPrometheusAlertsFireWhenTheyShouldAndEveryPanelHasData(t *testing.T) {
 			continue
 		}
 		first := `sum(otelcol_receiver_defender_incidents_records{change="first_seen", event="incident", instance="` + name + `"})`
-		p.await("the first round of "+name, func() bool {
+		p.await("the first cycle of "+name, func() bool {
 			lines := p.now(first)
 			return len(lines) == 1 && int(lines[0].Value.value) == s.population.Incidents
 		})
@@ -160,7 +159,7 @@ func TestPrometheusAlertsFireWhenTheyShouldAndEveryPanelHasData(t *testing.T) {
 					t.Logf("%s: %s", name, alert)
 				}
 				fired[name][alert] = true
-				require.Contains(t, append(all[name].fires, all[name].may...), alert, "fires where things are %s", name)
+				require.Contains(t, append(all[name].fires, all[name].may...), alert, "must not fire in situation %s", name)
 			}
 		}
 		clear(missing)
@@ -176,8 +175,9 @@ func TestPrometheusAlertsFireWhenTheyShouldAndEveryPanelHasData(t *testing.T) {
 	requireData(t, p, all)
 }
 
-// requireData asks each query of the dashboard: of a collector that is well, all
-// have answers, and of each other one the panel that shows what is wrong with it.
+// requireData runs each query of the dashboard. For the healthy collector every
+// query must return data, and for each of the others the panel that shows the
+// problem must be above 0.
 func requireData(t *testing.T, p *prometheus, all map[string]situation) {
 	t.Helper()
 	d := readDashboard(t)
@@ -205,7 +205,7 @@ func requireData(t *testing.T, p *prometheus, all map[string]situation) {
 	}
 }
 
-// highest is what a line of a panel shows of an instance just now.
+// highest returns the current maximum of a line in a panel for an instance.
 func highest(t *testing.T, p *prometheus, d dashboard, title, name, instance string) float64 {
 	t.Helper()
 	n := slices.IndexFunc(d.Panels, func(panel panel) bool { return panel.Title == title && panel.Type == "timeseries" })
@@ -221,7 +221,7 @@ func highest(t *testing.T, p *prometheus, d dashboard, title, name, instance str
 	return value
 }
 
-// legend is what a line is called.
+// legend returns the name of a line.
 func legend(format string, labels map[string]string) string {
 	return braced.ReplaceAllStringFunc(format, func(text string) string {
 		value, found := labels[braced.FindStringSubmatch(text)[1]]
@@ -232,7 +232,8 @@ func legend(format string, labels map[string]string) string {
 	})
 }
 
-// shortenedRules are the rules for a time that goes speedup, as a file, and their alerts.
+// shortenedRules returns the rules with all durations divided by speedup, as a
+// file, and the names of their alerts.
 func shortenedRules(t *testing.T) (file string, alerts []string) {
 	t.Helper()
 	rules := readRules(t)
@@ -248,8 +249,8 @@ func shortenedRules(t *testing.T) (file string, alerts []string) {
 	return string(text), alerts
 }
 
-// durations are those in a query: a range, an offset, or seconds that a value
-// is held against.
+// durations matches the durations in a query: a range, an offset, or seconds in
+// a comparison.
 var durations = regexp.MustCompile(`(\[|offset )(\d+[mh])|(> )([1-9]\d+)`)
 
 func shortenQuery(t *testing.T, expr string) string {
