@@ -1,4 +1,4 @@
-# Everything that is needed beside Go and make is fetched with the go command.
+# The go command fetches everything that is needed besides Go and make.
 # `make` lists the targets.
 
 GO ?= go
@@ -6,7 +6,8 @@ TOOL := $(GO) tool -modfile=tools/go.mod
 COLLECTOR := build/otelcol-defender/otelcol-defender
 SIMULATOR := build/defendersim
 LOKI := build/loki
-SOURCES := $(shell find . -name '*.go' -not -path './build/*' -not -name '*_test.go') go.mod go.sum
+E2E := cd e2e && $(GO) test -count=1 -v
+SOURCES := $(shell find . -name '*.go' -not -path './build/*' -not -path './e2e/*' -not -name '*_test.go') go.mod go.sum
 
 .DEFAULT_GOAL := help
 
@@ -28,13 +29,13 @@ $(COLLECTOR): builder-config.yaml $(SOURCES)
 $(SIMULATOR): $(SOURCES)
 	$(GO) build -o $@ ./cmd/defendersim
 
-# The race detector needs cgo, and that a C compiler.
-RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
-
 .PHONY: test
-test: ## Run the whole unit suite under the race detector
-	@$(if $(RACE),:,echo "make test: no C compiler is installed; without it the race detector cannot run")
-	CGO_ENABLED=$(if $(RACE),1,0) $(GO) test $(RACE) ./...
+test: ## Run the unit tests
+	$(GO) test ./...
+
+.PHONY: race
+race: ## Run the unit tests under the race detector, which needs a C compiler
+	CGO_ENABLED=1 $(GO) test -race ./...
 
 .PHONY: bench
 bench: ## Run the benchmarks
@@ -42,15 +43,11 @@ bench: ## Run the benchmarks
 
 .PHONY: measure
 measure: build ## Measure memory, processor time and start-up of the built collector; docs/performance.md has the tables (Linux)
-	$(GO) test -count=1 -v -timeout 60m -run '^TestMeasure' ./internal/e2e -e2e.collector=$(abspath $(COLLECTOR)) -e2e.measure
+	$(E2E) -timeout 60m -run '^TestMeasure' ./collector -e2e.collector=$(abspath $(COLLECTOR)) -e2e.measure
 
 .PHONY: simulate
 simulate: ## Run the measurements in simulated time
 	$(GO) test -count=1 -v -timeout 30m -run "TenIncidents|FreshnessOfADay|AColdStart|CostOverGrowth" . -simulate
-
-.PHONY: growth-plot
-growth-plot: ## Draw docs/images/growth.svg anew, from the measurement of the cost over growth
-	$(GO) test -count=1 -v -timeout 30m -run CostOverGrowth . -simulate -simulate.plot=$(abspath docs/images/growth.svg)
 
 .PHONY: populations
 populations: ## Tell SEEDS (100) other populations amid random faults, and hold each record against what was served
@@ -61,28 +58,24 @@ fuzz: ## Run each fuzz target FUZZTIME (50000x) times or long
 	@GO="$(GO)" tools/fuzz.sh $(or $(FUZZTIME),50000x)
 
 .PHONY: e2e
-e2e: build ## Run the built collector against the simulator and check every record, with the examples for backends too
-	$(GO) test -count=1 -v -p 1 -timeout 15m ./internal/e2e ./internal/backends -e2e.collector=$(abspath $(COLLECTOR))
+e2e: build ## Run the built collector against the simulator and check every record, also with the examples for backends
+	cd e2e && $(GO) test -count=1 ./dashboards
+	$(E2E) -p 1 -timeout 15m ./collector ./backends -e2e.collector=$(abspath $(COLLECTOR))
 
 $(LOKI): tools/loki/go.mod tools/loki/go.sum
 	@GO="$(GO)" tools/loki/build.sh $@
 
 .PHONY: e2e-backends
 e2e-backends: build $(LOKI) ## Run the examples for Splunk, Elastic, files and a second collector, and for Loki, which is built first
-	$(GO) test -count=1 -v -timeout 15m ./internal/backends -e2e.collector=$(abspath $(COLLECTOR)) -e2e.loki=$(abspath $(LOKI))
+	$(E2E) -timeout 15m ./backends -e2e.collector=$(abspath $(COLLECTOR)) -e2e.loki=$(abspath $(LOKI))
 
 .PHONY: e2e-dashboards
-e2e-dashboards: build ## Hold dashboard and alerts against a real Prometheus that scrapes the built collector (Linux, 4 minutes)
-	$(GO) test -count=1 -v -timeout 10m ./internal/dashboards -dashboards.collector=$(abspath $(COLLECTOR))
-
-.PHONY: dashboard-picture
-dashboard-picture: build ## Draw docs/images/dashboard.svg anew, from a run of 8 minutes (Linux)
-	$(GO) test -count=1 -v -timeout 15m ./internal/dashboards -dashboards.collector=$(abspath $(COLLECTOR)) \
-		-dashboards.picture=$(abspath docs/images/dashboard.svg)
+e2e-dashboards: build ## Check dashboard and alerts with a real Prometheus that scrapes the built collector (Linux, 4 minutes)
+	$(E2E) -timeout 10m ./dashboards -e2e.collector=$(abspath $(COLLECTOR))
 
 .PHONY: soak
 soak: build ## Run the built collector for SOAK (20m) under random faults; the report is build/soak.md (Linux)
-	$(GO) test -count=1 -v -timeout 0 -run '^TestSoak$$' ./internal/e2e -e2e.collector=$(abspath $(COLLECTOR)) \
+	$(E2E) -timeout 0 -run '^TestSoak$$' ./collector -e2e.collector=$(abspath $(COLLECTOR)) \
 		-e2e.soak=$(or $(SOAK),20m) -e2e.report=$(abspath build/soak.md)
 
 .PHONY: generate
@@ -96,6 +89,7 @@ format: ## Format the code
 .PHONY: lint
 lint: ## Run the linters
 	$(TOOL) golangci-lint run ./...
+	cd e2e && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
 
 .PHONY: validate
 validate: $(COLLECTOR) ## Validate every file in examples/ and deploy/ with the built collector

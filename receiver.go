@@ -104,12 +104,12 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 // every incident in the checkpoint, which would otherwise be deleted because of
 // a file that its job failed to write.
 func (r *incidentsReceiver) idsAtStart(list *idlist.List, contents checkpoint.Contents) []int64 {
-	if !list.FileEmpty() || len(contents.Known) == 0 {
+	if !list.FileEmpty() || len(contents.Summaries) == 0 {
 		return list.IDs()
 	}
 	r.settings.Logger.Warn("incident_ids_file has no IDs; keeping the incidents in the checkpoint",
-		zap.String("file", list.Path()), zap.Int("incidents", len(contents.Known)))
-	return slices.Concat(list.IDs(), slices.Sorted(maps.Keys(contents.Known)))
+		zap.String("file", list.Path()), zap.Int("incidents", len(contents.Summaries)))
+	return slices.Concat(list.IDs(), slices.Sorted(maps.Keys(contents.Summaries)))
 }
 
 // Shutdown ends the fetches first, then lets the pipeline take what it was just

@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# Validates every example with the collector that is given. The environment
-# variables an example asks for get values that only have to look right, and the
-# feature gates that its comments ask for are open. So it does with what the
-# Kubernetes manifests have in their config maps, after those were checked
-# against Kubernetes' own types.
+# Validates every example with the given collector. It sets the environment
+# variables that an example uses to plausible values, and enables the feature gates
+# that its comments name. For the Kubernetes manifests it runs e2e/kubernetes, which
+# checks them against Kubernetes' types and validates the configuration in them.
 set -euo pipefail
 collector=$(realpath "$1")
 cd "$(dirname "$0")/.."
@@ -36,7 +35,7 @@ else
   exit 1
 fi
 go=${GO:-go}
-if output=$(cd deploy/kubernetes && "$go" test -count=1 . -collector="$collector" 2>&1); then
+if output=$(cd e2e && "$go" test -count=1 ./kubernetes -e2e.collector="$collector" 2>&1); then
   echo "valid: deploy/kubernetes"
 else
   echo "$output" >&2

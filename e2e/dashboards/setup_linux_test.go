@@ -1,0 +1,57 @@
+package dashboards
+
+import (
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/e2e/harness"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+)
+
+// timeLimit applies to each test.
+const timeLimit = 6 * time.Minute
+
+// setup is a running collector between a simulated API and a sink.
+type setup struct {
+	*harness.Harness
+	sink    *harness.Sink
+	process *harness.Program
+	metrics string // host and port at which Prometheus scrapes the collector
+}
+
+// newSetup starts a collector that polls the whole population. The faults apply
+// from the start.
+func newSetup(t *testing.T, population defendersim.Config, change func(*harness.Settings), faults map[int64]string) *setup {
+	t.Helper()
+	h := harness.New(t, timeLimit, population)
+	s := &setup{Harness: h, sink: harness.NewSink(h.Notifier), metrics: harness.FreeAddress(t)}
+	for id, fault := range faults {
+		s.setFault(id, fault)
+	}
+	settings := h.Settings(harness.Serve(t, h.Sim), harness.Serve(t, s.sink))
+	settings.RateLimit, settings.LogLevel = "{requests_per_minute: 6000, requests_per_hour: 60000}", "warn"
+	var err error
+	settings.MetricsHost, settings.MetricsPort, err = net.SplitHostPort(s.metrics)
+	require.NoError(t, err)
+	change(&settings)
+	s.process = harness.Launch(h.Ctx, t, h.Notifier, nil, collector, settings.Arguments(t)...)
+	return s
+}
+
+// setFault makes a fault apply from now on.
+func (s *setup) setFault(id int64, fault string) {
+	s.T.Helper()
+	f, err := defendersim.ParseFault(fault)
+	require.NoError(s.T, err)
+	require.NoError(s.T, s.Sim.SetFault(id, defendersim.Rule{Fault: f}))
+}
+
+// refuse makes the backend refuse all records.
+func (s *setup) refuse() { s.sink.SetMode(harness.Refuse) }
+
+// fillDisk makes the collector's writes to files fail as on a full disk.
+func (s *setup) fillDisk() { s.process.LimitFileSize(s.T, &syscall.Rlimit{}) }

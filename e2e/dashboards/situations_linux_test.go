@@ -1,0 +1,275 @@
+package dashboards
+
+import (
+	"encoding/json"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/e2e/harness"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+)
+
+// speedup divides every duration in the alerts under test: each `for`, range,
+// offset and number of seconds. promtool_linux_test.go tests them unchanged.
+const speedup = 30
+
+// situation is what can happen to a collector, and the alerts for it.
+type situation struct {
+	population defendersim.Config
+	settings   func(*harness.Settings)
+	faults     map[int64]string // from the start
+	then       func(*setup)     // called after each incident was fetched; nil: nothing happens
+
+	fires []string // alerts that must fire
+	may   []string // alerts that may fire as well
+	shows string   // title of a panel that must be above 0; empty: none
+	of    string   // legend of the line in that panel
+}
+
+const (
+	notFresh       = "DefenderIncidentsNotFresh"
+	roundTooLong   = "DefenderIncidentsRoundTooLong"
+	throttled      = "DefenderIncidentsThrottled"
+	denied         = "DefenderIncidentsDenied"
+	nothing        = "DefenderIncidentsNothingAnswered"
+	notAccepted    = "DefenderIncidentsNotAccepted"
+	feedNotWorking = "DefenderIncidentsFeedNotWorking"
+	checkpoint     = "DefenderIncidentsCheckpointFailing"
+)
+
+// lively is a population with a change every few seconds and without rate limits
+// that are reached.
+func lively(incidents int) defendersim.Config {
+	cfg := defendersim.DefaultConfig()
+	cfg.Incidents, cfg.MergedShare, cfg.AlertsPerIncident, cfg.ChangesPerHour = incidents, 0, 2, 3600
+	cfg.PerMinute, cfg.PerHour, cfg.ListPerMinute, cfg.ListPerHour = 6000, 60000, 6000, 60000
+	return cfg
+}
+
+func lagging(lag time.Duration) defendersim.Config {
+	cfg := lively(12)
+	cfg.ListLag = lag
+	return cfg
+}
+
+const healthy = "healthy"
+
+func situations() map[string]situation {
+	often := func(c *harness.Settings) { c.Interval = 2 * time.Second }
+	feeding := func(c *harness.Settings) {
+		c.Interval = 2 * time.Second
+		c.ChangeFeed = "{interval: 1s, rate_limit: {requests_per_minute: 600, requests_per_hour: 6000}}"
+	}
+	byFeed := func(c *harness.Settings) {
+		feeding(c)
+		c.Interval = 10 * time.Minute
+	}
+	limited := func(c *harness.Settings) {
+		c.Interval, c.RateLimit = time.Second, "{requests_per_minute: 8, requests_per_hour: 0}"
+	}
+	return map[string]situation{
+		healthy: {population: lively(12), settings: feeding},
+		"late": {
+			population: lagging(80 * time.Second), settings: byFeed,
+			fires: []string{notFresh}, shows: "Freshness", of: "95 %",
+		},
+		"slow": {
+			population: lively(60), settings: limited,
+			fires: []string{roundTooLong}, may: []string{nothing, notFresh}, // 8 requests at once, then none for a minute
+			shows: "Overdue", of: "overdue",
+		},
+		"throttled": {
+			population: lively(12), settings: feeding, // the list still works
+			then:  func(s *setup) { s.setFault(defendersim.AllIncidents, "429=10m") },
+			fires: []string{throttled}, shows: "Throttle wait", of: "incident",
+		},
+		"throttled a little": { // the wait is over before Prometheus scrapes it
+			population: lively(12), settings: feeding,
+			then:  func(s *setup) { s.setFault(defendersim.AllIncidents, "429=1s") },
+			fires: []string{throttled}, shows: "Throttled requests", of: "incident",
+		},
+		"denied": {
+			population: lively(12), settings: often,
+			then:  func(s *setup) { s.setFault(defendersim.AllIncidents, "403") },
+			fires: []string{denied}, may: []string{nothing}, shows: "Requests by outcome", of: "incident denied",
+		},
+		"signed out": {
+			population: lively(12), settings: often, faults: map[int64]string{defendersim.TokenRequests: "401"},
+			fires: []string{nothing}, shows: "Incidents", of: "waiting",
+		},
+		"down": {
+			population: lively(12), settings: often,
+			then:  func(s *setup) { s.setFault(defendersim.AllIncidents, "503") },
+			fires: []string{nothing}, shows: "Incidents", of: "failing",
+		},
+		"without list": {
+			population: lively(12), settings: feeding, faults: map[int64]string{defendersim.ListRequests: "503"},
+			fires: []string{feedNotWorking}, shows: "Age of the change feed", of: "without list",
+		},
+		"backend down": {
+			population: lively(12), settings: often, then: (*setup).refuse,
+			fires: []string{notAccepted}, may: []string{nothing}, shows: "Accepted and refused", of: "refused",
+		},
+		"full disk": {
+			population: lively(12), settings: often, then: (*setup).fillDisk,
+			fires: []string{checkpoint}, shows: "Checkpoint failures", of: "full disk",
+		},
+	}
+}
+
+func TestPrometheusAlertsFireWhenTheyShouldAndEveryPanelHasData(t *testing.T) {
+	rules, alerts := shortenedRules(t)
+	all, setups := situations(), map[string]*setup{}
+	var covered []string
+	for name, s := range all {
+		setups[name] = newSetup(t, s.population, s.settings, s.faults)
+		covered = append(covered, s.fires...)
+	}
+	for _, alert := range alerts {
+		require.Contains(t, covered, alert, "an alert without a situation")
+	}
+	p := newPrometheus(t, setups, rules)
+	for name, s := range all {
+		if s.then == nil {
+			continue
+		}
+		first := `sum(otelcol_receiver_defender_incidents_records{change="first_seen", event="incident", instance="` + name + `"})`
+		p.await("the first cycle of "+name, func() bool {
+			lines := p.now(first)
+			return len(lines) == 1 && int(lines[0].Value.value) == s.population.Incidents
+		})
+		s.then(setups[name])
+	}
+
+	fired := map[string]map[string]bool{}
+	for name := range all {
+		fired[name] = map[string]bool{}
+	}
+	missing := map[string]bool{}
+	p.await("the alerts", func() bool {
+		for name, alerts := range p.firing() {
+			for _, alert := range alerts {
+				if !fired[name][alert] {
+					t.Logf("%s: %s", name, alert)
+				}
+				fired[name][alert] = true
+				require.Contains(t, append(all[name].fires, all[name].may...), alert, "must not fire in situation %s", name)
+			}
+		}
+		clear(missing)
+		for name, s := range all {
+			for _, alert := range s.fires {
+				if !fired[name][alert] {
+					missing[name+" "+alert] = true
+				}
+			}
+		}
+		return len(missing) == 0
+	})
+	requireData(t, p, all)
+}
+
+// requireData runs each query of the dashboard. For the healthy collector every
+// query must return data, and for each of the others the panel that shows the
+// problem must be above 0.
+func requireData(t *testing.T, p *prometheus, all map[string]situation) {
+	t.Helper()
+	d := readDashboard(t)
+	for _, q := range d.queries() {
+		lines := p.now(filled(q.expr, healthy, "1m", "10s"))
+		require.NotEmpty(t, lines, q.of)
+		for _, l := range lines {
+			require.False(t, math.IsNaN(l.Value.value) || math.IsInf(l.Value.value, 0), "%s is %v", q.of, l.Value.value)
+			require.NotContains(t, legend(q.legend, l.Metric), "{{", q.of)
+		}
+	}
+	for name, s := range all {
+		if s.shows == "" {
+			continue
+		}
+		p.await(s.shows+" of "+name, func() bool { return highest(t, p, d, s.shows, s.of, name) > 0 })
+	}
+	for _, v := range d.Templating.List {
+		if v.Definition == "" {
+			continue
+		}
+		parts := regexp.MustCompile(`^label_values\((.+), (\w+)\)$`).FindStringSubmatch(v.Definition)
+		require.NotNil(t, parts, v.Name)
+		require.NotEmpty(t, p.values(parts[2], filled(parts[1], healthy, "", "")), v.Name)
+	}
+}
+
+// highest returns the current maximum of a line in a panel for an instance.
+func highest(t *testing.T, p *prometheus, d dashboard, title, name, instance string) float64 {
+	t.Helper()
+	n := slices.IndexFunc(d.Panels, func(panel panel) bool { return panel.Title == title && panel.Type == "timeseries" })
+	require.GreaterOrEqual(t, n, 0, "a panel %s", title)
+	value := math.Inf(-1)
+	for _, each := range d.Panels[n].Targets {
+		for _, l := range p.now(filled(each.Expr, instance, "1m", "20s")) {
+			if legend(each.LegendFormat, l.Metric) == name && !math.IsNaN(l.Value.value) {
+				value = max(value, l.Value.value)
+			}
+		}
+	}
+	return value
+}
+
+// legend returns the name of a line.
+func legend(format string, labels map[string]string) string {
+	return braced.ReplaceAllStringFunc(format, func(text string) string {
+		value, found := labels[braced.FindStringSubmatch(text)[1]]
+		if !found {
+			return text
+		}
+		return value
+	})
+}
+
+// shortenedRules returns the rules with all durations divided by speedup, as a
+// file, and the names of their alerts.
+func shortenedRules(t *testing.T) (file string, alerts []string) {
+	t.Helper()
+	rules := readRules(t)
+	for _, group := range rules.Groups {
+		for n := range group.Rules {
+			r := &group.Rules[n]
+			alerts = append(alerts, r.Alert)
+			r.For, r.Expr = shorten(t, r.For), shortenQuery(t, r.Expr)
+		}
+	}
+	text, err := json.Marshal(rules) // JSON is YAML, too
+	require.NoError(t, err)
+	return string(text), alerts
+}
+
+// durations matches the durations in a query: a range, an offset, or seconds in
+// a comparison.
+var durations = regexp.MustCompile(`(\[|offset )(\d+[mh])|(> )([1-9]\d+)`)
+
+func shortenQuery(t *testing.T, expr string) string {
+	t.Helper()
+	return durations.ReplaceAllStringFunc(expr, func(text string) string {
+		parts := durations.FindStringSubmatch(text)
+		if parts[2] != "" {
+			return parts[1] + shorten(t, parts[2])
+		}
+		seconds, err := strconv.Atoi(parts[4])
+		require.NoError(t, err)
+		return parts[3] + strconv.Itoa(seconds/speedup)
+	})
+}
+
+func shorten(t *testing.T, duration string) string {
+	t.Helper()
+	d, err := time.ParseDuration(duration)
+	require.NoError(t, err)
+	require.Zero(t, d%(speedup*time.Second), "%s in whole seconds", duration)
+	return strconv.Itoa(int((d / speedup).Seconds())) + "s"
+}
