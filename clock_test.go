@@ -1,4 +1,4 @@
-package defenderincidentsreceiver
+package defenderincidentsreceiver_test
 
 import (
 	"sync"
@@ -7,18 +7,22 @@ import (
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
+	otelreceiver "go.opentelemetry.io/collector/receiver"
+
+	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
-// machine has a clock that people move and that stands still in its sleep. Its
-// readings are such as Go's on Linux: the monotonic clock goes on when the wall
-// clock is moved, and stands still while the machine is suspended.
+// machine has a clock that can be set and that stops while the machine is
+// suspended. It reads like Go's clock on Linux: the monotonic clock goes on when
+// the wall clock is set, and stops while the machine is suspended.
 type machine struct {
 	booted time.Time
 
 	mu        sync.Mutex
-	moved     time.Duration // of the wall clock, by people
+	moved     time.Duration // how far the wall clock was set, in all
 	suspended time.Duration // in all
-	awake     time.Time     // the end of the last sleep
+	awake     time.Time     // the end of the last suspension
 }
 
 func (m *machine) move(by time.Duration) {
@@ -27,7 +31,7 @@ func (m *machine) move(by time.Duration) {
 	m.moved += by
 }
 
-// suspend has the machine stand still for so long: all that looks at its clock
+// suspend suspends the machine for so long. Whoever reads its clock meanwhile
 // waits.
 func (m *machine) suspend(length time.Duration) {
 	m.mu.Lock()
@@ -47,11 +51,11 @@ func (m *machine) now() time.Time {
 	return reading(time.Now().Add(m.moved), time.Since(m.booted)-m.suspended)
 }
 
-// reading is what time.Now returns outside of a bubble, with a monotonic part.
-// The package time makes none from parts, so it is put together as time.Time
-// keeps it: bit 63 of the first word says that there is a monotonic part, then
-// come 33 bits of seconds since 1885 and 30 of nanoseconds by the wall clock; the
-// second word is the monotonic part.
+// reading is what time.Now returns outside a bubble: a time with a monotonic part.
+// Package time has no function for that, so it is put together like time.Time: bit
+// 63 of the first word says that there is a monotonic part; 33 bits of seconds
+// since 1885 and 30 bits of nanoseconds of the wall clock follow; the second word
+// is the monotonic part.
 func reading(wall time.Time, monotonic time.Duration) time.Time {
 	since1885 := wall.Unix() - time.Date(1885, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
 	t := wall
@@ -61,7 +65,7 @@ func reading(wall time.Time, monotonic time.Duration) time.Time {
 	return t
 }
 
-func TestAReadingKeepsItsTwoClocksApart(t *testing.T) {
+func TestReadingHasAWallAndAMonotonicClock(t *testing.T) {
 	noon := time.Date(2026, 11, 23, 12, 0, 0, 5, time.UTC)
 	before, after := reading(noon, time.Hour), reading(noon.Add(-time.Hour), time.Hour+time.Second)
 	require.True(t, noon.Equal(before.Round(0)))
@@ -70,55 +74,51 @@ func TestAReadingKeepsItsTwoClocksApart(t *testing.T) {
 	require.True(t, after.Round(0).Before(before.Round(0)))
 }
 
-// TestNoClockBreaksALimitOrStopsTheSchedule runs for hours in which the quota is
-// always wanted, and holds each of them against the limits and the pace.
-func TestNoClockBreaksALimitOrStopsTheSchedule(t *testing.T) {
-	for name, happens := range map[string]func(*world, *machine){
-		"moved an hour forward": func(_ *world, m *machine) { m.move(time.Hour) },
-		"moved an hour back":    func(_ *world, m *machine) { m.move(-time.Hour) },
-		"suspended for an hour": func(_ *world, m *machine) { m.suspend(time.Hour) },
-		"moved back before a restart": func(w *world, m *machine) {
+// The quota is always needed, so each hour shows whether limits and pace are kept.
+func TestClockChangesNeitherBreakLimitsNorStopPolling(t *testing.T) {
+	for name, change := range map[string]func(*harness.Harness, *machine){
+		"set an hour forward":   func(_ *harness.Harness, m *machine) { m.move(time.Hour) },
+		"set an hour back":      func(_ *harness.Harness, m *machine) { m.move(-time.Hour) },
+		"suspended for an hour": func(_ *harness.Harness, m *machine) { m.suspend(time.Hour) },
+		"set back before a restart": func(h *harness.Harness, m *machine) {
 			m.move(-time.Hour)
-			w.stop()
-			w.start()
+			h.Stop()
+			h.Start()
 		},
-		"moved forward before a restart that the receiver has seen": func(w *world, m *machine) {
+		"set forward shortly before a restart": func(h *harness.Harness, m *machine) {
 			m.move(time.Hour)
 			time.Sleep(time.Second)
-			w.stop()
-			w.start()
+			h.Stop()
+			h.Start()
 		},
-		"suspended before a restart": func(w *world, m *machine) {
+		"suspended before a restart": func(h *harness.Harness, m *machine) {
 			m.suspend(time.Hour)
 			time.Sleep(time.Second)
-			w.stop()
-			w.start()
+			h.Stop()
+			h.Start()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			underEachAPI(t, func(t *testing.T, api API) {
-				population := oneAlert(150)
+			harness.Run(t, func(t *testing.T) {
+				population := harness.OneAlert(150)
 				population.PerMinute, population.PerHour = 10, 100
-				w := newWorldUnder(t, api, population, func(cfg *Config) {
-					cfg.RateLimit = RateLimitConfig{RequestsPerMinute: 10, RequestsPerHour: 100}
-				})
-				w.host.extensions[*w.cfg.StorageID] = &disk{entries: map[string][]byte{}}
+				h := harness.New(t, population, harness.WithLimits(10, 100))
 				m := &machine{booted: time.Now()}
-				w.clock = m.now
-				w.start()
+				h.BeforeStart = func(made otelreceiver.Logs) { receiver.SetClock(made, m.now) }
+				h.Start()
 				time.Sleep(time.Hour)
 				for range 2 {
-					happens(w, m)
-					before := w.requests(0)
+					change(h, m)
+					before := h.Polls(0)
 					time.Sleep(time.Hour)
-					require.Greater(t, w.requests(0)-before, 80, "the pace is kept")
+					require.Greater(t, h.Polls(0)-before, 80, "the pace is kept")
 				}
-				w.stop()
-				_, throttled := w.throttled(time.Time{})
-				require.Zero(t, throttled)
-				require.Equal(t, 10, w.sim.MaxInWindow(time.Minute))
-				require.LessOrEqual(t, w.sim.MaxInWindow(time.Hour), 100)
-				require.Empty(t, w.complaints())
+				h.Stop()
+				_, rateLimited := h.PollsSince(time.Time{})
+				require.Zero(t, rateLimited)
+				require.Equal(t, 10, h.Sim.MaxInWindow(time.Minute))
+				require.LessOrEqual(t, h.Sim.MaxInWindow(time.Hour), 100)
+				require.Empty(t, h.Warnings())
 			})
 		})
 	}

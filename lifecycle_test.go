@@ -1,10 +1,7 @@
-package defenderincidentsreceiver
+package defenderincidentsreceiver_test
 
 import (
 	"context"
-	"errors"
-	"os"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,61 +10,59 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
 
+	receiver "github.com/seed2514a141/defenderincidentsreceiver"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
-func TestShutdownBeforeStartAndTwiceIsNoError(t *testing.T) {
-	underEachAPI(t, func(t *testing.T, api API) {
-		w := newWorldUnder(t, api, oneAlert(1))
-		made, err := NewFactory().CreateLogs(t.Context(), w.settings, w.cfg, w.sink)
+func TestShutdownBeforeStartAndTwiceSucceeds(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(1))
+		made, err := receiver.NewFactory().CreateLogs(t.Context(), h.Settings, h.Config, h.Sink)
 		require.NoError(t, err)
 		require.NoError(t, made.Shutdown(t.Context()))
 
-		w.start()
-		require.NoError(t, w.receiver.Shutdown(t.Context()))
-		require.NoError(t, w.receiver.Shutdown(t.Context()))
+		h.Start()
+		require.NoError(t, h.Receiver.Shutdown(t.Context()))
+		require.NoError(t, h.Receiver.Shutdown(t.Context()))
 	})
 }
 
-func TestStartDoesNotCallTheAPI(t *testing.T) {
-	underEachAPI(t, func(t *testing.T, api API) {
-		w := newWorldUnder(t, api, oneAlert(1))
-		hang, err := defendersim.ParseFault("hang")
-		require.NoError(t, err)
-		require.NoError(t, w.sim.SetFault(defendersim.AllIncidents, defendersim.Rule{Fault: hang}))
+func TestStartSendsNoRequest(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(1))
+		h.Fail(defendersim.AllIncidents, "hang")
 		before := time.Now()
-		w.start()
-		require.Equal(t, before, time.Now(), "no time went by")
+		h.Start()
+		require.Equal(t, before, time.Now(), "it waited for nothing")
 	})
 }
 
-func TestTheContextOfStartDoesNotEndTheReceiver(t *testing.T) {
-	underEachAPI(t, func(t *testing.T, api API) {
-		w := newWorldUnder(t, api, oneAlert(1))
-		made, err := NewFactory().CreateLogs(t.Context(), w.settings, w.cfg, w.sink)
+func TestReceiverOutlivesTheContextOfStart(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(1))
+		made, err := receiver.NewFactory().CreateLogs(t.Context(), h.Settings, h.Config, h.Sink)
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
-		require.NoError(t, made.Start(ctx, w.host))
+		require.NoError(t, made.Start(ctx, h.Host))
 		cancel()
 		time.Sleep(time.Minute)
-		require.Equal(t, []string{"1001 first_seen", "1001 alert first_seen"}, w.sink.changes())
+		require.Equal(t, []string{"1001 first_seen", "1001 alert first_seen"}, h.Sink.Changes())
 		require.NoError(t, made.Shutdown(t.Context()))
 	})
 }
 
-func TestShutdownEndsRequestsInFlight(t *testing.T) {
-	underEachAPI(t, func(t *testing.T, api API) {
-		w := newWorldUnder(t, api, oneAlert(10))
-		hang, err := defendersim.ParseFault("hang")
-		require.NoError(t, err)
-		require.NoError(t, w.sim.SetFault(defendersim.AllIncidents, defendersim.Rule{Fault: hang}))
-		w.start()
+func TestShutdownCancelsRequestsInFlight(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(10))
+		h.Fail(defendersim.AllIncidents, "hang")
+		h.Start()
 		time.Sleep(time.Second)
-		require.Equal(t, w.cfg.MaxConcurrentRequests, w.requests(0))
+		require.Equal(t, h.Config.MaxConcurrentRequests, h.Polls(0))
 		before := time.Now()
-		w.stop()
-		require.Equal(t, before, time.Now(), "at once")
-		require.Empty(t, w.complaints(), "a request that is given up is no trouble")
+		h.Stop()
+		require.Equal(t, before, time.Now(), "without waiting")
+		require.Empty(t, h.Warnings(), "a cancelled request is no failure")
 	})
 }
 
@@ -77,21 +72,21 @@ func blocked(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func TestShutdownEndsADeliveryThatBlocks(t *testing.T) {
+func TestShutdownCancelsBlockedDelivery(t *testing.T) {
 	for name, test := range map[string]struct {
 		deadline time.Duration // of Shutdown's context; 0: none
 		want     time.Duration
 	}{
-		"when its context ends":         {deadline: 2 * time.Second, want: 2 * time.Second},
-		"after a grace without a limit": {want: deliveryGrace},
+		"when its context ends":           {deadline: 2 * time.Second, want: 2 * time.Second},
+		"after 5 s if it has no deadline": {want: 5 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			underEachAPI(t, func(t *testing.T, api API) {
-				w := newWorldUnder(t, api, oneAlert(10))
-				w.sink.refuse = blocked
-				w.start()
+			harness.Run(t, func(t *testing.T) {
+				h := harness.New(t, harness.OneAlert(10))
+				h.Sink.Refuse = blocked
+				h.Start()
 				time.Sleep(time.Minute)
-				require.LessOrEqual(t, w.requests(0), w.cfg.MaxConcurrentRequests, "nothing is fetched meanwhile")
+				require.LessOrEqual(t, h.Polls(0), h.Config.MaxConcurrentRequests, "polling has stopped")
 
 				ctx := t.Context()
 				if test.deadline > 0 {
@@ -100,96 +95,71 @@ func TestShutdownEndsADeliveryThatBlocks(t *testing.T) {
 					defer cancel()
 				}
 				before := time.Now()
-				require.NoError(t, w.receiver.Shutdown(ctx))
+				require.NoError(t, h.Receiver.Shutdown(ctx))
 				require.Equal(t, test.want, time.Since(before))
 
-				w.sink.refuse = nil
-				w.start()
+				h.Sink.Refuse = nil
+				h.Start()
 				time.Sleep(time.Minute)
-				require.Len(t, w.sink.changes(), 20, "what was not accepted comes after the next start")
+				require.Len(t, h.Sink.Changes(), 20, "what was not accepted is delivered after the next start")
 			})
 		})
 	}
 }
 
-func TestShutdownSaysWhenAConsumerIgnoresItsContext(t *testing.T) {
-	underEachAPI(t, func(t *testing.T, api API) {
-		w := newWorldUnder(t, api, oneAlert(1))
+func TestShutdownReportsConsumerThatIgnoresItsContext(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(1))
 		release := make(chan struct{})
-		w.sink.refuse = func(context.Context) error { <-release; return nil }
-		w.start()
+		h.Sink.Refuse = func(context.Context) error { <-release; return nil }
+		h.Start()
 		time.Sleep(time.Second)
-		require.ErrorContains(t, w.receiver.Shutdown(t.Context()), "the pipeline did not return")
+		require.ErrorContains(t, h.Receiver.Shutdown(t.Context()), "the pipeline did not return")
 		close(release)
 		synctest.Wait()
-		require.NoError(t, w.receiver.Shutdown(t.Context()))
+		require.NoError(t, h.Receiver.Shutdown(t.Context()))
 	})
 }
 
-func TestADeliveryUnderWayAtShutdownIsFinished(t *testing.T) {
-	underEachAPI(t, func(t *testing.T, api API) {
-		w := newWorldUnder(t, api, oneAlert(1))
-		w.sink.refuse = func(context.Context) error { time.Sleep(time.Second); return nil }
-		w.start()
+func TestShutdownFinishesDeliveryUnderWay(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(1))
+		h.Sink.Refuse = func(context.Context) error { time.Sleep(time.Second); return nil }
+		h.Start()
 		time.Sleep(time.Millisecond)
-		w.stop()
-		require.Len(t, w.sink.changes(), 2)
-		w.start()
+		h.Stop()
+		require.Len(t, h.Sink.Changes(), 2)
+		h.Start()
 		time.Sleep(time.Hour)
-		require.Empty(t, w.sink.changes(), "it is in the checkpoint")
+		require.Empty(t, h.Sink.Changes(), "it is in the checkpoint")
 	})
 }
 
-func TestStartNamesWhatKeepsItFromStarting(t *testing.T) {
+func TestStartNamesWhatIsWrong(t *testing.T) {
 	missing := component.MustNewID("nowhere")
 	noStorage := storagetest.NewNonStorageID("other")
 	tests := map[string]struct {
-		change func(*world)
+		change func(*harness.Harness)
 		want   string
 	}{
-		"no ids file":         {func(w *world) { w.cfg.IncidentIDsFile = "nowhere.txt" }, "incident_ids_file"},
-		"no such storage":     {func(w *world) { w.cfg.StorageID = &missing }, "storage: there is no extension nowhere"},
-		"not a storage":       {func(w *world) { w.cfg.StorageID = &noStorage }, "is not a storage"},
-		"no such auth":        {func(w *world) { delete(w.host.extensions, authID) }, "http: "},
-		"storage is of later": {func(w *world) { storedVersion(w, "4") }, "version 4"},
-		"storage is not ours": {func(w *world) { storedVersion(w, "?") }, "cannot be read"},
+		"no ids file":         {func(h *harness.Harness) { h.Config.IncidentIDsFile = "nowhere.txt" }, "incident_ids_file"},
+		"no such storage":     {func(h *harness.Harness) { h.Config.StorageID = &missing }, "storage: there is no extension nowhere"},
+		"not a storage":       {func(h *harness.Harness) { h.Config.StorageID = &noStorage }, "is not a storage"},
+		"no such auth":        {func(h *harness.Harness) { delete(h.Host.Extensions, harness.AuthID()) }, "http: "},
+		"storage is newer":    {func(h *harness.Harness) { h.Disk.Put("version", "1000") }, "version 1000"},
+		"storage is not ours": {func(h *harness.Harness) { h.Disk.Put("version", "?") }, "cannot be read"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			underEachAPI(t, func(t *testing.T, api API) {
-				w := newWorldUnder(t, api, oneAlert(1))
-				w.host.extensions[noStorage] = storagetest.NewNonStorageExtension("other")
-				test.change(w)
-				made, err := NewFactory().CreateLogs(t.Context(), w.settings, w.cfg, w.sink)
+			harness.Run(t, func(t *testing.T) {
+				h := harness.New(t, harness.OneAlert(1))
+				h.Host.Extensions[noStorage] = storagetest.NewNonStorageExtension("other")
+				test.change(h)
+				made, err := receiver.NewFactory().CreateLogs(t.Context(), h.Settings, h.Config, h.Sink)
 				require.NoError(t, err)
-				require.ErrorContains(t, made.Start(t.Context(), w.host), test.want)
-				require.NoError(t, made.Shutdown(t.Context()), "a start that failed can be shut down")
+				require.ErrorContains(t, made.Start(t.Context(), h.Host), test.want)
+				require.NoError(t, made.Shutdown(t.Context()), "a failed start can be shut down")
 			})
 		})
 	}
 }
-
-// storedVersion writes a version into the checkpoint.
-func storedVersion(w *world, version string) {
-	client, err := w.host.extensions[*w.cfg.StorageID].(*storagetest.TestStorage).
-		GetClient(w.t.Context(), component.KindReceiver, w.settings.ID, "")
-	require.NoError(w.t, err)
-	require.NoError(w.t, client.Set(w.t.Context(), "version", []byte(version)))
-	require.NoError(w.t, client.Close(w.t.Context()))
-}
-
-func TestIdsComeFromTheFileToo(t *testing.T) {
-	underEachAPI(t, func(t *testing.T, api API) {
-		file := filepath.Join(t.TempDir(), "ids.txt")
-		require.NoError(t, os.WriteFile(file, []byte("# ours\n1002\nnonsense\n1001\n"), 0o600))
-		w := newWorldUnder(t, api, oneAlert(3), func(cfg *Config) {
-			cfg.IncidentIDs, cfg.IncidentIDsFile = []int64{1001}, file
-		})
-		w.start()
-		time.Sleep(time.Minute)
-		require.ElementsMatch(t, []string{"1001 first_seen", "1001 alert first_seen", "1002 first_seen", "1002 alert first_seen"}, w.sink.changes())
-		require.Equal(t, []string{"skipping a line of incident_ids_file that is not an incident ID"}, w.complaints())
-	})
-}
-
-var errUnavailable = errors.New("backend unavailable")

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -16,12 +13,13 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/receiver"
-	"go.uber.org/zap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/idlist"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/poll"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
 const (
@@ -32,7 +30,7 @@ const (
 	abandonGrace = time.Second
 )
 
-// incidentsReceiver starts and stops a poller and the clients it works with.
+// incidentsReceiver starts and stops the engine and the clients that it works with.
 type incidentsReceiver struct {
 	settings receiver.Settings
 	cfg      *Config
@@ -42,8 +40,9 @@ type incidentsReceiver struct {
 	// Set by Start, nil before; Start and Shutdown are never called at once.
 	client     *http.Client
 	store      *checkpoint.Store
-	stopping   context.CancelFunc // ends the fetches and the loop
-	abandoning context.CancelFunc // ends a delivery
+	engine     *poll.Engine
+	stopping   context.CancelFunc // ends the requests and the loop
+	abandoning context.CancelFunc // ends a delivery, and calls of the storage
 	done       chan struct{}      // closed when the loop has ended
 }
 
@@ -51,10 +50,10 @@ func newReceiver(settings receiver.Settings, cfg *Config, next consumer.Logs) *i
 	return &incidentsReceiver{settings: settings, cfg: cfg, next: next, clock: time.Now}
 }
 
-// Start reads the ids and the checkpoint and starts the loop. It does not call
-// the API: what is wrong there is for the loop to report and to outlast.
+// Start reads the IDs and the checkpoint and starts the engine. It does not call the API: what is wrong there is reported and retried
+// while the collector runs.
 func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) error {
-	list, err := idlist.Open(r.cfg.IncidentIDs, r.cfg.IncidentIDsFile, r.settings.Logger)
+	ids, err := idlist.Open(r.cfg.IncidentIDs, r.cfg.IncidentIDsFile, r.settings.Logger)
 	if err != nil {
 		return err
 	}
@@ -74,47 +73,35 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 	if err != nil {
 		return err
 	}
-	r.store = store
-
-	client := defender.NewClient(r.client, defender.Settings{
-		API: defender.API(r.cfg.API), Endpoint: endpoint,
-		MaxBody: r.cfg.MaxResponseBodySize, KeepOriginal: r.cfg.IncludeOriginal, Ignored: incident.Ignore(r.cfg.IgnoreChanges...),
-	})
-	status := func(event *componentstatus.Event) { componentstatus.ReportStatus(host, event) }
-	poller, err := newPoller(r.cfg, r.settings, r.next, status, client, endpoint.Hostname(), store)
+	engine, err := poll.Open(ctx, r.cfg.pollSettings(endpoint.Hostname()), poll.Parts{
+		Receiver: r.settings, Next: r.next, Store: store, IDs: ids, Clock: r.clock,
+		Report: func(event *componentstatus.Event) { componentstatus.ReportStatus(host, event) },
+		Client: defender.NewClient(r.client, defender.Settings{
+			API: defender.API(r.cfg.API), Endpoint: endpoint,
+			MaxBody: r.cfg.MaxResponseBodySize, KeepOriginal: r.cfg.IncludeOriginal, Ignored: incident.Ignore(r.cfg.IgnoreChanges...),
+		}),
+	}, contents)
 	if err != nil {
 		return errors.Join(err, store.Close(ctx))
 	}
-	if err := poller.restore(ctx, r.idsAtStart(list, contents), contents, r.clock()); err != nil {
-		return errors.Join(err, store.Close(ctx))
-	}
+	r.store, r.engine = store, engine
+	r.run()
+	return nil
+}
 
-	// Not derived from ctx, which ends with Start.
+// run starts the loop. Its contexts are not derived from that of Start, which ends with Start.
+func (r *incidentsReceiver) run() {
 	running, stopping := context.WithCancel(context.Background())
 	delivering, abandoning := context.WithCancel(context.Background())
 	r.stopping, r.abandoning, r.done = stopping, abandoning, make(chan struct{})
 	go func() {
 		defer close(r.done)
-		run(running, delivering, poller, list, r.clock)
+		r.engine.Run(running, delivering)
 	}()
-	return nil
 }
 
-// idsAtStart returns the configured IDs. If the IDs file names none, they include
-// every incident in the checkpoint, which would otherwise be deleted because of
-// a file that its job failed to write.
-func (r *incidentsReceiver) idsAtStart(list *idlist.List, contents checkpoint.Contents) []int64 {
-	if !list.FileEmpty() || len(contents.Summaries) == 0 {
-		return list.IDs()
-	}
-	r.settings.Logger.Warn("incident_ids_file has no IDs; keeping the incidents in the checkpoint",
-		zap.String("file", list.Path()), zap.Int("incidents", len(contents.Summaries)))
-	return slices.Concat(list.IDs(), slices.Sorted(maps.Keys(contents.Summaries)))
-}
-
-// Shutdown ends the fetches first, then lets the pipeline take what it was just
-// given, until ctx ends or deliveryGrace has passed. What was not accepted is
-// not in the checkpoint and comes again after the next start.
+// Shutdown ends the requests first, then lets the pipeline accept what it was just given, until ctx ends or deliveryGrace has passed.
+// What was not accepted is not in the checkpoint and is delivered after the next start.
 func (r *incidentsReceiver) Shutdown(ctx context.Context) error {
 	if r.done == nil {
 		return r.release(ctx)
@@ -133,7 +120,7 @@ func (r *incidentsReceiver) Shutdown(ctx context.Context) error {
 	case <-r.done:
 		return r.release(context.WithoutCancel(ctx))
 	case <-grace.C:
-		return errors.New("the pipeline did not return after its context had ended: the checkpoint stays open")
+		return fmt.Errorf("the receiver still waits for %s, though the time for that has ended: the checkpoint stays open", r.engine.WaitingFor())
 	}
 }
 
@@ -143,20 +130,20 @@ func (r *incidentsReceiver) release(ctx context.Context) error {
 		r.client.CloseIdleConnections()
 		r.client = nil
 	}
-	if r.store == nil {
+	if r.engine == nil {
 		return nil
 	}
-	store := r.store
-	r.store = nil
-	return store.Close(ctx)
+	r.engine.Close()
+	r.engine = nil
+	return r.store.Close(ctx)
 }
 
 // storageClient is the storage that the configuration names, or one that
 // forgets everything at the end.
 func (r *incidentsReceiver) storageClient(ctx context.Context, host component.Host) (storage.Client, error) {
 	if r.cfg.StorageID == nil {
-		r.settings.Logger.Info("no storage is set: every start emits every incident once, and forgets what was sent within the hour: " +
-			"do not restart often, or the API's limits are exceeded")
+		r.settings.Logger.Info("no storage configured; every start emits every incident once and forgets which requests were sent, " +
+			"so frequent restarts exceed the API's rate limits")
 		return checkpoint.NewMemory(), nil
 	}
 	extension, found := host.GetExtensions()[*r.cfg.StorageID]
@@ -175,62 +162,22 @@ func (r *incidentsReceiver) storageClient(ctx context.Context, host component.Ho
 	return client, nil
 }
 
-// run is the loop, and the only place that waits: for an answer, for the moment
-// the poller or the list of IDs asks to be woken at, or for the end. The fetches that
-// it starts have all ended when it returns.
-func run(running, delivering context.Context, p *poller, list *idlist.List, clock func() time.Time) {
-	answers := make(chan arrival, p.cfg.MaxConcurrentRequests) // room for all: no fetch waits here
-	var fetches sync.WaitGroup
-
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-running.Done():
-			fetches.Wait()
-			for len(answers) > 0 {
-				p.arrived(<-answers)
-			}
-			p.saveAccounts(clock())
-			return
-		case a := <-answers:
-			p.arrived(a)
-		case <-timer.C:
-		}
-		if list.Check(clock()) {
-			p.refollow(list.IDs(), clock())
-		}
-		for running.Err() == nil && p.deliverNext(delivering, clock()) {
-		}
-		for running.Err() == nil {
-			now := clock()
-			t, ok, wake := p.next(now)
-			if !ok {
-				if check, ok := list.NextCheck(); ok && check.Before(wake) {
-					wake = check
-				}
-				if measure := p.measure(now); measure.Before(wake) {
-					wake = measure
-				}
-				timer.Reset(wake.Sub(now))
-				break
-			}
-			p.sending(t, now)
-			fetches.Go(func() { answers <- ask(running, p.client, t, clock) })
+// pollSettings are the settings of the engine.
+func (c *Config) pollSettings(host string) poll.Settings {
+	s := poll.Settings{
+		API: string(c.API), Host: host, Interval: c.CollectionInterval, Limits: c.RateLimit.limits(),
+		MaxConcurrentRequests: c.MaxConcurrentRequests,
+		Alerts:                incident.AlertsMode(c.Alerts), Snapshots: c.Emit == EmitSnapshots,
+		IgnoreChanges: c.IgnoreChanges, IncludeOriginal: c.IncludeOriginal,
+	}
+	if f := c.ChangeFeed.Get(); f != nil {
+		s.Feed = &poll.FeedSettings{
+			Interval: f.Interval, Limits: f.RateLimit.limits(), Discover: f.Discover, Lookback: f.Lookback, ForgetAfter: f.ForgetAfter,
 		}
 	}
+	return s
 }
 
-// ask asks the API and returns its answer.
-func ask(ctx context.Context, client *defender.Client, t task, clock func() time.Time) arrival {
-	if t.page != nil {
-		page := client.List(ctx, *t.page)
-		return arrival{page: &page, at: clock()}
-	}
-	if t.rest != nil {
-		answer := client.Continue(ctx, t.rest)
-		return arrival{id: t.id, answer: answer, at: clock()}
-	}
-	answer := client.Get(ctx, t.id)
-	return arrival{id: t.id, answer: answer, at: clock()}
+func (r RateLimitConfig) limits() []quota.Limit {
+	return []quota.Limit{{Window: time.Minute, Requests: r.RequestsPerMinute}, {Window: time.Hour, Requests: r.RequestsPerHour}}
 }

@@ -2,7 +2,7 @@
 //
 // List shows incidents newest change first, so whatever changes while its pages are read moves to the front and shows at the next
 // call: nothing is missed when that one lists from the newest time on this call's first page (seen in captures, see docs/api.md).
-// The package never sleeps, reads no clock and knows nothing of incidents. A Cursor belongs to one goroutine.
+// A Feed holds the page at hand; a Cursor says where the next one begins. Neither waits or reads a clock.
 package feed
 
 import "time"

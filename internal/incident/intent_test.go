@@ -149,3 +149,30 @@ func TestAListAtItsCapDoesNotRemoveAnAlertThatMayHaveAppeared(t *testing.T) {
 		require.NotEqual(t, Removed, a.Kind)
 	}
 }
+
+func TestAnIntentHasEachAlertOnceSortedByID(t *testing.T) {
+	c := comparer(Split)
+	swapped := func(s *Snapshot) { s.Alerts[0], s.Alerts[1] = s.Alerts[1], s.Alerts[0] }
+	found := delivered(t, c, snapshot(t, withoutAlert(0), withoutAlert(0)))
+	for range 2 {
+		_, found = killed(t, c, found, snapshot(t, newAlert(t, "a0"), swapped))
+		require.Equal(t, []AlertIntent{{"a0", 1, false}, {"a1", 1, false}, {"a2", 1, false}}, found.Intent.Alerts)
+	}
+}
+
+func TestAnEmbeddedAlertThatMayHaveDisappearedIsAnUpdateUntilThatIsDelivered(t *testing.T) {
+	c := comparer(Embedded)
+	_, found := killed(t, c, delivered(t, c, snapshot(t)), snapshot(t, withoutAlert(1)))
+	for range 2 {
+		var change Change
+		change, found = killed(t, c, found, snapshot(t))
+		require.Equal(t, Updated, change.Kind)
+	}
+}
+
+func TestAnIncidentThatMayHaveDisappearedIsNotStale(t *testing.T) {
+	c := comparer(Split)
+	_, found := killed(t, c, delivered(t, c, snapshot(t, later)), nil)
+	change, _ := c.Compare(found, snapshot(t))
+	require.Equal(t, FirstSeen, change.Kind)
+}

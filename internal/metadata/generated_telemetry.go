@@ -3,10 +3,12 @@
 package metadata
 
 import (
+	"context"
 	"errors"
 	"sync"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/embedded"
 	"go.opentelemetry.io/otel/trace"
 
 	"go.opentelemetry.io/collector/component"
@@ -26,17 +28,17 @@ type TelemetryBuilder struct {
 	meter                                       metric.Meter
 	mu                                          sync.Mutex
 	registrations                               []metric.Registration
+	ReceiverDefenderIncidentsChangeDelay        metric.Float64Histogram
 	ReceiverDefenderIncidentsCheckpointFailures metric.Int64Counter
-	ReceiverDefenderIncidentsFeedAge            metric.Float64Gauge
-	ReceiverDefenderIncidentsFreshness          metric.Float64Histogram
-	ReceiverDefenderIncidentsOverdue            metric.Int64Gauge
-	ReceiverDefenderIncidentsQuotaRemaining     metric.Int64Gauge
+	ReceiverDefenderIncidentsFeedAge            metric.Float64ObservableGauge
+	ReceiverDefenderIncidentsOverdue            metric.Int64ObservableGauge
+	ReceiverDefenderIncidentsPollDelay          metric.Float64Histogram
+	ReceiverDefenderIncidentsQuotaRemaining     metric.Int64ObservableGauge
 	ReceiverDefenderIncidentsRecords            metric.Int64Counter
 	ReceiverDefenderIncidentsRequests           metric.Int64Counter
 	ReceiverDefenderIncidentsResponseSize       metric.Int64Histogram
-	ReceiverDefenderIncidentsScheduleLag        metric.Float64Histogram
-	ReceiverDefenderIncidentsThrottleWait       metric.Float64Gauge
-	ReceiverDefenderIncidentsTracked            metric.Int64Gauge
+	ReceiverDefenderIncidentsThrottleWait       metric.Float64ObservableGauge
+	ReceiverDefenderIncidentsTracked            metric.Int64ObservableGauge
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -48,6 +50,101 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterReceiverDefenderIncidentsFeedAgeCallback sets callback for observable ReceiverDefenderIncidentsFeedAge metric.
+func (builder *TelemetryBuilder) RegisterReceiverDefenderIncidentsFeedAgeCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ReceiverDefenderIncidentsFeedAge, obs: o})
+		return nil
+	}, builder.ReceiverDefenderIncidentsFeedAge)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverDefenderIncidentsOverdueCallback sets callback for observable ReceiverDefenderIncidentsOverdue metric.
+func (builder *TelemetryBuilder) RegisterReceiverDefenderIncidentsOverdueCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverDefenderIncidentsOverdue, obs: o})
+		return nil
+	}, builder.ReceiverDefenderIncidentsOverdue)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverDefenderIncidentsQuotaRemainingCallback sets callback for observable ReceiverDefenderIncidentsQuotaRemaining metric.
+func (builder *TelemetryBuilder) RegisterReceiverDefenderIncidentsQuotaRemainingCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverDefenderIncidentsQuotaRemaining, obs: o})
+		return nil
+	}, builder.ReceiverDefenderIncidentsQuotaRemaining)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverDefenderIncidentsThrottleWaitCallback sets callback for observable ReceiverDefenderIncidentsThrottleWait metric.
+func (builder *TelemetryBuilder) RegisterReceiverDefenderIncidentsThrottleWaitCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ReceiverDefenderIncidentsThrottleWait, obs: o})
+		return nil
+	}, builder.ReceiverDefenderIncidentsThrottleWait)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverDefenderIncidentsTrackedCallback sets callback for observable ReceiverDefenderIncidentsTracked metric.
+func (builder *TelemetryBuilder) RegisterReceiverDefenderIncidentsTrackedCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverDefenderIncidentsTracked, obs: o})
+		return nil
+	}, builder.ReceiverDefenderIncidentsTracked)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+type observerInt64 struct {
+	embedded.Int64Observer
+	inst metric.Int64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerInt64) Observe(value int64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveInt64(oi.inst, value, opts...)
+}
+
+type observerFloat64 struct {
+	embedded.Float64Observer
+	inst metric.Float64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerFloat64) Observe(value float64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveFloat64(oi.inst, value, opts...)
 }
 
 // Shutdown unregister all registered callbacks for async instruments.
@@ -68,34 +165,41 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ReceiverDefenderIncidentsChangeDelay, err = builder.meter.Float64Histogram(
+		"otelcol_receiver_defender_incidents_change_delay",
+		metric.WithDescription("Time from a change, as the API dates it, until its records were handed to the pipeline. Incidents that are seen for the first time do not count. [Alpha]"),
+		metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries([]float64{1, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 28800, 86400}...),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsCheckpointFailures, err = builder.meter.Int64Counter(
 		"otelcol_receiver_defender_incidents_checkpoint_failures",
 		metric.WithDescription("Reads and writes of the checkpoint that failed. [Alpha]"),
 		metric.WithUnit("{failure}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.ReceiverDefenderIncidentsFeedAge, err = builder.meter.Float64Gauge(
+	builder.ReceiverDefenderIncidentsFeedAge, err = builder.meter.Float64ObservableGauge(
 		"otelcol_receiver_defender_incidents_feed_age",
-		metric.WithDescription("Time since the change feed's last complete call, or since the start while there was none. [Alpha]"),
+		metric.WithDescription("Time since the change feed last listed all changes, or since the start if it has not yet. [Alpha]"),
 		metric.WithUnit("s"),
 	)
 	errs = errors.Join(errs, err)
-	builder.ReceiverDefenderIncidentsFreshness, err = builder.meter.Float64Histogram(
-		"otelcol_receiver_defender_incidents_freshness",
-		metric.WithDescription("Time from a change, as the API dates it, to when its records, which the pipeline accepted, were handed to it. Not of incidents that are seen for the first time. [Alpha]"),
-		metric.WithUnit("s"),
-		metric.WithExplicitBucketBoundaries([]float64{1, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 28800, 86400}...),
-	)
-	errs = errors.Join(errs, err)
-	builder.ReceiverDefenderIncidentsOverdue, err = builder.meter.Int64Gauge(
+	builder.ReceiverDefenderIncidentsOverdue, err = builder.meter.Int64ObservableGauge(
 		"otelcol_receiver_defender_incidents_overdue",
-		metric.WithDescription("Incidents whose next fetch is due and has not begun. [Alpha]"),
+		metric.WithDescription("Incidents that are due and not yet requested. [Alpha]"),
 		metric.WithUnit("{incident}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.ReceiverDefenderIncidentsQuotaRemaining, err = builder.meter.Int64Gauge(
+	builder.ReceiverDefenderIncidentsPollDelay, err = builder.meter.Float64Histogram(
+		"otelcol_receiver_defender_incidents_poll_delay",
+		metric.WithDescription("Time from when an incident was due until it was requested. [Alpha]"),
+		metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries([]float64{1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 14400}...),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverDefenderIncidentsQuotaRemaining, err = builder.meter.Int64ObservableGauge(
 		"otelcol_receiver_defender_incidents_quota_remaining",
-		metric.WithDescription("Requests that the limits leave now, by this receiver's own account. [Alpha]"),
+		metric.WithDescription("Requests that the rate limits still allow now, by the receiver's own account. [Alpha]"),
 		metric.WithUnit("{request}"),
 	)
 	errs = errors.Join(errs, err)
@@ -107,33 +211,26 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsRequests, err = builder.meter.Int64Counter(
 		"otelcol_receiver_defender_incidents_requests",
-		metric.WithDescription("Calls of the API, by what came of them. [Alpha]"),
+		metric.WithDescription("Requests to the API, by the kind of response. [Alpha]"),
 		metric.WithUnit("{request}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsResponseSize, err = builder.meter.Int64Histogram(
 		"otelcol_receiver_defender_incidents_response_size",
-		metric.WithDescription("Size of the bodies that the API answered with, decoded. [Alpha]"),
+		metric.WithDescription("Size of response bodies, decoded. [Alpha]"),
 		metric.WithUnit("By"),
 		metric.WithExplicitBucketBoundaries([]float64{1000, 3000, 10000, 30000, 100000, 300000, 1e+06, 3e+06, 1e+07, 3.3554432e+07}...),
 	)
 	errs = errors.Join(errs, err)
-	builder.ReceiverDefenderIncidentsScheduleLag, err = builder.meter.Float64Histogram(
-		"otelcol_receiver_defender_incidents_schedule_lag",
-		metric.WithDescription("Time from when an incident was due to when its request was sent. [Alpha]"),
-		metric.WithUnit("s"),
-		metric.WithExplicitBucketBoundaries([]float64{1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 14400}...),
-	)
-	errs = errors.Join(errs, err)
-	builder.ReceiverDefenderIncidentsThrottleWait, err = builder.meter.Float64Gauge(
+	builder.ReceiverDefenderIncidentsThrottleWait, err = builder.meter.Float64ObservableGauge(
 		"otelcol_receiver_defender_incidents_throttle_wait",
-		metric.WithDescription("Time until requests go again after a 429; 0: nothing waits for that. [Alpha]"),
+		metric.WithDescription("Time until requests continue after a 429; 0: no wait. [Alpha]"),
 		metric.WithUnit("s"),
 	)
 	errs = errors.Join(errs, err)
-	builder.ReceiverDefenderIncidentsTracked, err = builder.meter.Int64Gauge(
+	builder.ReceiverDefenderIncidentsTracked, err = builder.meter.Int64ObservableGauge(
 		"otelcol_receiver_defender_incidents_tracked",
-		metric.WithDescription("Incidents that are followed, by what is known of them. [Alpha]"),
+		metric.WithDescription("Tracked incidents, by state. [Alpha]"),
 		metric.WithUnit("{incident}"),
 	)
 	errs = errors.Join(errs, err)

@@ -21,6 +21,21 @@ func NewSettings(tt *componenttest.Telemetry) receiver.Settings {
 	return set
 }
 
+func AssertEqualReceiverDefenderIncidentsChangeDelay(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.HistogramDataPoint[float64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_defender_incidents_change_delay",
+		Description: "Time from a change, as the API dates it, until its records were handed to the pipeline. Incidents that are seen for the first time do not count. [Alpha]",
+		Unit:        "s",
+		Data: metricdata.Histogram[float64]{
+			Temporality: metricdata.CumulativeTemporality,
+			DataPoints:  dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_defender_incidents_change_delay")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
 func AssertEqualReceiverDefenderIncidentsCheckpointFailures(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_checkpoint_failures",
@@ -40,7 +55,7 @@ func AssertEqualReceiverDefenderIncidentsCheckpointFailures(t *testing.T, tt *co
 func AssertEqualReceiverDefenderIncidentsFeedAge(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_feed_age",
-		Description: "Time since the change feed's last complete call, or since the start while there was none. [Alpha]",
+		Description: "Time since the change feed last listed all changes, or since the start if it has not yet. [Alpha]",
 		Unit:        "s",
 		Data: metricdata.Gauge[float64]{
 			DataPoints: dps,
@@ -51,25 +66,10 @@ func AssertEqualReceiverDefenderIncidentsFeedAge(t *testing.T, tt *componenttest
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualReceiverDefenderIncidentsFreshness(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.HistogramDataPoint[float64], opts ...metricdatatest.Option) {
-	want := metricdata.Metrics{
-		Name:        "otelcol_receiver_defender_incidents_freshness",
-		Description: "Time from a change, as the API dates it, to when its records, which the pipeline accepted, were handed to it. Not of incidents that are seen for the first time. [Alpha]",
-		Unit:        "s",
-		Data: metricdata.Histogram[float64]{
-			Temporality: metricdata.CumulativeTemporality,
-			DataPoints:  dps,
-		},
-	}
-	got, err := tt.GetMetric("otelcol_receiver_defender_incidents_freshness")
-	require.NoError(t, err)
-	metricdatatest.AssertEqual(t, want, got, opts...)
-}
-
 func AssertEqualReceiverDefenderIncidentsOverdue(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_overdue",
-		Description: "Incidents whose next fetch is due and has not begun. [Alpha]",
+		Description: "Incidents that are due and not yet requested. [Alpha]",
 		Unit:        "{incident}",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,
@@ -80,10 +80,25 @@ func AssertEqualReceiverDefenderIncidentsOverdue(t *testing.T, tt *componenttest
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
+func AssertEqualReceiverDefenderIncidentsPollDelay(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.HistogramDataPoint[float64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_defender_incidents_poll_delay",
+		Description: "Time from when an incident was due until it was requested. [Alpha]",
+		Unit:        "s",
+		Data: metricdata.Histogram[float64]{
+			Temporality: metricdata.CumulativeTemporality,
+			DataPoints:  dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_defender_incidents_poll_delay")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
 func AssertEqualReceiverDefenderIncidentsQuotaRemaining(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_quota_remaining",
-		Description: "Requests that the limits leave now, by this receiver's own account. [Alpha]",
+		Description: "Requests that the rate limits still allow now, by the receiver's own account. [Alpha]",
 		Unit:        "{request}",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,
@@ -113,7 +128,7 @@ func AssertEqualReceiverDefenderIncidentsRecords(t *testing.T, tt *componenttest
 func AssertEqualReceiverDefenderIncidentsRequests(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_requests",
-		Description: "Calls of the API, by what came of them. [Alpha]",
+		Description: "Requests to the API, by the kind of response. [Alpha]",
 		Unit:        "{request}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -129,7 +144,7 @@ func AssertEqualReceiverDefenderIncidentsRequests(t *testing.T, tt *componenttes
 func AssertEqualReceiverDefenderIncidentsResponseSize(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.HistogramDataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_response_size",
-		Description: "Size of the bodies that the API answered with, decoded. [Alpha]",
+		Description: "Size of response bodies, decoded. [Alpha]",
 		Unit:        "By",
 		Data: metricdata.Histogram[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -141,25 +156,10 @@ func AssertEqualReceiverDefenderIncidentsResponseSize(t *testing.T, tt *componen
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualReceiverDefenderIncidentsScheduleLag(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.HistogramDataPoint[float64], opts ...metricdatatest.Option) {
-	want := metricdata.Metrics{
-		Name:        "otelcol_receiver_defender_incidents_schedule_lag",
-		Description: "Time from when an incident was due to when its request was sent. [Alpha]",
-		Unit:        "s",
-		Data: metricdata.Histogram[float64]{
-			Temporality: metricdata.CumulativeTemporality,
-			DataPoints:  dps,
-		},
-	}
-	got, err := tt.GetMetric("otelcol_receiver_defender_incidents_schedule_lag")
-	require.NoError(t, err)
-	metricdatatest.AssertEqual(t, want, got, opts...)
-}
-
 func AssertEqualReceiverDefenderIncidentsThrottleWait(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_throttle_wait",
-		Description: "Time until requests go again after a 429; 0: nothing waits for that. [Alpha]",
+		Description: "Time until requests continue after a 429; 0: no wait. [Alpha]",
 		Unit:        "s",
 		Data: metricdata.Gauge[float64]{
 			DataPoints: dps,
@@ -173,7 +173,7 @@ func AssertEqualReceiverDefenderIncidentsThrottleWait(t *testing.T, tt *componen
 func AssertEqualReceiverDefenderIncidentsTracked(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_tracked",
-		Description: "Incidents that are followed, by what is known of them. [Alpha]",
+		Description: "Tracked incidents, by state. [Alpha]",
 		Unit:        "{incident}",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,

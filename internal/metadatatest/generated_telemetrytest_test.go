@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
@@ -19,28 +20,46 @@ func TestSetupTelemetry(t *testing.T) {
 	tb, err := metadata.NewTelemetryBuilder(testTel.NewTelemetrySettings())
 	require.NoError(t, err)
 	defer tb.Shutdown()
+	require.NoError(t, tb.RegisterReceiverDefenderIncidentsFeedAgeCallback(func(_ context.Context, observer metric.Float64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	require.NoError(t, tb.RegisterReceiverDefenderIncidentsOverdueCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	require.NoError(t, tb.RegisterReceiverDefenderIncidentsQuotaRemainingCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	require.NoError(t, tb.RegisterReceiverDefenderIncidentsThrottleWaitCallback(func(_ context.Context, observer metric.Float64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	require.NoError(t, tb.RegisterReceiverDefenderIncidentsTrackedCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	tb.ReceiverDefenderIncidentsChangeDelay.Record(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsCheckpointFailures.Add(context.Background(), 1)
-	tb.ReceiverDefenderIncidentsFeedAge.Record(context.Background(), 1)
-	tb.ReceiverDefenderIncidentsFreshness.Record(context.Background(), 1)
-	tb.ReceiverDefenderIncidentsOverdue.Record(context.Background(), 1)
-	tb.ReceiverDefenderIncidentsQuotaRemaining.Record(context.Background(), 1)
+	tb.ReceiverDefenderIncidentsPollDelay.Record(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsRecords.Add(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsRequests.Add(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsResponseSize.Record(context.Background(), 1)
-	tb.ReceiverDefenderIncidentsScheduleLag.Record(context.Background(), 1)
-	tb.ReceiverDefenderIncidentsThrottleWait.Record(context.Background(), 1)
-	tb.ReceiverDefenderIncidentsTracked.Record(context.Background(), 1)
+	AssertEqualReceiverDefenderIncidentsChangeDelay(t, testTel,
+		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsCheckpointFailures(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsFeedAge(t, testTel,
 		[]metricdata.DataPoint[float64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualReceiverDefenderIncidentsFreshness(t, testTel,
-		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
-		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsOverdue(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDefenderIncidentsPollDelay(t, testTel,
+		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsQuotaRemaining(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
@@ -53,9 +72,6 @@ func TestSetupTelemetry(t *testing.T) {
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsResponseSize(t, testTel,
 		[]metricdata.HistogramDataPoint[int64]{{}}, metricdatatest.IgnoreValue(),
-		metricdatatest.IgnoreTimestamp())
-	AssertEqualReceiverDefenderIncidentsScheduleLag(t, testTel,
-		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsThrottleWait(t, testTel,
 		[]metricdata.DataPoint[float64]{{Value: 1}},

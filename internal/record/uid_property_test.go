@@ -169,6 +169,11 @@ func (w *crashing) check(t *rapid.T, o Observation, stored bool) {
 			last.stored = w.steps
 		}
 		w.last[subject] = last
+		if kind == incident.NotFound { // its alerts are gone, too
+			for alert, of := range w.last {
+				w.last[alert] = step{stored: max(of.stored, last.stored), there: of.there, missing: w.steps}
+			}
+		}
 	}
 }
 

@@ -1,0 +1,90 @@
+package harness
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/config/configoptional"
+
+	"github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+)
+
+// Run runs a test in a synctest bubble, in parallel with others.
+func Run(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, test)
+}
+
+// UnderEachAPI is Run under each API. It is for what differs between them; all
+// else is tested under Defender XDR.
+func UnderEachAPI(t *testing.T, test func(t *testing.T, api defenderincidentsreceiver.API)) {
+	t.Helper()
+	t.Parallel()
+	for _, api := range []defenderincidentsreceiver.API{defenderincidentsreceiver.APIDefenderXDR, defenderincidentsreceiver.APIGraph} {
+		t.Run(string(api), func(t *testing.T) {
+			Run(t, func(t *testing.T) { test(t, api) })
+		})
+	}
+}
+
+// Quiet is a population of n incidents, with IDs from 1001, which only the test
+// changes.
+func Quiet(n int) defendersim.Config {
+	cfg := defendersim.DefaultConfig()
+	cfg.Incidents, cfg.MergedShare, cfg.ChangesPerHour = n, 0, 0
+	cfg.NoCompression = true // compression is slow, and has tests of its own
+	return cfg
+}
+
+// OneAlert is Quiet with one alert in each incident.
+func OneAlert(n int) defendersim.Config {
+	cfg := Quiet(n)
+	cfg.AlertsPerIncident = 1
+	return cfg
+}
+
+// Rule is a rule of the simulated API for a fault, named as in
+// defendersim.ParseFault.
+func Rule(t *testing.T, fault string) defendersim.Rule {
+	t.Helper()
+	parsed, err := defendersim.ParseFault(fault)
+	require.NoError(t, err)
+	return defendersim.Rule{Fault: parsed}
+}
+
+// WithIDs configures these incidents and no others.
+func WithIDs(ids ...int64) func(*defenderincidentsreceiver.Config) {
+	return func(cfg *defenderincidentsreceiver.Config) { cfg.IncidentIDs = ids }
+}
+
+// WithFeed turns the change feed on, with its defaults unless change adjusts
+// them.
+func WithFeed(change ...func(*defenderincidentsreceiver.ChangeFeedConfig)) func(*defenderincidentsreceiver.Config) {
+	return func(cfg *defenderincidentsreceiver.Config) {
+		defaults := defenderincidentsreceiver.NewFactory().CreateDefaultConfig().(*defenderincidentsreceiver.Config)
+		feed := *defaults.ChangeFeed.GetOrInsertDefault()
+		for _, f := range change {
+			f(&feed)
+		}
+		cfg.ChangeFeed = configoptional.Some(feed)
+	}
+}
+
+// WithDiscovery turns the change feed on and tracks what it shows, and nothing
+// else.
+func WithDiscovery(change ...func(*defenderincidentsreceiver.ChangeFeedConfig)) func(*defenderincidentsreceiver.Config) {
+	return func(cfg *defenderincidentsreceiver.Config) {
+		WithFeed(append(change, func(f *defenderincidentsreceiver.ChangeFeedConfig) { f.Discover = true })...)(cfg)
+		cfg.IncidentIDs = nil
+	}
+}
+
+// WithLimits sets the limits of the requests for single incidents. 0: none.
+func WithLimits(perMinute, perHour int) func(*defenderincidentsreceiver.Config) {
+	return func(cfg *defenderincidentsreceiver.Config) {
+		cfg.RateLimit = defenderincidentsreceiver.RateLimitConfig{RequestsPerMinute: perMinute, RequestsPerHour: perHour}
+	}
+}

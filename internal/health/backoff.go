@@ -1,0 +1,54 @@
+package health
+
+import (
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+// firstHold is about how long the first hold of a state lasts.
+const firstHold = 5 * time.Second
+
+// longestHold is short where the API recovers by itself, and long where
+// somebody has to change a setting.
+func longestHold(c class) time.Duration {
+	if c == unavailable {
+		return time.Minute
+	}
+	return 5 * time.Minute
+}
+
+// slow says whether only a person can end failures of a kind.
+func slow(kind defender.Kind) bool {
+	return kind == defender.NotFound || kind == defender.Rejected
+}
+
+// incidentBackoff is for an incident that fails alone. It depends on the
+// interval, so that a permanent failure takes no more requests than a
+// working incident does.
+func incidentBackoff(kind defender.Kind, interval time.Duration) *backoff.ExponentialBackOff {
+	if slow(kind) {
+		return newBackoff(max(10*time.Second, interval), max(time.Hour, interval))
+	}
+	return newBackoff(max(10*time.Second, interval/10), max(5*time.Minute, interval))
+}
+
+// listBackoff is for failures of the list that are no state yet.
+func listBackoff(kind defender.Kind) *backoff.ExponentialBackOff {
+	if kind == defender.Rejected || kind == defender.Redirect {
+		return newBackoff(10*time.Second, time.Hour)
+	}
+	return newBackoff(10*time.Second, 5*time.Minute)
+}
+
+// newBackoff waits about first, then longer each time, and never longer than
+// longest, jitter included.
+func newBackoff(first, longest time.Duration) *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.MaxInterval = time.Duration(float64(longest) / (1 + b.RandomizationFactor))
+	b.InitialInterval = min(first, b.MaxInterval)
+	b.Reset()
+	return b
+}

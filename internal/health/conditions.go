@@ -1,0 +1,103 @@
+package health
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+const (
+	// quietFirst is for how long a condition that was logged is not logged again; each time it is, that doubles, up to quietMax.
+	quietFirst = 10 * time.Minute
+	quietMax   = 6 * time.Hour
+	// maxOfAKind is how many lines an hour a kind of event may take.
+	maxOfAKind = 10
+)
+
+// Conditions decide what is logged of things beside the API that fail and work again, such as the pipeline and the storage, and of
+// events that may come in numbers. The zero value is ready to use. It belongs to one goroutine.
+type Conditions struct {
+	failing map[string]*condition
+	events  map[string]*window
+}
+
+// condition is one thing that has failed.
+type condition struct {
+	failures int
+	since    time.Time // of the first failure in a row; zero: it works
+	logged   time.Time // when a failure was logged last
+	quiet    time.Duration
+	open     bool // it was logged that it fails, and not yet that it works
+}
+
+// window counts the events of one kind in an hour.
+type window struct {
+	began time.Time
+	count int
+}
+
+// Failed notes that something failed and returns the line to log; nil: none, since that is logged already.
+func (c *Conditions) Failed(what string, now time.Time, level zapcore.Level, message string, fields ...zap.Field) *Notice {
+	if c.failing == nil {
+		c.failing = map[string]*condition{}
+	}
+	f := c.failing[what]
+	if f == nil {
+		f = &condition{quiet: quietFirst}
+		c.failing[what] = f
+	}
+	f.failures++
+	if f.since.IsZero() {
+		f.since = now
+	}
+	if f.open {
+		return nil
+	}
+	switch last := now.Sub(f.logged); {
+	case f.logged.IsZero() || last >= 2*f.quiet:
+		f.quiet = quietFirst
+	case last < f.quiet:
+		return nil
+	default:
+		f.quiet = min(2*f.quiet, quietMax)
+	}
+	f.open, f.logged = true, now
+	return &Notice{Level: level, Message: message, Fields: fields}
+}
+
+// Works notes that something works and returns the line to log, with the number of failures and for how long it failed; nil: none, since
+// no failure was logged.
+func (c *Conditions) Works(what string, now time.Time, message string) *Notice {
+	f := c.failing[what]
+	if f == nil || f.since.IsZero() {
+		return nil
+	}
+	failures, since, open := f.failures, f.since, f.open
+	f.failures, f.since, f.open = 0, time.Time{}, false
+	if !open || message == "" {
+		return nil
+	}
+	return &Notice{Level: zapcore.InfoLevel, Message: message, Fields: []zap.Field{
+		zap.Int("failures", failures), zap.Duration("after", now.Sub(since).Round(time.Second)),
+	}}
+}
+
+// Event returns the line to log of an event; nil: none, since ten of its kind were logged within the hour. The tenth says so.
+func (c *Conditions) Event(kind string, now time.Time, level zapcore.Level, message string, fields ...zap.Field) *Notice {
+	if c.events == nil {
+		c.events = map[string]*window{}
+	}
+	w := c.events[kind]
+	if w == nil || now.Sub(w.began) >= time.Hour {
+		w = &window{began: now}
+		c.events[kind] = w
+	}
+	if w.count++; w.count > maxOfAKind {
+		return nil
+	}
+	if w.count == maxOfAKind {
+		fields = append(fields, zap.Bool("further_ones_are_not_logged_this_hour", true))
+	}
+	return &Notice{Level: level, Message: message, Fields: fields}
+}

@@ -1,0 +1,197 @@
+package health
+
+import (
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+const (
+	// enough is how many different incidents have to fail for a state, and
+	// how many failures there must be where fewer are tracked.
+	enough = 5
+	// enoughDenied is the same for a token that is refused: that is never
+	// chance.
+	enoughDenied = 2
+	// toRecover is how many different incidents have to succeed.
+	toRecover = 2
+)
+
+// endpoint is the health of one.
+type endpoint struct {
+	name   Endpoint
+	row    row
+	states [classes]state
+	// heldUntil is the end of the hold that was last asked for.
+	heldUntil time.Time
+	// quiet is how long the endpoint has to work for its states to be cleared,
+	// cleared when that was last.
+	cleared time.Time
+	quiet   time.Duration
+	// successes counts them, and dates a failure: see evidence.
+	successes uint64
+	// failing holds the incidents that fail, with the number of successes
+	// before each began to; alone is how many of those began to before the
+	// last success.
+	failing map[int64]uint64
+	alone   int
+	// flaky holds the incidents that have failed alone, with when that was last.
+	flaky map[int64]time.Time
+	// failures counts those since the last success, evidence or not.
+	failures int
+}
+
+// isShown says whether the endpoint is in a state, or was a while ago.
+func (e *endpoint) isShown() bool {
+	for i := range e.states {
+		if e.states[i].shown {
+			return true
+		}
+	}
+	return false
+}
+
+// isDown says whether the endpoint is in a state.
+func (e *endpoint) isDown() bool {
+	for i := range e.states {
+		if e.states[i].active {
+			return true
+		}
+	}
+	return false
+}
+
+// fail notes a failure. tracked is how many incidents could fail.
+func (e *endpoint) fail(id int64, s suspect, tracked int, now time.Time, v *Verdict) {
+	e.failures++
+	if state := &e.states[s.class]; state.active {
+		e.affect(id)
+		e.failAgain(s.class, s.failure, s.streak == nil || e.evidence(id), now, v)
+		return
+	}
+	e.affect(id)
+	if s.streak != nil && !e.evidence(id) {
+		e.judgeAll(s, tracked, now, v)
+		return
+	}
+	e.row.add(id, s, now)
+	if c, raised := e.judge(s.class, tracked); raised {
+		e.raise(c, now, v)
+	}
+}
+
+// affect has an incident released when the states that are active end.
+func (e *endpoint) affect(id int64) {
+	for i := range e.states {
+		if e.states[i].active {
+			e.states[i].failed[id] = struct{}{}
+		}
+	}
+}
+
+// judge says whether the row makes a state, and of which class. A mixed row
+// counts only while there is no state: then it tells nothing new.
+func (e *endpoint) judge(last class, tracked int) (class, bool) {
+	tally := &e.row.classes[last]
+	distinct, failures := e.needed(last, tracked)
+	if tally.failures >= failures && e.row.distinct(last) >= distinct {
+		return last, true
+	}
+	distinct, failures = e.needed(unavailable, tracked)
+	if e.isDown() || len(e.row.latest) < distinct || e.row.failures() < failures {
+		return own, false
+	}
+	return e.row.majority(last), true
+}
+
+// judgeAll raises a state when every incident fails, whatever each of them did
+// before.
+func (e *endpoint) judgeAll(last suspect, tracked int, now time.Time, v *Verdict) {
+	if e.isDown() || len(e.failing) < tracked || e.failures < enough {
+		return
+	}
+	e.raiseSince(last.class, last.streak.since, last.failure, now, v)
+	for id := range e.failing {
+		e.affect(id)
+	}
+	e.row = row{}
+}
+
+// needed is how many different incidents, and how many failures, make a state.
+// Incidents that fail alone can add nothing, so they are not waited for.
+func (e *endpoint) needed(c class, tracked int) (distinct, failures int) {
+	if e.name == List {
+		if c == unavailable {
+			return 1, 3
+		}
+		return 1, 2
+	}
+	others := max(1, tracked-e.alone)
+	if c == denied {
+		return min(enoughDenied, others), 1
+	}
+	return min(enough, others), enough
+}
+
+// raise turns the failures of a class into a state.
+func (e *endpoint) raise(c class, now time.Time, v *Verdict) {
+	tally := e.row.classes[c]
+	e.raiseSince(c, tally.since, tally.failure, now, v)
+	for _, id := range e.row.ids() {
+		e.states[c].failed[id] = struct{}{}
+	}
+	e.row.take(c)
+}
+
+// raiseSince raises a state that no row makes.
+func (e *endpoint) raiseSince(c class, since time.Time, failure *defender.Error, now time.Time, v *Verdict) {
+	state := &e.states[c]
+	if !e.isShown() {
+		e.quiet = e.nextQuiet(now)
+	}
+	state.raise(c, since, failure)
+	e.hold(c, now, v)
+}
+
+// nextQuiet doubles where the endpoint's states come and go.
+func (e *endpoint) nextQuiet(now time.Time) time.Duration {
+	if e.cleared.IsZero() || now.Sub(e.cleared) >= sameStateAgain {
+		return calm
+	}
+	return min(2*e.quiet, longestQuiet)
+}
+
+// failAgain notes a failure of a class that is a state already.
+func (e *endpoint) failAgain(c class, failure *defender.Error, evidence bool, now time.Time, v *Verdict) {
+	state := &e.states[c]
+	state.fail(failure, evidence)
+	e.hold(c, now, v)
+	if state.logged && state.newCause(failure) {
+		v.Notices = append(v.Notices, anotherCause(e.name, c, failure))
+	}
+}
+
+// hold asks for a hold. Requests that were in flight when one began do not
+// lengthen it.
+func (e *endpoint) hold(c class, now time.Time, v *Verdict) {
+	if now.Before(e.heldUntil) {
+		return
+	}
+	v.Hold = e.states[c].backoff.NextBackOff()
+	v.HoldAll = e.name == SignIn
+	e.heldUntil = now.Add(v.Hold)
+}
+
+// succeed notes a success. need is how many different incidents have to have
+// one for a state to end.
+func (e *endpoint) succeed(id int64, need int, now time.Time, v *Verdict) {
+	e.successes++
+	e.failures = 0
+	e.alone = len(e.failing)
+	e.row = row{}
+	for i := range e.states {
+		if state := &e.states[i]; state.active {
+			v.Release = append(v.Release, state.succeed(id, need, now)...)
+		}
+	}
+}

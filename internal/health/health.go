@@ -1,0 +1,102 @@
+// Package health judges whether the API works, and decides what is logged
+// about it and how often. It is pure: the poller passes in every outcome and
+// the time, and carries out the verdict.
+//
+// Health is kept per endpoint: sign-in, requests for one incident, and
+// requests for the list. A failure that several incidents share puts its
+// endpoint into a state, and requests to it pause. Any other failure is the
+// incident's own, and only that incident backs off.
+package health
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// Endpoint is a part of the API that can fail while the others work.
+type Endpoint uint8
+
+// The endpoints, the most important one first.
+const (
+	SignIn Endpoint = iota // the token endpoint, behind the auth extension
+	Get                    // requests for one incident, or for a page of its alerts
+	List                   // requests of the change feed
+	endpoints
+)
+
+func (e Endpoint) String() string {
+	switch e {
+	case SignIn:
+		return "sign-in"
+	case Get:
+		return "incident"
+	case List:
+		return "list"
+	}
+	return "unknown"
+}
+
+// Incident is what a verdict depends on of the incident that was requested.
+type Incident struct {
+	ID int64
+	// Streak is the one of the last verdict. Nil: the last request succeeded.
+	Streak *Streak
+	// Delivered says that the pipeline has accepted a state of the incident
+	// in which it existed. False for an incident recorded as not found.
+	Delivered bool
+}
+
+// Roster is what a verdict depends on of all incidents together.
+type Roster struct {
+	// Tracked is the number of incidents that are requested by ID, Delivered
+	// that of those for which Incident.Delivered holds.
+	Tracked, Delivered int
+	// Interval is the time from one poll of an incident to the next, as the
+	// quota allows it. An incident's own backoff depends on it.
+	Interval time.Duration
+}
+
+// Verdict says what follows from an outcome. The zero value: nothing.
+type Verdict struct {
+	// Streak is the incident's from now on. Nil: it has none. Set by the
+	// methods whose names begin with Incident only.
+	Streak *Streak
+	// Retry is when the incident, or the list, is to be requested again. Zero
+	// after a failure: at its place in the schedule, or, with Pause, as soon
+	// as the pause is over.
+	Retry time.Duration
+	// Hold is how long no request may go to the endpoint. Zero: a hold that
+	// is running stays as it is.
+	Hold time.Duration
+	// HoldAll says that Hold is for every endpoint.
+	HoldAll bool
+	// Pause says that a 429 concerns the endpoint, or all that share its
+	// quota: pause for the error's RetryAfter.
+	Pause bool
+	// LogPause says that the pause is to be logged, with Pause only.
+	LogPause bool
+	// Hung says that the request ran into its timeout.
+	Hung bool
+	// Missing says that the API does not have the incident.
+	Missing bool
+	// Release lists incidents that are due at once, in ascending order. Some
+	// may have left the roster since.
+	Release []int64
+	// Notices are to be logged, in this order.
+	Notices []Notice
+	// Status is to be reported. Nil: it has not changed.
+	Status *Status
+}
+
+// Notice is a log line.
+type Notice struct {
+	Level   zapcore.Level
+	Message string
+	Fields  []zap.Field
+}
+
+// Status is the component's status. A nil Err is OK, any other a recoverable
+// error.
+type Status struct{ Err error }

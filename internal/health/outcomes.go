@@ -1,0 +1,177 @@
+package health
+
+import (
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+// continueStreak gives an incident's failure its place in a streak.
+func (t *Tracker) continueStreak(i Incident, kind defender.Kind, r Roster, now time.Time) *Streak {
+	s := i.Streak.follow(i.ID, kind, r.Interval, t.get.successes, now)
+	if s.failures == 1 && s.run.successes == t.get.successes && t.get.excused(i.ID, now) {
+		s.run.successes--
+		t.get.excuse(i.ID, now)
+	}
+	if kind != defender.NotFound {
+		delete(t.found.held, i.ID)
+	}
+	switch {
+	case s.run.failing:
+		t.get.begin(i.ID, s.run.successes)
+	case kind == defender.NotFound:
+		t.get.stop(i.ID)
+	}
+	return s
+}
+
+// incidentFailed judges a failure that may be the endpoint's, or the
+// incident's own. In a state the hold says when the incident is requested
+// again: its own backoff may be much longer.
+func (t *Tracker) incidentFailed(i Incident, failure *defender.Error, r Roster, now time.Time, v *Verdict) {
+	s := t.continueStreak(i, failure.Kind, r, now)
+	v.Streak = s
+	c := classOf(failure.Kind)
+	t.get.fail(i.ID, suspect{c, s, failure}, r.Tracked, now, v)
+	v.Retry = t.get.heldUntil.Sub(now)
+	if !t.get.states[c].active || v.Retry <= 0 {
+		v.Retry = s.backoff.NextBackOff()
+	}
+	if !t.get.isDown() && t.failsAlone(s, r) {
+		t.name(s, failure, now, v)
+	}
+}
+
+// failsAlone says whether a failure is worth a line: the first one of an
+// incident may pass in a moment, or be the first of an outage.
+func (t *Tracker) failsAlone(s *Streak, r Roster) bool {
+	if s.repeated {
+		return true
+	}
+	nobodyLeft := len(t.get.row.latest) >= r.Tracked-t.get.alone
+	return nobodyLeft && classOf(s.kind) != unavailable
+}
+
+// incidentAnswered notes that the endpoint works. What was in the row fails
+// alone, then; but it is not worth a line if it may pass in a moment.
+func (t *Tracker) incidentAnswered(id int64, r Roster, now time.Time, v *Verdict) {
+	row := t.get.row
+	t.get.succeed(id, min(toRecover, max(1, r.Tracked)), now, v)
+	for _, id := range row.ids() {
+		if !t.get.isShown() {
+			t.get.excuse(id, now)
+		}
+		if s := row.latest[id]; s.class != unavailable && !t.get.isDown() {
+			t.name(s.streak, s.failure, now, v)
+		}
+	}
+}
+
+// incidentFound notes that the API has an incident.
+func (t *Tracker) incidentFound(id int64, r Roster, now time.Time, v *Verdict) {
+	t.incidentAnswered(id, r, now, v)
+	v.Release = append(v.Release, t.found.success(id)...)
+}
+
+// incidentUnusable judges an answer to which only this incident can do
+// anything.
+func (t *Tracker) incidentUnusable(i Incident, kind defender.Kind, err error, r Roster, now time.Time, v *Verdict) {
+	t.get.stop(i.ID)
+	t.incidentFound(i.ID, r, now, v)
+	s := t.continueStreak(i, kind, r, now)
+	v.Streak, v.Retry = s, s.backoff.NextBackOff()
+	t.name(s, err, now, v)
+}
+
+// incidentNotFound judges a 404.
+func (t *Tracker) incidentNotFound(i Incident, failure *defender.Error, r Roster, now time.Time, v *Verdict) {
+	s := t.continueStreak(i, defender.NotFound, r, now)
+	v.Streak = s
+	if i.Delivered && !s.believed && t.mayBeWrongTarget(r) {
+		v.Retry = doubtRetry
+		t.holdBack(s, failure, now, v)
+		return
+	}
+	s.believed, v.Missing, v.Retry = true, true, s.backoff.NextBackOff()
+	if len(t.found.held) == 0 {
+		t.incidentAnswered(i.ID, r, now, v)
+	}
+	t.name(s, failure, now, v)
+}
+
+// mayBeWrongTarget says whether there is enough to doubt a 404 by.
+func (t *Tracker) mayBeWrongTarget(r Roster) bool {
+	return r.Delivered >= enough || t.get.states[wrongTarget].active
+}
+
+// holdBack does not believe a 404, and raises a state when there are many.
+func (t *Tracker) holdBack(s *Streak, failure *defender.Error, now time.Time, v *Verdict) {
+	t.found.held[s.id] = s
+	switch {
+	case t.get.states[wrongTarget].active:
+		t.get.failAgain(wrongTarget, failure, true, now, v)
+	case len(t.found.held) >= enough:
+		t.get.raiseSince(wrongTarget, t.found.since(), failure, now, v)
+	}
+	t.get.affect(s.id)
+}
+
+// incidentThrottled judges a 429.
+func (t *Tracker) incidentThrottled(i Incident, failure *defender.Error, r Roster, now time.Time, v *Verdict) {
+	s := t.continueStreak(i, defender.Throttled, r, now)
+	v.Streak = s
+	if !s.throttle(t.get.successes) {
+		t.pause(failure, now, v)
+		return
+	}
+	s.run.failing = true
+	t.get.begin(i.ID, s.run.successes)
+	v.Retry = max(s.backoff.NextBackOff(), failure.RetryAfter)
+	t.name(s, failure, now, v)
+}
+
+// pause judges a 429 that concerns more than one incident.
+func (t *Tracker) pause(failure *defender.Error, now time.Time, v *Verdict) {
+	v.Pause = true
+	v.LogPause = t.pausedUntil.IsZero() || now.Sub(t.pausedUntil) >= pauseAgain
+	if until := now.Add(failure.RetryAfter); until.After(t.pausedUntil) {
+		t.pausedUntil = until
+	}
+}
+
+// listFailed judges a failure of the list. In a state the hold says when the
+// list is requested again.
+func (t *Tracker) listFailed(failure *defender.Error, now time.Time, v *Verdict) {
+	c := classOf(failure.Kind)
+	if failure.Kind == defender.NotFound { // the list is always there
+		c = misconfigured
+	}
+	if c != own {
+		t.list.fail(0, suspect{class: c, failure: failure}, 1, now, v)
+	}
+	if held := t.list.heldUntil.Sub(now); held > 0 && t.list.isDown() {
+		v.Retry = held
+		return
+	}
+	patient := failure.Kind == defender.Rejected || failure.Kind == defender.Redirect
+	if t.listBackoff == nil || patient != t.listSlow {
+		t.listBackoff, t.listSlow = listBackoff(failure.Kind), patient
+	}
+	v.Retry = t.listBackoff.NextBackOff()
+}
+
+// name logs an incident that fails alone, unless it, or enough others, were
+// logged before.
+func (t *Tracker) name(s *Streak, err error, now time.Time, v *Verdict) {
+	if s.logged {
+		return
+	}
+	name, more := t.naming.take(s.id, s.kind, now)
+	if more {
+		v.Notices = append(v.Notices, moreIncidents(s.kind))
+	}
+	if name {
+		s.logged, s.run.logged = true, true
+		v.Notices = append(v.Notices, incidentFailed(s, err))
+	}
+}

@@ -1,0 +1,87 @@
+package health
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+// row holds the failures of one endpoint since its last success. The zero
+// value has none. Classes are counted apart and together: an outage may
+// answer in several ways.
+type row struct {
+	latest  map[int64]suspect // the last failure of each incident; the list is incident 0
+	classes [classes]tally
+}
+
+type suspect struct {
+	class   class
+	streak  *Streak // nil: the list
+	failure *defender.Error
+}
+
+type tally struct {
+	failures int
+	since    time.Time
+	failure  *defender.Error // the last one
+}
+
+// add takes another failure into the row.
+func (r *row) add(id int64, s suspect, now time.Time) {
+	if r.latest == nil {
+		r.latest = map[int64]suspect{}
+	}
+	r.latest[id] = s
+	t := &r.classes[s.class]
+	if t.failures == 0 {
+		t.since = now
+	}
+	t.failures++
+	t.failure = s.failure
+}
+
+// remove forgets an incident, but not how often it has failed.
+func (r *row) remove(id int64) { delete(r.latest, id) }
+
+// distinct is how many incidents have failed, most recently in this class.
+func (r *row) distinct(c class) int {
+	n := 0
+	for _, s := range r.latest {
+		if s.class == c {
+			n++
+		}
+	}
+	return n
+}
+
+// failures is how many there are of all classes.
+func (r *row) failures() int {
+	n := 0
+	for _, t := range r.classes {
+		n += t.failures
+	}
+	return n
+}
+
+// majority is the class with most failures. Where several have as many, it is
+// last, or else the most severe one.
+func (r *row) majority(last class) class {
+	most := last
+	for c := noToken; c > own; c-- {
+		if r.classes[c].failures > r.classes[most].failures {
+			most = c
+		}
+	}
+	return most
+}
+
+// take removes a class, which has become a state.
+func (r *row) take(c class) {
+	r.classes[c] = tally{}
+	maps.DeleteFunc(r.latest, func(_ int64, s suspect) bool { return s.class == c })
+}
+
+// ids are the incidents in the row, in ascending order.
+func (r *row) ids() []int64 { return slices.Sorted(maps.Keys(r.latest)) }

@@ -1,0 +1,74 @@
+package health
+
+import "time"
+
+// settle does what time alone brings about: states end, are cleared, or are
+// logged.
+func (e *endpoint) settle(now time.Time, v *Verdict) {
+	for i := range e.states {
+		c, state := class(i), &e.states[i]
+		if at, ok := state.endsAt(); ok && !now.Before(at) {
+			v.Release = append(v.Release, state.end(at)...)
+		}
+		if at, ok := e.clearsAt(state); ok && !now.Before(at) {
+			e.clear(c, at, v)
+		}
+		if at, ok := state.logsAt(); ok && !now.Before(at) {
+			state.logged, state.loggedAt = true, now
+			state.newCause(state.failure)
+			v.Notices = append(v.Notices, stateRaised(e.name, c, state))
+		}
+	}
+}
+
+// clearsAt is when a state that has ended is no longer shown: when the endpoint
+// has worked for a while, or at last when only others have come back.
+func (e *endpoint) clearsAt(s *state) (at time.Time, ok bool) {
+	at = s.ended.Add(longestQuiet)
+	if e.isDown() {
+		return at, s.shown && !s.active
+	}
+	last := s.ended
+	for i := range e.states {
+		last = latest(last, e.states[i].ended)
+	}
+	return earliest(at, last.Add(e.quiet)), s.shown && !s.active
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// clear stops showing a state.
+func (e *endpoint) clear(c class, at time.Time, v *Verdict) {
+	state := &e.states[c]
+	if state.logged {
+		v.Notices = append(v.Notices, stateCleared(e.name, c, state))
+	}
+	state.shown, state.logged, state.causes = false, false, nil
+	e.cleared = at
+}
+
+// next is when settle has something to do.
+func (e *endpoint) next() (at time.Time, ok bool) {
+	for i := range e.states {
+		state := &e.states[i]
+		clearsAt := func() (time.Time, bool) { return e.clearsAt(state) }
+		for _, when := range []func() (time.Time, bool){state.endsAt, clearsAt, state.logsAt} {
+			if t, due := when(); due && (!ok || t.Before(at)) {
+				at, ok = t, true
+			}
+		}
+	}
+	return at, ok
+}

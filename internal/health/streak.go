@@ -1,0 +1,104 @@
+package health
+
+import (
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+// unreadable is the kind of failure of an incident whose checkpoint cannot be
+// read.
+const unreadable defender.Kind = -1
+
+func kindName(kind defender.Kind) string {
+	if kind == unreadable {
+		return "unreadable checkpoint"
+	}
+	return kind.String()
+}
+
+// Streak is an incident's run of failures of one kind. Its roster entry holds
+// it between verdicts. All methods accept nil: the last request succeeded.
+type Streak struct {
+	id       int64
+	kind     defender.Kind
+	since    time.Time
+	failures int
+	repeated bool // the incident has failed before, with this or another kind
+	logged   bool
+	run      run
+	backoff  *backoff.ExponentialBackOff
+
+	believed bool   // with NotFound: the API does not have the incident
+	alone    bool   // with Throttled: it concerns this incident only
+	refusals int    // with Throttled: how many, each after another incident's success
+	refused  uint64 // with Throttled: the number of successes before the last one
+}
+
+// run is what successive streaks of an incident have in common.
+type run struct {
+	since     time.Time
+	failures  int
+	logged    bool   // one of the streaks was
+	failing   bool   // the incident has not been answered since it began to fail
+	successes uint64 // of the endpoint, before that
+}
+
+// NotFound says that the API does not have the incident, as far as is known.
+func (s *Streak) NotFound() bool { return s != nil && s.kind == defender.NotFound }
+
+// Failing says that the incident fails with something other than not found. A
+// rate limit that concerns all incidents is no failure of one.
+func (s *Streak) Failing() bool {
+	return s != nil && s.kind != defender.NotFound && (s.kind != defender.Throttled || s.alone)
+}
+
+// Since is the time of the first failure. Zero: nil.
+func (s *Streak) Since() time.Time {
+	if s == nil {
+		return time.Time{}
+	}
+	return s.since
+}
+
+// follow returns the streak that a failure belongs to: this one, if the kind
+// is the same, or a new one.
+func (s *Streak) follow(id int64, kind defender.Kind, interval time.Duration, successes uint64, now time.Time) *Streak {
+	if s != nil && s.kind == kind {
+		s.failures++
+		s.run.failures++
+		s.repeated = true
+		return s
+	}
+	next := &Streak{id: id, kind: kind, since: now, failures: 1, run: run{since: now}}
+	if s != nil {
+		next.run = s.run
+	}
+	next.run.failures++
+	next.repeated = next.run.failing
+	if !next.run.failing {
+		next.run.successes = successes
+	}
+	next.run.failing = kind != defender.NotFound && (next.run.failing || next.Failing())
+	if s.Failing() && slow(s.kind) == slow(kind) {
+		next.backoff = s.backoff
+	} else {
+		next.backoff = incidentBackoff(kind, interval)
+	}
+	return next
+}
+
+// throttle notes a 429. It concerns this incident only, if that was the third
+// in a row and other incidents succeeded before each repetition.
+func (s *Streak) throttle(successes uint64) (alone bool) {
+	const alwaysRefused = 3
+	if s.refusals > 0 && successes == s.refused {
+		s.refusals = 0
+	}
+	s.refusals++
+	s.refused = successes
+	s.alone = s.alone || s.refusals >= alwaysRefused
+	return s.alone
+}

@@ -1,0 +1,212 @@
+package health
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+// pauseAgain is how long there must be no pause for the next to be logged.
+const pauseAgain = 10 * time.Minute
+
+// Tracker keeps the health of all endpoints. It belongs to one goroutine.
+// Memory grows with the number of incidents that fail, and with nothing else.
+type Tracker struct {
+	signIn, get, list endpoint
+	found             found
+	naming            naming
+
+	listBackoff *backoff.ExponentialBackOff // nil: the list works
+	listSlow    bool                        // only a person can end its failures
+	pausedUntil time.Time
+	reported    reported
+}
+
+// reported is the worst state, as the status shows it. The zero value: none.
+type reported struct {
+	class    class
+	endpoint Endpoint
+}
+
+// New returns a tracker for an API that works until an outcome says otherwise.
+func New() *Tracker {
+	return &Tracker{
+		signIn: endpoint{name: SignIn},
+		get:    endpoint{name: Get, failing: map[int64]uint64{}, flaky: map[int64]time.Time{}},
+		list:   endpoint{name: List},
+		found:  found{held: map[int64]*Streak{}},
+		naming: naming{kinds: map[defender.Kind]*named{}},
+	}
+}
+
+// all are the endpoints, the most important one first.
+func (t *Tracker) all() [endpoints]*endpoint { return [...]*endpoint{&t.signIn, &t.get, &t.list} }
+
+// IncidentFailed judges a request for an incident that has failed.
+func (t *Tracker) IncidentFailed(i Incident, failure *defender.Error, r Roster, now time.Time) Verdict {
+	v := Verdict{Streak: i.Streak, Hung: failure.Kind == defender.Timeout}
+	t.settle(now, &v)
+	t.reach(failure, now, &v)
+	switch failure.Kind {
+	case defender.NoToken: // the request was never sent: nothing is known about the incident
+	case defender.Throttled:
+		t.incidentThrottled(i, failure, r, now, &v)
+	case defender.NotFound:
+		t.incidentNotFound(i, failure, r, now, &v)
+	case defender.Oversize:
+		t.incidentUnusable(i, failure.Kind, failure, r, now, &v)
+	default:
+		t.incidentFailed(i, failure, r, now, &v)
+	}
+	t.finish(now, &v)
+	return v
+}
+
+// IncidentUnreadable judges an answer that cannot be used, because the
+// incident's checkpoint cannot be read. It is an answer all the same: do not
+// call IncidentAnswered for it.
+func (t *Tracker) IncidentUnreadable(i Incident, err error, r Roster, now time.Time) Verdict {
+	var v Verdict
+	t.settle(now, &v)
+	t.reach(nil, now, &v)
+	t.incidentUnusable(i, unreadable, err, r, now, &v)
+	t.finish(now, &v)
+	return v
+}
+
+// IncidentAnswered judges a response that shows an incident, or a page of its
+// alerts.
+func (t *Tracker) IncidentAnswered(i Incident, r Roster, now time.Time) Verdict {
+	var v Verdict
+	t.settle(now, &v)
+	t.reach(nil, now, &v)
+	if i.Streak != nil && i.Streak.run.logged {
+		v.Notices = append(v.Notices, incidentRecovered(i.Streak, now))
+	}
+	t.naming.recover(i.ID)
+	t.get.stop(i.ID)
+	t.incidentFound(i.ID, r, now, &v)
+	t.finish(now, &v)
+	return v
+}
+
+// ListFailed judges a request for a page of the list that has failed.
+func (t *Tracker) ListFailed(failure *defender.Error, now time.Time) Verdict {
+	v := Verdict{Hung: failure.Kind == defender.Timeout}
+	t.settle(now, &v)
+	t.reach(failure, now, &v)
+	switch failure.Kind {
+	case defender.NoToken:
+	case defender.Throttled:
+		t.pause(failure, now, &v)
+	default:
+		t.listFailed(failure, now, &v)
+	}
+	t.finish(now, &v)
+	return v
+}
+
+// ListAnswered judges a response that is a page of the list.
+func (t *Tracker) ListAnswered(now time.Time) Verdict {
+	var v Verdict
+	t.settle(now, &v)
+	t.reach(nil, now, &v)
+	t.listBackoff = nil
+	t.list.succeed(0, 1, now, &v)
+	t.finish(now, &v)
+	return v
+}
+
+// Check does what time alone brings about. Its verdict has a Release, Notices
+// and a Status at most.
+func (t *Tracker) Check(now time.Time) Verdict {
+	var v Verdict
+	t.finish(now, &v)
+	return v
+}
+
+// NextCheck is when Check has something to do. Not ok: never, until another
+// outcome.
+func (t *Tracker) NextCheck() (at time.Time, ok bool) {
+	for _, e := range t.all() {
+		if next, due := e.next(); due && (!ok || next.Before(at)) {
+			at, ok = next, true
+		}
+	}
+	return at, ok
+}
+
+// Forget notes that an incident has left the roster. It accepts nil.
+func (t *Tracker) Forget(s *Streak) {
+	if s == nil {
+		return
+	}
+	t.get.stop(s.id)
+	t.naming.forget(s.id)
+	delete(t.get.flaky, s.id)
+	delete(t.found.held, s.id)
+	for i := range t.get.states {
+		delete(t.get.states[i].failed, s.id)
+	}
+}
+
+// ListDown says whether the list is in a state: its requests are on hold, or
+// only show whether it works again.
+func (t *Tracker) ListDown() bool { return t.list.isDown() }
+
+// reach judges the sign-in. A nil failure: the request succeeded.
+func (t *Tracker) reach(failure *defender.Error, now time.Time, v *Verdict) {
+	if failure == nil || failure.Kind != defender.NoToken {
+		t.signIn.succeed(int64(t.signIn.successes), toRecover, now, v)
+		return
+	}
+	if !t.signIn.isDown() {
+		t.signIn.raiseSince(noToken, now, failure, now, v)
+		return
+	}
+	t.signIn.failAgain(noToken, failure, true, now, v)
+}
+
+// settle does what is due by now.
+func (t *Tracker) settle(now time.Time, v *Verdict) {
+	for _, e := range t.all() {
+		e.settle(now, v)
+	}
+}
+
+// finish completes a verdict.
+func (t *Tracker) finish(now time.Time, v *Verdict) {
+	t.settle(now, v)
+	t.report(v)
+	slices.Sort(v.Release)
+	v.Release = slices.Compact(v.Release)
+}
+
+// report reports the worst state, if it is another one than before.
+func (t *Tracker) report(v *Verdict) {
+	worst, state := t.worst()
+	if worst == t.reported {
+		return
+	}
+	t.reported = worst
+	v.Status = &Status{}
+	if state != nil {
+		v.Status.Err = fmt.Errorf("%s: %w", raisedMessage(worst.endpoint, worst.class), state.failure)
+	}
+}
+
+// worst is the most severe state that is shown. Nil: none is.
+func (t *Tracker) worst() (reported, *state) {
+	for c := noToken; c > own; c-- {
+		for _, e := range t.all() {
+			if state := &e.states[c]; state.shown {
+				return reported{c, e.name}, state
+			}
+		}
+	}
+	return reported{}, nil
+}

@@ -1,0 +1,84 @@
+package poll
+
+import (
+	"context"
+
+	"go.uber.org/zap"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/sink"
+)
+
+// settle takes an attempt to deliver that has ended: what was accepted is committed, what was rejected is lost, and all else is attempted
+// again.
+func (e *Engine) settle(ctx context.Context, a sink.Attempt) {
+	now := e.Clock()
+	r := e.sink.Settle(a, now)
+	if r.Err != nil && ctx.Err() != nil {
+		return // abandoned by Shutdown: it is delivered after the next start
+	}
+	if r.Observation == nil {
+		e.log(e.conditions.Failed("pipeline", now, zap.WarnLevel, "pipeline does not accept records; polling pauses until it does", zap.Error(r.Err)))
+		return
+	}
+	e.log(e.conditions.Works("pipeline", now, "pipeline accepts records again"))
+	d := e.pending
+	e.pending = delivery{}
+	if r.Rejected {
+		e.log(e.conditions.Failed("rejection", now, zap.ErrorLevel, "pipeline rejected records permanently; dropping them",
+			zap.Int("records", r.Records), zap.Error(r.Err)))
+	} else {
+		e.log(e.conditions.Works("rejection", now, ""))
+		e.telemetry.delivered(d, r.Handed)
+	}
+	e.logMerge(d)
+	e.commit(ctx, d)
+}
+
+func (e *Engine) logMerge(d delivery) {
+	if d.change.Kind != incident.Merged {
+		return
+	}
+	if d.after.Successor == 0 {
+		e.logger.Warn("incident was merged, but the API does not name its successor", zap.Int64("incident", d.id))
+		return
+	}
+	e.logger.Info("incident was merged; polling its successor",
+		zap.Int64("incident", d.id), zap.Int64("successor", d.after.Successor))
+}
+
+// accepts says whether a delivery still belongs to an incident that is known, or that is discovered by it.
+func (e *Engine) accepts(o observation) bool {
+	entry := e.roster.Find(o.id)
+	if o.polled {
+		return entry.Polling()
+	}
+	return entry != nil || e.discovers()
+}
+
+// commit takes over what was delivered, or found unchanged.
+func (e *Engine) commit(ctx context.Context, d delivery) {
+	if !e.accepts(d.observation) {
+		e.roster.Finish(d.id, roster.Outcome{})
+		return
+	}
+	if d.change.Stale {
+		if !d.change.Empty() {
+			e.saveState(ctx, d.id, d.after)
+		}
+		e.roster.Finish(d.id, roster.Outcome{Due: d.due, Answered: true})
+		return
+	}
+	e.saveState(ctx, d.id, d.after)
+	cycle := e.roster.Delivered(roster.Delivery{
+		ID: d.id, Summary: d.after.Summary(), Polled: d.polled, Streak: d.streak, Due: d.due, Interval: e.interval(d.at),
+	}, d.at)
+	if cycle != nil {
+		e.logCycle(cycle)
+	}
+}
+
+func (e *Engine) logCycle(cycle []int64) {
+	e.logger.Warn("incidents are merged into each other in a cycle; not polling any of them", zap.Int64s("incidents", cycle))
+}

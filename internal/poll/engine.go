@@ -1,0 +1,110 @@
+// Package poll is the engine of the receiver: it requests what is due, compares what it is shown with what was delivered, hands what
+// differs to the pipeline, and writes the checkpoint.
+//
+// One goroutine, that of Engine.Run, owns all state, and waits in one place. Who owns what: package roster the incidents and when each
+// is due, package health whether the API works and what is logged of that, package quota the rate limits, package feed how far the
+// change feed has come, package sink the delivery that is pending. This package puts them together:
+//
+//	next.go     what to request now, or when to look again
+//	handle.go   one path for every response
+//	observe.go  one path for everything that shows an incident
+//	commit.go   what is taken over once it was accepted
+//	feed.go     pages of the list and their rows
+//	restore.go  from a checkpoint to an engine that runs, and a changed list of IDs
+//	store.go    the checkpoint
+package poll
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/collector/receiver/receiverhelper"
+	"go.uber.org/zap"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/feed"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadata"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/record"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/sink"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+// Engine polls incidents. Open makes one; all its other state belongs to the goroutine of Run.
+type Engine struct {
+	Settings
+	Parts
+	logger    *zap.Logger
+	telemetry *telemetry
+
+	roster     *roster.Roster
+	health     *health.Tracker
+	conditions health.Conditions
+	gets       *quota.Account // of the requests for single incidents
+	lists      *quota.Account // of those for the list
+	feed       *feed.Feed     // nil: the change feed is off
+	comparer   *incident.Comparer
+	sink       *sink.Sink
+	meta       checkpoint.Receiver
+
+	inFlight  int
+	responses []response       // to be handled, oldest first
+	partials  []*defender.Rest // incidents of which alerts are still to be requested, oldest first
+	marked    int              // requests in a row for incidents whose change the feed has shown
+	ahead     int              // requests in a row for those and for new incidents
+	pending   delivery         // what to do once the sink has settled what it was offered
+	expired   time.Time        // when the roster was last asked for what can be forgotten
+
+	waitingFor atomic.Value // a string: what the loop cannot go on without
+}
+
+// Open takes up what the checkpoint holds: the incidents that the configured IDs lead to go on with their cycle, the rest is deleted.
+// ctx ends with it.
+func Open(ctx context.Context, s Settings, p Parts, contents checkpoint.Contents) (*Engine, error) {
+	report, err := receiverhelper.NewObsReport(receiverhelper.ObsReportSettings{
+		ReceiverID: p.Receiver.ID, Transport: "http", LongLivedCtx: true, ReceiverCreateSettings: p.Receiver,
+	})
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		Settings: s, Parts: p, logger: p.Receiver.Logger,
+		health: health.New(),
+		gets:   quota.NewAccount(s.Limits...),
+		sink: sink.New(p.Next, report, record.Builder{
+			Alerts: s.Alerts, Original: s.IncludeOriginal, Host: s.Host,
+			Scope: metadata.ScopeName, ScopeVersion: p.Receiver.BuildInfo.Version,
+		}),
+	}
+	rules := roster.Rules{}
+	if s.Feed != nil {
+		e.lists = quota.NewAccount(s.Feed.Limits...)
+		rules = roster.Rules{Discover: s.Feed.Discover, ForgetAfter: s.Feed.ForgetAfter}
+	}
+	e.roster = roster.New(rules)
+	if err := e.restore(ctx, contents, p.Clock()); err != nil {
+		return nil, err
+	}
+	e.telemetry, err = newTelemetry(p.Receiver, p.Clock)
+	if err != nil {
+		return nil, err
+	}
+	e.publish(p.Clock())
+	return e, nil
+}
+
+// Close ends the telemetry of an engine that does not run any more.
+func (e *Engine) Close() { e.telemetry.Shutdown() }
+
+// interval is the time from one poll of an incident to the next, as the quota allows it.
+func (e *Engine) interval(now time.Time) time.Duration {
+	return roster.Interval(e.Interval, e.gets.Spacing(now, quota.Repeat), e.roster.Cycle())
+}
+
+// discovers says whether incidents that are not configured are tracked, too.
+func (e *Engine) discovers() bool { return e.Feed != nil && e.Feed.Discover }

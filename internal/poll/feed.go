@@ -1,0 +1,111 @@
+package poll
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+// missingInterval is how often at most an incident is polled because of rows of which it is not known whether they show a change.
+const missingInterval = time.Minute
+
+// tolerance within which two times of an incident count as equal: the API itself rounds them by up to 7 ms (seen in captures).
+const tolerance = 10 * time.Millisecond
+
+// handleRow looks at one row of the page at hand, or finishes the page after the last.
+func (e *Engine) handleRow(ctx context.Context) {
+	row, at, ok := e.feed.NextRow()
+	if !ok {
+		e.finishPage(ctx)
+		return
+	}
+	e.observeRow(ctx, row, at)
+}
+
+// observeRow takes up what a row shows to be new. An incident that the row does not show whole, or that is being polled, is polled.
+func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time) {
+	entry := e.roster.Find(row.ID)
+	switch {
+	case entry == nil && !e.roster.WorthDiscovering(row.Closed && row.Err == nil, row.LastUpdate, at):
+		return
+	case entry != nil && (entry.Summary.Missing || entry.Summary.Seen && row.LastUpdate.IsZero()):
+		e.markUnsure(row.ID, at) // a list that lags still shows what has gone
+		return
+	case entry != nil && entry.Summary.Seen && row.LastUpdate.Before(entry.Summary.LastUpdate().Add(tolerance)):
+		return // not new
+	case e.roster.InFlight(row.ID) || row.Snapshot == nil:
+		e.roster.Mark(row.ID, row.LastUpdate, at)
+		return
+	}
+	before, err := e.load(ctx, entry)
+	if err != nil { // its poll will show whether that lasts
+		e.roster.Mark(row.ID, row.LastUpdate, at)
+		return
+	}
+	row.Snapshot.Observed = at
+	e.learnTenant(ctx, row.Snapshot.TenantID)
+	e.observe(ctx, observation{id: row.ID, at: at, snapshot: row.Snapshot, before: before})
+}
+
+// markUnsure has an incident polled of which it is not known whether its row shows a change; so not more often than each minute.
+func (e *Engine) markUnsure(id int64, now time.Time) {
+	entry := e.roster.Find(id)
+	if id <= 0 || entry == nil && !e.discovers() {
+		return
+	}
+	if entry == nil || now.Round(0).Sub(entry.Summary.Fetched()) >= missingInterval {
+		e.roster.Mark(id, time.Time{}, now)
+	}
+}
+
+// finishPage goes on to the next page, or ends the call.
+func (e *Engine) finishPage(ctx context.Context) {
+	page, at := e.feed.TakePage()
+	if page.Err != nil {
+		e.handleListFailure(ctx, page, at)
+		return
+	}
+	e.telemetry.responded(callList, "ok")
+	e.apply(e.health.ListAnswered(at), e.lists, at)
+	if e.feed.Answered(page, at) {
+		e.saveFeed(ctx, at)
+	}
+}
+
+// handleListFailure decides what it means that there is no page.
+func (e *Engine) handleListFailure(ctx context.Context, page *defender.Page, at time.Time) {
+	failure, ok := errors.AsType[*defender.Error](page.Err)
+	if !ok {
+		return // given up, since the receiver is being shut down
+	}
+	e.telemetry.failed(callList, failure.Kind)
+	if failure.Kind == defender.Oversize {
+		e.apply(e.health.ListAnswered(at), e.lists, at)
+		if e.feed.TooLarge(page, at) {
+			e.markUnsure(page.First, at)
+		}
+		return
+	}
+	v := e.health.ListFailed(failure, at)
+	e.apply(v, e.lists, at)
+	if v.Pause {
+		e.throttled(ctx, e.lists, failure, v.LogPause, at)
+		return
+	}
+	e.feed.Failed(at, v.Retry)
+}
+
+// planFeed describes the change feed for the plan at start.
+func (e *Engine) planFeed(spacing time.Duration) []zap.Field {
+	if e.feed == nil {
+		return nil
+	}
+	return []zap.Field{
+		zap.Duration("change_feed_finds_changes_within", max(e.Feed.Interval, spacing)),
+		zap.Bool("discover", e.Feed.Discover),
+	}
+}

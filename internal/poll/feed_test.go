@@ -1,0 +1,381 @@
+package poll_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/proof"
+)
+
+func TestChangeIsDeliveredFromListRow(t *testing.T) {
+	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
+		h := harness.NewUnder(t, api, harness.OneAlert(110), harness.WithFeed())
+		h.Start()
+		time.Sleep(9 * time.Minute)
+		h.Sink.Reset()
+		before := h.Polls(0)
+		h.Assign(1007)
+		time.Sleep(31 * time.Second)
+		require.Equal(t, []string{"1007 updated"}, h.Sink.Changes())
+		if api == receiver.APIGraph {
+			before++ // its list has no alerts
+		}
+		require.Equal(t, before, h.Polls(0), "no request for the incident itself")
+		time.Sleep(20 * time.Minute)
+		require.Empty(t, h.Sink.Changes())
+		require.Empty(t, h.Warnings())
+	})
+}
+
+// fetchTime is how long it takes to fetch incidents that changed in the list, at
+// 100 a minute. Rows of Defender XDR are delivered without a fetch.
+func fetchTime(api receiver.API, incidents int) time.Duration {
+	if api == receiver.APIDefenderXDR {
+		return 0
+	}
+	return time.Duration(incidents) * time.Minute / 100
+}
+
+func TestEachChangeIsDeliveredOnceWhateverTheListDoes(t *testing.T) {
+	for name, c := range map[string]struct {
+		pages      bool // more incidents than fit on a page
+		population func(*defendersim.Config)
+		config     func(*receiver.Config)
+		happens    func(t *testing.T, h *harness.Harness, ids []int64) // changes all of them
+		within     time.Duration
+	}{
+		"more changes than a page holds": {
+			pages: true,
+			happens: func(t *testing.T, h *harness.Harness, ids []int64) {
+				for _, id := range ids {
+					h.Assign(id)
+					time.Sleep(50 * time.Millisecond)
+				}
+			},
+		},
+		"a hundred at one instant": {
+			pages:   true,
+			happens: func(t *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
+		},
+		"visible late": {
+			population: func(c *defendersim.Config) { c.ListDelay = time.Minute },
+			happens:    func(t *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
+			within:     2 * time.Minute,
+		},
+		"service clock is ahead": {
+			population: func(c *defendersim.Config) { c.ClockSkew = time.Hour },
+			happens:    func(t *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
+		},
+		"service clock is behind": {
+			population: func(c *defendersim.Config) { c.ClockSkew = -time.Hour },
+			happens:    func(t *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
+		},
+		"list renders differently": {
+			population: func(c *defendersim.Config) { c.ListDiffers = true },
+			happens:    func(t *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
+		},
+		"list lags behind": {
+			population: func(c *defendersim.Config) { c.ListLag = 90 * time.Second },
+			happens: func(t *testing.T, h *harness.Harness, ids []int64) {
+				time.Sleep(h.Config.CollectionInterval - 5*time.Minute - 10*time.Second)
+				h.Assign(ids...) // just before they are polled
+			},
+			within: 2 * time.Minute,
+		},
+		"links to another host": {
+			population: func(c *defendersim.Config) { c.ListLinkHost = "https://elsewhere.contoso.example" },
+			happens:    func(t *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
+		},
+		"error between pages": {
+			pages: true,
+			happens: func(t *testing.T, h *harness.Harness, ids []int64) {
+				broken := harness.Rule(t, "503")
+				broken.OnSkip, broken.Times = true, 1
+				require.NoError(t, h.Sim.SetFault(defendersim.ListRequests, broken))
+				h.Assign(ids...)
+			},
+			within: time.Minute,
+		},
+		"next link leads back": {
+			pages: true,
+			happens: func(t *testing.T, h *harness.Harness, ids []int64) {
+				h.FailOnce(defendersim.ListRequests, "link-stuck")
+				h.Assign(ids...)
+			},
+			within: time.Minute,
+		},
+		"row twice": {
+			happens: func(t *testing.T, h *harness.Harness, ids []int64) {
+				h.Fail(defendersim.ListRequests, "row-twice")
+				h.Assign(ids...)
+			},
+		},
+		"pages larger than the limit": {
+			pages:  true,
+			config: func(c *receiver.Config) { c.MaxResponseBodySize = 512 << 10 },
+			happens: func(t *testing.T, h *harness.Harness, ids []int64) {
+				h.Fail(defendersim.ListRequests, "padded=10KiB")
+				h.Assign(ids...)
+			},
+			within: 2 * time.Minute,
+		},
+		"rate limited": {
+			happens: func(t *testing.T, h *harness.Harness, ids []int64) {
+				h.FailOnce(defendersim.ListRequests, "429-retry-after=20s")
+				h.Assign(ids...)
+			},
+			within: time.Minute,
+		},
+		"restart in between": {
+			happens: func(t *testing.T, h *harness.Harness, ids []int64) {
+				h.Assign(ids[:10]...)
+				h.Stop()
+				h.Assign(ids[10:]...)
+				time.Sleep(10 * time.Minute)
+				h.Start()
+			},
+			within: time.Minute,
+		},
+		"incident removed between pages": {
+			pages: true,
+			happens: func(t *testing.T, h *harness.Harness, ids []int64) {
+				h.Fail(defendersim.ListRequests, "slow=2s")
+				h.Assign(ids...)
+				time.Sleep(29 * time.Second)
+				h.Assign(1125, 1126) // not among ids, and before them in the list
+				time.Sleep(3 * time.Second)
+				require.NoError(t, h.Sim.Remove(1125))
+				require.NoError(t, h.Sim.Remove(1126))
+			},
+			within: time.Minute,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
+				population := harness.Quiet(0)
+				population.Incidents, population.AlertsPerIncident, population.AlertBytes = 40, 1, 900
+				if c.pages {
+					population.Incidents = 130
+				}
+				if c.population != nil {
+					c.population(&population)
+				}
+				h := harness.NewUnder(t, api, population, harness.WithFeed(), func(cfg *receiver.Config) {
+					cfg.CollectionInterval = 15 * time.Minute // one cycle afterwards
+					if c.config != nil {
+						c.config(cfg)
+					}
+				})
+				h.Start()
+				time.Sleep(5 * time.Minute)
+				h.Sink.Reset()
+				ids := h.Sim.IDs()[:population.Incidents-10]
+
+				c.happens(t, h, ids)
+				time.Sleep(max(c.within, 35*time.Second) + fetchTime(api, len(ids)))
+				delivered := map[string]int{}
+				for _, change := range h.Sink.Changes() {
+					delivered[change]++
+				}
+				for _, change := range updated(ids...) {
+					require.Equal(t, 1, delivered[change], change)
+				}
+				h.Sim.ClearFaults()
+				time.Sleep(3 * time.Minute)
+				last := h.Sim.IDs()[population.Incidents-1]
+				h.Assign(last) // moves the boundary of the feed
+				time.Sleep(12 * time.Minute)
+				for _, change := range h.Sink.Changes() { // of a whole cycle
+					require.NotContains(t, delivered, change, "delivered again")
+					require.Contains(t, append(updated(last), "1125 not_found", "1126 not_found"), change)
+				}
+				require.LessOrEqual(t, h.Sim.MaxInWindowOf(defendersim.EndpointList, time.Minute), 50)
+				require.LessOrEqual(t, h.Sim.MaxInWindowOf(defendersim.EndpointList, time.Hour), 1500)
+			})
+		})
+	}
+}
+
+func TestStartupPlanIncludesFeed(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.Quiet(0), harness.WithFeed(), harness.WithIDs(1))
+		addBare(t, h, 1000)
+		h.Start()
+		plan := h.Logs.FilterMessage(msgPlan).All()
+		require.Len(t, plan, 1)
+		require.Equal(t, map[string]any{
+			"incidents": int64(1000), "known_from_before": int64(0), "collection_interval": 5 * time.Minute,
+			"shortest_round_within_limits": 42*time.Minute + 6*time.Second, "interval_can_be_met": false,
+			"change_feed_finds_changes_within": 30 * time.Second, "discover": false,
+		}, plan[0].ContextMap())
+	})
+}
+
+func TestRowOfIncidentInFlightCausesOneMoreFetch(t *testing.T) {
+	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
+		h := harness.NewUnder(t, api, harness.OneAlert(3), harness.WithFeed(func(f *receiver.ChangeFeedConfig) { f.Interval = 10 * time.Second }))
+		h.Start()
+		time.Sleep(4*time.Minute + 50*time.Second)
+		h.Sink.Reset()
+		h.Fail(1002, "slow=25s") // from the poll at 5 min on
+		time.Sleep(11 * time.Second)
+		before := h.Polls(1002)
+		h.Assign(1002)
+		time.Sleep(time.Minute)
+		require.Equal(t, updated(1002), h.Sink.Changes())
+		require.Equal(t, before+1, h.Polls(1002))
+	})
+}
+
+func TestIncidentWithUnusableRowIsFetchedFirst(t *testing.T) {
+	for name, c := range map[string]struct {
+		alerts int
+		fault  string
+		limit  int64
+	}{
+		"as many alerts as a list shows": {alerts: 150},
+		"malformed row":                  {alerts: 1, fault: "nested=100"},
+		"row larger than the limit":      {alerts: 1, fault: "padded=200KiB", limit: 128 << 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
+				population := harness.Quiet(3)
+				population.AlertsPerIncident = c.alerts
+				h := harness.NewUnder(t, api, population, harness.WithFeed(), func(cfg *receiver.Config) {
+					if c.limit != 0 {
+						cfg.MaxResponseBodySize = c.limit
+					}
+				})
+				h.Start()
+				time.Sleep(4 * time.Minute)
+				h.Sink.Reset()
+				if c.fault != "" {
+					h.Fail(defendersim.ListRequests, c.fault)
+				}
+				h.Assign(1002)
+				time.Sleep(35 * time.Second)
+				require.Equal(t, updated(1002), h.Sink.Changes())
+				require.Equal(t, 2, h.Polls(1002), "it was fetched by ID")
+			})
+		})
+	}
+}
+
+func TestPendingChangeSurvivesRestart(t *testing.T) {
+	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
+		population := harness.Quiet(3)
+		population.AlertsPerIncident = 150
+		h := harness.NewUnder(t, api, population, harness.WithFeed(), func(cfg *receiver.Config) { cfg.CollectionInterval = 24 * time.Hour })
+		h.Start()
+		time.Sleep(4 * time.Minute)
+		h.Sink.Reset()
+		h.Fail(1002, "503")
+		h.Assign(1002)
+		time.Sleep(40 * time.Second)
+		synctest.Wait()
+		h.Disk.Kill()
+		h.Stop()
+		require.Empty(t, h.Sink.Changes())
+		require.Contains(t, h.Disk.Entry("v1/feed"), `"named":[1002]`)
+
+		h.Sim.ClearFaults()
+		h.Start()
+		time.Sleep(time.Second)
+		require.Equal(t, updated(1002), h.Sink.Changes())
+		time.Sleep(time.Minute)
+		require.NotContains(t, h.Disk.Entry("v1/feed"), "named")
+	})
+}
+
+func TestUnconfiguredIncidentInListIsIgnored(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(3), harness.WithFeed(), harness.WithIDs(1001))
+		h.Start()
+		time.Sleep(time.Minute)
+		h.Sink.Reset()
+		h.Assign(1001, 1002)
+		time.Sleep(time.Hour)
+		require.Equal(t, updated(1001), h.Sink.Changes())
+		require.Zero(t, h.Polls(1002))
+	})
+}
+
+func TestFailingFeedIsLoggedOnceAndPollingContinues(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(3), harness.WithFeed())
+		h.Fail(defendersim.ListRequests, "value-missing")
+		h.Start()
+		time.Sleep(time.Minute)
+		h.Sink.Reset()
+		h.Assign(1001)
+		time.Sleep(5 * time.Minute)
+		require.Equal(t, updated(1001), h.Sink.Changes())
+		require.Equal(t, []string{msgFeedFails}, h.Warnings())
+		require.Less(t, len(h.Lists()), 20, "the list is requested with backoff")
+
+		h.Sim.ClearFaults()
+		time.Sleep(10 * time.Minute)
+		require.Len(t, h.Logs.FilterMessage(msgFeedRecovered).All(), 1)
+		h.Assign(1002)
+		time.Sleep(31 * time.Second)
+		require.Equal(t, updated(1002), h.Sink.Changes())
+	})
+}
+
+func TestDiscoveryTracksWhatTheListShows(t *testing.T) {
+	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
+		h := harness.NewUnder(t, api, harness.OneAlert(5), harness.WithDiscovery())
+		time.Sleep(48 * time.Hour)
+		h.Assign(1002)
+		time.Sleep(time.Hour)
+		h.Start()
+		time.Sleep(time.Minute)
+		require.Equal(t, []string{"1002 first_seen", "1002 alert first_seen"}, h.Sink.Changes(), "it changed within the lookback of a day")
+		require.Equal(t, map[receiver.API]int{receiver.APIDefenderXDR: 0, receiver.APIGraph: 1}[api], h.Polls(0), "the row shows all of it, or makes it due")
+
+		fresh := h.Sim.Appear()
+		time.Sleep(35 * time.Second)
+		require.Contains(t, h.Sink.Changes(), harness.Describe(proof.Record{Incident: fresh, Change: "first_seen"}))
+		time.Sleep(10 * time.Minute)
+		require.Positive(t, h.Polls(1002), "it is polled as well")
+		h.Stop()
+		before := h.Polls(1002)
+		h.Start()
+		time.Sleep(10 * time.Minute)
+		require.Greater(t, h.Polls(1002), before, "discovered incidents survive a restart")
+		require.Empty(t, h.Sink.Changes())
+	})
+}
+
+func TestResolvedDiscoveredIncidentIsForgottenUntilItChanges(t *testing.T) {
+	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
+		h := harness.NewUnder(t, api, harness.OneAlert(3), harness.WithFeed(func(f *receiver.ChangeFeedConfig) {
+			f.Discover, f.ForgetAfter, f.Interval = true, 2*time.Hour, 5*time.Minute
+		}),
+			harness.WithIDs(1001))
+		for _, id := range []int64{1001, 1002} {
+			require.NoError(t, h.Sim.Update(id, func(i *defendersim.Incident) { i.Status = defendersim.StatusResolved }))
+		}
+		h.Assign(1003)
+		h.Start()
+		time.Sleep(time.Hour)
+		require.Positive(t, h.Polls(1002))
+		time.Sleep(2 * time.Hour)
+		before := h.Polls(1002)
+		require.Empty(t, h.Disk.Entry("v1/incident/1002"))
+		require.NotEmpty(t, h.Disk.Entry("v1/incident/1001"), "it is configured")
+		time.Sleep(time.Hour)
+		require.Equal(t, before, h.Polls(1002))
+		h.Sink.Reset()
+
+		require.NoError(t, h.Sim.Update(1002, func(i *defendersim.Incident) { i.Status = defendersim.StatusActive }))
+		time.Sleep(6 * time.Minute)
+		require.Equal(t, []string{"1002 first_seen", "1002 alert first_seen"}, h.Sink.Changes())
+	})
+}

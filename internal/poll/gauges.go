@@ -1,0 +1,115 @@
+package poll
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
+)
+
+// gaugeInterval is how often the copy is made that the gauges read.
+const gaugeInterval = 15 * time.Second
+
+// gauges is a copy of what the gauges show. It is never changed once it is published.
+type gauges struct {
+	tracked   map[roster.State]int
+	overdue   int
+	accounts  []accountGauge
+	feed      bool
+	completed time.Time // the end of the feed's last complete call, or the start
+}
+
+// accountGauge is what one account has left, and until when its requests wait.
+type accountGauge struct {
+	call      string
+	remaining []quota.Remaining
+	throttled time.Time
+}
+
+// publish makes a new copy for the gauges, if it is time to.
+func (e *Engine) publish(now time.Time) {
+	t := e.telemetry
+	if t.due().After(now) {
+		return
+	}
+	t.published = now
+	g := &gauges{tracked: e.roster.Counts(), overdue: e.roster.Overdue(now)}
+	g.accounts = append(g.accounts, accountGauge{callIncident, e.gets.Remaining(now), e.gets.ThrottledUntil()})
+	if e.feed != nil {
+		g.accounts = append(g.accounts, accountGauge{callList, e.lists.Remaining(now), e.lists.ThrottledUntil()})
+		g.feed, g.completed = true, e.feed.Completed()
+	}
+	t.gauges.Store(g)
+}
+
+// due is when the next copy is to be made.
+func (t *telemetry) due() time.Time { return t.published.Add(gaugeInterval) }
+
+// observe has the collector read the gauges whenever it exports.
+func (t *telemetry) observe() error {
+	return errors.Join(
+		t.RegisterReceiverDefenderIncidentsTrackedCallback(func(_ context.Context, o metric.Int64Observer) error {
+			for state, n := range t.gauges.Load().tracked {
+				o.Observe(int64(n), t.with("state", stateName(state)))
+			}
+			return nil
+		}),
+		t.RegisterReceiverDefenderIncidentsOverdueCallback(func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(int64(t.gauges.Load().overdue), t.with())
+			return nil
+		}),
+		t.RegisterReceiverDefenderIncidentsQuotaRemainingCallback(func(_ context.Context, o metric.Int64Observer) error {
+			for _, a := range t.gauges.Load().accounts {
+				for _, left := range a.remaining {
+					o.Observe(int64(left.Requests), t.with("call", a.call, "window", short(left.Window)))
+				}
+			}
+			return nil
+		}),
+		t.RegisterReceiverDefenderIncidentsThrottleWaitCallback(func(_ context.Context, o metric.Float64Observer) error {
+			for _, a := range t.gauges.Load().accounts {
+				o.Observe(max(0, a.throttled.Sub(t.clock())).Seconds(), t.with("call", a.call))
+			}
+			return nil
+		}),
+		t.RegisterReceiverDefenderIncidentsFeedAgeCallback(func(_ context.Context, o metric.Float64Observer) error {
+			if g := t.gauges.Load(); g.feed {
+				o.Observe(t.clock().Sub(g.completed).Seconds(), t.with())
+			}
+			return nil
+		}),
+	)
+}
+
+// stateName is the state of an incident as the metrics name it.
+func stateName(s roster.State) string {
+	switch s {
+	case roster.Waiting:
+		return "waiting"
+	case roster.Failing:
+		return "failing"
+	case roster.NotFound:
+		return "not_found"
+	case roster.Resolved:
+		return "resolved"
+	default:
+		return "open"
+	}
+}
+
+// short writes a window as people do: 1m, 1h.
+func short(window time.Duration) string {
+	text := window.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}

@@ -1,0 +1,200 @@
+//go:build unix
+
+package poll_test
+
+import (
+	"context"
+	"net/http"
+	"runtime"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.uber.org/zap"
+
+	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
+)
+
+// cost is what the receiver spends in an hour.
+type cost struct {
+	incidents    int
+	gets, lists  float64       // requests
+	delivered    float64       // changes
+	cpu, without time.Duration // without: the part that is left out
+	allocated    float64       // bytes
+	live         float64       // bytes, after a collection
+}
+
+// spent is what the process has spent.
+type spent struct {
+	cpu       time.Duration
+	allocated float64 // bytes
+	live      float64 // bytes, now
+}
+
+// spending waits until the receiver is idle and collects garbage twice, since
+// pooled memory outlives one collection.
+func spending(t *testing.T) spent {
+	t.Helper()
+	synctest.Wait()
+	runtime.GC()
+	runtime.GC()
+	var usage syscall.Rusage
+	require.NoError(t, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	return spent{
+		cpu:       time.Duration(usage.Utime.Nano() + usage.Stime.Nano()),
+		allocated: float64(memory.TotalAlloc), live: float64(memory.HeapAlloc),
+	}
+}
+
+func (s spent) less(other spent) spent {
+	return spent{s.cpu - other.cpu, s.allocated - other.allocated, s.live - other.live}
+}
+
+// during is what the process spends while f runs.
+func during(t *testing.T, f func()) spent {
+	t.Helper()
+	before := spending(t)
+	f()
+	return spending(t).less(before)
+}
+
+// counter is a pipeline that counts deliveries and drops them.
+type counter struct{ deliveries atomic.Int64 }
+
+func (*counter) Capabilities() consumer.Capabilities { return consumer.Capabilities{} }
+
+func (c *counter) ConsumeLogs(context.Context, plog.Logs) error {
+	c.deliveries.Add(1)
+	return nil
+}
+
+// collected is the longest time between two garbage collections of Go's runtime.
+// Simulated time passes too quickly for it, so the measurement collects.
+const collected = 2 * time.Minute
+
+// growth is one measurement: how many incidents are polled, for how many hours
+// until everything is in its rhythm, and for how many more, which count.
+type growth struct{ incidents, settling, hours int }
+
+// cost polls incidents that a checkpoint knows, after a break of a cycle. Of what
+// the process spends it leaves out what the same responses and collections cost
+// without a receiver.
+func (g growth) cost(t *testing.T, config ...func(*receiver.Config)) (c cost) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		api, disk, delivered := harness.NewStubAPI(t, g.incidents), harness.NewDisk(), &counter{}
+		pollAll(t, api, disk)
+		time.Sleep(time.Duration(g.incidents) * time.Hour / 1425)
+		h := withStub(t, api, disk, config...)
+		h.StartWith(delivered)
+		time.Sleep(time.Duration(g.settling)*time.Hour + collected/4) // between polls
+
+		requests, deliveries := api.Requests(), delivered.deliveries.Load()
+		collections := g.hours * int(time.Hour/collected)
+		takes := during(t, func() {
+			for range collections {
+				time.Sleep(collected)
+				runtime.GC()
+			}
+		})
+		requests = api.Requests().Since(requests)
+		deliveries = delivered.deliveries.Load() - deliveries
+		live := spending(t).live
+		h.Stop()
+		live -= spending(t).live
+		without := during(t, func() {
+			repeat(t, api, requests)
+			for range collections {
+				runtime.GC()
+			}
+		})
+		runtime.KeepAlive(disk) // which is no part of the receiver
+
+		takes = takes.less(without)
+		hours := float64(g.hours)
+		c = cost{
+			incidents: g.incidents,
+			gets:      float64(requests.Gets) / hours, lists: float64(requests.Lists) / hours, delivered: float64(deliveries) / hours,
+			cpu: max(time.Millisecond, takes.cpu/time.Duration(g.hours)), without: without.cpu / time.Duration(g.hours),
+			allocated: takes.allocated / hours, live: live,
+		}
+	})
+	return c
+}
+
+// withStub is a harness whose receiver polls the stub.
+func withStub(t *testing.T, api *harness.StubAPI, disk *harness.Disk, config ...func(*receiver.Config)) *harness.Harness {
+	t.Helper()
+	h := harness.New(t, harness.Quiet(0), append(config, harness.WithIDs(api.IDs()...))...)
+	h.Host.Extensions[harness.AuthID()], h.Host.Extensions[*h.Config.StorageID] = api, disk
+	h.Settings.Logger = zap.NewNop() // the harness would keep all that is logged
+	return h
+}
+
+// pollAll runs a receiver until the disk knows all incidents.
+func pollAll(t *testing.T, api *harness.StubAPI, disk *harness.Disk) {
+	t.Helper()
+	h := withStub(t, api, disk, harness.WithFeed(func(feed *receiver.ChangeFeedConfig) { feed.Discover = true }))
+	h.StartWith(&counter{})
+	for !api.AllShown() {
+		time.Sleep(time.Hour)
+	}
+	h.Stop()
+}
+
+// repeat sends as many requests, for pages of as many rows. Reading the responses
+// is left to the receiver.
+func repeat(t *testing.T, api *harness.StubAPI, requests harness.StubRequests) {
+	t.Helper()
+	send := func(path string) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://api.example/api/incidents"+path, http.NoBody)
+		require.NoError(t, err)
+		response, err := api.RoundTrip(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+	}
+	for n := range requests.Gets {
+		send("/" + strconv.Itoa(harness.StubFirstID+n%len(api.IDs())))
+	}
+	for range requests.Lists {
+		send("?$top=" + strconv.Itoa(requests.Rows/requests.Lists))
+	}
+}
+
+// TestCostOverGrowth prints the table in docs/performance.md.
+func TestCostOverGrowth(t *testing.T) {
+	if !*simulate {
+		return
+	}
+	t.Log("| incidents | | incident requests | list requests | changes delivered | processor | left out | allocated | live |")
+	for _, g := range []growth{{10, 1, 12}, {100, 1, 6}, {1000, 2, 4}, {10_000, 8, 2}, {100_000, 1, 1}} {
+		for _, mode := range []struct {
+			name    string
+			config  []func(*receiver.Config)
+			changes float64 // records that must be emitted per hour; 0: any number
+		}{
+			{name: "polling alone"},
+			{"with the change feed", []func(*receiver.Config){harness.WithFeed()}, float64(g.incidents) / 5},
+		} {
+			c := g.cost(t, mode.config...)
+			t.Logf("| %d | %s | %.0f | %.0f | %.0f | %v | %v | %.0f MB | %.2f MB |", g.incidents, mode.name, c.gets, c.lists, c.delivered,
+				c.cpu.Round(time.Millisecond), c.without.Round(time.Millisecond), c.allocated/1e6, c.live/1e6)
+			require.LessOrEqual(t, c.gets, 1500.0)
+			require.LessOrEqual(t, c.lists, 1500.0)
+			require.Less(t, c.live, 1e6+5e2*float64(g.incidents), "memory grows no faster than the number of incidents")
+			if mode.changes > 0 {
+				require.InDelta(t, mode.changes, c.delivered, 1+mode.changes/20, "the feed keeps up with %d incidents", g.incidents)
+			}
+		}
+	}
+}

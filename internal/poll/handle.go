@@ -1,0 +1,198 @@
+package poll
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.uber.org/zap"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
+)
+
+// arrived notes that a request has ended. What it brought is handled in its turn.
+func (e *Engine) arrived(r response) {
+	e.inFlight--
+	if r.page != nil {
+		e.telemetry.size(r.page.Size)
+		e.lists.Done(r.at, r.page.Reached)
+		e.feed.Arrived(r.page, r.at)
+		return
+	}
+	e.telemetry.size(r.answer.Size)
+	e.gets.Done(r.at, r.answer.Reached)
+	e.responses = append(e.responses, r)
+}
+
+// handle decides what the response to a request for an incident means.
+func (e *Engine) handle(ctx context.Context, r response) {
+	failure, failed := errors.AsType[*defender.Error](r.answer.Err)
+	if failed {
+		e.telemetry.failed(callIncident, failure.Kind)
+	}
+	entry := e.roster.Find(r.id)
+	switch {
+	case r.answer.Err != nil && !failed: // given up, since the receiver is being shut down
+		e.roster.Finish(r.id, roster.Outcome{})
+	case !entry.Polling(): // not tracked any more
+		e.roster.Finish(r.id, roster.Outcome{})
+		if failed && failure.Kind == defender.Throttled {
+			e.apply(e.health.IncidentFailed(health.Incident{ID: r.id}, failure, e.population(r.at), r.at), e.gets, r.at)
+			e.throttled(ctx, e.gets, failure, true, r.at)
+		}
+	case failed:
+		e.handleFailure(ctx, r, entry, failure)
+	case r.answer.Rest != nil:
+		e.apply(e.health.IncidentAnswered(subject(entry), e.population(r.at), r.at), e.gets, r.at)
+		e.telemetry.responded(callIncident, "ok")
+		e.partials = append(e.partials, r.answer.Rest)
+	default:
+		e.handleSnapshot(ctx, r, entry)
+	}
+}
+
+// handleFailure takes over the verdict on a failure: the incident backs off, its endpoint does, or it is missing.
+func (e *Engine) handleFailure(ctx context.Context, r response, entry *roster.Entry, failure *defender.Error) {
+	v := e.health.IncidentFailed(subject(entry), failure, e.population(r.at), r.at)
+	e.apply(v, e.gets, r.at)
+	if v.Missing {
+		e.handleMissing(ctx, r, entry, v)
+		return
+	}
+	o := roster.Outcome{Hung: v.Hung, Streak: v.Streak}
+	switch {
+	case v.Pause: // at once when the pause is over, but behind those that are due already
+		o.Due = r.at
+		e.throttled(ctx, e.gets, failure, v.LogPause, r.at)
+	case v.Retry > 0:
+		o.Due = r.at.Add(v.Retry)
+	}
+	e.roster.Finish(r.id, o)
+}
+
+// handleSnapshot takes a response that shows the whole incident.
+func (e *Engine) handleSnapshot(ctx context.Context, r response, entry *roster.Entry) {
+	s := r.answer.Snapshot
+	s.Observed = r.at
+	e.learnTenant(ctx, s.TenantID)
+	e.roster.SetPages(r.id, r.answer.Pages)
+	before, err := e.load(ctx, entry)
+	if err != nil {
+		e.telemetry.responded(callIncident, "ok")
+		e.unreadable(entry, err, r.at)
+		return
+	}
+	e.apply(e.health.IncidentAnswered(subject(entry), e.population(r.at), r.at), e.gets, r.at)
+	e.observe(ctx, observation{id: r.id, at: r.at, snapshot: s, before: before, polled: true})
+}
+
+// handleMissing takes the response that the API has no such incident, or not any more.
+func (e *Engine) handleMissing(ctx context.Context, r response, entry *roster.Entry, v health.Verdict) {
+	before, err := e.load(ctx, entry)
+	if err != nil {
+		e.unreadable(entry, err, r.at)
+		return
+	}
+	e.observe(ctx, observation{id: r.id, at: r.at, before: before, polled: true, streak: v.Streak, retry: v.Retry})
+}
+
+// unreadable has an incident polled again later whose stored state cannot be read: what has changed cannot be told. Nothing is emitted
+// meanwhile, so nothing is lost.
+func (e *Engine) unreadable(entry *roster.Entry, err error, at time.Time) {
+	v := e.health.IncidentUnreadable(subject(entry), err, e.population(at), at)
+	e.apply(v, e.gets, at)
+	e.roster.Finish(entry.ID, roster.Outcome{Due: at.Add(v.Retry), Streak: v.Streak})
+}
+
+// subject is what health has to know of an incident.
+func subject(e *roster.Entry) health.Incident {
+	return health.Incident{ID: e.ID, Streak: e.Streak, Delivered: e.Summary.Seen}
+}
+
+// population is what health has to know of all.
+func (e *Engine) population(now time.Time) health.Roster {
+	return health.Roster{Tracked: e.roster.Len(), Delivered: e.roster.CountDelivered(), Interval: e.interval(now)}
+}
+
+// apply carries out a verdict, but for what it says of the incident itself. account is that of the endpoint; nil: a verdict without a
+// hold.
+func (e *Engine) apply(v health.Verdict, account *quota.Account, now time.Time) {
+	for _, n := range v.Notices {
+		e.logger.Log(n.Level, n.Message, n.Fields...)
+	}
+	if v.Status != nil {
+		e.report(v.Status)
+	}
+	if v.Hold > 0 {
+		accounts := []*quota.Account{account}
+		if v.HoldAll {
+			accounts = e.accounts()
+		}
+		for _, a := range accounts {
+			a.Pause(now.Add(v.Hold))
+		}
+	}
+	e.roster.Release(v.Release, now)
+}
+
+func (e *Engine) report(s *health.Status) {
+	if s.Err == nil {
+		e.Report(componentstatus.NewEvent(componentstatus.StatusOK))
+		return
+	}
+	e.Report(componentstatus.NewRecoverableErrorEvent(s.Err))
+}
+
+func (e *Engine) accounts() []*quota.Account {
+	if e.lists == nil {
+		return []*quota.Account{e.gets}
+	}
+	return []*quota.Account{e.gets, e.lists}
+}
+
+// throttled has all requests of an account wait as long as the API asks, or all there are where they share one quota, and corrects the
+// account, which had seen room.
+func (e *Engine) throttled(ctx context.Context, account *quota.Account, failure *defender.Error, log bool, at time.Time) {
+	until := at.Add(failure.RetryAfter)
+	account.Throttle(until)
+	if e.Client.OneBudget() {
+		for _, a := range e.accounts() {
+			a.Throttle(until)
+		}
+	}
+	said := quota.Limit{Window: failure.Limit.Window, Requests: failure.Limit.Requests}
+	correction := account.Refused(at, said, failure.RetryAfter)
+	if log {
+		e.logThrottled(failure, correction)
+	}
+	e.saveAccounts(ctx, at)
+}
+
+// logThrottled says how long requests pause, and what was learned.
+func (e *Engine) logThrottled(failure *defender.Error, correction quota.Correction) {
+	fields := []zap.Field{
+		zap.Duration("wait", failure.RetryAfter), zap.String("wait_from", string(failure.WaitFrom)),
+		zap.String("message", failure.Message),
+	}
+	if failure.Asked > failure.RetryAfter {
+		fields = append(fields, zap.Duration("asked_for_but_capped", failure.Asked))
+	}
+	if limit := correction.Limit; limit.Requests > 0 {
+		fields = append(fields, zap.Int("requests_from_now_on", limit.Requests), zap.Duration("in_any", limit.Window))
+	}
+	if correction.Assumed > 0 {
+		fields = append(fields, zap.Int("assumed_to_have_been_sent_before_the_start", correction.Assumed))
+	}
+	e.logger.Info("rate limited by the API; pausing requests", fields...)
+}
+
+// log logs a line, if there is one.
+func (e *Engine) log(n *health.Notice) {
+	if n != nil {
+		e.logger.Log(n.Level, n.Message, n.Fields...)
+	}
+}

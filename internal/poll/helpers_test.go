@@ -1,0 +1,100 @@
+package poll_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/proof"
+)
+
+const (
+	// outageAt is how many different incidents in a row have to fail for an outage.
+	outageAt = 5
+	// maxNamed is how many incidents with the same failure are logged.
+	maxNamed = 10
+)
+
+var errUnavailable = errors.New("backend unavailable")
+
+// updated are the records of incidents that were updated.
+func updated(ids ...int64) []string {
+	var changes []string
+	for _, id := range ids {
+		changes = append(changes, harness.Describe(proof.Record{Incident: id, Change: "updated"}))
+	}
+	return changes
+}
+
+// busy is a population of 40 incidents with so many changes an hour. The seed
+// decides which.
+func busy(changesPerHour float64) defendersim.Config {
+	cfg := defendersim.DefaultConfig()
+	cfg.Seed, cfg.NoCompression = *seed, true
+	cfg.Incidents, cfg.ChangesPerHour = 40, changesPerHour
+	return cfg
+}
+
+// addBare adds incidents without alerts, with IDs from 1, and lists them: the
+// cheapest way to have thousands.
+func addBare(t *testing.T, h *harness.Harness, incidents int) {
+	t.Helper()
+	h.Config.IncidentIDs = nil
+	for n := range int64(incidents) {
+		require.NoError(t, h.Sim.Add(defendersim.Incident{ID: n + 1}))
+		h.Config.IncidentIDs = append(h.Config.IncidentIDs, n+1)
+	}
+}
+
+// quotaKey is the storage key of what is known of the requests for single
+// incidents.
+func quotaKey(api receiver.API) string { return "v1/quota/" + string(api) + "/incidents" }
+
+// labels are the attributes of a data point: the receiver's ID and pairs of
+// names and values.
+func labels(h *harness.Harness, pairs ...string) attribute.Set {
+	all := []attribute.KeyValue{attribute.String("receiver", h.Settings.ID.String())}
+	for i := 0; i < len(pairs); i += 2 {
+		all = append(all, attribute.String(pairs[i], pairs[i+1]))
+	}
+	return attribute.NewSet(all...)
+}
+
+// point is a single data point without other attributes than the receiver's ID.
+func point[N int64 | float64](h *harness.Harness, value N) []metricdata.DataPoint[N] {
+	return []metricdata.DataPoint[N]{{Attributes: labels(h), Value: value}}
+}
+
+func points[N int64 | float64](values map[attribute.Set]N) []metricdata.DataPoint[N] {
+	var all []metricdata.DataPoint[N]
+	for set, n := range values {
+		all = append(all, metricdata.DataPoint[N]{Attributes: set, Value: n})
+	}
+	return all
+}
+
+// sum is the total of a counter over all attributes.
+func sum(t *testing.T, h *harness.Harness, name string) (total int64) {
+	t.Helper()
+	metric, err := h.Telemetry.GetMetric(name)
+	require.NoError(t, err)
+	for _, point := range metric.Data.(metricdata.Sum[int64]).DataPoints {
+		total += point.Value
+	}
+	return total
+}
+
+func mean(all []time.Duration) time.Duration {
+	var sum time.Duration
+	for _, d := range all {
+		sum += d
+	}
+	return sum / time.Duration(len(all))
+}

@@ -1,0 +1,156 @@
+package poll_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
+)
+
+// idsFile is an incident_ids_file that a test writes.
+type idsFile struct {
+	t    *testing.T
+	path string
+}
+
+func newIDsFile(t *testing.T, ids ...string) idsFile {
+	t.Helper()
+	f := idsFile{t, filepath.Join(t.TempDir(), "incidents.txt")}
+	f.write(ids...)
+	return f
+}
+
+func (f idsFile) write(ids ...string) {
+	f.t.Helper()
+	require.NoError(f.t, os.WriteFile(f.path, []byte(strings.Join(ids, "\n")), 0o600))
+}
+
+// only configures the file and no other source of IDs.
+func (f idsFile) only(cfg *receiver.Config) { cfg.IncidentIDs, cfg.IncidentIDsFile = nil, f.path }
+
+func TestIDAddedToFileIsFetchedWithinTenSeconds(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		file := newIDsFile(t, "1001")
+		h := harness.New(t, harness.OneAlert(3), file.only)
+		h.Start()
+		time.Sleep(time.Minute)
+		h.Sink.Reset()
+		file.write("1001", "1003", "nonsense")
+		time.Sleep(10 * time.Second)
+		require.Equal(t, []string{"1003 first_seen", "1003 alert first_seen"}, h.Sink.Changes())
+		require.Equal(t, []string{msgBadLine}, h.Warnings())
+		require.Equal(t, 1, h.Polls(1001), "it is not due yet")
+	})
+}
+
+func TestIDsOfConfigurationAndFileAreUnited(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		file := newIDsFile(t, "# ours", "1002", "nonsense", "1001")
+		h := harness.New(t, harness.OneAlert(3), file.only, harness.WithIDs(1001))
+		h.Start()
+		time.Sleep(time.Minute)
+		require.ElementsMatch(t, []string{"1001 first_seen", "1001 alert first_seen", "1002 first_seen", "1002 alert first_seen"}, h.Sink.Changes())
+		require.Equal(t, []string{msgBadLine}, h.Warnings())
+	})
+}
+
+func TestIDRemovedFromFileIsForgotten(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		file := newIDsFile(t, "1001", "1002")
+		h := harness.New(t, harness.OneAlert(2), file.only)
+		h.Start()
+		time.Sleep(time.Minute)
+		h.Sink.Reset()
+		file.write("1001")
+		time.Sleep(time.Hour)
+		require.Equal(t, 1, h.Polls(1002))
+		require.Empty(t, h.Disk.Entry("v1/incident/1002"))
+		require.NotEmpty(t, h.Disk.Entry("v1/incident/1001"))
+		require.JSONEq(t, `[1001]`, h.Disk.Entry("v2/incidents/01"))
+		require.JSONEq(t, `[]`, h.Disk.Entry("v2/incidents/02"))
+
+		file.write("1001", "1002")
+		time.Sleep(time.Minute)
+		require.Equal(t, []string{"1002 first_seen", "1002 alert first_seen"}, h.Sink.Changes(), "its state was deleted")
+	})
+}
+
+func TestResponseForRemovedIncidentIsDropped(t *testing.T) {
+	for name, prepare := range map[string]func(*harness.Harness) string{
+		"found":     func(*harness.Harness) string { return "slow=20s" },
+		"a timeout": func(*harness.Harness) string { return "hang" },
+		"not found": func(h *harness.Harness) string {
+			require.NoError(t, h.Sim.Remove(1002))
+			return "slow=20s"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			harness.Run(t, func(t *testing.T) {
+				file := newIDsFile(t, "1001", "1002")
+				h := harness.New(t, harness.OneAlert(2), file.only)
+				h.Fail(1002, prepare(h))
+				h.Start()
+				time.Sleep(time.Second)
+				file.write("1001")
+				time.Sleep(2 * time.Minute)
+				require.Equal(t, []string{"1001 first_seen", "1001 alert first_seen"}, h.Sink.Changes())
+				require.Empty(t, h.Disk.Entry("v1/incident/1002"))
+				require.Empty(t, h.Warnings())
+			})
+		})
+	}
+}
+
+func TestRefusedRecordsOfRemovedIncidentAreStillDelivered(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		file := newIDsFile(t, "1001")
+		h := harness.New(t, harness.OneAlert(1), file.only)
+		var refusing atomic.Bool
+		refusing.Store(true)
+		h.Sink.Refuse = func(context.Context) error {
+			if refusing.Load() {
+				return errUnavailable
+			}
+			return nil
+		}
+		h.Start()
+		time.Sleep(time.Second)
+		file.write("1002")
+		time.Sleep(time.Minute)
+		refusing.Store(false)
+		time.Sleep(time.Minute)
+		require.Contains(t, h.Sink.Changes(), "1001 first_seen")
+		require.Empty(t, h.Disk.Entry("v1/incident/1001"))
+	})
+}
+
+func TestSuccessorIsPolledWhileAnIDInTheFileLeadsToIt(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		file := newIDsFile(t, "1001", "1002")
+		h := harness.New(t, harness.OneAlert(3), file.only)
+		require.NoError(t, h.Sim.Merge(1001, 1003))
+		require.NoError(t, h.Sim.Merge(1002, 1003))
+		h.Start()
+		time.Sleep(time.Minute)
+		file.write("1002")
+		time.Sleep(time.Hour)
+		before := h.Polls(1003)
+		file.write("")
+		time.Sleep(10 * time.Second)
+		require.Greater(t, before, 10)
+		before = h.Polls(1003)
+		time.Sleep(time.Hour)
+		require.Equal(t, before, h.Polls(1003), "nothing leads to it now")
+		file.write("1003")
+		time.Sleep(10 * time.Second)
+		require.Equal(t, before+1, h.Polls(1003))
+	})
+}

@@ -1,0 +1,284 @@
+package poll_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+// troubleshooting is the page that explains every message.
+const troubleshooting = "../../docs/troubleshooting.md"
+
+func TestTroubleshootingPageListsEveryMessageAndNoOther(t *testing.T) {
+	var messages []string
+	for _, folder := range []string{"../..", "../checkpoint"} {
+		s := parse(t, folder)
+		messages = append(messages, slices.Concat(s.logged(t), s.errors(t))...)
+	}
+	require.Greater(t, len(messages), 60, "else messages are made in a way that this test does not know")
+	require.Contains(t, messages, msgUnavailable, "from a variable")
+	require.Contains(t, messages, msgDenied, "from a constant")
+
+	shown := firstCells(t, "message")
+	for _, message := range messages {
+		require.Contains(t, shown, message, "not on the page %s", troubleshooting)
+	}
+	for _, message := range shown {
+		require.Contains(t, messages, message, "on the page %s, but nothing logs it", troubleshooting)
+	}
+	require.Len(t, slices.Compact(slices.Sorted(slices.Values(shown))), len(shown), "each once")
+}
+
+func TestTroubleshootingPageListsEveryKindOfFailureAndAllAdvice(t *testing.T) {
+	errors := firstCells(t, "error")
+	for kind := defender.NoToken; !strings.HasPrefix(kind.String(), "kind "); kind++ {
+		if kind != defender.Throttled { // no error, so it has a section instead
+			require.True(t, slices.ContainsFunc(errors, func(e string) bool { return strings.HasPrefix(e, kind.String()) }), kind)
+		}
+	}
+
+	beginnings := firstCells(t, "`advice` begins with")
+	advice := parse(t, "../defender").sentences()
+	require.Greater(t, len(advice), 5)
+	for _, sentence := range advice {
+		require.True(t, slices.ContainsFunc(beginnings, func(b string) bool {
+			return strings.HasPrefix(sentence, strings.TrimSuffix(b, "…"))
+		}), "%s lacks %q", troubleshooting, sentence)
+	}
+}
+
+// firstCells are the texts in code style in the first column of the tables whose
+// header begins like this. No cell of these tables may be empty.
+func firstCells(t *testing.T, header string) []string {
+	t.Helper()
+	page, err := os.ReadFile(troubleshooting)
+	require.NoError(t, err)
+	var cells []string
+	inside := false
+	for line := range strings.Lines(string(page)) {
+		row := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
+		first := strings.TrimSpace(row[0])
+		switch {
+		case !strings.HasPrefix(line, "|"):
+			inside = false
+		case first == header:
+			inside = true
+		case inside && !strings.HasPrefix(line, "|---"):
+			for _, cell := range row {
+				require.NotEmpty(t, strings.TrimSpace(cell), line)
+			}
+			for _, text := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(first, -1) {
+				cells = append(cells, text[1])
+			}
+		}
+	}
+	require.NotEmpty(t, cells, header)
+	return cells
+}
+
+// source is the code of one package, without its tests.
+type source struct {
+	files     *token.FileSet
+	functions []*ast.FuncDecl
+	constants map[string]ast.Expr
+}
+
+func parse(t *testing.T, folder string) *source {
+	t.Helper()
+	s := &source{files: token.NewFileSet(), constants: map[string]ast.Expr{}}
+	paths, err := filepath.Glob(filepath.Join(folder, "*.go"))
+	require.NoError(t, err)
+	for _, path := range paths {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(s.files, path, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		for _, declaration := range file.Decls {
+			switch d := declaration.(type) {
+			case *ast.FuncDecl:
+				s.functions = append(s.functions, d)
+			case *ast.GenDecl:
+				s.declare(d)
+			}
+		}
+	}
+	return s
+}
+
+func (s *source) declare(d *ast.GenDecl) {
+	if d.Tok != token.CONST {
+		return
+	}
+	for _, spec := range d.Specs {
+		values := spec.(*ast.ValueSpec)
+		for i, name := range values.Names {
+			if i < len(values.Values) {
+				s.constants[name.Name] = values.Values[i]
+			}
+		}
+	}
+}
+
+// calls goes through all calls of a method or of a package's function.
+func (s *source) calls(look func(in *ast.FuncDecl, receiver, name string, args []ast.Expr)) {
+	for _, function := range s.functions {
+		ast.Inspect(function, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			if selected, ok := call.Fun.(*ast.SelectorExpr); ok {
+				look(function, lastName(selected.X), selected.Sel.Name, call.Args)
+			}
+			return true
+		})
+	}
+}
+
+// lastName is c of a.b.c.
+func lastName(x ast.Expr) string {
+	switch x := x.(type) {
+	case *ast.Ident:
+		return x.Name
+	case *ast.SelectorExpr:
+		return x.Sel.Name
+	}
+	return ""
+}
+
+// logged are the messages given to a logger, each once.
+func (s *source) logged(t *testing.T) []string {
+	t.Helper()
+	levels := map[string]int{"Debug": 0, "Info": 0, "Warn": 0, "Error": 0, "Log": 1} // the message's place
+	messages := map[string]struct{}{}
+	s.calls(func(in *ast.FuncDecl, receiver, name string, args []ast.Expr) {
+		place, level := levels[name]
+		if !strings.EqualFold(receiver, "logger") || !level {
+			return
+		}
+		texts := s.texts(in, args[place])
+		require.NotEmpty(t, texts, "%s: cannot tell the message", s.files.Position(args[place].Pos()))
+		for _, text := range texts {
+			messages[text] = struct{}{}
+		}
+	})
+	return slices.Sorted(maps.Keys(messages))
+}
+
+// errors are the texts of the errors that are made, each once, with … for what
+// is put in. One that only joins others has none of its own.
+func (s *source) errors(t *testing.T) []string {
+	t.Helper()
+	messages := map[string]struct{}{}
+	s.calls(func(in *ast.FuncDecl, receiver, name string, args []ast.Expr) {
+		if call := receiver + "." + name; call != "errors.New" && call != "fmt.Errorf" {
+			return
+		}
+		texts := s.texts(in, args[0])
+		require.Len(t, texts, 1, "%s: cannot tell the message", s.files.Position(args[0].Pos()))
+		if text := filledIn(texts[0]); strings.ContainsAny(text, "abcdefghijklmnopqrstuvwxyz") {
+			messages[text] = struct{}{}
+		}
+	})
+	return slices.Sorted(maps.Keys(messages))
+}
+
+// filledIn puts … for each verb of a format.
+func filledIn(format string) string {
+	return regexp.MustCompile(`%[+#]?[a-z]`).ReplaceAllStringFunc(format, func(verb string) string {
+		if verb == "%q" {
+			return `"…"`
+		}
+		return "…"
+	})
+}
+
+// texts are what an expression may be: the value of a constant one, or all that
+// the function ever sets a variable to, but for the empty text. None: it cannot
+// be told.
+func (s *source) texts(in *ast.FuncDecl, x ast.Expr) []string {
+	if text, ok := s.constant(x); ok {
+		return []string{text}
+	}
+	name, ok := x.(*ast.Ident)
+	if !ok {
+		return nil
+	}
+	var texts []string
+	known := true
+	ast.Inspect(in, func(n ast.Node) bool {
+		set, ok := n.(*ast.AssignStmt)
+		if !ok {
+			return true
+		}
+		for i, left := range set.Lhs {
+			if variable, ok := left.(*ast.Ident); !ok || variable.Name != name.Name {
+				continue
+			}
+			text, ok := "", len(set.Lhs) == len(set.Rhs)
+			if ok {
+				text, ok = s.constant(set.Rhs[i])
+			}
+			if known = known && ok; text != "" {
+				texts = append(texts, text)
+			}
+		}
+		return true
+	})
+	if !known {
+		return nil
+	}
+	return texts
+}
+
+// constant is the value of a text that is written out, named or put together.
+func (s *source) constant(x ast.Expr) (string, bool) {
+	switch x := x.(type) {
+	case *ast.BasicLit:
+		text, err := strconv.Unquote(x.Value)
+		return text, x.Kind == token.STRING && err == nil
+	case *ast.Ident:
+		value, found := s.constants[x.Name]
+		if !found {
+			return "", false
+		}
+		return s.constant(value)
+	case *ast.BinaryExpr:
+		left, leftOK := s.constant(x.X)
+		right, rightOK := s.constant(x.Y)
+		return left + right, leftOK && rightOK && x.Op == token.ADD
+	}
+	return "", false
+}
+
+// sentences are what the package says to people in whole sentences: advice.
+func (s *source) sentences() []string {
+	var all []string
+	for _, function := range s.functions {
+		ast.Inspect(function, func(n ast.Node) bool {
+			x, ok := n.(ast.Expr)
+			if !ok {
+				return true
+			}
+			text, ok := s.constant(x)
+			if ok && regexp.MustCompile(`^[A-Z][a-z]+ [a-z]+ [a-z]+ `).MatchString(text) {
+				all = append(all, filledIn(text))
+			}
+			return !ok // the parts of what was put together say nothing by themselves
+		})
+	}
+	return all
+}

@@ -1,0 +1,175 @@
+package poll
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
+)
+
+// share is how many requests at most go ahead in a row while a routine poll is due, and to marked incidents while a new one is: so a
+// flood of changes leaves a tenth to each.
+const share = 9
+
+// request is what to request of the API: an incident, more alerts of one, or a page of the list.
+type request struct {
+	id   int64                 // 0: a page
+	due  time.Time             // when the incident was due
+	rest *defender.Rest        // nil: the incident from its beginning
+	page *defender.ListRequest // nil: an incident
+}
+
+// next is what to request now; or not ok, and when to look again. Pages of the feed go first, then incidents that are incomplete.
+func (e *Engine) next(now time.Time) (r request, ok bool, wake time.Time) {
+	wake = now.Add(maxSleep)
+	if e.sink.Busy() || e.inFlight >= e.MaxConcurrentRequests {
+		return request{}, false, wake
+	}
+	if e.feed != nil {
+		at, ok := e.nextPage(now)
+		if ok && !at.After(now) {
+			page := e.feed.Request()
+			return request{page: &page}, true, now
+		}
+		if ok && at.Before(wake) {
+			wake = at
+		}
+	}
+	at := wake
+	if len(e.partials) > 0 {
+		r, at = e.nextPartial(now)
+	} else {
+		r, at = e.nextIncident(now)
+	}
+	if r.id == 0 && at.Before(wake) {
+		wake = at
+	}
+	return r, r.id != 0, wake
+}
+
+// nextPage is when the next page of the feed may be requested. Not ok: one is under way.
+func (e *Engine) nextPage(now time.Time) (at time.Time, ok bool) {
+	due, ok := e.feed.Due()
+	if !ok {
+		return time.Time{}, false
+	}
+	at, ok = e.lists.Next(now, quota.Fresh)
+	if due.After(at) {
+		at = due
+	}
+	return at, ok
+}
+
+// nextPartial goes on with an incident of which alerts are missing. No other is begun before, so that no more of them are held than may
+// be in flight; so it may use what is kept for fresh ones.
+func (e *Engine) nextPartial(now time.Time) (r request, wake time.Time) {
+	at, ok := e.gets.Next(now, quota.Fresh)
+	switch {
+	case !ok:
+		return request{}, now.Add(maxSleep)
+	case at.After(now):
+		return request{}, at
+	}
+	return request{id: e.partials[0].ID(), rest: e.partials[0]}, now
+}
+
+// nextIncident is the incident to poll now, or none and when to look again.
+func (e *Engine) nextIncident(now time.Time) (r request, wake time.Time) {
+	wake = now.Add(maxSleep)
+	// At most half of the slots are for incidents that ran into their timeout before.
+	heads := e.roster.Next(max(1, e.MaxConcurrentRequests/2))
+	for _, class := range e.order(heads, now) {
+		head := heads[class]
+		if !head.OK {
+			continue
+		}
+		at, ok := e.gets.Next(now, e.demandOf(class))
+		if head.Due.After(at) {
+			at = head.Due
+		}
+		if ok && !at.After(now) {
+			return request{id: head.ID, due: head.Due}, now
+		}
+		if ok && at.Before(wake) {
+			wake = at
+		}
+	}
+	return request{}, wake
+}
+
+// order is in which order the classes are served.
+func (e *Engine) order(heads [roster.Classes]roster.Candidate, now time.Time) []roster.Class {
+	retry, routine := heads[roster.Retry], heads[roster.Routine]
+	behind := []roster.Class{roster.Retry, roster.Routine}
+	if routine.OK && (!retry.OK || routine.Due.Before(retry.Due)) {
+		behind = []roster.Class{roster.Routine, roster.Retry}
+	}
+	front := []roster.Class{roster.Marked, roster.Unpolled}
+	if e.marked >= share {
+		front = []roster.Class{roster.Unpolled, roster.Marked}
+	}
+	if e.ahead >= share {
+		return append(behind, front...)
+	}
+	return append(front, behind...)
+}
+
+// demandOf says how much of the quota a class may use: what is kept for changes is for those ahead of the routine, and for the routine
+// only where they would leave nothing to it.
+func (e *Engine) demandOf(class roster.Class) quota.Demand {
+	if class == roster.Marked || class == roster.Unpolled || e.ahead >= share {
+		return quota.Fresh
+	}
+	return quota.Repeat
+}
+
+// sending notes that a request is about to be sent: its account is stored before.
+func (e *Engine) sending(ctx context.Context, r request, now time.Time) {
+	e.inFlight++
+	if r.page != nil {
+		e.lists.Send(now)
+		e.feed.Requested()
+		e.saveFeed(ctx, now)
+		return
+	}
+	e.gets.Send(now)
+	e.saveAccount(ctx, now)
+	if r.rest != nil {
+		e.partials = slices.Delete(e.partials, 0, 1)
+		return
+	}
+	e.countTurn(r.id)
+	e.telemetry.polled(r.due, now)
+	e.roster.Start(r.id)
+}
+
+// countTurn counts how many requests in a row went ahead of the routine, and how many to marked incidents.
+func (e *Engine) countTurn(id int64) {
+	switch e.roster.Find(id).Class() {
+	case roster.Marked:
+		e.marked++
+		e.ahead++
+	case roster.Unpolled:
+		e.marked = 0
+		e.ahead++
+	default:
+		e.marked, e.ahead = 0, 0
+	}
+}
+
+// send sends a request and returns its response.
+func (e *Engine) send(ctx context.Context, r request) response {
+	if r.page != nil {
+		page := e.Client.List(ctx, *r.page)
+		return response{page: &page, at: e.Clock()}
+	}
+	if r.rest != nil {
+		answer := e.Client.Continue(ctx, r.rest)
+		return response{id: r.id, answer: answer, at: e.Clock()}
+	}
+	answer := e.Client.Get(ctx, r.id)
+	return response{id: r.id, answer: answer, at: e.Clock()}
+}

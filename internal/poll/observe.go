@@ -1,0 +1,101 @@
+package poll
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/record"
+)
+
+const (
+	// successorInterval is how often a merged incident is polled for the successor that it does not name yet.
+	successorInterval = time.Hour
+	// staleLimit is for how long a response may be older than what was delivered until it counts as the truth.
+	staleLimit = 10 * time.Minute
+)
+
+// observation is what shows an incident: the response to a request for it, or a row of a list.
+type observation struct {
+	id       int64
+	at       time.Time
+	snapshot *incident.Snapshot // nil: the API has no such incident
+	before   incident.State     // what was delivered until now
+	polled   bool               // shown by a request for the incident, which is under way
+	// streak and retry are the verdict on an incident that is missing.
+	streak *health.Streak
+	retry  time.Duration
+}
+
+// delivery is an observation with what follows once its records are accepted, or at once where there are none.
+type delivery struct {
+	observation
+	change incident.Change
+	after  incident.State
+	due    time.Time // when the incident is polled again
+}
+
+// observe compares what is shown of an incident with what was delivered of it, and delivers what differs.
+func (e *Engine) observe(ctx context.Context, o observation) {
+	d := delivery{observation: o}
+	if o.snapshot == nil {
+		d.change, d.after = e.comparer.Missing(o.before, o.at)
+		d.due = o.at.Add(o.retry)
+	} else {
+		d.change, d.after = e.comparer.Compare(o.before, o.snapshot)
+		if d.change.Stale {
+			e.observeStale(&d)
+		}
+		if o.polled {
+			e.telemetry.answered(d.change, d.after)
+		}
+		if !d.change.Stale {
+			d.due = o.at.Add(e.intervalOf(d.after, o.at))
+		}
+	}
+	if d.change.Empty() {
+		e.commit(ctx, d)
+		return
+	}
+	e.offer(ctx, d)
+}
+
+// observeStale decides what becomes of a snapshot that is older than what was delivered: a replica that lags catches up. Where none
+// does for long, the incident was perhaps restored from a backup, and the snapshot counts.
+func (e *Engine) observeStale(d *delivery) {
+	interval := e.interval(d.at)
+	since, wait := e.roster.Stale(d.id, interval, d.at)
+	if d.at.Sub(since) < staleLimit {
+		d.due = d.at.Add(wait)
+		return
+	}
+	d.change, d.after = e.comparer.Accept(d.before, d.snapshot)
+	e.log(e.conditions.Event("older accepted", d.at, zap.WarnLevel,
+		"API has shown an incident older than it was delivered for 10 minutes; accepting it as it is", zap.Int64("incident", d.id),
+		zap.Time("delivered", d.before.LastUpdate), zap.Time("shown", d.snapshot.LastUpdate)))
+}
+
+// intervalOf is how long after a response the incident is due again.
+func (e *Engine) intervalOf(s incident.State, now time.Time) time.Duration {
+	interval := e.interval(now)
+	if s.Merged {
+		return max(interval, successorInterval)
+	}
+	return interval
+}
+
+// offer has the sink deliver what has changed.
+func (e *Engine) offer(ctx context.Context, d delivery) {
+	e.recordIntent(ctx, d)
+	tenant := e.meta.Tenant
+	if d.snapshot != nil && d.snapshot.TenantID != "" {
+		tenant = d.snapshot.TenantID
+	}
+	e.pending = d
+	e.sink.Offer(record.Observation{
+		ID: d.id, Tenant: tenant, Observed: d.at, Snapshot: d.snapshot, Change: d.change, After: d.after,
+	}, e.Clock())
+}

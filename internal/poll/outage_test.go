@@ -1,0 +1,144 @@
+package poll_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
+)
+
+func TestOutagePausesAllRequests(t *testing.T) {
+	for fault, test := range map[string]struct {
+		atOnce  int    // requests before the pause
+		message string // of the pause
+	}{
+		"401":   {atOnce: 2, message: msgDenied},
+		"403":   {atOnce: 2, message: msgDenied},
+		"500":   {atOnce: 5, message: msgUnavailable},
+		"reset": {atOnce: 5, message: msgUnavailable},
+	} {
+		t.Run(fault, func(t *testing.T) {
+			harness.Run(t, func(t *testing.T) {
+				h := harness.New(t, harness.OneAlert(50), func(cfg *receiver.Config) { cfg.MaxConcurrentRequests = 1 })
+				h.Fail(defendersim.AllIncidents, fault)
+				h.Start()
+				time.Sleep(2 * time.Second)
+				require.Equal(t, test.atOnce, h.Polls(0))
+				require.Len(t, h.Warnings(), test.atOnce, "one for each failure but the last, and one for the outage")
+				require.Equal(t, test.message, h.Warnings()[test.atOnce-1])
+
+				time.Sleep(2 * time.Hour)
+				require.Less(t, h.Polls(0), 60, "the backoff grows")
+				require.Len(t, h.Warnings(), test.atOnce, "logged once")
+
+				h.Sim.ClearFaults()
+				time.Sleep(11 * time.Minute)
+				require.Len(t, h.Sink.Changes(), 100, "it recovers by itself")
+				require.True(t, slices.ContainsFunc(h.Logs.All(), func(e observer.LoggedEntry) bool {
+					return e.Message == msgRecovered && e.ContextMap()["after"].(time.Duration) > 2*time.Hour
+				}))
+			})
+		})
+	}
+}
+
+func TestRejectedRequestIsRetriedRarelyAndLoggedAsError(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(10))
+		h.Fail(1001, "400")
+		h.Start()
+		time.Sleep(10 * time.Hour)
+		require.Less(t, h.Polls(1001), 30)
+		require.Greater(t, h.Polls(1001), 8)
+		lines := h.Logs.FilterLevelExact(zap.ErrorLevel).All()
+		require.Len(t, lines, 1)
+		require.Contains(t, lines[0].ContextMap()["error"], "The request is invalid.")
+	})
+}
+
+func TestAnotherFailureOfTheSameIncidentIsLoggedToo(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(10))
+		h.Fail(1001, "500")
+		h.Start()
+		time.Sleep(time.Hour)
+		h.Fail(1001, "nested")
+		time.Sleep(time.Hour)
+		lines := h.Logs.FilterMessage(msgFetchFailed).All()
+		require.Len(t, lines, 2)
+		require.Contains(t, lines[0].ContextMap()["error"], "server error")
+		require.Contains(t, lines[1].ContextMap()["error"], "malformed answer")
+	})
+}
+
+func TestForbiddenIncidentDoesNotDelayTheOthers(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(10))
+		h.Fail(1001, "403")
+		h.Start()
+		time.Sleep(time.Hour + time.Second)
+		require.Equal(t, 9*13, h.Polls(0)-h.Polls(1001), "the others are polled as before")
+		require.Less(t, h.Polls(1001), 30)
+		require.Equal(t, []string{msgTokenRejected}, h.Warnings())
+	})
+}
+
+func TestAllIncidentsMissingAfterStartMeansWrongTarget(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(20), func(cfg *receiver.Config) { cfg.MaxConcurrentRequests = 1 })
+		h.RunOnce()
+		for _, id := range h.Sim.IDs() {
+			require.NoError(t, h.Sim.Remove(id))
+		}
+		time.Sleep(time.Hour)
+		h.Config.IncidentIDs = append(h.Config.IncidentIDs, 9999) // never delivered, so it does not count
+		before := h.Polls(0)
+		h.Start()
+		time.Sleep(time.Second)
+		require.Equal(t, before+1+outageAt, h.Polls(0), "then all requests pause")
+		time.Sleep(time.Hour)
+		require.Equal(t, []string{"9999 not_found"}, h.Sink.Changes(), "nothing is emitted of what was delivered before")
+		require.Len(t, h.Warnings(), 2, "one for 9999 and one for the outage")
+
+		for _, id := range h.Sim.IDs()[1:] {
+			require.NoError(t, h.Sim.Restore(id))
+		}
+		time.Sleep(time.Hour)
+		require.Equal(t, []string{"1001 not_found"}, h.Sink.Changes(), "once one is found, the others count as missing")
+	})
+}
+
+func TestMissingIncidentsAreEmittedOnceAnotherIsFound(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(8))
+		h.RunOnce()
+		for _, id := range h.Sim.IDs()[:4] {
+			require.NoError(t, h.Sim.Remove(id))
+		}
+		time.Sleep(time.Hour)
+		h.Start()
+		time.Sleep(time.Minute)
+		require.ElementsMatch(t, []string{"1001 not_found", "1002 not_found", "1003 not_found", "1004 not_found"}, h.Sink.Changes())
+	})
+}
+
+func TestFewMissingIncidentsAreBelieved(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(outageAt-1))
+		h.RunOnce()
+		for _, id := range h.Sim.IDs() {
+			require.NoError(t, h.Sim.Remove(id))
+		}
+		time.Sleep(time.Hour)
+		h.Start()
+		time.Sleep(time.Minute)
+		require.Len(t, h.Sink.Changes(), outageAt-1)
+	})
+}

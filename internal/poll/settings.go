@@ -1,0 +1,57 @@
+package poll
+
+import (
+	"time"
+
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/receiver"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/idlist"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
+)
+
+// Settings are what the configuration says of polling.
+type Settings struct {
+	API string // as the checkpoint and the log name it
+	// Host of the API, for the records.
+	Host string
+	// Interval from one poll of an incident to the next, as long as Limits allow it.
+	Interval time.Duration
+	// Limits of the requests for single incidents.
+	Limits []quota.Limit
+	// MaxConcurrentRequests bounds the requests in flight at once; at least 1.
+	MaxConcurrentRequests int
+	// Feed is nil when the change feed is off.
+	Feed *FeedSettings
+
+	Alerts          incident.AlertsMode
+	Snapshots       bool // emit what has not changed, too
+	IgnoreChanges   []string
+	IncludeOriginal bool
+}
+
+// FeedSettings are what the configuration says of the change feed.
+type FeedSettings struct {
+	Interval time.Duration // from one call to the next
+	Limits   []quota.Limit // of its own requests
+	// Discover incidents that are not configured: of the first call, those that changed within Lookback. They are forgotten
+	// ForgetAfter after they were closed.
+	Discover    bool
+	Lookback    time.Duration
+	ForgetAfter time.Duration
+}
+
+// Parts are what an Engine works with.
+type Parts struct {
+	Receiver receiver.Settings // its ID, logger and telemetry
+	Next     consumer.Logs
+	Report   func(*componentstatus.Event)
+	Client   *defender.Client
+	Store    *checkpoint.Store
+	IDs      *idlist.List
+	Clock    func() time.Time
+}

@@ -1,0 +1,97 @@
+package poll
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
+)
+
+// load returns what was last delivered of an incident. Of one that is not known, nothing was.
+func (e *Engine) load(ctx context.Context, entry *roster.Entry) (incident.State, error) {
+	if entry == nil || entry.Summary == (incident.Summary{}) {
+		return incident.State{}, nil
+	}
+	e.waitingFor.Store("the storage")
+	state, err := e.Store.Load(ctx, entry.ID)
+	e.waitingFor.Store("")
+	if err != nil {
+		e.telemetry.checkpointFailed()
+		return incident.State{}, err
+	}
+	state.API = cmp.Or(state.API, string(defender.XDR)) // the only one there was when states did not say
+	return state, nil
+}
+
+// saveState stores what was delivered of an incident.
+func (e *Engine) saveState(ctx context.Context, id int64, s incident.State) {
+	e.saved(ctx, "incidents", func(ctx context.Context) error { return e.Store.Save(ctx, id, s) })
+}
+
+// recordIntent stores what is about to be delivered of what comes and goes: should the process end before that is accepted, it is
+// delivered once more.
+func (e *Engine) recordIntent(ctx context.Context, d delivery) {
+	before := d.before
+	if before.Intent = e.comparer.Intent(d.change, d.before, d.after); before.Intent != nil {
+		e.saveState(ctx, d.id, before)
+	}
+}
+
+// saveAccounts stores what was sent, of all endpoints.
+func (e *Engine) saveAccounts(ctx context.Context, now time.Time) {
+	e.saveAccount(ctx, now)
+	if e.feed != nil {
+		e.saveFeed(ctx, now)
+	}
+}
+
+// saveAccount stores what was sent for single incidents, and what rate limits the API has shown.
+func (e *Engine) saveAccount(ctx context.Context, now time.Time) {
+	e.saved(ctx, "quota", func(ctx context.Context) error { return e.Store.SaveQuota(ctx, e.gets.Stored(now)) })
+}
+
+// saveFeed stores how far the feed has come. Its boundary moves on only after all rows of a call were handled.
+func (e *Engine) saveFeed(ctx context.Context, now time.Time) {
+	var pending []checkpoint.Pending
+	for id, changed := range e.roster.Pending() {
+		pending = append(pending, checkpoint.Pending{ID: id, Changed: changed})
+	}
+	slices.SortFunc(pending, func(a, b checkpoint.Pending) int { return cmp.Compare(a.ID, b.ID) })
+	e.saved(ctx, "feed", func(ctx context.Context) error {
+		return e.Store.SaveFeed(ctx, checkpoint.Feed{
+			Boundary: e.feed.Boundary(), Pending: pending, Discover: new(e.Feed.Discover), Quota: e.lists.Stored(now),
+		})
+	})
+}
+
+// learnTenant keeps the tenant's ID for the records of incidents that do not show it.
+func (e *Engine) learnTenant(ctx context.Context, id string) {
+	if id == "" || id == e.meta.Tenant {
+		return
+	}
+	e.meta.Tenant = id
+	e.saved(ctx, "receiver", func(ctx context.Context) error { return e.Store.SaveReceiver(ctx, e.meta) })
+}
+
+// saved writes an entry of the checkpoint. A write that fails is logged once; polling goes on, and what is not stored may be emitted once
+// more after a restart.
+func (e *Engine) saved(ctx context.Context, entry string, write func(context.Context) error) {
+	e.waitingFor.Store("the storage")
+	err := write(ctx)
+	e.waitingFor.Store("")
+	now := e.Clock()
+	if err == nil {
+		e.log(e.conditions.Works(entry, now, "checkpoint is written again"))
+		return
+	}
+	e.telemetry.checkpointFailed()
+	e.log(e.conditions.Failed(entry, now, zap.ErrorLevel, "checkpoint write failed; recent changes may be emitted again after a restart",
+		zap.String("entry", entry), zap.Error(err)))
+}

@@ -1,0 +1,155 @@
+package poll
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadata"
+)
+
+// The endpoints of the API, as the metrics name them.
+const (
+	callIncident = "incident"
+	callList     = "list"
+)
+
+// telemetry is what one receiver measures. Each measurement carries the receiver's ID: the others in the process write to the same
+// instruments, and the collector tells them apart by nothing else (unless its feature gate telemetry.newPipelineTelemetry is on).
+type telemetry struct {
+	*metadata.TelemetryBuilder
+	receiver  attribute.KeyValue
+	clock     func() time.Time
+	gauges    atomic.Pointer[gauges] // read by the collector's goroutines
+	published time.Time
+}
+
+func newTelemetry(settings receiver.Settings, clock func() time.Time) (*telemetry, error) {
+	builder, err := metadata.NewTelemetryBuilder(settings.TelemetrySettings)
+	if err != nil {
+		return nil, err
+	}
+	t := &telemetry{TelemetryBuilder: builder, receiver: attribute.String("receiver", settings.ID.String()), clock: clock}
+	t.gauges.Store(&gauges{})
+	if err := t.observe(); err != nil {
+		builder.Shutdown()
+		return nil, err
+	}
+	return t, nil
+}
+
+// with are the attributes of a measurement: the receiver's ID and, by turns, names and values of others.
+func (t *telemetry) with(others ...string) metric.MeasurementOption {
+	attributes := make([]attribute.KeyValue, 0, 1+len(others)/2)
+	attributes = append(attributes, t.receiver)
+	for pair := range slices.Chunk(others, 2) {
+		attributes = append(attributes, attribute.String(pair[0], pair[1]))
+	}
+	return metric.WithAttributes(attributes...)
+}
+
+// polled measures how much later than it was due an incident is requested.
+func (t *telemetry) polled(due, now time.Time) {
+	t.ReceiverDefenderIncidentsPollDelay.Record(context.Background(), max(0, now.Sub(due)).Seconds(), t.with())
+}
+
+// size measures a body, if there was one.
+func (t *telemetry) size(bytes int) {
+	if bytes > 0 {
+		t.ReceiverDefenderIncidentsResponseSize.Record(context.Background(), int64(bytes), t.with())
+	}
+}
+
+// answered counts a response that showed the incident.
+func (t *telemetry) answered(change incident.Change, after incident.State) {
+	switch {
+	case after.Merged:
+		t.responded(callIncident, "merged")
+	case change.Empty() || change.Kind == incident.Unchanged:
+		t.responded(callIncident, "unchanged")
+	default:
+		t.responded(callIncident, "ok")
+	}
+}
+
+// failed counts a response that showed nothing. Without a token nothing was requested.
+func (t *telemetry) failed(call string, kind defender.Kind) {
+	switch kind {
+	case defender.NoToken:
+	case defender.NotFound:
+		t.responded(call, "not_found")
+	case defender.Throttled:
+		t.responded(call, "throttled")
+	case defender.Unauthorized, defender.Forbidden:
+		t.responded(call, "denied")
+	case defender.Malformed:
+		t.responded(call, "malformed")
+	case defender.Oversize:
+		t.responded(call, "oversize")
+	default:
+		t.responded(call, "failed")
+	}
+}
+
+// responded counts a response; the outcomes are those that metadata.yaml lists.
+func (t *telemetry) responded(call, outcome string) {
+	t.ReceiverDefenderIncidentsRequests.Add(context.Background(), 1, t.with("call", call, "outcome", outcome))
+}
+
+// checkpointFailed counts a read or a write of the checkpoint that failed.
+func (t *telemetry) checkpointFailed() {
+	t.ReceiverDefenderIncidentsCheckpointFailures.Add(context.Background(), 1, t.with())
+}
+
+// delivered counts what the pipeline accepted, and measures how old the change was when it was handed over.
+func (t *telemetry) delivered(d delivery, handed time.Time) {
+	count := func(event string, kind incident.Kind) {
+		t.ReceiverDefenderIncidentsRecords.Add(context.Background(), 1, t.with("event", event, "change", string(kind)))
+	}
+	if d.change.Kind != "" {
+		count("incident", d.change.Kind)
+	}
+	for _, alert := range d.change.Alerts {
+		count("alert", alert.Kind)
+	}
+	if newest := newestChange(d); !newest.IsZero() {
+		age := max(0, handed.Round(0).Sub(newest)) // the service's clock may be ahead
+		t.ReceiverDefenderIncidentsChangeDelay.Record(context.Background(), age.Seconds(), t.with())
+	}
+}
+
+// newestChange is when the incident, or one of the alerts, changed last. Zero: it is seen for the first time, or the change moved no time.
+func newestChange(d delivery) (newest time.Time) {
+	if d.snapshot == nil || !d.before.Seen {
+		return time.Time{}
+	}
+	if d.snapshot.LastUpdate.After(d.before.LastUpdate) {
+		newest = d.snapshot.LastUpdate
+	}
+	for _, change := range d.change.Alerts {
+		if change.Alert == nil {
+			continue
+		}
+		if at := change.Alert.LastUpdate; at.After(deliveredOf(d.before, change.ID)) && at.After(newest) {
+			newest = at
+		}
+	}
+	return newest
+}
+
+// deliveredOf is when an alert had changed last by what was delivered of it. Zero: nothing was.
+func deliveredOf(before incident.State, alert string) time.Time {
+	i, found := slices.BinarySearchFunc(before.Alerts, alert, func(a incident.AlertState, id string) int { return strings.Compare(a.ID, id) })
+	if !found {
+		return time.Time{}
+	}
+	return before.Alerts[i].LastUpdate
+}

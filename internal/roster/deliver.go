@@ -1,0 +1,65 @@
+package roster
+
+import (
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+// restingAfter is how long a discovered incident that is open may not have changed until only the change feed polls it.
+const restingAfter = 90 * 24 * time.Hour
+
+// Delivery is what was accepted of an incident, or found unchanged.
+type Delivery struct {
+	ID      int64
+	Summary incident.Summary
+	// Polled: a request for the incident has shown it, whose poll ends with this; else a row of a list.
+	Polled bool
+	Streak *health.Streak // of the poll, which fails while the incident is not found
+	// Due is when the incident is polled again if nothing else is known; Interval is the time between two polls, as the quota allows.
+	Due      time.Time
+	Interval time.Duration
+}
+
+// Delivered takes over what was delivered of an incident. A pending change stays pending while what was shown is older than that. It
+// returns the incidents of a merge cycle that it closes, in which nothing is polled any more; nil: there is none.
+func (r *Roster) Delivered(d Delivery, now time.Time) (cycle []int64) {
+	e := r.entries[d.ID]
+	if d.Polled && !e.Polling() || e == nil && !r.rules.Discover { // evicted meanwhile, and perhaps added anew
+		r.Finish(d.ID, Outcome{})
+		return nil
+	}
+	if e == nil { // a row has shown it for the first time
+		e = r.add(d.ID, now)
+	}
+	r.change(e, func() {
+		e.Summary = d.Summary
+		due := e.caughtUp(d.Due, d.Interval, now)
+		if due.Equal(d.Due) && r.resting(e, now) {
+			due = never()
+		}
+		o := Outcome{Due: due, Answered: true, Streak: d.Streak}
+		if !d.Polled { // a row does not say whether polls fail or hang
+			o.Hung, o.Streak = e.hung, e.Streak
+		}
+		if d.Polled {
+			delete(r.inFlight, e.ID)
+			e.land(o)
+			return
+		}
+		e.apply(o)
+	})
+	if e.Summary.Followed() {
+		return nil
+	}
+	return r.follow(e, now)
+}
+
+// resting says that a discovered incident is open and has not changed for long: rows still show its changes.
+func (r *Roster) resting(e *Entry, now time.Time) bool {
+	_, closed := e.Summary.ClosedSince()
+	changed := e.Summary.LastUpdate()
+	return r.rules.Discover && !e.configured && !closed && e.Streak == nil && e.lag == nil &&
+		!changed.IsZero() && now.Round(0).Sub(changed) >= restingAfter
+}

@@ -1,0 +1,152 @@
+package roster
+
+import (
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+// Entry is all that is known of one incident ID. It is kept small, for there may be 100,000.
+type Entry struct {
+	ID int64
+	// Summary of what was last delivered; the zero value: nothing.
+	Summary incident.Summary
+	// Streak of failed polls; nil: the last poll did not fail.
+	Streak *health.Streak
+
+	due        time.Time
+	place      uint64 // among equals
+	since      int64  // when it was added, in seconds since 1970
+	at         int    // where it is in its queue, which says so
+	extraPages int32  // how many requests beyond the first a poll takes
+	class      Class
+	counted    State // the one it is counted as: health may change a streak in place
+	configured bool  // listed, or what a listed one was merged into
+	hung       bool  // its last poll ran into its timeout
+	blocked    bool  // an earlier entry of the same ID is still being polled
+
+	flight *flight // nil: it is not being polled
+	lag    *lag    // nil: the last poll has shown all that is known to have changed
+}
+
+// flight is what becomes known about an incident while it is being polled.
+type flight struct {
+	marked time.Time // when a list has shown a change meanwhile; zero: none has
+}
+
+// lag is what is known of an incident whose polls have not caught up with what was already shown.
+type lag struct {
+	pending    bool      // a list has shown a change that no poll has shown yet
+	changed    time.Time // when that changed; zero: not known
+	noted      time.Time // when a list has shown that
+	staleSince time.Time // since when polls show it older than it was delivered; zero: they do not
+	retry      *backoff.ExponentialBackOff
+}
+
+// Class decides who is polled first. The classes are given in their order.
+type Class uint8
+
+// The classes. An incident leaves the first three when the API answers for it.
+const (
+	Marked   Class = iota // the change feed has shown a change
+	Unpolled              // never polled
+	Retry                 // marked or unpolled, and its poll failed since: otherwise it would come up again and again before the others
+	Routine               // polled before
+	Classes               // how many there are
+)
+
+// State of a tracked incident, for telemetry.
+type State uint8
+
+// The states.
+const (
+	Waiting  State = iota // never polled
+	Failing               // its polls fail
+	NotFound              // the API has no such incident
+	Resolved              // or merged, with no successor named
+	Open
+	states
+)
+
+// Tracked says whether the incident is polled by ID. One that was merged is not, for its successor is polled in its place; unless a
+// list has shown a change of it.
+func (e *Entry) Tracked() bool {
+	return e != nil && (e.Summary.Followed() || e.lag != nil && e.lag.pending)
+}
+
+// Due is when the incident is to be polled next.
+func (e *Entry) Due() time.Time { return e.due }
+
+// Class of the incident.
+func (e *Entry) Class() Class { return e.class }
+
+// Polling says whether the incident is being polled.
+func (e *Entry) Polling() bool { return e != nil && e.flight != nil }
+
+// Pending returns whether a list has shown a change that no poll has shown yet, and when the incident changed; zero: not known.
+func (e *Entry) Pending() (changed time.Time, pending bool) {
+	if e.lag == nil || !e.lag.pending {
+		return time.Time{}, false
+	}
+	return e.lag.changed, true
+}
+
+// State is what is known of the incident.
+func (e *Entry) State() State {
+	_, closed := e.Summary.ClosedSince()
+	switch {
+	case e.Streak.Failing():
+		return Failing
+	case e.Summary.Missing:
+		return NotFound
+	case !e.Summary.Seen:
+		return Waiting
+	case closed:
+		return Resolved
+	}
+	return Open
+}
+
+// dormant says that the incident is polled only once a list shows a change of it.
+func (e *Entry) dormant() bool { return e.due.Equal(never()) }
+
+// never is the due time of a dormant incident.
+func never() time.Time { return time.Unix(1<<40, 0) }
+
+// waiting says whether the entry stands in a queue.
+func (e *Entry) waiting() bool { return e.Tracked() && e.flight == nil && !e.blocked }
+
+// apply takes over what a poll has shown.
+func (e *Entry) apply(o Outcome) {
+	if o.Due.IsZero() {
+		return
+	}
+	e.due, e.hung, e.Streak = o.Due, o.Hung, o.Streak
+	if o.Answered {
+		e.class = Routine
+	} else if e.class != Routine {
+		e.class = Retry
+	}
+}
+
+// mark makes the entry due by a moment, ahead of all others, even if its last poll failed.
+func (e *Entry) mark(due time.Time) {
+	if due.Before(e.due) {
+		e.due = due
+	}
+	e.class = Marked
+}
+
+// sooner is the order within a queue.
+func (e *Entry) sooner(other *Entry) bool {
+	c := e.due.Compare(other.due)
+	return c < 0 || c == 0 && e.place < other.place
+}
+
+// scattered is the place among equals of the n-th incident that was added. Neighbours in the list come far apart: what they may have
+// in common, such as a service that hangs for all incidents of one day, must not take all request slots at once. Multiplying by 2^64
+// divided by the golden ratio spreads any run of numbers evenly (D. Knuth, The Art of Computer Programming, volume 3, section 6.4).
+func scattered(n uint64) uint64 { return n * 0x9e3779b97f4a7c15 }

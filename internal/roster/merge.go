@@ -1,0 +1,82 @@
+package roster
+
+import (
+	"slices"
+	"time"
+)
+
+// follow goes on with the incident that another was merged into.
+func (r *Roster) follow(merged *Entry, now time.Time) (cycle []int64) {
+	successor := r.entries[merged.Summary.Successor]
+	if successor == nil {
+		successor = r.add(merged.Summary.Successor, now)
+	}
+	for e := successor; merged.configured && e != nil && !e.configured; e = r.entries[e.Summary.Successor] {
+		r.configure(e, now)
+	}
+	return r.mergeCycle(merged.ID)
+}
+
+// configure notes that an incident is listed, or what a listed one was merged into. It is polled even if it has not changed for long.
+func (r *Roster) configure(e *Entry, now time.Time) {
+	e.configured = true
+	if e.dormant() {
+		r.change(e, func() { e.due = now })
+	}
+}
+
+// mergeChain lists the incidents that an ID leads to: itself, and what each was merged into, on to the end of the chain or until it
+// repeats.
+func (r *Roster) mergeChain(id int64) []int64 {
+	var chain []int64
+	for id != 0 && !slices.Contains(chain, id) {
+		chain = append(chain, id)
+		id = 0
+		if e := r.entries[chain[len(chain)-1]]; e != nil {
+			id = e.Summary.Successor
+		}
+	}
+	return chain
+}
+
+// mergeCycle lists the incidents of the cycle that an ID leads into, sorted; nil: it leads to one that is polled.
+func (r *Roster) mergeCycle(id int64) []int64 {
+	if e := r.entries[id]; e == nil || e.Summary.Followed() {
+		return nil
+	}
+	chain := r.mergeChain(id)
+	last := r.entries[chain[len(chain)-1]]
+	if last == nil || last.Summary.Followed() {
+		return nil
+	}
+	cycle := slices.Clone(chain[slices.Index(chain, last.Summary.Successor):]) // which the chain has already
+	slices.Sort(cycle)
+	return cycle
+}
+
+// MergeCycles lists the cycles that IDs lead into, each once. Nothing in them is polled any more.
+func (r *Roster) MergeCycles(ids []int64) (cycles [][]int64) {
+	for _, id := range ids {
+		cycle := r.mergeCycle(id)
+		if cycle == nil || slices.ContainsFunc(cycles, func(other []int64) bool { return slices.Equal(other, cycle) }) {
+			continue
+		}
+		cycles = append(cycles, cycle)
+	}
+	return cycles
+}
+
+// reach adds what an ID leads to, as far as it is not known yet, due at once, and says so of each if configured.
+func (r *Roster) reach(id int64, configured bool, now time.Time) (added int) {
+	for _, id := range r.mergeChain(id) {
+		e := r.entries[id]
+		if e == nil {
+			e = r.add(id, now)
+			added++
+		}
+		if configured {
+			r.configure(e, now)
+		}
+	}
+	return added
+}

@@ -1,0 +1,95 @@
+package roster
+
+import (
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+const (
+	// lagRetry is the first wait before the next poll of an incident whose poll was older than what was already shown: a replica that
+	// lags catches up within seconds.
+	lagRetry = 30 * time.Second
+	// tolerance within which two times of an incident count as equal: the API itself rounds them by up to 7 ms (seen in captures).
+	tolerance = 10 * time.Millisecond
+)
+
+// Mark makes an incident due at once, ahead of all others, because a list shows that it changed at a moment; zero: when is not known.
+// One that is not known yet is added. A change that is pending already keeps its due time, for its poll may have failed since; a newer
+// one is retried from 30 s on again. An incident that is being polled is due once more after that.
+func (r *Roster) Mark(id int64, changed, now time.Time) {
+	e := r.entries[id]
+	if e == nil {
+		e = r.add(id, now)
+	}
+	if before, pending := e.Pending(); pending && !changed.After(before) {
+		return
+	}
+	r.change(e, func() {
+		l := e.lagging()
+		l.pending, l.changed, l.noted, l.retry = true, changed, now, nil
+		if e.flight != nil {
+			e.flight.marked = now
+			return
+		}
+		e.mark(now)
+	})
+}
+
+func (e *Entry) lagging() *lag {
+	if e.lag == nil {
+		e.lag = &lag{}
+	}
+	return e.lag
+}
+
+// Stale notes that a poll shows the incident older than it was delivered. It returns since when polls do, and how long to wait for the
+// next one: 30 s at first, later up to interval.
+func (r *Roster) Stale(id int64, interval time.Duration, now time.Time) (since time.Time, wait time.Duration) {
+	e := r.entries[id]
+	if e == nil {
+		return now, interval
+	}
+	l := e.lagging()
+	if l.staleSince.IsZero() {
+		l.staleSince = now
+	}
+	return l.staleSince, l.next(interval)
+}
+
+// next is how long to wait before the next poll of an incident that lags.
+func (l *lag) next(interval time.Duration) time.Duration {
+	if l.retry == nil {
+		l.retry = backoff.NewExponentialBackOff()
+		l.retry.RandomizationFactor = 0
+		l.retry.InitialInterval = lagRetry
+	}
+	l.retry.MaxInterval = interval
+	return min(l.retry.NextBackOff(), interval)
+}
+
+// caughtUp takes over that a poll, or a row, has shown the incident as it was at a moment. It returns when the incident is due again:
+// sooner than due while a pending change was not shown.
+func (e *Entry) caughtUp(due time.Time, interval time.Duration, now time.Time) time.Time {
+	if e.lag == nil {
+		return due
+	}
+	e.lag.staleSince = time.Time{}
+	shown := e.Summary.LastUpdate().Add(tolerance)
+	if changed, pending := e.Pending(); pending && !e.Summary.Missing && shown.Before(changed) {
+		return now.Add(e.lag.next(interval))
+	}
+	e.lag = nil
+	return due
+}
+
+// Pending returns the changes that lists have shown and no poll has shown yet: the incidents, and when they changed.
+func (r *Roster) Pending() map[int64]time.Time {
+	pending := map[int64]time.Time{}
+	for id, e := range r.entries {
+		if changed, is := e.Pending(); is {
+			pending[id] = changed
+		}
+	}
+	return pending
+}

@@ -1,0 +1,198 @@
+// Package roster knows every incident ID: what was last delivered of it, whether it is configured or discovered, when it is polled
+// next, which change is still to be fetched, and how its polls fail.
+//
+// An ID has exactly one Entry, and leaves through one function, evict. The package never waits and reads no clock. A Roster belongs to
+// one goroutine.
+package roster
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
+)
+
+// Rules say which discovered incidents the roster keeps. The zero value: none; only configured incidents are known, and those that
+// they were merged into.
+type Rules struct {
+	Discover bool
+	// ForgetAfter is how long a discovered incident has to be closed, or its polls to have failed from the start, before it is
+	// forgotten.
+	ForgetAfter time.Duration
+}
+
+// Roster holds the known incidents. New makes one.
+type Roster struct {
+	rules   Rules
+	entries map[int64]*Entry
+	// queues hold the entries that wait for their poll, by class. Of each class, those whose last poll ran into its timeout have a
+	// queue of their own.
+	queues [Classes]struct{ others, hung queue }
+
+	tracked   int         // entries that are polled by ID
+	cycle     int         // requests that one poll of each of them takes, without dormant ones
+	states    [states]int // of the tracked entries
+	delivered int         // tracked entries of which a state was delivered
+	inFlight  map[int64]*Entry
+	added     uint64 // how many were ever added: the next one's place among equals follows from it
+}
+
+// New returns a roster that knows no incident.
+func New(rules Rules) *Roster {
+	return &Roster{rules: rules, entries: map[int64]*Entry{}, inFlight: map[int64]*Entry{}}
+}
+
+// Find returns what is known of an incident; nil: nothing. It is only to be read.
+func (r *Roster) Find(id int64) *Entry { return r.entries[id] }
+
+// Len counts the incidents that are polled by ID.
+func (r *Roster) Len() int { return r.tracked }
+
+// Known counts all incidents, merged ones too.
+func (r *Roster) Known() int { return len(r.entries) }
+
+// CountDelivered counts the incidents that are polled by ID and of which a state was delivered.
+func (r *Roster) CountDelivered() int { return r.delivered }
+
+// Cycle is how many requests one poll of each tracked incident takes, without those that are polled by the change feed only.
+func (r *Roster) Cycle() int { return r.cycle }
+
+// Start notes that an incident is being polled: Next does not return it again until Finish.
+func (r *Roster) Start(id int64) {
+	if e := r.entries[id]; e != nil && e.waiting() {
+		r.change(e, func() { e.flight = &flight{} })
+		r.inFlight[id] = e
+	}
+}
+
+// InFlight says whether an incident is being polled, known or not any more.
+func (r *Roster) InFlight(id int64) bool { return r.inFlight[id] != nil }
+
+// Outcome is how a poll ended. The zero value says nothing about the incident: its due time and its class stay as they were, which is
+// what a missing token calls for.
+type Outcome struct {
+	Due      time.Time // when the incident is due again; zero: the rest is not looked at
+	Answered bool      // the API answered for this incident
+	Hung     bool      // the poll ran into its timeout
+	// Streak of failures from now on; nil: none.
+	Streak *health.Streak
+}
+
+// Finish ends the poll of an incident. It does nothing when the incident is not being polled.
+func (r *Roster) Finish(id int64, o Outcome) {
+	e := r.inFlight[id]
+	if e == nil {
+		return
+	}
+	delete(r.inFlight, id)
+	if r.entries[id] != e { // evicted meanwhile, and perhaps added anew
+		if again := r.entries[id]; again != nil {
+			r.change(again, func() { again.blocked = false })
+		}
+		return
+	}
+	r.change(e, func() { e.land(o) })
+}
+
+// land ends the flight of an entry.
+func (e *Entry) land(o Outcome) {
+	f := e.flight
+	e.flight = nil
+	e.apply(o)
+	if !f.marked.IsZero() {
+		e.mark(f.marked)
+	}
+}
+
+// Release makes incidents due at once whose failure was not their own. What is unknown by now, is being polled or is due sooner stays
+// as it is.
+func (r *Roster) Release(ids []int64, now time.Time) {
+	for _, id := range ids {
+		if e := r.entries[id]; e != nil && e.waiting() && now.Before(e.due) {
+			r.change(e, func() { e.due = now })
+		}
+	}
+}
+
+// SetPages notes how many requests one poll of an incident takes.
+func (r *Roster) SetPages(id int64, pages int) {
+	if e := r.entries[id]; e != nil {
+		r.change(e, func() { e.extraPages = int32(max(0, pages-1)) })
+	}
+}
+
+// add makes an entry, which is due at a moment.
+func (r *Roster) add(id int64, due time.Time) *Entry {
+	e := &Entry{ID: id, due: due, place: scattered(r.added), class: Unpolled, since: due.Unix()}
+	r.added++
+	e.blocked = r.inFlight[id] != nil // from before it was evicted: one poll of an incident at a time
+	r.entries[id] = e
+	r.enter(e)
+	return e
+}
+
+// evict forgets an incident: the only way in which an ID leaves the roster. The outcome of a poll that is under way is ignored.
+func (r *Roster) evict(e *Entry) {
+	r.leave(e)
+	delete(r.entries, e.ID)
+}
+
+// change lets something change that decides about an entry's place or about what is counted.
+func (r *Roster) change(e *Entry, change func()) {
+	r.leave(e)
+	change()
+	r.enter(e)
+}
+
+// enter counts an entry and puts it where its turn comes.
+func (r *Roster) enter(e *Entry) {
+	e.counted = e.State()
+	r.count(e, 1)
+	if e.waiting() {
+		r.queueOf(e).add(e)
+	}
+}
+
+// leave undoes enter.
+func (r *Roster) leave(e *Entry) {
+	r.count(e, -1)
+	if e.waiting() {
+		r.queueOf(e).remove(e)
+	}
+}
+
+func (r *Roster) count(e *Entry, n int) {
+	if !e.Tracked() {
+		return
+	}
+	r.tracked += n
+	if !e.dormant() {
+		r.cycle += n * int(1+e.extraPages)
+	}
+	r.states[e.counted] += n
+	if e.Summary.Seen {
+		r.delivered += n
+	}
+}
+
+func (r *Roster) queueOf(e *Entry) *queue {
+	if e.hung {
+		return &r.queues[e.class].hung
+	}
+	return &r.queues[e.class].others
+}
+
+// IDs returns all known incidents, sorted.
+func (r *Roster) IDs() []int64 { return slices.Sorted(maps.Keys(r.entries)) }
+
+// Discovered counts the known incidents that are neither configured nor what a configured one was merged into.
+func (r *Roster) Discovered() int {
+	n := 0
+	for _, e := range r.entries {
+		if !e.configured {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,57 @@
+package roster
+
+import "time"
+
+// Candidate is the incident of one class to poll next.
+type Candidate struct {
+	ID  int64
+	Due time.Time // when it may be polled; not after now when it is due
+	OK  bool      // false: the class has none that may be polled
+}
+
+// Next returns the head of each class: the incident that has been due the longest, or else the one due soonest. Of the incidents
+// whose last poll ran into its timeout at most maxHung are in flight at once, so that hanging ones cannot hold up the others; maxHung
+// has to be 1 at least, or they would never be polled again.
+func (r *Roster) Next(maxHung int) (heads [Classes]Candidate) {
+	hung := 0
+	for _, e := range r.inFlight {
+		if e.hung {
+			hung++
+		}
+	}
+	for class := range r.queues {
+		q := &r.queues[class]
+		head := q.others.head()
+		if behind := q.hung.head(); hung < maxHung && behind != nil && (head == nil || behind.sooner(head)) {
+			head = behind
+		}
+		if head != nil && !head.dormant() {
+			heads[class] = Candidate{ID: head.ID, Due: head.due, OK: true}
+		}
+	}
+	return heads
+}
+
+// Overdue counts the incidents whose due time has passed, without those in flight.
+func (r *Roster) Overdue(now time.Time) int {
+	n := 0
+	for _, q := range r.queues {
+		n += q.others.overdue(now, 0) + q.hung.overdue(now, 0)
+	}
+	return n
+}
+
+// Counts returns how many tracked incidents are in each State.
+func (r *Roster) Counts() map[State]int {
+	counts := make(map[State]int, states)
+	for s := range states {
+		counts[s] = r.states[s]
+	}
+	return counts
+}
+
+// Interval is how long after a response an incident is due again: the configured interval, or the time that n requests take at one per
+// spacing, whichever is more. So cycles stay even and the quota is not spent in bursts.
+func Interval(configured, spacing time.Duration, n int) time.Duration {
+	return max(configured, spacing*time.Duration(n))
+}

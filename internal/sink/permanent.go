@@ -1,0 +1,50 @@
+package sink
+
+import (
+	"reflect"
+
+	"go.opentelemetry.io/collector/consumer/consumererror"
+)
+
+// permanent says that no further attempt can help. Several pipelines answer with a join: while one of them may still accept, the
+// records are attempted again, also where the join is wrapped.
+func permanent(err error) bool {
+	for err != nil {
+		if consumererror.IsPermanent(only{err}) {
+			return true
+		}
+		switch wrapper := err.(type) { //nolint:errorlint // each level is looked at by itself
+		case interface{ Unwrap() []error }:
+			return allPermanent(wrapper.Unwrap())
+		case interface{ Unwrap() error }:
+			err = wrapper.Unwrap()
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+func allPermanent(errs []error) bool {
+	some := false
+	for _, err := range errs {
+		if err == nil {
+			continue
+		}
+		if some = permanent(err); !some {
+			return false
+		}
+	}
+	return some
+}
+
+// only is an error without those that it wraps: consumererror tells a permanent one by a type that it does not export.
+type only struct{ error }
+
+// As serves errors.As.
+func (o only) As(target any) bool {
+	return reflect.TypeOf(o.error).AssignableTo(reflect.TypeOf(target).Elem())
+}
+
+// Unwrap hides what the error wraps.
+func (o only) Unwrap() error { return nil }
