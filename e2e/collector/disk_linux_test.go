@@ -34,7 +34,7 @@ func TestFullDiskStopsNoRecordAndIsLoggedOnce(t *testing.T) {
 	s.awaitCycle(s.settings.IDs...)
 	output = s.stop()
 	for _, entry := range []string{"incidents", "quota"} {
-		require.Equal(t, 1, countLogLines(output, "checkpoint not written: after a restart, changes of now may be emitted again", entry), entry)
+		require.Equal(t, 1, countLogLines(output, "checkpoint write failed; recent changes may be emitted again after a restart", entry), entry)
 		require.Equal(t, 1, countLogLines(output, "checkpoint is written again", entry), entry)
 	}
 
@@ -49,7 +49,7 @@ func TestFullDiskStopsNoRecordAndIsLoggedOnce(t *testing.T) {
 func countLogLines(output, message, entry string) int {
 	n := 0
 	for line := range strings.Lines(output) {
-		if strings.Contains(line, message) && strings.Contains(line, `"of": "`+entry+`"`) {
+		if strings.Contains(line, message) && strings.Contains(line, `"entry": "`+entry+`"`) {
 			n++
 		}
 	}

@@ -28,7 +28,7 @@ func TestHealthCheckShowsTheOutageAndItsEnd(t *testing.T) {
 	require.NoError(t, s.Sim.SetFault(defendersim.AllIncidents, defendersim.Rule{Fault: forbidden}))
 	s.awaitHealth(http.StatusInternalServerError)
 	_, body := s.health()
-	require.Contains(t, body, "nothing can be fetched: the API refuses the token")
+	require.Contains(t, body, "access denied by the API")
 
 	s.Sim.ClearFaults() // an administrator has granted the permission
 	s.awaitHealth(http.StatusOK)

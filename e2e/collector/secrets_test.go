@@ -22,7 +22,7 @@ func TestRefusedTokenIsExplainedAndNotLogged(t *testing.T) {
 	population.Roles = []string{"Alert.Read.All"}
 	s := newSetup(t, population, func(c *harness.Settings) { c.LogLevel = "debug" })
 	s.start()
-	s.await("the outage", func() bool { return strings.Contains(s.process.Log(), "nothing can be fetched") })
+	s.await("the outage", func() bool { return strings.Contains(s.process.Log(), "access denied by the API") })
 	output := s.stop()
 	require.Contains(t, output, "Grant the application permission Incident.Read.All to the application and give admin consent")
 	require.Contains(t, output, `"token_roles": ["Alert.Read.All"]`)
@@ -37,7 +37,7 @@ func TestTokenForTheOtherAPIIsExplainedAndNotLogged(t *testing.T) {
 	s.use(defendersim.APIGraph)
 	s.settings.Scope = harness.ScopeOf(defendersim.APIDefenderXDR) // not changed together with api
 	s.start()
-	s.await("the outage", func() bool { return strings.Contains(s.process.Log(), "nothing can be fetched") })
+	s.await("the outage", func() bool { return strings.Contains(s.process.Log(), "access denied by the API") })
 	output := s.stop()
 	require.Contains(t, output, `"token_audience": ["https://api.security.microsoft.com"]`)
 	require.Contains(t, output, `Set the scope of the extension named by http::auth to that of this API, on the commercial cloud https://graph.microsoft.com/.default.`)

@@ -31,8 +31,8 @@ func TestUnreadableCheckpointFailsTheStartAndIsKept(t *testing.T) {
 		how      func(stored []byte) []byte
 		messages []string
 	}{
-		{"a later version", replaced(`version2`, `version3`), []string{
-			"the checkpoint is of version 3, this receiver reads up to version 2: use the later receiver again, " +
+		{"a later version", replaced(`version3`, `version4`), []string{
+			"the checkpoint is of version 4, this receiver reads up to version 3: use the later receiver again, " +
 				"or give this one an empty storage (it will then emit every incident once more)",
 		}},
 		{"an entry that is garbled", replaced(`{"api":`, `{"api"!`), []string{

@@ -83,7 +83,7 @@ func (s *setup) afterSwitch(to string, ids []int64) []string {
 	s.T.Helper()
 	records, requests := len(s.sink.Records()), len(s.Sim.Journal())
 	s.use(to)
-	require.Contains(s.T, s.run(ids), "api has changed: incidents that it shows as they were told are taken over without a record")
+	require.Contains(s.T, s.run(ids), "api setting changed; incidents that match the checkpoint are adopted silently")
 	s.requireOnly(to, requests)
 	return changes(s.sink.Records()[records:])
 }

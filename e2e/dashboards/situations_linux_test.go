@@ -33,8 +33,8 @@ type situation struct {
 }
 
 const (
-	notFresh       = "DefenderIncidentsNotFresh"
-	roundTooLong   = "DefenderIncidentsRoundTooLong"
+	changesLate    = "DefenderIncidentsChangesLate"
+	cycleTooLong   = "DefenderIncidentsCycleTooLong"
 	throttled      = "DefenderIncidentsThrottled"
 	denied         = "DefenderIncidentsDenied"
 	nothing        = "DefenderIncidentsNothingAnswered"
@@ -77,11 +77,11 @@ func situations() map[string]situation {
 		healthy: {population: lively(12), settings: feeding},
 		"late": {
 			population: lagging(80 * time.Second), settings: byFeed,
-			fires: []string{notFresh}, shows: "Freshness", of: "95 %",
+			fires: []string{changesLate}, shows: "Change delay", of: "95 %",
 		},
 		"slow": {
 			population: lively(60), settings: limited,
-			fires: []string{roundTooLong}, may: []string{nothing, notFresh}, // 8 requests at once, then none for a minute
+			fires: []string{cycleTooLong}, may: []string{nothing, changesLate}, // 8 requests at once, then none for a minute
 			shows: "Overdue", of: "overdue",
 		},
 		"throttled": {
