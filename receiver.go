@@ -69,7 +69,7 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 	if err != nil {
 		return err
 	}
-	store, contents, err := checkpoint.Open(ctx, storageClient, string(r.cfg.API))
+	store, contents, err := checkpoint.Open(ctx, storageClient, string(r.cfg.API)) // which closes the client if it fails
 	if err != nil {
 		return err
 	}

@@ -72,6 +72,8 @@ type Verdict struct {
 	Hold time.Duration
 	// HoldAll says that Hold is for every endpoint.
 	HoldAll bool
+	// Resume lists endpoints whose hold is over before its time.
+	Resume []Endpoint
 	// Pause says that a 429 concerns the endpoint, or all that share its
 	// quota: pause for the error's RetryAfter.
 	Pause bool

@@ -181,9 +181,28 @@ func (t *Tracker) settle(now time.Time, v *Verdict) {
 // finish completes a verdict.
 func (t *Tracker) finish(now time.Time, v *Verdict) {
 	t.settle(now, v)
+	t.resume(now, v)
 	t.report(v)
 	slices.Sort(v.Release)
 	v.Release = slices.Compact(v.Release)
+}
+
+// resume ends the holds of endpoints that are in no state any more.
+func (t *Tracker) resume(now time.Time, v *Verdict) {
+	ended := false
+	for _, e := range t.all() {
+		if !e.isDown() && now.Before(e.heldUntil) {
+			e.heldUntil, ended = now, true
+		}
+	}
+	if !ended || now.Before(t.signIn.heldUntil) {
+		return
+	}
+	for _, e := range []*endpoint{&t.get, &t.list} {
+		if !now.Before(e.heldUntil) {
+			v.Resume = append(v.Resume, e.name)
+		}
+	}
 }
 
 // report reports the worst state, if it is another one than before.

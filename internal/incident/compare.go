@@ -17,7 +17,8 @@ type Comparer struct {
 
 // NewComparer returns a Comparer. With snapshots, content that has not changed
 // is reported as Unchanged. The snapshots' digests must leave out the ignored
-// names; basis identifies these names, see Ignored.Basis.
+// names. basis is the number of these names: a state with another one was made
+// with other names, so that its digests cannot be compared.
 func NewComparer(alerts AlertsMode, snapshots bool, ignored Ignored, basis uint32) *Comparer {
 	return &Comparer{alerts: alerts, snapshots: snapshots, ignored: ignored, basis: basis}
 }

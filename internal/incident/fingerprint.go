@@ -7,8 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -61,13 +59,6 @@ func (i Ignored) Counts(name string) bool {
 	}
 	_, ignored := i[name]
 	return !ignored
-}
-
-// Basis identifies the set of names; 0: it is empty. Digests that leave out
-// other names are not comparable.
-func (i Ignored) Basis() uint32 {
-	names := slices.Sorted(maps.Keys(i))
-	return crc32.ChecksumIEEE([]byte(strings.Join(names, "\x00")))
 }
 
 // Fingerprint digests objects. It writes an object's canonical form: for each value

@@ -25,7 +25,7 @@ type State struct {
 	// it is open. It stays the same for as long as the incident is closed.
 	ClosedSince time.Time `json:"closed_since,omitzero"`
 	// API and Basis tell which digests can be compared: those of the same API's
-	// objects that leave out the same names (Ignored.Basis).
+	// objects that leave out the same names (see NewComparer).
 	API   string `json:"api,omitzero"`
 	Basis uint32 `json:"basis,omitzero"`
 	// Source that knows that fields which are not in Fields are absent; FromGet

@@ -111,9 +111,9 @@ func TestRecoveryOfUnreadableStateIsLogged(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		storage.failing.Store(false)
 		time.Sleep(10 * time.Minute)
-		lines := h.Logs.FilterMessage(msgFetchRecovered).All()
+		lines := h.Logs.FilterMessage(msgIncidentRecovered).All()
 		require.Len(t, lines, 1)
-		require.Equal(t, "unreadable checkpoint", lines[0].ContextMap()["was"])
+		require.Equal(t, "unreadable checkpoint", lines[0].ContextMap()["kind"])
 	})
 }
 
@@ -180,7 +180,7 @@ func TestUpgradeFromCheckpointV1(t *testing.T) {
 		h.Start()
 		time.Sleep(time.Hour)
 		require.Equal(t, []string{"1002 updated"}, h.Sink.Changes())
-		require.Equal(t, "2", h.Disk.Entry("version"))
+		require.Equal(t, "3", h.Disk.Entry("version"))
 		require.Empty(t, h.Disk.Entry("v1/incidents"))
 		for n := range 3 {
 			require.Equal(t, fmt.Sprintf("[%d]", 1001+n), h.Disk.Entry(fmt.Sprintf("v2/incidents/%02d", 1+n)))

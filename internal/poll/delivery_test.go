@@ -161,6 +161,6 @@ func TestStartWithoutStorageEmitsEverythingOnce(t *testing.T) {
 			h.Stop()
 			require.Equal(t, []string{"1001 first_seen", "1001 alert first_seen"}, h.Sink.Changes())
 		}
-		require.Contains(t, h.Logs.All()[0].Message, "no storage is set")
+		require.Contains(t, h.Logs.All()[0].Message, "no storage configured")
 	})
 }

@@ -59,6 +59,7 @@ type Engine struct {
 	ahead     int              // requests in a row for those and for new incidents
 	pending   delivery         // what to do once the sink has settled what it was offered
 	expired   time.Time        // when the roster was last asked for what can be forgotten
+	flushed   time.Time        // when what could not be written was last tried again
 
 	waitingFor atomic.Value // a string: what the loop cannot go on without
 }

@@ -210,8 +210,8 @@ func TestStartupPlanIncludesFeed(t *testing.T) {
 		plan := h.Logs.FilterMessage(msgPlan).All()
 		require.Len(t, plan, 1)
 		require.Equal(t, map[string]any{
-			"incidents": int64(1000), "known_from_before": int64(0), "collection_interval": 5 * time.Minute,
-			"shortest_round_within_limits": 42*time.Minute + 6*time.Second, "interval_can_be_met": false,
+			"incidents": int64(1000), "known_from_checkpoint": int64(0), "collection_interval": 5 * time.Minute,
+			"shortest_cycle_within_limits": 42*time.Minute + 6*time.Second, "interval_can_be_met": false,
 			"change_feed_finds_changes_within": 30 * time.Second, "discover": false,
 		}, plan[0].ContextMap())
 	})

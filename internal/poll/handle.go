@@ -48,6 +48,7 @@ func (e *Engine) handle(ctx context.Context, r response) {
 		e.handleFailure(ctx, r, entry, failure)
 	case r.answer.Rest != nil:
 		e.apply(e.health.IncidentAnswered(subject(entry), e.population(r.at), r.at), e.gets, r.at)
+		e.roster.Recovered(r.id)
 		e.telemetry.responded(callIncident, "ok")
 		e.partials = append(e.partials, r.answer.Rest)
 	default:
@@ -136,7 +137,18 @@ func (e *Engine) apply(v health.Verdict, account *quota.Account, now time.Time) 
 			a.Pause(now.Add(v.Hold))
 		}
 	}
+	for _, endpoint := range v.Resume {
+		e.accountOf(endpoint).Resume()
+	}
 	e.roster.Release(v.Release, now)
+}
+
+// accountOf is the account of an endpoint's requests.
+func (e *Engine) accountOf(endpoint health.Endpoint) *quota.Account {
+	if endpoint == health.List && e.lists != nil {
+		return e.lists
+	}
+	return e.gets
 }
 
 func (e *Engine) report(s *health.Status) {

@@ -6,13 +6,15 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
-	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/proof"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
 const (
@@ -53,9 +55,17 @@ func addBare(t *testing.T, h *harness.Harness, incidents int) {
 	}
 }
 
-// quotaKey is the storage key of what is known of the requests for single
-// incidents.
-func quotaKey(api receiver.API) string { return "v1/quota/" + string(api) + "/incidents" }
+// storedQuota is the account of the requests for single incidents that the next
+// start finds.
+func storedQuota(t *testing.T, h *harness.Harness) quota.Stored {
+	t.Helper()
+	client, err := h.Disk.GetClient(t.Context(), component.KindReceiver, h.Settings.ID, "")
+	require.NoError(t, err)
+	store, contents, err := checkpoint.Open(t.Context(), client, string(h.Config.API))
+	require.NoError(t, err)
+	require.NoError(t, store.Close(t.Context()))
+	return contents.Quota
+}
 
 // labels are the attributes of a data point: the receiver's ID and pairs of
 // names and values.

@@ -42,7 +42,7 @@ func TestOutagePausesAllRequests(t *testing.T) {
 				time.Sleep(11 * time.Minute)
 				require.Len(t, h.Sink.Changes(), 100, "it recovers by itself")
 				require.True(t, slices.ContainsFunc(h.Logs.All(), func(e observer.LoggedEntry) bool {
-					return e.Message == msgRecovered && e.ContextMap()["after"].(time.Duration) > 2*time.Hour
+					return e.Message == msgRecovered && e.ContextMap()["duration"].(time.Duration) > 2*time.Hour
 				}))
 			})
 		})
@@ -86,7 +86,7 @@ func TestForbiddenIncidentDoesNotDelayTheOthers(t *testing.T) {
 		time.Sleep(time.Hour + time.Second)
 		require.Equal(t, 9*13, h.Polls(0)-h.Polls(1001), "the others are polled as before")
 		require.Less(t, h.Polls(1001), 30)
-		require.Equal(t, []string{msgTokenRejected}, h.Warnings())
+		require.Equal(t, []string{msgFetchDenied}, h.Warnings())
 	})
 }
 

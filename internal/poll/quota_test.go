@@ -1,15 +1,14 @@
 package poll_test
 
 import (
-	"fmt"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	receiver "github.com/seed2514a141/defenderincidentsreceiver"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
 func TestShutdownStoresTheTimesOfAllRequests(t *testing.T) {
@@ -17,7 +16,7 @@ func TestShutdownStoresTheTimesOfAllRequests(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(1))
 		began := time.Now()
 		h.RunOnce()
-		require.JSONEq(t, fmt.Sprintf(`{"since":%d,"ended":[%[1]d]}`, began.UnixMilli()), h.Disk.Entry(quotaKey(receiver.APIDefenderXDR)))
+		require.Equal(t, quota.Stored{Since: began.UTC(), Ended: []time.Time{began.UTC()}}, storedQuota(t, h))
 	})
 }
 
@@ -30,7 +29,7 @@ func TestRequestIsStoredBeforeItIsSent(t *testing.T) {
 		time.Sleep(time.Second)
 		h.Disk.Kill() // while the request is in flight
 		h.Stop()
-		require.JSONEq(t, fmt.Sprintf(`{"since":%d,"in_flight":1}`, began.UnixMilli()), h.Disk.Entry(quotaKey(receiver.APIDefenderXDR)))
+		require.Equal(t, quota.Stored{Since: began.UTC(), InFlight: 1}, storedQuota(t, h))
 	})
 }
 
@@ -47,7 +46,7 @@ func TestRequestCancelledByShutdownEndsThen(t *testing.T) {
 		h.Start()
 		time.Sleep(time.Second)
 		h.Stop()
-		require.JSONEq(t, fmt.Sprintf(`{"since":%d,"ended":[%d]}`, began.UnixMilli(), time.Now().UnixMilli()), h.Disk.Entry(quotaKey(receiver.APIDefenderXDR)),
+		require.Equal(t, quota.Stored{Since: began.UTC(), Ended: []time.Time{time.Now().UTC()}}, storedQuota(t, h),
 			"and not with the next start, however much later that is")
 	})
 }

@@ -88,6 +88,7 @@ func (e *Engine) housekeep(ctx context.Context, now time.Time) {
 	if at, ok := e.health.NextCheck(); ok && !at.After(now) {
 		e.apply(e.health.Check(now), nil, now)
 	}
+	e.flush(ctx, now)
 	e.publish(now)
 }
 

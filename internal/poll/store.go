@@ -14,6 +14,9 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
 
+// flushInterval is the time between two attempts to write what could not be written.
+const flushInterval = 15 * time.Second
+
 // load returns what was last delivered of an incident. Of one that is not known, nothing was.
 func (e *Engine) load(ctx context.Context, entry *roster.Entry) (incident.State, error) {
 	if entry == nil || entry.Summary == (incident.Summary{}) {
@@ -69,6 +72,15 @@ func (e *Engine) saveFeed(ctx context.Context, now time.Time) {
 			Boundary: e.feed.Boundary(), Pending: pending, Discover: new(e.Feed.Discover), Quota: e.lists.Stored(now),
 		})
 	})
+}
+
+// flush writes again what could not be written, some at a time.
+func (e *Engine) flush(ctx context.Context, now time.Time) {
+	if e.Store.Unwritten() == 0 || now.Sub(e.flushed) < flushInterval {
+		return
+	}
+	e.flushed = now
+	e.saved(ctx, "incidents", e.Store.Flush)
 }
 
 // learnTenant keeps the tenant's ID for the records of incidents that do not show it.

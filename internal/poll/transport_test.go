@@ -2,7 +2,6 @@ package poll_test
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,7 +15,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.uber.org/zap"
 
-	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
@@ -88,10 +86,9 @@ func (n notifying) ConsumeLogs(ctx context.Context, logs plog.Logs) error {
 
 // counted is how many requests the receiver counts as sent.
 func (h *socketHarness) counted() int64 {
-	var quota checkpoint.Quota
-	require.NoError(h.t, json.Unmarshal([]byte(h.Disk.Entry(quotaKey(h.Config.API))), &quota))
-	require.Zero(h.t, quota.InFlight)
-	return int64(len(quota.Ended))
+	stored := storedQuota(h.t, h.Harness)
+	require.Zero(h.t, stored.InFlight)
+	return int64(len(stored.Ended))
 }
 
 // The server accepts one request on each connection and closes it when a second

@@ -89,6 +89,9 @@ func (a *Account) Throttle(until time.Time) {
 	a.Pause(until)
 }
 
+// Resume ends a pause, but for one that the API asked for.
+func (a *Account) Resume() { a.paused = a.throttledUntil }
+
 // ThrottledUntil returns the end of the last pause that the API asked for, which may have passed; zero: it never asked for one.
 func (a *Account) ThrottledUntil() time.Time { return a.throttledUntil }
 

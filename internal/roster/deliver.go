@@ -36,7 +36,7 @@ func (r *Roster) Delivered(d Delivery, now time.Time) (cycle []int64) {
 	r.change(e, func() {
 		e.Summary = d.Summary
 		due := e.caughtUp(d.Due, d.Interval, now)
-		if due.Equal(d.Due) && r.resting(e, now) {
+		if r.resting(e, now) {
 			due = never()
 		}
 		o := Outcome{Due: due, Answered: true, Streak: d.Streak}
