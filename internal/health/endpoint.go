@@ -182,6 +182,15 @@ func (e *endpoint) hold(c class, now time.Time, v *Verdict) {
 	e.heldUntil = now.Add(v.Hold)
 }
 
+// lift ends the hold of an endpoint that is in no state any more, and says whether there was one.
+func (e *endpoint) lift(now time.Time) (lifted bool) {
+	if e.isDown() || !now.Before(e.heldUntil) {
+		return false
+	}
+	e.heldUntil = now
+	return true
+}
+
 // succeed notes a success. need is how many different incidents have to have
 // one for a state to end.
 func (e *endpoint) succeed(id int64, need int, now time.Time, v *Verdict) {

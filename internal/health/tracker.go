@@ -187,19 +187,12 @@ func (t *Tracker) finish(now time.Time, v *Verdict) {
 	v.Release = slices.Compact(v.Release)
 }
 
-// resume ends the holds of endpoints that are in no state any more.
+// resume ends the holds of endpoints that are in no state any more. A hold of the sign-in is one of all.
 func (t *Tracker) resume(now time.Time, v *Verdict) {
-	ended := false
-	for _, e := range t.all() {
-		if !e.isDown() && now.Before(e.heldUntil) {
-			e.heldUntil, ended = now, true
-		}
-	}
-	if !ended || now.Before(t.signIn.heldUntil) {
-		return
-	}
+	signIn := t.signIn.lift(now)
 	for _, e := range []*endpoint{&t.get, &t.list} {
-		if !now.Before(e.heldUntil) {
+		lifted := e.lift(now) || signIn
+		if lifted && !now.Before(e.heldUntil) && !now.Before(t.signIn.heldUntil) {
 			v.Resume = append(v.Resume, e.name)
 		}
 	}
