@@ -68,7 +68,7 @@ func (c *Conditions) Failed(what string, now time.Time, level zapcore.Level, mes
 
 // Works notes that something works and returns the line to log, with the number of failures and for how long it failed; nil: none, since
 // no failure was logged.
-func (c *Conditions) Works(what string, now time.Time, message string) *Notice {
+func (c *Conditions) Works(what string, now time.Time, message string, fields ...zap.Field) *Notice {
 	f := c.failing[what]
 	if f == nil || f.since.IsZero() {
 		return nil
@@ -78,9 +78,9 @@ func (c *Conditions) Works(what string, now time.Time, message string) *Notice {
 	if !open || message == "" {
 		return nil
 	}
-	return &Notice{Level: zapcore.InfoLevel, Message: message, Fields: []zap.Field{
+	return &Notice{Level: zapcore.InfoLevel, Message: message, Fields: append(fields,
 		zap.Int("failures", failures), zap.Duration("after", now.Sub(since).Round(time.Second)),
-	}}
+	)}
 }
 
 // Event returns the line to log of an event; nil: none, since ten of its kind were logged within the hour. The tenth says so.

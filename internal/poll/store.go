@@ -100,7 +100,7 @@ func (e *Engine) saved(ctx context.Context, entry string, write func(context.Con
 	e.waitingFor.Store("")
 	now := e.Clock()
 	if err == nil {
-		e.log(e.conditions.Works(entry, now, "checkpoint is written again"))
+		e.log(e.conditions.Works(entry, now, "checkpoint is written again", zap.String("entry", entry)))
 		return
 	}
 	e.telemetry.checkpointFailed()
