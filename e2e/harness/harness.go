@@ -69,7 +69,7 @@ func (h *Harness) Settings(endpoint, sink string) Settings {
 func (h *Harness) Await(p *Program, what string, condition func() bool) {
 	h.T.Helper()
 	for {
-		next := h.Notifier.Next()
+		next := h.Notifier.Notified()
 		if condition() {
 			return
 		}

@@ -1,31 +1,9 @@
-//go:build unix
-
 package harness
 
-import "sync"
+import "github.com/seed2514a141/defenderincidentsreceiver/internal/harness/notify"
 
-// Notifier wakes up whoever waits for a condition. Everything that may make a
-// condition true calls Notify.
-type Notifier struct {
-	mu   sync.Mutex
-	next chan struct{} // closed by the next Notify
-}
+// Notifier wakes whoever waits for a condition.
+type Notifier = notify.Notifier
 
-// NewNotifier returns a notifier that nobody has called yet.
-func NewNotifier() *Notifier { return &Notifier{next: make(chan struct{})} }
-
-// Notify wakes up everybody who waits.
-func (n *Notifier) Notify() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	close(n.next)
-	n.next = make(chan struct{})
-}
-
-// Next is closed by the next Notify. Call it before checking the condition, so
-// that no change in between is missed.
-func (n *Notifier) Next() <-chan struct{} {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.next
-}
+// NewNotifier returns a notifier that has not notified anybody yet.
+func NewNotifier() *Notifier { return notify.New() }

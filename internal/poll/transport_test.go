@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness/notify"
 )
 
 // socketHarness runs in real time. Its receiver sends one request after another
@@ -24,14 +25,14 @@ type socketHarness struct {
 	*harness.Harness
 	t         *testing.T
 	arrived   atomic.Int64 // requests, as the server counts them
-	delivered *harness.Notifier
+	delivered *notify.Notifier
 }
 
 // newSocketHarness lets answer respond to each request, perhaps by means of the
 // simulator.
 func newSocketHarness(t *testing.T, incidents int, answer func(*socketHarness, http.ResponseWriter, *http.Request)) *socketHarness {
 	t.Helper()
-	h := &socketHarness{Harness: harness.New(t, harness.OneAlert(incidents)), t: t, delivered: harness.NewNotifier()}
+	h := &socketHarness{Harness: harness.New(t, harness.OneAlert(incidents)), t: t, delivered: notify.New()}
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		h.arrived.Add(1)
 		answer(h, rw, r)
@@ -76,7 +77,7 @@ func (h *socketHarness) runUntil(incidents int) {
 // notifying is a sink that notifies after each delivery.
 type notifying struct {
 	*harness.Sink
-	delivered *harness.Notifier
+	delivered *notify.Notifier
 }
 
 func (n notifying) ConsumeLogs(ctx context.Context, logs plog.Logs) error {

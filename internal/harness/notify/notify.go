@@ -1,4 +1,5 @@
-package harness
+// Package notify wakes whoever waits for a condition, in tests that run in real time: those in internal/harness and e2e.
+package notify
 
 import "sync"
 
@@ -10,8 +11,8 @@ type Notifier struct {
 	next chan struct{} // closed by the next Notify
 }
 
-// NewNotifier returns a notifier that has not notified anybody yet.
-func NewNotifier() *Notifier { return &Notifier{next: make(chan struct{})} }
+// New returns a notifier that has not notified anybody yet.
+func New() *Notifier { return &Notifier{next: make(chan struct{})} }
 
 // Notify wakes all who wait.
 func (n *Notifier) Notify() {
