@@ -1,18 +1,20 @@
 // Package defenderincidentsreceiver is an OpenTelemetry Collector receiver that
-// follows Microsoft Defender XDR incidents by id and emits what changed of them
-// as log records.
+// polls Microsoft Defender XDR incidents by ID and emits what changed in them as
+// log records.
 //
-// One goroutine, the poller's, owns all state and repeats one step: choose the
-// next incident, have it fetched as soon as it is due and the quota allows,
-// compare the answer with what was last delivered, deliver what differs, write
-// the checkpoint, give the incident a new due time. What decides is in pure
-// packages under internal; only four places touch the world: internal/defender
-// the API, internal/checkpoint the storage, internal/idlist the IDs file, and
-// receiver.go the clock and the goroutines.
+// This package is the configuration, its validation, and Start and Shutdown. The
+// work is done by internal/poll: one goroutine owns all state, requests what is
+// due as soon as the quota allows, compares each response with what was last
+// delivered, delivers what differs, and advances the stored state once the
+// pipeline has accepted it. The packages that decide are pure. Four places touch
+// the world: internal/defender the API, internal/checkpoint the storage,
+// internal/idlist the IDs file, and internal/poll the clock and the goroutines.
+// docs/architecture.md describes who owns what.
 //
-// It promises: no window of a minute or an hour ever holds more requests than
-// allowed; a change that a poll has seen is delivered at least once; what has
-// not changed is not emitted again; one failing incident holds up no other.
+// The receiver guarantees: no window of a minute or an hour ever holds more
+// requests than allowed; a change that a poll has seen is delivered at least
+// once; what has not changed is not emitted again; an incident that fails does
+// not delay the others.
 package defenderincidentsreceiver // import "github.com/seed2514a141/defenderincidentsreceiver"
 
 //go:generate make generate

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the collector and shows its records, a line each. With the settings of
-# an app registration in the environment it asks Microsoft's API, without them a
+# an app registration in the environment it polls Microsoft's API, without them a
 # simulator on this machine. API=graph: Microsoft Graph instead of Defender XDR.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,11 +24,11 @@ export DEFENDER_API=${API:-${DEFENDER_API:-defender_xdr}}
 case $DEFENDER_API in
   defender_xdr)
     api="the Defender XDR API" host=https://api.security.microsoft.com
-    limits="1,500 requests an hour are enough to ask for 13 ids every 33 seconds; so changes show in batches."
+    limits="1,500 requests an hour are enough to poll 13 IDs every 33 seconds, so changes show in batches."
     ;;
   graph)
     api="Microsoft Graph" host=https://graph.microsoft.com
-    limits="100 requests a minute, with no limit per hour, are enough to ask for 13 ids every 10 seconds."
+    limits="100 requests a minute, with no limit per hour, are enough to poll 13 IDs every 10 seconds."
     ;;
   *) fail "API is $DEFENDER_API; use defender_xdr, the default, or graph: make run API=graph" ;;
 esac
@@ -59,7 +59,7 @@ stop() {
 trap stop EXIT
 
 if [ -n "$live" ]; then
-  tr ',; ' '\n' <<<"$DEFENDER_INCIDENT_IDS" | grep -v '^$' >"$work/incidents.txt" || fail "DEFENDER_INCIDENT_IDS names no id; write e.g. 437,552"
+  tr ',; ' '\n' <<<"$DEFENDER_INCIDENT_IDS" | grep -v '^$' >"$work/incidents.txt" || fail "DEFENDER_INCIDENT_IDS has no ID; write e.g. 437,552"
   export DEFENDER_ENDPOINT=${DEFENDER_ENDPOINT:-$host}
   # Graph's scope is that of its host on every cloud; the other API has one for
   # all regions.
@@ -67,8 +67,8 @@ if [ -n "$live" ]; then
   export DEFENDER_SCOPE=${DEFENDER_SCOPE:-$host/.default}
   export DEFENDER_TOKEN_URL=${DEFENDER_TOKEN_URL:-https://login.microsoftonline.com/$DEFENDER_TENANT_ID/oauth2/v2.0/token}
   export DEFENDER_STORAGE=$work/storage DEFENDER_INTERVAL=${DEFENDER_INTERVAL:-5m}
-  say "Asking $api at $DEFENDER_ENDPOINT for $(wc -l <"$work/incidents.txt") incidents, every $DEFENDER_INTERVAL. What was shown once is not shown again,"
-  say "not even after a restart: to begin anew, remove $DEFENDER_STORAGE."
+  say "Polling $(wc -l <"$work/incidents.txt") incidents from $api at $DEFENDER_ENDPOINT, every $DEFENDER_INTERVAL. What was shown once is not shown"
+  say "again, not even after a restart: to start over, remove $DEFENDER_STORAGE."
 else
   build/defendersim --demo --log >"$work/simulator.log" 2>&1 &
   simulator=$!
@@ -84,10 +84,10 @@ else
   export DEFENDER_ENDPOINT DEFENDER_TOKEN_URL DEFENDER_CLIENT_ID DEFENDER_CLIENT_SECRET DEFENDER_SCOPE
   build/defendersim --demo --list-ids 12 >"$work/incidents.txt"
   value 'unknown id' >>"$work/incidents.txt"
-  # The simulator begins anew with each start, and so does what was delivered.
+  # The simulator starts over each time, and so does the checkpoint.
   export DEFENDER_STORAGE=$work/storage-simulator DEFENDER_INTERVAL=${DEFENDER_INTERVAL:-10s}
   rm -rf "$DEFENDER_STORAGE"
-  say "A simulator plays $api at $DEFENDER_ENDPOINT: 12 incidents, 8 changes a minute, an id that does not exist."
+  say "A simulator plays $api at $DEFENDER_ENDPOINT: 12 incidents, 8 changes a minute, an ID that does not exist."
   say "$limits"
 fi
 export DEFENDER_IDS_FILE=$work/incidents.txt
@@ -105,7 +105,7 @@ EOM
   fi
   cat <<EOM
   less examples/quickstart.yaml                                  the configuration; examples/ has more
-Ctrl-C ends it, and says where to go from here.
+Ctrl-C ends it and says where to go from here.
 
 time (UTC)      severity       incident  what happened      name
 EOM
@@ -120,14 +120,14 @@ afterwards() {
 EOM
   else
     cat <<EOM
-  docs/setup.md            what if no record came, and how to make it last
-  rm -r $DEFENDER_STORAGE  have everything shown again the next time
+  docs/setup.md            what to do if no record came, and how to make it last
+  rm -r $DEFENDER_STORAGE  show everything again the next time
 EOM
   fi
   cat <<EOM
   docs/records.md          what is in a record, with an example of each change
   examples/README.md       configurations for your backend: Splunk, Elastic, Loki, OTLP, files
-  docs/sizing.md           how many incidents can be followed, and how fast
+  docs/sizing.md           how many incidents can be tracked, and how fast
   docs/troubleshooting.md  every message, its cause and what to do
 EOM
   [ "$DEFENDER_API" = graph ] || echo "  make run API=graph       the same over Microsoft Graph"
