@@ -24,7 +24,7 @@ func Serve(t *testing.T, handler http.Handler) string {
 // FreeAddress returns a host and port of this machine on which nobody listens.
 func FreeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, listener.Close())
 	return listener.Addr().String()
