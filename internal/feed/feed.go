@@ -59,6 +59,12 @@ func (f *Feed) NextRow() (row defender.Row, arrived time.Time, ok bool) {
 	return row, f.arrived, true
 }
 
+// ShownBefore says that an earlier call has shown a row already, or had the time to: a call begins Settling before the newest row of
+// the one before, whose last rows therefore come up again until others have changed later.
+func (f *Feed) ShownBefore(row defender.Row) bool {
+	return !row.LastUpdate.After(f.cursor.Boundary().Add(Settling))
+}
+
 // TakePage returns the page at hand, whose rows have all been looked at, and puts it away. Answered, Failed or TooLarge is to follow.
 func (f *Feed) TakePage() (page *defender.Page, arrived time.Time) {
 	page, f.page = f.page, nil

@@ -30,7 +30,7 @@ func (e *Engine) handleRow(ctx context.Context) {
 func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time) {
 	entry := e.roster.Find(row.ID)
 	switch {
-	case entry == nil && !e.roster.WorthDiscovering(row.Closed && row.Err == nil, row.LastUpdate, at):
+	case entry == nil && !e.worthDiscovering(row, at):
 		return
 	case entry != nil && (entry.Summary.Missing || entry.Summary.Seen && row.LastUpdate.IsZero()):
 		e.markUnsure(row.ID, at) // a list that lags still shows what has gone
@@ -49,6 +49,13 @@ func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time)
 	row.Snapshot.Observed = at
 	e.learnTenant(ctx, row.Snapshot.TenantID)
 	e.observe(ctx, observation{id: row.ID, at: at, snapshot: row.Snapshot, before: before})
+}
+
+// worthDiscovering says whether a row of an incident that is not known begins its tracking. An incident that was open when it was
+// forgotten, because its polls always failed, must not come back with the row that had shown it.
+func (e *Engine) worthDiscovering(row defender.Row, at time.Time) bool {
+	over := row.Closed && row.Err == nil || e.feed.ShownBefore(row)
+	return e.roster.WorthDiscovering(over, row.LastUpdate, at)
 }
 
 // markUnsure has an incident polled of which it is not known whether its row shows a change; so not more often than each minute.

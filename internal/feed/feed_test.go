@@ -1,0 +1,28 @@
+package feed
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+func TestRowThatComesUpAgainWasShownBefore(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
+	changed := now.Add(-time.Hour)
+	f := NewFeed(Settings{Interval: time.Minute, Lookback: time.Hour, MaxTop: 100, Boundary: now.Add(-24 * time.Hour)}, now)
+	row := defender.Row{ID: 1, LastUpdate: changed}
+	require.False(t, f.ShownBefore(row))
+
+	page := &defender.Page{Rows: []defender.Row{row}, Date: now}
+	f.Requested()
+	f.Arrived(page, now)
+	require.False(t, f.ShownBefore(row), "the call that shows it for the first time has not ended")
+	f.TakePage()
+	require.True(t, f.Answered(page, now))
+	require.False(t, changed.Before(f.Boundary()), "the next call shows it again")
+	require.True(t, f.ShownBefore(row))
+	require.False(t, f.ShownBefore(defender.Row{ID: 1, LastUpdate: changed.Add(time.Nanosecond)}))
+}
