@@ -1,0 +1,184 @@
+package poll_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
+)
+
+// forgetting turns discovery on. The feed is slow, so that a test of hours is
+// quick, and does not look back, so that it discovers what the test changes.
+func forgetting(forgetAfter time.Duration) func(*receiver.Config) {
+	return harness.WithDiscovery(func(f *receiver.ChangeFeedConfig) {
+		f.Interval, f.Lookback, f.ForgetAfter = 5*time.Minute, time.Minute, forgetAfter
+	})
+}
+
+func resolve(t *testing.T, h *harness.Harness, id int64) {
+	t.Helper()
+	require.NoError(t, h.Sim.Update(id, func(i *defendersim.Incident) { i.Status = defendersim.StatusResolved }))
+}
+
+func TestMergedIncidentAndItsSuccessorStayForgotten(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		file := newIDsFile(t, "1003")
+		h := harness.New(t, harness.OneAlert(4), forgetting(2*time.Hour), file.only)
+		h.Start()
+		time.Sleep(time.Minute)
+		h.Assign(1001, 1002)
+		time.Sleep(6 * time.Minute)
+		require.NoError(t, h.Sim.Merge(1001, 1002))
+		time.Sleep(6 * time.Minute)
+		resolve(t, h, 1002)
+		time.Sleep(6 * time.Minute)
+		require.Subset(t, h.Sink.Changes(), []string{"1001 first_seen", "1001 merged", "1002 resolved"})
+		require.Equal(t, []int64{1001, 1002, 1003}, h.Disk.Incidents())
+
+		time.Sleep(3 * time.Hour)
+		require.Empty(t, h.Sink.Changes())
+		require.Equal(t, []int64{1003}, h.Disk.Incidents())
+		for range 2 {
+			h.Stop()
+			h.Start()
+			time.Sleep(20 * time.Minute)
+			require.Empty(t, h.Sink.Changes(), "nothing returns with a restart")
+		}
+		file.write("1003", "1004")
+		time.Sleep(20 * time.Minute)
+		require.Equal(t, []string{"1004 first_seen", "1004 alert first_seen"}, h.Sink.Changes(), "nothing else returns with a changed list of IDs")
+		require.Equal(t, []int64{1003, 1004}, h.Disk.Incidents())
+
+		h.Assign(1002)
+		time.Sleep(6 * time.Minute)
+		require.Contains(t, h.Sink.Changes(), "1002 first_seen", "a change that the feed shows brings it back")
+	})
+}
+
+func TestEachKindOfClosedIncidentIsForgottenAndStaysForgotten(t *testing.T) {
+	for name, c := range map[string]struct {
+		api   receiver.API
+		close func(t *testing.T, h *harness.Harness)
+	}{
+		"resolved": {
+			receiver.APIDefenderXDR,
+			func(t *testing.T, h *harness.Harness) { resolve(t, h, 1001) },
+		},
+		"not found": {
+			receiver.APIDefenderXDR,
+			func(t *testing.T, h *harness.Harness) { require.NoError(t, h.Sim.Remove(1001)) },
+		},
+		"merged, with no successor named": {
+			receiver.APIDefenderXDR,
+			func(t *testing.T, h *harness.Harness) { redirect(t, h, 1001, 0) },
+		},
+		"always failing": { // Graph's rows are not delivered without a Get
+			receiver.APIGraph,
+			func(_ *testing.T, h *harness.Harness) { h.Fail(1001, "403") },
+		},
+		"always timing out": {
+			receiver.APIGraph,
+			func(_ *testing.T, h *harness.Harness) { h.Fail(1001, "hang") },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			harness.Run(t, func(t *testing.T) {
+				h := harness.NewUnder(t, c.api, harness.OneAlert(3), forgetting(2*time.Hour),
+					func(cfg *receiver.Config) { cfg.IncidentIDs = []int64{1003} })
+				h.Start()
+				time.Sleep(time.Minute)
+				if c.api == receiver.APIGraph {
+					c.close(t, h)
+					h.Assign(1001)
+				} else {
+					h.Assign(1001)
+					time.Sleep(6 * time.Minute)
+					c.close(t, h)
+				}
+				time.Sleep(time.Hour)
+				polls := h.Polls(1001)
+				require.Positive(t, polls)
+				time.Sleep(30 * time.Minute)
+				require.Greater(t, h.Polls(1001), polls, "it is not forgotten yet")
+
+				time.Sleep(time.Hour)
+				polls = h.Polls(1001)
+				h.Sink.Reset()
+				for range 2 {
+					time.Sleep(3 * time.Hour)
+					require.Equal(t, polls, h.Polls(1001))
+					require.Equal(t, []int64{1003}, h.Disk.Incidents())
+					h.Stop()
+					h.Start()
+				}
+				time.Sleep(3 * time.Hour)
+				require.Equal(t, polls, h.Polls(1001), "nor with a restart")
+				require.Empty(t, h.Sink.Changes())
+			})
+		})
+	}
+}
+
+func TestIncidentMergedAtAnUnknownTimeIsNotForgottenAtOnce(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(3), forgetting(2*time.Hour))
+		h.Start()
+		time.Sleep(time.Minute)
+		h.Assign(1001)
+		time.Sleep(6 * time.Minute)
+		h.Sink.Reset()
+		// The API answers a merged ID with its successor, whose time is not that of
+		// the merge, and the list does not show the incident any more.
+		require.NoError(t, h.Sim.Remove(1001))
+		h.Auth.Use(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, "/1001") {
+				r = r.Clone(r.Context())
+				r.URL.Path = strings.TrimSuffix(r.URL.Path, "1001") + "1002"
+			}
+			return next.RoundTrip(r)
+		})
+		time.Sleep(time.Hour)
+		require.Contains(t, h.Sink.Changes(), "1001 merged")
+		require.Equal(t, []int64{1001, 1002}, h.Disk.Incidents())
+		time.Sleep(2 * time.Hour)
+		require.Equal(t, []int64{1002}, h.Disk.Incidents(), "its successor is open")
+	})
+}
+
+func TestOpenIncidentUnchangedFor90DaysIsPolledByTheFeedOnly(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		const recent, old = 1, 2
+		day := 24 * time.Hour
+		h := harness.New(t, harness.Quiet(0), harness.WithDiscovery(func(f *receiver.ChangeFeedConfig) {
+			f.Interval, f.Lookback = 10*time.Minute, 120*day
+		}), func(cfg *receiver.Config) { cfg.CollectionInterval = time.Hour })
+		for id, age := range map[int64]time.Duration{recent: 80 * day, old: 100 * day} {
+			changed := time.Now().Add(-age)
+			require.NoError(t, h.Sim.Add(defendersim.Incident{
+				ID: id, Status: defendersim.StatusActive, Created: changed, LastUpdate: changed,
+			}))
+		}
+		h.Start()
+		time.Sleep(day)
+		require.ElementsMatch(t, []string{"1 first_seen", "2 first_seen"}, h.Sink.Changes())
+		require.GreaterOrEqual(t, h.Polls(recent), 22)
+		require.Zero(t, h.Polls(old))
+		h.Stop()
+		h.Start()
+		time.Sleep(2 * time.Hour)
+		require.Zero(t, h.Polls(old), "nor after a restart")
+
+		h.Assign(old)
+		time.Sleep(11 * time.Minute)
+		require.Equal(t, []string{"2 updated"}, h.Sink.Changes())
+		time.Sleep(3 * time.Hour)
+		require.GreaterOrEqual(t, h.Polls(old), 2, "since it has changed, it is polled again")
+		require.Equal(t, []int64{recent, old}, h.Disk.Incidents())
+	})
+}
