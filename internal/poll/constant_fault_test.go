@@ -1,0 +1,96 @@
+package poll_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap/zapcore"
+
+	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
+)
+
+func slowFeed(f *receiver.ChangeFeedConfig) { f.Interval = 5 * time.Minute }
+
+// logged are the messages since the plan at the start that a user sees.
+func logged(h *harness.Harness) (messages []string) {
+	for _, line := range h.Logs.All() {
+		if line.Level >= zapcore.InfoLevel && line.Message != "polling incidents" {
+			messages = append(messages, line.Message)
+		}
+	}
+	return messages
+}
+
+func TestEveryRequestForAnIncidentFailsWhileTheListWorks(t *testing.T) {
+	for fault, c := range map[string]struct{ lines, statuses int }{
+		"503": {1, 1},
+		"403": {1, 1},
+		"429": {1, 0}, // a pause that the API asks for, again and again
+	} {
+		t.Run(fault, func(t *testing.T) {
+			harness.Run(t, func(t *testing.T) {
+				h := harness.New(t, harness.OneAlert(10), harness.WithFeed(slowFeed), func(cfg *receiver.Config) { cfg.MaxConcurrentRequests = 1 })
+				h.Fail(defendersim.AllIncidents, fault)
+				h.Start()
+				time.Sleep(6 * time.Hour)
+				require.LessOrEqual(t, len(logged(h)), c.lines, "%v", logged(h))
+				require.Len(t, h.Host.Statuses(), c.statuses)
+
+				h.Sim.ClearFaults()
+				time.Sleep(20 * time.Minute)
+				require.Len(t, h.Sink.Changes(), 20)
+				if c.statuses > 0 {
+					require.Len(t, h.Host.Statuses(), c.statuses+1)
+					require.Equal(t, "StatusOK", h.Host.Statuses()[c.statuses])
+				}
+			})
+		})
+	}
+}
+
+func TestShareOfTheIncidentsThatAlwaysFailsIsNoOutage(t *testing.T) {
+	for name, c := range map[string]struct {
+		incidents, failing, lines int
+		fault                     string
+		interval                  time.Duration
+	}{
+		"3 of 10 denied":       {10, 3, 3, "403", 10 * time.Minute},
+		"30 of 100 unanswered": {100, 30, 11, "503", 2 * time.Hour}, // ten are named, and that there are more
+	} {
+		t.Run(name, func(t *testing.T) {
+			harness.Run(t, func(t *testing.T) {
+				h := harness.New(t, harness.Quiet(0), harness.WithIDs(1), func(cfg *receiver.Config) { cfg.CollectionInterval = c.interval })
+				addBare(t, h, c.incidents)
+				for id := range int64(c.failing) {
+					h.Fail(id+1, c.fault)
+				}
+				h.Start()
+				time.Sleep(24 * time.Hour)
+				require.Empty(t, h.Host.Statuses())
+				require.LessOrEqual(t, len(logged(h)), c.lines, "%v", logged(h))
+				polls := 0
+				for id := c.failing + 1; id <= c.incidents; id++ {
+					polls += h.Polls(int64(id))
+				}
+				normal := (c.incidents - c.failing) * int(24*time.Hour/c.interval)
+				require.GreaterOrEqual(t, polls, normal*9/10, "the others keep their pace")
+			})
+		})
+	}
+}
+
+func TestListIsDeniedWhileTheOnlyIncidentWorks(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(1), harness.WithFeed(slowFeed))
+		h.Fail(defendersim.ListRequests, "403")
+		h.Start()
+		time.Sleep(24 * time.Hour)
+		require.Len(t, logged(h), 1, "%v", logged(h))
+		require.Len(t, h.Host.Statuses(), 1)
+		require.Contains(t, h.Host.Statuses()[0], recoverable)
+		require.GreaterOrEqual(t, h.Polls(1001), 24*12-1)
+	})
+}
