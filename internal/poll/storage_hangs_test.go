@@ -1,0 +1,125 @@
+package poll_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
+)
+
+func TestStorageThatHangsForAWhileLosesNothing(t *testing.T) {
+	for name, deaf := range map[string]bool{"calls heed their context": false, "calls ignore their context": true} {
+		t.Run(name, func(t *testing.T) {
+			harness.Run(t, func(t *testing.T) {
+				h := harness.New(t, harness.OneAlert(10), harness.WithFeed(slowFeed))
+				disk := useStubbornDisk(t, h)
+				h.Start()
+				time.Sleep(9 * time.Minute)
+				before := h.Polls(0)
+				h.Assign(1001, 1002)
+				disk.hang(deaf)
+				time.Sleep(20 * time.Minute)
+				h.Assign(1003, 1004)
+				time.Sleep(40 * time.Minute)
+				require.Greater(t, h.Polls(0), before+10*6, "polling goes on")
+				require.NotEmpty(t, h.Warnings(), "that is logged")
+				require.LessOrEqual(t, len(h.Warnings()), 16, "%v", h.Warnings()) // ten incidents are named
+
+				disk.goOn()
+				time.Sleep(30 * time.Minute)
+				h.RequireProof()
+				require.Subset(t, h.Sink.Changes(), updated(1001, 1002, 1003, 1004))
+				synctest.Wait()
+				h.Disk.Kill() // all that could not be written has been by now
+				h.Stop()
+				h.Start()
+				time.Sleep(30 * time.Minute)
+				require.Empty(t, h.Sink.Changes())
+			})
+		})
+	}
+}
+
+// Records that are accepted while their state cannot be written are emitted once
+// more after a restart, unless the storage responds before.
+func TestStateThatCouldNotBeWrittenIsWrittenLater(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(3))
+		disk := useStubbornDisk(t, h)
+		h.Start()
+		time.Sleep(time.Minute)
+		h.Sink.Reset()
+		h.Sink.Refuse = func(context.Context) error {
+			disk.hang(true)
+			return nil
+		}
+		h.Assign(1001)
+		time.Sleep(5 * time.Minute)
+		require.Equal(t, []string{"1001 updated"}, h.Sink.Changes())
+		h.Sink.Refuse = nil
+		time.Sleep(10 * time.Minute)
+		disk.goOn()
+		time.Sleep(20 * time.Minute)
+		synctest.Wait()
+		h.Disk.Kill()
+		h.Stop()
+		h.Start()
+		time.Sleep(time.Hour)
+		require.Empty(t, h.Sink.Changes())
+	})
+}
+
+func TestShutdownNamesTheStorageThatHangs(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(3))
+		disk := useStubbornDisk(t, h)
+		h.Start()
+		time.Sleep(10 * time.Minute)
+		disk.hang(true)
+		time.Sleep(20 * time.Minute)
+		began := time.Now()
+		err := h.Receiver.Shutdown(context.Background())
+		require.ErrorContains(t, err, "storage")
+		require.NotContains(t, err.Error(), "pipeline")
+		require.LessOrEqual(t, time.Since(began), 20*time.Second)
+		disk.goOn()
+		synctest.Wait()
+	})
+}
+
+func TestShutdownEndsCallsOfAStorageThatHangs(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(3))
+		disk := useStubbornDisk(t, h)
+		h.Start()
+		time.Sleep(10 * time.Minute)
+		disk.hang(false)
+		time.Sleep(20 * time.Minute)
+		began := time.Now()
+		require.NoError(t, h.Receiver.Shutdown(context.Background()))
+		require.LessOrEqual(t, time.Since(began), 10*time.Second)
+		require.Equal(t, 1, disk.timesClosed())
+	})
+}
+
+func TestStorageThatTakesATenthOfASecondIsFastEnough(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(20), harness.WithFeed(slowFeed), func(cfg *receiver.Config) { cfg.CollectionInterval = time.Minute })
+		disk := useStubbornDisk(t, h)
+		disk.delay = 100 * time.Millisecond
+		h.Start()
+		time.Sleep(5 * time.Minute)
+		before := h.Polls(0)
+		h.Assign(1001, 1002)
+		time.Sleep(20 * time.Minute)
+		require.GreaterOrEqual(t, h.Polls(0)-before, 20*20*9/10)
+		h.RequireProof()
+		require.Empty(t, h.Warnings())
+		h.Stop()
+	})
+}
