@@ -1,0 +1,38 @@
+package poll_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
+)
+
+func TestDiscoveryThatIsTurnedOnLaterLooksBack(t *testing.T) {
+	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
+		h := harness.NewUnder(t, api, harness.Quiet(0), harness.WithFeed(slowFeed), harness.WithIDs(1))
+		for id, age := range map[int64]time.Duration{1: time.Hour, 2: 5 * time.Hour, 3: 20 * time.Hour, 4: 40 * time.Hour} {
+			changed := time.Now().Add(-age)
+			require.NoError(t, h.Sim.Add(defendersim.Incident{ID: id, Created: changed, LastUpdate: changed}))
+		}
+		h.Start()
+		time.Sleep(30 * time.Minute)
+		require.Equal(t, []string{"1 first_seen"}, h.Sink.Changes())
+		h.Stop()
+
+		harness.WithFeed(slowFeed, func(f *receiver.ChangeFeedConfig) { f.Discover = true })(h.Config)
+		h.Start()
+		time.Sleep(30 * time.Minute)
+		require.ElementsMatch(t, []string{"2 first_seen", "3 first_seen"}, h.Sink.Changes(), "lookback is 24 h")
+		h.Stop()
+
+		lists := len(h.Lists())
+		h.Start()
+		time.Sleep(30 * time.Minute)
+		require.Empty(t, h.Sink.Changes())
+		require.NotContains(t, h.Lists()[lists].Query, "top=1&", "the next start goes on where the feed has come to")
+	})
+}

@@ -1,0 +1,50 @@
+package poll_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
+)
+
+// Under Graph each change in the list takes a request for the incident. Here
+// more incidents change all the time than the limits let be fetched.
+func TestFloodOfChangesLeavesATenthToRoutinePolls(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.NewUnder(t, receiver.APIGraph, harness.Quiet(0), harness.WithFeed(), harness.WithIDs(1),
+			harness.WithLimits(10, 0), func(cfg *receiver.Config) { cfg.MaxConcurrentRequests = 1 })
+		addBare(t, h, 60)
+		h.Start()
+		time.Sleep(10 * time.Minute)
+		h.Sink.Reset()
+		flooded := h.Config.IncidentIDs[:40]
+		before, beforeAll := map[int64]int{}, h.Polls(0)
+		for _, id := range h.Config.IncidentIDs {
+			before[id] = h.Polls(id)
+		}
+		for range 100 {
+			h.Assign(flooded...)
+			time.Sleep(time.Minute)
+		}
+		routine, all := 0, h.Polls(0)-beforeAll
+		for _, id := range h.Config.IncidentIDs[40:] {
+			polls := h.Polls(id) - before[id]
+			require.GreaterOrEqual(t, polls, 3, "incident %d", id)
+			routine += polls
+		}
+		require.GreaterOrEqual(t, all, 950, "the limits are used")
+		require.GreaterOrEqual(t, routine, all/11)
+		require.LessOrEqual(t, routine, all/4, "changes go first")
+		require.LessOrEqual(t, h.Sim.MaxInWindow(time.Minute), 10)
+		h.Sink.Reset()
+
+		time.Sleep(20 * time.Minute)
+		h.Sink.Reset()
+		h.Assign(flooded[0], 60)
+		time.Sleep(2 * time.Minute)
+		require.ElementsMatch(t, updated(flooded[0], 60), h.Sink.Changes())
+	})
+}

@@ -1,0 +1,41 @@
+package poll_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
+)
+
+func TestOtherNamesInIgnoreChangesEmitNothing(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(5), harness.WithFeed(slowFeed))
+		h.RunOnce()
+		for _, names := range [][]string{{"riskScore"}, {"riskScore", "healthStatus"}, {"healthStatus"}, nil} {
+			h.Config.IgnoreChanges = names
+			h.Start()
+			time.Sleep(time.Hour)
+			require.Empty(t, h.Sink.Changes(), "%v", names)
+			h.Assign(1002)
+			time.Sleep(6 * time.Minute)
+			require.Equal(t, []string{"1002 updated"}, h.Sink.Changes(), "what changes then is emitted")
+			h.Stop()
+		}
+		require.Empty(t, h.Warnings())
+	})
+}
+
+func TestChangeWhileIgnoreChangesIsChangedIsEmitted(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(3))
+		h.RunOnce()
+		h.Assign(1002)
+		h.Config.IgnoreChanges = []string{"riskScore"}
+		time.Sleep(10 * time.Minute)
+		h.Start()
+		time.Sleep(time.Hour)
+		require.Equal(t, []string{"1002 updated"}, h.Sink.Changes())
+	})
+}
