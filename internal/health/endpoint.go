@@ -39,6 +39,7 @@ type endpoint struct {
 	flaky map[int64]time.Time
 	// failures counts those since the last success, evidence or not.
 	failures int
+	refusals refusals
 }
 
 // isShown says whether the endpoint is in a state, or was a while ago.
@@ -196,6 +197,7 @@ func (e *endpoint) lift(now time.Time) (lifted bool) {
 func (e *endpoint) succeed(id int64, need int, now time.Time, v *Verdict) {
 	e.successes++
 	e.failures = 0
+	e.refusals = refusals{}
 	e.alone = len(e.failing)
 	e.row = row{}
 	for i := range e.states {

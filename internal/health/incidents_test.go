@@ -218,7 +218,7 @@ func TestA429PausesAndIsLoggedOnceAnEpisode(t *testing.T) {
 	require.Zero(t, v.Retry)
 	require.False(t, v.Streak.Failing())
 	for range 100 {
-		v = h.do(step{2, 0}, step{0, defender.Throttled})
+		v = h.do(step{2, 0}, step{0, 0}, step{0, defender.Throttled})
 		require.True(t, v.Pause)
 		require.False(t, v.LogPause)
 		h.now = h.now.Add(9 * time.Minute)

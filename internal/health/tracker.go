@@ -102,7 +102,7 @@ func (t *Tracker) ListFailed(failure *defender.Error, now time.Time) Verdict {
 	switch failure.Kind {
 	case defender.NoToken:
 	case defender.Throttled:
-		t.pause(failure, now, &v)
+		t.pause(&t.list, failure, now, &v)
 	default:
 		t.listFailed(failure, now, &v)
 	}
