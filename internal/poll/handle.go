@@ -46,9 +46,8 @@ func (e *Engine) handle(ctx context.Context, r response) {
 		}
 	case failed:
 		e.handleFailure(ctx, r, entry, failure)
-	case r.answer.Rest != nil:
-		e.apply(e.health.IncidentAnswered(subject(entry), e.population(r.at), r.at), e.gets, r.at)
-		e.roster.Recovered(r.id)
+	case r.answer.Rest != nil: // the API works; whether the incident fails, its last page shows
+		e.apply(e.health.IncidentAnswered(health.Incident{ID: r.id}, e.population(r.at), r.at), e.gets, r.at)
 		e.telemetry.responded(callIncident, "ok")
 		e.partials = append(e.partials, r.answer.Rest)
 	default:

@@ -105,13 +105,6 @@ func (e *Entry) land(o Outcome) {
 	}
 }
 
-// Recovered notes that the API answered for an incident, whose poll goes on with further pages.
-func (r *Roster) Recovered(id int64) {
-	if e := r.entries[id]; e != nil && e.Streak != nil {
-		r.change(e, func() { e.Streak = nil })
-	}
-}
-
 // Release makes incidents due at once whose failure was not their own. What is unknown by now, is being polled or is due sooner stays
 // as it is.
 func (r *Roster) Release(ids []int64, now time.Time) {
