@@ -114,7 +114,7 @@ func TestShutdownReportsConsumerThatIgnoresItsContext(t *testing.T) {
 		h.Sink.Refuse = func(context.Context) error { <-release; return nil }
 		h.Start()
 		time.Sleep(time.Second)
-		require.ErrorContains(t, h.Receiver.Shutdown(t.Context()), "the pipeline did not return")
+		require.ErrorContains(t, h.Receiver.Shutdown(t.Context()), "still waits for the pipeline")
 		close(release)
 		synctest.Wait()
 		require.NoError(t, h.Receiver.Shutdown(t.Context()))

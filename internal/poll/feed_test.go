@@ -282,14 +282,14 @@ func TestPendingChangeSurvivesRestart(t *testing.T) {
 		h.Disk.Kill()
 		h.Stop()
 		require.Empty(t, h.Sink.Changes())
-		require.Contains(t, h.Disk.Entry("v1/feed"), `"named":[1002]`)
+		require.Contains(t, h.Disk.Entry("v1/feed"), `"pending":[{"id":1002,"changed":"2000-01-01T00:04:00Z"}]`)
 
 		h.Sim.ClearFaults()
 		h.Start()
 		time.Sleep(time.Second)
 		require.Equal(t, updated(1002), h.Sink.Changes())
 		time.Sleep(time.Minute)
-		require.NotContains(t, h.Disk.Entry("v1/feed"), "named")
+		require.NotContains(t, h.Disk.Entry("v1/feed"), "pending")
 	})
 }
 

@@ -135,7 +135,7 @@ func TestRefusedRecordsOfRemovedIncidentAreStillDelivered(t *testing.T) {
 func TestSuccessorIsPolledWhileAnIDInTheFileLeadsToIt(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		file := newIDsFile(t, "1001", "1002")
-		h := harness.New(t, harness.OneAlert(3), file.only)
+		h := harness.New(t, harness.OneAlert(4), file.only)
 		require.NoError(t, h.Sim.Merge(1001, 1003))
 		require.NoError(t, h.Sim.Merge(1002, 1003))
 		h.Start()
@@ -143,7 +143,7 @@ func TestSuccessorIsPolledWhileAnIDInTheFileLeadsToIt(t *testing.T) {
 		file.write("1002")
 		time.Sleep(time.Hour)
 		before := h.Polls(1003)
-		file.write("")
+		file.write("1004")
 		time.Sleep(10 * time.Second)
 		require.Greater(t, before, 10)
 		before = h.Polls(1003)

@@ -23,13 +23,15 @@ const troubleshooting = "../../docs/troubleshooting.md"
 
 func TestTroubleshootingPageListsEveryMessageAndNoOther(t *testing.T) {
 	var messages []string
-	for _, folder := range []string{"../..", "../checkpoint"} {
+	for _, folder := range []string{"../..", ".", "../health", "../idlist", "../checkpoint"} {
 		s := parse(t, folder)
 		messages = append(messages, slices.Concat(s.logged(t), s.errors(t))...)
 	}
 	require.Greater(t, len(messages), 60, "else messages are made in a way that this test does not know")
-	require.Contains(t, messages, msgUnavailable, "from a variable")
-	require.Contains(t, messages, msgDenied, "from a constant")
+	require.Contains(t, messages, msgRateLimited, "given to the logger")
+	require.Contains(t, messages, msgRefused, "given to the conditions")
+	require.Contains(t, messages, msgUnavailable, "in a notice, from a function")
+	require.Contains(t, messages, msgFetchDenied, "set in a notice later")
 
 	shown := firstCells(t, "message")
 	for _, message := range messages {
@@ -159,23 +161,62 @@ func lastName(x ast.Expr) string {
 	return ""
 }
 
-// logged are the messages given to a logger, each once.
+// logged are the messages given to a logger or to what decides what is logged, or
+// set in a notice, each once.
 func (s *source) logged(t *testing.T) []string {
 	t.Helper()
-	levels := map[string]int{"Debug": 0, "Info": 0, "Warn": 0, "Error": 0, "Log": 1} // the message's place
+	places := map[string]map[string]int{ // of the message among the arguments
+		"logger":     {"Debug": 0, "Info": 0, "Warn": 0, "Error": 0, "Log": 1},
+		"conditions": {"Failed": 3, "Works": 2, "Event": 3},
+	}
 	messages := map[string]struct{}{}
-	s.calls(func(in *ast.FuncDecl, receiver, name string, args []ast.Expr) {
-		place, level := levels[name]
-		if !strings.EqualFold(receiver, "logger") || !level {
-			return
-		}
-		texts := s.texts(in, args[place])
-		require.NotEmpty(t, texts, "%s: cannot tell the message", s.files.Position(args[place].Pos()))
+	note := func(in *ast.FuncDecl, x ast.Expr) {
+		texts, known := s.texts(in, x)
+		require.True(t, known, "%s: cannot tell the message", s.files.Position(x.Pos()))
 		for _, text := range texts {
 			messages[text] = struct{}{}
 		}
+	}
+	s.calls(func(in *ast.FuncDecl, receiver, name string, args []ast.Expr) {
+		place, logs := places[strings.ToLower(receiver)][name]
+		if logs && !isMessageOfNotice(args[place]) {
+			note(in, args[place])
+		}
 	})
+	s.notices(note)
 	return slices.Sorted(maps.Keys(messages))
+}
+
+// isMessageOfNotice says whether an expression is the message of a notice, which is
+// looked at where the notice is made.
+func isMessageOfNotice(x ast.Expr) bool {
+	selected, ok := x.(*ast.SelectorExpr)
+	return ok && selected.Sel.Name == "Message"
+}
+
+// notices goes through all that notices are given as their message, unless it is a
+// parameter: then it is looked at where the function is called.
+func (s *source) notices(look func(in *ast.FuncDecl, message ast.Expr)) {
+	for _, function := range s.functions {
+		ast.Inspect(function, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.CompositeLit:
+				for _, element := range n.Elts {
+					field, ok := element.(*ast.KeyValueExpr)
+					if ok && lastName(n.Type) == "Notice" && lastName(field.Key) == "Message" && lastName(field.Value) != "message" {
+						look(function, field.Value)
+					}
+				}
+			case *ast.AssignStmt:
+				for i, left := range n.Lhs {
+					if isMessageOfNotice(left) {
+						look(function, n.Rhs[min(i, len(n.Rhs)-1)])
+					}
+				}
+			}
+			return true
+		})
+	}
 }
 
 // errors are the texts of the errors that are made, each once, with … for what
@@ -187,7 +228,7 @@ func (s *source) errors(t *testing.T) []string {
 		if call := receiver + "." + name; call != "errors.New" && call != "fmt.Errorf" {
 			return
 		}
-		texts := s.texts(in, args[0])
+		texts, _ := s.texts(in, args[0])
 		require.Len(t, texts, 1, "%s: cannot tell the message", s.files.Position(args[0].Pos()))
 		if text := filledIn(texts[0]); strings.ContainsAny(text, "abcdefghijklmnopqrstuvwxyz") {
 			messages[text] = struct{}{}
@@ -206,42 +247,66 @@ func filledIn(format string) string {
 	})
 }
 
-// texts are what an expression may be: the value of a constant one, or all that
-// the function ever sets a variable to, but for the empty text. None: it cannot
-// be told.
-func (s *source) texts(in *ast.FuncDecl, x ast.Expr) []string {
-	if text, ok := s.constant(x); ok {
-		return []string{text}
+// texts are what an expression may be: the value of a constant one, all that the
+// function ever sets a variable to, or all that a function of the package returns,
+// but for the empty text. Not known: it cannot be told.
+func (s *source) texts(in *ast.FuncDecl, x ast.Expr) (texts []string, known bool) {
+	switch x := x.(type) {
+	case *ast.Ident:
+		if _, constant := s.constants[x.Name]; !constant {
+			return s.all(setTo(in, x.Name))
+		}
+	case *ast.CallExpr:
+		for _, function := range s.functions {
+			if function.Recv == nil && function.Name.Name == lastName(x.Fun) {
+				return s.all(returned(function))
+			}
+		}
 	}
-	name, ok := x.(*ast.Ident)
-	if !ok {
-		return nil
+	return s.all([]ast.Expr{x})
+}
+
+// all are the values of constant expressions. Not known: there are none, or one is
+// not constant.
+func (s *source) all(expressions []ast.Expr) (texts []string, known bool) {
+	for _, x := range expressions {
+		text, ok := s.constant(x)
+		if !ok {
+			return nil, false
+		}
+		if text != "" {
+			texts = append(texts, text)
+		}
 	}
-	var texts []string
-	known := true
+	return texts, len(expressions) > 0
+}
+
+// setTo is all that a function sets a variable to.
+func setTo(in *ast.FuncDecl, name string) (values []ast.Expr) {
 	ast.Inspect(in, func(n ast.Node) bool {
 		set, ok := n.(*ast.AssignStmt)
 		if !ok {
 			return true
 		}
 		for i, left := range set.Lhs {
-			if variable, ok := left.(*ast.Ident); !ok || variable.Name != name.Name {
-				continue
-			}
-			text, ok := "", len(set.Lhs) == len(set.Rhs)
-			if ok {
-				text, ok = s.constant(set.Rhs[i])
-			}
-			if known = known && ok; text != "" {
-				texts = append(texts, text)
+			if variable, ok := left.(*ast.Ident); ok && variable.Name == name {
+				values = append(values, set.Rhs[min(i, len(set.Rhs)-1)])
 			}
 		}
 		return true
 	})
-	if !known {
-		return nil
-	}
-	return texts
+	return values
+}
+
+// returned is all that a function with a single result returns.
+func returned(function *ast.FuncDecl) (values []ast.Expr) {
+	ast.Inspect(function, func(n ast.Node) bool {
+		if result, ok := n.(*ast.ReturnStmt); ok {
+			values = append(values, result.Results...)
+		}
+		return true
+	})
+	return values
 }
 
 // constant is the value of a text that is written out, named or put together.

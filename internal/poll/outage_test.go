@@ -1,13 +1,11 @@
 package poll_test
 
 import (
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
 
 	receiver "github.com/seed2514a141/defenderincidentsreceiver"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
@@ -16,13 +14,15 @@ import (
 
 func TestOutagePausesAllRequests(t *testing.T) {
 	for fault, test := range map[string]struct {
-		atOnce  int    // requests before the pause
-		message string // of the pause
+		atOnce     int    // requests before the pause
+		began, end string // the messages of the pause
 	}{
-		"401":   {atOnce: 2, message: msgDenied},
-		"403":   {atOnce: 2, message: msgDenied},
-		"500":   {atOnce: 5, message: msgUnavailable},
-		"reset": {atOnce: 5, message: msgUnavailable},
+		"401":      {atOnce: 2, began: msgDenied, end: msgGranted},
+		"403":      {atOnce: 2, began: msgDenied, end: msgGranted},
+		"500":      {atOnce: 5, began: msgUnavailable, end: msgRecovered},
+		"reset":    {atOnce: 5, began: msgUnavailable, end: msgRecovered},
+		"html":     {atOnce: 5, began: msgMisconfigured, end: msgUsable},
+		"redirect": {atOnce: 5, began: msgMisconfigured, end: msgUsable},
 	} {
 		t.Run(fault, func(t *testing.T) {
 			harness.Run(t, func(t *testing.T) {
@@ -31,19 +31,22 @@ func TestOutagePausesAllRequests(t *testing.T) {
 				h.Start()
 				time.Sleep(2 * time.Second)
 				require.Equal(t, test.atOnce, h.Polls(0))
-				require.Len(t, h.Warnings(), test.atOnce, "one for each failure but the last, and one for the outage")
-				require.Equal(t, test.message, h.Warnings()[test.atOnce-1])
+				require.Equal(t, []string{test.began}, h.Warnings(), "one for all incidents")
 
 				time.Sleep(2 * time.Hour)
-				require.Less(t, h.Polls(0), 60, "the backoff grows")
-				require.Len(t, h.Warnings(), test.atOnce, "logged once")
+				if test.began == msgUnavailable {
+					require.Less(t, h.Polls(0), 240, "the backoff grows to a minute")
+				} else {
+					require.Less(t, h.Polls(0), 60, "the backoff grows to five minutes")
+				}
+				require.Len(t, h.Warnings(), 1, "logged once")
 
 				h.Sim.ClearFaults()
 				time.Sleep(11 * time.Minute)
 				require.Len(t, h.Sink.Changes(), 100, "it recovers by itself")
-				require.True(t, slices.ContainsFunc(h.Logs.All(), func(e observer.LoggedEntry) bool {
-					return e.Message == msgRecovered && e.ContextMap()["duration"].(time.Duration) > 2*time.Hour
-				}))
+				ended := h.Logs.FilterMessage(test.end).All()
+				require.Len(t, ended, 1)
+				require.Greater(t, ended[0].ContextMap()["duration"], 2*time.Hour)
 			})
 		})
 	}
@@ -124,7 +127,7 @@ func TestMissingIncidentsAreEmittedOnceAnotherIsFound(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		h.Start()
-		time.Sleep(time.Minute)
+		time.Sleep(6 * time.Minute) // until the others are polled again
 		require.ElementsMatch(t, []string{"1001 not_found", "1002 not_found", "1003 not_found", "1004 not_found"}, h.Sink.Changes())
 	})
 }

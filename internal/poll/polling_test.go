@@ -199,18 +199,21 @@ func TestNothingIsSentWithoutToken(t *testing.T) {
 
 func TestSameFailureOfManyIncidentsIsNotLoggedForEach(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
-		h := harness.New(t, harness.OneAlert(2*maxNamed))
-		h.Fail(defendersim.AllIncidents, "html")
+		h := harness.New(t, harness.OneAlert(3*maxNamed))
+		h.Config.CollectionInterval = time.Hour
+		for _, id := range h.Sim.IDs()[:2*maxNamed] {
+			h.Fail(id, "html")
+		}
 		h.Start()
-		time.Sleep(time.Hour)
-		require.Len(t, h.Warnings(), maxNamed+1)
-		require.Equal(t, msgMoreFail, h.Warnings()[maxNamed])
+		time.Sleep(6 * time.Hour)
+		require.ElementsMatch(t, append(slices.Repeat([]string{msgFetchFailed}, maxNamed), msgMoreFail), h.Warnings())
 
 		h.Sim.ClearFaults()
-		time.Sleep(time.Hour)
-		require.Len(t, h.Sink.Changes(), 4*maxNamed)
+		time.Sleep(24 * time.Hour)
+		require.Len(t, h.Sink.Changes(), 6*maxNamed)
+		require.Len(t, h.Logs.FilterMessage(msgIncidentRecovered).All(), maxNamed, "of those that were logged")
 		h.Fail(1001, "html")
-		time.Sleep(time.Hour)
-		require.Len(t, h.Warnings(), maxNamed+2, "a new failure is logged again")
+		time.Sleep(6 * time.Hour)
+		require.Len(t, h.Warnings(), maxNamed+2, "a new failure is logged again a day later")
 	})
 }

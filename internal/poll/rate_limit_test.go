@@ -127,6 +127,7 @@ func TestAbsurdPauseIsCappedAtAnHourAndLogged(t *testing.T) {
 		time.Sleep(time.Minute)
 		require.Len(t, h.Sink.Changes(), 40, "then it resumes")
 
+		time.Sleep(10 * time.Minute)
 		h.FailOnce(defendersim.AllIncidents, "429-retry-after=1000h")
 		time.Sleep(time.Hour)
 		require.Len(t, h.Logs.FilterMessage(msgRateLimited).All(), 2, "a new pause is logged again")

@@ -70,7 +70,7 @@ func TestGaugesShowTrackedIncidentsAndRemainingQuota(t *testing.T) {
 		h.Fail(1005, "hang")
 		time.Sleep(time.Hour) // so that the list does not show that
 		h.Start()
-		time.Sleep(16 * time.Second) // gauges are set every 15 s
+		time.Sleep(16 * time.Second) // what the gauges read is copied every 15 s
 		metadatatest.AssertEqualReceiverDefenderIncidentsTracked(t, h.Telemetry, points(map[attribute.Set]int64{
 			labels(h, "state", "open"): 1, labels(h, "state", "resolved"): 1, labels(h, "state", "not_found"): 1,
 			labels(h, "state", "failing"): 1, labels(h, "state", "waiting"): 1,
@@ -80,7 +80,7 @@ func TestGaugesShowTrackedIncidentsAndRemainingQuota(t *testing.T) {
 			labels(h, "call", "incident", "window", "1m"): 95, labels(h, "call", "incident", "window", "1h"): 1495,
 			labels(h, "call", "list", "window", "1m"): 48, labels(h, "call", "list", "window", "1h"): 1498,
 		}), metricdatatest.IgnoreTimestamp())
-		metadatatest.AssertEqualReceiverDefenderIncidentsFeedAge(t, h.Telemetry, point(h, float64(15)), metricdatatest.IgnoreTimestamp())
+		metadatatest.AssertEqualReceiverDefenderIncidentsFeedAge(t, h.Telemetry, point(h, float64(16)), metricdatatest.IgnoreTimestamp())
 		metadatatest.AssertEqualReceiverDefenderIncidentsThrottleWait(t, h.Telemetry, points(map[attribute.Set]float64{
 			labels(h, "call", "incident"): 0, labels(h, "call", "list"): 0,
 		}), metricdatatest.IgnoreTimestamp())
@@ -96,10 +96,10 @@ func TestGaugesShowPauseAndOverdueIncidents(t *testing.T) {
 		metadatatest.AssertEqualReceiverDefenderIncidentsOverdue(t, h.Telemetry, point(h, int64(8)), metricdatatest.IgnoreTimestamp())
 		list := 0.0
 		if api == receiver.APIGraph {
-			list = 55
+			list = 54
 		}
 		metadatatest.AssertEqualReceiverDefenderIncidentsThrottleWait(t, h.Telemetry, points(map[attribute.Set]float64{
-			labels(h, "call", "incident"): 55, labels(h, "call", "list"): list,
+			labels(h, "call", "incident"): 54, labels(h, "call", "list"): list,
 		}), metricdatatest.IgnoreTimestamp())
 	})
 }
@@ -136,11 +136,11 @@ func TestFeedAgeIsThatOfTheLastCompleteCall(t *testing.T) {
 			metadatatest.AssertEqualReceiverDefenderIncidentsFeedAge(t, h.Telemetry, point(h, float64(seconds)), metricdatatest.IgnoreTimestamp())
 		}
 		h.Start()
-		time.Sleep(5*time.Minute + 25*time.Second) // set at 5:15, after the call at 5:00
-		age(15)
+		time.Sleep(5*time.Minute + 25*time.Second) // after the call at 5:00
+		age(25)
 		h.Fail(defendersim.ListRequests, "503")
 		time.Sleep(time.Hour)
-		age(3600 + 15)
+		age(3600 + 25)
 	})
 }
 

@@ -152,8 +152,7 @@ func TestTruncatedResponseIsFetchedAgain(t *testing.T) {
 	require.Equal(t, []string{"1002 first_seen", "1002 alert first_seen"}, h.Sink.Changes(), "half a response emits nothing")
 	require.EqualValues(t, 2, h.arrived.Load(), "the transport does not repeat a request that was answered")
 	require.EqualValues(t, 2, h.counted())
-	require.Equal(t, []string{msgFetchFailed}, h.Warnings())
-	require.Contains(t, h.Logs.FilterLevelExact(zap.WarnLevel).All()[0].ContextMap()["error"], "network error (HTTP status 200): unexpected EOF")
+	require.Empty(t, h.Warnings(), "it may pass in a moment")
 
 	h.runUntil(1) // a start does not wait for the backoff
 	require.Equal(t, []string{"1001 first_seen", "1001 alert first_seen"}, h.Sink.Changes())

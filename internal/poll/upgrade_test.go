@@ -19,7 +19,7 @@ import (
 
 // upgradeConfig turns on what leaves something in a checkpoint.
 func upgradeConfig(cfg *receiver.Config) {
-	harness.WithDiscovery()(cfg)
+	harness.WithFeed(func(f *receiver.ChangeFeedConfig) { f.Discover = true })(cfg)
 	cfg.IgnoreChanges = []string{"riskScore"}
 	cfg.IncidentIDs = cfg.IncidentIDs[:8]
 }
