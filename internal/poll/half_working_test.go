@@ -1,12 +1,10 @@
 package poll_test
 
 import (
-	"bytes"
-	"context"
+	"cmp"
 	"fmt"
-	"io"
+	"maps"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -15,36 +13,33 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/consumer"
-	"go.opentelemetry.io/collector/pdata/plog"
-	"go.uber.org/zap/zapcore"
 
-	receiver "github.com/seed2514a141/defenderincidentsreceiver"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
-	"github.com/seed2514a141/defenderincidentsreceiver/internal/proof"
 )
 
-// notFoundFault is a 404 in the API's form. The simulator answers that for
-// incidents that do not exist; here it answers so for ones that do.
+// notFoundFault is a 404 in the API's form, of incidents that exist.
 const notFoundFault = "404"
 
-// halfWorking is a day on which one endpoint of the API fails for a while.
-type halfWorking struct {
-	list   bool // the endpoint is the list; else that of single incidents
-	scope  int  // how many incidents fail; 0: all
-	faults []string
-	// from and until are when the fault begins and ends, by the time since the
-	// start.
-	from, until time.Duration
-	// on is for how long the fault lasts each time, with pauses as long; 0: it
-	// lasts without a pause.
-	on time.Duration
+// mixedFaults is each fault in turn, in random order.
+const mixedFaults = "mixed"
+
+func halfWorkingFaults() []string {
+	return []string{"400", "401", "403", notFoundFault, "429", "500", "503", "hang", "reset", "html", "redirect"}
 }
 
-// halfWorkingIncidents is how many incidents there are. Each changes once in
-// two hours.
-const halfWorkingIncidents = 10
+// halfWorking says which part of the API fails, how and when.
+type halfWorking struct {
+	list  bool // the list fails; else requests for single incidents
+	scope int  // how many incidents fail; 0: all
+	fault string
+	// from and until are when it begins and ends, by the time since the start.
+	from, until time.Duration
+	// alternating: it lasts two minutes, then requests work for two minutes, and
+	// so on.
+	alternating bool
+	seed        uint64 // of mixedFaults
+}
 
 func (c halfWorking) endpoint() string {
 	if c.list {
@@ -53,20 +48,17 @@ func (c halfWorking) endpoint() string {
 	return "incident"
 }
 
-func (c halfWorking) scopeName() string {
-	switch c.scope {
-	case 0:
+func (c halfWorking) share() string {
+	if c.scope == 0 {
 		return "all"
-	case 1:
-		return "one"
 	}
 	return fmt.Sprintf("%d of %d", c.scope, halfWorkingIncidents)
 }
 
 func (c halfWorking) String() string {
-	name := fmt.Sprintf("%s/%s/%s/%v-%v", c.endpoint(), c.scopeName(), strings.Join(c.faults, "+"), c.from, c.until)
-	if c.on > 0 {
-		name += fmt.Sprintf(" each %v", 2*c.on)
+	name := fmt.Sprintf("%s, %s, %s, %v to %v", c.endpoint(), c.share(), c.fault, c.from, c.until)
+	if c.alternating {
+		name += fmt.Sprintf(", alternating %d", c.seed)
 	}
 	return name
 }
@@ -82,303 +74,243 @@ func (c halfWorking) targets(ids []int64) []int64 {
 	return ids[:c.scope]
 }
 
-// failing are the incidents that cannot be polled while the fault lasts.
-func (c halfWorking) failing(ids []int64) []int64 {
+// split tells the incidents that fail from the others.
+func (c halfWorking) split(ids []int64) (failing, others []int64) {
 	switch {
 	case c.list:
-		return nil
+		return nil, ids
 	case c.scope == 0:
-		return ids
+		return ids, nil
 	}
-	return ids[:c.scope]
+	return ids[:c.scope], ids[c.scope:]
 }
 
-// faultAt is the fault at a time since the start; empty: none.
+// faultAt is the fault at some time; empty: none.
 func (c halfWorking) faultAt(at time.Duration) string {
-	if at < c.from || at >= c.until {
+	const each = 2 * time.Minute
+	turn := int((at - c.from) / each)
+	switch {
+	case at < c.from || at >= c.until || c.alternating && turn%2 == 1:
 		return ""
+	case c.fault != mixedFaults:
+		return c.fault
 	}
-	if c.on == 0 {
-		return c.faults[0]
-	}
-	turn := int((at - c.from) / c.on)
-	if turn%2 == 1 {
-		return ""
-	}
-	return c.faults[turn/2%len(c.faults)]
+	faults := halfWorkingFaults()
+	rand.New(rand.NewPCG(c.seed, 0)).Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
+	return faults[turn/2%len(faults)]
 }
 
-// afterwards is for how long a day goes on after the fault has ended at its end.
-const afterwards = 2 * time.Hour
-
-// halfWorkingDay is what was seen of such a day.
-type halfWorkingDay struct {
-	c                 halfWorking
-	warnings, lines   int // log lines: warnings and errors; all but debug
-	messages          []string
-	statuses          []string
-	failing           []time.Duration // when the status was sampled and was an error
-	requests          []defendersim.Request
-	began             time.Time
-	ids               []int64
-	records           []proof.Record
-	delay, stragglers time.Duration
-	problems          []string
+// believed says that each incident seems to have been deleted, or never to have
+// existed: nothing says that the API is wrong.
+func (c halfWorking) believed() bool {
+	return c.fault == notFoundFault && !c.list && (c.scope > 0 || c.from == 0 && !c.alternating)
 }
 
-// keeper keeps when each record was delivered.
-type keeper struct {
-	next consumer.Logs
-
-	mu   sync.Mutex
-	seen map[int64][]delivery // of incidents
-}
-
-func (k *keeper) Capabilities() consumer.Capabilities { return consumer.Capabilities{} }
-
-func (k *keeper) ConsumeLogs(ctx context.Context, logs plog.Logs) error {
-	k.mu.Lock()
-	for _, r := range proof.Records(logs) {
-		if r.Alert == "" {
-			k.seen[r.Incident] = append(k.seen[r.Incident], delivery{at: time.Now(), version: r.Time})
-		}
+// visible is from when on a change can be seen, and how much later it has to be
+// emitted at the latest. listed: a list shows it, too.
+func (c halfWorking) visible(id int64, changed time.Duration, listed bool, ids []int64) (at, patience time.Duration) {
+	failing, _ := c.split(ids)
+	switch hidden := slices.Contains(failing, id) && changed >= c.from && changed < c.until; {
+	case !hidden:
+		at, patience = changed, halfWorkingCycle+5*time.Minute
+	case listed && c.fault != notFoundFault && c.fault != mixedFaults:
+		return changed, 10 * time.Minute // a hanging request keeps the row of its incident waiting
+	default:
+		at, patience = c.until, halfWorkingCycle+5*time.Minute
 	}
-	k.mu.Unlock()
-	return k.next.ConsumeLogs(ctx, logs)
+	alone := c.scope > 0 || c.believed() || c.alternating
+	if alone && slices.Contains([]string{"400", notFoundFault, mixedFaults}, c.fault) && changed >= c.from-halfWorkingCycle {
+		// Only a person ends these, so they back off to an hour.
+		return at, max(patience, c.until-at+65*time.Minute)
+	}
+	return at, patience
 }
 
-// runHalfWorking runs a day, in a synctest bubble.
-func runHalfWorking(t *testing.T, c halfWorking) *halfWorkingDay {
+// require holds a day against its bounds. normal is a day without a fault.
+func (d *halfWorkingDay) require(t *testing.T, normal *halfWorkingDay) {
 	t.Helper()
-	h := harness.New(t, harness.OneAlert(halfWorkingIncidents), harness.WithFeed(func(f *receiver.ChangeFeedConfig) { f.Interval = 2 * time.Minute }),
-		func(cfg *receiver.Config) { cfg.CollectionInterval = 15 * time.Minute })
-	h.Auth.Use(notFoundInstead)
-	d := &halfWorkingDay{c: c, ids: h.Sim.IDs(), began: time.Now()}
-	k := &keeper{next: h.Sink, seen: map[int64][]delivery{}}
-	length := max(24*time.Hour, c.until+afterwards)
-	fault := ""
-	for at := time.Duration(0); at < length; at += time.Minute {
-		if now := c.faultAt(at); now != fault {
-			h.Sim.ClearFaults()
-			fault = now
-			for _, id := range c.targets(d.ids) {
-				if fault != "" {
-					h.Fail(id, strings.Replace(fault, notFoundFault, "404-html", 1))
-				}
-			}
-		}
-		if at == 0 {
-			h.StartWith(k)
-		}
-		d.step(h, at, length)
-		time.Sleep(time.Minute)
+	require.Empty(t, d.problems)
+	d.requireFewLines(t)
+	d.requireStatus(t)
+	failing, others := d.c.split(d.ids)
+	require.GreaterOrEqual(t, d.pace(normal), 0.9, "what works keeps its pace")
+
+	hours := (d.c.until - d.c.from).Hours()
+	own := d.count(d.c.from, d.c.until, failing)
+	switch {
+	case d.c.list: // every 40 s in the mean
+		require.LessOrEqual(t, float64(own), 30+100*hours)
+	case others == nil: // the same, four at once
+		require.LessOrEqual(t, float64(own), 100+400*hours)
+	default:
+		require.LessOrEqual(t, own, 4*normal.count(d.c.from, d.c.until, failing)+20*d.c.scope)
 	}
-	h.Stop()
-	d.collect(h, k)
-	return d
+	require.Positive(t, own, "else nobody notices that it works again")
 }
 
-// step does what happens at a minute of a day.
-func (d *halfWorkingDay) step(h *harness.Harness, at, length time.Duration) {
-	const each = 2 * time.Hour / halfWorkingIncidents
-	if at%each == each/2 && at < length-afterwards/2 {
-		h.Assign(d.ids[int(at/each)%halfWorkingIncidents])
+// pace is how many requests that work were sent, of those of a normal day.
+func (d *halfWorkingDay) pace(normal *halfWorkingDay) float64 {
+	_, others := d.c.split(d.ids)
+	worst := 1.0
+	if others != nil {
+		worst = ratio(d, normal, others)
 	}
-	if s := h.Host.Statuses(); len(s) > 0 && s[len(s)-1] != "StatusOK" {
-		d.failing = append(d.failing, at)
+	if !d.c.list {
+		worst = min(worst, ratio(d, normal, nil))
 	}
+	return worst
 }
 
-// notFoundInstead answers in the API's form where the simulated API answers 404
-// with an HTML page.
-func notFoundInstead(next http.RoundTripper, r *http.Request) (*http.Response, error) {
-	response, err := next.RoundTrip(r)
-	if err != nil || response.StatusCode != http.StatusNotFound {
-		return response, err
-	}
-	_ = response.Body.Close()
-	body := []byte(`{"error":{"code":"ResourceNotFound","message":"Incident was not found."}}`)
-	response.Header.Set("Content-Type", "application/json")
-	response.Header.Del("Content-Length")
-	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	return response, nil
+func ratio(d, normal *halfWorkingDay, ids []int64) float64 {
+	return float64(d.count(d.c.from, d.c.until, ids)) / float64(normal.count(d.c.from, d.c.until, ids))
 }
 
-func (d *halfWorkingDay) collect(h *harness.Harness, k *keeper) {
-	for _, entry := range h.Logs.All() {
+// requireFewLines: each incident that fails is logged at most once, and so is a
+// state of the endpoint. Each such line has one that says that it is over; the
+// plan at start and a pause are logged, too.
+func (d *halfWorkingDay) requireFewLines(t *testing.T) {
+	t.Helper()
+	failing, _ := d.c.split(d.ids)
+	most := len(failing) + 1
+	if d.c.alternating {
+		most = 15
+	}
+	require.LessOrEqual(t, d.warnings, most, strings.Join(d.messages, "\n"))
+	require.LessOrEqual(t, d.lines, 2*most+2, strings.Join(d.messages, "\n"))
+}
+
+// requireStatus: the status follows what fails for all within a cycle, and is OK
+// twenty minutes after that has ended. It does not show what fails for some.
+func (d *halfWorkingDay) requireStatus(t *testing.T) {
+	t.Helper()
+	c := d.c
+	outage := (c.list || c.scope == 0) && !c.believed()
+	for at, failing := range d.errorAt {
+		during, after := at >= c.from+halfWorkingCycle && at < c.until, at >= c.until+20*time.Minute
 		switch {
-		case entry.Level >= zapcore.WarnLevel:
-			d.warnings++
-			d.lines++
-		case entry.Level == zapcore.InfoLevel:
-			d.lines++
+		case c.alternating && !after:
+		case outage && during:
+			require.True(t, failing, at)
+		case !outage || after || at < c.from:
+			require.False(t, failing, at)
 		}
-		d.messages = append(d.messages, fmt.Sprintf("%v %s %s %v", entry.Time.Sub(d.began).Round(time.Second), entry.Level, entry.Message, entry.ContextMap()["incident"]))
 	}
-	d.statuses, d.requests, d.records = h.Host.Statuses(), h.Sim.Journal(), h.Sink.Records()
-	d.problems = append(proof.Behind(h.Sim, d.ids, d.records, time.Hour/2), d.repeated()...)
-	d.problems = append(d.problems, d.late(h.Sim, k)...)
-	limits := map[string]receiver.RateLimitConfig{
-		defendersim.EndpointIncident: h.Config.RateLimit, defendersim.EndpointList: h.Config.ChangeFeed.Get().RateLimit,
-	}
-	for endpoint, limit := range limits {
-		if n := h.Sim.MaxInWindowOf(endpoint, time.Minute); n > limit.RequestsPerMinute {
-			d.problems = append(d.problems, fmt.Sprintf("%d requests in a minute: %s", n, endpoint))
-		}
-		if n := h.Sim.MaxInWindowOf(endpoint, time.Hour); n > limit.RequestsPerHour {
-			d.problems = append(d.problems, fmt.Sprintf("%d requests in an hour: %s", n, endpoint))
-		}
+	switch {
+	case c.alternating:
+		require.LessOrEqual(t, len(d.statuses), 12, strings.Join(d.statuses, "\n"))
+	case outage:
+		require.Len(t, d.statuses, 2, strings.Join(d.statuses, "\n"))
+	default:
+		require.Empty(t, d.statuses)
 	}
 }
-
-// repeated lists what was emitted twice. An incident that was emitted as not
-// found is emitted anew when it is found again.
-func (d *halfWorkingDay) repeated() []string {
-	var repeated []string
-	for _, id := range d.ids {
-		var since []proof.Record
-		for _, r := range d.records {
-			if r.Incident != id {
-				continue
-			}
-			if r.Change == "not_found" {
-				repeated, since = append(repeated, proof.Twice(since)...), nil
-				continue
-			}
-			since = append(since, r)
-		}
-		repeated = append(repeated, proof.Twice(since)...)
-	}
-	if n := proof.Repeats(d.records); n > 0 {
-		repeated = append(repeated, fmt.Sprintf("%d records with the log.record.uid of another", n))
-	}
-	return repeated
-}
-
-// late lists the changes that were not emitted in time: within patience, or, if
-// their incident could not be polled then, of the end of the fault. Since each
-// state stands for two hours, it is that state that was emitted, and no later
-// one.
-func (d *halfWorkingDay) late(sim *defendersim.Sim, k *keeper) []string {
-	const patience = 20 * time.Minute
-	var late []string
-	for _, id := range d.ids {
-		states, _ := sim.History(id)
-		for i, state := range states {
-			at := max(0, state.From.Sub(d.began))
-			ends := at
-			if slices.Contains(d.c.failing(d.ids), id) && at >= d.c.from && at < d.c.until {
-				ends = d.c.until
-			}
-			emitted, ok := emittedAt(k.seen[id], state)
-			after := emitted.Sub(d.began)
-			if ok && i > 0 {
-				d.delay = max(d.delay, after-at)
-			}
-			if ok && i > 0 && ends > at {
-				d.stragglers = max(d.stragglers, after-ends)
-			}
-			superseded := !state.Until.IsZero() && state.Until.Sub(d.began) < ends+patience
-			if !superseded && (!ok || after-ends > patience) {
-				late = append(late, fmt.Sprintf("incident %d: its change of %v was emitted %v (%v)", id, at, after, ok))
-			}
-		}
-	}
-	return late
-}
-
-// emittedAt is when a state was emitted.
-func emittedAt(all []delivery, state defendersim.State) (time.Time, bool) {
-	for _, one := range all {
-		if one.version.Equal(state.LastUpdate) {
-			return one.at, true
-		}
-	}
-	return time.Time{}, false
-}
-
-// count counts requests while the fault lasts, of some incidents or, with nil,
-// for the list.
-func (d *halfWorkingDay) count(from, until time.Duration, ids []int64) int {
-	n := 0
-	for _, r := range d.requests {
-		if at := r.Time.Sub(d.began); at < from || at >= until {
-			continue
-		}
-		if ids == nil && r.Endpoint == defendersim.EndpointList || r.Endpoint == defendersim.EndpointIncident && slices.Contains(ids, r.ID) {
-			n++
-		}
-	}
-	return n
-}
-
-var halfWorkingFaults = []string{"400", "401", "403", notFoundFault, "429", "500", "503", "hang", "reset", "html", "redirect"}
 
 // halfWorkingCells is the whole matrix.
-func halfWorkingCells() []halfWorking {
+func halfWorkingCells() (cells []halfWorking) {
 	phases := []halfWorking{{until: 24 * time.Hour}, {from: 6 * time.Hour, until: 12 * time.Hour}, {until: 6 * time.Hour}}
-	var cells []halfWorking
-	for _, endpoint := range []halfWorking{{}, {scope: 3}, {scope: 1}, {list: true}} {
-		for _, fault := range halfWorkingFaults {
-			for _, phase := range phases {
-				phase.list, phase.scope, phase.faults = endpoint.list, endpoint.scope, []string{fault}
-				cells = append(cells, phase)
+	for _, part := range []halfWorking{{}, {scope: 3}, {scope: 1}, {list: true}} {
+		for _, fault := range halfWorkingFaults() {
+			for _, c := range phases {
+				c.list, c.scope, c.fault = part.list, part.scope, fault
+				cells = append(cells, c)
 			}
-			endpoint := endpoint
-			endpoint.faults, endpoint.from, endpoint.until, endpoint.on = []string{fault}, time.Hour, 2*time.Hour, 2*time.Minute
-			cells = append(cells, endpoint)
+			cells = append(cells, part.alternate(fault, 0))
 		}
 		for seed := range uint64(3) {
-			endpoint.faults = slices.Clone(halfWorkingFaults)
-			rand.New(rand.NewPCG(seed, 0)).Shuffle(len(endpoint.faults), func(i, j int) {
-				endpoint.faults[i], endpoint.faults[j] = endpoint.faults[j], endpoint.faults[i]
-			})
-			endpoint.from, endpoint.until, endpoint.on = time.Hour, 2*time.Hour, 2*time.Minute
-			cells = append(cells, endpoint)
+			cells = append(cells, part.alternate(mixedFaults, seed))
 		}
 	}
 	return cells
 }
 
-func TestProbe(t *testing.T) {
-	var mu sync.Mutex
+func (c halfWorking) alternate(fault string, seed uint64) halfWorking {
+	c.fault, c.seed, c.from, c.until, c.alternating = fault, seed, time.Hour, 2*time.Hour, true
+	return c
+}
+
+// fewHalfWorkingCells are some of them, for a shorter time.
+func fewHalfWorkingCells() []halfWorking {
+	const from, until = time.Hour, 3 * time.Hour
+	return []halfWorking{
+		{fault: "403", from: from, until: until},
+		{fault: "503", until: until},
+		{fault: notFoundFault, from: from, until: until},
+		{fault: "429", until: until},
+		{scope: 3, fault: "500", from: from, until: until},
+		{scope: 3, fault: "403", until: until},
+		{scope: 1, fault: "429", from: from, until: until},
+		{list: true, fault: "hang", from: from, until: until},
+		{list: true, fault: "html", until: until},
+		halfWorking{list: true}.alternate(mixedFaults, 0),
+	}
+}
+
+// TestHalfOfTheAPIFails prints the table of docs/half-working.md.
+func TestHalfOfTheAPIFails(t *testing.T) {
+	cells, length := fewHalfWorkingCells(), 5*time.Hour
+	if *simulate {
+		cells, length = halfWorkingCells(), 26*time.Hour
+	}
 	var normal *halfWorkingDay
-	t.Run("normal", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			normal = runHalfWorking(t, halfWorking{})
-			fmt.Println("normal", normal.warnings, normal.lines, normal.problems, normal.count(0, 24*time.Hour, nil), normal.count(0, 24*time.Hour, normal.ids), normal.delay)
-		})
-	})
+	synctest.Test(t, func(t *testing.T) { normal = runHalfWorking(t, halfWorking{}, length) })
+	require.Empty(t, normal.problems)
+	var mu sync.Mutex
+	var days []*halfWorkingDay
 	t.Run("cells", func(t *testing.T) {
-		for _, c := range halfWorkingCells() {
+		for _, c := range cells {
 			t.Run(c.String(), func(t *testing.T) {
 				harness.Run(t, func(t *testing.T) {
-					d := runHalfWorking(t, c)
+					length := length
+					if c.alternating {
+						length = 5 * time.Hour
+					}
+					d := runHalfWorking(t, c, length)
 					mu.Lock()
-					defer mu.Unlock()
-					healthy := d.ids[len(c.failing(d.ids)):]
-					own, base := d.count(c.from, c.until, healthy), normal.count(c.from, c.until, healthy)
-					if c.list || c.scope > 0 {
-					} else {
-						own, base = d.count(c.from, c.until, nil), normal.count(c.from, c.until, nil)
-					}
-					first, last := time.Duration(-1), time.Duration(-1)
-					if len(d.failing) > 0 {
-						first, last = d.failing[0], d.failing[len(d.failing)-1]
-					}
-					fmt.Printf("%-45s warn %3d lines %3d status %2d gets %5d lists %4d healthy %.2f delay %v stragglers %v status err %v..%v (%d min) problems %d\n", c, d.warnings, d.lines, len(d.statuses),
-						d.count(0, 48*time.Hour, d.ids), d.count(0, 48*time.Hour, nil), float64(own)/float64(base), d.delay.Round(time.Second), d.stragglers.Round(time.Second), first, last, len(d.failing), len(d.problems))
-					for _, p := range d.problems[:min(len(d.problems), 4)] {
-						fmt.Println("      ", p)
-					}
-					if d.warnings > 15 || len(d.statuses) > 4 || len(d.problems) > 0 {
-						for _, m := range d.messages[:min(len(d.messages), 40)] {
-							fmt.Println("          ", m)
-						}
-					}
+					days = append(days, d)
+					mu.Unlock()
+					d.require(t, normal)
 				})
 			})
 		}
 	})
-	require.NotNil(t, normal)
+	if *simulate {
+		t.Log("\n" + halfWorkingTable(days, normal))
+	}
+}
+
+// worstOf is a row of the table: the worst of several days.
+type worstOf struct {
+	name                      string
+	warnings, lines, statuses int
+	perHour, pace             float64
+	catchUp                   time.Duration
+}
+
+// halfWorkingTable has a row for each endpoint, scope and fault.
+func halfWorkingTable(days []*halfWorkingDay, normal *halfWorkingDay) string {
+	rows := map[string]*worstOf{}
+	for _, d := range days {
+		name := fmt.Sprintf("%s | %s | %s", d.c.endpoint(), d.c.share(), d.c.fault)
+		if d.c.alternating {
+			name = fmt.Sprintf("%s | %s | %s", d.c.endpoint(), d.c.share(), "alternating")
+			if d.c.fault == mixedFaults {
+				name += ", of each kind"
+			}
+		}
+		row := rows[name]
+		if row == nil {
+			row = &worstOf{name: name, pace: 1}
+			rows[name] = row
+		}
+		failing, _ := d.c.split(d.ids)
+		row.warnings, row.lines, row.statuses = max(row.warnings, d.warnings), max(row.lines, d.lines), max(row.statuses, len(d.statuses))
+		row.perHour = max(row.perHour, float64(d.count(d.c.from, d.c.until, failing))/(d.c.until-d.c.from).Hours())
+		row.pace, row.catchUp = min(row.pace, d.pace(normal)), max(row.catchUp, d.catchUp)
+	}
+	var table strings.Builder
+	for _, row := range slices.SortedFunc(maps.Values(rows), func(a, b *worstOf) int { return cmp.Compare(a.name, b.name) }) {
+		fmt.Fprintf(&table, "| %s | %d | %d | %d | %.0f | %+.0f %% | %v |\n", row.name, row.warnings, row.lines, row.statuses,
+			row.perHour, 100*(row.pace-1), row.catchUp.Round(time.Minute))
+	}
+	return table.String()
 }
