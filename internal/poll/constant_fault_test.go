@@ -28,7 +28,7 @@ func TestEveryRequestForAnIncidentFailsWhileTheListWorks(t *testing.T) {
 	for fault, c := range map[string]struct{ lines, statuses int }{
 		"503": {1, 1},
 		"403": {1, 1},
-		"429": {1, 0}, // a pause that the API asks for, again and again
+		"429": {2, 1}, // the pause, and after ten minutes an outage
 	} {
 		t.Run(fault, func(t *testing.T) {
 			harness.Run(t, func(t *testing.T) {
