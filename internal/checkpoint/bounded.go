@@ -64,7 +64,7 @@ func (b *bounded) Batch(ctx context.Context, operations ...*storage.Operation) e
 	}
 	done, err := attempt(ctx, b, func(ctx context.Context) ([]*storage.Operation, error) { return own, b.client.Batch(ctx, own...) })
 	for i := range done {
-		operations[i].Value = done[i].Value
+		operations[i].Value = done[i].Value //nolint:gosec // there are as many, or none
 	}
 	return err
 }

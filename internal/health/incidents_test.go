@@ -185,7 +185,7 @@ func TestAnIncidentsOwnBackoff(t *testing.T) {
 			h := byHand(t, 20)
 			h.roster.Interval = c.interval
 			v := h.do(step{1, c.kind}, step{2, 0})
-			require.True(t, v.Retry == 0)
+			require.Zero(t, v.Retry)
 			first := h.do(step{3, c.kind}).Retry
 			require.GreaterOrEqual(t, first, c.first/2)
 			require.LessOrEqual(t, first, c.first*3/2)

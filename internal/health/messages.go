@@ -4,7 +4,7 @@ package health
 // each of them.
 const (
 	msgNoToken        = "sign-in failed; pausing all requests (check http::auth)"
-	msgNoTokenCleared = "sign-in works again"
+	msgNoTokenCleared = "sign-in works again" //nolint:gosec // no credential
 
 	msgDenied               = "access denied by the API; pausing requests for incidents (check the scope of http::auth and its permission to read incidents)"
 	msgDeniedCleared        = "access granted by the API again"

@@ -2,7 +2,6 @@ package health
 
 import (
 	"errors"
-
 	"slices"
 	"testing"
 	"time"

@@ -322,9 +322,10 @@ func TestAStateThatComesBackIsNotLoggedOrReportedAgain(t *testing.T) {
 
 func TestTheQuietTimeDoublesWhileAStateKeepsComingBack(t *testing.T) {
 	h := byHand(t, 20)
-	for _, quiet := range []time.Duration{1, 2, 4, 8, 10, 10} {
+	for _, minutes := range []int{1, 2, 4, 8, 10, 10} {
+		quiet := time.Duration(minutes) * time.Minute
 		h.do(join(all(2, defender.Forbidden), []step{{1, 0}, {2, 0}})...)
-		h.wait(quiet*time.Minute - time.Nanosecond)
+		h.wait(quiet - time.Nanosecond)
 		require.True(t, h.down(), quiet)
 		h.wait(time.Nanosecond)
 		require.False(t, h.down(), quiet)

@@ -64,9 +64,10 @@ func TestReplicasWhoseTimesDifferByMicrosecondsDoNotEmit(t *testing.T) {
 	for _, mode := range []AlertsMode{Split, Embedded} {
 		c := comparer(mode)
 		state := delivered(t, c, snapshot(t, movedBy(0)))
-		for _, d := range []time.Duration{3, 0, -3, 3, 3, 0, -3} {
+		for _, microseconds := range []int{3, 0, -3, 3, 3, 0, -3} {
+			d := time.Duration(microseconds) * time.Microsecond
 			var change Change
-			change, state = c.Compare(restarted(t, state), snapshot(t, movedBy(d*time.Microsecond)))
+			change, state = c.Compare(restarted(t, state), snapshot(t, movedBy(d)))
 			require.Equal(t, Change{}, change)
 			require.False(t, state.LastUpdate.Before(noon), "or the next row would look newer")
 		}

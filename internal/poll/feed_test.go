@@ -52,7 +52,7 @@ func TestEachChangeIsDeliveredOnceWhateverTheListDoes(t *testing.T) {
 	}{
 		"more changes than a page holds": {
 			pages: true,
-			happens: func(t *testing.T, h *harness.Harness, ids []int64) {
+			happens: func(_ *testing.T, h *harness.Harness, ids []int64) {
 				for _, id := range ids {
 					h.Assign(id)
 					time.Sleep(50 * time.Millisecond)
@@ -61,24 +61,24 @@ func TestEachChangeIsDeliveredOnceWhateverTheListDoes(t *testing.T) {
 		},
 		"a hundred at one instant": {
 			pages:   true,
-			happens: func(t *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
+			happens: func(_ *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
 		},
 		"visible late": {
 			population: func(c *defendersim.Config) { c.ListDelay = time.Minute },
-			happens:    func(t *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
+			happens:    func(_ *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
 			within:     2 * time.Minute,
 		},
 		"service clock is ahead": {
 			population: func(c *defendersim.Config) { c.ClockSkew = time.Hour },
-			happens:    func(t *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
+			happens:    func(_ *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
 		},
 		"service clock is behind": {
 			population: func(c *defendersim.Config) { c.ClockSkew = -time.Hour },
-			happens:    func(t *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
+			happens:    func(_ *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
 		},
 		"list renders differently": {
 			population: func(c *defendersim.Config) { c.ListDiffers = true },
-			happens:    func(t *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
+			happens:    func(_ *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
 		},
 		"list lags behind": {
 			population: func(c *defendersim.Config) { c.ListLag = 90 * time.Second },
@@ -90,7 +90,7 @@ func TestEachChangeIsDeliveredOnceWhateverTheListDoes(t *testing.T) {
 		},
 		"links to another host": {
 			population: func(c *defendersim.Config) { c.ListLinkHost = "https://elsewhere.contoso.example" },
-			happens:    func(t *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
+			happens:    func(_ *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
 		},
 		"error between pages": {
 			pages: true,

@@ -81,7 +81,7 @@ func (e *Engine) nextIncident(now time.Time) (r request, wake time.Time) {
 	wake = now.Add(maxSleep)
 	// At most half of the slots are for incidents that ran into their timeout before.
 	heads := e.roster.Next(max(1, e.MaxConcurrentRequests/2))
-	for _, class := range e.order(heads, now) {
+	for _, class := range e.order(heads) {
 		head := heads[class]
 		if !head.OK {
 			continue
@@ -101,7 +101,7 @@ func (e *Engine) nextIncident(now time.Time) (r request, wake time.Time) {
 }
 
 // order is in which order the classes are served.
-func (e *Engine) order(heads [roster.Classes]roster.Candidate, now time.Time) []roster.Class {
+func (e *Engine) order(heads [roster.Classes]roster.Candidate) []roster.Class {
 	retry, routine := heads[roster.Retry], heads[roster.Routine]
 	behind := []roster.Class{roster.Retry, roster.Routine}
 	if routine.OK && (!retry.OK || routine.Due.Before(retry.Due)) {
