@@ -54,8 +54,10 @@ func requireSound(t require.TestingT, r *Roster, now time.Time) {
 	queued := 0
 	for class := range r.queues {
 		for isHung, q := range map[bool]queue{false: r.queues[class].others, true: r.queues[class].hung} {
-			for at, e := range q {
+			for at, slot := range q {
+				e := slot.entry
 				require.Equal(t, at, e.at)
+				require.Equal(t, r.slot(e), slot, "what decides about its place is up to date")
 				require.Equal(t, Class(class), e.class)
 				require.Equal(t, isHung, e.hung)
 				require.True(t, e.waiting(), "%d is tracked, not polling and not blocked", e.ID)
@@ -88,7 +90,7 @@ func requireSoundHeads(t require.TestingT, r *Roster) {
 			if !e.waiting() || e.due.Equal(never()) || e.hung && hanging >= maxHung {
 				continue
 			}
-			if head := heads[e.class]; head == nil || e.sooner(head) {
+			if head := heads[e.class]; head == nil || r.slot(e).sooner(r.slot(head)) {
 				heads[e.class] = e
 				want[e.class] = Candidate{ID: e.ID, Due: e.due, OK: true}
 			}

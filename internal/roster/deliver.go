@@ -17,6 +17,8 @@ type Delivery struct {
 	// Polled: a request for the incident has shown it, whose poll ends with this; else a row of a list.
 	Polled bool
 	Streak *health.Streak // of the poll, which fails while the incident is not found
+	// Accepted: the incident is taken as shown, however old that is: a pending change does not count any more.
+	Accepted bool
 	// Due is when the incident is polled again if nothing else is known; Interval is the time between two polls, as the quota allows.
 	Due      time.Time
 	Interval time.Duration
@@ -33,27 +35,34 @@ func (r *Roster) Delivered(d Delivery, now time.Time) (cycle []int64) {
 	if e == nil { // a row has shown it for the first time
 		e = r.add(d.ID, now)
 	}
-	r.change(e, func() {
-		e.Summary = d.Summary
-		due := e.caughtUp(d.Due, d.Interval, now)
-		if r.resting(e, now) {
-			due = never()
-		}
-		o := Outcome{Due: due, Answered: true, Streak: d.Streak}
-		if !d.Polled { // a row does not say whether polls fail or hang
-			o.Hung, o.Streak = e.hung, e.Streak
-		}
-		if d.Polled {
-			delete(r.inFlight, e.ID)
-			e.land(o)
-			return
-		}
-		e.apply(o)
-	})
-	if e.Summary.Followed() {
+	merged := e.Summary.Successor
+	r.change(e, func() { r.deliver(e, d, now) })
+	if e.Summary.Followed() || e.Summary.Successor == merged {
 		return nil
 	}
 	return r.follow(e, now)
+}
+
+func (r *Roster) deliver(e *Entry, d Delivery, now time.Time) {
+	e.Summary = d.Summary
+	if d.Accepted {
+		e.lag = nil
+	}
+	due, behind := d.Due, e.catchUp()
+	switch {
+	case behind && !d.Polled:
+		return // its poll is still needed, no later than it was
+	case behind:
+		due = now.Add(e.lag.next(d.Interval))
+	case r.resting(e, now):
+		due = never()
+	}
+	if !d.Polled { // a row does not say whether polls fail or hang
+		e.apply(Outcome{Due: due, Answered: true, Hung: e.hung, Streak: e.Streak})
+		return
+	}
+	delete(r.inFlight, e.ID)
+	e.land(Outcome{Due: due, Answered: true, Streak: d.Streak})
 }
 
 // resting says that a discovered incident is open and has not changed for long: rows still show its changes.

@@ -111,10 +111,12 @@ func (e *Entry) State() State {
 }
 
 // dormant says that the incident is polled only once a list shows a change of it.
-func (e *Entry) dormant() bool { return e.due.Equal(never()) }
+func (e *Entry) dormant() bool { return e.due.Unix() == neverUnix }
 
-// never is the due time of a dormant incident.
-func never() time.Time { return time.Unix(1<<40, 0) }
+// neverUnix is the due time of a dormant incident, in seconds since 1970.
+const neverUnix = 1 << 40
+
+func never() time.Time { return time.Unix(neverUnix, 0) }
 
 // waiting says whether the entry stands in a queue.
 func (e *Entry) waiting() bool { return e.Tracked() && e.flight == nil && !e.blocked }
@@ -138,12 +140,6 @@ func (e *Entry) mark(due time.Time) {
 		e.due = due
 	}
 	e.class = Marked
-}
-
-// sooner is the order within a queue.
-func (e *Entry) sooner(other *Entry) bool {
-	c := e.due.Compare(other.due)
-	return c < 0 || c == 0 && e.place < other.place
 }
 
 // scattered is the place among equals of the n-th incident that was added. Neighbours in the list come far apart: what they may have

@@ -68,19 +68,18 @@ func (l *lag) next(interval time.Duration) time.Duration {
 	return min(l.retry.NextBackOff(), interval)
 }
 
-// caughtUp takes over that a poll, or a row, has shown the incident as it was at a moment. It returns when the incident is due again:
-// sooner than due while a pending change was not shown.
-func (e *Entry) caughtUp(due time.Time, interval time.Duration, now time.Time) time.Time {
+// catchUp takes over that a poll, or a row, has shown the incident as its summary says, and says whether a change is still pending.
+func (e *Entry) catchUp() (behind bool) {
 	if e.lag == nil {
-		return due
+		return false
 	}
 	e.lag.staleSince = time.Time{}
 	shown := e.Summary.LastUpdate().Add(tolerance)
 	if changed, pending := e.Pending(); pending && !e.Summary.Missing && shown.Before(changed) {
-		return now.Add(e.lag.next(interval))
+		return true
 	}
 	e.lag = nil
-	return due
+	return false
 }
 
 // Pending returns the changes that lists have shown and no poll has shown yet: the incidents, and when they changed.

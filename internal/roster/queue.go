@@ -6,7 +6,19 @@ import (
 )
 
 // queue holds the entries of one class that wait for their poll, as a heap: the one that goes first is its head.
-type queue []*Entry
+type queue []slot
+
+// slot is the place of one entry, with what decides about it: so comparing two looks at neither entry.
+type slot struct {
+	due   time.Duration // since the roster's epoch
+	place uint64
+	entry *Entry
+}
+
+// sooner is the order within a queue.
+func (s slot) sooner(other slot) bool {
+	return s.due < other.due || s.due == other.due && s.place < other.place
+}
 
 var _ heap.Interface = (*queue)(nil)
 
@@ -16,37 +28,41 @@ func (q queue) Less(i, j int) bool { return q[i].sooner(q[j]) }
 
 func (q queue) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
-	q[i].at, q[j].at = i, j
+	q[i].entry.at, q[j].entry.at = i, j
 }
 
 func (q *queue) Push(x any) {
-	e := x.(*Entry)
-	e.at = len(*q)
-	*q = append(*q, e)
+	s := x.(slot)
+	s.entry.at = len(*q)
+	*q = append(*q, s)
 }
 
 func (q *queue) Pop() any {
 	last := len(*q) - 1
-	e := (*q)[last]
-	(*q)[last] = nil // or else it would be kept for as long as the queue
+	(*q)[last] = slot{} // or else the entry would be kept for as long as the queue
 	*q = (*q)[:last]
-	return e
+	return nil // nobody asks
 }
 
-func (q *queue) add(e *Entry)    { heap.Push(q, e) }
+func (q *queue) add(s slot) {
+	s.entry.at = len(*q)
+	*q = append(*q, s)
+	heap.Fix(q, s.entry.at)
+}
+
 func (q *queue) remove(e *Entry) { heap.Remove(q, e.at) }
 
-// head is nil where there is none.
-func (q queue) head() *Entry {
+// head is the zero slot where there is none.
+func (q queue) head() slot {
 	if len(q) == 0 {
-		return nil
+		return slot{}
 	}
 	return q[0]
 }
 
 // overdue counts those whose due time has passed, from one of them on. None that comes behind one that is not due is.
-func (q queue) overdue(now time.Time, from int) int {
-	if from >= len(q) || !q[from].due.Before(now) {
+func (q queue) overdue(now time.Duration, from int) int {
+	if from >= len(q) || q[from].due >= now {
 		return 0
 	}
 	return 1 + q.overdue(now, 2*from+1) + q.overdue(now, 2*from+2)

@@ -35,7 +35,8 @@ type Roster struct {
 	states    [states]int // of the tracked entries
 	delivered int         // tracked entries of which a state was delivered
 	inFlight  map[int64]*Entry
-	added     uint64 // how many were ever added: the next one's place among equals follows from it
+	epoch     time.Time // that due times are compared by: on the monotonic clock, whatever the wall clock does
+	added     uint64    // how many were ever added: the next one's place among equals follows from it
 }
 
 // New returns a roster that knows no incident.
@@ -117,13 +118,17 @@ func (r *Roster) Release(ids []int64, now time.Time) {
 
 // SetPages notes how many requests one poll of an incident takes.
 func (r *Roster) SetPages(id int64, pages int) {
-	if e := r.entries[id]; e != nil {
-		r.change(e, func() { e.extraPages = int32(max(0, pages-1)) })
+	extra := int32(max(0, pages-1))
+	if e := r.entries[id]; e != nil && e.extraPages != extra {
+		r.change(e, func() { e.extraPages = extra })
 	}
 }
 
 // add makes an entry, which is due at a moment.
 func (r *Roster) add(id int64, due time.Time) *Entry {
+	if r.epoch.IsZero() {
+		r.epoch = due
+	}
 	e := &Entry{ID: id, due: due, place: scattered(r.added), class: Unpolled, since: due.Unix()}
 	r.added++
 	e.blocked = r.inFlight[id] != nil // from before it was evicted: one poll of an incident at a time
@@ -150,7 +155,7 @@ func (r *Roster) enter(e *Entry) {
 	e.counted = e.State()
 	r.count(e, 1)
 	if e.waiting() {
-		r.queueOf(e).add(e)
+		r.queueOf(e).add(r.slot(e))
 	}
 }
 
@@ -175,6 +180,9 @@ func (r *Roster) count(e *Entry, n int) {
 		r.delivered += n
 	}
 }
+
+// slot is what decides about the place of an entry.
+func (r *Roster) slot(e *Entry) slot { return slot{e.due.Sub(r.epoch), e.place, e} }
 
 func (r *Roster) queueOf(e *Entry) *queue {
 	if e.hung {

@@ -22,11 +22,11 @@ func (r *Roster) Next(maxHung int) (heads [Classes]Candidate) {
 	for class := range r.queues {
 		q := &r.queues[class]
 		head := q.others.head()
-		if behind := q.hung.head(); hung < maxHung && behind != nil && (head == nil || behind.sooner(head)) {
+		if behind := q.hung.head(); hung < maxHung && behind.entry != nil && (head.entry == nil || behind.sooner(head)) {
 			head = behind
 		}
-		if head != nil && !head.dormant() {
-			heads[class] = Candidate{ID: head.ID, Due: head.due, OK: true}
+		if e := head.entry; e != nil && !e.dormant() {
+			heads[class] = Candidate{ID: e.ID, Due: e.due, OK: true}
 		}
 	}
 	return heads
@@ -36,7 +36,7 @@ func (r *Roster) Next(maxHung int) (heads [Classes]Candidate) {
 func (r *Roster) Overdue(now time.Time) int {
 	n := 0
 	for _, q := range r.queues {
-		n += q.others.overdue(now, 0) + q.hung.overdue(now, 0)
+		n += q.others.overdue(now.Sub(r.epoch), 0) + q.hung.overdue(now.Sub(r.epoch), 0)
 	}
 	return n
 }
