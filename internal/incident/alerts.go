@@ -94,10 +94,7 @@ func (c *Comparer) changedAlert(last, now AlertState, s *Snapshot, accept bool) 
 		c.ignored.Counts(s.AlertLastUpdateField) && !c.statusOrTimeDiffers(last, now, s) {
 		return last, false // only the time is known to differ; keeping it, replicas that alternate do not emit either
 	}
-	now.Part = part
-	if !accept {
-		now.LastUpdate = latest(last.LastUpdate, shown)
-	}
+	now.Part, now.LastUpdate = part, latest(last.LastUpdate, shown)
 	return now, changed
 }
 

@@ -55,14 +55,11 @@ func (c *Comparer) compare(delivered State, s *Snapshot, accept bool) (Change, S
 	}
 	after := State{
 		Seen: true, API: s.API, Basis: c.basis, Merged: s.Merged, Successor: s.SuccessorID,
-		Status: intern(s.Status), LastUpdate: s.LastUpdate,
+		Status: intern(s.Status), LastUpdate: latest(before.LastUpdate, s.LastUpdate),
 		Source:          min(before.Source, s.Source),
 		Revision:        before.Revision,
 		RetiredRevision: before.RetiredRevision,
 		Fetched:         s.Observed.Round(0),
-	}
-	if !accept {
-		after.LastUpdate = latest(before.LastUpdate, s.LastUpdate)
 	}
 	after.ClosedSince = closedSince(delivered, after)
 

@@ -96,12 +96,3 @@ func TestAcceptFindsOlderContentFromASourceThatShowsItForTheFirstTime(t *testing
 	require.Contains(t, change.Fields, "lastUpdateTime")
 	require.Equal(t, Updated, alertKinds(change)["a1"])
 }
-
-func TestAcceptTakesTimesWithinTheToleranceAsShown(t *testing.T) {
-	c := comparer(Split)
-	shown := noon.Add(-time.Millisecond)
-	earlier := func(s *Snapshot) { s.LastUpdate = shown }
-	change, after := c.Accept(delivered(t, c, snapshot(t)), snapshot(t, earlier))
-	require.Equal(t, Change{}, change)
-	require.Equal(t, shown, after.LastUpdate)
-}
