@@ -16,11 +16,8 @@ func (c *Comparer) compareStale(delivered State, s *Snapshot) (Change, State) {
 		if !known || !newer(alert.LastUpdate, delivered.Alerts[at].LastUpdate) {
 			continue
 		}
-		if _, unsure := delivered.Intent.alert(alert.ID); unsure {
-			continue
-		}
 		now, kind := c.compareAlert(delivered, s, alert, false)
-		if kind != Updated {
+		if kind != Updated { // the same content, or an alert of the intent
 			continue
 		}
 		if len(change.Alerts) == 0 {

@@ -51,12 +51,29 @@ func TestAStaleIncidentYieldsNewerVersionsOfKnownAlerts(t *testing.T) {
 	require.True(t, caughtUp.Empty())
 }
 
+func TestAStaleIncidentYieldsNothingUnlessAlertsAreSplit(t *testing.T) {
+	for _, mode := range []AlertsMode{Embedded, None} {
+		c := comparer(mode)
+		before := delivered(t, c, snapshot(t, later))
+		change, after := c.Compare(before, snapshot(t, alertAt(1, "Resolved", noon.Add(time.Minute))))
+		require.Equal(t, Change{Stale: true}, change)
+		require.Equal(t, before, after)
+	}
+}
+
+func TestAStaleIncidentDoesNotEmitContentThatIsTheSame(t *testing.T) {
+	c := NewComparer(Split, true, Ignore("lastUpdatedTime"), 0)
+	moved := func(s *Snapshot) { s.Alerts[0].LastUpdate = noon.Add(time.Minute) }
+	change, _ := c.Compare(delivered(t, c, snapshot(t, later)), snapshot(t, moved))
+	require.Equal(t, Change{Stale: true}, change, "with snapshots neither")
+}
+
 func TestAStaleIncidentKeepsTheIntent(t *testing.T) {
 	c := comparer(Split)
-	_, found := killed(t, c, delivered(t, c, snapshot(t, later, withoutAlert(1))), snapshot(t, later))
+	_, found := killed(t, c, delivered(t, c, snapshot(t, later)), snapshot(t, later, withoutAlert(1)))
 	stale := snapshot(t, alertAt(0, "Resolved", noon.Add(time.Minute)), alertAt(1, "Resolved", noon.Add(time.Minute)))
 	change, after := c.Compare(found, stale)
-	require.Equal(t, map[string]Kind{"a1": Updated}, alertKinds(change), "whether a2 was delivered is not known")
+	require.Equal(t, map[string]Kind{"a1": Updated}, alertKinds(change), "a2 may have been removed")
 	require.Equal(t, found.Intent, after.Intent)
 	require.Equal(t, found.Intent, c.Intent(change, found, after))
 	gone, _ := c.Compare(after, snapshot(t, later, withoutAlert(1)))
