@@ -8,7 +8,7 @@ const tolerance = 10 * time.Millisecond
 
 // near reports whether two times are known and count as equal.
 func near(a, b time.Time) bool {
-	return !a.IsZero() && !b.IsZero() && a.Sub(b).Abs() <= tolerance
+	return !a.IsZero() && a.Sub(b).Abs() <= tolerance
 }
 
 // sameTime is near, but an unknown time is no difference.
@@ -34,7 +34,7 @@ func closedSince(before, after State) time.Time {
 	switch {
 	case !after.closed():
 		return time.Time{}
-	case before.closed() && !before.ClosedSince.IsZero():
+	case !before.ClosedSince.IsZero():
 		return before.ClosedSince
 	case instantOf(after.LastUpdate) == 0 || after.LastUpdate.After(after.Fetched):
 		return after.Fetched

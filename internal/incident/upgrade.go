@@ -82,7 +82,7 @@ func (t formerTelling) intent(s State) *Intent {
 	}
 	came := make([]AlertIntent, 0, len(t.Came))
 	for _, id := range t.Came {
-		came = append(came, AlertIntent{ID: id, Revision: max(s.RetiredRevision, t.Disappearances) + 1})
+		came = append(came, AlertIntent{ID: id, Revision: t.Disappearances + 1})
 	}
 	i.Alerts = mergeIntents(came, left)
 	return i
