@@ -47,12 +47,12 @@ func TestEachChangeIsDeliveredOnceWhateverTheListDoes(t *testing.T) {
 		pages      bool // more incidents than fit on a page
 		population func(*defendersim.Config)
 		config     func(*receiver.Config)
-		happens    func(t *testing.T, h *harness.Harness, ids []int64) // changes all of them
+		happens    func(h *harness.Harness, ids []int64) // changes all of them
 		within     time.Duration
 	}{
 		"more changes than a page holds": {
 			pages: true,
-			happens: func(_ *testing.T, h *harness.Harness, ids []int64) {
+			happens: func(h *harness.Harness, ids []int64) {
 				for _, id := range ids {
 					h.Assign(id)
 					time.Sleep(50 * time.Millisecond)
@@ -61,28 +61,28 @@ func TestEachChangeIsDeliveredOnceWhateverTheListDoes(t *testing.T) {
 		},
 		"a hundred at one instant": {
 			pages:   true,
-			happens: func(_ *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
+			happens: func(h *harness.Harness, ids []int64) { h.Assign(ids...) },
 		},
 		"visible late": {
 			population: func(c *defendersim.Config) { c.ListDelay = time.Minute },
-			happens:    func(_ *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
+			happens:    func(h *harness.Harness, ids []int64) { h.Assign(ids...) },
 			within:     2 * time.Minute,
 		},
 		"service clock is ahead": {
 			population: func(c *defendersim.Config) { c.ClockSkew = time.Hour },
-			happens:    func(_ *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
+			happens:    func(h *harness.Harness, ids []int64) { h.Assign(ids...) },
 		},
 		"service clock is behind": {
 			population: func(c *defendersim.Config) { c.ClockSkew = -time.Hour },
-			happens:    func(_ *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
+			happens:    func(h *harness.Harness, ids []int64) { h.Assign(ids...) },
 		},
 		"list renders differently": {
 			population: func(c *defendersim.Config) { c.ListDiffers = true },
-			happens:    func(_ *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
+			happens:    func(h *harness.Harness, ids []int64) { h.Assign(ids...) },
 		},
 		"list lags behind": {
 			population: func(c *defendersim.Config) { c.ListLag = 90 * time.Second },
-			happens: func(t *testing.T, h *harness.Harness, ids []int64) {
+			happens: func(h *harness.Harness, ids []int64) {
 				time.Sleep(h.Config.CollectionInterval - 5*time.Minute - 10*time.Second)
 				h.Assign(ids...) // just before they are polled
 			},
@@ -90,11 +90,11 @@ func TestEachChangeIsDeliveredOnceWhateverTheListDoes(t *testing.T) {
 		},
 		"links to another host": {
 			population: func(c *defendersim.Config) { c.ListLinkHost = "https://elsewhere.contoso.example" },
-			happens:    func(_ *testing.T, h *harness.Harness, ids []int64) { h.Assign(ids...) },
+			happens:    func(h *harness.Harness, ids []int64) { h.Assign(ids...) },
 		},
 		"error between pages": {
 			pages: true,
-			happens: func(t *testing.T, h *harness.Harness, ids []int64) {
+			happens: func(h *harness.Harness, ids []int64) {
 				broken := harness.Rule(t, "503")
 				broken.OnSkip, broken.Times = true, 1
 				require.NoError(t, h.Sim.SetFault(defendersim.ListRequests, broken))
@@ -104,14 +104,14 @@ func TestEachChangeIsDeliveredOnceWhateverTheListDoes(t *testing.T) {
 		},
 		"next link leads back": {
 			pages: true,
-			happens: func(t *testing.T, h *harness.Harness, ids []int64) {
+			happens: func(h *harness.Harness, ids []int64) {
 				h.FailOnce(defendersim.ListRequests, "link-stuck")
 				h.Assign(ids...)
 			},
 			within: time.Minute,
 		},
 		"row twice": {
-			happens: func(t *testing.T, h *harness.Harness, ids []int64) {
+			happens: func(h *harness.Harness, ids []int64) {
 				h.Fail(defendersim.ListRequests, "row-twice")
 				h.Assign(ids...)
 			},
@@ -119,21 +119,21 @@ func TestEachChangeIsDeliveredOnceWhateverTheListDoes(t *testing.T) {
 		"pages larger than the limit": {
 			pages:  true,
 			config: func(c *receiver.Config) { c.MaxResponseBodySize = 512 << 10 },
-			happens: func(t *testing.T, h *harness.Harness, ids []int64) {
+			happens: func(h *harness.Harness, ids []int64) {
 				h.Fail(defendersim.ListRequests, "padded=10KiB")
 				h.Assign(ids...)
 			},
 			within: 2 * time.Minute,
 		},
 		"rate limited": {
-			happens: func(t *testing.T, h *harness.Harness, ids []int64) {
+			happens: func(h *harness.Harness, ids []int64) {
 				h.FailOnce(defendersim.ListRequests, "429-retry-after=20s")
 				h.Assign(ids...)
 			},
 			within: time.Minute,
 		},
 		"restart in between": {
-			happens: func(t *testing.T, h *harness.Harness, ids []int64) {
+			happens: func(h *harness.Harness, ids []int64) {
 				h.Assign(ids[:10]...)
 				h.Stop()
 				h.Assign(ids[10:]...)
@@ -144,7 +144,7 @@ func TestEachChangeIsDeliveredOnceWhateverTheListDoes(t *testing.T) {
 		},
 		"incident removed between pages": {
 			pages: true,
-			happens: func(t *testing.T, h *harness.Harness, ids []int64) {
+			happens: func(h *harness.Harness, ids []int64) {
 				h.Fail(defendersim.ListRequests, "slow=2s")
 				h.Assign(ids...)
 				time.Sleep(29 * time.Second)
@@ -177,7 +177,7 @@ func TestEachChangeIsDeliveredOnceWhateverTheListDoes(t *testing.T) {
 				h.Sink.Reset()
 				ids := h.Sim.IDs()[:population.Incidents-10]
 
-				c.happens(t, h, ids)
+				c.happens(h, ids)
 				time.Sleep(max(c.within, 35*time.Second) + fetchTime(api, len(ids)))
 				delivered := map[string]int{}
 				for _, change := range h.Sink.Changes() {
