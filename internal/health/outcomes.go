@@ -121,7 +121,11 @@ func (t *Tracker) incidentThrottled(i Incident, failure *defender.Error, r Roste
 	s := t.continueStreak(i, defender.Throttled, r, now)
 	v.Streak = s
 	if !s.throttle(t.get.successes) {
-		t.pause(&t.get, failure, now, v)
+		t.pause(failure, now, v)
+		t.get.refuse(i.ID, failure, r.Tracked, now, v)
+		if s.failures > refusedAtOnce {
+			v.Retry = s.backoff.NextBackOff()
+		}
 		return
 	}
 	s.run.failing = true
@@ -131,8 +135,7 @@ func (t *Tracker) incidentThrottled(i Incident, failure *defender.Error, r Roste
 }
 
 // pause judges a 429 that concerns more than one incident.
-func (t *Tracker) pause(e *endpoint, failure *defender.Error, now time.Time, v *Verdict) {
-	e.refuse(failure, now, v)
+func (t *Tracker) pause(failure *defender.Error, now time.Time, v *Verdict) {
 	v.Pause = true
 	v.LogPause = t.pausedUntil.IsZero() || now.Sub(t.pausedUntil) >= pauseAgain
 	if until := now.Add(failure.RetryAfter); until.After(t.pausedUntil) {

@@ -6,12 +6,16 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// refusedLong and refusedOften are for how long, and how often at least, an
-// endpoint has to answer nothing but 429 to be unavailable: whatever takes the
-// quota, nothing is fetched.
 const (
+	// refusedLong and refusedOften are for how long, and how often at least, an
+	// endpoint has to answer nothing but 429 to be unavailable: whatever takes
+	// the quota, nothing is fetched.
 	refusedLong  = 10 * time.Minute
 	refusedOften = 3
+	// refusedAtOnce is how many 429s of an incident in a row are followed by
+	// another request for it as soon as the pause is over. After that it backs
+	// off: others show whether it is the only one.
+	refusedAtOnce = 2
 )
 
 // refusals are the 429s of an endpoint since its last success. The zero value
@@ -19,20 +23,37 @@ const (
 type refusals struct {
 	count int
 	since time.Time
+	ids   map[int64]struct{} // of the incidents; the list is incident 0
 }
 
-// refuse notes a 429 that concerns more than one incident.
-func (e *endpoint) refuse(failure *defender.Error, now time.Time, v *Verdict) {
-	r := &e.refusals
-	if r.count == 0 {
-		r.since = now
+// add notes a 429.
+func (r *refusals) add(id int64, now time.Time) {
+	if r.ids == nil {
+		r.since, r.ids = now, map[int64]struct{}{}
 	}
 	r.count++
+	r.ids[id] = struct{}{}
+}
+
+// lasting says whether the endpoint has been refusing everything for long. need is
+// how many different incidents that takes.
+func (r *refusals) lasting(need int, now time.Time) bool {
+	return r.count >= refusedOften && len(r.ids) >= need && now.Sub(r.since) >= refusedLong
+}
+
+// refuse notes a 429 that is not known to concern one incident only. tracked is
+// how many incidents could get one.
+func (e *endpoint) refuse(id int64, failure *defender.Error, tracked int, now time.Time, v *Verdict) {
+	e.refusals.add(id, now)
 	switch {
-	case r.count < refusedOften || now.Sub(r.since) < refusedLong:
+	case !e.refusals.lasting(min(enough, max(1, tracked-e.alone)), now):
 	case e.states[unavailable].active:
+		e.affect(id)
 		e.failAgain(unavailable, failure, true, now, v)
 	default:
-		e.raiseSince(unavailable, r.since, failure, now, v)
+		e.raiseSince(unavailable, e.refusals.since, failure, now, v)
+		for id := range e.refusals.ids {
+			e.affect(id)
+		}
 	}
 }

@@ -33,7 +33,7 @@ type Streak struct {
 
 	believed bool   // with NotFound: the API does not have the incident
 	alone    bool   // with Throttled: it concerns this incident only
-	refusals int    // with Throttled: how many, each after another incident's success
+	refusals int    // with Throttled: how many, with another incident's success between two
 	refused  uint64 // with Throttled: the number of successes before the last one
 }
 
@@ -90,14 +90,14 @@ func (s *Streak) follow(id int64, kind defender.Kind, interval time.Duration, su
 	return next
 }
 
-// throttle notes a 429. It concerns this incident only, if that was the third
-// in a row and other incidents succeeded before each repetition.
+// throttle notes a 429. It concerns this incident only, if it is the third and
+// other incidents succeeded between them: more than one without a success in
+// between count as one.
 func (s *Streak) throttle(successes uint64) (alone bool) {
 	const alwaysRefused = 3
-	if s.refusals > 0 && successes == s.refused {
-		s.refusals = 0
+	if s.refusals == 0 || successes != s.refused {
+		s.refusals++
 	}
-	s.refusals++
 	s.refused = successes
 	s.alone = s.alone || s.refusals >= alwaysRefused
 	return s.alone

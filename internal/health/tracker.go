@@ -102,7 +102,8 @@ func (t *Tracker) ListFailed(failure *defender.Error, now time.Time) Verdict {
 	switch failure.Kind {
 	case defender.NoToken:
 	case defender.Throttled:
-		t.pause(&t.list, failure, now, &v)
+		t.pause(failure, now, &v)
+		t.list.refuse(0, failure, 1, now, &v)
 	default:
 		t.listFailed(failure, now, &v)
 	}

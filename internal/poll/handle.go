@@ -65,8 +65,8 @@ func (e *Engine) handleFailure(ctx context.Context, r response, entry *roster.En
 	}
 	o := roster.Outcome{Hung: v.Hung, Streak: v.Streak}
 	switch {
-	case v.Pause: // at once when the pause is over, but behind those that are due already
-		o.Due = r.at
+	case v.Pause: // as a rule at once when the pause is over, but behind those that are due already
+		o.Due = r.at.Add(v.Retry)
 		e.throttled(ctx, e.gets, failure, v.LogPause, r.at)
 	case v.Retry > 0:
 		o.Due = r.at.Add(v.Retry)
