@@ -56,15 +56,16 @@ func runHalfWorking(t *testing.T, c halfWorking, length time.Duration) *halfWork
 		func(cfg *receiver.Config) { cfg.CollectionInterval = halfWorkingCycle })
 	h.Auth.Use(notFoundInstead)
 	k := &keeper{next: h.Sink, seen: map[element][]delivery{}}
-	d := &halfWorkingDay{c: c, ids: h.Sim.IDs(), began: time.Now(), length: length, errorAt: map[time.Duration]bool{}}
-	before := ""
+	d := &halfWorkingDay{c: c, ids: h.Sim.IDs(), length: length, errorAt: map[time.Duration]bool{}}
+	before := c.faultAt(0)
+	d.set(h, before)
+	h.StartWith(k)
+	time.Sleep(20 * time.Second) // so that nothing changes at the moment of a poll
+	d.began = time.Now()
 	for at := time.Duration(0); at < length; at += time.Minute {
 		if fault := c.faultAt(at); fault != before {
 			d.set(h, fault)
 			before = fault
-		}
-		if at == 0 {
-			h.StartWith(k)
 		}
 		d.change(t, h, at)
 		statuses := h.Host.Statuses()

@@ -138,6 +138,8 @@ func (d *halfWorkingDay) require(t *testing.T, normal *halfWorkingDay) {
 	hours := (d.c.until - d.c.from).Hours()
 	own := d.count(d.c.from, d.c.until, failing)
 	switch {
+	case d.c.alternating && (d.c.list || others == nil): // a 429 asks for 8 s
+		require.LessOrEqual(t, own, 300)
 	case d.c.list: // every 40 s in the mean
 		require.LessOrEqual(t, float64(own), 30+100*hours)
 	case others == nil: // the same, four at once
@@ -172,8 +174,11 @@ func (d *halfWorkingDay) requireFewLines(t *testing.T) {
 	t.Helper()
 	failing, _ := d.c.split(d.ids)
 	most := len(failing) + 1
-	if d.c.alternating {
-		most = 15
+	switch {
+	case d.c.alternating && d.c.fault == mixedFaults: // fifteen outages, each with another cause
+		most = 20
+	case d.c.alternating:
+		most = 12
 	}
 	require.LessOrEqual(t, d.warnings, most, strings.Join(d.messages, "\n"))
 	require.LessOrEqual(t, d.lines, 2*most+2, strings.Join(d.messages, "\n"))
@@ -185,10 +190,13 @@ func (d *halfWorkingDay) requireStatus(t *testing.T) {
 	t.Helper()
 	c := d.c
 	outage := (c.list || c.scope == 0) && !c.believed()
+	// Two incidents that are denied before any other is answered look like a
+	// token without permission, until two others are answered.
+	doubt := c.from == 0 && (c.fault == "401" || c.fault == "403")
 	for at, failing := range d.errorAt {
 		during, after := at >= c.from+halfWorkingCycle && at < c.until, at >= c.until+20*time.Minute
 		switch {
-		case c.alternating && !after:
+		case c.alternating && !after, doubt && at < 3*time.Minute:
 		case outage && during:
 			require.True(t, failing, at)
 		case !outage || after || at < c.from:
@@ -196,10 +204,14 @@ func (d *halfWorkingDay) requireStatus(t *testing.T) {
 		}
 	}
 	switch {
+	case c.alternating && c.fault == mixedFaults: // about one for each of fifteen outages
+		require.LessOrEqual(t, len(d.statuses), 18, strings.Join(d.statuses, "\n"))
 	case c.alternating:
-		require.LessOrEqual(t, len(d.statuses), 12, strings.Join(d.statuses, "\n"))
+		require.LessOrEqual(t, len(d.statuses), 10, strings.Join(d.statuses, "\n"))
 	case outage:
 		require.Len(t, d.statuses, 2, strings.Join(d.statuses, "\n"))
+	case doubt:
+		require.LessOrEqual(t, len(d.statuses), 2, strings.Join(d.statuses, "\n"))
 	default:
 		require.Empty(t, d.statuses)
 	}
