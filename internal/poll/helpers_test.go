@@ -39,7 +39,7 @@ func updated(ids ...int64) []string {
 // decides which.
 func busy(changesPerHour float64) defendersim.Config {
 	cfg := defendersim.DefaultConfig()
-	cfg.Seed, cfg.NoCompression = *seed, true
+	cfg.Seed, cfg.NoCompression, cfg.AlertBytes = *seed, true, 900
 	cfg.Incidents, cfg.ChangesPerHour = 40, changesPerHour
 	return cfg
 }

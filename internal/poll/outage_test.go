@@ -54,7 +54,7 @@ func TestOutagePausesAllRequests(t *testing.T) {
 
 func TestRejectedRequestIsRetriedRarelyAndLoggedAsError(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
-		h := harness.New(t, harness.OneAlert(10))
+		h := harness.New(t, harness.OneAlert(3))
 		h.Fail(1001, "400")
 		h.Start()
 		time.Sleep(10 * time.Hour)
