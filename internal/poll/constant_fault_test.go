@@ -25,10 +25,10 @@ func logged(h *harness.Harness) (messages []string) {
 }
 
 func TestEveryRequestForAnIncidentFailsWhileTheListWorks(t *testing.T) {
-	for fault, c := range map[string]struct{ lines, statuses int }{
-		"503": {1, 1},
-		"403": {1, 1},
-		"429": {2, 1}, // the pause, and after ten minutes an outage
+	for fault, lines := range map[string]int{
+		"503": 1,
+		"403": 1,
+		"429": 2, // the pause, and after ten minutes an outage
 	} {
 		t.Run(fault, func(t *testing.T) {
 			harness.Run(t, func(t *testing.T) {
@@ -36,16 +36,14 @@ func TestEveryRequestForAnIncidentFailsWhileTheListWorks(t *testing.T) {
 				h.Fail(defendersim.AllIncidents, fault)
 				h.Start()
 				time.Sleep(6 * time.Hour)
-				require.LessOrEqual(t, len(logged(h)), c.lines, "%v", logged(h))
-				require.Len(t, h.Host.Statuses(), c.statuses)
+				require.LessOrEqual(t, len(logged(h)), lines, "%v", logged(h))
+				require.Len(t, h.Host.Statuses(), 1)
 
 				h.Sim.ClearFaults()
 				time.Sleep(20 * time.Minute)
 				require.Len(t, h.Sink.Changes(), 20)
-				if c.statuses > 0 {
-					require.Len(t, h.Host.Statuses(), c.statuses+1)
-					require.Equal(t, "StatusOK", h.Host.Statuses()[c.statuses])
-				}
+				require.Len(t, h.Host.Statuses(), 2)
+				require.Equal(t, "StatusOK", h.Host.Statuses()[1])
 			})
 		})
 	}
@@ -69,8 +67,14 @@ func TestShareOfTheIncidentsThatAlwaysFailsIsNoOutage(t *testing.T) {
 				}
 				h.Start()
 				time.Sleep(24 * time.Hour)
-				require.Empty(t, h.Host.Statuses())
-				require.LessOrEqual(t, len(logged(h)), c.lines, "%v", logged(h))
+				// Of incidents of which nothing is known yet, those that fail may come
+				// first and look like an outage; but never again.
+				statuses := h.Host.Statuses()
+				require.LessOrEqual(t, len(statuses), 2)
+				if len(statuses) > 0 {
+					require.Equal(t, "StatusOK", statuses[len(statuses)-1])
+				}
+				require.LessOrEqual(t, len(logged(h)), c.lines+len(statuses), "%v", logged(h))
 				polls := 0
 				for id := c.failing + 1; id <= c.incidents; id++ {
 					polls += h.Polls(int64(id))
