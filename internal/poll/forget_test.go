@@ -27,38 +27,47 @@ func resolve(t *testing.T, h *harness.Harness, id int64) {
 }
 
 func TestMergedIncidentAndItsSuccessorStayForgotten(t *testing.T) {
-	harness.Run(t, func(t *testing.T) {
-		file := newIDsFile(t, "1003")
-		h := harness.New(t, harness.OneAlert(4), forgetting(2*time.Hour), file.only)
-		h.Start()
-		time.Sleep(time.Minute)
-		h.Assign(1001, 1002)
-		time.Sleep(6 * time.Minute)
-		require.NoError(t, h.Sim.Merge(1001, 1002))
-		time.Sleep(6 * time.Minute)
-		resolve(t, h, 1002)
-		time.Sleep(6 * time.Minute)
-		require.Subset(t, h.Sink.Changes(), []string{"1001 first_seen", "1001 merged", "1002 resolved"})
-		require.Equal(t, []int64{1001, 1002, 1003}, h.Disk.Incidents())
+	for name, resolvedBefore := range map[string]bool{"successor resolved after the merge": false, "successor resolved before the merge": true} {
+		t.Run(name, func(t *testing.T) {
+			harness.Run(t, func(t *testing.T) {
+				file := newIDsFile(t, "1003")
+				h := harness.New(t, harness.OneAlert(4), forgetting(2*time.Hour), file.only)
+				h.Start()
+				time.Sleep(time.Minute)
+				h.Assign(1001, 1002)
+				time.Sleep(6 * time.Minute)
+				if resolvedBefore {
+					resolve(t, h, 1002)
+					time.Sleep(time.Hour)
+				}
+				require.NoError(t, h.Sim.Merge(1001, 1002))
+				time.Sleep(6 * time.Minute)
+				if !resolvedBefore {
+					resolve(t, h, 1002)
+					time.Sleep(6 * time.Minute)
+				}
+				require.Subset(t, h.Sink.Changes(), []string{"1001 first_seen", "1001 merged", "1002 resolved"})
+				require.Equal(t, []int64{1001, 1002, 1003}, h.Disk.Incidents())
 
-		time.Sleep(3 * time.Hour)
-		require.Empty(t, h.Sink.Changes())
-		require.Equal(t, []int64{1003}, h.Disk.Incidents())
-		for range 2 {
-			h.Stop()
-			h.Start()
-			time.Sleep(20 * time.Minute)
-			require.Empty(t, h.Sink.Changes(), "nothing returns with a restart")
-		}
-		file.write("1003", "1004")
-		time.Sleep(20 * time.Minute)
-		require.Equal(t, []string{"1004 first_seen", "1004 alert first_seen"}, h.Sink.Changes(), "nothing else returns with a changed list of IDs")
-		require.Equal(t, []int64{1003, 1004}, h.Disk.Incidents())
+				for range 9 {
+					time.Sleep(20 * time.Minute)
+					h.Stop()
+					h.Start()
+				}
+				time.Sleep(20 * time.Minute)
+				require.Empty(t, h.Sink.Changes(), "nothing returns with a restart")
+				require.Equal(t, []int64{1003}, h.Disk.Incidents())
+				file.write("1003", "1004")
+				time.Sleep(20 * time.Minute)
+				require.Equal(t, []string{"1004 first_seen", "1004 alert first_seen"}, h.Sink.Changes(), "nor with a changed list of IDs")
+				require.Equal(t, []int64{1003, 1004}, h.Disk.Incidents())
 
-		h.Assign(1002)
-		time.Sleep(6 * time.Minute)
-		require.Contains(t, h.Sink.Changes(), "1002 first_seen", "a change that the feed shows brings it back")
-	})
+				h.Assign(1002)
+				time.Sleep(6 * time.Minute)
+				require.Contains(t, h.Sink.Changes(), "1002 first_seen", "a change that the feed shows brings it back")
+			})
+		})
+	}
 }
 
 func TestEachKindOfClosedIncidentIsForgottenAndStaysForgotten(t *testing.T) {
