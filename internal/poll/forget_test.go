@@ -110,10 +110,9 @@ func TestEachKindOfClosedIncidentIsForgottenAndStaysForgotten(t *testing.T) {
 					time.Sleep(6 * time.Minute)
 					c.close(t, h)
 				}
-				time.Sleep(time.Hour)
+				time.Sleep(time.Minute)
 				polls := h.Polls(1001)
-				require.Positive(t, polls)
-				time.Sleep(30 * time.Minute)
+				time.Sleep(100 * time.Minute)
 				require.Greater(t, h.Polls(1001), polls, "it is not forgotten yet")
 
 				time.Sleep(time.Hour)

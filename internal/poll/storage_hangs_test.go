@@ -46,30 +46,33 @@ func TestStorageThatHangsForAWhileLosesNothing(t *testing.T) {
 }
 
 // Records that are accepted while their state cannot be written are emitted once
-// more after a restart, unless the storage responds before.
-func TestStateThatCouldNotBeWrittenIsWrittenLater(t *testing.T) {
+// more after a restart, unless the storage responds before. The next poll of the
+// incident, which writes its state again, is hours away.
+func TestStateThatCouldNotBeWrittenIsWrittenOnceTheStorageResponds(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
-		h := harness.New(t, harness.OneAlert(3))
+		h := harness.New(t, harness.OneAlert(3), harness.WithFeed(), func(cfg *receiver.Config) { cfg.CollectionInterval = 12 * time.Hour })
 		disk := useStubbornDisk(t, h)
 		h.Start()
-		time.Sleep(time.Minute)
+		time.Sleep(time.Hour)
 		h.Sink.Reset()
 		h.Sink.Refuse = func(context.Context) error {
-			disk.hang(true)
+			disk.hang(false) // a call that ignored its context would write it at last
 			return nil
 		}
+		before := h.Polls(1001)
 		h.Assign(1001)
-		time.Sleep(5 * time.Minute)
+		time.Sleep(time.Minute)
 		require.Equal(t, []string{"1001 updated"}, h.Sink.Changes())
 		h.Sink.Refuse = nil
 		time.Sleep(10 * time.Minute)
 		disk.goOn()
-		time.Sleep(20 * time.Minute)
+		time.Sleep(5 * time.Minute)
+		require.Equal(t, before, h.Polls(1001))
 		synctest.Wait()
 		h.Disk.Kill()
 		h.Stop()
 		h.Start()
-		time.Sleep(time.Hour)
+		time.Sleep(13 * time.Hour)
 		require.Empty(t, h.Sink.Changes())
 	})
 }
