@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
@@ -80,6 +81,47 @@ func TestIDRemovedFromFileIsForgotten(t *testing.T) {
 		file.write("1001", "1002")
 		time.Sleep(time.Minute)
 		require.Equal(t, []string{"1002 first_seen", "1002 alert first_seen"}, h.Sink.Changes(), "its state was deleted")
+	})
+}
+
+func TestIDsFileThatBecomesEmptyRemovesNothing(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		file := newIDsFile(t, "1001", "1002")
+		h := harness.New(t, harness.OneAlert(2), file.only)
+		h.Start()
+		time.Sleep(time.Minute)
+		h.Sink.Reset()
+		file.write()
+		time.Sleep(30 * time.Minute)
+		require.Equal(t, []string{msgFileEmptied}, h.Warnings())
+		require.Equal(t, 2*7, h.Polls(0), "both are polled every five minutes")
+
+		h.Stop()
+		h.Start()
+		time.Sleep(30 * time.Minute)
+		require.Equal(t, []string{msgFileEmptied, msgFileEmpty}, h.Warnings())
+		require.Equal(t, 2*13, h.Polls(0))
+		require.Equal(t, []int64{1001, 1002}, h.Disk.Incidents())
+		require.Empty(t, h.Sink.Changes())
+
+		file.write("1001")
+		time.Sleep(time.Minute)
+		require.Equal(t, []int64{1001}, h.Disk.Incidents())
+	})
+}
+
+// Discovery keeps the incidents of the checkpoint anyway.
+func TestEmptyIDsFileDoesNotKeepDiscoveredIncidentsForEver(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(1), harness.WithDiscovery(func(f *receiver.ChangeFeedConfig) { f.ForgetAfter = 2 * time.Hour }))
+		h.Config.IncidentIDsFile = newIDsFile(t).path
+		require.NoError(t, h.Sim.Update(1001, func(i *defendersim.Incident) { i.Status = defendersim.StatusResolved }))
+		h.RunOnce()
+		require.Equal(t, []int64{1001}, h.Disk.Incidents())
+		h.Start()
+		time.Sleep(2*time.Hour + time.Minute)
+		require.Empty(t, h.Disk.Incidents())
+		require.Empty(t, h.Warnings())
 	})
 }
 

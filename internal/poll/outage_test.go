@@ -108,7 +108,7 @@ func TestAllIncidentsMissingAfterStartMeansWrongTarget(t *testing.T) {
 		require.Equal(t, before+1+outageAt, h.Polls(0), "then all requests pause")
 		time.Sleep(time.Hour)
 		require.Equal(t, []string{"9999 not_found"}, h.Sink.Changes(), "nothing is emitted of what was delivered before")
-		require.Len(t, h.Warnings(), 2, "one for 9999 and one for the outage")
+		require.Equal(t, []string{msgNotFound, msgWrongTarget}, h.Warnings(), "one for 9999 and one for all others")
 
 		for _, id := range h.Sim.IDs()[1:] {
 			require.NoError(t, h.Sim.Restore(id))

@@ -46,7 +46,7 @@ func (e *Engine) restore(ctx context.Context, contents checkpoint.Contents, now 
 // go on.
 func (e *Engine) configured(summaries map[int64]incident.Summary) []int64 {
 	ids := e.IDs.IDs()
-	if !e.IDs.FileEmpty() || len(summaries) == 0 {
+	if !e.IDs.FileEmpty() || len(summaries) == 0 || e.discovers() { // discovery keeps them, and forgets them in time
 		return ids
 	}
 	e.logger.Warn("incident_ids_file has no IDs; keeping the incidents of the checkpoint", zap.Int("incidents", len(summaries)))
