@@ -237,3 +237,17 @@ func (d *halfWorkingDay) count(from, until time.Duration, ids []int64) int {
 	}
 	return n
 }
+
+func TestIncidentsThatFailBeforeAnOutageIsKnownAreDueWhenItEnds(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(halfWorkingIncidents), func(cfg *receiver.Config) {
+			cfg.CollectionInterval, cfg.MaxConcurrentRequests = 6*time.Hour, 1
+		})
+		h.Fail(defendersim.AllIncidents, "400") // each of the first ones backs off for hours
+		h.Start()
+		time.Sleep(4 * time.Minute)
+		h.Sim.ClearFaults()
+		time.Sleep(10 * time.Minute)
+		require.Len(t, h.Sink.Changes(), 2*halfWorkingIncidents)
+	})
+}
