@@ -13,9 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 	"go.uber.org/zap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadatatest"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness/notify"
 )
 
@@ -153,6 +156,9 @@ func TestTruncatedResponseIsFetchedAgain(t *testing.T) {
 	require.EqualValues(t, 2, h.arrived.Load(), "the transport does not repeat a request that was answered")
 	require.EqualValues(t, 2, h.counted())
 	require.Empty(t, h.Warnings(), "it may pass in a moment")
+	metadatatest.AssertEqualReceiverDefenderIncidentsRequests(t, h.Telemetry, points(map[attribute.Set]int64{
+		labels(h.Harness, "call", "incident", "outcome", "failed"): 1, labels(h.Harness, "call", "incident", "outcome", "ok"): 1,
+	}), metricdatatest.IgnoreTimestamp())
 
 	h.runUntil(1) // a start does not wait for the backoff
 	require.Equal(t, []string{"1001 first_seen", "1001 alert first_seen"}, h.Sink.Changes())
