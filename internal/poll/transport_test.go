@@ -18,8 +18,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
-	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadatatest"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness/notify"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadatatest"
 )
 
 // socketHarness runs in real time. Its receiver sends one request after another
