@@ -35,14 +35,6 @@ func incidentBackoff(kind defender.Kind, interval time.Duration) *backoff.Expone
 	return newBackoff(max(10*time.Second, interval/10), max(5*time.Minute, interval))
 }
 
-// listBackoff is for failures of the list that are no state yet.
-func listBackoff(kind defender.Kind) *backoff.ExponentialBackOff {
-	if kind == defender.Rejected || kind == defender.Redirect {
-		return newBackoff(10*time.Second, time.Hour)
-	}
-	return newBackoff(10*time.Second, 5*time.Minute)
-}
-
 // newBackoff waits about first, then longer each time, and never longer than
 // longest, jitter included.
 func newBackoff(first, longest time.Duration) *backoff.ExponentialBackOff {

@@ -115,7 +115,6 @@ func (e *endpoint) judgeAll(last suspect, tracked int, now time.Time, v *Verdict
 	for id := range e.failing {
 		e.affect(id)
 	}
-	e.row = row{}
 }
 
 // needed is how many different incidents, and how many failures, make a state.
@@ -141,7 +140,6 @@ func (e *endpoint) raise(c class, now time.Time, v *Verdict) {
 	for _, id := range e.row.ids() {
 		e.states[c].failed[id] = struct{}{}
 	}
-	e.row.take(c)
 }
 
 // raiseSince raises a state that no row makes.

@@ -208,6 +208,10 @@ func TestTheListsOwnBackoff(t *testing.T) {
 	require.Greater(t, h.do(step{0, defender.ServerError}).Retry, v.Retry/3)
 	v = h.do(step{0, defender.ServerError})
 	require.Equal(t, v.Hold, v.Retry, "in a state the hold counts")
+	h = byHand(t, 20)
+	for range 20 {
+		require.LessOrEqual(t, h.do(step{0, 0}, step{0, defender.Rejected}).Retry, 15*time.Second)
+	}
 }
 
 func TestA429PausesAndIsLoggedOnceAnEpisode(t *testing.T) {
@@ -240,6 +244,33 @@ func TestTheThird429OfOneIncidentIsItsOwn(t *testing.T) {
 	require.False(t, h.do(step{1, defender.Throttled}).Pause, "until it answers otherwise")
 	h.do(step{1, 0})
 	require.True(t, h.do(step{1, defender.Throttled}).Pause)
+}
+
+// aloneThrottled has incident 1 throttled by itself.
+func aloneThrottled(t *testing.T, tracked int) *hand {
+	h := byHand(t, tracked)
+	for range 3 {
+		h.do(step{1, defender.Throttled}, step{2, 0})
+	}
+	return h
+}
+
+func TestAnIncidentThatIsThrottledAloneIsNoEvidence(t *testing.T) {
+	h := aloneThrottled(t, 20)
+	h.do(all(5, defender.Timeout)...)
+	require.Nil(t, h.status)
+	h.do(step{6, defender.Timeout})
+	require.True(t, h.down())
+	h = aloneThrottled(t, 4)
+	h.do(step{2, defender.Timeout}, step{3, defender.Timeout}, step{2, defender.Timeout}, step{3, defender.Timeout}, step{4, defender.Timeout})
+	require.True(t, h.down(), "nor is it waited for")
+}
+
+func TestAThrottledIncidentWaitsAsLongAsTheAPIAsks(t *testing.T) {
+	h := aloneThrottled(t, 20)
+	long := &defender.Error{Kind: defender.Throttled, RetryAfter: 2 * time.Hour}
+	v := h.IncidentFailed(Incident{ID: 1, Streak: h.streaks[1]}, long, h.roster, h.now)
+	require.Equal(t, 2*time.Hour, v.Retry)
 }
 
 func TestAnotherCauseIsLoggedOnce(t *testing.T) {

@@ -113,7 +113,6 @@ func (t *Tracker) holdBack(s *Streak, failure *defender.Error, now time.Time, v 
 	case len(t.found.held) >= enough:
 		t.get.raiseSince(wrongTarget, t.found.since(), failure, now, v)
 	}
-	t.get.affect(s.id)
 }
 
 // incidentThrottled judges a 429.
@@ -146,20 +145,15 @@ func (t *Tracker) pause(failure *defender.Error, now time.Time, v *Verdict) {
 // listFailed judges a failure of the list. In a state the hold says when the
 // list is requested again.
 func (t *Tracker) listFailed(failure *defender.Error, now time.Time, v *Verdict) {
-	c := classOf(failure.Kind)
-	if failure.Kind == defender.NotFound { // the list is always there
-		c = misconfigured
-	}
-	if c != own {
+	if c := classOf(failure.Kind); c != own {
 		t.list.fail(0, suspect{class: c, failure: failure}, 1, now, v)
 	}
-	if held := t.list.heldUntil.Sub(now); held > 0 && t.list.isDown() {
+	if held := t.list.heldUntil.Sub(now); held > 0 {
 		v.Retry = held
 		return
 	}
-	patient := failure.Kind == defender.Rejected || failure.Kind == defender.Redirect
-	if t.listBackoff == nil || patient != t.listSlow {
-		t.listBackoff, t.listSlow = listBackoff(failure.Kind), patient
+	if t.listBackoff == nil {
+		t.listBackoff = newBackoff(10*time.Second, 5*time.Minute)
 	}
 	v.Retry = t.listBackoff.NextBackOff()
 }

@@ -77,11 +77,5 @@ func (r *row) majority(last class) class {
 	return most
 }
 
-// take removes a class, which has become a state.
-func (r *row) take(c class) {
-	r.classes[c] = tally{}
-	maps.DeleteFunc(r.latest, func(_ int64, s suspect) bool { return s.class == c })
-}
-
 // ids are the incidents in the row, in ascending order.
 func (r *row) ids() []int64 { return slices.Sorted(maps.Keys(r.latest)) }

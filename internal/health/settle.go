@@ -22,28 +22,20 @@ func (e *endpoint) settle(now time.Time, v *Verdict) {
 }
 
 // clearsAt is when a state that has ended is no longer shown: when the endpoint
-// has worked for a while, or at last when only others have come back.
+// has worked for a while, or at last when only others come back.
 func (e *endpoint) clearsAt(s *state) (at time.Time, ok bool) {
-	at = s.ended.Add(longestQuiet)
-	if e.isDown() {
-		return at, s.shown && !s.active
-	}
 	last := s.ended
+	if e.isDown() {
+		return last.Add(longestQuiet), s.shown && !s.active
+	}
 	for i := range e.states {
 		last = latest(last, e.states[i].ended)
 	}
-	return earliest(at, last.Add(e.quiet)), s.shown && !s.active
+	return last.Add(e.quiet), s.shown && !s.active
 }
 
 func latest(a, b time.Time) time.Time {
 	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-func earliest(a, b time.Time) time.Time {
-	if a.Before(b) {
 		return a
 	}
 	return b

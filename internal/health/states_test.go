@@ -130,7 +130,7 @@ func TestAnIncidentThatFailedBeforeTheLastSuccessIsNoEvidence(t *testing.T) {
 func TestIncidentsThatFailAloneAreNotWaitedFor(t *testing.T) {
 	h := byHand(t, 4)
 	h.do(all(2, defender.Forbidden)[:1]...)
-	h.do(step{2, 0}, step{3, 0}, step{4, 0})
+	h.do(step{2, 0}, step{3, 0}, step{4, 0}, step{1, defender.Forbidden})
 	h.do(step{2, defender.Timeout}, step{3, defender.Timeout}, step{2, defender.Timeout}, step{3, defender.Timeout})
 	require.Nil(t, h.status)
 	h.do(step{4, defender.Timeout})
@@ -183,7 +183,9 @@ func TestASuccessAndAQuietMinuteEndAState(t *testing.T) {
 	h.do(all(5, defender.ServerError)...)
 	require.Empty(t, h.wait(time.Hour), "nothing has succeeded")
 	h.do(step{6, 0})
-	require.Empty(t, h.wait(calm-time.Nanosecond))
+	h.now = h.now.Add(calm / 2)
+	h.do(step{6, 0})
+	require.Empty(t, h.wait(calm/2-time.Second-time.Nanosecond))
 	require.Equal(t, []int64{1, 2, 3, 4, 5}, h.wait(time.Nanosecond))
 }
 
@@ -330,6 +332,7 @@ func TestTheQuietTimeDoublesWhileAStateKeepsComingBack(t *testing.T) {
 		h.wait(time.Nanosecond)
 		require.False(t, h.down(), quiet)
 	}
+	require.Len(t, h.levels(msgDeniedCleared), len(h.levels(msgDenied)), "only what was logged is cleared")
 	h.wait(sameStateAgain)
 	h.do(join(all(2, defender.Forbidden), []step{{1, 0}, {2, 0}})...)
 	h.wait(calm)
@@ -342,6 +345,8 @@ func TestAStateThatStaysIsLoggedLater(t *testing.T) {
 	h.wait(2 * time.Minute)
 	h.do(all(2, defender.Forbidden)...)
 	require.Equal(t, []string{msgDenied, msgDeniedCleared}, h.messages(), "it was logged a moment ago")
+	h.do(step{3, defender.Unauthorized})
+	require.Len(t, h.lines, 2, "nor is another cause of what is not logged")
 	require.True(t, h.down())
 	h.wait(sameStateAgain)
 	require.Equal(t, []string{msgDenied, msgDeniedCleared, msgDenied}, h.messages())

@@ -20,8 +20,7 @@ type Tracker struct {
 	found             found
 	naming            naming
 
-	listBackoff *backoff.ExponentialBackOff // nil: the list works
-	listSlow    bool                        // only a person can end its failures
+	listBackoff *backoff.ExponentialBackOff // of the failures before a state; nil: the list works
 	pausedUntil time.Time
 	reported    reported
 }
