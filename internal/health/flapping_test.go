@@ -12,7 +12,7 @@ import (
 func TestAMixedRowMakesNoSecondState(t *testing.T) {
 	h := byHand(t, 20)
 	h.do(all(5, defender.ServerError)...)
-	h.do(join(all(4, defender.Malformed), []step{{5, defender.Forbidden}})...)
+	h.do(join(all(4, defender.Malformed), all(4, defender.Malformed), []step{{5, defender.Forbidden}})...)
 	require.Equal(t, []string{msgUnavailable}, h.messages())
 }
 
@@ -123,4 +123,19 @@ func TestWhatMayPassInAMomentIsNotNamed(t *testing.T) {
 	h = byHand(t, 20)
 	h.do(step{1, defender.Malformed}, step{1, unreadable})
 	require.Equal(t, []string{msgIncidentUnreadable}, h.messages())
+}
+
+func TestAnIncidentThatHasLeftIsForgotten(t *testing.T) {
+	h := byHand(t, 20)
+	h.do(step{1, defender.Forbidden}, step{2, 0})
+	require.NotEmpty(t, h.get.flaky)
+	h.Forget(h.streaks[1])
+	delete(h.streaks, 1)
+	require.Empty(t, h.get.flaky)
+	require.Empty(t, h.get.failing)
+	h.do(all(2, defender.Forbidden)...)
+	h.Forget(h.streaks[1])
+	require.Equal(t, []int64{2}, h.do(step{3, 0}, step{4, 0}).Release)
+	h.do(step{2, 0})
+	require.Empty(t, h.get.failing, "nor does one that was answered count")
 }

@@ -92,6 +92,14 @@ func TestABelieved404IsASuccessOnlyWhileNoneIsHeldBack(t *testing.T) {
 	require.NotEmpty(t, h.do(step{6, defender.NotFound}, step{7, defender.NotFound}).Release)
 }
 
+func TestAnIncidentThatIsNotFoundDoesNotFail(t *testing.T) {
+	h := byHand(t, 20)
+	h.do(step{1, defender.Timeout}, step{1, defender.NotFound})
+	require.True(t, h.streaks[1].NotFound())
+	require.False(t, h.streaks[1].Failing())
+	require.Empty(t, h.get.failing)
+}
+
 func TestAnIncidentThatFailsAloneIsNamedOnce(t *testing.T) {
 	for _, c := range []struct {
 		kind    defender.Kind
