@@ -19,11 +19,10 @@ func TestSuccessesOfRequestsInFlightEndTheHold(t *testing.T) {
 }
 
 func TestASignInThatWorksAgainDoesNotEndTheHoldOfTheList(t *testing.T) {
-	h := byHand(t, 20)
-	for _, s := range list(2, defender.Forbidden) {
-		h.do(s)
-	}
-	h.do(step{1, defender.NoToken})
-	require.Empty(t, h.do(step{8, 0}).Resume)
-	require.Equal(t, []Endpoint{Get}, h.do(step{9, 0}).Resume)
+	tracker, now, r := New(), start(), Roster{Tracked: 20, Interval: interval}
+	tracker.ListFailed(failure(defender.Forbidden), now)
+	require.Positive(t, tracker.ListFailed(failure(defender.Forbidden), now).Hold)
+	require.True(t, tracker.IncidentFailed(Incident{ID: 1}, failure(defender.NoToken), r, now).HoldAll)
+	require.Empty(t, tracker.IncidentAnswered(Incident{ID: 8}, r, now).Resume)
+	require.Equal(t, []Endpoint{Get}, tracker.IncidentAnswered(Incident{ID: 9}, r, now).Resume)
 }
