@@ -68,6 +68,8 @@ type Pending struct {
 	ID int64 `json:"id"`
 	// Changed is when it changed, by the list; zero: not known.
 	Changed time.Time `json:"changed,omitzero"`
+	// Noted is when the list has shown that; zero: not recorded.
+	Noted time.Time `json:"noted,omitzero"`
 }
 
 // storedFeed is the entry of the feed, also as versions 1 and 2 wrote it.
@@ -118,6 +120,15 @@ func (s *Store) SaveFeed(ctx context.Context, f Feed) error {
 // SaveQuota stores the account of the requests for single incidents.
 func (s *Store) SaveQuota(ctx context.Context, q quota.Stored) error {
 	account, err := s.setQuota(gets, q)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, account)
+}
+
+// SaveListQuota stores the account of the requests for the list, without the rest of SaveFeed.
+func (s *Store) SaveListQuota(ctx context.Context, q quota.Stored) error {
+	account, err := s.setQuota(lists, q)
 	if err != nil {
 		return err
 	}

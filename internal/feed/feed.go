@@ -50,7 +50,7 @@ func (f *Feed) Arrived(page *defender.Page, at time.Time) {
 // AtHand says whether there is a page to look at.
 func (f *Feed) AtHand() bool { return f.page != nil }
 
-// NextRow returns the next row of the page at hand, and when the page arrived. Not ok: there are no more, and FinishPage is to follow.
+// NextRow returns the next row of the page at hand, and when the page arrived. Not ok: there are no more, and TakePage is to follow.
 func (f *Feed) NextRow() (row defender.Row, arrived time.Time, ok bool) {
 	if len(f.rows) == 0 {
 		return defender.Row{}, f.arrived, false
@@ -67,7 +67,7 @@ func (f *Feed) ShownBefore(row defender.Row) bool {
 
 // TakePage returns the page at hand, whose rows have all been looked at, and puts it away. Answered, Failed or TooLarge is to follow.
 func (f *Feed) TakePage() (page *defender.Page, arrived time.Time) {
-	page, f.page = f.page, nil
+	page, f.page, f.rows = f.page, nil, nil
 	return page, f.arrived
 }
 

@@ -88,7 +88,7 @@ func (t *Tracker) incidentNotFound(i Incident, failure *defender.Error, r Roster
 	s := t.continueStreak(i, defender.NotFound, r, now)
 	v.Streak = s
 	if i.Delivered && !s.believed && t.mayBeWrongTarget(r) {
-		v.Retry = doubtRetry
+		v.Retry = min(doubtRetry<<min(s.failures-1, 10), max(doubtRetry, r.Interval))
 		t.holdBack(s, failure, now, v)
 		return
 	}

@@ -72,7 +72,7 @@ func (e *Engine) commit(ctx context.Context, d delivery) {
 	}
 	e.saveState(ctx, d.id, d.after)
 	cycle := e.roster.Delivered(roster.Delivery{
-		ID: d.id, Summary: d.after.Summary(), Polled: d.polled, Streak: d.streak, Accepted: d.accepted, Due: d.due, Interval: e.interval(d.at),
+		ID: d.id, Summary: d.after.Summary(), Polled: d.polled, Streak: d.streak, Refuted: d.refuted, Due: d.due, Interval: e.interval(d.at),
 	}, d.at)
 	if cycle != nil {
 		e.logCycle(cycle)

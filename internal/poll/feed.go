@@ -10,11 +10,12 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// missingInterval is how often at most an incident is polled because of rows of which it is not known whether they show a change.
-const missingInterval = time.Minute
-
-// tolerance within which two times of an incident count as equal: the API itself rounds them by up to 7 ms (seen in captures).
-const tolerance = 10 * time.Millisecond
+// How often at most an incident is polled of which it is not known whether a row shows a change: because the API has no such incident,
+// or shows no time; or because the row is too large to be read.
+const (
+	unsureInterval   = time.Hour
+	oversizeInterval = time.Minute
+)
 
 // handleRow looks at one row of the page at hand, or finishes the page after the last.
 func (e *Engine) handleRow(ctx context.Context) {
@@ -26,16 +27,19 @@ func (e *Engine) handleRow(ctx context.Context) {
 	e.observeRow(ctx, row, at)
 }
 
-// observeRow takes up what a row shows to be new. An incident that the row does not show whole, or that is being polled, is polled.
+// observeRow delivers what a row shows to be new. An incident that the row does not show whole, or that is being polled, is polled.
 func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time) {
 	entry := e.roster.Find(row.ID)
 	switch {
 	case entry == nil && !e.worthDiscovering(row, at):
 		return
-	case entry != nil && (entry.Summary.Missing || entry.Summary.Seen && row.LastUpdate.IsZero()):
-		e.markUnsure(row.ID, at) // a list that lags still shows what has gone
+	case entry != nil && entry.Summary.Missing && row.LastUpdate.After(entry.Summary.Fetched()):
+		e.roster.Mark(row.ID, row.LastUpdate, at) // it is back
 		return
-	case entry != nil && entry.Summary.Seen && row.LastUpdate.Before(entry.Summary.LastUpdate().Add(tolerance)):
+	case entry != nil && (entry.Summary.Missing || entry.Summary.Seen && row.LastUpdate.IsZero()):
+		e.markUnsure(row.ID, unsureInterval, at) // a list that lags still shows what has gone
+		return
+	case entry != nil && entry.Knows(row.LastUpdate):
 		return // not new
 	case e.roster.InFlight(row.ID) || row.Snapshot == nil:
 		e.roster.Mark(row.ID, row.LastUpdate, at)
@@ -54,17 +58,17 @@ func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time)
 // worthDiscovering says whether a row of an incident that is not known begins its tracking. An incident that was open when it was
 // forgotten, because its polls always failed, must not come back with the row that had shown it.
 func (e *Engine) worthDiscovering(row defender.Row, at time.Time) bool {
-	over := row.Closed && row.Err == nil || e.feed.ShownBefore(row)
-	return e.roster.WorthDiscovering(over, row.LastUpdate, at)
+	closed, shownBefore := row.Closed && row.Err == nil, e.feed.ShownBefore(row)
+	return e.roster.WorthDiscovering(closed || shownBefore, row.LastUpdate, at)
 }
 
-// markUnsure has an incident polled of which it is not known whether its row shows a change; so not more often than each minute.
-func (e *Engine) markUnsure(id int64, now time.Time) {
+// markUnsure has an incident polled of which it is not known whether its row shows a change, if it was not polled within an interval.
+func (e *Engine) markUnsure(id int64, interval time.Duration, now time.Time) {
 	entry := e.roster.Find(id)
 	if id <= 0 || entry == nil && !e.discovers() {
 		return
 	}
-	if entry == nil || now.Round(0).Sub(entry.Summary.Fetched()) >= missingInterval {
+	if entry == nil || now.Round(0).Sub(entry.Summary.Fetched()) >= interval {
 		e.roster.Mark(id, time.Time{}, now)
 	}
 }
@@ -78,7 +82,8 @@ func (e *Engine) finishPage(ctx context.Context) {
 	}
 	e.telemetry.responded(callList, "ok")
 	e.apply(e.health.ListAnswered(at), e.lists, at)
-	if e.feed.Answered(page, at) {
+	before := e.feed.Boundary()
+	if complete := e.feed.Answered(page, at); complete || !e.feed.Boundary().Equal(before) {
 		e.saveFeed(ctx, at)
 	}
 }
@@ -93,7 +98,7 @@ func (e *Engine) handleListFailure(ctx context.Context, page *defender.Page, at 
 	if failure.Kind == defender.Oversize {
 		e.apply(e.health.ListAnswered(at), e.lists, at)
 		if e.feed.TooLarge(page, at) {
-			e.markUnsure(page.First, at)
+			e.markUnsure(page.First, oversizeInterval, at)
 		}
 		return
 	}

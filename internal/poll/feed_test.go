@@ -217,7 +217,7 @@ func TestStartupPlanIncludesFeed(t *testing.T) {
 	})
 }
 
-func TestRowOfIncidentInFlightCausesOneMoreFetch(t *testing.T) {
+func TestRowOfIncidentInFlightWaitsForItsResponse(t *testing.T) {
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 		h := harness.NewUnder(t, api, harness.OneAlert(3), harness.WithFeed(func(f *receiver.ChangeFeedConfig) { f.Interval = 10 * time.Second }))
 		h.Start()
@@ -229,7 +229,7 @@ func TestRowOfIncidentInFlightCausesOneMoreFetch(t *testing.T) {
 		h.Assign(1002)
 		time.Sleep(time.Minute)
 		require.Equal(t, updated(1002), h.Sink.Changes())
-		require.Equal(t, before+1, h.Polls(1002))
+		require.Equal(t, before, h.Polls(1002), "the response shows the change, too")
 	})
 }
 
@@ -282,7 +282,7 @@ func TestPendingChangeSurvivesRestart(t *testing.T) {
 		h.Disk.Kill()
 		h.Stop()
 		require.Empty(t, h.Sink.Changes())
-		require.Contains(t, h.Disk.Entry("v1/feed"), `"pending":[{"id":1002,"changed":"2000-01-01T00:04:00Z"}]`)
+		require.Contains(t, h.Disk.Entry("v1/feed"), `"pending":[{"id":1002,"changed":"2000-01-01T00:04:00Z",`)
 
 		h.Sim.ClearFaults()
 		h.Start()

@@ -41,8 +41,11 @@ func (e *Engine) handle(ctx context.Context, r response) {
 	case !entry.Polling(): // not tracked any more
 		e.roster.Finish(r.id, roster.Outcome{})
 		if failed && failure.Kind == defender.Throttled {
-			e.apply(e.health.IncidentFailed(health.Incident{ID: r.id}, failure, e.population(r.at), r.at), e.gets, r.at)
-			e.throttled(ctx, e.gets, failure, true, r.at)
+			v := e.health.IncidentFailed(health.Incident{ID: r.id}, failure, e.population(r.at), r.at)
+			e.apply(v, e.gets, r.at)
+			if v.Pause {
+				e.throttled(ctx, e.gets, failure, v.LogPause, r.at)
+			}
 		}
 	case failed:
 		e.handleFailure(ctx, r, entry, failure)
@@ -137,14 +140,16 @@ func (e *Engine) apply(v health.Verdict, account *quota.Account, now time.Time) 
 		}
 	}
 	for _, endpoint := range v.Resume {
-		e.accountOf(endpoint).Resume()
+		if a := e.accountOf(endpoint); a != nil {
+			a.Resume()
+		}
 	}
 	e.roster.Release(v.Release, now)
 }
 
-// accountOf is the account of an endpoint's requests.
+// accountOf is the account of an endpoint's requests; nil: it has none.
 func (e *Engine) accountOf(endpoint health.Endpoint) *quota.Account {
-	if endpoint == health.List && e.lists != nil {
+	if endpoint == health.List {
 		return e.lists
 	}
 	return e.gets

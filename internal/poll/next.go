@@ -10,8 +10,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
 
-// share is how many requests at most go ahead in a row while a routine poll is due, and to marked incidents while a new one is: so a
-// flood of changes leaves a tenth to each.
+// share is how many requests in a row go to changed or new incidents until a routine poll goes first, and to changed ones until a new
+// one does: so a flood of changes leaves a tenth to each.
 const share = 9
 
 // request is what to request of the API: an incident, more alerts of one, or a page of the list.
@@ -132,7 +132,7 @@ func (e *Engine) sending(ctx context.Context, r request, now time.Time) {
 	if r.page != nil {
 		e.lists.Send(now)
 		e.feed.Requested()
-		e.saveFeed(ctx, now)
+		e.saveListAccount(ctx, now)
 		return
 	}
 	e.gets.Send(now)

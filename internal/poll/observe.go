@@ -36,8 +36,8 @@ type delivery struct {
 	change incident.Change
 	after  incident.State
 	due    time.Time // when the incident is polled again
-	// accepted: the snapshot counts, although it is older than what was delivered.
-	accepted bool
+	// refuted is the time of change of what was delivered, where the snapshot counts although it is older.
+	refuted time.Time
 }
 
 // observe compares what is shown of an incident with what was delivered of it, and delivers what differs.
@@ -75,7 +75,7 @@ func (e *Engine) observeStale(d *delivery) {
 		return
 	}
 	d.change, d.after = e.comparer.Accept(d.before, d.snapshot)
-	d.accepted = true
+	d.refuted = d.before.LastUpdate
 	e.log(e.conditions.Event("older accepted", d.at, zap.WarnLevel,
 		"API has shown an incident older than it was delivered for 10 minutes; accepting it as it is", zap.Int64("incident", d.id),
 		zap.Time("delivered", d.before.LastUpdate), zap.Time("shown", d.snapshot.LastUpdate)))

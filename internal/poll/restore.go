@@ -34,7 +34,9 @@ func (e *Engine) restore(ctx context.Context, contents checkpoint.Contents, now 
 	if err := e.Store.Keep(ctx, e.roster.IDs()); err != nil {
 		return err
 	}
-	e.restoreFeed(contents, now)
+	if err := e.restoreFeed(ctx, contents, now); err != nil {
+		return err
+	}
 	e.announce(len(contents.Summaries), now)
 	for _, cycle := range e.roster.MergeCycles(configured) {
 		e.logCycle(cycle)
@@ -99,12 +101,16 @@ func (e *Engine) dueAfterRestart(s incident.Summary, now time.Time) time.Time {
 	return now.Add(max(0, interval-since))
 }
 
-// restoreFeed goes on where the earlier run has come to.
-func (e *Engine) restoreFeed(contents checkpoint.Contents, now time.Time) {
-	if e.Feed == nil {
-		return
-	}
+// restoreFeed continues where the earlier run has stopped.
+func (e *Engine) restoreFeed(ctx context.Context, contents checkpoint.Contents, now time.Time) error {
 	stored := contents.Feed
+	if e.Feed == nil {
+		if stored.Discover == nil || !*stored.Discover {
+			return nil
+		}
+		stored.Discover = new(false) // should the feed be turned on again, its first call looks back
+		return e.Store.SaveFeed(ctx, stored)
+	}
 	e.lists.Restore(stored.Quota, now)
 	settings := feed.Settings{
 		Interval: e.Feed.Interval, Lookback: feed.Settling, MaxTop: e.Client.MaxTop(), Boundary: stored.Boundary,
@@ -118,9 +124,10 @@ func (e *Engine) restoreFeed(contents checkpoint.Contents, now time.Time) {
 	e.feed = feed.NewFeed(settings, now)
 	for _, p := range stored.Pending {
 		if e.discovers() || e.roster.Find(p.ID) != nil {
-			e.roster.Mark(p.ID, p.Changed, now)
+			e.roster.Restore(roster.Pending(p), now)
 		}
 	}
+	return nil
 }
 
 // discoveredBefore says whether discovery was on in the earlier run. Where that was not recorded, it follows from what is known.

@@ -5,11 +5,16 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
 // maxSleep is when to look again if nothing is known to happen before.
 const maxSleep = time.Hour
+
+// blockedAfter is how long the pipeline may take to return before that is logged.
+const blockedAfter = time.Minute
 
 // response is what came back for one request.
 type response struct {
@@ -68,6 +73,7 @@ func (e *Engine) step(ctx context.Context) (more bool) {
 		e.handleRow(ctx)
 	case len(e.responses) > 0:
 		r := e.responses[0]
+		e.responses[0] = response{} // or else its snapshot would be kept
 		e.responses = e.responses[1:]
 		e.handle(ctx, r)
 	default:
@@ -88,6 +94,9 @@ func (e *Engine) housekeep(ctx context.Context, now time.Time) {
 	if at, ok := e.health.NextCheck(); ok && !at.After(now) {
 		e.apply(e.health.Check(now), nil, now)
 	}
+	if since, sending := e.sink.Sending(); sending && now.Sub(since) >= blockedAfter {
+		e.log(e.conditions.Failed("pipeline", now, zap.WarnLevel, "pipeline has not returned for a minute; polling pauses until it does"))
+	}
 	e.flush(ctx, now)
 	e.publish(now)
 }
@@ -100,6 +109,9 @@ func (e *Engine) wake(next, now time.Time) time.Time {
 	}
 	if at, ok := e.health.NextCheck(); ok {
 		candidates = append(candidates, at)
+	}
+	if since, sending := e.sink.Sending(); sending && now.Sub(since) < blockedAfter {
+		candidates = append(candidates, since.Add(blockedAfter))
 	}
 	if at, ok := e.sink.RetryAt(); ok {
 		candidates = append(candidates, at)
@@ -117,7 +129,7 @@ func (e *Engine) wake(next, now time.Time) time.Time {
 
 // finish ends a run.
 func (e *Engine) finish(delivering context.Context, requests *sync.WaitGroup, responses <-chan response) {
-	if e.sink.Sending() {
+	if _, sending := e.sink.Sending(); sending {
 		e.waitingFor.Store("the pipeline")
 		e.settle(delivering, <-e.sink.Attempts())
 	}
@@ -126,7 +138,10 @@ func (e *Engine) finish(delivering context.Context, requests *sync.WaitGroup, re
 	for len(responses) > 0 {
 		e.arrived(<-responses)
 	}
-	e.saveAccounts(delivering, e.Clock())
+	e.saveAccount(delivering, e.Clock())
+	if e.feed != nil {
+		e.saveFeed(delivering, e.Clock())
+	}
 }
 
 // WaitingFor says what the loop cannot go on without, for an error about one that does not end.
@@ -134,5 +149,5 @@ func (e *Engine) WaitingFor() string {
 	if what, ok := e.waitingFor.Load().(string); ok && what != "" {
 		return what
 	}
-	return "nothing"
+	return "its polling loop"
 }

@@ -3,7 +3,6 @@ package poll
 import (
 	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,7 +18,7 @@ const flushInterval = 15 * time.Second
 
 // load returns what was last delivered of an incident. Of one that is not known, nothing was.
 func (e *Engine) load(ctx context.Context, entry *roster.Entry) (incident.State, error) {
-	if entry == nil || entry.Summary == (incident.Summary{}) {
+	if !entry.Stored() {
 		return incident.State{}, nil
 	}
 	e.waitingFor.Store("the storage")
@@ -36,6 +35,7 @@ func (e *Engine) load(ctx context.Context, entry *roster.Entry) (incident.State,
 // saveState stores what was delivered of an incident.
 func (e *Engine) saveState(ctx context.Context, id int64, s incident.State) {
 	e.saved(ctx, "incidents", func(ctx context.Context) error { return e.Store.Save(ctx, id, s) })
+	e.roster.SetStored(id) // also if the write fails: then the store keeps it
 }
 
 // recordIntent stores what is about to be delivered of what comes and goes: should the process end before that is accepted, it is
@@ -51,8 +51,13 @@ func (e *Engine) recordIntent(ctx context.Context, d delivery) {
 func (e *Engine) saveAccounts(ctx context.Context, now time.Time) {
 	e.saveAccount(ctx, now)
 	if e.feed != nil {
-		e.saveFeed(ctx, now)
+		e.saveListAccount(ctx, now)
 	}
+}
+
+// saveListAccount stores what was sent for the list.
+func (e *Engine) saveListAccount(ctx context.Context, now time.Time) {
+	e.saved(ctx, "quota", func(ctx context.Context) error { return e.Store.SaveListQuota(ctx, e.lists.Stored(now)) })
 }
 
 // saveAccount stores what was sent for single incidents, and what rate limits the API has shown.
@@ -63,10 +68,9 @@ func (e *Engine) saveAccount(ctx context.Context, now time.Time) {
 // saveFeed stores how far the feed has come. Its boundary moves on only after all rows of a call were handled.
 func (e *Engine) saveFeed(ctx context.Context, now time.Time) {
 	var pending []checkpoint.Pending
-	for id, changed := range e.roster.Pending() {
-		pending = append(pending, checkpoint.Pending{ID: id, Changed: changed})
+	for _, p := range e.roster.Pending() {
+		pending = append(pending, checkpoint.Pending(p))
 	}
-	slices.SortFunc(pending, func(a, b checkpoint.Pending) int { return cmp.Compare(a.ID, b.ID) })
 	e.saved(ctx, "feed", func(ctx context.Context) error {
 		return e.Store.SaveFeed(ctx, checkpoint.Feed{
 			Boundary: e.feed.Boundary(), Pending: pending, Discover: new(e.Feed.Discover), Quota: e.lists.Stored(now),

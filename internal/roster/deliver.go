@@ -17,8 +17,9 @@ type Delivery struct {
 	// Polled: a request for the incident has shown it, whose poll ends with this; else a row of a list.
 	Polled bool
 	Streak *health.Streak // of the poll, which fails while the incident is not found
-	// Accepted: the incident is taken as shown, however old that is: a pending change does not count any more.
-	Accepted bool
+	// Refuted is the time of change of what was delivered before, where the incident is taken as shown although that is older: rows
+	// that show it so, and a pending change, do not count any more. Zero: it is not older.
+	Refuted time.Time
 	// Due is when the incident is polled again if nothing else is known; Interval is the time between two polls, as the quota allows.
 	Due      time.Time
 	Interval time.Duration
@@ -44,11 +45,15 @@ func (r *Roster) Delivered(d Delivery, now time.Time) (cycle []int64) {
 }
 
 func (r *Roster) deliver(e *Entry, d Delivery, now time.Time) {
-	e.Summary = d.Summary
-	if d.Accepted {
-		e.lag = nil
+	e.Summary, e.stored = d.Summary, true
+	if !d.Refuted.IsZero() {
+		e.lag, e.refuted = nil, d.Refuted.UnixNano()
 	}
+	changed, pending := e.Pending()
 	due, behind := d.Due, e.catchUp()
+	if pending && !behind && !changed.IsZero() && e.flight != nil {
+		e.flight.marked = time.Time{} // the change is shown, though its row came while the poll was under way
+	}
 	switch {
 	case behind && !d.Polled:
 		return // its poll is still needed, no later than it was

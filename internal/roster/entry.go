@@ -20,6 +20,7 @@ type Entry struct {
 	due        time.Time
 	place      uint64 // among equals
 	since      int64  // when it was added, in seconds since 1970
+	refuted    int64  // the time of change that polls have not confirmed, in nanoseconds since 1970; 0: none
 	at         int    // where it is in its queue, which says so
 	extraPages int32  // how many requests beyond the first a poll takes
 	class      Class
@@ -27,6 +28,7 @@ type Entry struct {
 	configured bool  // listed, or what a listed one was merged into
 	hung       bool  // its last poll ran into its timeout
 	blocked    bool  // an earlier entry of the same ID is still being polled
+	stored     bool  // the checkpoint has a state of it
 
 	flight *flight // nil: it is not being polled
 	lag    *lag    // nil: the last poll has shown all that is known to have changed
@@ -82,6 +84,18 @@ func (e *Entry) Due() time.Time { return e.due }
 
 // Class of the incident.
 func (e *Entry) Class() Class { return e.class }
+
+// Stored says whether the checkpoint has a state of the incident, if only of what was about to be delivered.
+func (e *Entry) Stored() bool { return e != nil && e.stored }
+
+// Knows says whether what changed at a moment was delivered already, or refuted by polls that kept showing an older incident.
+func (e *Entry) Knows(changed time.Time) bool {
+	known := e.Summary.LastUpdate()
+	if refuted := time.Unix(0, e.refuted); e.refuted != 0 && refuted.After(known) {
+		known = refuted
+	}
+	return e.Summary.Seen && changed.Before(known.Add(tolerance))
+}
 
 // Polling says whether the incident is being polled.
 func (e *Entry) Polling() bool { return e != nil && e.flight != nil }

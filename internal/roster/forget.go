@@ -15,7 +15,8 @@ func (r *Roster) Load(configured []int64, summaries map[int64]incident.Summary, 
 	for _, ids := range [][]int64{configured, slices.Sorted(maps.Keys(summaries))} {
 		for _, id := range ids {
 			if r.entries[id] == nil {
-				r.load(r.add(id, now), summaries[id])
+				summary, stored := summaries[id]
+				r.load(r.add(id, now), summary, stored)
 			}
 		}
 	}
@@ -23,26 +24,29 @@ func (r *Roster) Load(configured []int64, summaries map[int64]incident.Summary, 
 	return forgotten
 }
 
-func (r *Roster) load(e *Entry, summary incident.Summary) {
+func (r *Roster) load(e *Entry, summary incident.Summary, stored bool) {
 	r.change(e, func() {
-		e.Summary = summary
+		e.Summary, e.stored = summary, stored
 		if !summary.Fetched().IsZero() {
 			e.class = Routine
 		}
 	})
 }
 
-// Resume goes on with the polling cycle of an earlier run: due says when an incident that was polled before is due again.
+// Resume continues the polling cycle of an earlier run: due says when an incident that was polled before is due again. It may ask for
+// Cycle.
 func (r *Roster) Resume(due func(incident.Summary) time.Time, now time.Time) {
+	for _, e := range r.entries { // these first, for they lengthen no cycle
+		if r.resting(e, now) {
+			r.change(e, func() { e.due = never() })
+		}
+	}
 	for _, e := range r.entries {
-		if e.Summary.Fetched().IsZero() {
+		if e.dormant() || e.Summary.Fetched().IsZero() {
 			continue
 		}
-		r.change(e, func() {
-			if e.due = due(e.Summary); r.resting(e, now) {
-				e.due = never()
-			}
-		})
+		at := due(e.Summary)
+		r.change(e, func() { e.due = at })
 	}
 }
 
@@ -69,8 +73,8 @@ func (r *Roster) Configure(ids []int64, now time.Time) (added int, forgotten []*
 	return added, forgotten
 }
 
-// Expire forgets the discovered incidents whose time has come: those that have been closed for the time in the rules, or whose polls
-// have failed for so long from the start. One that others were merged into is forgotten with the last of them, so that none of them
+// Expire forgets the discovered incidents whose time has come: those that are closed and have not changed for the time in the rules, or
+// whose polls have failed for so long from the start. One that others were merged into is forgotten with the last of them, so that none of them
 // leads back to it. A forgotten incident is discovered again when the change feed shows a change of it.
 func (r *Roster) Expire(now time.Time) (forgotten []*Entry) {
 	if !r.rules.Discover {
@@ -109,6 +113,9 @@ func (r *Roster) expired(e *Entry, now time.Time) bool {
 		return false // its polls fail, or lag: what a list has shown must not be lost
 	case !e.Summary.Seen && !e.Summary.Missing && !e.Summary.Merged:
 		since, closed = time.Unix(e.since, 0), e.Streak != nil
+	}
+	if changed := e.Summary.LastUpdate(); changed.After(since) && !changed.After(now) {
+		since = changed // as WorthDiscovering has it: or else its row would bring it back
 	}
 	return closed && now.Round(0).Sub(since) >= r.rules.ForgetAfter
 }

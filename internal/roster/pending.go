@@ -1,6 +1,8 @@
 package roster
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -17,17 +19,35 @@ const (
 // Mark makes an incident due at once, ahead of all others, because a list shows that it changed at a moment; zero: when is not known.
 // One that is not known yet is added. A change that is pending already keeps its due time, for its poll may have failed since; a newer
 // one is retried from 30 s on again. An incident that is being polled is due once more after that.
-func (r *Roster) Mark(id int64, changed, now time.Time) {
-	e := r.entries[id]
-	if e == nil {
-		e = r.add(id, now)
+func (r *Roster) Mark(id int64, changed, now time.Time) { r.mark(Pending{id, changed, now}, now) }
+
+// Pending is a change that lists have shown and no poll has shown yet.
+type Pending struct {
+	ID      int64
+	Changed time.Time // when the incident changed; zero: not known
+	Noted   time.Time // when a list has shown that
+}
+
+// Restore marks an incident whose change was pending in an earlier run.
+func (r *Roster) Restore(p Pending, now time.Time) {
+	if p.Noted.IsZero() || p.Noted.After(now) {
+		p.Noted = now
 	}
+	r.mark(p, now)
+}
+
+func (r *Roster) mark(p Pending, now time.Time) {
+	e, changed := r.entries[p.ID], p.Changed
+	if e == nil {
+		e = r.add(p.ID, now)
+	}
+	e.since = min(e.since, p.Noted.Unix())
 	if before, pending := e.Pending(); pending && !changed.After(before) {
 		return
 	}
 	r.change(e, func() {
 		l := e.lagging()
-		l.pending, l.changed, l.noted, l.retry = true, changed, now, nil
+		l.pending, l.changed, l.noted, l.retry = true, changed, p.Noted, nil
 		if e.flight != nil {
 			e.flight.marked = now
 			return
@@ -82,13 +102,13 @@ func (e *Entry) catchUp() (behind bool) {
 	return false
 }
 
-// Pending returns the changes that lists have shown and no poll has shown yet: the incidents, and when they changed.
-func (r *Roster) Pending() map[int64]time.Time {
-	pending := map[int64]time.Time{}
+// Pending returns the pending changes, by ID.
+func (r *Roster) Pending() (pending []Pending) {
 	for id, e := range r.entries {
 		if changed, is := e.Pending(); is {
-			pending[id] = changed
+			pending = append(pending, Pending{id, changed, e.lag.noted})
 		}
 	}
+	slices.SortFunc(pending, func(a, b Pending) int { return cmp.Compare(a.ID, b.ID) })
 	return pending
 }

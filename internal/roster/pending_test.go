@@ -14,7 +14,9 @@ func requirePending(t require.TestingT, r *Roster, id int64, changed time.Time) 
 	got, pending := r.Find(id).Pending()
 	require.True(t, pending)
 	require.Equal(t, changed, got)
-	require.Equal(t, map[int64]time.Time{id: changed}, r.Pending())
+	require.Len(t, r.Pending(), 1)
+	require.Equal(t, id, r.Pending()[0].ID)
+	require.Equal(t, changed, r.Pending()[0].Changed)
 }
 
 func requireNothingPending(t require.TestingT, r *Roster, id int64) {

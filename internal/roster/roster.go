@@ -53,7 +53,8 @@ func (r *Roster) Len() int { return r.tracked }
 // Known counts all incidents, merged ones too.
 func (r *Roster) Known() int { return len(r.entries) }
 
-// CountDelivered counts the incidents that are polled by ID and of which a state was delivered.
+// CountDelivered counts the incidents that are polled by ID and of which a state was delivered, without those that are polled by the
+// change feed only.
 func (r *Roster) CountDelivered() int { return r.delivered }
 
 // Cycle is how many requests one poll of each tracked incident takes, without those that are polled by the change feed only.
@@ -113,6 +114,13 @@ func (r *Roster) Release(ids []int64, now time.Time) {
 		if e := r.entries[id]; e != nil && e.waiting() && now.Before(e.due) {
 			r.change(e, func() { e.due = now })
 		}
+	}
+}
+
+// SetStored notes that the checkpoint has a state of an incident.
+func (r *Roster) SetStored(id int64) {
+	if e := r.entries[id]; e != nil {
+		e.stored = true
 	}
 }
 
@@ -176,7 +184,7 @@ func (r *Roster) count(e *Entry, n int) {
 		r.cycle += n * int(1+e.extraPages)
 	}
 	r.states[e.counted] += n
-	if e.Summary.Seen {
+	if e.Summary.Seen && !e.dormant() {
 		r.delivered += n
 	}
 }

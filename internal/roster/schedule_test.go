@@ -282,7 +282,7 @@ func TestOverdueCountsIncidentsWhoseTimeHasPassedAndWhichAreNotInFlight(t *testi
 	for id, due := range []int{1, 2, 10, 11} {
 		e := unpolled(r, int64(id), sec(due))
 		if id%2 == 0 {
-			r.load(e, open())
+			r.load(e, open(), true)
 		}
 	}
 	require.Equal(t, 2, r.Overdue(sec(10)))
@@ -337,7 +337,7 @@ func BenchmarkStep(b *testing.B) {
 			for i := range int64(n) {
 				due := start.Add(time.Duration(rand.IntN(n)) * time.Second)
 				if e := unpolled(r, i, due); rand.IntN(2) == 0 {
-					r.load(e, open())
+					r.load(e, open(), true)
 				}
 				switch rand.IntN(8) {
 				case 0:

@@ -26,11 +26,11 @@ type Sink struct {
 	records  record.Builder
 	attempts chan Attempt
 
-	pending  *record.Observation
-	sending  bool
-	refusals int
-	retryAt  time.Time
-	backoff  *backoff.ExponentialBackOff
+	pending *record.Observation
+	sending bool
+	since   time.Time // when the attempt that is under way began
+	retryAt time.Time
+	backoff *backoff.ExponentialBackOff
 }
 
 // New returns a sink whose records are built by records.
@@ -51,21 +51,21 @@ func (s *Sink) Attempts() <-chan Attempt { return s.attempts }
 // Busy says whether a delivery is pending.
 func (s *Sink) Busy() bool { return s.pending != nil }
 
-// Sending says whether the pipeline has not returned from an attempt yet.
-func (s *Sink) Sending() bool { return s.sending }
+// Sending says whether an attempt is under way, and since when.
+func (s *Sink) Sending() (since time.Time, sending bool) { return s.since, s.sending }
 
 // RetryAt is when the pending delivery is to be attempted; not ok: nothing is pending, or an attempt is under way.
 func (s *Sink) RetryAt() (at time.Time, ok bool) { return s.retryAt, s.pending != nil && !s.sending }
 
 // Offer makes an observation the pending delivery, to be attempted at once. Nothing may be pending.
 func (s *Sink) Offer(o record.Observation, now time.Time) {
-	s.pending, s.retryAt, s.refusals, s.backoff = &o, now, 0, nil
+	s.pending, s.retryAt, s.backoff = &o, now, nil
 }
 
 // Send begins an attempt, which ends when ctx does at the latest, if the pipeline heeds it. The records are built anew each time, since
 // a consumer may change them.
 func (s *Sink) Send(ctx context.Context, now time.Time) {
-	s.sending = true
+	s.sending, s.since = true, now
 	logs := s.records.Logs(*s.pending)
 	go func() { s.attempts <- s.attempt(ctx, logs, now) }()
 }
@@ -110,6 +110,5 @@ func (s *Sink) refused(now time.Time) {
 		s.backoff.MaxInterval = time.Duration(float64(maxRetry) / (1 + s.backoff.RandomizationFactor))
 		s.backoff.InitialInterval = firstRetry
 	}
-	s.refusals++
 	s.retryAt = now.Add(s.backoff.NextBackOff())
 }
