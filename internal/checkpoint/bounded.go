@@ -20,14 +20,14 @@ const (
 	holdTime = time.Minute
 )
 
-// ErrUnavailable is the error of each call that the storage did not respond to
+// errUnavailable is the error of each call that the storage did not respond to
 // in time, and of those that are not made because of such a call.
-var ErrUnavailable = errors.New("storage unavailable")
+var errUnavailable = errors.New("storage unavailable")
 
 var (
-	errTimeout = fmt.Errorf("%w: no response within %v", ErrUnavailable, storageTimeout)
-	errHold    = fmt.Errorf("%w: no call for %v after one without a response", ErrUnavailable, holdTime)
-	errHanging = fmt.Errorf("%w: an earlier call has not returned yet", ErrUnavailable)
+	errTimeout = fmt.Errorf("%w: no response within %v", errUnavailable, storageTimeout)
+	errHold    = fmt.Errorf("%w: no call for %v after one without a response", errUnavailable, holdTime)
+	errHanging = fmt.Errorf("%w: an earlier call has not returned yet", errUnavailable)
 )
 
 // bounded is a storage client that never blocks for longer than storageTimeout,
@@ -160,7 +160,7 @@ func waitFor(ctx context.Context, returned <-chan struct{}) bool {
 // because its time was up.
 func (b *bounded) gaveUp(ctx context.Context) error {
 	cause := context.Cause(ctx)
-	if errors.Is(cause, ErrUnavailable) {
+	if errors.Is(cause, errUnavailable) {
 		b.hold = time.NewTimer(holdTime)
 		return cause
 	}

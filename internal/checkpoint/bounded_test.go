@@ -109,19 +109,19 @@ func TestCallThatHangsIsGivenUpAfterTenSeconds(t *testing.T) {
 	eachCall(t, func(t *testing.T, h *hanging, call func(ctx context.Context) error) {
 		try := func() (time.Duration, error) { return took(func() error { return call(t.Context()) }) }
 		lasted, err := try()
-		require.ErrorIs(t, err, ErrUnavailable)
+		require.ErrorIs(t, err, errUnavailable)
 		require.EqualError(t, err, "storage unavailable: no response within 10s")
 		require.Equal(t, 10*time.Second, lasted)
 
 		time.Sleep(time.Minute - time.Nanosecond)
 		lasted, err = try()
-		require.ErrorIs(t, err, ErrUnavailable)
+		require.ErrorIs(t, err, errUnavailable)
 		require.EqualError(t, err, "storage unavailable: no call for 1m0s after one without a response")
 		require.Zero(t, lasted)
 
 		time.Sleep(time.Hour)
 		lasted, err = try()
-		require.ErrorIs(t, err, ErrUnavailable)
+		require.ErrorIs(t, err, errUnavailable)
 		require.EqualError(t, err, "storage unavailable: an earlier call has not returned yet")
 		require.Zero(t, lasted)
 
@@ -136,13 +136,13 @@ func TestAfterTimeoutNoCallIsMadeForAMinute(t *testing.T) {
 	eachCall(t, func(t *testing.T, h *hanging, call func(ctx context.Context) error) {
 		h.heeds = true
 		lasted, err := took(func() error { return call(t.Context()) })
-		require.ErrorIs(t, err, ErrUnavailable)
+		require.ErrorIs(t, err, errUnavailable)
 		require.ErrorIs(t, err, context.DeadlineExceeded, "what the client says is not lost")
 		require.LessOrEqual(t, lasted, 10*time.Second)
 		close(h.released)
 
 		time.Sleep(time.Minute - time.Nanosecond)
-		require.ErrorIs(t, call(t.Context()), ErrUnavailable)
+		require.ErrorIs(t, call(t.Context()), errUnavailable)
 		require.EqualValues(t, 1, h.calls.Load())
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
@@ -159,11 +159,11 @@ func TestCallEndsWithItsContext(t *testing.T) {
 				time.AfterFunc(time.Second, cancel)
 				lasted, err := took(func() error { return call(ctx) })
 				require.ErrorIs(t, err, context.Canceled)
-				require.NotErrorIs(t, err, ErrUnavailable)
+				require.NotErrorIs(t, err, errUnavailable)
 				require.LessOrEqual(t, lasted, time.Second+returnGrace)
 
 				if !heeds {
-					require.ErrorIs(t, call(t.Context()), ErrUnavailable, "it has not returned yet")
+					require.ErrorIs(t, call(t.Context()), errUnavailable, "it has not returned yet")
 				}
 				close(h.released)
 				synctest.Wait()
@@ -179,7 +179,7 @@ func TestBatchThatWasGivenUpDoesNotWriteToTheCallersOperations(t *testing.T) {
 		require.NoError(t, h.Client.Set(t.Context(), "key", []byte("value")))
 		client := &bounded{client: h}
 		get := storage.GetOperation("key")
-		require.ErrorIs(t, client.Batch(t.Context(), get), ErrUnavailable)
+		require.ErrorIs(t, client.Batch(t.Context(), get), errUnavailable)
 		close(h.released)
 		require.Nil(t, get.Value)
 		time.Sleep(time.Minute)
@@ -197,7 +197,7 @@ func TestStorageThatHangsCostsTenSecondsAMinute(t *testing.T) {
 		var blocked time.Duration
 		for began := time.Now(); time.Since(began) < time.Hour; time.Sleep(time.Second) {
 			lasted, err := took(func() error { return store.SaveQuota(t.Context(), quota.Stored{}) })
-			require.ErrorIs(t, err, ErrUnavailable)
+			require.ErrorIs(t, err, errUnavailable)
 			blocked += lasted
 		}
 		require.LessOrEqual(t, blocked, 10*time.Minute)
@@ -211,9 +211,9 @@ func TestStatesAreWrittenOnceTheStorageRespondsAgain(t *testing.T) {
 		store, _ := open(t, h)
 		require.NoError(t, store.Save(t.Context(), 1, stateOf("Active")))
 		h.released = make(chan struct{})
-		require.ErrorIs(t, store.Save(t.Context(), 1, stateOf("Resolved")), ErrUnavailable)
-		require.ErrorIs(t, store.Save(t.Context(), 2, stateOf("Active")), ErrUnavailable)
-		require.ErrorIs(t, store.Flush(t.Context()), ErrUnavailable)
+		require.ErrorIs(t, store.Save(t.Context(), 1, stateOf("Resolved")), errUnavailable)
+		require.ErrorIs(t, store.Save(t.Context(), 2, stateOf("Active")), errUnavailable)
+		require.ErrorIs(t, store.Flush(t.Context()), errUnavailable)
 		requireLoaded(t, store, 1, stateOf("Resolved"))
 		require.Equal(t, 2, store.Unwritten())
 
@@ -249,10 +249,10 @@ func TestCloseWaitsForTheCallThatHangsButNotForLong(t *testing.T) {
 				h := &hanging{Client: NewMemory()}
 				store, _ := open(t, h)
 				h.released = make(chan struct{})
-				require.ErrorIs(t, store.SaveQuota(t.Context(), quota.Stored{}), ErrUnavailable)
+				require.ErrorIs(t, store.SaveQuota(t.Context(), quota.Stored{}), errUnavailable)
 				time.AfterFunc(recovers, func() { close(h.released) })
 				lasted, err := took(func() error { return store.Close(t.Context()) })
-				require.Equal(t, recovers > storageTimeout, errors.Is(err, ErrUnavailable), "%v", err)
+				require.Equal(t, recovers > storageTimeout, errors.Is(err, errUnavailable), "%v", err)
 				require.Equal(t, min(recovers, storageTimeout), lasted)
 				time.Sleep(time.Hour)
 				require.EqualValues(t, 1, h.closed.Load(), "it is closed in the end")
@@ -268,7 +268,7 @@ func TestCloseThatHangsIsGivenUp(t *testing.T) {
 		store, _ := open(t, h)
 		h.released = make(chan struct{})
 		lasted, err := took(func() error { return store.Close(t.Context()) })
-		require.ErrorIs(t, err, ErrUnavailable)
+		require.ErrorIs(t, err, errUnavailable)
 		require.Equal(t, storageTimeout, lasted)
 		close(h.released)
 	})
@@ -281,7 +281,7 @@ func TestOpenFailsIfTheStorageHangs(t *testing.T) {
 			_, _, err := Open(t.Context(), h, xdr)
 			return err
 		})
-		require.ErrorIs(t, err, ErrUnavailable)
+		require.ErrorIs(t, err, errUnavailable)
 		require.LessOrEqual(t, lasted, 2*storageTimeout)
 		close(h.released)
 		synctest.Wait()

@@ -80,7 +80,7 @@ type storedFeed struct {
 
 // Store writes the checkpoint and reads states from it. Only one goroutine may
 // use it. A write that has returned is as durable as the storage makes it. If the
-// storage does not respond, calls fail with ErrUnavailable.
+// storage does not respond, each call fails within storageTimeout.
 type Store struct {
 	client  storage.Client
 	api     string // whose accounts it keeps

@@ -2,7 +2,7 @@
 //
 // List shows incidents newest change first, so whatever changes while its pages are read moves to the front and shows at the next
 // call: nothing is missed when that one lists from the newest time on this call's first page (seen in captures, see docs/api.md).
-// A Feed holds the page at hand; a Cursor says where the next one begins. Neither waits or reads a clock.
+// A Feed holds the page at hand; a cursor says where the next one begins. Neither waits or reads a clock.
 package feed
 
 import "time"
@@ -15,21 +15,21 @@ const (
 )
 
 // Request is one page.
-type Request struct {
+type pageRequest struct {
 	Since time.Time // lastUpdateTime at or after it; zero: not filtered
 	Top   int
 	Skip  int
 }
 
 // Page is what matters of an answer.
-type Page struct {
+type pageResult struct {
 	Newest time.Time // lastUpdateTime of its rows; zero: it has none
 	Next   int       // the $skip that the answer leads on to; 0: it is the last page
 	Date   time.Time // by the service's clock
 }
 
 // Cursor is how far the feed has come. New makes one.
-type Cursor struct {
+type cursor struct {
 	interval time.Duration
 	lookback time.Duration
 	largest  int // the most rows of a page
@@ -44,28 +44,28 @@ type Cursor struct {
 
 // New returns a cursor whose calls follow at the interval, with pages of at most largest rows. It goes on from the boundary that an
 // earlier one had, or, where that is zero, begins lookback before the service's present time.
-func New(interval, lookback time.Duration, largest int, boundary, now time.Time) *Cursor {
-	return &Cursor{interval: interval, lookback: lookback, largest: largest, top: largest, boundary: boundary, due: now}
+func newCursor(interval, lookback time.Duration, largest int, boundary, now time.Time) *cursor {
+	return &cursor{interval: interval, lookback: lookback, largest: largest, top: largest, boundary: boundary, due: now}
 }
 
 // Due is when the next page is to be asked for.
-func (c *Cursor) Due() time.Time { return c.due }
+func (c *cursor) Due() time.Time { return c.due }
 
 // Boundary is since when the present call lists; zero: that is not known yet. Once Answered has said that a call is complete, it is
 // what a later cursor goes on from.
-func (c *Cursor) Boundary() time.Time { return c.boundary }
+func (c *cursor) Boundary() time.Time { return c.boundary }
 
 // Request is the page to ask for. While the boundary is not known it is a single row, which brings the service's time.
-func (c *Cursor) Request() Request {
+func (c *cursor) Request() pageRequest {
 	if c.boundary.IsZero() {
-		return Request{Top: 1}
+		return pageRequest{Top: 1}
 	}
-	return Request{Since: c.boundary, Top: c.top, Skip: c.skip}
+	return pageRequest{Since: c.boundary, Top: c.top, Skip: c.skip}
 }
 
 // Answered takes an answer whose rows have all been dealt with, and says whether the call is complete. A time in the service's
 // own future does not count: listing from there would find nothing until then.
-func (c *Cursor) Answered(now time.Time, p Page) (complete bool) {
+func (c *cursor) Answered(now time.Time, p pageResult) (complete bool) {
 	if c.boundary.IsZero() {
 		c.begin(now, p.Date)
 		return false
@@ -90,7 +90,7 @@ func (c *Cursor) Answered(now time.Time, p Page) (complete bool) {
 }
 
 // begin sets the first boundary. Without the service's time the own has to do.
-func (c *Cursor) begin(now, date time.Time) {
+func (c *cursor) begin(now, date time.Time) {
 	if date.IsZero() {
 		date = now.Round(0)
 	}
@@ -100,7 +100,7 @@ func (c *Cursor) begin(now, date time.Time) {
 }
 
 // end completes a call. An empty one keeps the boundary.
-func (c *Cursor) end(now time.Time) {
+func (c *cursor) end(now time.Time) {
 	if boundary := c.newest.Add(-Settling); !c.newest.IsZero() && boundary.After(c.boundary) {
 		c.boundary = boundary
 	}
@@ -111,7 +111,7 @@ func (c *Cursor) end(now time.Time) {
 
 // TooLarge says that the page was larger than may be read, in an answer of that date. The next is half of it; when it was a single
 // row, whole is true: that row has to be had in another way, and the next page begins behind it.
-func (c *Cursor) TooLarge(now, date time.Time) (whole bool) {
+func (c *cursor) TooLarge(now, date time.Time) (whole bool) {
 	if c.boundary.IsZero() {
 		c.begin(now, date)
 		return false
@@ -126,9 +126,9 @@ func (c *Cursor) TooLarge(now, date time.Time) (whole bool) {
 }
 
 // Failed gives the present call up. It begins anew, from the same boundary, after wait.
-func (c *Cursor) Failed(now time.Time, wait time.Duration) {
+func (c *cursor) Failed(now time.Time, wait time.Duration) {
 	c.restart()
 	c.due = now.Add(wait)
 }
 
-func (c *Cursor) restart() { c.skip, c.newest = 0, time.Time{} }
+func (c *cursor) restart() { c.skip, c.newest = 0, time.Time{} }

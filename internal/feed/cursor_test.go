@@ -19,46 +19,46 @@ const (
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // listing returns a cursor that lists from an hour before noon.
-func listing() *Cursor { return New(interval, lookback, largest, noon.Add(-time.Hour), noon) }
+func listing() *cursor { return newCursor(interval, lookback, largest, noon.Add(-time.Hour), noon) }
 
 func TestTheFirstCallBringsTheServicesTime(t *testing.T) {
-	c := New(interval, lookback, largest, time.Time{}, noon)
+	c := newCursor(interval, lookback, largest, time.Time{}, noon)
 	require.Equal(t, noon, c.Due())
-	require.Equal(t, Request{Top: 1}, c.Request())
+	require.Equal(t, pageRequest{Top: 1}, c.Request())
 
 	ahead := noon.Add(time.Hour)
-	require.False(t, c.Answered(noon, Page{Newest: ahead.Add(-time.Minute), Next: 1, Date: ahead}))
+	require.False(t, c.Answered(noon, pageResult{Newest: ahead.Add(-time.Minute), Next: 1, Date: ahead}))
 	require.Equal(t, ahead.Add(-lookback), c.Boundary(), "by the service's clock")
-	require.Equal(t, Request{Since: ahead.Add(-lookback), Top: largest}, c.Request())
+	require.Equal(t, pageRequest{Since: ahead.Add(-lookback), Top: largest}, c.Request())
 	require.Equal(t, noon, c.Due(), "at once")
 }
 
 func TestWithoutTheServicesTimeTheOwnHasToDo(t *testing.T) {
-	c := New(interval, Settling, largest, time.Time{}, noon)
-	require.False(t, c.Answered(noon, Page{}))
+	c := newCursor(interval, Settling, largest, time.Time{}, noon)
+	require.False(t, c.Answered(noon, pageResult{}))
 	require.Equal(t, noon.Add(-Settling), c.Boundary())
 }
 
 func TestAFailureBeforeTheServicesTimeIsKnownAsksForItAgain(t *testing.T) {
-	c := New(interval, lookback, largest, time.Time{}, noon)
+	c := newCursor(interval, lookback, largest, time.Time{}, noon)
 	c.Failed(noon, time.Minute)
 	require.Equal(t, noon.Add(time.Minute), c.Due())
-	require.Equal(t, Request{Top: 1}, c.Request())
+	require.Equal(t, pageRequest{Top: 1}, c.Request())
 }
 
 func TestARestartGoesOnFromTheStoredBoundary(t *testing.T) {
-	c := New(interval, lookback, largest, noon.Add(-72*time.Hour), noon)
+	c := newCursor(interval, lookback, largest, noon.Add(-72*time.Hour), noon)
 	require.Equal(t, noon, c.Due())
-	require.Equal(t, Request{Since: noon.Add(-72 * time.Hour), Top: largest}, c.Request(), "further back than the lookback")
+	require.Equal(t, pageRequest{Since: noon.Add(-72 * time.Hour), Top: largest}, c.Request(), "further back than the lookback")
 }
 
 func TestTheBoundaryIsTheNewestOfTheFirstPageLessTheSettling(t *testing.T) {
 	c := listing()
-	require.False(t, c.Answered(noon, Page{Newest: noon.Add(-time.Minute), Next: 100, Date: noon}))
+	require.False(t, c.Answered(noon, pageResult{Newest: noon.Add(-time.Minute), Next: 100, Date: noon}))
 	require.Equal(t, noon.Add(-time.Hour), c.Boundary(), "not before the last page")
-	require.True(t, c.Answered(noon.Add(time.Second), Page{Newest: noon, Date: noon}), "where that one moved to the front meanwhile")
+	require.True(t, c.Answered(noon.Add(time.Second), pageResult{Newest: noon, Date: noon}), "where that one moved to the front meanwhile")
 	require.Equal(t, noon.Add(-time.Minute-Settling), c.Boundary())
-	require.Equal(t, Request{Since: c.Boundary(), Top: largest}, c.Request())
+	require.Equal(t, pageRequest{Since: c.Boundary(), Top: largest}, c.Request())
 	require.Equal(t, noon.Add(time.Second+interval), c.Due())
 }
 
@@ -70,7 +70,7 @@ func TestTheBoundaryNeverGoesBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := listing()
-			require.True(t, c.Answered(noon, Page{Newest: newest, Date: noon}))
+			require.True(t, c.Answered(noon, pageResult{Newest: newest, Date: noon}))
 			require.Equal(t, noon.Add(-time.Hour), c.Boundary())
 			require.Equal(t, noon.Add(interval), c.Due())
 		})
@@ -90,9 +90,9 @@ func TestPagesOverlapAndLeadOn(t *testing.T) {
 		{top: 50, next: 5000, skip: 40}, // a link that leads too far
 	} {
 		t.Run(fmt.Sprintf("%d rows, on to %d", test.top, test.next), func(t *testing.T) {
-			c := New(interval, lookback, test.top, noon.Add(-time.Hour), noon)
-			require.False(t, c.Answered(noon, Page{Newest: noon, Next: test.next}))
-			require.Equal(t, Request{Since: noon.Add(-time.Hour), Top: test.top, Skip: test.skip}, c.Request())
+			c := newCursor(interval, lookback, test.top, noon.Add(-time.Hour), noon)
+			require.False(t, c.Answered(noon, pageResult{Newest: noon, Next: test.next}))
+			require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: test.top, Skip: test.skip}, c.Request())
 			require.Equal(t, noon, c.Due(), "at once")
 		})
 	}
@@ -100,36 +100,36 @@ func TestPagesOverlapAndLeadOn(t *testing.T) {
 
 func TestAFailedCallBeginsAnewFromTheSameBoundary(t *testing.T) {
 	c := listing()
-	c.Answered(noon, Page{Newest: noon, Next: 100})
+	c.Answered(noon, pageResult{Newest: noon, Next: 100})
 	c.Failed(noon, time.Minute)
 	require.Equal(t, noon.Add(time.Minute), c.Due())
-	require.Equal(t, Request{Since: noon.Add(-time.Hour), Top: largest}, c.Request())
+	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: largest}, c.Request())
 
-	require.True(t, c.Answered(noon, Page{}))
+	require.True(t, c.Answered(noon, pageResult{}))
 	require.Equal(t, noon.Add(-time.Hour), c.Boundary(), "what the call that failed had seen does not count")
 }
 
 func TestAPageThatIsTooLargeIsHalvedAndASingleRowSkipped(t *testing.T) {
-	c := New(interval, lookback, 6, noon.Add(-time.Hour), noon)
-	c.Answered(noon, Page{Newest: noon, Next: 6})
+	c := newCursor(interval, lookback, 6, noon.Add(-time.Hour), noon)
+	c.Answered(noon, pageResult{Newest: noon, Next: 6})
 	require.Equal(t, 3, c.Request().Skip)
 	for _, top := range []int{3, 1} {
 		require.False(t, c.TooLarge(noon.Add(time.Second), time.Time{}))
-		require.Equal(t, Request{Since: noon.Add(-time.Hour), Top: top, Skip: 3}, c.Request())
+		require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: top, Skip: 3}, c.Request())
 		require.Equal(t, noon.Add(time.Second), c.Due(), "at once")
 	}
 	require.True(t, c.TooLarge(noon, time.Time{}), "that row has to be had in another way")
-	require.Equal(t, Request{Since: noon.Add(-time.Hour), Top: 1, Skip: 4}, c.Request())
-	require.False(t, c.Answered(noon, Page{Newest: noon.Add(-time.Minute), Next: 5}))
+	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: 1, Skip: 4}, c.Request())
+	require.False(t, c.Answered(noon, pageResult{Newest: noon.Add(-time.Minute), Next: 5}))
 	require.Equal(t, 5, c.Request().Skip)
-	require.True(t, c.Answered(noon, Page{}))
+	require.True(t, c.Answered(noon, pageResult{}))
 	require.Equal(t, noon.Add(-Settling), c.Boundary())
 }
 
 func TestWhenTheFirstRowIsTooLargeTheBoundaryStays(t *testing.T) {
-	c := New(interval, lookback, 1, noon.Add(-time.Hour), noon)
+	c := newCursor(interval, lookback, 1, noon.Add(-time.Hour), noon)
 	require.True(t, c.TooLarge(noon, time.Time{}))
-	require.True(t, c.Answered(noon, Page{Newest: noon.Add(-time.Minute)}))
+	require.True(t, c.Answered(noon, pageResult{Newest: noon.Add(-time.Minute)}))
 	require.Equal(t, noon.Add(-time.Hour), c.Boundary(), "the newest of the first page is not known")
 }
 
@@ -141,7 +141,7 @@ func TestWhatWasTooLargeGrowsBackCallByCall(t *testing.T) {
 	var tops []int
 	for range 7 {
 		tops = append(tops, c.Request().Top)
-		require.True(t, c.Answered(noon, Page{}))
+		require.True(t, c.Answered(noon, pageResult{}))
 	}
 	require.Equal(t, []int{3, 6, 12, 24, 48, 96, 100}, tops)
 }
@@ -174,7 +174,7 @@ func (l *list) change(changes, removals int) {
 }
 
 // page answers a request; the link of its last page is missing.
-func (l *list) page(r Request) (rows []row, p Page) {
+func (l *list) page(r pageRequest) (rows []row, p pageResult) {
 	for _, each := range l.rows {
 		if !each.changed.Before(r.Since) {
 			rows = append(rows, each)
@@ -196,7 +196,7 @@ func TestEveryChangeThatStandsIsOnAPageHoweverTheListMoves(t *testing.T) {
 		dice := rand.New(rand.NewPCG(seed, 0))
 		l := &list{dice: dice, now: noon}
 		l.change(200, 0)
-		c := New(interval, time.Minute, 5+dice.IntN(60), time.Time{}, l.now)
+		c := newCursor(interval, time.Minute, 5+dice.IntN(60), time.Time{}, l.now)
 		_, page := l.page(c.Request())
 		c.Answered(l.now, page)
 		first, shown := c.Boundary(), map[row]bool{}
@@ -212,7 +212,7 @@ func TestEveryChangeThatStandsIsOnAPageHoweverTheListMoves(t *testing.T) {
 			case 0:
 				c.Failed(l.now, 0)
 			case 1: // a restart
-				c = New(interval, time.Minute, c.largest, c.Boundary(), l.now)
+				c = newCursor(interval, time.Minute, c.largest, c.Boundary(), l.now)
 			default:
 				if c.Answered(l.now, page) {
 					calls++
@@ -232,7 +232,7 @@ func TestEveryChangeThatStandsIsOnAPageHoweverTheListMoves(t *testing.T) {
 }
 
 func TestAFirstPageThatIsTooLargeBringsTheServicesTimeAllTheSame(t *testing.T) {
-	c := New(interval, lookback, largest, time.Time{}, noon)
+	c := newCursor(interval, lookback, largest, time.Time{}, noon)
 	require.False(t, c.TooLarge(noon, noon))
-	require.Equal(t, Request{Since: noon.Add(-lookback), Top: largest}, c.Request())
+	require.Equal(t, pageRequest{Since: noon.Add(-lookback), Top: largest}, c.Request())
 }

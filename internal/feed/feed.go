@@ -16,7 +16,7 @@ type Settings struct {
 
 // Feed lists what changed: one page after another, and of the page at hand one row after another. It belongs to one goroutine.
 type Feed struct {
-	cursor    *Cursor
+	cursor    *cursor
 	requested bool           // a page is on its way
 	page      *defender.Page // the page at hand; nil: none
 	arrived   time.Time      // when that was
@@ -24,9 +24,9 @@ type Feed struct {
 	completed time.Time      // the end of the last complete call; before the first, the start
 }
 
-// NewFeed returns a feed that begins at once.
-func NewFeed(s Settings, now time.Time) *Feed {
-	return &Feed{cursor: New(s.Interval, s.Lookback, s.MaxTop, s.Boundary, now), completed: now}
+// New returns a feed that begins at once.
+func New(s Settings, now time.Time) *Feed {
+	return &Feed{cursor: newCursor(s.Interval, s.Lookback, s.MaxTop, s.Boundary, now), completed: now}
 }
 
 // Due is when the next page is to be requested. Not ok: one is on its way, or its rows are still to be looked at.
@@ -79,7 +79,7 @@ func (f *Feed) Answered(page *defender.Page, at time.Time) (complete bool) {
 			newest = row.LastUpdate
 		}
 	}
-	if complete = f.cursor.Answered(at, Page{Newest: newest, Next: page.Next, Date: page.Date}); complete {
+	if complete = f.cursor.Answered(at, pageResult{Newest: newest, Next: page.Next, Date: page.Date}); complete {
 		f.completed = at
 	}
 	return complete

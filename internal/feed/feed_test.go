@@ -12,7 +12,7 @@ import (
 func TestRowThatComesUpAgainWasShownBefore(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
 	changed := now.Add(-time.Hour)
-	f := NewFeed(Settings{Interval: time.Minute, Lookback: time.Hour, MaxTop: 100, Boundary: now.Add(-24 * time.Hour)}, now)
+	f := New(Settings{Interval: time.Minute, Lookback: time.Hour, MaxTop: 100, Boundary: now.Add(-24 * time.Hour)}, now)
 	row := defender.Row{ID: 1, LastUpdate: changed}
 	require.False(t, f.ShownBefore(row))
 

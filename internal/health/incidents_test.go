@@ -26,7 +26,7 @@ func TestFiveDeliveredIncidentsThatAreNotFoundAreAWrongTarget(t *testing.T) {
 		v := h.do(s)
 		require.False(t, v.Missing)
 		require.Equal(t, doubtRetry, v.Retry)
-		require.True(t, v.Streak.NotFound())
+		require.Equal(t, defender.NotFound, v.Streak.kind)
 	}
 	h.do(all(4, defender.NotFound)...)
 	require.Nil(t, h.status, "the same ones")
@@ -95,7 +95,7 @@ func TestABelieved404IsASuccessOnlyWhileNoneIsHeldBack(t *testing.T) {
 func TestAnIncidentThatIsNotFoundDoesNotFail(t *testing.T) {
 	h := byHand(t, 20)
 	h.do(step{1, defender.Timeout}, step{1, defender.NotFound})
-	require.True(t, h.streaks[1].NotFound())
+	require.Equal(t, defender.NotFound, h.streaks[1].kind)
 	require.False(t, h.streaks[1].Failing())
 	require.Empty(t, h.get.failing)
 }
@@ -315,13 +315,11 @@ func TestARefusedTokenIsExplained(t *testing.T) {
 
 func TestAStreakOfNoneIsWell(t *testing.T) {
 	var s *Streak
-	require.False(t, s.NotFound())
 	require.False(t, s.Failing())
-	require.Zero(t, s.Since())
 	h := byHand(t, 20)
 	h.do(step{1, defender.Timeout}, step{1, defender.Timeout})
 	require.True(t, h.streaks[1].Failing())
-	require.Equal(t, start().Add(time.Second), h.streaks[1].Since())
+	require.Equal(t, start().Add(time.Second), h.streaks[1].since)
 	require.True(t, h.do(step{1, defender.Timeout}).Hung)
 }
 

@@ -83,7 +83,7 @@ func TestTheLastFailureOfARowMakesAState(t *testing.T) {
 			require.NotNil(t, v.Status)
 			require.ErrorContains(t, v.Status.Err, c.message)
 			require.Error(t, errors.Unwrap(v.Status.Err))
-			require.Equal(t, c.message == msgListDown, h.ListDown())
+			require.Equal(t, c.message == msgListDown, h.list.isDown())
 		})
 	}
 }
@@ -106,7 +106,7 @@ func TestWhatMakesNoState(t *testing.T) {
 				require.Zero(t, h.do(s).Hold)
 			}
 			require.Nil(t, h.status)
-			require.False(t, h.ListDown())
+			require.False(t, h.list.isDown())
 		})
 	}
 }
@@ -199,9 +199,9 @@ func TestOnePageEndsAStateOfTheList(t *testing.T) {
 	h := byHand(t, 20)
 	h.do(list(2, defender.Forbidden)...)
 	h.do(step{1, 0}, step{2, 0})
-	require.True(t, h.ListDown(), "not what another endpoint answers")
+	require.True(t, h.list.isDown(), "not what another endpoint answers")
 	h.do(step{0, 0})
-	require.False(t, h.ListDown())
+	require.False(t, h.list.isDown())
 	h.wait(time.Hour)
 	require.Equal(t, []string{msgListDown, msgListCleared}, h.messages())
 }

@@ -46,21 +46,10 @@ type run struct {
 	successes uint64 // of the endpoint, before that
 }
 
-// NotFound says that the API does not have the incident, as far as is known.
-func (s *Streak) NotFound() bool { return s != nil && s.kind == defender.NotFound }
-
 // Failing says that the incident fails with something other than not found. A
 // rate limit that concerns all incidents is no failure of one.
 func (s *Streak) Failing() bool {
 	return s != nil && s.kind != defender.NotFound && (s.kind != defender.Throttled || s.alone)
-}
-
-// Since is the time of the first failure. Zero: nil.
-func (s *Streak) Since() time.Time {
-	if s == nil {
-		return time.Time{}
-	}
-	return s.since
 }
 
 // follow returns the streak that a failure belongs to: this one, if the kind

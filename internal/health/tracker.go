@@ -154,10 +154,6 @@ func (t *Tracker) Forget(s *Streak) {
 	}
 }
 
-// ListDown says whether the list is in a state: its requests are on hold, or
-// only show whether it works again.
-func (t *Tracker) ListDown() bool { return t.list.isDown() }
-
 // reach judges the sign-in. A nil failure: the request succeeded.
 func (t *Tracker) reach(failure *defender.Error, now time.Time, v *Verdict) {
 	if failure == nil || failure.Kind != defender.NoToken {

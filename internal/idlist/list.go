@@ -71,9 +71,6 @@ func (l *List) IDs() []int64 {
 	return ids
 }
 
-// Path returns the path of the file, empty if there is none.
-func (l *List) Path() string { return l.path }
-
 // FileEmpty reports whether there is a file and it named no ID when it was last
 // read. If it named IDs before, IDs still returns those.
 func (l *List) FileEmpty() bool { return l.empty }

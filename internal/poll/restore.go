@@ -121,7 +121,7 @@ func (e *Engine) restoreFeed(ctx context.Context, contents checkpoint.Contents, 
 			settings.Boundary = time.Time{} // so that the first call looks back
 		}
 	}
-	e.feed = feed.NewFeed(settings, now)
+	e.feed = feed.New(settings, now)
 	for _, p := range stored.Pending {
 		if e.discovers() || e.roster.Find(p.ID) != nil {
 			e.roster.Restore(roster.Pending(p), now)

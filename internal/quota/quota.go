@@ -107,14 +107,6 @@ func (q *Quota) Pause(until time.Time) {
 	}
 }
 
-// PausedUntil returns the end of the current pause; ok is false if there is none.
-func (q *Quota) PausedUntil(now time.Time) (until time.Time, ok bool) {
-	if !q.paused.After(now) {
-		return time.Time{}, false
-	}
-	return q.paused, true
-}
-
 // Spacing returns the mean time between two requests of that demand that the current limits allow in the long run, that of the
 // strictest limit. It is zero if nothing is limited.
 func (q *Quota) Spacing(now time.Time, d Demand) time.Duration {

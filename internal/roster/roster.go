@@ -50,9 +50,6 @@ func (r *Roster) Find(id int64) *Entry { return r.entries[id] }
 // Len counts the incidents that are polled by ID.
 func (r *Roster) Len() int { return r.tracked }
 
-// Known counts all incidents, merged ones too.
-func (r *Roster) Known() int { return len(r.entries) }
-
 // CountDelivered counts the incidents that are polled by ID and of which a state was delivered, without those that are polled by the
 // change feed only.
 func (r *Roster) CountDelivered() int { return r.delivered }

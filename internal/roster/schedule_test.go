@@ -144,7 +144,7 @@ func TestUnknownIncidentsAreLeftAlone(t *testing.T) {
 	require.Equal(t, interval, wait)
 	require.Nil(t, r.Find(1))
 	require.False(t, r.Find(1).Tracked() || r.Find(1).Polling() || r.InFlight(1))
-	require.Zero(t, r.Known())
+	require.Empty(t, r.IDs())
 }
 
 func TestTheOutcomeOfAnEvictedIncidentIsIgnored(t *testing.T) {
