@@ -13,7 +13,7 @@ import (
 // settle takes an attempt to deliver that has ended: what was accepted is committed, what was rejected is lost, and all else is attempted
 // again.
 func (e *Engine) settle(ctx context.Context, a sink.Attempt) {
-	now := e.Clock()
+	now := e.parts.Clock()
 	r := e.sink.Settle(a, now)
 	if r.Err != nil && ctx.Err() != nil {
 		return // abandoned by Shutdown: it is delivered after the next start

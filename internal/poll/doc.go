@@ -1,2 +1,18 @@
-// Package poll is the engine that polls incidents and delivers their changes.
+// Package poll is the engine of the receiver: it requests what is due, compares what the API shows with what was delivered, hands the
+// difference to the pipeline, and writes the checkpoint.
+//
+// One goroutine, that of Engine.Run, owns all state and waits in one place. Each part of the state has one owner: package roster knows
+// the incidents and when each is due, package health whether the API works and what is logged about it, package quota the rate limits,
+// package feed the progress of the change feed, and package sink the pending delivery. This package puts them together:
+//
+//	engine.go    what an engine is made of
+//	run.go       the loop
+//	next.go      what to request now, or when to look again
+//	handle.go    one path for every response
+//	observe.go   one path for everything that shows an incident
+//	commit.go    what follows once a delivery was accepted
+//	feed.go      pages of the list and their rows
+//	restore.go   from a checkpoint to a running engine, and a changed list of IDs
+//	store.go     the checkpoint
+//	telemetry.go metrics that count; those that are read are in gauges.go
 package poll // import "github.com/seed2514a141/defenderincidentsreceiver/internal/poll"

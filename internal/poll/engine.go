@@ -1,17 +1,3 @@
-// Package poll is the engine of the receiver: it requests what is due, compares what it is shown with what was delivered, hands what
-// differs to the pipeline, and writes the checkpoint.
-//
-// One goroutine, that of Engine.Run, owns all state, and waits in one place. Who owns what: package roster the incidents and when each
-// is due, package health whether the API works and what is logged of that, package quota the rate limits, package feed how far the
-// change feed has come, package sink the delivery that is pending. This package puts them together:
-//
-//	next.go     what to request now, or when to look again
-//	handle.go   one path for every response
-//	observe.go  one path for everything that shows an incident
-//	commit.go   what is taken over once it was accepted
-//	feed.go     pages of the list and their rows
-//	restore.go  from a checkpoint to an engine that runs, and a changed list of IDs
-//	store.go    the checkpoint
 package poll
 
 import (
@@ -23,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/feed"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
@@ -31,14 +18,12 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/record"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/sink"
-
-	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
 // Engine polls incidents. Open makes one; all its other state belongs to the goroutine of Run.
 type Engine struct {
-	Settings
-	Parts
+	settings  Settings
+	parts     Parts
 	logger    *zap.Logger
 	telemetry *telemetry
 
@@ -74,7 +59,7 @@ func Open(ctx context.Context, s Settings, p Parts, contents checkpoint.Contents
 		return nil, err
 	}
 	e := &Engine{
-		Settings: s, Parts: p, logger: p.Receiver.Logger,
+		settings: s, parts: p, logger: p.Receiver.Logger,
 		health: health.New(),
 		gets:   quota.NewAccount(s.Limits...),
 		sink: sink.New(p.Next, report, record.Builder{
@@ -104,8 +89,8 @@ func (e *Engine) Close() { e.telemetry.Shutdown() }
 
 // interval is the time from one poll of an incident to the next, as the quota allows it.
 func (e *Engine) interval(now time.Time) time.Duration {
-	return roster.Interval(e.Interval, e.gets.Spacing(now, quota.Repeat), e.roster.Cycle())
+	return roster.Interval(e.settings.Interval, e.gets.Spacing(now, quota.Repeat), e.roster.Cycle())
 }
 
 // discovers says whether incidents that are not configured are tracked, too.
-func (e *Engine) discovers() bool { return e.Feed != nil && e.Feed.Discover }
+func (e *Engine) discovers() bool { return e.settings.Feed != nil && e.settings.Feed.Discover }

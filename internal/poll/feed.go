@@ -117,7 +117,7 @@ func (e *Engine) planFeed(spacing time.Duration) []zap.Field {
 		return nil
 	}
 	return []zap.Field{
-		zap.Duration("change_feed_finds_changes_within", max(e.Feed.Interval, spacing)),
-		zap.Bool("discover", e.Feed.Discover),
+		zap.Duration("change_feed_finds_changes_within", max(e.settings.Feed.Interval, spacing)),
+		zap.Bool("discover", e.settings.Feed.Discover),
 	}
 }

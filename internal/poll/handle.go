@@ -157,10 +157,10 @@ func (e *Engine) accountOf(endpoint health.Endpoint) *quota.Account {
 
 func (e *Engine) report(s *health.Status) {
 	if s.Err == nil {
-		e.Report(componentstatus.NewEvent(componentstatus.StatusOK))
+		e.parts.Report(componentstatus.NewEvent(componentstatus.StatusOK))
 		return
 	}
-	e.Report(componentstatus.NewRecoverableErrorEvent(s.Err))
+	e.parts.Report(componentstatus.NewRecoverableErrorEvent(s.Err))
 }
 
 func (e *Engine) accounts() []*quota.Account {
@@ -175,7 +175,7 @@ func (e *Engine) accounts() []*quota.Account {
 func (e *Engine) throttled(ctx context.Context, account *quota.Account, failure *defender.Error, log bool, at time.Time) {
 	until := at.Add(failure.RetryAfter)
 	account.Throttle(until)
-	if e.Client.OneBudget() {
+	if e.parts.Client.OneBudget() {
 		for _, a := range e.accounts() {
 			a.Throttle(until)
 		}

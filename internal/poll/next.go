@@ -25,7 +25,7 @@ type request struct {
 // next is what to request now; or not ok, and when to look again. Pages of the feed go first, then incidents that are incomplete.
 func (e *Engine) next(now time.Time) (r request, ok bool, wake time.Time) {
 	wake = now.Add(maxSleep)
-	if e.sink.Busy() || e.inFlight >= e.MaxConcurrentRequests {
+	if e.sink.Busy() || e.inFlight >= e.settings.MaxConcurrentRequests {
 		return request{}, false, wake
 	}
 	if e.feed != nil {
@@ -80,7 +80,7 @@ func (e *Engine) nextPartial(now time.Time) (r request, wake time.Time) {
 func (e *Engine) nextIncident(now time.Time) (r request, wake time.Time) {
 	wake = now.Add(maxSleep)
 	// At most half of the slots are for incidents that ran into their timeout before.
-	heads := e.roster.Next(max(1, e.MaxConcurrentRequests/2))
+	heads := e.roster.Next(max(1, e.settings.MaxConcurrentRequests/2))
 	for _, class := range e.order(heads) {
 		head := heads[class]
 		if !head.OK {
@@ -163,13 +163,13 @@ func (e *Engine) countTurn(id int64) {
 // send sends a request and returns its response.
 func (e *Engine) send(ctx context.Context, r request) response {
 	if r.page != nil {
-		page := e.Client.List(ctx, *r.page)
-		return response{page: &page, at: e.Clock()}
+		page := e.parts.Client.List(ctx, *r.page)
+		return response{page: &page, at: e.parts.Clock()}
 	}
 	if r.rest != nil {
-		answer := e.Client.Continue(ctx, r.rest)
-		return response{id: r.id, answer: answer, at: e.Clock()}
+		answer := e.parts.Client.Continue(ctx, r.rest)
+		return response{id: r.id, answer: answer, at: e.parts.Clock()}
 	}
-	answer := e.Client.Get(ctx, r.id)
-	return response{id: r.id, answer: answer, at: e.Clock()}
+	answer := e.parts.Client.Get(ctx, r.id)
+	return response{id: r.id, answer: answer, at: e.parts.Clock()}
 }

@@ -55,7 +55,7 @@ func (e *Engine) observe(ctx context.Context, o observation) {
 			e.telemetry.answered(d.change, d.after)
 		}
 		if !d.change.Stale {
-			d.due = o.at.Add(e.intervalOf(d.after, o.at))
+			d.due = o.at.Add(e.intervalOf(d.after.Merged, o.at))
 		}
 	}
 	if d.change.Empty() {
@@ -81,10 +81,10 @@ func (e *Engine) observeStale(d *delivery) {
 		zap.Time("delivered", d.before.LastUpdate), zap.Time("shown", d.snapshot.LastUpdate)))
 }
 
-// intervalOf is how long after a response the incident is due again.
-func (e *Engine) intervalOf(s incident.State, now time.Time) time.Duration {
+// intervalOf is how long after a response the incident is due again, merged or not.
+func (e *Engine) intervalOf(merged bool, now time.Time) time.Duration {
 	interval := e.interval(now)
-	if s.Merged {
+	if merged {
 		return max(interval, successorInterval)
 	}
 	return interval
@@ -100,5 +100,5 @@ func (e *Engine) offer(ctx context.Context, d delivery) {
 	e.pending = d
 	e.sink.Offer(record.Observation{
 		ID: d.id, Tenant: tenant, Observed: d.at, Snapshot: d.snapshot, Change: d.change, After: d.after,
-	}, e.Clock())
+	}, e.parts.Clock())
 }

@@ -18,20 +18,17 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
 
-// expireInterval is how often the roster is asked for incidents that can be forgotten.
-const expireInterval = time.Minute
-
 // restore takes up what the checkpoint holds.
 func (e *Engine) restore(ctx context.Context, contents checkpoint.Contents, now time.Time) error {
 	if err := e.restoreMeta(ctx, contents); err != nil {
 		return err
 	}
-	e.comparer = incident.NewComparer(e.Alerts, e.Snapshots, incident.Ignore(e.IgnoreChanges...), e.meta.Basis)
+	e.comparer = incident.NewComparer(e.settings.Alerts, e.settings.Snapshots, incident.Ignore(e.settings.IgnoreChanges...), e.meta.Basis)
 	e.gets.Restore(contents.Quota, now)
 	configured := e.configured(contents.Summaries)
 	e.roster.Load(configured, contents.Summaries, now)
 	e.roster.Resume(func(s incident.Summary) time.Time { return e.dueAfterRestart(s, now) }, now)
-	if err := e.Store.Keep(ctx, e.roster.IDs()); err != nil {
+	if err := e.parts.Store.Keep(ctx, e.roster.IDs()); err != nil {
 		return err
 	}
 	if err := e.restoreFeed(ctx, contents, now); err != nil {
@@ -47,8 +44,8 @@ func (e *Engine) restore(ctx context.Context, contents checkpoint.Contents, now 
 // configured returns the configured IDs. When the IDs file has none, a failed job may have emptied it: then the incidents of the checkpoint
 // go on.
 func (e *Engine) configured(summaries map[int64]incident.Summary) []int64 {
-	ids := e.IDs.IDs()
-	if !e.IDs.FileEmpty() || len(summaries) == 0 || e.discovers() { // discovery keeps them, and forgets them in time
+	ids := e.parts.IDs.IDs()
+	if !e.parts.IDs.FileEmpty() || len(summaries) == 0 || e.discovers() { // discovery keeps them, and forgets them in time
 		return ids
 	}
 	e.logger.Warn("incident_ids_file has no IDs; keeping the incidents of the checkpoint", zap.Int("incidents", len(summaries)))
@@ -59,21 +56,21 @@ func (e *Engine) configured(summaries map[int64]incident.Summary) []int64 {
 // incident is adopted as it is shown next.
 func (e *Engine) restoreMeta(ctx context.Context, contents checkpoint.Contents) error {
 	e.meta = contents.Receiver
-	ignored := digestOf(e.IgnoreChanges)
-	if e.meta.API == e.API && e.meta.IgnoreChanges == ignored {
+	ignored := digestOf(e.settings.IgnoreChanges)
+	if e.meta.API == e.settings.API && e.meta.IgnoreChanges == ignored {
 		return nil
 	}
-	if e.meta.API != "" && e.meta.API != e.API {
+	if e.meta.API != "" && e.meta.API != e.settings.API {
 		e.logger.Info("api setting changed; incidents that match the checkpoint are adopted silently",
-			zap.String("before", e.meta.API), zap.String("api", e.API), zap.Int("incidents", len(contents.Summaries)))
+			zap.String("before", e.meta.API), zap.String("api", e.settings.API), zap.Int("incidents", len(contents.Summaries)))
 	}
 	if e.meta.IgnoreChanges != "" && e.meta.IgnoreChanges != ignored {
 		e.meta.Basis++
 		e.logger.Info("ignore_changes setting changed; incidents that match the checkpoint are adopted silently",
-			zap.Strings("ignore_changes", e.IgnoreChanges), zap.Int("incidents", len(contents.Summaries)))
+			zap.Strings("ignore_changes", e.settings.IgnoreChanges), zap.Int("incidents", len(contents.Summaries)))
 	}
-	e.meta.API, e.meta.IgnoreChanges = e.API, ignored
-	return e.Store.SaveReceiver(ctx, e.meta)
+	e.meta.API, e.meta.IgnoreChanges = e.settings.API, ignored
+	return e.parts.Store.SaveReceiver(ctx, e.meta)
 }
 
 // digestOf stands for a set of names, in any order.
@@ -94,29 +91,25 @@ func (e *Engine) dueAfterRestart(s incident.Summary, now time.Time) time.Time {
 	if since < 0 {
 		return now
 	}
-	interval := e.interval(now)
-	if s.Merged {
-		interval = max(interval, successorInterval)
-	}
-	return now.Add(max(0, interval-since))
+	return now.Add(max(0, e.intervalOf(s.Merged, now)-since))
 }
 
 // restoreFeed continues where the earlier run has stopped.
 func (e *Engine) restoreFeed(ctx context.Context, contents checkpoint.Contents, now time.Time) error {
 	stored := contents.Feed
-	if e.Feed == nil {
+	if e.settings.Feed == nil {
 		if stored.Discover == nil || !*stored.Discover {
 			return nil
 		}
 		stored.Discover = new(false) // should the feed be turned on again, its first call looks back
-		return e.Store.SaveFeed(ctx, stored)
+		return e.parts.Store.SaveFeed(ctx, stored)
 	}
 	e.lists.Restore(stored.Quota, now)
 	settings := feed.Settings{
-		Interval: e.Feed.Interval, Lookback: feed.Settling, MaxTop: e.Client.MaxTop(), Boundary: stored.Boundary,
+		Interval: e.settings.Feed.Interval, Lookback: feed.Settling, MaxTop: e.parts.Client.MaxTop(), Boundary: stored.Boundary,
 	}
-	if e.Feed.Discover {
-		settings.Lookback = e.Feed.Lookback
+	if e.settings.Feed.Discover {
+		settings.Lookback = e.settings.Feed.Lookback
 		if !e.discoveredBefore(stored) {
 			settings.Boundary = time.Time{} // so that the first call looks back
 		}
@@ -144,9 +137,9 @@ func (e *Engine) announce(stored int, now time.Time) {
 	fields := []zap.Field{
 		zap.Int("incidents", e.roster.Len()),
 		zap.Int("known_from_checkpoint", stored),
-		zap.Duration("collection_interval", e.Interval),
+		zap.Duration("collection_interval", e.settings.Interval),
 		zap.Duration("shortest_cycle_within_limits", cycle.Round(time.Second)),
-		zap.Bool("interval_can_be_met", cycle <= e.Interval),
+		zap.Bool("interval_can_be_met", cycle <= e.settings.Interval),
 	}
 	if e.feed != nil {
 		fields = append(fields, e.planFeed(e.lists.Spacing(now, quota.Fresh))...)
@@ -157,7 +150,7 @@ func (e *Engine) announce(stored int, now time.Time) {
 // reconfigure goes on with a changed list of IDs: what it does not lead to any more is forgotten with its state, what is new is due at
 // once.
 func (e *Engine) reconfigure(ctx context.Context, now time.Time) {
-	ids := e.IDs.IDs()
+	ids := e.parts.IDs.IDs()
 	added, forgotten := e.roster.Configure(ids, now)
 	e.forget(ctx, forgotten)
 	e.logger.Info("incident IDs changed", zap.Int("incidents", e.roster.Len()), zap.Int("added", added), zap.Int("removed", len(forgotten)))
@@ -177,7 +170,7 @@ func (e *Engine) forget(ctx context.Context, entries []*roster.Entry) {
 		e.health.Forget(entry.Streak)
 		e.dropPartial(entry.ID)
 	}
-	e.saved(ctx, "incidents", func(ctx context.Context) error { return e.Store.Forget(ctx, ids...) })
+	e.saved(ctx, "incidents", func(ctx context.Context) error { return e.parts.Store.Forget(ctx, ids...) })
 }
 
 // dropPartial goes no further with an incident of which alerts are missing.

@@ -16,6 +16,9 @@ const maxSleep = time.Hour
 // blockedAfter is how long the pipeline may take to return before that is logged.
 const blockedAfter = time.Minute
 
+// expireInterval is the time between two searches for incidents that can be forgotten.
+const expireInterval = time.Minute
+
 // response is what came back for one request.
 type response struct {
 	id     int64
@@ -27,7 +30,7 @@ type response struct {
 // Run polls until running ends. Then it waits for the requests in flight, which end with it, and for an attempt to deliver, which ends
 // with delivering at the latest. Storage calls end with delivering, too.
 func (e *Engine) Run(running, delivering context.Context) {
-	responses := make(chan response, e.MaxConcurrentRequests) // room for all: no request waits here
+	responses := make(chan response, e.settings.MaxConcurrentRequests) // room for all: no request waits here
 	var requests sync.WaitGroup
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -45,7 +48,7 @@ func (e *Engine) Run(running, delivering context.Context) {
 		for running.Err() == nil && e.step(delivering) {
 		}
 		for running.Err() == nil {
-			now := e.Clock()
+			now := e.parts.Clock()
 			r, ok, wake := e.next(now)
 			if !ok {
 				timer.Reset(e.wake(wake, now).Sub(now))
@@ -59,7 +62,7 @@ func (e *Engine) Run(running, delivering context.Context) {
 
 // step does one thing that needs no response, and says whether there may be more to do at once.
 func (e *Engine) step(ctx context.Context) (more bool) {
-	now := e.Clock()
+	now := e.parts.Clock()
 	e.housekeep(ctx, now)
 	if at, ok := e.sink.RetryAt(); ok && !at.After(now) {
 		e.sink.Send(ctx, now)
@@ -84,7 +87,7 @@ func (e *Engine) step(ctx context.Context) (more bool) {
 
 // housekeep does what comes due by itself: changed IDs, incidents to forget, health that has lasted, and the gauges.
 func (e *Engine) housekeep(ctx context.Context, now time.Time) {
-	if e.IDs.Check(now) {
+	if e.parts.IDs.Check(now) {
 		e.reconfigure(ctx, now)
 	}
 	if now.Sub(e.expired) >= expireInterval {
@@ -104,7 +107,7 @@ func (e *Engine) housekeep(ctx context.Context, now time.Time) {
 // wake is when the loop goes on at the latest.
 func (e *Engine) wake(next, now time.Time) time.Time {
 	candidates := []time.Time{e.telemetry.due()}
-	if at, ok := e.IDs.NextCheck(); ok {
+	if at, ok := e.parts.IDs.NextCheck(); ok {
 		candidates = append(candidates, at)
 	}
 	if at, ok := e.health.NextCheck(); ok {
@@ -138,9 +141,9 @@ func (e *Engine) finish(delivering context.Context, requests *sync.WaitGroup, re
 	for len(responses) > 0 {
 		e.arrived(<-responses)
 	}
-	e.saveAccount(delivering, e.Clock())
+	e.saveAccount(delivering, e.parts.Clock())
 	if e.feed != nil {
-		e.saveFeed(delivering, e.Clock())
+		e.saveFeed(delivering, e.parts.Clock())
 	}
 }
 

@@ -22,7 +22,7 @@ func (e *Engine) load(ctx context.Context, entry *roster.Entry) (incident.State,
 		return incident.State{}, nil
 	}
 	e.waitingFor.Store("the storage")
-	state, err := e.Store.Load(ctx, entry.ID)
+	state, err := e.parts.Store.Load(ctx, entry.ID)
 	e.waitingFor.Store("")
 	if err != nil {
 		e.telemetry.checkpointFailed()
@@ -34,7 +34,7 @@ func (e *Engine) load(ctx context.Context, entry *roster.Entry) (incident.State,
 
 // saveState stores what was delivered of an incident.
 func (e *Engine) saveState(ctx context.Context, id int64, s incident.State) {
-	e.saved(ctx, "incidents", func(ctx context.Context) error { return e.Store.Save(ctx, id, s) })
+	e.saved(ctx, "incidents", func(ctx context.Context) error { return e.parts.Store.Save(ctx, id, s) })
 	e.roster.SetStored(id) // also if the write fails: then the store keeps it
 }
 
@@ -57,12 +57,12 @@ func (e *Engine) saveAccounts(ctx context.Context, now time.Time) {
 
 // saveListAccount stores what was sent for the list.
 func (e *Engine) saveListAccount(ctx context.Context, now time.Time) {
-	e.saved(ctx, "quota", func(ctx context.Context) error { return e.Store.SaveListQuota(ctx, e.lists.Stored(now)) })
+	e.saved(ctx, "quota", func(ctx context.Context) error { return e.parts.Store.SaveListQuota(ctx, e.lists.Stored(now)) })
 }
 
 // saveAccount stores what was sent for single incidents, and what rate limits the API has shown.
 func (e *Engine) saveAccount(ctx context.Context, now time.Time) {
-	e.saved(ctx, "quota", func(ctx context.Context) error { return e.Store.SaveQuota(ctx, e.gets.Stored(now)) })
+	e.saved(ctx, "quota", func(ctx context.Context) error { return e.parts.Store.SaveQuota(ctx, e.gets.Stored(now)) })
 }
 
 // saveFeed stores how far the feed has come. Its boundary moves on only after all rows of a call were handled.
@@ -72,19 +72,19 @@ func (e *Engine) saveFeed(ctx context.Context, now time.Time) {
 		pending = append(pending, checkpoint.Pending(p))
 	}
 	e.saved(ctx, "feed", func(ctx context.Context) error {
-		return e.Store.SaveFeed(ctx, checkpoint.Feed{
-			Boundary: e.feed.Boundary(), Pending: pending, Discover: new(e.Feed.Discover), Quota: e.lists.Stored(now),
+		return e.parts.Store.SaveFeed(ctx, checkpoint.Feed{
+			Boundary: e.feed.Boundary(), Pending: pending, Discover: new(e.settings.Feed.Discover), Quota: e.lists.Stored(now),
 		})
 	})
 }
 
 // flush writes again what could not be written, some at a time.
 func (e *Engine) flush(ctx context.Context, now time.Time) {
-	if e.Store.Unwritten() == 0 || now.Sub(e.flushed) < flushInterval {
+	if e.parts.Store.Unwritten() == 0 || now.Sub(e.flushed) < flushInterval {
 		return
 	}
 	e.flushed = now
-	e.saved(ctx, "incidents", e.Store.Flush)
+	e.saved(ctx, "incidents", e.parts.Store.Flush)
 }
 
 // learnTenant keeps the tenant's ID for the records of incidents that do not show it.
@@ -93,7 +93,7 @@ func (e *Engine) learnTenant(ctx context.Context, id string) {
 		return
 	}
 	e.meta.Tenant = id
-	e.saved(ctx, "receiver", func(ctx context.Context) error { return e.Store.SaveReceiver(ctx, e.meta) })
+	e.saved(ctx, "receiver", func(ctx context.Context) error { return e.parts.Store.SaveReceiver(ctx, e.meta) })
 }
 
 // saved writes an entry of the checkpoint. A write that fails is logged once; polling goes on, and what is not stored may be emitted once
@@ -102,7 +102,7 @@ func (e *Engine) saved(ctx context.Context, entry string, write func(context.Con
 	e.waitingFor.Store("the storage")
 	err := write(ctx)
 	e.waitingFor.Store("")
-	now := e.Clock()
+	now := e.parts.Clock()
 	if err == nil {
 		e.log(e.conditions.Works(entry, now, "checkpoint is written again", zap.String("entry", entry)))
 		return
