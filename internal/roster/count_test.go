@@ -32,11 +32,11 @@ func recountOf(r *Roster, now time.Time) recount {
 		}
 		c.tracked++
 		c.states[e.State()]++
-		if e.Summary.Seen {
-			c.delivered++
-		}
 		if !e.due.Equal(never()) {
 			c.cycle += int(1 + e.extraPages)
+			if e.Summary.Seen {
+				c.delivered++
+			}
 		}
 		if e.flight == nil && !e.blocked {
 			c.waiting++
