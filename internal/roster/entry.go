@@ -94,7 +94,7 @@ func (e *Entry) Knows(changed time.Time) bool {
 	if refuted := time.Unix(0, e.refuted); e.refuted != 0 && refuted.After(known) {
 		known = refuted
 	}
-	return e.Summary.Seen && changed.Before(known.Add(tolerance))
+	return e.Summary.Seen && !incident.Later(changed, known)
 }
 
 // Polling says whether the incident is being polled.

@@ -6,15 +6,13 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-const (
-	// lagRetry is the first wait before the next poll of an incident whose poll was older than what was already shown: a replica that
-	// lags catches up within seconds.
-	lagRetry = 30 * time.Second
-	// tolerance within which two times of an incident count as equal: the API itself rounds them by up to 7 ms (seen in captures).
-	tolerance = 10 * time.Millisecond
-)
+// lagRetry is the first wait before the next poll of an incident whose poll was older than what was already shown: a replica that
+// lags catches up within seconds.
+const lagRetry = 30 * time.Second
 
 // Mark makes an incident due at once, ahead of all others, because a list shows that it changed at a moment; zero: when is not known.
 // One that is not known yet is added. A change that is pending already keeps its due time, for its poll may have failed since; a newer
@@ -94,8 +92,7 @@ func (e *Entry) catchUp() (behind bool) {
 		return false
 	}
 	e.lag.staleSince = time.Time{}
-	shown := e.Summary.LastUpdate().Add(tolerance)
-	if changed, pending := e.Pending(); pending && !e.Summary.Missing && shown.Before(changed) {
+	if changed, pending := e.Pending(); pending && !e.Summary.Missing && incident.Later(changed, e.Summary.LastUpdate()) {
 		return true
 	}
 	e.lag = nil
