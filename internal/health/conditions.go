@@ -97,7 +97,7 @@ func (c *Conditions) Event(kind string, now time.Time, level zapcore.Level, mess
 		return nil
 	}
 	if w.count == maxOfAKind {
-		fields = append(fields, zap.Bool("further_ones_are_not_logged_this_hour", true))
+		fields = append(fields, zap.Bool("suppressing_more_this_hour", true))
 	}
 	return &Notice{Level: level, Message: message, Fields: fields}
 }

@@ -48,7 +48,7 @@ func (t *Tracker) all() [endpoints]*endpoint { return [...]*endpoint{&t.signIn, 
 // IncidentFailed judges a request for an incident that has failed.
 func (t *Tracker) IncidentFailed(i Incident, failure *defender.Error, r Roster, now time.Time) Verdict {
 	v := Verdict{Streak: i.Streak, Hung: failure.Kind == defender.Timeout}
-	t.settle(now, &v)
+	t.advance(now, &v)
 	t.reach(failure, now, &v)
 	switch failure.Kind {
 	case defender.NoToken: // the request was never sent: nothing is known about the incident
@@ -70,7 +70,7 @@ func (t *Tracker) IncidentFailed(i Incident, failure *defender.Error, r Roster, 
 // call IncidentAnswered for it.
 func (t *Tracker) IncidentUnreadable(i Incident, err error, r Roster, now time.Time) Verdict {
 	var v Verdict
-	t.settle(now, &v)
+	t.advance(now, &v)
 	t.reach(nil, now, &v)
 	t.incidentUnusable(i, unreadable, err, r, now, &v)
 	t.finish(now, &v)
@@ -81,7 +81,7 @@ func (t *Tracker) IncidentUnreadable(i Incident, err error, r Roster, now time.T
 // alerts.
 func (t *Tracker) IncidentAnswered(i Incident, r Roster, now time.Time) Verdict {
 	var v Verdict
-	t.settle(now, &v)
+	t.advance(now, &v)
 	t.reach(nil, now, &v)
 	if i.Streak != nil && i.Streak.run.logged {
 		v.Notices = append(v.Notices, incidentRecovered(i.Streak, now))
@@ -96,7 +96,7 @@ func (t *Tracker) IncidentAnswered(i Incident, r Roster, now time.Time) Verdict 
 // ListFailed judges a request for a page of the list that has failed.
 func (t *Tracker) ListFailed(failure *defender.Error, now time.Time) Verdict {
 	v := Verdict{Hung: failure.Kind == defender.Timeout}
-	t.settle(now, &v)
+	t.advance(now, &v)
 	t.reach(failure, now, &v)
 	switch failure.Kind {
 	case defender.NoToken:
@@ -113,7 +113,7 @@ func (t *Tracker) ListFailed(failure *defender.Error, now time.Time) Verdict {
 // ListAnswered judges a response that is a page of the list.
 func (t *Tracker) ListAnswered(now time.Time) Verdict {
 	var v Verdict
-	t.settle(now, &v)
+	t.advance(now, &v)
 	t.reach(nil, now, &v)
 	t.listBackoff = nil
 	t.list.succeed(0, 1, now, &v)
@@ -167,16 +167,16 @@ func (t *Tracker) reach(failure *defender.Error, now time.Time, v *Verdict) {
 	t.signIn.failAgain(noToken, failure, true, now, v)
 }
 
-// settle does what is due by now.
-func (t *Tracker) settle(now time.Time, v *Verdict) {
+// advance does what is due by now.
+func (t *Tracker) advance(now time.Time, v *Verdict) {
 	for _, e := range t.all() {
-		e.settle(now, v)
+		e.advance(now, v)
 	}
 }
 
 // finish completes a verdict.
 func (t *Tracker) finish(now time.Time, v *Verdict) {
-	t.settle(now, v)
+	t.advance(now, v)
 	t.resume(now, v)
 	t.report(v)
 	slices.Sort(v.Release)

@@ -37,14 +37,14 @@ type Engine struct {
 	sink       *sink.Sink
 	meta       checkpoint.Receiver
 
-	inFlight  int
-	responses []response       // to be handled, oldest first
-	partials  []*defender.Rest // incidents of which alerts are still to be requested, oldest first
-	marked    int              // requests in a row for incidents whose change the feed has shown
-	ahead     int              // requests in a row for those and for new incidents
-	pending   delivery         // what to do once the sink has settled what it was offered
-	expired   time.Time        // when the roster was last asked for what can be forgotten
-	flushed   time.Time        // when what could not be written was last tried again
+	inFlight     int
+	responses    []response       // to be handled, oldest first
+	partials     []*defender.Rest // incidents of which alerts are still to be requested, oldest first
+	markedInARow int              // requests in a row for incidents whose change the feed has shown
+	aheadInARow  int              // requests in a row for those and for new incidents
+	pending      delivery         // what to do once the sink has settled what it was offered
+	expired      time.Time        // when the roster was last asked for what can be forgotten
+	flushed      time.Time        // when what could not be written was last tried again
 
 	waitingFor atomic.Value // a string: what the loop cannot go on without
 }

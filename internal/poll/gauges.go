@@ -50,8 +50,8 @@ func (e *Engine) publish(now time.Time) {
 // due is when the next copy is to be made.
 func (t *telemetry) due() time.Time { return t.published.Add(gaugeInterval) }
 
-// observe has the collector read the gauges whenever it exports.
-func (t *telemetry) observe() error {
+// registerGauges has the collector read the gauges whenever it exports.
+func (t *telemetry) registerGauges() error {
 	return errors.Join(
 		t.RegisterReceiverDefenderIncidentsTrackedCallback(func(_ context.Context, o metric.Int64Observer) error {
 			for state, n := range t.gauges.Load().tracked {

@@ -180,8 +180,8 @@ func (e *Engine) throttled(ctx context.Context, account *quota.Account, failure 
 			a.Throttle(until)
 		}
 	}
-	said := quota.Limit{Window: failure.Limit.Window, Requests: failure.Limit.Requests}
-	correction := account.Refused(at, said, failure.RetryAfter)
+	named := quota.Limit{Window: failure.Limit.Window, Requests: failure.Limit.Requests}
+	correction := account.Refused(at, named, failure.RetryAfter)
 	if log {
 		e.logThrottled(failure, correction)
 	}
@@ -198,7 +198,7 @@ func (e *Engine) logThrottled(failure *defender.Error, correction quota.Correcti
 		fields = append(fields, zap.Duration("asked_for_but_capped", failure.Asked))
 	}
 	if limit := correction.Limit; limit.Requests > 0 {
-		fields = append(fields, zap.Int("requests_from_now_on", limit.Requests), zap.Duration("in_any", limit.Window))
+		fields = append(fields, zap.Int("learned_limit", limit.Requests), zap.Duration("window", limit.Window))
 	}
 	if correction.Assumed > 0 {
 		fields = append(fields, zap.Int("assumed_to_have_been_sent_before_the_start", correction.Assumed))

@@ -108,10 +108,10 @@ func (e *Engine) order(heads [roster.Classes]roster.Candidate) []roster.Class {
 		behind = []roster.Class{roster.Routine, roster.Retry}
 	}
 	front := []roster.Class{roster.Marked, roster.Unpolled}
-	if e.marked >= share {
+	if e.markedInARow >= share {
 		front = []roster.Class{roster.Unpolled, roster.Marked}
 	}
-	if e.ahead >= share {
+	if e.aheadInARow >= share {
 		return append(behind, front...)
 	}
 	return append(front, behind...)
@@ -120,7 +120,7 @@ func (e *Engine) order(heads [roster.Classes]roster.Candidate) []roster.Class {
 // demandOf says how much of the quota a class may use: what is kept for changes is for those ahead of the routine, and for the routine
 // only where they would leave nothing to it.
 func (e *Engine) demandOf(class roster.Class) quota.Demand {
-	if class == roster.Marked || class == roster.Unpolled || e.ahead >= share {
+	if class == roster.Marked || class == roster.Unpolled || e.aheadInARow >= share {
 		return quota.Fresh
 	}
 	return quota.Repeat
@@ -150,13 +150,13 @@ func (e *Engine) sending(ctx context.Context, r request, now time.Time) {
 func (e *Engine) countTurn(id int64) {
 	switch e.roster.Find(id).Class() {
 	case roster.Marked:
-		e.marked++
-		e.ahead++
+		e.markedInARow++
+		e.aheadInARow++
 	case roster.Unpolled:
-		e.marked = 0
-		e.ahead++
+		e.markedInARow = 0
+		e.aheadInARow++
 	default:
-		e.marked, e.ahead = 0, 0
+		e.markedInARow, e.aheadInARow = 0, 0
 	}
 }
 

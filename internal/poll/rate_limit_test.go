@@ -92,8 +92,8 @@ func TestRestartKeepsPauseAndLearnedLimit(t *testing.T) {
 		h.Stop()
 		lines := h.Logs.FilterMessage(msgRateLimited).All()
 		require.Len(t, lines, 1)
-		learned := lines[0].ContextMap()["requests_from_now_on"].(int64)
-		require.Equal(t, time.Minute, lines[0].ContextMap()["in_any"])
+		learned := lines[0].ContextMap()["learned_limit"].(int64)
+		require.Equal(t, time.Minute, lines[0].ContextMap()["window"])
 		before := h.Polls(0)
 
 		h.Start()

@@ -39,7 +39,7 @@ func newTelemetry(settings receiver.Settings, clock func() time.Time) (*telemetr
 	}
 	t := &telemetry{TelemetryBuilder: builder, receiver: attribute.String("receiver", settings.ID.String()), clock: clock}
 	t.gauges.Store(&gauges{})
-	if err := t.observe(); err != nil {
+	if err := t.registerGauges(); err != nil {
 		builder.Shutdown()
 		return nil, err
 	}

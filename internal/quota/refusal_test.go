@@ -10,7 +10,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
-var unsaid quota.Limit
+var unnamed quota.Limit
 
 func perMinute(requests int) quota.Limit { return quota.Limit{Window: time.Minute, Requests: requests} }
 
@@ -99,8 +99,8 @@ func TestATenthIsLeftHoweverMuchAnotherProgramTakes(t *testing.T) {
 func TestRequestsInFlightWhenALimitWasLearnedDoNotLowerItAgain(t *testing.T) {
 	q := quota.New(perMinute(100))
 	sent(q, 80, after(0))
-	q.Refused(after(0), unsaid, time.Second)
-	require.Zero(t, q.Refused(after(time.Second), unsaid, time.Second))
+	q.Refused(after(0), unnamed, time.Second)
+	require.Zero(t, q.Refused(after(time.Second), unnamed, time.Second))
 	require.Equal(t, []int{72}, room(q, after(time.Minute)))
 
 	require.Equal(t, []int{72}, room(q, after(time.Hour)), "but the hour is a quiet one only after that")
@@ -115,22 +115,22 @@ func TestARefusalThatNamesNoWindowIsAboutTheFullestThatTheWaitFitsInto(t *testin
 		"no wait":                    {0, perMinute(72)},
 		"a wait of a minute":         {time.Minute, perMinute(72)},
 		"a wait beyond the minute":   {time.Minute + 1, perHour(150)},
-		"a wait beyond every window": {2 * time.Hour, unsaid},
+		"a wait beyond every window": {2 * time.Hour, unnamed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := quota.New(perMinute(100), perHour(1500))
 			sent(q, 80, after(0))
-			require.Equal(t, quota.Correction{Limit: c.want}, q.Refused(after(0), unsaid, c.wait))
+			require.Equal(t, quota.Correction{Limit: c.want}, q.Refused(after(0), unnamed, c.wait))
 		})
 	}
 	q := quota.New(perMinute(100), perHour(1500))
 	sent(q, 1400, after(0))
 	sent(q, 80, after(time.Minute))
-	require.Equal(t, quota.Correction{Limit: perHour(1332)}, q.Refused(after(time.Minute), unsaid, time.Second))
+	require.Equal(t, quota.Correction{Limit: perHour(1332)}, q.Refused(after(time.Minute), unnamed, time.Second))
 }
 
 func TestWithoutLimitsARefusalTeachesNothing(t *testing.T) {
-	require.Zero(t, quota.New().Refused(after(0), unsaid, time.Second))
+	require.Zero(t, quota.New().Refused(after(0), unnamed, time.Second))
 }
 
 func TestWhatWasSentBeforeTheAccountBeganIsAssumedToHaveBeenSentEvenly(t *testing.T) {
@@ -150,8 +150,8 @@ func TestWhatWasSentBeforeTheAccountBeganIsAssumedOnce(t *testing.T) {
 	q := quota.New(perHour(1500))
 	q.SetEpoch(after(0))
 	sent(q, 300, after(0))
-	require.Equal(t, quota.Correction{Assumed: 1200}, q.Refused(after(time.Minute), unsaid, 2*time.Second))
-	require.Equal(t, quota.Correction{Limit: perHour(1350)}, q.Refused(after(time.Minute), unsaid, 2*time.Second), "then it is another program")
+	require.Equal(t, quota.Correction{Assumed: 1200}, q.Refused(after(time.Minute), unnamed, 2*time.Second))
+	require.Equal(t, quota.Correction{Limit: perHour(1350)}, q.Refused(after(time.Minute), unnamed, 2*time.Second), "then it is another program")
 }
 
 func TestALimitThatNobodyKnewIsTakenUpAsItIsNamed(t *testing.T) {
@@ -180,7 +180,7 @@ func TestAServerThatNamesEverNewLimitsIsNotFollowed(t *testing.T) {
 func TestWhatWasLearnedIsTakenUpByALaterRun(t *testing.T) {
 	q := quota.New(perMinute(100), perHour(1500))
 	sent(q, 80, after(0))
-	q.Refused(after(0), unsaid, time.Second)
+	q.Refused(after(0), unnamed, time.Second)
 	learned := q.Learned(after(time.Minute))
 	require.Equal(t, []quota.Learned{{Limit: perMinute(72), Since: after(0)}}, learned)
 
@@ -196,8 +196,8 @@ func TestWhateverRefusalsTeachNextAgreesWithWhatRemains(t *testing.T) {
 	inManyWorlds(t, func(t *testing.T, w *world) {
 		w.run(t, 1, func(_ quota.Demand, _ time.Time, _ bool) {
 			if w.rand.IntN(10) == 0 {
-				said := quota.Limit{Window: w.upTo(25), Requests: w.rand.IntN(50)}
-				w.quota.Refused(w.now, said, w.upTo(20))
+				named := quota.Limit{Window: w.upTo(25), Requests: w.rand.IntN(50)}
+				w.quota.Refused(w.now, named, w.upTo(20))
 			}
 			at, ok := w.quota.Next(w.now, quota.Fresh)
 			if !ok {

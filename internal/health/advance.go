@@ -2,9 +2,9 @@ package health
 
 import "time"
 
-// settle does what time alone brings about: states end, are cleared, or are
+// advance does what time alone brings about: states end, are cleared, or are
 // logged.
-func (e *endpoint) settle(now time.Time, v *Verdict) {
+func (e *endpoint) advance(now time.Time, v *Verdict) {
 	for i := range e.states {
 		c, state := class(i), &e.states[i]
 		if at, ok := state.endsAt(); ok && !now.Before(at) {
@@ -51,7 +51,7 @@ func (e *endpoint) clear(c class, at time.Time, v *Verdict) {
 	e.cleared = at
 }
 
-// next is when settle has something to do.
+// next is when advance has something to do.
 func (e *endpoint) next() (at time.Time, ok bool) {
 	for i := range e.states {
 		state := &e.states[i]
