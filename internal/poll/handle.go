@@ -58,23 +58,22 @@ func (e *Engine) handle(ctx context.Context, r response) {
 	}
 }
 
-// handleFailure takes over the verdict on a failure: the incident backs off, its endpoint does, or it is missing.
+// handleFailure carries out the verdict on a failure: the incident backs off, or its endpoint does, or the incident is missing.
 func (e *Engine) handleFailure(ctx context.Context, r response, entry *roster.Entry, failure *defender.Error) {
 	v := e.health.IncidentFailed(subject(entry), failure, e.population(r.at), r.at)
 	e.apply(v, e.gets, r.at)
-	if v.Missing {
+	switch {
+	case failure.Kind == defender.NoToken: // nothing was sent: the incident keeps its place
+		e.roster.Finish(r.id, roster.Outcome{})
+		return
+	case v.Missing:
 		e.handleMissing(ctx, r, entry, v)
 		return
-	}
-	o := roster.Outcome{Hung: v.Hung, Streak: v.Streak}
-	switch {
-	case v.Pause: // as a rule at once when the pause is over, but behind those that are due already
-		o.Due = r.at.Add(v.Retry)
+	case v.Pause:
 		e.throttled(ctx, e.gets, failure, v.LogPause, r.at)
-	case v.Retry > 0:
-		o.Due = r.at.Add(v.Retry)
 	}
-	e.roster.Finish(r.id, o)
+	// After a pause Retry is usually zero: the incident is due as soon as the pause is over, behind those that were due before.
+	e.roster.Finish(r.id, roster.Outcome{Due: r.at.Add(v.Retry), Hung: v.Hung, Streak: v.Streak})
 }
 
 // handleSnapshot takes a response that shows the whole incident.

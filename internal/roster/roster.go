@@ -68,10 +68,10 @@ func (r *Roster) Start(id int64) {
 // InFlight says whether an incident is being polled, known or not any more.
 func (r *Roster) InFlight(id int64) bool { return r.inFlight[id] != nil }
 
-// Outcome is how a poll ended. The zero value says nothing about the incident: its due time and its class stay as they were, which is
-// what a missing token calls for.
+// Outcome is how a poll ended. The zero value says nothing about the incident, as when there was no token to send a request with: the
+// incident stays as it was. Any other Outcome has a Due.
 type Outcome struct {
-	Due      time.Time // when the incident is due again; zero: the rest is not looked at
+	Due      time.Time // when the incident is due again
 	Answered bool      // the API answered for this incident
 	Hung     bool      // the poll ran into its timeout
 	// Streak of failures from now on; nil: none.
