@@ -152,3 +152,31 @@ func TestResponseThatStaysOlderCountsAfterTenMinutes(t *testing.T) {
 		require.Contains(t, h.Warnings()[0], "older than it was delivered")
 	})
 }
+
+func TestChangeThatPollsDoNotShowForHoursIsNotDeliveredBackAndForth(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(3), harness.WithFeed(func(f *receiver.ChangeFeedConfig) { f.Interval = 2 * time.Minute }))
+		var replica lagging
+		h.Auth.Use(rewrite("/1001", replica.body))
+		h.Start()
+		time.Sleep(6 * time.Minute)
+		h.Sink.Reset()
+		replica.behind.Store(true)
+		h.Assign(1001)
+		time.Sleep(3 * time.Hour)
+		require.Equal(t, updated(1001, 1001), h.Sink.Changes(), "as the list shows it, and as polls do")
+		require.Len(t, h.Warnings(), 1)
+
+		h.Assign(1001)
+		time.Sleep(2*time.Minute + time.Second)
+		require.Equal(t, updated(1001), h.Sink.Changes(), "a later change counts")
+		time.Sleep(time.Hour)
+		require.Equal(t, updated(1001), h.Sink.Changes())
+
+		replica.behind.Store(false)
+		time.Sleep(6 * time.Minute)
+		require.Equal(t, updated(1001), h.Sink.Changes(), "polls show the change at last")
+		time.Sleep(time.Hour)
+		require.Empty(t, h.Sink.Changes())
+	})
+}

@@ -262,3 +262,53 @@ func TestAStaleRunEndsAlsoWhileAChangeIsPending(t *testing.T) {
 	require.Equal(t, sec(60), since)
 	requirePending(t, r, 1, sec(8))
 }
+
+func TestAChangeThatAPollInFlightShowsIsNotPolledAgain(t *testing.T) {
+	routine := map[Class]Candidate{Routine: {ID: 1, Due: sec(6).Add(interval)}}
+	marked := map[Class]Candidate{Marked: {ID: 1, Due: sec(5)}}
+	tests := map[string]struct {
+		changed time.Time // by the row that arrives meanwhile; zero: it does not say
+		shown   incident.Summary
+		want    map[Class]Candidate
+	}{
+		"shown":                     {changed: sec(4), shown: openSince(sec(4)), want: routine},
+		"gone":                      {changed: sec(4), shown: missing(sec(6)), want: routine},
+		"not shown":                 {changed: sec(4), shown: openSince(sec(3)), want: marked},
+		"the row does not say when": {shown: openSince(sec(4)), want: marked},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := New(Rules{})
+			polled(r, 1, sec(0))
+			r.Start(1)
+			r.Mark(1, tt.changed, sec(5))
+			deliver(r, 1, tt.shown, sec(6))
+			requireHeads(t, r, tt.want)
+
+			deliver(r, 1, openSince(sec(4)), sec(6))
+			requireHeads(t, r, routine)
+			requireNothingPending(t, r, 1)
+		})
+	}
+}
+
+func TestAChangeThatPollsHaveRefutedIsKnown(t *testing.T) {
+	r := New(Rules{})
+	load(r, map[int64]incident.Summary{1: openSince(sec(100))}, 1, 2)
+	require.True(t, r.Find(1).Knows(sec(100)))
+	require.False(t, r.Find(1).Knows(sec(101)))
+	require.False(t, r.Find(2).Knows(sec(0)), "nothing was delivered of it")
+
+	r.Mark(1, sec(101), sec(102))
+	r.Start(1)
+	r.Delivered(Delivery{
+		ID: 1, Summary: openSince(sec(50)), Polled: true, Refuted: sec(100), Due: sec(800), Interval: interval,
+	}, sec(700))
+	requireNothingPending(t, r, 1)
+	for at, known := range map[time.Time]bool{sec(50): true, sec(100): true, sec(100).Add(9 * time.Millisecond): true, sec(101): false} {
+		require.Equal(t, known, r.Find(1).Knows(at), "%v", at)
+	}
+	deliver(r, 1, openSince(sec(200)), sec(900))
+	require.True(t, r.Find(1).Knows(sec(200)))
+	require.False(t, r.Find(1).Knows(sec(201)))
+}
