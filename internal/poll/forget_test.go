@@ -190,3 +190,50 @@ func TestOpenIncidentUnchangedFor90DaysIsPolledByTheFeedOnly(t *testing.T) {
 		require.Equal(t, []int64{recent, old}, h.Disk.Incidents())
 	})
 }
+
+func TestResolvedIncidentThatChangesIsForgottenAfterItsLastChange(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(3), forgetting(2*time.Hour))
+		h.Start()
+		time.Sleep(time.Minute)
+		resolve(t, h, 1001)
+		time.Sleep(100 * time.Minute)
+		require.NoError(t, h.Sim.Update(1001, func(i *defendersim.Incident) {
+			i.Comments = append(i.Comments, defendersim.Comment{Text: "false alarm", Created: time.Now()})
+		}))
+		time.Sleep(118 * time.Minute)
+		require.Equal(t, []string{"1001 first_seen", "1001 alert first_seen", "1001 updated"}, h.Sink.Changes())
+		require.Equal(t, []int64{1001}, h.Disk.Incidents())
+		time.Sleep(4 * time.Minute)
+		require.Empty(t, h.Disk.Incidents())
+		time.Sleep(12 * time.Hour)
+		require.Empty(t, h.Sink.Changes(), "the list still shows its row")
+		require.Empty(t, h.Disk.Incidents())
+	})
+}
+
+func TestIncidentThatAlwaysFailsIsForgottenAlthoughTheReceiverRestartsEveryHour(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.NewUnder(t, receiver.APIGraph, harness.OneAlert(3), forgetting(3*time.Hour), harness.WithIDs(1003))
+		h.Start()
+		time.Sleep(time.Minute)
+		h.Fail(1001, "403")
+		h.Assign(1001)
+		for range 3 {
+			time.Sleep(time.Hour)
+			require.Contains(t, h.Disk.Entry("v1/feed"), `"id":1001`)
+			h.Stop()
+			h.Start()
+		}
+		time.Sleep(30 * time.Minute)
+		polls := h.Polls(1001)
+		require.NotContains(t, h.Disk.Entry("v1/feed"), `"id":1001`)
+		for range 2 {
+			time.Sleep(time.Hour)
+			h.Stop()
+			h.Start()
+		}
+		time.Sleep(time.Hour)
+		require.Equal(t, polls, h.Polls(1001))
+	})
+}

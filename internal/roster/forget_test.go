@@ -231,3 +231,49 @@ func TestWorthDiscovering(t *testing.T) {
 		})
 	}
 }
+
+func TestAClosedIncidentThatChangesIsForgottenByItsLastChange(t *testing.T) {
+	closed := func(changed time.Time) incident.Summary {
+		return incident.State{Seen: true, Status: "Resolved", LastUpdate: changed, ClosedSince: sec(1000), Fetched: sec(3000)}.Summary()
+	}
+	tests := map[string]struct {
+		changed, want time.Time
+	}{
+		"changed afterwards":                {changed: sec(2000), want: sec(2000)},
+		"changed before":                    {changed: sec(500), want: sec(1000)},
+		"changed in the future, as it says": {changed: sec(0).Add(1000 * day), want: sec(1000)},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := discovering()
+			load(r, map[int64]incident.Summary{1: closed(tt.changed)})
+			end := tt.want.Add(forgetAfter)
+			require.Empty(t, r.Expire(end.Add(-1)))
+			require.Equal(t, []int64{1}, ids(r.Expire(end)))
+			if !tt.changed.After(end) {
+				require.False(t, r.WorthDiscovering(true, tt.changed, end), "its row does not bring it back")
+			}
+		})
+	}
+}
+
+func TestAPendingChangeThatSurvivesRestartsIsAsOldAsItWas(t *testing.T) {
+	noted, now := sec(100), sec(100).Add(forgetAfter)
+	for name, tt := range map[string]struct {
+		noted, forgotten time.Time
+	}{
+		"long ago":        {noted: noted, forgotten: now},
+		"not recorded":    {forgotten: now.Add(forgetAfter)},
+		"in the future":   {noted: now.Add(day), forgotten: now.Add(forgetAfter)},
+		"before a moment": {noted: now.Add(-time.Minute), forgotten: now.Add(forgetAfter - time.Minute)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := discovering()
+			r.Restore(Pending{ID: 1, Changed: sec(90), Noted: tt.noted}, now)
+			require.Empty(t, r.Expire(now), "its poll may show it yet")
+			poll(r, 1, failed(now.Add(interval)))
+			require.Empty(t, r.Expire(tt.forgotten.Add(-time.Second)))
+			require.Equal(t, []int64{1}, ids(r.Expire(tt.forgotten)))
+		})
+	}
+}
