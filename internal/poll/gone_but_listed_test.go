@@ -1,0 +1,51 @@
+package poll_test
+
+import (
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
+)
+
+// hiding answers requests for incident 1001 with 404, while the list still
+// shows it.
+type hiding struct{ on atomic.Bool }
+
+func (g *hiding) answer(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+	if g.on.Load() && strings.HasSuffix(r.URL.Path, "/1001") {
+		r = r.Clone(r.Context())
+		r.URL.Path = strings.TrimSuffix(r.URL.Path, "1001") + "9999"
+	}
+	return next.RoundTrip(r)
+}
+
+func TestIncidentThatIsGoneButStillListedIsPolledHourlyUntilItIsBack(t *testing.T) {
+	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
+		var gone hiding
+		h := harness.NewUnder(t, api, harness.OneAlert(3), harness.WithFeed(slowFeed), func(cfg *receiver.Config) { cfg.CollectionInterval = 2 * time.Hour })
+		h.Auth.Use(gone.answer)
+		h.Assign(1001) // so that it is the row that the feed begins with
+		h.Start()
+		time.Sleep(time.Minute)
+		h.Sink.Reset()
+		gone.on.Store(true)
+		time.Sleep(3 * time.Hour)
+		require.Equal(t, []string{"1001 not_found"}, h.Sink.IncidentChanges())
+		before := h.Polls(9999)
+		time.Sleep(24 * time.Hour)
+		require.LessOrEqual(t, h.Polls(9999)-before, 30)
+		require.Empty(t, h.Sink.Changes())
+
+		time.Sleep(10 * time.Minute)
+		gone.on.Store(false)
+		h.Assign(1001)
+		time.Sleep(h.Config.ChangeFeed.Get().Interval + time.Second)
+		require.Equal(t, []string{"1001 first_seen"}, h.Sink.IncidentChanges(), "its time is newer than the last 404")
+	})
+}
