@@ -150,3 +150,26 @@ func requireOneUIDEach(t *testing.T, records []proof.Record) {
 		uids[what], removals[r.UID] = r.UID, what
 	}
 }
+
+func TestAlertOfAFirstDeliveryThatVanishesAroundAKillIsRemoved(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		population := harness.OneAlert(1)
+		population.AlertsPerIncident = 2
+		h := harness.New(t, population)
+		h.StartWith(killing{h.Sink, h.Disk})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		h.Stop()
+		require.Equal(t, []string{"1001 first_seen", "1001 alert first_seen", "1001 alert first_seen"}, h.Sink.Changes())
+
+		i, err := h.Sim.Incident(1001)
+		require.NoError(t, err)
+		require.NoError(t, h.Sim.RemoveAlert(1001, i.Alerts[1].ID))
+		time.Sleep(time.Hour)
+		h.Start()
+		time.Sleep(time.Second)
+		require.ElementsMatch(t, []string{"1001 first_seen", "1001 alert first_seen", "1001 alert removed"}, h.Sink.Changes())
+		time.Sleep(3 * time.Hour)
+		require.Empty(t, h.Sink.Changes())
+	})
+}
