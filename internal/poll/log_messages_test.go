@@ -28,6 +28,8 @@ const (
 	msgFileEmpty         = "incident_ids_file has no IDs; keeping the incidents of the checkpoint"
 	msgAPIChanged        = "api setting changed; incidents that match the checkpoint are adopted silently"
 	msgRefused           = "pipeline does not accept records; polling pauses until it does"
+	msgBlocked           = "pipeline has not returned for a minute; polling pauses until it does"
+	msgUnblocked         = "pipeline accepts records again"
 	msgRejected          = "pipeline rejected records permanently; dropping them"
 	msgWriteFails        = "checkpoint write failed; recent changes may be emitted again after a restart"
 	msgWriteRecovered    = "checkpoint is written again"
