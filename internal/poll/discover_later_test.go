@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/config/configoptional"
 
 	receiver "github.com/seed2514a141/defenderincidentsreceiver"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
@@ -34,5 +35,31 @@ func TestDiscoveryThatIsTurnedOnLaterLooksBack(t *testing.T) {
 		time.Sleep(30 * time.Minute)
 		require.Empty(t, h.Sink.Changes())
 		require.NotContains(t, h.Lists()[lists].Query, "top=1&", "the next start goes on where the feed has come to")
+	})
+}
+
+func TestDiscoveryThatIsTurnedOnAgainLooksBack(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(3), harness.WithDiscovery(slowFeed), harness.WithIDs(1003))
+		time.Sleep(48 * time.Hour)
+		h.Assign(1001)
+		time.Sleep(time.Hour)
+		h.Assign(1003) // so that the feed has come further than 1001
+		discovering := h.Config.ChangeFeed
+		h.Start()
+		time.Sleep(30 * time.Minute)
+		require.Contains(t, h.Sink.Changes(), "1001 first_seen")
+		h.Stop()
+
+		h.Config.ChangeFeed = configoptional.None[receiver.ChangeFeedConfig]()
+		h.Start()
+		time.Sleep(30 * time.Minute)
+		require.Equal(t, []int64{1003}, h.Disk.Incidents(), "only what is configured is kept")
+		h.Stop()
+
+		h.Config.ChangeFeed = discovering
+		h.Start()
+		time.Sleep(30 * time.Minute)
+		require.Equal(t, []string{"1001 first_seen", "1001 alert first_seen"}, h.Sink.Changes())
 	})
 }
