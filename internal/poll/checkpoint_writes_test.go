@@ -1,12 +1,17 @@
 package poll_test
 
 import (
+	"net/http"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
@@ -37,5 +42,43 @@ func TestAccountOfRequestsIsSmallAndSurvivesKills(t *testing.T) {
 		require.LessOrEqual(t, h.Sim.MaxInWindow(time.Hour), perHour)
 		require.Greater(t, h.Sim.MaxInWindow(time.Hour), perHour*9/10, "the limit is used")
 		require.Empty(t, h.Warnings())
+	})
+}
+
+func TestOnlyTheAccountIsWrittenBeforeEachPage(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		const incidents = 200
+		h := harness.NewUnder(t, receiver.APIGraph, harness.OneAlert(incidents), harness.WithFeed(), func(cfg *receiver.Config) {
+			cfg.CollectionInterval, cfg.MaxConcurrentRequests = 24*time.Hour, 1 // so that nothing else is written before a page
+		})
+		disk := useStubbornDisk(t, h)
+		h.Start()
+		time.Sleep(5 * time.Minute)
+		h.Sink.Reset()
+
+		var pages, largest atomic.Int64
+		h.Auth.Use(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, "/incidents") {
+				pages.Add(1)
+				largest.Store(max(largest.Load(), int64(disk.lastWrite())))
+			}
+			return next.RoundTrip(r)
+		})
+		h.Fail(defendersim.AllIncidents, "503")
+		h.Assign(h.Sim.IDs()...)
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		h.Disk.Kill()
+		h.Stop()
+		require.Greater(t, pages.Load(), int64(50))
+		require.Less(t, largest.Load(), int64(2000), "bytes")
+		require.Empty(t, h.Sink.Changes())
+		require.Equal(t, incidents, strings.Count(h.Disk.Entry("v1/feed"), `"noted":`))
+
+		h.Sim.ClearFaults()
+		h.Fail(defendersim.ListRequests, "503")
+		h.Start()
+		time.Sleep(5 * time.Minute)
+		require.ElementsMatch(t, updated(h.Sim.IDs()...), h.Sink.Changes(), "the changes are known without the list")
 	})
 }

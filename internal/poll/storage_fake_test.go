@@ -26,7 +26,8 @@ type stubbornDisk struct {
 	hanging  chan struct{} // closed when calls go on; nil: they do not hang
 	deaf     bool          // calls that hang ignore their context
 	readOnly bool
-	written  map[string]int // bytes by the first part of the key
+	written  map[string]int // bytes by key
+	last     int            // bytes of the last call that wrote
 	closed   int
 }
 
@@ -68,6 +69,13 @@ func (d *stubbornDisk) writtenUnder(prefix string) (bytes int) {
 	return bytes
 }
 
+// lastWrite returns how many bytes the last call that wrote has written.
+func (d *stubbornDisk) lastWrite() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.last
+}
+
 func (d *stubbornDisk) timesClosed() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -83,10 +91,15 @@ func (d *stubbornDisk) GetClient(ctx context.Context, kind component.Kind, id co
 func (d *stubbornDisk) begin(ctx context.Context, operations ...*storage.Operation) error {
 	d.mu.Lock()
 	delay, hanging, deaf, readOnly := d.delay, d.hanging, d.deaf, d.readOnly
+	size := 0
 	for _, o := range operations {
 		if o.Type == storage.Set {
 			d.written[o.Key] += len(o.Value)
+			size += len(o.Value)
 		}
+	}
+	if size > 0 {
+		d.last = size
 	}
 	d.mu.Unlock()
 	if delay > 0 {
