@@ -15,13 +15,13 @@ const (
 	// returnGrace is the last part of it, in which the context of the call has
 	// ended: a client that heeds its context returns then.
 	returnGrace = 100 * time.Millisecond
-	// holdTime is how long no call is made after one that timed out: a storage that
-	// hangs costs the caller 10 s a minute.
+	// holdTime is how long no call is made after one that timed out. A storage that
+	// hangs costs the caller at most 10 s a minute.
 	holdTime = time.Minute
 )
 
-// errUnavailable is the error of each call that the storage did not respond to
-// in time, and of those that are not made because of such a call.
+// errUnavailable is the error of a call that the storage did not respond to in
+// time, and of the calls that are then not made.
 var errUnavailable = errors.New("storage unavailable")
 
 var (

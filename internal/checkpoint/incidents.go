@@ -16,8 +16,8 @@ import (
 // maxFlush bounds how many states one Flush writes.
 const maxFlush = 100
 
-// Keep names the incidents that may have a state from now on, and deletes the
-// states of all others.
+// Keep deletes the states of all incidents but these, and makes the index name
+// them.
 func (s *Store) Keep(ctx context.Context, ids []int64) error {
 	kept := indexOf(ids)
 	dropped := map[int64]struct{}{}
@@ -44,8 +44,8 @@ func (s *Store) Keep(ctx context.Context, ids []int64) error {
 // Load returns the state of an incident that was saved last, even if it could
 // not be written. It is an error if there is none: the caller asks only for what was saved.
 //
-// To file_storage a read is a transaction that it also writes. On a full disk
-// that fails, but only after the entry was read, so the entry is used.
+// file_storage writes even when it reads, since each operation is a transaction.
+// On a full disk that fails, but after the entry was read: the entry is used.
 func (s *Store) Load(ctx context.Context, id int64) (incident.State, error) {
 	if state, unwritten := s.unwritten[id]; state != nil {
 		return *state, nil

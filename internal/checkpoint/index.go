@@ -80,8 +80,8 @@ func (s *Store) rewrites(to index, n int) bool {
 	return s.unsure[n] || !slices.Equal(to[n], s.index[n])
 }
 
-// doubt notes that a write of an index failed. It may yet take effect, if the
-// storage only responded too late, so the next one writes the same parts again.
+// doubt notes that a write of an index failed. If the storage only responded too
+// late, the write may still take effect. The next one writes the same parts again.
 func (s *Store) doubt(to *index) {
 	if to == nil {
 		return

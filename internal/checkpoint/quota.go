@@ -23,11 +23,11 @@ const (
 	lists call = "list"      // pages of the change feed
 )
 
-// An account is written before each request, so its entry is small: the
-// checksum, a JSON header, both ending with a newline, and then when each request
-// ended, as uvarints: tenths of a second since 1970 for the first, and since the
-// one before for all others. That is at most 1,785 bytes for 1,500 requests in an
-// hour. Every time is rounded up, and a request counts for longer, never for less.
+// An account is written before each request, and its entry must be small. It has a
+// line with the checksum, a line with a JSON header, and then the time when each
+// request ended, as a uvarint in tenths of a second: the first since 1970, each
+// other since the one before. That is at most 1,785 bytes for 1,500 requests in an
+// hour. Times are rounded up: a request counts for longer, never for less.
 // Versions 1 and 2 wrote one JSON object.
 
 const (

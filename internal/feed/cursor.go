@@ -1,7 +1,7 @@
-// Package feed says which page of List incidents to ask for next, and since when to list.
+// Package feed says which page of List incidents to request next, and from which lastUpdateTime on. One call reads all pages.
 //
-// List shows incidents newest change first, so whatever changes while its pages are read moves to the front and shows at the next
-// call: nothing is missed when that one lists from the newest time on this call's first page (seen in captures, see docs/api.md).
+// The list shows the newest change first. An incident that changes while pages are read moves to the front, and the next call shows it:
+// nothing is missed if that call lists from the newest time on this call's first page (seen in captures, see docs/api.md).
 // A Feed holds the page at hand; a cursor says where the next one begins. Neither waits or reads a clock.
 package feed
 
@@ -10,52 +10,52 @@ import "time"
 const (
 	// Settling is how long after its lastUpdateTime a change may become visible in the list.
 	Settling = 2 * time.Minute
-	// overlap is how many rows a page shares with the one before: one that leaves the list meanwhile moves the rest up.
+	// overlap is how many rows a page shares with the one before. A row that leaves the list meanwhile moves all later ones up.
 	overlap = 10
 )
 
-// Request is one page.
+// pageRequest is the page to request.
 type pageRequest struct {
 	Since time.Time // lastUpdateTime at or after it; zero: not filtered
 	Top   int
 	Skip  int
 }
 
-// Page is what matters of an answer.
+// pageResult is the part of a response that the cursor needs.
 type pageResult struct {
 	Newest time.Time // lastUpdateTime of its rows; zero: it has none
-	Next   int       // the $skip that the answer leads on to; 0: it is the last page
+	Next   int       // the $skip of the next page; 0: it is the last page
 	Date   time.Time // by the service's clock
 }
 
-// Cursor is how far the feed has come. New makes one.
+// cursor is how far the feed has come. newCursor makes one.
 type cursor struct {
 	interval time.Duration
 	lookback time.Duration
 	largest  int // the most rows of a page
 
-	boundary time.Time // the present call lists from here on; zero: the service's clock is not known yet
+	boundary time.Time // the current call lists from here on; zero: the service's clock is not known yet
 	due      time.Time // of the next page
 
 	top    int       // rows of a page
-	skip   int       // of the present call
+	skip   int       // of the current call
 	newest time.Time // on its first page
 }
 
-// New returns a cursor whose calls follow at the interval, with pages of at most largest rows. It goes on from the boundary that an
-// earlier one had, or, where that is zero, begins lookback before the service's present time.
+// newCursor returns a cursor that begins a call each interval, with pages of at most largest rows. It continues from the boundary of an
+// earlier cursor; if that is zero, it begins lookback before the service's current time.
 func newCursor(interval, lookback time.Duration, largest int, boundary, now time.Time) *cursor {
 	return &cursor{interval: interval, lookback: lookback, largest: largest, top: largest, boundary: boundary, due: now}
 }
 
-// Due is when the next page is to be asked for.
+// Due is when to request the next page.
 func (c *cursor) Due() time.Time { return c.due }
 
-// Boundary is since when the present call lists; zero: that is not known yet. Once Answered has said that a call is complete, it is
-// what a later cursor goes on from.
+// Boundary is the time from which the current call lists; zero: not known yet. Once a call is complete, a later cursor can continue from
+// it.
 func (c *cursor) Boundary() time.Time { return c.boundary }
 
-// Request is the page to ask for. While the boundary is not known it is a single row, which brings the service's time.
+// Request is the page to request. While the boundary is not known, it is a single row, which brings the service's time.
 func (c *cursor) Request() pageRequest {
 	if c.boundary.IsZero() {
 		return pageRequest{Top: 1}
@@ -63,7 +63,7 @@ func (c *cursor) Request() pageRequest {
 	return pageRequest{Since: c.boundary, Top: c.top, Skip: c.skip}
 }
 
-// Answered takes an answer whose rows have all been dealt with, and says whether the call is complete. A time in the service's
+// Answered advances the cursor after a page whose rows were all handled, and says whether the call is complete. A time in the service's
 // own future does not count: listing from there would find nothing until then.
 func (c *cursor) Answered(now time.Time, p pageResult) (complete bool) {
 	if c.boundary.IsZero() {
@@ -81,7 +81,7 @@ func (c *cursor) Answered(now time.Time, p pageResult) (complete bool) {
 	}
 	c.due = now
 	if p.Next > 0 {
-		next := min(p.Next, c.skip+c.top) // a link that leads further would leave rows out
+		next := min(p.Next, c.skip+c.top) // a link beyond that would skip rows
 		c.skip = max(c.skip+1, next-min(overlap, c.top/2))
 		return false
 	}
@@ -89,7 +89,7 @@ func (c *cursor) Answered(now time.Time, p pageResult) (complete bool) {
 	return true
 }
 
-// begin sets the first boundary. Without the service's time the own has to do.
+// begin sets the first boundary. Without the service's time it uses our own clock.
 func (c *cursor) begin(now, date time.Time) {
 	if date.IsZero() {
 		date = now.Round(0)
@@ -105,12 +105,12 @@ func (c *cursor) end(now time.Time) {
 		c.boundary = boundary
 	}
 	c.restart()
-	c.top = min(2*c.top, c.largest) // what was too large once need not be again
+	c.top = min(2*c.top, c.largest) // after TooLarge the page size recovers
 	c.due = now.Add(c.interval)
 }
 
-// TooLarge says that the page was larger than may be read, in an answer of that date. The next is half of it; when it was a single
-// row, whole is true: that row has to be had in another way, and the next page begins behind it.
+// TooLarge notes that the page exceeds the size limit for responses, in one of that date. The next page has half the rows. If the page
+// was a single row, whole is true: the caller must fetch that incident by ID, and the next page begins after it.
 func (c *cursor) TooLarge(now, date time.Time) (whole bool) {
 	if c.boundary.IsZero() {
 		c.begin(now, date)
@@ -125,7 +125,7 @@ func (c *cursor) TooLarge(now, date time.Time) (whole bool) {
 	return true
 }
 
-// Failed gives the present call up. It begins anew, from the same boundary, after wait.
+// Failed gives up the current call. The next one begins after wait, from the same boundary.
 func (c *cursor) Failed(now time.Time, wait time.Duration) {
 	c.restart()
 	c.due = now.Add(wait)

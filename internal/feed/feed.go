@@ -9,27 +9,27 @@ import (
 // Settings of a Feed.
 type Settings struct {
 	Interval time.Duration // from one call to the next
-	Lookback time.Duration // how far back the first call of all looks
+	Lookback time.Duration // how far back the very first call looks
 	MaxTop   int           // the most rows of a page
-	Boundary time.Time     // that an earlier run has reached; zero: there was none
+	Boundary time.Time     // of an earlier run; zero: there was none
 }
 
-// Feed lists what changed: one page after another, and of the page at hand one row after another. It belongs to one goroutine.
+// Feed lists changes page by page, and returns the page at hand row by row. It belongs to one goroutine. New makes one.
 type Feed struct {
 	cursor    *cursor
 	requested bool           // a page is on its way
 	page      *defender.Page // the page at hand; nil: none
-	arrived   time.Time      // when that was
-	rows      []defender.Row // of it, still to be looked at
+	arrived   time.Time      // when that page arrived
+	rows      []defender.Row // of that page, not returned yet
 	completed time.Time      // the end of the last complete call; before the first, the start
 }
 
-// New returns a feed that begins at once.
+// New returns a feed whose first page is due now.
 func New(s Settings, now time.Time) *Feed {
 	return &Feed{cursor: newCursor(s.Interval, s.Lookback, s.MaxTop, s.Boundary, now), completed: now}
 }
 
-// Due is when the next page is to be requested. Not ok: one is on its way, or its rows are still to be looked at.
+// Due is when to request the next page. Not ok: one is on its way or at hand.
 func (f *Feed) Due() (at time.Time, ok bool) { return f.cursor.Due(), !f.requested && f.page == nil }
 
 // Request is the page to request next.
@@ -38,7 +38,7 @@ func (f *Feed) Request() defender.ListRequest { return defender.ListRequest(f.cu
 // Requested notes that the page was requested.
 func (f *Feed) Requested() { f.requested = true }
 
-// Arrived takes the response. The first of all is requested only for the service's time: its rows do not count.
+// Arrived makes a response the page at hand. The very first one is requested only for the service's time, and its rows are ignored.
 func (f *Feed) Arrived(page *defender.Page, at time.Time) {
 	f.requested = false
 	f.page, f.arrived, f.rows = page, at, page.Rows
@@ -47,10 +47,10 @@ func (f *Feed) Arrived(page *defender.Page, at time.Time) {
 	}
 }
 
-// AtHand says whether there is a page to look at.
+// AtHand says whether there is a page at hand.
 func (f *Feed) AtHand() bool { return f.page != nil }
 
-// NextRow returns the next row of the page at hand, and when the page arrived. Not ok: there are no more, and TakePage is to follow.
+// NextRow returns the next row of the page at hand, and when the page arrived. Not ok: there are no more; call TakePage.
 func (f *Feed) NextRow() (row defender.Row, arrived time.Time, ok bool) {
 	if len(f.rows) == 0 {
 		return defender.Row{}, f.arrived, false
@@ -59,19 +59,19 @@ func (f *Feed) NextRow() (row defender.Row, arrived time.Time, ok bool) {
 	return row, f.arrived, true
 }
 
-// ShownBefore says that an earlier call has shown a row already, or had the time to: a call begins Settling before the newest row of
-// the one before, whose last rows therefore come up again until others have changed later.
+// ShownBefore says whether an earlier call has shown a row, or could have. Each call begins Settling before the newest row of the one
+// before, so its last rows appear again until others have changed.
 func (f *Feed) ShownBefore(row defender.Row) bool {
 	return !row.LastUpdate.After(f.cursor.Boundary().Add(Settling))
 }
 
-// TakePage returns the page at hand, whose rows have all been looked at, and puts it away. Answered, Failed or TooLarge is to follow.
+// TakePage removes and returns the page at hand, once all its rows were handled. Call Answered, Failed or TooLarge for it.
 func (f *Feed) TakePage() (page *defender.Page, arrived time.Time) {
 	page, f.page, f.rows = f.page, nil, nil
 	return page, f.arrived
 }
 
-// Answered goes on to the next page, or ends the call: then complete is true, and Boundary is to be stored.
+// Answered continues with the next page, or ends the call: then complete is true, and the caller stores Boundary.
 func (f *Feed) Answered(page *defender.Page, at time.Time) (complete bool) {
 	var newest time.Time
 	for _, row := range page.Rows {
@@ -85,16 +85,16 @@ func (f *Feed) Answered(page *defender.Page, at time.Time) (complete bool) {
 	return complete
 }
 
-// Failed gives the call up. It begins anew after wait.
+// Failed gives up the current call. The next one begins after wait.
 func (f *Feed) Failed(at time.Time, wait time.Duration) { f.cursor.Failed(at, wait) }
 
-// TooLarge says that the page was larger than may be read. With single, it was a single row, which has to be polled by ID.
+// TooLarge notes that the page exceeds the size limit for responses. single: it was a single row, which must be polled by ID.
 func (f *Feed) TooLarge(page *defender.Page, at time.Time) (single bool) {
 	return f.cursor.TooLarge(at, page.Date)
 }
 
-// Boundary is since when the present call lists, to be stored and gone on from; zero: not known yet.
+// Boundary is the time from which the current call lists. It is stored, and a later run continues from it. Zero: not known yet.
 func (f *Feed) Boundary() time.Time { return f.cursor.Boundary() }
 
-// Completed is the end of the last complete call, or the start while there was none.
+// Completed is the end of the last complete call; before the first, the start.
 func (f *Feed) Completed() time.Time { return f.completed }

@@ -21,8 +21,8 @@ func (e *endpoint) advance(now time.Time, v *Verdict) {
 	}
 }
 
-// clearsAt is when a state that has ended is no longer shown: when the endpoint
-// has worked for a while, or at last when only others come back.
+// clearsAt is when a state that has ended is no longer shown: once the endpoint
+// has worked for a while, or, while another state is active, after longestQuiet.
 func (e *endpoint) clearsAt(s *state) (at time.Time, ok bool) {
 	last := s.ended
 	if e.isDown() {

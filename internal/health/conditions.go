@@ -8,15 +8,15 @@ import (
 )
 
 const (
-	// quietFirst is for how long a condition that was logged is not logged again; each time it is, that doubles, up to quietMax.
+	// quietFirst is how long a logged condition is not logged again. It doubles with each further line, up to quietMax.
 	quietFirst = 10 * time.Minute
 	quietMax   = 6 * time.Hour
-	// maxOfAKind is how many lines an hour a kind of event may take.
+	// maxOfAKind is how many lines an hour one kind of event may log.
 	maxOfAKind = 10
 )
 
-// Conditions decide what is logged of things beside the API that fail and work again, such as the pipeline and the storage, and of
-// events that may come in numbers. The zero value is ready to use. It belongs to one goroutine.
+// Conditions decide what is logged about parts other than the API that fail and recover, such as the pipeline and the storage, and about
+// events that may be frequent. The zero value is ready to use. It belongs to one goroutine.
 type Conditions struct {
 	failing map[string]*condition
 	events  map[string]*window
@@ -26,9 +26,9 @@ type Conditions struct {
 type condition struct {
 	failures int
 	since    time.Time // of the first failure in a row; zero: it works
-	logged   time.Time // when a failure was logged last
+	logged   time.Time // when a failure was last logged
 	quiet    time.Duration
-	open     bool // it was logged that it fails, and not yet that it works
+	open     bool // the failure was logged, the recovery not yet
 }
 
 // window counts the events of one kind in an hour.
@@ -37,7 +37,7 @@ type window struct {
 	count int
 }
 
-// Failed notes that something failed and returns the line to log; nil: none, since that is logged already.
+// Failed notes that something failed and returns the line to log; nil: none, since a recent line says so.
 func (c *Conditions) Failed(what string, now time.Time, level zapcore.Level, message string, fields ...zap.Field) *Notice {
 	if c.failing == nil {
 		c.failing = map[string]*condition{}
@@ -66,8 +66,8 @@ func (c *Conditions) Failed(what string, now time.Time, level zapcore.Level, mes
 	return &Notice{Level: level, Message: message, Fields: fields}
 }
 
-// Works notes that something works and returns the line to log, with the number of failures and for how long it failed; nil: none, since
-// no failure was logged.
+// Works notes that something works and returns the line to log, with the number of failures and how long they lasted; nil: none, since no
+// failure was logged, or message is empty.
 func (c *Conditions) Works(what string, now time.Time, message string, fields ...zap.Field) *Notice {
 	f := c.failing[what]
 	if f == nil || f.since.IsZero() {
@@ -83,7 +83,8 @@ func (c *Conditions) Works(what string, now time.Time, message string, fields ..
 	)}
 }
 
-// Event returns the line to log of an event; nil: none, since ten of its kind were logged within the hour. The tenth says so.
+// Event returns the line to log for an event; nil: none, since ten of its kind were logged within the hour. The tenth says that no more
+// follow.
 func (c *Conditions) Event(kind string, now time.Time, level zapcore.Level, message string, fields ...zap.Field) *Notice {
 	if c.events == nil {
 		c.events = map[string]*window{}

@@ -7,13 +7,13 @@ import (
 )
 
 const (
-	// enough is how many different incidents have to fail for a state, and
-	// how many failures there must be where fewer are tracked.
+	// enough is how many different incidents must fail to raise a state, and
+	// how many failures it takes if fewer are tracked.
 	enough = 5
-	// enoughDenied is the same for a token that is refused: that is never
-	// chance.
+	// enoughDenied is the same for a token that is refused, which never
+	// happens by chance.
 	enoughDenied = 2
-	// toRecover is how many different incidents have to succeed.
+	// toRecover is how many different incidents must succeed to end a state.
 	toRecover = 2
 )
 
@@ -24,8 +24,8 @@ type endpoint struct {
 	states [classes]state
 	// heldUntil is the end of the hold that was last asked for.
 	heldUntil time.Time
-	// quiet is how long the endpoint has to work for its states to be cleared,
-	// cleared when that was last.
+	// quiet is how long the endpoint must work before its states are cleared,
+	// and cleared is when they last were.
 	cleared time.Time
 	quiet   time.Duration
 	// successes counts them, and dates a failure: see evidence.
@@ -35,7 +35,7 @@ type endpoint struct {
 	// last success.
 	failing map[int64]uint64
 	alone   int
-	// flaky holds the incidents that have failed alone, with when that was last.
+	// flaky holds when each incident last failed alone.
 	flaky map[int64]time.Time
 	// failures counts those since the last success, evidence or not.
 	failures int
@@ -81,7 +81,7 @@ func (e *endpoint) fail(id int64, s suspect, tracked int, now time.Time, v *Verd
 	}
 }
 
-// affect has an incident released when the states that are active end.
+// affect has an incident released when the active states end.
 func (e *endpoint) affect(id int64) {
 	for i := range e.states {
 		if e.states[i].active {
@@ -90,8 +90,8 @@ func (e *endpoint) affect(id int64) {
 	}
 }
 
-// judge says whether the row makes a state, and of which class. A mixed row
-// counts only while there is no state: then it tells nothing new.
+// judge says whether the row raises a state, and of which class. A row of
+// several classes counts only while no state is active.
 func (e *endpoint) judge(last class, tracked int) (class, bool) {
 	tally := &e.row.classes[last]
 	distinct, failures := e.needed(last, tracked)
@@ -105,8 +105,8 @@ func (e *endpoint) judge(last class, tracked int) (class, bool) {
 	return e.row.majority(last), true
 }
 
-// judgeAll raises a state when every incident fails, whatever each of them did
-// before.
+// judgeAll raises a state when every incident fails, whether or not each
+// failure is evidence.
 func (e *endpoint) judgeAll(last suspect, tracked int, now time.Time, v *Verdict) {
 	if e.isDown() || len(e.failing) < tracked || e.failures < enough {
 		return
@@ -117,8 +117,8 @@ func (e *endpoint) judgeAll(last suspect, tracked int, now time.Time, v *Verdict
 	}
 }
 
-// needed is how many different incidents, and how many failures, make a state.
-// Incidents that fail alone can add nothing, so they are not waited for.
+// needed is how many different incidents, and how many failures, raise a
+// state. Incidents that fail alone are no evidence and do not count.
 func (e *endpoint) needed(c class, tracked int) (distinct, failures int) {
 	if e.name == List {
 		if c == unavailable {
@@ -142,7 +142,7 @@ func (e *endpoint) raise(c class, now time.Time, v *Verdict) {
 	}
 }
 
-// raiseSince raises a state that no row makes.
+// raiseSince raises a state that began at since.
 func (e *endpoint) raiseSince(c class, since time.Time, failure *defender.Error, now time.Time, v *Verdict) {
 	state := &e.states[c]
 	if !e.isShown() {
@@ -152,7 +152,7 @@ func (e *endpoint) raiseSince(c class, since time.Time, failure *defender.Error,
 	e.hold(c, now, v)
 }
 
-// nextQuiet doubles where the endpoint's states come and go.
+// nextQuiet doubles each time while the endpoint flaps.
 func (e *endpoint) nextQuiet(now time.Time) time.Duration {
 	if e.cleared.IsZero() || now.Sub(e.cleared) >= sameStateAgain {
 		return calm
@@ -160,7 +160,7 @@ func (e *endpoint) nextQuiet(now time.Time) time.Duration {
 	return min(2*e.quiet, longestQuiet)
 }
 
-// failAgain notes a failure of a class that is a state already.
+// failAgain notes a failure of a class whose state is active.
 func (e *endpoint) failAgain(c class, failure *defender.Error, evidence bool, now time.Time, v *Verdict) {
 	state := &e.states[c]
 	state.fail(failure, evidence)
@@ -190,8 +190,8 @@ func (e *endpoint) lift(now time.Time) (lifted bool) {
 	return true
 }
 
-// succeed notes a success. need is how many different incidents have to have
-// one for a state to end.
+// succeed notes a success. need is how many different incidents must have one
+// before a state ends.
 func (e *endpoint) succeed(id int64, need int, now time.Time, v *Verdict) {
 	e.successes++
 	e.failures = 0

@@ -6,8 +6,8 @@ import (
 )
 
 // flakyFor is how long the failures of an incident are no evidence after it
-// has failed alone. So incidents that fail every now and then, more of them
-// in a row by chance, make no outage.
+// has failed alone. Incidents that fail now and then must not look like an
+// outage when several happen to fail in a row.
 const flakyFor = time.Hour
 
 // evidence says whether a failure says anything about the endpoint. It does

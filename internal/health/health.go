@@ -38,7 +38,7 @@ func (e Endpoint) String() string {
 	return "unknown"
 }
 
-// Incident is what a verdict depends on of the incident that was requested.
+// Incident is what a verdict needs to know about the incident that was requested.
 type Incident struct {
 	ID int64
 	// Streak is the one of the last verdict. Nil: the last request succeeded.
@@ -48,7 +48,7 @@ type Incident struct {
 	Delivered bool
 }
 
-// Roster is what a verdict depends on of all incidents together.
+// Roster is what a verdict needs to know about all incidents.
 type Roster struct {
 	// Tracked is the number of incidents that are requested by ID, Delivered
 	// that of those for which Incident.Delivered holds.
@@ -63,9 +63,9 @@ type Verdict struct {
 	// Streak is the incident's from now on. Nil: it has none. Set by the
 	// methods whose names begin with Incident only.
 	Streak *Streak
-	// Retry is when the incident, or the list, is to be requested again. Zero
-	// after a failure: at its place in the schedule, or, with Pause, as soon
-	// as the pause is over.
+	// Retry is how long to wait before the incident, or the list, is requested
+	// again. Zero after a failure: with Pause, until the pause is over; without
+	// a token, the schedule stays as it is.
 	Retry time.Duration
 	// Hold is how long no request may go to the endpoint. Zero: a hold that
 	// is running stays as it is.
@@ -77,7 +77,7 @@ type Verdict struct {
 	// Pause says that a 429 concerns the endpoint, or all that share its
 	// quota: pause for the error's RetryAfter.
 	Pause bool
-	// LogPause says that the pause is to be logged, with Pause only.
+	// LogPause says that the caller logs the pause, with Pause only.
 	LogPause bool
 	// Hung says that the request ran into its timeout.
 	Hung bool
@@ -86,9 +86,9 @@ type Verdict struct {
 	// Release lists incidents that are due at once, in ascending order. Some
 	// may have left the roster since.
 	Release []int64
-	// Notices are to be logged, in this order.
+	// Notices are the lines to log, in this order.
 	Notices []Notice
-	// Status is to be reported. Nil: it has not changed.
+	// Status is the one to report. Nil: it has not changed.
 	Status *Status
 }
 

@@ -12,8 +12,8 @@ const (
 	// failure.
 	maxNamed = 10
 	// nameAgain is how long an incident that has recovered keeps its place
-	// among those. So incidents that fail now and then, or always the same
-	// ones, cost a few lines a day.
+	// among those. Incidents that fail now and then therefore cost a few lines
+	// a day.
 	nameAgain = 24 * time.Hour
 )
 
@@ -31,8 +31,8 @@ type place struct {
 	failing bool
 }
 
-// take says whether an incident may be named, and if not, whether it is to be
-// logged that there are more.
+// take says whether an incident may be named, and if not, whether to log that
+// there are more.
 func (n *naming) take(id int64, kind defender.Kind, now time.Time) (name, more bool) {
 	k := n.kinds[kind]
 	if k == nil {

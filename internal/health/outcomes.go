@@ -42,8 +42,8 @@ func (t *Tracker) incidentFailed(i Incident, failure *defender.Error, r Roster, 
 	}
 }
 
-// failsAlone says whether a failure is worth a line: the first one of an
-// incident may pass in a moment, or be the first of an outage.
+// failsAlone says whether to log a failure. The first one of an incident may be
+// short, or the first of an outage.
 func (t *Tracker) failsAlone(s *Streak, r Roster) bool {
 	if s.repeated {
 		return true
@@ -52,8 +52,8 @@ func (t *Tracker) failsAlone(s *Streak, r Roster) bool {
 	return nobodyLeft && classOf(s.kind) != unavailable
 }
 
-// incidentAnswered notes that the endpoint works. What was in the row fails
-// alone, then; but it is not worth a line if it may pass in a moment.
+// incidentAnswered notes that the endpoint works. The incidents in the row
+// therefore fail alone. Failures that may be short are not logged yet.
 func (t *Tracker) incidentAnswered(id int64, r Roster, now time.Time, v *Verdict) {
 	row := t.get.row
 	t.get.succeed(id, min(toRecover, max(1, r.Tracked)), now, v)
@@ -73,8 +73,8 @@ func (t *Tracker) incidentFound(id int64, r Roster, now time.Time, v *Verdict) {
 	v.Release = append(v.Release, t.found.success(id)...)
 }
 
-// incidentUnusable judges an answer to which only this incident can do
-// anything.
+// incidentUnusable judges a response that cannot be used. The API works; the
+// cause is this incident's own.
 func (t *Tracker) incidentUnusable(i Incident, kind defender.Kind, err error, r Roster, now time.Time, v *Verdict) {
 	t.get.stop(i.ID)
 	t.incidentFound(i.ID, r, now, v)

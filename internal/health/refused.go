@@ -7,14 +7,14 @@ import (
 )
 
 const (
-	// refusedLong and refusedOften are for how long, and how often at least, an
-	// endpoint has to answer nothing but 429 to be unavailable: whatever takes
-	// the quota, nothing is fetched.
+	// refusedLong and refusedOften are how long, and how often at least, an
+	// endpoint must return nothing but 429 before it counts as unavailable:
+	// whoever uses up the quota, nothing is fetched.
 	refusedLong  = 10 * time.Minute
 	refusedOften = 3
-	// refusedAtOnce is how many 429s of an incident in a row are followed by
-	// another request for it as soon as the pause is over. After that it backs
-	// off: others show whether it is the only one.
+	// refusedAtOnce is how many times in a row an incident is requested again
+	// as soon as the pause after its 429 is over. After that it backs off, and
+	// the others show whether it is the only one.
 	refusedAtOnce = 2
 )
 

@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	// calm is how long a state must not show for it to end after a single
-	// success, and how long an ended one remains reported at least.
+	// calm is how long there must be no failure for a single success to end a
+	// state, and how long an ended state remains reported at least.
 	calm = time.Minute
-	// longestQuiet is the longest time for which an ended state remains
-	// reported, because it, or another one, has come back again and again.
+	// longestQuiet is how long an ended state remains reported at most, if
+	// states of its endpoint keep coming back.
 	longestQuiet = 10 * time.Minute
 	// sameStateAgain is the shortest time between two lines about one state.
 	// A state that comes back within it is flapping.
@@ -33,7 +33,7 @@ type state struct {
 	since     time.Time       // the first failure
 	failure   *defender.Error // the last one
 	backoff   *backoff.ExponentialBackOff
-	failed    map[int64]struct{} // to be released
+	failed    map[int64]struct{} // to release when it ends
 	succeeded map[int64]struct{} // since the last failure
 	success   time.Time          // the first one since the last failure; zero: none
 	proof     time.Time          // the first one since the last failure that was evidence; zero: none
@@ -45,7 +45,7 @@ type state struct {
 	causes   map[string]struct{} // that were logged
 }
 
-// raise makes a state active that has failed since.
+// raise makes a state active. Its first failure was at since.
 func (s *state) raise(c class, since time.Time, failure *defender.Error) {
 	s.active = true
 	s.backoff = newBackoff(firstHold, longestHold(c))
@@ -56,8 +56,8 @@ func (s *state) raise(c class, since time.Time, failure *defender.Error) {
 	}
 }
 
-// fail notes one more failure of the state's class. Successes before it count
-// no more, unless it is no evidence: then they count again after a while.
+// fail notes another failure of the state's class. Earlier successes no longer
+// count towards its end, except after a while if the failure is no evidence.
 func (s *state) fail(failure *defender.Error, evidence bool) {
 	s.failure = failure
 	s.succeeded, s.success = map[int64]struct{}{}, time.Time{}
@@ -66,8 +66,8 @@ func (s *state) fail(failure *defender.Error, evidence bool) {
 	}
 }
 
-// succeed notes a success. It ends the state if need different incidents have
-// had one, or if for a while only incidents have failed that always do.
+// succeed notes a success. It ends the state once need different incidents have
+// succeeded, or once for a while no failure was evidence.
 func (s *state) succeed(id int64, need int, now time.Time) (released []int64) {
 	s.succeeded[id] = struct{}{}
 	if s.success.IsZero() {
@@ -106,8 +106,8 @@ func (s *state) logsAt() (at time.Time, ok bool) {
 	return s.loggedAt.Add(sameStateAgain), s.active && !s.logged
 }
 
-// newCause says whether a failure differs from all that were logged of the
-// state, and notes it.
+// newCause says whether a failure has a cause that was not logged for the state
+// yet, and notes it.
 func (s *state) newCause(failure *defender.Error) bool {
 	cause := causeOf(failure)
 	if _, known := s.causes[cause]; known || len(s.causes) >= maxCauses {

@@ -65,9 +65,8 @@ func (t *Tracker) IncidentFailed(i Incident, failure *defender.Error, r Roster, 
 	return v
 }
 
-// IncidentUnreadable judges an answer that cannot be used, because the
-// incident's checkpoint cannot be read. It is an answer all the same: do not
-// call IncidentAnswered for it.
+// IncidentUnreadable judges a response that cannot be used because the
+// incident's checkpoint cannot be read. Call it instead of IncidentAnswered.
 func (t *Tracker) IncidentUnreadable(i Incident, err error, r Roster, now time.Time) Verdict {
 	var v Verdict
 	t.advance(now, &v)
@@ -121,16 +120,15 @@ func (t *Tracker) ListAnswered(now time.Time) Verdict {
 	return v
 }
 
-// Check does what time alone brings about. Its verdict has a Release, Notices
-// and a Status at most.
+// Check updates the health for the time that has passed. Its verdict has at
+// most a Release, Notices, Resume and a Status.
 func (t *Tracker) Check(now time.Time) Verdict {
 	var v Verdict
 	t.finish(now, &v)
 	return v
 }
 
-// NextCheck is when Check has something to do. Not ok: never, until another
-// outcome.
+// NextCheck is when to call Check. Not ok: not before another outcome.
 func (t *Tracker) NextCheck() (at time.Time, ok bool) {
 	for _, e := range t.all() {
 		if next, due := e.next(); due && (!ok || next.Before(at)) {
@@ -183,7 +181,7 @@ func (t *Tracker) finish(now time.Time, v *Verdict) {
 	v.Release = slices.Compact(v.Release)
 }
 
-// resume ends the holds of endpoints that are in no state any more. A hold of the sign-in is one of all.
+// resume ends the holds of endpoints that are no longer in a state. A hold of the sign-in holds all endpoints.
 func (t *Tracker) resume(now time.Time, v *Verdict) {
 	signIn := t.signIn.lift(now)
 	for _, e := range []*endpoint{&t.get, &t.list} {
@@ -194,7 +192,7 @@ func (t *Tracker) resume(now time.Time, v *Verdict) {
 	}
 }
 
-// report reports the worst state, if it is another one than before.
+// report reports the worst state if it has changed.
 func (t *Tracker) report(v *Verdict) {
 	worst, state := t.worst()
 	if worst == t.reported {

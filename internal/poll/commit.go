@@ -10,8 +10,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/sink"
 )
 
-// settle takes an attempt to deliver that has ended: what was accepted is committed, what was rejected is lost, and all else is attempted
-// again.
+// settle handles the end of an attempt to deliver. What the pipeline accepted or rejected permanently is committed; the sink retries
+// the rest.
 func (e *Engine) settle(ctx context.Context, a sink.Attempt) {
 	now := e.parts.Clock()
 	r := e.sink.Settle(a, now)
@@ -48,7 +48,7 @@ func (e *Engine) logMerge(d delivery) {
 		zap.Int64("incident", d.id), zap.Int64("successor", d.after.Successor))
 }
 
-// accepts says whether a delivery still belongs to an incident that is known, or that is discovered by it.
+// accepts says whether the incident of a delivery is still known, or is discovered by it.
 func (e *Engine) accepts(o observation) bool {
 	entry := e.roster.Find(o.id)
 	if o.polled {
@@ -57,7 +57,7 @@ func (e *Engine) accepts(o observation) bool {
 	return entry != nil || e.discovers()
 }
 
-// commit takes over what was delivered, or found unchanged.
+// commit stores what was delivered, or found unchanged, and ends the poll.
 func (e *Engine) commit(ctx context.Context, d delivery) {
 	if !e.accepts(d.observation) {
 		e.roster.Finish(d.id, roster.Outcome{})

@@ -38,19 +38,19 @@ type Engine struct {
 	meta       checkpoint.Receiver
 
 	inFlight     int
-	responses    []response       // to be handled, oldest first
-	partials     []*defender.Rest // incidents of which alerts are still to be requested, oldest first
+	responses    []response       // not handled yet, oldest first
+	partials     []*defender.Rest // incidents with pages of alerts left to request, oldest first
 	markedInARow int              // requests in a row for incidents whose change the feed has shown
 	aheadInARow  int              // requests in a row for those and for new incidents
-	pending      delivery         // what to do once the sink has settled what it was offered
-	expired      time.Time        // when the roster was last asked for what can be forgotten
-	flushed      time.Time        // when what could not be written was last tried again
+	pending      delivery         // what the sink was offered last
+	expired      time.Time        // when expired incidents were last searched for
+	flushed      time.Time        // when failed writes were last retried
 
-	waitingFor atomic.Value // a string: what the loop cannot go on without
+	waitingFor atomic.Value // a string: what the loop is waiting for
 }
 
-// Open takes up what the checkpoint holds: the incidents that the configured IDs lead to go on with their cycle, the rest is deleted.
-// ctx ends with it.
+// Open restores an engine from the contents of the checkpoint. Configured incidents, and those they were merged into, continue their
+// polling cycle; the states of all others are deleted, unless discovery keeps them. ctx is used only until Open returns.
 func Open(ctx context.Context, s Settings, p Parts, contents checkpoint.Contents) (*Engine, error) {
 	report, err := receiverhelper.NewObsReport(receiverhelper.ObsReportSettings{
 		ReceiverID: p.Receiver.ID, Transport: "http", LongLivedCtx: true, ReceiverCreateSettings: p.Receiver,
@@ -84,7 +84,7 @@ func Open(ctx context.Context, s Settings, p Parts, contents checkpoint.Contents
 	return e, nil
 }
 
-// Close ends the telemetry of an engine that does not run any more.
+// Close ends the telemetry. Run must have returned, or never have been called.
 func (e *Engine) Close() { e.telemetry.Shutdown() }
 
 // interval is the time from one poll of an incident to the next, as the quota allows it.

@@ -10,14 +10,13 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// How often at most an incident is polled of which it is not known whether a row shows a change: because the API has no such incident,
-// or shows no time; or because the row is too large to be read.
+// The shortest time between two polls of an incident if its row may show a change or not.
 const (
-	unsureInterval   = time.Hour
-	oversizeInterval = time.Minute
+	unsureInterval   = time.Hour   // a GET does not find the incident, or its row has no time
+	oversizeInterval = time.Minute // the row is too large to be read
 )
 
-// handleRow looks at one row of the page at hand, or finishes the page after the last.
+// handleRow handles the next row of the page at hand, or finishes the page after its last row.
 func (e *Engine) handleRow(ctx context.Context) {
 	row, at, ok := e.feed.NextRow()
 	if !ok {
@@ -27,17 +26,18 @@ func (e *Engine) handleRow(ctx context.Context) {
 	e.observeRow(ctx, row, at)
 }
 
-// observeRow delivers what a row shows to be new. An incident that the row does not show whole, or that is being polled, is polled.
+// observeRow delivers what is new in a row. If the row does not show the whole incident, or a poll is under way, the incident is
+// polled instead.
 func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time) {
 	entry := e.roster.Find(row.ID)
 	switch {
 	case entry == nil && !e.worthDiscovering(row, at):
 		return
 	case entry != nil && entry.Summary.Missing && row.LastUpdate.After(entry.Summary.Fetched()):
-		e.roster.Mark(row.ID, row.LastUpdate, at) // it is back
+		e.roster.Mark(row.ID, row.LastUpdate, at) // it exists again
 		return
 	case entry != nil && (entry.Summary.Missing || entry.Summary.Seen && row.LastUpdate.IsZero()):
-		e.markUnsure(row.ID, unsureInterval, at) // a list that lags still shows what has gone
+		e.markUnsure(row.ID, unsureInterval, at) // a list that lags still shows incidents that were removed
 		return
 	case entry != nil && entry.Knows(row.LastUpdate):
 		return // not new
@@ -46,7 +46,7 @@ func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time)
 		return
 	}
 	before, err := e.load(ctx, entry)
-	if err != nil { // its poll will show whether that lasts
+	if err != nil { // its poll reports the error, should it last
 		e.roster.Mark(row.ID, row.LastUpdate, at)
 		return
 	}
@@ -55,14 +55,14 @@ func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time)
 	e.observe(ctx, observation{id: row.ID, at: at, snapshot: row.Snapshot, before: before})
 }
 
-// worthDiscovering says whether a row of an incident that is not known begins its tracking. An incident that was open when it was
-// forgotten, because its polls always failed, must not come back with the row that had shown it.
+// worthDiscovering says whether the row of an unknown incident makes the receiver track it. An open incident that was forgotten because
+// all its polls failed must not return with the row that had discovered it.
 func (e *Engine) worthDiscovering(row defender.Row, at time.Time) bool {
 	closed, shownBefore := row.Closed && row.Err == nil, e.feed.ShownBefore(row)
 	return e.roster.WorthDiscovering(closed || shownBefore, row.LastUpdate, at)
 }
 
-// markUnsure has an incident polled of which it is not known whether its row shows a change, if it was not polled within an interval.
+// markUnsure has an incident polled whose row may show a change or not, unless it was polled within the interval.
 func (e *Engine) markUnsure(id int64, interval time.Duration, now time.Time) {
 	entry := e.roster.Find(id)
 	if id <= 0 || entry == nil && !e.discovers() {
@@ -73,7 +73,7 @@ func (e *Engine) markUnsure(id int64, interval time.Duration, now time.Time) {
 	}
 }
 
-// finishPage goes on to the next page, or ends the call.
+// finishPage continues with the next page, or ends the call.
 func (e *Engine) finishPage(ctx context.Context) {
 	page, at := e.feed.TakePage()
 	if page.Err != nil {
@@ -88,11 +88,11 @@ func (e *Engine) finishPage(ctx context.Context) {
 	}
 }
 
-// handleListFailure decides what it means that there is no page.
+// handleListFailure decides what follows from a failed request for a page.
 func (e *Engine) handleListFailure(ctx context.Context, page *defender.Page, at time.Time) {
 	failure, ok := errors.AsType[*defender.Error](page.Err)
 	if !ok {
-		return // given up, since the receiver is being shut down
+		return // canceled by Shutdown
 	}
 	e.telemetry.failed(callList, failure.Kind)
 	if failure.Kind == defender.Oversize {
@@ -111,7 +111,7 @@ func (e *Engine) handleListFailure(ctx context.Context, page *defender.Page, at 
 	e.feed.Failed(at, v.Retry)
 }
 
-// planFeed describes the change feed for the plan at start.
+// planFeed returns the fields about the change feed in the log line of the start.
 func (e *Engine) planFeed(spacing time.Duration) []zap.Field {
 	if e.feed == nil {
 		return nil

@@ -12,10 +12,10 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
 
-// gaugeInterval is how often the copy is made that the gauges read.
+// gaugeInterval is the time between two copies for the gauges.
 const gaugeInterval = 15 * time.Second
 
-// gauges is a copy of what the gauges show. It is never changed once it is published.
+// gauges is a copy of what the gauges show. It never changes once it is published.
 type gauges struct {
 	tracked   map[roster.State]int
 	overdue   int
@@ -31,7 +31,7 @@ type accountGauge struct {
 	throttled time.Time
 }
 
-// publish makes a new copy for the gauges, if it is time to.
+// publish makes a new copy for the gauges if one is due.
 func (e *Engine) publish(now time.Time) {
 	t := e.telemetry
 	if t.due().After(now) {
@@ -47,7 +47,7 @@ func (e *Engine) publish(now time.Time) {
 	t.gauges.Store(g)
 }
 
-// due is when the next copy is to be made.
+// due is when to make the next copy.
 func (t *telemetry) due() time.Time { return t.published.Add(gaugeInterval) }
 
 // registerGauges has the collector read the gauges whenever it exports.

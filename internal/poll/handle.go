@@ -14,7 +14,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
 
-// arrived notes that a request has ended. What it brought is handled in its turn.
+// arrived notes that a request has ended, and queues its response.
 func (e *Engine) arrived(r response) {
 	e.inFlight--
 	if r.page != nil {
@@ -36,7 +36,7 @@ func (e *Engine) handle(ctx context.Context, r response) {
 	}
 	entry := e.roster.Find(r.id)
 	switch {
-	case r.answer.Err != nil && !failed: // given up, since the receiver is being shut down
+	case r.answer.Err != nil && !failed: // canceled by Shutdown
 		e.roster.Finish(r.id, roster.Outcome{})
 	case !entry.Polling(): // not tracked any more
 		e.roster.Finish(r.id, roster.Outcome{})
@@ -49,7 +49,7 @@ func (e *Engine) handle(ctx context.Context, r response) {
 		}
 	case failed:
 		e.handleFailure(ctx, r, entry, failure)
-	case r.answer.Rest != nil: // the API works; whether the incident fails, its last page shows
+	case r.answer.Rest != nil: // more pages of alerts follow; the last one decides about the incident
 		e.apply(e.health.IncidentAnswered(health.Incident{ID: r.id}, e.population(r.at), r.at), e.gets, r.at)
 		e.telemetry.responded(callIncident, "ok")
 		e.partials = append(e.partials, r.answer.Rest)
@@ -76,7 +76,7 @@ func (e *Engine) handleFailure(ctx context.Context, r response, entry *roster.En
 	e.roster.Finish(r.id, roster.Outcome{Due: r.at.Add(v.Retry), Hung: v.Hung, Streak: v.Streak})
 }
 
-// handleSnapshot takes a response that shows the whole incident.
+// handleSnapshot handles a response with the whole incident.
 func (e *Engine) handleSnapshot(ctx context.Context, r response, entry *roster.Entry) {
 	s := r.answer.Snapshot
 	s.Observed = r.at
@@ -92,7 +92,7 @@ func (e *Engine) handleSnapshot(ctx context.Context, r response, entry *roster.E
 	e.observe(ctx, observation{id: r.id, at: r.at, snapshot: s, before: before, polled: true})
 }
 
-// handleMissing takes the response that the API has no such incident, or not any more.
+// handleMissing handles the response that the API does not have the incident.
 func (e *Engine) handleMissing(ctx context.Context, r response, entry *roster.Entry, v health.Verdict) {
 	before, err := e.load(ctx, entry)
 	if err != nil {
@@ -102,26 +102,26 @@ func (e *Engine) handleMissing(ctx context.Context, r response, entry *roster.En
 	e.observe(ctx, observation{id: r.id, at: r.at, before: before, polled: true, streak: v.Streak, retry: v.Retry})
 }
 
-// unreadable has an incident polled again later whose stored state cannot be read: what has changed cannot be told. Nothing is emitted
-// meanwhile, so nothing is lost.
+// unreadable handles a stored state that cannot be read: there is nothing to compare with. The incident is polled again later. Until its
+// state can be read nothing is emitted for it, and nothing is lost.
 func (e *Engine) unreadable(entry *roster.Entry, err error, at time.Time) {
 	v := e.health.IncidentUnreadable(subject(entry), err, e.population(at), at)
 	e.apply(v, e.gets, at)
 	e.roster.Finish(entry.ID, roster.Outcome{Due: at.Add(v.Retry), Streak: v.Streak})
 }
 
-// subject is what health has to know of an incident.
+// subject is what health needs to know about an incident.
 func subject(e *roster.Entry) health.Incident {
 	return health.Incident{ID: e.ID, Streak: e.Streak, Delivered: e.Summary.Seen}
 }
 
-// population is what health has to know of all.
+// population is what health needs to know about all incidents.
 func (e *Engine) population(now time.Time) health.Roster {
 	return health.Roster{Tracked: e.roster.Len(), Delivered: e.roster.CountDelivered(), Interval: e.interval(now)}
 }
 
-// apply carries out a verdict, but for what it says of the incident itself. account is that of the endpoint; nil: a verdict without a
-// hold.
+// apply carries out the parts of a verdict that are not about one incident: it logs, reports the status, and holds and releases requests.
+// account is the one that a Hold is for; nil: the verdict has none.
 func (e *Engine) apply(v health.Verdict, account *quota.Account, now time.Time) {
 	for _, n := range v.Notices {
 		e.logger.Log(n.Level, n.Message, n.Fields...)
@@ -169,8 +169,8 @@ func (e *Engine) accounts() []*quota.Account {
 	return []*quota.Account{e.gets, e.lists}
 }
 
-// throttled has all requests of an account wait as long as the API asks, or all there are where they share one quota, and corrects the
-// account, which had seen room.
+// throttled pauses the requests of an account for as long as the API asks, or all requests if the API has one quota for all. The account
+// had room, so it is corrected.
 func (e *Engine) throttled(ctx context.Context, account *quota.Account, failure *defender.Error, log bool, at time.Time) {
 	until := at.Add(failure.RetryAfter)
 	account.Throttle(until)
@@ -187,7 +187,7 @@ func (e *Engine) throttled(ctx context.Context, account *quota.Account, failure 
 	e.saveAccounts(ctx, at)
 }
 
-// logThrottled says how long requests pause, and what was learned.
+// logThrottled logs how long requests pause, and what was learned about the limit.
 func (e *Engine) logThrottled(failure *defender.Error, correction quota.Correction) {
 	fields := []zap.Field{
 		zap.Duration("wait", failure.RetryAfter), zap.String("wait_from", string(failure.WaitFrom)),

@@ -10,8 +10,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
 
-// share is how many requests in a row go to changed or new incidents until a routine poll goes first, and to changed ones until a new
-// one does: so a flood of changes leaves a tenth to each.
+// share is how many requests in a row may go to changed or new incidents before a routine poll goes first, and how many to changed ones
+// before a new one does. A flood of changes leaves a tenth of the requests to each.
 const share = 9
 
 // request is what to request of the API: an incident, more alerts of one, or a page of the list.
@@ -22,7 +22,7 @@ type request struct {
 	page *defender.ListRequest // nil: an incident
 }
 
-// next is what to request now; or not ok, and when to look again. Pages of the feed go first, then incidents that are incomplete.
+// next is what to request now. Not ok: nothing; wake is when to look again. Pages of the feed go first, then further pages of alerts.
 func (e *Engine) next(now time.Time) (r request, ok bool, wake time.Time) {
 	wake = now.Add(maxSleep)
 	if e.sink.Busy() || e.inFlight >= e.settings.MaxConcurrentRequests {
@@ -63,8 +63,8 @@ func (e *Engine) nextPage(now time.Time) (at time.Time, ok bool) {
 	return at, ok
 }
 
-// nextPartial goes on with an incident of which alerts are missing. No other is begun before, so that no more of them are held than may
-// be in flight; so it may use what is kept for fresh ones.
+// nextPartial continues an incident that has more pages of alerts. No other incident is requested before, which bounds the number of
+// incomplete ones in memory. It may therefore use the whole quota.
 func (e *Engine) nextPartial(now time.Time) (r request, wake time.Time) {
 	at, ok := e.gets.Next(now, quota.Fresh)
 	switch {
@@ -76,7 +76,7 @@ func (e *Engine) nextPartial(now time.Time) (r request, wake time.Time) {
 	return request{id: e.partials[0].ID(), rest: e.partials[0]}, now
 }
 
-// nextIncident is the incident to poll now, or none and when to look again.
+// nextIncident is the incident to poll now. Without one, wake is when to look again.
 func (e *Engine) nextIncident(now time.Time) (r request, wake time.Time) {
 	wake = now.Add(maxSleep)
 	// At most half of the slots are for incidents that ran into their timeout before.
@@ -100,7 +100,7 @@ func (e *Engine) nextIncident(now time.Time) (r request, wake time.Time) {
 	return request{}, wake
 }
 
-// order is in which order the classes are served.
+// order is the order in which the classes are served.
 func (e *Engine) order(heads [roster.Classes]roster.Candidate) []roster.Class {
 	retry, routine := heads[roster.Retry], heads[roster.Routine]
 	behind := []roster.Class{roster.Retry, roster.Routine}
@@ -117,8 +117,8 @@ func (e *Engine) order(heads [roster.Classes]roster.Candidate) []roster.Class {
 	return append(front, behind...)
 }
 
-// demandOf says how much of the quota a class may use: what is kept for changes is for those ahead of the routine, and for the routine
-// only where they would leave nothing to it.
+// demandOf says how much of the quota a class may use. Routine polls use the share reserved for changes only when it is their turn in a
+// flood of changes.
 func (e *Engine) demandOf(class roster.Class) quota.Demand {
 	if class == roster.Marked || class == roster.Unpolled || e.aheadInARow >= share {
 		return quota.Fresh
@@ -126,7 +126,7 @@ func (e *Engine) demandOf(class roster.Class) quota.Demand {
 	return quota.Repeat
 }
 
-// sending notes that a request is about to be sent: its account is stored before.
+// sending counts a request in its account and stores the account, before the request is sent.
 func (e *Engine) sending(ctx context.Context, r request, now time.Time) {
 	e.inFlight++
 	if r.page != nil {
@@ -146,7 +146,7 @@ func (e *Engine) sending(ctx context.Context, r request, now time.Time) {
 	e.roster.Start(r.id)
 }
 
-// countTurn counts how many requests in a row went ahead of the routine, and how many to marked incidents.
+// countTurn counts how many requests in a row went ahead of routine polls, and how many to marked incidents.
 func (e *Engine) countTurn(id int64) {
 	switch e.roster.Find(id).Class() {
 	case roster.Marked:

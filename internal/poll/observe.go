@@ -12,35 +12,35 @@ import (
 )
 
 const (
-	// successorInterval is how often a merged incident is polled for the successor that it does not name yet.
+	// successorInterval is the shortest time between two polls of a merged incident that does not name its successor yet.
 	successorInterval = time.Hour
-	// staleLimit is for how long a response may be older than what was delivered until it counts as the truth.
+	// staleLimit is how long responses may be older than what was delivered before they are accepted.
 	staleLimit = 10 * time.Minute
 )
 
-// observation is what shows an incident: the response to a request for it, or a row of a list.
+// observation is an incident as the API shows it, in the response to a request for it or in a row of a list.
 type observation struct {
 	id       int64
 	at       time.Time
 	snapshot *incident.Snapshot // nil: the API has no such incident
-	before   incident.State     // what was delivered until now
-	polled   bool               // shown by a request for the incident, which is under way
-	// streak and retry are the verdict on an incident that is missing.
+	before   incident.State     // what was last delivered
+	polled   bool               // shown by a poll, which ends with this observation
+	// streak and retry are the verdict on a missing incident.
 	streak *health.Streak
 	retry  time.Duration
 }
 
-// delivery is an observation with what follows once its records are accepted, or at once where there are none.
+// delivery is an observation and its outcome, which is committed once the records are accepted, or at once if there are none.
 type delivery struct {
 	observation
 	change incident.Change
 	after  incident.State
 	due    time.Time // when the incident is polled again
-	// refuted is the time of change of what was delivered, where the snapshot counts although it is older.
+	// refuted is the lastUpdateTime of what was delivered, if an older snapshot was accepted; zero: it was not.
 	refuted time.Time
 }
 
-// observe compares what is shown of an incident with what was delivered of it, and delivers what differs.
+// observe compares an observation with what was last delivered and delivers the difference.
 func (e *Engine) observe(ctx context.Context, o observation) {
 	d := delivery{observation: o}
 	if o.snapshot == nil {
@@ -65,8 +65,8 @@ func (e *Engine) observe(ctx context.Context, o observation) {
 	e.offer(ctx, d)
 }
 
-// observeStale decides what becomes of a snapshot that is older than what was delivered: a replica that lags catches up. Where none
-// does for long, the incident was perhaps restored from a backup, and the snapshot counts.
+// observeStale handles a snapshot older than what was delivered. Usually a replica lags and catches up. If that takes longer than
+// staleLimit, the incident may have been restored from a backup, and the snapshot is accepted.
 func (e *Engine) observeStale(d *delivery) {
 	interval := e.interval(d.at)
 	since, wait := e.roster.Stale(d.id, interval, d.at)
@@ -90,7 +90,7 @@ func (e *Engine) intervalOf(merged bool, now time.Time) time.Duration {
 	return interval
 }
 
-// offer has the sink deliver what has changed.
+// offer has the sink deliver a change.
 func (e *Engine) offer(ctx context.Context, d delivery) {
 	e.recordIntent(ctx, d)
 	tenant := e.meta.Tenant

@@ -18,7 +18,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
 
-// restore takes up what the checkpoint holds.
+// restore continues from the contents of the checkpoint.
 func (e *Engine) restore(ctx context.Context, contents checkpoint.Contents, now time.Time) error {
 	if err := e.restoreMeta(ctx, contents); err != nil {
 		return err
@@ -41,8 +41,8 @@ func (e *Engine) restore(ctx context.Context, contents checkpoint.Contents, now 
 	return nil
 }
 
-// configured returns the configured IDs. When the IDs file has none, a failed job may have emptied it: then the incidents of the checkpoint
-// go on.
+// configured returns the configured IDs. If the IDs file has none, a failed job may have emptied it: then the incidents of the checkpoint
+// are kept.
 func (e *Engine) configured(summaries map[int64]incident.Summary) []int64 {
 	ids := e.parts.IDs.IDs()
 	if !e.parts.IDs.FileEmpty() || len(summaries) == 0 || e.discovers() { // discovery keeps them, and forgets them in time
@@ -52,8 +52,8 @@ func (e *Engine) configured(summaries map[int64]incident.Summary) []int64 {
 	return append(ids, slices.Sorted(maps.Keys(summaries))...)
 }
 
-// restoreMeta notes what states are compared by: the API, and the names in ignore_changes. Where one of them is another than before, each
-// incident is adopted as it is shown next.
+// restoreMeta records the settings that stored digests depend on, api and ignore_changes. If one of them has changed, each incident is
+// adopted as the API shows it next.
 func (e *Engine) restoreMeta(ctx context.Context, contents checkpoint.Contents) error {
 	e.meta = contents.Receiver
 	ignored := digestOf(e.settings.IgnoreChanges)
@@ -73,7 +73,7 @@ func (e *Engine) restoreMeta(ctx context.Context, contents checkpoint.Contents) 
 	return e.parts.Store.SaveReceiver(ctx, e.meta)
 }
 
-// digestOf stands for a set of names, in any order.
+// digestOf returns a digest of a set of names, whatever their order.
 func digestOf(names []string) string {
 	sorted := slices.Compact(slices.Sorted(slices.Values(names)))
 	var text []byte
@@ -84,8 +84,8 @@ func digestOf(names []string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// dueAfterRestart goes on with the cycle of the earlier run. A stored time that lies in the future, since the clock was moved, says
-// nothing: then the incident is due.
+// dueAfterRestart continues the polling cycle of the earlier run. If the stored time is in the future, the clock was moved, and the
+// incident is due now.
 func (e *Engine) dueAfterRestart(s incident.Summary, now time.Time) time.Time {
 	since := now.Round(0).Sub(s.Fetched())
 	if since < 0 {
@@ -94,14 +94,14 @@ func (e *Engine) dueAfterRestart(s incident.Summary, now time.Time) time.Time {
 	return now.Add(max(0, e.intervalOf(s.Merged, now)-since))
 }
 
-// restoreFeed continues where the earlier run has stopped.
+// restoreFeed continues where the earlier run stopped.
 func (e *Engine) restoreFeed(ctx context.Context, contents checkpoint.Contents, now time.Time) error {
 	stored := contents.Feed
 	if e.settings.Feed == nil {
 		if stored.Discover == nil || !*stored.Discover {
 			return nil
 		}
-		stored.Discover = new(false) // should the feed be turned on again, its first call looks back
+		stored.Discover = new(false) // if discovery is turned on again, the first call looks back
 		return e.parts.Store.SaveFeed(ctx, stored)
 	}
 	e.lists.Restore(stored.Quota, now)
@@ -111,7 +111,7 @@ func (e *Engine) restoreFeed(ctx context.Context, contents checkpoint.Contents, 
 	if e.settings.Feed.Discover {
 		settings.Lookback = e.settings.Feed.Lookback
 		if !e.discoveredBefore(stored) {
-			settings.Boundary = time.Time{} // so that the first call looks back
+			settings.Boundary = time.Time{} // the first call looks back
 		}
 	}
 	e.feed = feed.New(settings, now)
@@ -123,7 +123,8 @@ func (e *Engine) restoreFeed(ctx context.Context, contents checkpoint.Contents, 
 	return nil
 }
 
-// discoveredBefore says whether discovery was on in the earlier run. Where that was not recorded, it follows from what is known.
+// discoveredBefore says whether discovery was on in the earlier run. Checkpoints before version 3 did not record it; then discovered
+// incidents show it.
 func (e *Engine) discoveredBefore(stored checkpoint.Feed) bool {
 	if stored.Discover != nil {
 		return *stored.Discover
@@ -131,7 +132,7 @@ func (e *Engine) discoveredBefore(stored checkpoint.Feed) bool {
 	return e.roster.Discovered() > 0
 }
 
-// announce logs the plan.
+// announce logs what is polled, and how often the limits allow it.
 func (e *Engine) announce(stored int, now time.Time) {
 	cycle := roster.Interval(0, e.gets.Spacing(now, quota.Repeat), e.roster.Cycle())
 	fields := []zap.Field{
@@ -147,8 +148,8 @@ func (e *Engine) announce(stored int, now time.Time) {
 	e.logger.Info("polling incidents", fields...)
 }
 
-// reconfigure goes on with a changed list of IDs: what it does not lead to any more is forgotten with its state, what is new is due at
-// once.
+// reconfigure adopts a changed list of IDs. Incidents that are neither listed nor the successor of a listed one are forgotten; new ones
+// are due at once.
 func (e *Engine) reconfigure(ctx context.Context, now time.Time) {
 	ids := e.parts.IDs.IDs()
 	added, forgotten := e.roster.Configure(ids, now)
@@ -159,7 +160,7 @@ func (e *Engine) reconfigure(ctx context.Context, now time.Time) {
 	}
 }
 
-// forget cleans up after incidents that have left the roster.
+// forget deletes what is kept about incidents that have left the roster.
 func (e *Engine) forget(ctx context.Context, entries []*roster.Entry) {
 	if len(entries) == 0 {
 		return
@@ -173,7 +174,7 @@ func (e *Engine) forget(ctx context.Context, entries []*roster.Entry) {
 	e.saved(ctx, "incidents", func(ctx context.Context) error { return e.parts.Store.Forget(ctx, ids...) })
 }
 
-// dropPartial goes no further with an incident of which alerts are missing.
+// dropPartial requests no more alerts of an incident.
 func (e *Engine) dropPartial(id int64) {
 	for i, rest := range e.partials {
 		if rest.ID() == id {

@@ -10,25 +10,25 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// maxSleep is when to look again if nothing is known to happen before.
+// maxSleep is how long the loop sleeps if nothing is known to be due.
 const maxSleep = time.Hour
 
-// blockedAfter is how long the pipeline may take to return before that is logged.
+// blockedAfter is how long the pipeline may block before that is logged.
 const blockedAfter = time.Minute
 
 // expireInterval is the time between two searches for incidents that can be forgotten.
 const expireInterval = time.Minute
 
-// response is what came back for one request.
+// response is the result of one request.
 type response struct {
 	id     int64
 	answer defender.Answer
-	page   *defender.Page // of the list, in the place of the answer
+	page   *defender.Page // of the list, instead of an answer
 	at     time.Time
 }
 
-// Run polls until running ends. Then it waits for the requests in flight, which end with it, and for an attempt to deliver, which ends
-// with delivering at the latest. Storage calls end with delivering, too.
+// Run polls until running is canceled, which also cancels the requests in flight. Then it waits for them, and for an attempt to deliver.
+// Canceling delivering ends that attempt and storage calls.
 func (e *Engine) Run(running, delivering context.Context) {
 	responses := make(chan response, e.settings.MaxConcurrentRequests) // room for all: no request waits here
 	var requests sync.WaitGroup
@@ -60,7 +60,7 @@ func (e *Engine) Run(running, delivering context.Context) {
 	}
 }
 
-// step does one thing that needs no response, and says whether there may be more to do at once.
+// step handles one row or response, or begins an attempt to deliver. It says whether there may be more to do at once.
 func (e *Engine) step(ctx context.Context) (more bool) {
 	now := e.parts.Clock()
 	e.housekeep(ctx, now)
@@ -76,7 +76,7 @@ func (e *Engine) step(ctx context.Context) (more bool) {
 		e.handleRow(ctx)
 	case len(e.responses) > 0:
 		r := e.responses[0]
-		e.responses[0] = response{} // or else its snapshot would be kept
+		e.responses[0] = response{} // frees its snapshot
 		e.responses = e.responses[1:]
 		e.handle(ctx, r)
 	default:
@@ -85,7 +85,8 @@ func (e *Engine) step(ctx context.Context) (more bool) {
 	return true
 }
 
-// housekeep does what comes due by itself: changed IDs, incidents to forget, health that has lasted, and the gauges.
+// housekeep does what time alone makes due: it reads changed IDs, forgets expired incidents, checks health, retries failed writes and
+// publishes the gauges.
 func (e *Engine) housekeep(ctx context.Context, now time.Time) {
 	if e.parts.IDs.Check(now) {
 		e.reconfigure(ctx, now)
@@ -104,7 +105,7 @@ func (e *Engine) housekeep(ctx context.Context, now time.Time) {
 	e.publish(now)
 }
 
-// wake is when the loop goes on at the latest.
+// wake is when the loop has something to do, at the latest at next.
 func (e *Engine) wake(next, now time.Time) time.Time {
 	candidates := []time.Time{e.telemetry.due()}
 	if at, ok := e.parts.IDs.NextCheck(); ok {
@@ -147,7 +148,7 @@ func (e *Engine) finish(delivering context.Context, requests *sync.WaitGroup, re
 	}
 }
 
-// WaitingFor says what the loop cannot go on without, for an error about one that does not end.
+// WaitingFor says what the loop is waiting for. Shutdown names it if the loop does not end. It may be called from any goroutine.
 func (e *Engine) WaitingFor() string {
 	if what, ok := e.waitingFor.Load().(string); ok && what != "" {
 		return what

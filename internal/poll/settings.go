@@ -14,7 +14,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
-// Settings are what the configuration says of polling.
+// Settings are the part of the configuration that polling depends on.
 type Settings struct {
 	API string // as the checkpoint and the log name it
 	// Host of the API, for the records.
@@ -29,23 +29,23 @@ type Settings struct {
 	Feed *FeedSettings
 
 	Alerts          incident.AlertsMode
-	Snapshots       bool // emit what has not changed, too
+	Snapshots       bool // also emit what has not changed
 	IgnoreChanges   []string
 	IncludeOriginal bool
 }
 
-// FeedSettings are what the configuration says of the change feed.
+// FeedSettings are the settings of the change feed.
 type FeedSettings struct {
 	Interval time.Duration // from one call to the next
 	Limits   []quota.Limit // of its own requests
-	// Discover incidents that are not configured: of the first call, those that changed within Lookback. They are forgotten
-	// ForgetAfter after they were closed.
+	// Discover incidents that are not configured. The first call finds those that changed within Lookback. A discovered incident is
+	// forgotten ForgetAfter after it was closed.
 	Discover    bool
 	Lookback    time.Duration
 	ForgetAfter time.Duration
 }
 
-// Parts are what an Engine works with.
+// Parts are what an Engine works with. All are required.
 type Parts struct {
 	Receiver receiver.Settings // its ID, logger and telemetry
 	Next     consumer.Logs

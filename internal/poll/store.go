@@ -13,10 +13,10 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
 
-// flushInterval is the time between two attempts to write what could not be written.
+// flushInterval is the time between two retries of failed writes.
 const flushInterval = 15 * time.Second
 
-// load returns what was last delivered of an incident. Of one that is not known, nothing was.
+// load returns what was last delivered of an incident; the zero State if nothing was. entry may be nil.
 func (e *Engine) load(ctx context.Context, entry *roster.Entry) (incident.State, error) {
 	if !entry.Stored() {
 		return incident.State{}, nil
@@ -28,18 +28,18 @@ func (e *Engine) load(ctx context.Context, entry *roster.Entry) (incident.State,
 		e.telemetry.checkpointFailed()
 		return incident.State{}, err
 	}
-	state.API = cmp.Or(state.API, string(defender.XDR)) // the only one there was when states did not say
+	state.API = cmp.Or(state.API, string(defender.XDR)) // the only API when states did not record it
 	return state, nil
 }
 
 // saveState stores what was delivered of an incident.
 func (e *Engine) saveState(ctx context.Context, id int64, s incident.State) {
 	e.saved(ctx, "incidents", func(ctx context.Context) error { return e.parts.Store.Save(ctx, id, s) })
-	e.roster.SetStored(id) // also if the write fails: then the store keeps it
+	e.roster.SetStored(id) // even if the write failed: the store keeps the state and retries
 }
 
-// recordIntent stores what is about to be delivered of what comes and goes: should the process end before that is accepted, it is
-// delivered once more.
+// recordIntent stores which alerts or incidents the next delivery reports as new or removed. If the process ends before the pipeline
+// accepts that, they are delivered again after the restart.
 func (e *Engine) recordIntent(ctx context.Context, d delivery) {
 	before := d.before
 	if before.Intent = e.comparer.Intent(d.change, d.before, d.after); before.Intent != nil {
@@ -47,7 +47,7 @@ func (e *Engine) recordIntent(ctx context.Context, d delivery) {
 	}
 }
 
-// saveAccounts stores what was sent, of all endpoints.
+// saveAccounts stores the accounts of all requests.
 func (e *Engine) saveAccounts(ctx context.Context, now time.Time) {
 	e.saveAccount(ctx, now)
 	if e.feed != nil {
@@ -55,17 +55,17 @@ func (e *Engine) saveAccounts(ctx context.Context, now time.Time) {
 	}
 }
 
-// saveListAccount stores what was sent for the list.
+// saveListAccount stores the account of the requests for the list.
 func (e *Engine) saveListAccount(ctx context.Context, now time.Time) {
 	e.saved(ctx, "quota", func(ctx context.Context) error { return e.parts.Store.SaveListQuota(ctx, e.lists.Stored(now)) })
 }
 
-// saveAccount stores what was sent for single incidents, and what rate limits the API has shown.
+// saveAccount stores the account of the requests for single incidents.
 func (e *Engine) saveAccount(ctx context.Context, now time.Time) {
 	e.saved(ctx, "quota", func(ctx context.Context) error { return e.parts.Store.SaveQuota(ctx, e.gets.Stored(now)) })
 }
 
-// saveFeed stores how far the feed has come. Its boundary moves on only after all rows of a call were handled.
+// saveFeed stores how far the feed has come. Its boundary advances only after all rows of a call were handled.
 func (e *Engine) saveFeed(ctx context.Context, now time.Time) {
 	var pending []checkpoint.Pending
 	for _, p := range e.roster.Pending() {
@@ -78,7 +78,7 @@ func (e *Engine) saveFeed(ctx context.Context, now time.Time) {
 	})
 }
 
-// flush writes again what could not be written, some at a time.
+// flush retries failed writes, a limited number at a time.
 func (e *Engine) flush(ctx context.Context, now time.Time) {
 	if e.parts.Store.Unwritten() == 0 || now.Sub(e.flushed) < flushInterval {
 		return
@@ -87,7 +87,7 @@ func (e *Engine) flush(ctx context.Context, now time.Time) {
 	e.saved(ctx, "incidents", e.parts.Store.Flush)
 }
 
-// learnTenant keeps the tenant's ID for the records of incidents that do not show it.
+// learnTenant stores the tenant's ID, for records of incidents that come without it.
 func (e *Engine) learnTenant(ctx context.Context, id string) {
 	if id == "" || id == e.meta.Tenant {
 		return
@@ -96,8 +96,8 @@ func (e *Engine) learnTenant(ctx context.Context, id string) {
 	e.saved(ctx, "receiver", func(ctx context.Context) error { return e.parts.Store.SaveReceiver(ctx, e.meta) })
 }
 
-// saved writes an entry of the checkpoint. A write that fails is logged once; polling goes on, and what is not stored may be emitted once
-// more after a restart.
+// saved writes an entry of the checkpoint. A failure is logged once, and polling continues: what was not stored may be emitted again after
+// a restart.
 func (e *Engine) saved(ctx context.Context, entry string, write func(context.Context) error) {
 	e.waitingFor.Store("the storage")
 	err := write(ctx)

@@ -22,8 +22,8 @@ const (
 	callList     = "list"
 )
 
-// telemetry is what one receiver measures. Each measurement carries the receiver's ID: the others in the process write to the same
-// instruments, and the collector tells them apart by nothing else (unless its feature gate telemetry.newPipelineTelemetry is on).
+// telemetry holds the metrics of one receiver. Each measurement carries the receiver's ID, since all receivers of a process write to the
+// same instruments, and the collector does not add it (unless its feature gate telemetry.newPipelineTelemetry is on).
 type telemetry struct {
 	*metadata.TelemetryBuilder
 	receiver  attribute.KeyValue
@@ -46,7 +46,7 @@ func newTelemetry(settings receiver.Settings, clock func() time.Time) (*telemetr
 	return t, nil
 }
 
-// with are the attributes of a measurement: the receiver's ID and, by turns, names and values of others.
+// with returns the attributes of a measurement: the receiver's ID, then others as name, value, name, value.
 func (t *telemetry) with(others ...string) metric.MeasurementOption {
 	attributes := make([]attribute.KeyValue, 0, 1+len(others)/2)
 	attributes = append(attributes, t.receiver)
@@ -56,7 +56,7 @@ func (t *telemetry) with(others ...string) metric.MeasurementOption {
 	return metric.WithAttributes(attributes...)
 }
 
-// polled measures how much later than it was due an incident is requested.
+// polled measures how late an incident is requested.
 func (t *telemetry) polled(due, now time.Time) {
 	t.ReceiverDefenderIncidentsPollDelay.Record(context.Background(), max(0, now.Sub(due)).Seconds(), t.with())
 }
@@ -109,7 +109,7 @@ func (t *telemetry) checkpointFailed() {
 	t.ReceiverDefenderIncidentsCheckpointFailures.Add(context.Background(), 1, t.with())
 }
 
-// delivered counts what the pipeline accepted, and measures how old the change was when it was handed over.
+// delivered counts the records that the pipeline accepted, and measures the age of the change when it was handed over.
 func (t *telemetry) delivered(d delivery, handed time.Time) {
 	count := func(event string, kind incident.Kind) {
 		t.ReceiverDefenderIncidentsRecords.Add(context.Background(), 1, t.with("event", event, "change", string(kind)))
@@ -126,7 +126,7 @@ func (t *telemetry) delivered(d delivery, handed time.Time) {
 	}
 }
 
-// newestChange is when the incident, or one of the alerts, changed last. Zero: it is seen for the first time, or the change moved no time.
+// newestChange is when the incident or one of its alerts last changed. Zero: this is its first delivery, or no time has advanced.
 func newestChange(d delivery) (newest time.Time) {
 	if d.snapshot == nil || !d.before.Seen {
 		return time.Time{}
@@ -145,7 +145,7 @@ func newestChange(d delivery) (newest time.Time) {
 	return newest
 }
 
-// deliveredOf is when an alert had changed last by what was delivered of it. Zero: nothing was.
+// deliveredOf is the time of the last delivered change of an alert. Zero: none was delivered.
 func deliveredOf(before incident.State, alert string) time.Time {
 	i, found := slices.BinarySearchFunc(before.Alerts, alert, func(a incident.AlertState, id string) int { return strings.Compare(a.ID, id) })
 	if !found {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// MaxWait is the longest pause that a restart takes over, whatever was stored: the API's longest window is an hour.
+// MaxWait is the longest pause that Restore restores, whatever was stored: the API's longest window is an hour.
 const MaxWait = time.Hour
 
 // Account is a Quota that survives restarts. NewAccount makes one.

@@ -7,33 +7,35 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// restingAfter is how long a discovered incident that is open may not have changed until only the change feed polls it.
+// restingAfter is how long an open discovered incident may go without a change before it is no longer polled by ID. The change feed
+// still shows its changes.
 const restingAfter = 90 * 24 * time.Hour
 
 // Delivery is what was accepted of an incident, or found unchanged.
 type Delivery struct {
 	ID      int64
 	Summary incident.Summary
-	// Polled: a request for the incident has shown it, whose poll ends with this; else a row of a list.
+	// Polled: a poll has shown it, and ends with this delivery. Otherwise a row of a list has.
 	Polled bool
 	Streak *health.Streak // of the poll, which fails while the incident is not found
-	// Refuted is the time of change of what was delivered before, where the incident is taken as shown although that is older: rows
-	// that show it so, and a pending change, do not count any more. Zero: it is not older.
+	// Refuted is the lastUpdateTime of what was delivered before, if an older version was accepted. Rows with that time no longer
+	// count, nor does a pending change. Zero: the version is not older.
 	Refuted time.Time
-	// Due is when the incident is polled again if nothing else is known; Interval is the time between two polls, as the quota allows.
+	// Due is when the incident is polled again, unless a change is still pending or it rests. Interval is the time between two polls
+	// that the quota allows.
 	Due      time.Time
 	Interval time.Duration
 }
 
-// Delivered takes over what was delivered of an incident. A pending change stays pending while what was shown is older than that. It
-// returns the incidents of a merge cycle that it closes, in which nothing is polled any more; nil: there is none.
+// Delivered updates an incident with what was delivered of it. A pending change stays pending while the delivered version is older than
+// the change. If the delivery closes a merge cycle, in which nothing is polled any more, Delivered returns its incidents; nil: it does not.
 func (r *Roster) Delivered(d Delivery, now time.Time) (cycle []int64) {
 	e := r.entries[d.ID]
-	if d.Polled && !e.Polling() || e == nil && !r.rules.Discover { // evicted meanwhile, and perhaps added anew
+	if d.Polled && !e.Polling() || e == nil && !r.rules.Discover { // evicted meanwhile, and perhaps added again
 		r.Finish(d.ID, Outcome{})
 		return nil
 	}
-	if e == nil { // a row has shown it for the first time
+	if e == nil { // a row has discovered it
 		e = r.add(d.ID, now)
 	}
 	merged := e.Summary.Successor
@@ -52,7 +54,7 @@ func (r *Roster) deliver(e *Entry, d Delivery, now time.Time) {
 	changed, pending := e.Pending()
 	due, behind := d.Due, e.catchUp()
 	if pending && !behind && !changed.IsZero() && e.flight != nil {
-		e.flight.marked = time.Time{} // the change is shown, though its row came while the poll was under way
+		e.flight.marked = time.Time{} // the response shows the change, although its row arrived during the poll
 	}
 	switch {
 	case behind && !d.Polled:
@@ -70,7 +72,7 @@ func (r *Roster) deliver(e *Entry, d Delivery, now time.Time) {
 	e.land(Outcome{Due: due, Answered: true, Streak: d.Streak})
 }
 
-// resting says that a discovered incident is open and has not changed for long: rows still show its changes.
+// resting says that a discovered incident is open, works, and has not changed for restingAfter.
 func (r *Roster) resting(e *Entry, now time.Time) bool {
 	_, closed := e.Summary.ClosedSince()
 	changed := e.Summary.LastUpdate()

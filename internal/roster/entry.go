@@ -9,7 +9,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// Entry is all that is known of one incident ID. It is kept small, for there may be 100,000.
+// Entry is all that is known about one incident ID. It is small, since there may be 100,000 of them.
 type Entry struct {
 	ID int64
 	// Summary of what was last delivered; the zero value: nothing.
@@ -18,10 +18,10 @@ type Entry struct {
 	Streak *health.Streak
 
 	due        time.Time
-	place      uint64 // among equals
+	place      uint64 // among entries that are due at the same time
 	since      int64  // when it was added, in seconds since 1970
-	refuted    int64  // the time of change that polls have not confirmed, in nanoseconds since 1970; 0: none
-	at         int    // where it is in its queue, which says so
+	refuted    int64  // the lastUpdateTime that polls have not confirmed, in nanoseconds since 1970; 0: none
+	at         int    // its index in its queue, which sets it
 	extraPages int32  // how many requests beyond the first a poll takes
 	class      Class
 	counted    State // the one it is counted as: health may change a streak in place
@@ -31,31 +31,31 @@ type Entry struct {
 	stored     bool  // the checkpoint has a state of it
 
 	flight *flight // nil: it is not being polled
-	lag    *lag    // nil: the last poll has shown all that is known to have changed
+	lag    *lag    // nil: the last poll has shown every known change
 }
 
-// flight is what becomes known about an incident while it is being polled.
+// flight is what is learned about an incident while it is being polled.
 type flight struct {
-	marked time.Time // when a list has shown a change meanwhile; zero: none has
+	marked time.Time // when a list showed a change meanwhile; zero: none did
 }
 
-// lag is what is known of an incident whose polls have not caught up with what was already shown.
+// lag describes an incident whose polls have not caught up with what was already shown.
 type lag struct {
 	pending    bool      // a list has shown a change that no poll has shown yet
 	changed    time.Time // when that changed; zero: not known
-	noted      time.Time // when a list has shown that
-	staleSince time.Time // since when polls show it older than it was delivered; zero: they do not
+	noted      time.Time // when a list showed that
+	staleSince time.Time // since when polls return a version older than the delivered one; zero: they do not
 	retry      *backoff.ExponentialBackOff
 }
 
-// Class decides who is polled first. The classes are given in their order.
+// Class decides which incidents are polled first. The classes are listed in that order.
 type Class uint8
 
-// The classes. An incident leaves the first three when the API answers for it.
+// The classes. A response that shows the incident moves it to Routine.
 const (
 	Marked   Class = iota // the change feed has shown a change
 	Unpolled              // never polled
-	Retry                 // marked or unpolled, and its poll failed since: otherwise it would come up again and again before the others
+	Retry                 // marked or unpolled, and its poll failed since: it must not go first again and again
 	Routine               // polled before
 	Classes               // how many there are
 )
@@ -73,22 +73,22 @@ const (
 	states
 )
 
-// Tracked says whether the incident is polled by ID. One that was merged is not, for its successor is polled in its place; unless a
-// list has shown a change of it.
+// Tracked says whether the incident is polled by ID. A merged one is not, since its successor is polled instead, unless a list has shown
+// a change of it.
 func (e *Entry) Tracked() bool {
 	return e != nil && (e.Summary.Followed() || e.lag != nil && e.lag.pending)
 }
 
-// Due is when the incident is to be polled next.
+// Due is when to poll the incident next.
 func (e *Entry) Due() time.Time { return e.due }
 
 // Class of the incident.
 func (e *Entry) Class() Class { return e.class }
 
-// Stored says whether the checkpoint has a state of the incident, if only of what was about to be delivered.
+// Stored says whether the checkpoint has a state of the incident, even if that is only an intent.
 func (e *Entry) Stored() bool { return e != nil && e.stored }
 
-// Knows says whether what changed at a moment was delivered already, or refuted by polls that kept showing an older incident.
+// Knows says whether a change at that time was already delivered, or was refuted by polls that kept showing an older version.
 func (e *Entry) Knows(changed time.Time) bool {
 	known := e.Summary.LastUpdate()
 	if refuted := time.Unix(0, e.refuted); e.refuted != 0 && refuted.After(known) {
@@ -100,7 +100,7 @@ func (e *Entry) Knows(changed time.Time) bool {
 // Polling says whether the incident is being polled.
 func (e *Entry) Polling() bool { return e != nil && e.flight != nil }
 
-// Pending returns whether a list has shown a change that no poll has shown yet, and when the incident changed; zero: not known.
+// Pending says whether a list has shown a change that no poll has shown yet, and when the incident changed; zero: not known.
 func (e *Entry) Pending() (changed time.Time, pending bool) {
 	if e.lag == nil || !e.lag.pending {
 		return time.Time{}, false
@@ -108,7 +108,7 @@ func (e *Entry) Pending() (changed time.Time, pending bool) {
 	return e.lag.changed, true
 }
 
-// State is what is known of the incident.
+// State of the incident.
 func (e *Entry) State() State {
 	_, closed := e.Summary.ClosedSince()
 	switch {
@@ -124,7 +124,7 @@ func (e *Entry) State() State {
 	return Open
 }
 
-// dormant says that the incident is polled only once a list shows a change of it.
+// dormant says that the incident is not polled until a list shows a change of it.
 func (e *Entry) dormant() bool { return e.due.Unix() == neverUnix }
 
 // neverUnix is the due time of a dormant incident, in seconds since 1970.
@@ -132,10 +132,10 @@ const neverUnix = 1 << 40
 
 func never() time.Time { return time.Unix(neverUnix, 0) }
 
-// waiting says whether the entry stands in a queue.
+// waiting says whether the entry is in a queue.
 func (e *Entry) waiting() bool { return e.Tracked() && e.flight == nil && !e.blocked }
 
-// apply takes over what a poll has shown.
+// apply updates the entry with the outcome of a poll.
 func (e *Entry) apply(o Outcome) {
 	if o.Due.IsZero() {
 		return
@@ -148,7 +148,7 @@ func (e *Entry) apply(o Outcome) {
 	}
 }
 
-// mark makes the entry due by a moment, ahead of all others, even if its last poll failed.
+// mark makes the entry due no later than due, ahead of all others, even if its last poll failed.
 func (e *Entry) mark(due time.Time) {
 	if due.Before(e.due) {
 		e.due = due
@@ -156,7 +156,8 @@ func (e *Entry) mark(due time.Time) {
 	e.class = Marked
 }
 
-// scattered is the place among equals of the n-th incident that was added. Neighbours in the list come far apart: what they may have
-// in common, such as a service that hangs for all incidents of one day, must not take all request slots at once. Multiplying by 2^64
-// divided by the golden ratio spreads any run of numbers evenly (D. Knuth, The Art of Computer Programming, volume 3, section 6.4).
+// scattered is the place of the n-th incident that was added, among those due at the same time. It separates neighbours in the list:
+// they may fail for a common reason, such as a service that hangs for all incidents of one day, and must not take all request slots at
+// once. Multiplying by 2^64 divided by the golden ratio spreads any run of numbers evenly (D. Knuth, The Art of Computer Programming,
+// volume 3, section 6.4).
 func scattered(n uint64) uint64 { return n * 0x9e3779b97f4a7c15 }

@@ -9,8 +9,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// Load takes over what a checkpoint holds, then keeps what Configure keeps. It returns the incidents that are not known any more:
-// their states can be deleted. All that is known is due now, until Resume.
+// Load adds the incidents of a checkpoint, then keeps those that Configure keeps. It returns the others, whose states can be deleted. All
+// incidents are due now, until Resume.
 func (r *Roster) Load(configured []int64, summaries map[int64]incident.Summary, now time.Time) (forgotten []*Entry) {
 	for _, ids := range [][]int64{configured, slices.Sorted(maps.Keys(summaries))} {
 		for _, id := range ids {
@@ -33,10 +33,10 @@ func (r *Roster) load(e *Entry, summary incident.Summary, stored bool) {
 	})
 }
 
-// Resume continues the polling cycle of an earlier run: due says when an incident that was polled before is due again. It may ask for
+// Resume continues the polling cycle of an earlier run. due returns when an incident that was polled before is due again; it may call
 // Cycle.
 func (r *Roster) Resume(due func(incident.Summary) time.Time, now time.Time) {
-	for _, e := range r.entries { // these first, for they lengthen no cycle
+	for _, e := range r.entries { // first, since due may call Cycle, which leaves them out
 		if r.resting(e, now) {
 			r.change(e, func() { e.due = never() })
 		}
@@ -50,8 +50,8 @@ func (r *Roster) Resume(due func(incident.Summary) time.Time, now time.Time) {
 	}
 }
 
-// Configure takes over the configured IDs. It keeps those, what they were merged into and, with discovery, all others. What is new is
-// due at once.
+// Configure sets the configured IDs. It keeps these, the incidents they were merged into and, with discovery, all others. New incidents
+// are due at once.
 func (r *Roster) Configure(ids []int64, now time.Time) (added int, forgotten []*Entry) {
 	for _, e := range r.entries {
 		e.configured = false
@@ -73,9 +73,9 @@ func (r *Roster) Configure(ids []int64, now time.Time) (added int, forgotten []*
 	return added, forgotten
 }
 
-// Expire forgets the discovered incidents whose time has come: those that are closed and have not changed for the time in the rules, or
-// whose polls have failed for so long from the start. One that others were merged into is forgotten with the last of them, so that none of them
-// leads back to it. A forgotten incident is discovered again when the change feed shows a change of it.
+// Expire forgets discovered incidents that are closed and have not changed for Rules.ForgetAfter, or whose polls have failed for that long
+// from the start. An incident that others were merged into is forgotten with the last of them: otherwise they would bring it back. The
+// change feed discovers a forgotten incident again when it shows a change of it.
 func (r *Roster) Expire(now time.Time) (forgotten []*Entry) {
 	if !r.rules.Discover {
 		return nil
@@ -108,19 +108,20 @@ func (r *Roster) expired(e *Entry, now time.Time) bool {
 	since, closed := e.Summary.ClosedSince()
 	switch {
 	case e.flight != nil || e.class == Marked && e.Tracked():
-		return false // its poll will show what it is by now
+		return false // its next poll decides
 	case e.lag != nil && e.lag.pending && now.Sub(e.lag.noted) < r.rules.ForgetAfter:
-		return false // its polls fail, or lag: what a list has shown must not be lost
+		return false // its polls fail or lag, and the pending change must not be lost
 	case !e.Summary.Seen && !e.Summary.Missing && !e.Summary.Merged:
 		since, closed = time.Unix(e.since, 0), e.Streak != nil
 	}
 	if changed := e.Summary.LastUpdate(); changed.After(since) && !changed.After(now) {
-		since = changed // as WorthDiscovering has it: or else its row would bring it back
+		since = changed // by the same rule as WorthDiscovering, or its row would bring it back
 	}
 	return closed && now.Round(0).Sub(since) >= r.rules.ForgetAfter
 }
 
-// WorthDiscovering says whether an incident that a list shows would not be forgotten at once. A zero lastUpdate is not known.
+// WorthDiscovering says whether to track an unknown incident that a list shows: not if it would be forgotten at once. A zero lastUpdate
+// is not known.
 func (r *Roster) WorthDiscovering(closed bool, lastUpdate, now time.Time) bool {
 	return r.rules.Discover && (!closed || lastUpdate.IsZero() || now.Round(0).Sub(lastUpdate) < r.rules.ForgetAfter)
 }

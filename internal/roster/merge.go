@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// follow goes on with the incident that another was merged into.
+// follow adds the successor of a merged incident. It is configured if the merged incident is.
 func (r *Roster) follow(merged *Entry, now time.Time) (cycle []int64) {
 	successor := r.entries[merged.Summary.Successor]
 	if successor == nil {
@@ -17,7 +17,7 @@ func (r *Roster) follow(merged *Entry, now time.Time) (cycle []int64) {
 	return r.mergeCycle(merged.ID)
 }
 
-// configure notes that an incident is listed, or what a listed one was merged into. It is polled even if it has not changed for long.
+// configure marks an incident as listed, or as the successor of a listed one. Such an incident never rests.
 func (r *Roster) configure(e *Entry, now time.Time) {
 	e.configured = true
 	if e.dormant() {
@@ -25,8 +25,7 @@ func (r *Roster) configure(e *Entry, now time.Time) {
 	}
 }
 
-// mergeChain lists the incidents that an ID leads to: itself, and what each was merged into, on to the end of the chain or until it
-// repeats.
+// mergeChain lists an incident and its successors, to the end of the chain or until it repeats.
 func (r *Roster) mergeChain(id int64) []int64 {
 	var chain []int64
 	for id != 0 && !slices.Contains(chain, id) {
@@ -39,7 +38,7 @@ func (r *Roster) mergeChain(id int64) []int64 {
 	return chain
 }
 
-// mergeCycle lists the incidents of the cycle that an ID leads into, sorted; nil: it leads to one that is polled.
+// mergeCycle lists the incidents of the cycle in which a merge chain ends, sorted; nil: it ends with an incident that is polled.
 func (r *Roster) mergeCycle(id int64) []int64 {
 	if e := r.entries[id]; e == nil || e.Summary.Followed() {
 		return nil
@@ -49,12 +48,12 @@ func (r *Roster) mergeCycle(id int64) []int64 {
 	if last == nil || last.Summary.Followed() {
 		return nil
 	}
-	cycle := slices.Clone(chain[slices.Index(chain, last.Summary.Successor):]) // which the chain has already
+	cycle := slices.Clone(chain[slices.Index(chain, last.Summary.Successor):]) // the chain ends where it would repeat
 	slices.Sort(cycle)
 	return cycle
 }
 
-// MergeCycles lists the cycles that IDs lead into, each once. Nothing in them is polled any more.
+// MergeCycles lists the cycles in which the merge chains of the IDs end, each once. No incident in a cycle is polled.
 func (r *Roster) MergeCycles(ids []int64) (cycles [][]int64) {
 	for _, id := range ids {
 		cycle := r.mergeCycle(id)
@@ -66,7 +65,7 @@ func (r *Roster) MergeCycles(ids []int64) (cycles [][]int64) {
 	return cycles
 }
 
-// reach adds what an ID leads to, as far as it is not known yet, due at once, and says so of each if configured.
+// reach adds the unknown incidents of an ID's merge chain, due at once, and configures the whole chain if configured.
 func (r *Roster) reach(id int64, configured bool, now time.Time) (added int) {
 	for _, id := range r.mergeChain(id) {
 		e := r.entries[id]

@@ -14,16 +14,16 @@ import (
 // lags catches up within seconds.
 const lagRetry = 30 * time.Second
 
-// Mark makes an incident due at once, ahead of all others, because a list shows that it changed at a moment; zero: when is not known.
-// One that is not known yet is added. A change that is pending already keeps its due time, for its poll may have failed since; a newer
-// one is retried from 30 s on again. An incident that is being polled is due once more after that.
+// Mark makes an incident due at once, ahead of all others, because a list shows that it changed; a zero changed is not known. An unknown
+// incident is added. A change that is already pending keeps its due time, since its poll may have failed; a newer one starts the backoff
+// from 30 s again. An incident that is being polled is due again after that poll.
 func (r *Roster) Mark(id int64, changed, now time.Time) { r.mark(Pending{id, changed, now}, now) }
 
 // Pending is a change that lists have shown and no poll has shown yet.
 type Pending struct {
 	ID      int64
 	Changed time.Time // when the incident changed; zero: not known
-	Noted   time.Time // when a list has shown that
+	Noted   time.Time // when a list showed that
 }
 
 // Restore marks an incident whose change was pending in an earlier run.
@@ -61,8 +61,8 @@ func (e *Entry) lagging() *lag {
 	return e.lag
 }
 
-// Stale notes that a poll shows the incident older than it was delivered. It returns since when polls do, and how long to wait for the
-// next one: 30 s at first, later up to interval.
+// Stale notes that a poll returned a version older than the delivered one. It returns since when polls have done so, and how long to wait
+// before the next: 30 s at first, later up to interval.
 func (r *Roster) Stale(id int64, interval time.Duration, now time.Time) (since time.Time, wait time.Duration) {
 	e := r.entries[id]
 	if e == nil {
@@ -75,7 +75,7 @@ func (r *Roster) Stale(id int64, interval time.Duration, now time.Time) (since t
 	return l.staleSince, l.next(interval)
 }
 
-// next is how long to wait before the next poll of an incident that lags.
+// next is the wait before the next poll of an incident that lags.
 func (l *lag) next(interval time.Duration) time.Duration {
 	if l.retry == nil {
 		l.retry = backoff.NewExponentialBackOff()
@@ -86,7 +86,7 @@ func (l *lag) next(interval time.Duration) time.Duration {
 	return min(l.retry.NextBackOff(), interval)
 }
 
-// catchUp takes over that a poll, or a row, has shown the incident as its summary says, and says whether a change is still pending.
+// catchUp compares a new summary with the pending change, if there is one, and says whether the change is still pending.
 func (e *Entry) catchUp() (behind bool) {
 	if e.lag == nil {
 		return false

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// queue holds the entries of one class that wait for their poll, as a heap: the one that goes first is its head.
+// queue holds the waiting entries of one class as a heap. The entry to poll first is its head.
 type queue []slot
 
-// slot is the place of one entry, with what decides about it: so comparing two looks at neither entry.
+// slot is the place of one entry. It has copies of what is compared, which spares comparisons a look at the entries.
 type slot struct {
 	due   time.Duration // since the roster's epoch
 	place uint64
@@ -39,9 +39,9 @@ func (q *queue) Push(x any) {
 
 func (q *queue) Pop() any {
 	last := len(*q) - 1
-	(*q)[last] = slot{} // or else the entry would be kept for as long as the queue
+	(*q)[last] = slot{} // frees the entry
 	*q = (*q)[:last]
-	return nil // nobody asks
+	return nil // unused
 }
 
 func (q *queue) add(s slot) {
@@ -52,7 +52,7 @@ func (q *queue) add(s slot) {
 
 func (q *queue) remove(e *Entry) { heap.Remove(q, e.at) }
 
-// head is the zero slot where there is none.
+// head is the first slot; zero: the queue is empty.
 func (q queue) head() slot {
 	if len(q) == 0 {
 		return slot{}
@@ -60,7 +60,7 @@ func (q queue) head() slot {
 	return q[0]
 }
 
-// overdue counts those whose due time has passed, from one of them on. None that comes behind one that is not due is.
+// overdue counts the overdue entries in the part of the heap below from. If an entry is not overdue, none below it is.
 func (q queue) overdue(now time.Duration, from int) int {
 	if from >= len(q) || q[from].due >= now {
 		return 0

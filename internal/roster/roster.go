@@ -1,5 +1,5 @@
 // Package roster knows every incident ID: what was last delivered of it, whether it is configured or discovered, when it is polled
-// next, which change is still to be fetched, and how its polls fail.
+// next, which change is pending, and how its polls fail.
 //
 // An ID has exactly one Entry, and leaves through one function, evict. The package never waits and reads no clock. A Roster belongs to
 // one goroutine.
@@ -13,11 +13,11 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
 )
 
-// Rules say which discovered incidents the roster keeps. The zero value: none; only configured incidents are known, and those that
-// they were merged into.
+// Rules say which discovered incidents the roster keeps. The zero value: none; it keeps only configured incidents and those they were
+// merged into.
 type Rules struct {
 	Discover bool
-	// ForgetAfter is how long a discovered incident has to be closed, or its polls to have failed from the start, before it is
+	// ForgetAfter is how long a discovered incident must have been closed, or its polls must have failed from the start, before it is
 	// forgotten.
 	ForgetAfter time.Duration
 }
@@ -26,17 +26,16 @@ type Rules struct {
 type Roster struct {
 	rules   Rules
 	entries map[int64]*Entry
-	// queues hold the entries that wait for their poll, by class. Of each class, those whose last poll ran into its timeout have a
-	// queue of their own.
+	// queues hold the entries that wait for their poll, by class. Entries whose last poll timed out have queues of their own.
 	queues [Classes]struct{ others, hung queue }
 
 	tracked   int         // entries that are polled by ID
 	cycle     int         // requests that one poll of each of them takes, without dormant ones
 	states    [states]int // of the tracked entries
-	delivered int         // tracked entries of which a state was delivered
+	delivered int         // tracked entries of which a state was delivered, without dormant ones
 	inFlight  map[int64]*Entry
-	epoch     time.Time // that due times are compared by: on the monotonic clock, whatever the wall clock does
-	added     uint64    // how many were ever added: the next one's place among equals follows from it
+	epoch     time.Time // due times are compared as differences from it, on the monotonic clock
+	added     uint64    // how many entries were ever added; it decides the place of the next one
 }
 
 // New returns a roster that knows no incident.
@@ -44,7 +43,7 @@ func New(rules Rules) *Roster {
 	return &Roster{rules: rules, entries: map[int64]*Entry{}, inFlight: map[int64]*Entry{}}
 }
 
-// Find returns what is known of an incident; nil: nothing. It is only to be read.
+// Find returns the entry of an incident, which callers only read; nil: it is unknown.
 func (r *Roster) Find(id int64) *Entry { return r.entries[id] }
 
 // Len counts the incidents that are polled by ID.
@@ -65,7 +64,7 @@ func (r *Roster) Start(id int64) {
 	}
 }
 
-// InFlight says whether an incident is being polled, known or not any more.
+// InFlight says whether an incident is being polled, even if it was evicted since.
 func (r *Roster) InFlight(id int64) bool { return r.inFlight[id] != nil }
 
 // Outcome is how a poll ended. The zero value says nothing about the incident, as when there was no token to send a request with: the
@@ -85,7 +84,7 @@ func (r *Roster) Finish(id int64, o Outcome) {
 		return
 	}
 	delete(r.inFlight, id)
-	if r.entries[id] != e { // evicted meanwhile, and perhaps added anew
+	if r.entries[id] != e { // evicted meanwhile, and perhaps added again
 		if again := r.entries[id]; again != nil {
 			r.change(again, func() { again.blocked = false })
 		}
@@ -104,8 +103,7 @@ func (e *Entry) land(o Outcome) {
 	}
 }
 
-// Release makes incidents due at once whose failure was not their own. What is unknown by now, is being polled or is due sooner stays
-// as it is.
+// Release makes incidents due at once. It ignores those that are unknown by now, being polled, or already due.
 func (r *Roster) Release(ids []int64, now time.Time) {
 	for _, id := range ids {
 		if e := r.entries[id]; e != nil && e.waiting() && now.Before(e.due) {
@@ -129,33 +127,33 @@ func (r *Roster) SetPages(id int64, pages int) {
 	}
 }
 
-// add makes an entry, which is due at a moment.
+// add makes an entry.
 func (r *Roster) add(id int64, due time.Time) *Entry {
 	if r.epoch.IsZero() {
 		r.epoch = due
 	}
 	e := &Entry{ID: id, due: due, place: scattered(r.added), class: Unpolled, since: due.Unix()}
 	r.added++
-	e.blocked = r.inFlight[id] != nil // from before it was evicted: one poll of an incident at a time
+	e.blocked = r.inFlight[id] != nil // polled since before it was evicted: one poll of an incident at a time
 	r.entries[id] = e
 	r.enter(e)
 	return e
 }
 
-// evict forgets an incident: the only way in which an ID leaves the roster. The outcome of a poll that is under way is ignored.
+// evict forgets an incident. It is the only way in which an ID leaves the roster. The outcome of a poll in flight is then ignored.
 func (r *Roster) evict(e *Entry) {
 	r.leave(e)
 	delete(r.entries, e.ID)
 }
 
-// change lets something change that decides about an entry's place or about what is counted.
+// change changes an entry. Whatever affects its place in a queue or a count must change in here.
 func (r *Roster) change(e *Entry, change func()) {
 	r.leave(e)
 	change()
 	r.enter(e)
 }
 
-// enter counts an entry and puts it where its turn comes.
+// enter counts an entry and, if it waits, puts it into its queue.
 func (r *Roster) enter(e *Entry) {
 	e.counted = e.State()
 	r.count(e, 1)
@@ -186,7 +184,7 @@ func (r *Roster) count(e *Entry, n int) {
 	}
 }
 
-// slot is what decides about the place of an entry.
+// slot is the place of an entry in its queue.
 func (r *Roster) slot(e *Entry) slot { return slot{e.due.Sub(r.epoch), e.place, e} }
 
 func (r *Roster) queueOf(e *Entry) *queue {
@@ -199,7 +197,7 @@ func (r *Roster) queueOf(e *Entry) *queue {
 // IDs returns all known incidents, sorted.
 func (r *Roster) IDs() []int64 { return slices.Sorted(maps.Keys(r.entries)) }
 
-// Discovered counts the known incidents that are neither configured nor what a configured one was merged into.
+// Discovered counts the known incidents that are neither configured nor successors of configured ones.
 func (r *Roster) Discovered() int {
 	n := 0
 	for _, e := range r.entries {

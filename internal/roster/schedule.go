@@ -5,13 +5,13 @@ import "time"
 // Candidate is the incident of one class to poll next.
 type Candidate struct {
 	ID  int64
-	Due time.Time // when it may be polled; not after now when it is due
+	Due time.Time // when it may be polled
 	OK  bool      // false: the class has none that may be polled
 }
 
-// Next returns the head of each class: the incident that has been due the longest, or else the one due soonest. Of the incidents
-// whose last poll ran into its timeout at most maxHung are in flight at once, so that hanging ones cannot hold up the others; maxHung
-// has to be 1 at least, or they would never be polled again.
+// Next returns the head of each class: the incident that has been due longest, or else the one due soonest. At most maxHung of the
+// incidents in flight may have timed out in their last poll, or hanging ones would hold up the others. maxHung must be at least 1, or
+// they would never be polled again.
 func (r *Roster) Next(maxHung int) (heads [Classes]Candidate) {
 	hung := 0
 	for _, e := range r.inFlight {
@@ -50,8 +50,8 @@ func (r *Roster) Counts() map[State]int {
 	return counts
 }
 
-// Interval is how long after a response an incident is due again: the configured interval, or the time that n requests take at one per
-// spacing, whichever is more. So cycles stay even and the quota is not spent in bursts.
+// Interval is how long after a response an incident is due again: the configured interval or the time that n requests take at one per
+// spacing, whichever is longer. This keeps cycles even and avoids spending the quota in bursts.
 func Interval(configured, spacing time.Duration, n int) time.Duration {
 	return max(configured, spacing*time.Duration(n))
 }

@@ -6,8 +6,8 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumererror"
 )
 
-// permanent says that no further attempt can help. Several pipelines answer with a join: while one of them may still accept, the
-// records are attempted again, also where the join is wrapped.
+// permanent says that retrying cannot help. Several pipelines return a join of their errors, which may be wrapped: it is permanent only if
+// every error in it is.
 func permanent(err error) bool {
 	for err != nil {
 		if consumererror.IsPermanent(only{err}) {

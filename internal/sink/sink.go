@@ -1,4 +1,4 @@
-// Package sink hands records to the pipeline, and again until the pipeline accepts them. It owns the one delivery that is pending.
+// Package sink hands records to the pipeline and retries until the pipeline accepts them. It owns the one delivery that is pending.
 package sink
 
 import (
@@ -18,8 +18,8 @@ const (
 	maxRetry   = 30 * time.Second
 )
 
-// Sink holds at most one delivery. It belongs to one goroutine, but for the attempts, which run beside it: so the owner goes on with
-// its other work while the pipeline blocks. New makes one.
+// Sink holds at most one delivery. It belongs to one goroutine. Each attempt to deliver runs in a goroutine of its own, so the owner can
+// do other work while the pipeline blocks. New makes one.
 type Sink struct {
 	next     consumer.Logs
 	report   *receiverhelper.ObsReport
@@ -33,19 +33,19 @@ type Sink struct {
 	backoff *backoff.ExponentialBackOff
 }
 
-// New returns a sink whose records are built by records.
+// New returns a sink that builds its records with records.
 func New(next consumer.Logs, report *receiverhelper.ObsReport, records record.Builder) *Sink {
 	return &Sink{next: next, report: report, records: records, attempts: make(chan Attempt, 1)}
 }
 
-// Attempt is what became of one attempt to deliver.
+// Attempt is the result of one attempt to deliver.
 type Attempt struct {
 	records int
 	handed  time.Time
 	err     error
 }
 
-// Attempts receives each attempt that has ended. It is to be passed to Settle.
+// Attempts receives each attempt that has ended. Pass it to Settle.
 func (s *Sink) Attempts() <-chan Attempt { return s.attempts }
 
 // Busy says whether a delivery is pending.
@@ -54,16 +54,16 @@ func (s *Sink) Busy() bool { return s.pending != nil }
 // Sending says whether an attempt is under way, and since when.
 func (s *Sink) Sending() (since time.Time, sending bool) { return s.since, s.sending }
 
-// RetryAt is when the pending delivery is to be attempted; not ok: nothing is pending, or an attempt is under way.
+// RetryAt is when to call Send; not ok: nothing is pending, or an attempt is under way.
 func (s *Sink) RetryAt() (at time.Time, ok bool) { return s.retryAt, s.pending != nil && !s.sending }
 
-// Offer makes an observation the pending delivery, to be attempted at once. Nothing may be pending.
+// Offer makes an observation the pending delivery, whose first attempt is due at once. Nothing may be pending.
 func (s *Sink) Offer(o record.Observation, now time.Time) {
 	s.pending, s.retryAt, s.backoff = &o, now, nil
 }
 
-// Send begins an attempt, which ends when ctx does at the latest, if the pipeline heeds it. The records are built anew each time, since
-// a consumer may change them.
+// Send begins an attempt. Canceling ctx ends it, if the pipeline respects that. The records are built for each attempt, since a consumer
+// may change them.
 func (s *Sink) Send(ctx context.Context, now time.Time) {
 	s.sending, s.since = true, now
 	logs := s.records.Logs(*s.pending)
@@ -80,17 +80,17 @@ func (s *Sink) attempt(ctx context.Context, logs plog.Logs, now time.Time) Attem
 
 // Result says what an attempt means for the delivery.
 type Result struct {
-	// Observation that is settled: accepted or rejected permanently; nil: it is still pending, and is attempted again at RetryAt.
+	// Observation that the pipeline accepted or rejected permanently; nil: it is still pending, and the next attempt is due at RetryAt.
 	Observation *record.Observation
 	Records     int
-	// Handed is when the pipeline was given the records.
+	// Handed is when the records were handed to the pipeline.
 	Handed time.Time
-	// Rejected: no further attempt can help, and the records are lost.
+	// Rejected: the pipeline rejected the records permanently, and they are lost.
 	Rejected bool
 	Err      error
 }
 
-// Settle takes an attempt that has ended.
+// Settle ends an attempt: the delivery is settled, or its next attempt is scheduled.
 func (s *Sink) Settle(a Attempt, now time.Time) Result {
 	s.sending = false
 	result := Result{Records: a.records, Handed: a.handed, Err: a.err}
@@ -103,7 +103,7 @@ func (s *Sink) Settle(a Attempt, now time.Time) Result {
 	return result
 }
 
-// refused has the delivery attempted again, later each time.
+// refused schedules the next attempt, with backoff.
 func (s *Sink) refused(now time.Time) {
 	if s.backoff == nil {
 		s.backoff = backoff.NewExponentialBackOff()
