@@ -59,6 +59,15 @@ func (f *Feed) NextRow() (row defender.Row, arrived time.Time, ok bool) {
 	return row, f.arrived, true
 }
 
+// Ahead is how far the service's clock was ahead of ours when the page at hand arrived, to the second; negative: behind. Zero also where
+// the page has no date.
+func (f *Feed) Ahead() time.Duration {
+	if f.page == nil || f.page.Date.IsZero() {
+		return 0
+	}
+	return f.page.Date.Sub(f.arrived.Round(0))
+}
+
 // ShownBefore says whether an earlier call has shown a row, or could have. Each call begins Settling before the newest row of the one
 // before, so its last rows appear again until others have changed.
 func (f *Feed) ShownBefore(row defender.Row) bool {

@@ -33,7 +33,7 @@ func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time)
 	switch {
 	case entry == nil && !e.worthDiscovering(row, at):
 		return
-	case entry != nil && entry.Summary.Missing && row.LastUpdate.After(entry.Summary.Fetched()):
+	case entry != nil && entry.Summary.Missing && row.LastUpdate.Add(-e.feed.Ahead()).After(entry.Summary.Fetched()):
 		e.roster.Mark(row.ID, row.LastUpdate, at) // it exists again
 		return
 	case entry != nil && (entry.Summary.Missing || entry.Summary.Seen && row.LastUpdate.IsZero()):

@@ -28,7 +28,9 @@ func (g *hiding) answer(next http.RoundTripper, r *http.Request) (*http.Response
 func TestIncidentThatIsGoneButStillListedIsPolledHourlyUntilItIsBack(t *testing.T) {
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 		var gone hiding
-		h := harness.NewUnder(t, api, harness.OneAlert(3), harness.WithFeed(slowFeed), func(cfg *receiver.Config) { cfg.CollectionInterval = 2 * time.Hour })
+		population := harness.OneAlert(3)
+		population.ClockSkew = 3 * time.Hour // the service dates a change later than we request the incident
+		h := harness.NewUnder(t, api, population, harness.WithFeed(slowFeed), func(cfg *receiver.Config) { cfg.CollectionInterval = 2 * time.Hour })
 		h.Auth.Use(gone.answer)
 		h.Assign(1001) // so that it is the row that the feed begins with
 		h.Start()
