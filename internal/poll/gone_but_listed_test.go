@@ -29,7 +29,7 @@ func TestIncidentThatIsGoneButStillListedIsPolledHourlyUntilItIsBack(t *testing.
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 		var gone hiding
 		population := harness.OneAlert(3)
-		population.ClockSkew = 3 * time.Hour // the service dates a change later than we request the incident
+		population.ClockSkew = 30 * time.Hour // the service dates a change later than we request the incident
 		h := harness.NewUnder(t, api, population, harness.WithFeed(slowFeed), func(cfg *receiver.Config) { cfg.CollectionInterval = 2 * time.Hour })
 		h.Auth.Use(gone.answer)
 		h.Assign(1001) // so that it is the row that the feed begins with
