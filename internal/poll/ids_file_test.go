@@ -111,6 +111,19 @@ func TestIDsFileThatBecomesEmptyRemovesNothing(t *testing.T) {
 }
 
 // Discovery keeps the incidents of the checkpoint anyway.
+func TestFirstStartWithAnEmptyIDsFileIsLoggedAndPollsOnceItHasIDs(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		file := newIDsFile(t)
+		h := harness.New(t, harness.OneAlert(1), file.only)
+		h.Start()
+		time.Sleep(time.Minute)
+		require.Equal(t, []string{"incident_ids_file has no IDs; polling nothing until it has"}, h.Warnings())
+		file.write("1001")
+		time.Sleep(10 * time.Second)
+		require.Equal(t, []string{"1001 first_seen"}, h.Sink.IncidentChanges())
+	})
+}
+
 func TestEmptyIDsFileDoesNotKeepDiscoveredIncidentsForEver(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(1), harness.WithDiscovery(func(f *receiver.ChangeFeedConfig) { f.ForgetAfter = 2 * time.Hour }))

@@ -45,7 +45,13 @@ func (e *Engine) restore(ctx context.Context, contents checkpoint.Contents, now 
 // are kept.
 func (e *Engine) configured(summaries map[int64]incident.Summary) []int64 {
 	ids := e.parts.IDs.IDs()
-	if !e.parts.IDs.FileEmpty() || len(summaries) == 0 || e.discovers() { // discovery keeps them, and forgets them in time
+	if !e.parts.IDs.FileEmpty() || e.discovers() { // discovery keeps them, and forgets them in time
+		return ids
+	}
+	if len(summaries) == 0 {
+		if len(ids) == 0 {
+			e.logger.Warn("incident_ids_file has no IDs; polling nothing until it has")
+		}
 		return ids
 	}
 	e.logger.Warn("incident_ids_file has no IDs; keeping the incidents of the checkpoint", zap.Int("incidents", len(summaries)))
