@@ -38,7 +38,7 @@ func recountOf(r *Roster, now time.Time) recount {
 				c.delivered++
 			}
 		}
-		if e.flight == nil && !e.blocked {
+		if !e.polling && !e.blocked {
 			c.waiting++
 			if e.due.Before(now) {
 				c.overdue++
@@ -103,7 +103,7 @@ func requireSoundFlights(t require.TestingT, r *Roster) {
 	for id, e := range r.entries {
 		require.Equal(t, id, e.ID)
 		flying := r.inFlight[id]
-		require.Equal(t, e.flight != nil, flying == e, "%d is in flight", id)
+		require.Equal(t, e.polling, flying == e, "%d is in flight", id)
 		require.Equal(t, e.blocked, flying != nil && flying != e, "%d waits for the end of an earlier poll", id)
 	}
 }

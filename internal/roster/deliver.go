@@ -53,8 +53,8 @@ func (r *Roster) deliver(e *Entry, d Delivery, now time.Time) {
 	}
 	changed, pending := e.Pending()
 	due, behind := d.Due, e.catchUp()
-	if pending && !behind && !changed.IsZero() && e.flight != nil {
-		e.flight.marked = time.Time{} // the response shows the change, although its row arrived during the poll
+	if pending && !behind && !changed.IsZero() && e.polling {
+		e.marked = time.Time{} // the response shows the change, although its row arrived during the poll
 	}
 	switch {
 	case behind && !d.Polled:

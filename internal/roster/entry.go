@@ -26,17 +26,13 @@ type Entry struct {
 	class      Class
 	counted    State // the one it is counted as: health may change a streak in place
 	configured bool  // listed, or what a listed one was merged into
+	polling    bool  // a poll of it is in flight
 	hung       bool  // its last poll ran into its timeout
 	blocked    bool  // an earlier entry of the same ID is still being polled
 	stored     bool  // the checkpoint has a state of it
 
-	flight *flight // nil: it is not being polled
-	lag    *lag    // nil: the last poll has shown every known change
-}
-
-// flight is what is learned about an incident while it is being polled.
-type flight struct {
-	marked time.Time // when a list showed a change meanwhile; zero: none did
+	marked time.Time // when a list showed a change during the poll in flight; zero: none did
+	lag    *lag      // nil: the last poll has shown every known change
 }
 
 // lag describes an incident whose polls have not caught up with what was already shown.
@@ -98,7 +94,7 @@ func (e *Entry) Knows(changed time.Time) bool {
 }
 
 // Polling says whether the incident is being polled.
-func (e *Entry) Polling() bool { return e != nil && e.flight != nil }
+func (e *Entry) Polling() bool { return e != nil && e.polling }
 
 // Pending says whether a list has shown a change that no poll has shown yet, and when the incident changed; zero: not known.
 func (e *Entry) Pending() (changed time.Time, pending bool) {
@@ -110,7 +106,6 @@ func (e *Entry) Pending() (changed time.Time, pending bool) {
 
 // State of the incident.
 func (e *Entry) State() State {
-	_, closed := e.Summary.ClosedSince()
 	switch {
 	case e.Streak.Failing():
 		return Failing
@@ -118,7 +113,8 @@ func (e *Entry) State() State {
 		return NotFound
 	case !e.Summary.Seen:
 		return Waiting
-	case closed:
+	}
+	if _, closed := e.Summary.ClosedSince(); closed {
 		return Resolved
 	}
 	return Open
@@ -133,7 +129,7 @@ const neverUnix = 1 << 40
 func never() time.Time { return time.Unix(neverUnix, 0) }
 
 // waiting says whether the entry is in a queue.
-func (e *Entry) waiting() bool { return e.Tracked() && e.flight == nil && !e.blocked }
+func (e *Entry) waiting() bool { return e.Tracked() && !e.polling && !e.blocked }
 
 // apply updates the entry with the outcome of a poll.
 func (e *Entry) apply(o Outcome) {

@@ -2,6 +2,7 @@ package roster
 
 import (
 	"cmp"
+	"container/heap"
 	"maps"
 	"slices"
 	"time"
@@ -16,7 +17,7 @@ func (r *Roster) Load(configured []int64, summaries map[int64]incident.Summary, 
 		for _, id := range ids {
 			if r.entries[id] == nil {
 				summary, stored := summaries[id]
-				r.load(r.add(id, now), summary, stored)
+				r.load(r.newEntry(id, now), summary, stored)
 			}
 		}
 	}
@@ -24,13 +25,13 @@ func (r *Roster) Load(configured []int64, summaries map[int64]incident.Summary, 
 	return forgotten
 }
 
+// load fills in an entry that is in no queue yet.
 func (r *Roster) load(e *Entry, summary incident.Summary, stored bool) {
-	r.change(e, func() {
-		e.Summary, e.stored = summary, stored
-		if !summary.Fetched().IsZero() {
-			e.class = Routine
-		}
-	})
+	e.Summary, e.stored = summary, stored
+	if !summary.Fetched().IsZero() {
+		e.class = Routine
+	}
+	r.enter(e)
 }
 
 // Resume continues the polling cycle of an earlier run. due returns when an incident that was polled before is due again; it may call
@@ -45,8 +46,14 @@ func (r *Roster) Resume(due func(incident.Summary) time.Time, now time.Time) {
 		if e.dormant() || e.Summary.Fetched().IsZero() {
 			continue
 		}
-		at := due(e.Summary)
-		r.change(e, func() { e.due = at })
+		e.due = due(e.Summary)
+		if e.waiting() {
+			(*r.queueOf(e))[e.at] = r.slot(e)
+		}
+	}
+	for class := range r.queues { // once for all, which is faster than one by one
+		heap.Init(&r.queues[class].others)
+		heap.Init(&r.queues[class].hung)
 	}
 }
 
@@ -59,16 +66,20 @@ func (r *Roster) Configure(ids []int64, now time.Time) (added int, forgotten []*
 	for _, id := range ids {
 		added += r.reach(id, true, now)
 	}
-	for _, id := range slices.Sorted(maps.Keys(r.entries)) {
-		e := r.entries[id]
-		switch {
-		case e.configured:
-		case r.rules.Discover:
-			added += r.reach(id, false, now) // the successor of one that was merged just before the end of an earlier run
-		default:
-			r.evict(e)
-			forgotten = append(forgotten, e)
+	var others []int64
+	for id, e := range r.entries {
+		if !e.configured {
+			others = append(others, id)
 		}
+	}
+	slices.Sort(others)
+	for _, id := range others {
+		if r.rules.Discover {
+			added += r.reach(id, false, now) // the successor of one that was merged just before the end of an earlier run
+			continue
+		}
+		forgotten = append(forgotten, r.entries[id])
+		r.evict(r.entries[id])
 	}
 	return added, forgotten
 }
@@ -107,7 +118,7 @@ func (r *Roster) Expire(now time.Time) (forgotten []*Entry) {
 func (r *Roster) expired(e *Entry, now time.Time) bool {
 	since, closed := e.Summary.ClosedSince()
 	switch {
-	case e.flight != nil || e.class == Marked && e.Tracked():
+	case e.polling || e.class == Marked && e.Tracked():
 		return false // its next poll decides
 	case e.lag != nil && e.lag.pending && now.Sub(e.lag.noted) < r.rules.ForgetAfter:
 		return false // its polls fail or lag, and the pending change must not be lost

@@ -93,6 +93,7 @@ func TestWhatIsNotForgotten(t *testing.T) {
 func TestWithoutDiscoveryNothingIsForgotten(t *testing.T) {
 	r := New(Rules{})
 	e := unpolled(r, 1, sec(0))
+	r.leave(e)
 	r.load(e, resolved(start()), true)
 	require.Empty(t, r.Expire(start().Add(100*forgetAfter)))
 }

@@ -55,6 +55,7 @@ func unpolled(r *Roster, id int64, due time.Time) *Entry { return r.add(id, due)
 // polled adds an open incident that was polled before.
 func polled(r *Roster, id int64, due time.Time) *Entry {
 	e := r.add(id, due)
+	r.leave(e)
 	r.load(e, open(), true)
 	return e
 }

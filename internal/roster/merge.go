@@ -67,6 +67,12 @@ func (r *Roster) MergeCycles(ids []int64) (cycles [][]int64) {
 
 // reach adds the unknown incidents of an ID's merge chain, due at once, and configures the whole chain if configured.
 func (r *Roster) reach(id int64, configured bool, now time.Time) (added int) {
+	if e := r.entries[id]; e != nil && e.Summary.Successor == 0 { // nearly all
+		if configured {
+			r.configure(e, now)
+		}
+		return 0
+	}
 	for _, id := range r.mergeChain(id) {
 		e := r.entries[id]
 		if e == nil {

@@ -46,8 +46,8 @@ func (r *Roster) mark(p Pending, now time.Time) {
 	r.change(e, func() {
 		l := e.lagging()
 		l.pending, l.changed, l.noted, l.retry = true, changed, p.Noted, nil
-		if e.flight != nil {
-			e.flight.marked = now
+		if e.polling {
+			e.marked = now
 			return
 		}
 		e.mark(now)

@@ -31,6 +31,7 @@ func newCrowd(t *rapid.T) *crowd {
 	for id := range rapid.Int64Range(1, 12).Draw(t, "incidents") {
 		due := c.draw(10)
 		if e := unpolled(c.roster, id, sec(due)); c.draw(1) == 0 {
+			c.roster.leave(e)
 			c.roster.load(e, open(), true)
 		}
 		c.waiting = append(c.waiting, wait{due: due})
@@ -111,6 +112,7 @@ func TestEveryDueIncidentIsPolledOnceACycle(t *testing.T) {
 		for _, id := range all {
 			e := unpolled(r, id, sec(rapid.IntRange(0, 5).Draw(t, "due")))
 			if rapid.Bool().Draw(t, "polled before") {
+				r.leave(e)
 				r.load(e, open(), true)
 			}
 			if rapid.Bool().Draw(t, "hung before") {

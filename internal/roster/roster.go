@@ -59,7 +59,8 @@ func (r *Roster) Cycle() int { return r.cycle }
 // Start notes that an incident is being polled: Next does not return it again until Finish.
 func (r *Roster) Start(id int64) {
 	if e := r.entries[id]; e != nil && e.waiting() {
-		r.change(e, func() { e.flight = &flight{} })
+		r.queueOf(e).remove(e)
+		e.polling = true
 		r.inFlight[id] = e
 	}
 }
@@ -95,11 +96,11 @@ func (r *Roster) Finish(id int64, o Outcome) {
 
 // land ends the flight of an entry.
 func (e *Entry) land(o Outcome) {
-	f := e.flight
-	e.flight = nil
+	e.polling = false
 	e.apply(o)
-	if !f.marked.IsZero() {
-		e.mark(f.marked)
+	if !e.marked.IsZero() {
+		e.mark(e.marked)
+		e.marked = time.Time{}
 	}
 }
 
@@ -129,6 +130,13 @@ func (r *Roster) SetPages(id int64, pages int) {
 
 // add makes an entry.
 func (r *Roster) add(id int64, due time.Time) *Entry {
+	e := r.newEntry(id, due)
+	r.enter(e)
+	return e
+}
+
+// newEntry makes an entry that is in no queue yet.
+func (r *Roster) newEntry(id int64, due time.Time) *Entry {
 	if r.epoch.IsZero() {
 		r.epoch = due
 	}
@@ -136,7 +144,6 @@ func (r *Roster) add(id int64, due time.Time) *Entry {
 	r.added++
 	e.blocked = r.inFlight[id] != nil // polled since before it was evicted: one poll of an incident at a time
 	r.entries[id] = e
-	r.enter(e)
 	return e
 }
 

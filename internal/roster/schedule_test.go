@@ -282,6 +282,7 @@ func TestOverdueCountsIncidentsWhoseTimeHasPassedAndWhichAreNotInFlight(t *testi
 	for id, due := range []int{1, 2, 10, 11} {
 		e := unpolled(r, int64(id), sec(due))
 		if id%2 == 0 {
+			r.leave(e)
 			r.load(e, open(), true)
 		}
 	}
@@ -337,6 +338,7 @@ func BenchmarkStep(b *testing.B) {
 			for i := range int64(n) {
 				due := start.Add(time.Duration(rand.IntN(n)) * time.Second)
 				if e := unpolled(r, i, due); rand.IntN(2) == 0 {
+					r.leave(e)
 					r.load(e, open(), true)
 				}
 				switch rand.IntN(8) {
