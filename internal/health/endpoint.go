@@ -10,9 +10,6 @@ const (
 	// enough is how many different incidents must fail to raise a state, and
 	// how many failures it takes if fewer are tracked.
 	enough = 5
-	// enoughDenied is the same for a token that is refused, which never
-	// happens by chance.
-	enoughDenied = 2
 	// toRecover is how many different incidents must succeed to end a state.
 	toRecover = 2
 )
@@ -127,8 +124,8 @@ func (e *endpoint) needed(c class, tracked int) (distinct, failures int) {
 		return 1, 2
 	}
 	others := max(1, tracked-e.alone)
-	if c == denied {
-		return min(enoughDenied, others), 1
+	if c == denied { // never by chance: one failure of each is enough
+		return min(enough, others), 1
 	}
 	return min(enough, others), enough
 }

@@ -27,10 +27,10 @@ func TestWhereEveryIncidentFailsOneOtherFailureMakesNoSecondState(t *testing.T) 
 
 func TestAStateThatHasEndedIsClearedWhileAnotherLasts(t *testing.T) {
 	h := byHand(t, 20)
-	h.do(all(2, defender.Forbidden)...)
+	h.do(all(5, defender.Forbidden)...)
 	h.do(step{3, 0}, step{4, 0})
 	for id := range int64(5) {
-		h.do(step{id + 5, defender.Timeout})
+		h.do(step{id + 6, defender.Timeout})
 	}
 	h.wait(longestQuiet - 6*time.Second)
 	require.ErrorContains(t, h.status.Err, msgDenied)
@@ -44,7 +44,7 @@ func TestAStateThatHasEndedIsClearedWhileAnotherLasts(t *testing.T) {
 func TestStatesThatTakeTurnsAreClearedTogether(t *testing.T) {
 	h := byHand(t, 20)
 	for range 10 {
-		h.do(join(all(2, defender.Forbidden), []step{{1, 0}, {2, 0}})...)
+		h.do(join(all(5, defender.Forbidden), all(5, 0))...)
 		h.wait(calm / 2)
 		h.do(join(all(5, defender.Timeout), []step{{1, 0}, {2, 0}, {3, 0}, {4, 0}, {5, 0}})...)
 		h.wait(calm / 2)
@@ -56,19 +56,19 @@ func TestStatesThatTakeTurnsAreClearedTogether(t *testing.T) {
 
 func TestAFailureRightAfterAnOutageExcusesNobody(t *testing.T) {
 	h := byHand(t, 20)
-	h.do(all(2, defender.Forbidden)...)
-	h.do(step{1, 0}, step{2, 0}, step{1, defender.Forbidden}, step{9, 0}, step{1, 0})
+	h.do(all(5, defender.Forbidden)...)
+	h.do(all(5, 0)...)
+	h.do(step{1, defender.Forbidden}, step{9, 0}, step{1, 0})
 	require.False(t, h.get.isDown())
-	h.do(all(2, defender.Forbidden)...)
+	h.do(all(5, defender.Forbidden)...)
 	require.True(t, h.get.isDown())
 }
 
 func TestACauseIsLoggedAgainAfterTheStateWasCleared(t *testing.T) {
 	h := byHand(t, 20)
 	for range 2 {
-		h.do(join(all(2, defender.Forbidden), []step{{3, defender.Unauthorized}, {1, 0}, {2, 0}})...)
+		h.do(join(all(5, defender.Forbidden), times(1, 3, defender.Unauthorized), all(5, 0))...)
 		h.wait(time.Hour)
-		h.do(step{3, 0})
 	}
 	require.Len(t, h.levels(msgAnotherCause), 2)
 }
@@ -110,7 +110,7 @@ func TestA404ThatTurnsIntoAnotherFailureIsNotHeldBackAnyMore(t *testing.T) {
 
 func TestAFailureOfAnotherClassThanTheStatesHasItsOwnBackoff(t *testing.T) {
 	h := byHand(t, 20)
-	h.do(all(2, defender.Forbidden)...)
+	h.do(all(5, defender.Forbidden)...)
 	require.GreaterOrEqual(t, h.do(step{3, defender.Malformed}).Retry, interval/20)
 	h.do(step{4, 0})
 	require.Equal(t, []string{msgDenied}, h.messages(), "it is not named in a state")
@@ -133,9 +133,9 @@ func TestAnIncidentThatHasLeftIsForgotten(t *testing.T) {
 	delete(h.streaks, 1)
 	require.Empty(t, h.get.flaky)
 	require.Empty(t, h.get.failing)
-	h.do(all(2, defender.Forbidden)...)
+	h.do(all(5, defender.Forbidden)...)
 	h.Forget(h.streaks[1])
-	require.Equal(t, []int64{2}, h.do(step{3, 0}, step{4, 0}).Release)
-	h.do(step{2, 0})
+	require.Equal(t, []int64{2, 3, 4, 5}, h.do(step{6, 0}, step{7, 0}).Release)
+	h.do(all(5, 0)...)
 	require.Empty(t, h.get.failing, "nor does one that was answered count")
 }

@@ -82,7 +82,7 @@ func TestA404IsBelievedAtOnce(t *testing.T) {
 
 func TestABelieved404IsASuccessOnlyWhileNoneIsHeldBack(t *testing.T) {
 	h := byHand(t, 20)
-	h.do(all(2, defender.Forbidden)...)
+	h.do(all(5, defender.Forbidden)...)
 	h.roster.Delivered = 20
 	h.do(step{3, defender.NotFound}) // held back
 	h.roster.Delivered = 0

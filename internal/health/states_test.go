@@ -46,11 +46,11 @@ func TestTheLastFailureOfARowMakesAState(t *testing.T) {
 	}{
 		"no token":                      {20, times(1, 1, defender.NoToken), msgNoToken, bad},
 		"no token for the list":         {20, list(1, defender.NoToken), msgNoToken, bad},
-		"unauthorized":                  {20, all(2, defender.Unauthorized), msgDenied, bad},
-		"forbidden":                     {20, all(2, defender.Forbidden), msgDenied, bad},
+		"unauthorized":                  {20, all(5, defender.Unauthorized), msgDenied, bad},
+		"forbidden":                     {20, all(5, defender.Forbidden), msgDenied, bad},
 		"forbidden, the only one":       {1, all(1, defender.Forbidden), msgDenied, bad},
-		"forbidden, the same one again": {20, join(times(5, 1, defender.Forbidden), times(1, 2, defender.Unauthorized)), msgDenied, bad},
-		"forbidden, after a success":    {20, join(times(1, 1, defender.Forbidden), ok(3), all(2, defender.Forbidden), times(1, 4, defender.Forbidden)), msgDenied, bad},
+		"forbidden, the same one again": {20, join(times(5, 1, defender.Forbidden), all(4, defender.Forbidden), times(1, 5, defender.Unauthorized)), msgDenied, bad},
+		"forbidden, after a success":    {20, join(times(1, 6, defender.Forbidden), ok(7), times(1, 6, defender.Forbidden), all(5, defender.Forbidden)), msgDenied, bad},
 		"server errors":                 {20, all(5, defender.ServerError), msgUnavailable, warn},
 		"timeouts":                      {20, all(5, defender.Timeout), msgUnavailable, warn},
 		"network and server errors":     {20, join(all(4, defender.Network), times(1, 5, defender.ServerError)), msgUnavailable, warn},
@@ -129,7 +129,7 @@ func TestAnIncidentThatFailedBeforeTheLastSuccessIsNoEvidence(t *testing.T) {
 
 func TestIncidentsThatFailAloneAreNotWaitedFor(t *testing.T) {
 	h := byHand(t, 4)
-	h.do(all(2, defender.Forbidden)[:1]...)
+	h.do(all(5, defender.Forbidden)[:1]...)
 	h.do(step{2, 0}, step{3, 0}, step{4, 0}, step{1, defender.Forbidden})
 	h.do(step{2, defender.Timeout}, step{3, defender.Timeout}, step{2, defender.Timeout}, step{3, defender.Timeout})
 	require.Nil(t, h.status)
@@ -143,10 +143,10 @@ func TestAnIncidentThatFailedAloneIsNoEvidenceForAnHour(t *testing.T) {
 		h.do(step{1, defender.Forbidden}, step{9, 0}, step{1, 0})
 		h.wait(flakyFor / 2)
 	}
-	require.Zero(t, h.do(step{1, defender.Forbidden}, step{2, defender.Forbidden}).Hold)
-	h.do(step{1, 0}, step{2, 0})
+	require.Zero(t, h.do(all(5, defender.Forbidden)...).Hold)
+	h.do(all(5, 0)...)
 	h.wait(flakyFor)
-	require.Positive(t, h.do(step{1, defender.Forbidden}, step{2, defender.Forbidden}).Hold)
+	require.Positive(t, h.do(all(5, defender.Forbidden)...).Hold)
 }
 
 func TestWhereEveryIncidentFailsAnyFailureIsEvidence(t *testing.T) {
@@ -219,22 +219,22 @@ func TestTwoRequestsThatReachTheAPIEndASignInFailure(t *testing.T) {
 }
 
 func TestIncidentsThatAlwaysFailDoNotKeepAStateUp(t *testing.T) {
-	h := byHand(t, 3)
-	h.do(all(2, defender.Forbidden)...)
-	h.do(step{3, 0}, step{1, defender.Forbidden}, step{2, defender.Forbidden})
+	h := byHand(t, 6)
+	h.do(all(5, defender.Forbidden)...)
+	h.do(join(times(1, 6, 0), all(5, defender.Forbidden))...)
 	h.now = h.now.Add(interval)
-	require.Equal(t, []int64{1, 2}, h.do(step{3, 0}).Release)
-	h.do(step{1, defender.Forbidden}, step{2, defender.Forbidden})
+	require.Equal(t, []int64{1, 2, 3, 4, 5}, h.do(step{6, 0}).Release)
+	h.do(all(5, defender.Forbidden)...)
 	h.wait(time.Hour)
 	require.False(t, h.down())
 }
 
 func TestANewFailureKeepsAStateUp(t *testing.T) {
 	h := byHand(t, 20)
-	h.do(all(2, defender.Forbidden)...)
-	h.do(step{3, 0}, step{3, defender.Forbidden})
+	h.do(all(5, defender.Forbidden)...)
+	h.do(step{6, 0}, step{6, defender.Forbidden})
 	h.now = h.now.Add(interval)
-	require.Empty(t, h.do(step{4, 0}).Release)
+	require.Empty(t, h.do(step{7, 0}).Release)
 }
 
 func TestAHoldGrowsOnlyWhenItHasExpired(t *testing.T) {
@@ -300,7 +300,7 @@ func TestTheStatusIsTheWorst(t *testing.T) {
 		{list(2, defender.Malformed), msgListDown},
 		{all(5, defender.Redirect), msgMisconfigured},
 		{list(2, defender.Forbidden), msgListDown},
-		{all(2, defender.Forbidden), msgDenied},
+		{all(5, defender.Forbidden), msgDenied},
 		{all(1, defender.NoToken), msgNoToken},
 	} {
 		h.status = nil
@@ -316,7 +316,7 @@ func TestTheStatusIsTheWorst(t *testing.T) {
 func TestAStateThatComesBackIsNotLoggedOrReportedAgain(t *testing.T) {
 	h := byHand(t, 20)
 	for range 20 {
-		h.do(join(all(2, defender.Forbidden), []step{{1, 0}, {2, 0}})...)
+		h.do(join(all(5, defender.Forbidden), all(5, 0))...)
 		h.wait(30 * time.Second)
 	}
 	require.Equal(t, []string{msgDenied}, h.messages())
@@ -326,24 +326,24 @@ func TestTheQuietTimeDoublesWhileAStateKeepsComingBack(t *testing.T) {
 	h := byHand(t, 20)
 	for _, minutes := range []int{1, 2, 4, 8, 10, 10} {
 		quiet := time.Duration(minutes) * time.Minute
-		h.do(join(all(2, defender.Forbidden), []step{{1, 0}, {2, 0}})...)
-		h.wait(quiet - time.Nanosecond)
+		h.do(join(all(5, defender.Forbidden), all(5, 0))...)
+		h.wait(quiet - 3*time.Second - time.Nanosecond) // the second success ended it
 		require.True(t, h.down(), quiet)
 		h.wait(time.Nanosecond)
 		require.False(t, h.down(), quiet)
 	}
 	require.Len(t, h.levels(msgDeniedCleared), len(h.levels(msgDenied)), "only what was logged is cleared")
 	h.wait(sameStateAgain)
-	h.do(join(all(2, defender.Forbidden), []step{{1, 0}, {2, 0}})...)
+	h.do(join(all(5, defender.Forbidden), all(5, 0))...)
 	h.wait(calm)
 	require.False(t, h.down())
 }
 
 func TestAStateThatStaysIsLoggedLater(t *testing.T) {
 	h := byHand(t, 20)
-	h.do(join(all(2, defender.Forbidden), []step{{1, 0}, {2, 0}})...)
+	h.do(join(all(5, defender.Forbidden), all(5, 0))...)
 	h.wait(2 * time.Minute)
-	h.do(all(2, defender.Forbidden)...)
+	h.do(all(5, defender.Forbidden)...)
 	require.Equal(t, []string{msgDenied, msgDeniedCleared}, h.messages(), "it was logged a moment ago")
 	h.do(step{3, defender.Unauthorized})
 	require.Len(t, h.lines, 2, "nor is another cause of what is not logged")

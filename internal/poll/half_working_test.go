@@ -190,13 +190,10 @@ func (d *halfWorkingDay) requireStatus(t *testing.T) {
 	t.Helper()
 	c := d.c
 	outage := (c.list || c.scope == 0) && !c.believed()
-	// Two incidents that are denied before any other is answered look like a
-	// token without permission, until two others are answered.
-	doubt := c.from == 0 && (c.fault == "401" || c.fault == "403")
 	for at, failing := range d.errorAt {
 		during, after := at >= c.from+halfWorkingCycle && at < c.until, at >= c.until+20*time.Minute
 		switch {
-		case c.alternating && !after, doubt && at < 3*time.Minute:
+		case c.alternating && !after:
 		case outage && during:
 			require.True(t, failing, at)
 		case !outage || after || at < c.from:
@@ -210,8 +207,6 @@ func (d *halfWorkingDay) requireStatus(t *testing.T) {
 		require.LessOrEqual(t, len(d.statuses), 10, strings.Join(d.statuses, "\n"))
 	case outage:
 		require.Len(t, d.statuses, 2, strings.Join(d.statuses, "\n"))
-	case doubt:
-		require.LessOrEqual(t, len(d.statuses), 2, strings.Join(d.statuses, "\n"))
 	default:
 		require.Empty(t, d.statuses)
 	}
