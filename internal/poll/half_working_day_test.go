@@ -40,6 +40,7 @@ type halfWorkingDay struct {
 	began           time.Time
 	length          time.Duration
 	requests        []defendersim.Request
+	tokens          *tokens
 	warnings, lines int // log lines: warnings and errors; all but debug
 	messages        []string
 	statuses        []string
@@ -54,9 +55,15 @@ func runHalfWorking(t *testing.T, c halfWorking, length time.Duration) *halfWork
 	h := harness.New(t, harness.OneAlert(halfWorkingIncidents),
 		harness.WithFeed(func(f *receiver.ChangeFeedConfig) { f.Interval = 2 * time.Minute }),
 		func(cfg *receiver.Config) { cfg.CollectionInterval = halfWorkingCycle })
-	h.Auth.Use(notFoundInstead)
+	tokens := &tokens{}
+	h.Auth.Use(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+		if err := tokens.next(r); err != nil {
+			return nil, err
+		}
+		return notFoundInstead(next, r)
+	})
 	k := &keeper{next: h.Sink, seen: map[element][]delivery{}}
-	d := &halfWorkingDay{c: c, ids: h.Sim.IDs(), length: length, errorAt: map[time.Duration]bool{}}
+	d := &halfWorkingDay{c: c, ids: h.Sim.IDs(), length: length, tokens: tokens, errorAt: map[time.Duration]bool{}}
 	before := c.faultAt(0)
 	d.set(h, before)
 	h.StartWith(k)
@@ -80,6 +87,10 @@ func runHalfWorking(t *testing.T, c halfWorking, length time.Duration) *halfWork
 // set makes requests fail from now on; empty: they work.
 func (d *halfWorkingDay) set(h *harness.Harness, fault string) {
 	h.Sim.ClearFaults()
+	if d.c.part == signInFails {
+		d.tokens.fail(fault, d.c.scope)
+		return
+	}
 	if fault == "" {
 		return
 	}

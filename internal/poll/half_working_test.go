@@ -28,10 +28,17 @@ func halfWorkingFaults() []string {
 	return []string{"400", "401", "403", notFoundFault, "429", "500", "503", "hang", "reset", "html", "redirect"}
 }
 
+// What can fail by itself.
+const (
+	incidentFails = "incident" // requests for single incidents
+	listFails     = "list"
+	signInFails   = "sign-in" // requests for a token
+)
+
 // halfWorking says which part of the API fails, how and when.
 type halfWorking struct {
-	list  bool // the list fails; else requests for single incidents
-	scope int  // how many incidents fail; 0: all
+	part  string
+	scope int // how many incidents fail, or how many of ten sign-ins; 0: all
 	fault string
 	// from and until are when it begins and ends, by the time since the start.
 	from, until time.Duration
@@ -39,13 +46,6 @@ type halfWorking struct {
 	// so on.
 	alternating bool
 	seed        uint64 // of mixedFaults
-}
-
-func (c halfWorking) endpoint() string {
-	if c.list {
-		return "list"
-	}
-	return "incident"
 }
 
 func (c halfWorking) share() string {
@@ -56,7 +56,7 @@ func (c halfWorking) share() string {
 }
 
 func (c halfWorking) String() string {
-	name := fmt.Sprintf("%s, %s, %s, %v to %v", c.endpoint(), c.share(), c.fault, c.from, c.until)
+	name := fmt.Sprintf("%s, %s, %s, %v to %v", c.part, c.share(), c.fault, c.from, c.until)
 	if c.alternating {
 		name += fmt.Sprintf(", alternating %d", c.seed)
 	}
@@ -66,7 +66,7 @@ func (c halfWorking) String() string {
 // targets are what the simulated API gets the fault set for.
 func (c halfWorking) targets(ids []int64) []int64 {
 	switch {
-	case c.list:
+	case c.part == listFails:
 		return []int64{defendersim.ListRequests}
 	case c.scope == 0:
 		return []int64{defendersim.AllIncidents}
@@ -77,9 +77,9 @@ func (c halfWorking) targets(ids []int64) []int64 {
 // split tells the incidents that fail from the others.
 func (c halfWorking) split(ids []int64) (failing, others []int64) {
 	switch {
-	case c.list:
+	case c.part == listFails:
 		return nil, ids
-	case c.scope == 0:
+	case c.part == signInFails, c.scope == 0:
 		return ids, nil
 	}
 	return ids[:c.scope], ids[c.scope:]
@@ -100,10 +100,14 @@ func (c halfWorking) faultAt(at time.Duration) string {
 	return faults[turn/2%len(faults)]
 }
 
+// someSignIns says that a share of the requests for a token fails: what needs one
+// works at the next attempt.
+func (c halfWorking) someSignIns() bool { return c.part == signInFails && c.scope > 0 }
+
 // believed says that each incident seems to have been deleted, or never to have
 // existed: nothing says that the API is wrong.
 func (c halfWorking) believed() bool {
-	return c.fault == notFoundFault && !c.list && (c.scope > 0 || c.from == 0 && !c.alternating)
+	return c.fault == notFoundFault && c.part == incidentFails && (c.scope > 0 || c.from == 0 && !c.alternating)
 }
 
 // visible is from when on a change can be seen, and how much later it has to be
@@ -111,14 +115,14 @@ func (c halfWorking) believed() bool {
 func (c halfWorking) visible(id int64, changed time.Duration, listed bool, ids []int64) (at, patience time.Duration) {
 	failing, _ := c.split(ids)
 	switch hidden := slices.Contains(failing, id) && changed >= c.from && changed < c.until; {
-	case !hidden:
+	case !hidden, c.someSignIns():
 		at, patience = changed, halfWorkingCycle+5*time.Minute
-	case listed && c.fault != notFoundFault && c.fault != mixedFaults:
+	case listed && c.part != signInFails && c.fault != notFoundFault && c.fault != mixedFaults:
 		return changed, 10 * time.Minute // a hanging request keeps the row of its incident waiting
 	default:
 		at, patience = c.until, halfWorkingCycle+5*time.Minute
 	}
-	alone := c.scope > 0 || c.believed() || c.alternating
+	alone := c.part != signInFails && (c.scope > 0 || c.believed() || c.alternating)
 	if alone && slices.Contains([]string{"400", notFoundFault, mixedFaults}, c.fault) && changed >= c.from-halfWorkingCycle {
 		// Only a person ends these, so they back off to an hour.
 		return at, max(patience, c.until-at+65*time.Minute)
@@ -136,11 +140,13 @@ func (d *halfWorkingDay) require(t *testing.T, normal *halfWorkingDay) {
 	require.GreaterOrEqual(t, d.pace(normal), 0.9, "what works keeps its pace")
 
 	hours := (d.c.until - d.c.from).Hours()
-	own := d.count(d.c.from, d.c.until, failing)
+	own := d.own()
 	switch {
-	case d.c.alternating && (d.c.list || others == nil): // a 429 asks for 8 s
+	case d.c.someSignIns(): // each that fails is one more
+		require.LessOrEqual(t, own, normal.signIns(d.c.from, d.c.until)*3/2)
+	case d.c.alternating && (d.c.part != incidentFails || others == nil): // a 429 asks for 8 s
 		require.LessOrEqual(t, own, 300)
-	case d.c.list: // every 40 s in the mean
+	case d.c.part == listFails: // every 40 s in the mean
 		require.LessOrEqual(t, float64(own), 30+100*hours)
 	case others == nil: // the same, four at once
 		require.LessOrEqual(t, float64(own), 100+400*hours)
@@ -150,14 +156,26 @@ func (d *halfWorkingDay) require(t *testing.T, normal *halfWorkingDay) {
 	require.Positive(t, own, "else nobody notices that it works again")
 }
 
+// own is how many requests were sent, while it failed, to what fails.
+func (d *halfWorkingDay) own() int {
+	if d.c.part == signInFails {
+		return d.signIns(d.c.from, d.c.until)
+	}
+	failing, _ := d.c.split(d.ids)
+	return d.count(d.c.from, d.c.until, failing)
+}
+
 // pace is how many requests that work were sent, of those of a normal day.
 func (d *halfWorkingDay) pace(normal *halfWorkingDay) float64 {
+	if d.c.part == signInFails {
+		return 1 // nothing works without a token
+	}
 	_, others := d.c.split(d.ids)
 	worst := 1.0
 	if others != nil {
 		worst = ratio(d, normal, others)
 	}
-	if !d.c.list {
+	if d.c.part != listFails {
 		worst = min(worst, ratio(d, normal, nil))
 	}
 	return worst
@@ -177,7 +195,7 @@ func (d *halfWorkingDay) requireFewLines(t *testing.T) {
 	switch {
 	case d.c.alternating && d.c.fault == mixedFaults: // fifteen outages, each with another cause
 		most = 20
-	case d.c.alternating:
+	case d.c.alternating, d.c.someSignIns():
 		most = 12
 	}
 	require.LessOrEqual(t, d.warnings, most, strings.Join(d.messages, "\n"))
@@ -189,11 +207,11 @@ func (d *halfWorkingDay) requireFewLines(t *testing.T) {
 func (d *halfWorkingDay) requireStatus(t *testing.T) {
 	t.Helper()
 	c := d.c
-	outage := (c.list || c.scope == 0) && !c.believed()
+	outage := (c.part != incidentFails || c.scope == 0) && !c.believed()
 	for at, failing := range d.errorAt {
 		during, after := at >= c.from+halfWorkingCycle && at < c.until, at >= c.until+20*time.Minute
 		switch {
-		case c.alternating && !after:
+		case c.alternating && !after, c.someSignIns() && at >= c.from && !after:
 		case outage && during:
 			require.True(t, failing, at)
 		case !outage || after || at < c.from:
@@ -201,7 +219,7 @@ func (d *halfWorkingDay) requireStatus(t *testing.T) {
 		}
 	}
 	switch {
-	case c.alternating && c.fault == mixedFaults: // about one for each of fifteen outages
+	case c.someSignIns(), c.alternating && c.fault == mixedFaults: // in the latter about one for each of fifteen outages
 		require.LessOrEqual(t, len(d.statuses), 18, strings.Join(d.statuses, "\n"))
 	case c.alternating:
 		require.LessOrEqual(t, len(d.statuses), 10, strings.Join(d.statuses, "\n"))
@@ -215,10 +233,13 @@ func (d *halfWorkingDay) requireStatus(t *testing.T) {
 // halfWorkingCells is the whole matrix.
 func halfWorkingCells() (cells []halfWorking) {
 	phases := []halfWorking{{until: 24 * time.Hour}, {from: 6 * time.Hour, until: 12 * time.Hour}, {until: 6 * time.Hour}}
-	for _, part := range []halfWorking{{}, {scope: 3}, {scope: 1}, {list: true}} {
+	for _, part := range []halfWorking{
+		{part: incidentFails}, {part: incidentFails, scope: 3}, {part: incidentFails, scope: 1}, {part: listFails},
+		{part: signInFails}, {part: signInFails, scope: 3},
+	} {
 		for _, fault := range halfWorkingFaults() {
 			for _, c := range phases {
-				c.list, c.scope, c.fault = part.list, part.scope, fault
+				c.part, c.scope, c.fault = part.part, part.scope, fault
 				cells = append(cells, c)
 			}
 			cells = append(cells, part.alternate(fault, 0))
@@ -239,16 +260,18 @@ func (c halfWorking) alternate(fault string, seed uint64) halfWorking {
 func fewHalfWorkingCells() []halfWorking {
 	const from, until = time.Hour, 3 * time.Hour
 	return []halfWorking{
-		{fault: "403", from: from, until: until},
-		{fault: "503", until: until},
-		{fault: notFoundFault, from: from, until: until},
-		{fault: "429", until: until},
-		{scope: 3, fault: "500", from: from, until: until},
-		{scope: 3, fault: "403", until: until},
-		{scope: 1, fault: "429", from: from, until: until},
-		{list: true, fault: "hang", from: from, until: until},
-		{list: true, fault: "html", until: until},
-		halfWorking{list: true}.alternate(mixedFaults, 0),
+		{part: incidentFails, fault: "403", from: from, until: until},
+		{part: incidentFails, fault: "503", until: until},
+		{part: incidentFails, fault: notFoundFault, from: from, until: until},
+		{part: incidentFails, fault: "429", until: until},
+		{part: incidentFails, scope: 3, fault: "500", from: from, until: until},
+		{part: incidentFails, scope: 3, fault: "403", until: until},
+		{part: incidentFails, scope: 1, fault: "429", from: from, until: until},
+		{part: listFails, fault: "hang", from: from, until: until},
+		{part: listFails, fault: "html", until: until},
+		{part: signInFails, fault: "401", from: from, until: until},
+		{part: signInFails, scope: 3, fault: "503", until: until},
+		halfWorking{part: listFails}.alternate(mixedFaults, 0),
 	}
 }
 
@@ -297,9 +320,9 @@ type worstOf struct {
 func halfWorkingTable(days []*halfWorkingDay, normal *halfWorkingDay) string {
 	rows := map[string]*worstOf{}
 	for _, d := range days {
-		name := fmt.Sprintf("%s | %s | %s", d.c.endpoint(), d.c.share(), d.c.fault)
+		name := fmt.Sprintf("%s | %s | %s", d.c.part, d.c.share(), d.c.fault)
 		if d.c.alternating {
-			name = fmt.Sprintf("%s | %s | %s", d.c.endpoint(), d.c.share(), "alternating")
+			name = fmt.Sprintf("%s | %s | %s", d.c.part, d.c.share(), "alternating")
 			if d.c.fault == mixedFaults {
 				name += ", of each kind"
 			}
@@ -309,9 +332,8 @@ func halfWorkingTable(days []*halfWorkingDay, normal *halfWorkingDay) string {
 			row = &worstOf{name: name, pace: 1}
 			rows[name] = row
 		}
-		failing, _ := d.c.split(d.ids)
 		row.warnings, row.lines, row.statuses = max(row.warnings, d.warnings), max(row.lines, d.lines), max(row.statuses, len(d.statuses))
-		row.perHour = max(row.perHour, float64(d.count(d.c.from, d.c.until, failing))/(d.c.until-d.c.from).Hours())
+		row.perHour = max(row.perHour, float64(d.own())/(d.c.until-d.c.from).Hours())
 		row.pace, row.catchUp = min(row.pace, d.pace(normal)), max(row.catchUp, d.catchUp)
 	}
 	var table strings.Builder
