@@ -48,7 +48,7 @@ func BenchmarkManyIncidents(b *testing.B) {
 		b.Run("gauges/"+strconv.Itoa(n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				now = now.Add(gaugeInterval)
+				e.telemetry.published = time.Time{} // as if gaugeInterval had passed, at the same time: many overdue incidents take longer
 				e.publish(now)
 			}
 		})

@@ -3,17 +3,18 @@ package roster
 import (
 	"cmp"
 	"container/heap"
-	"maps"
 	"slices"
 	"time"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// Load adds the incidents of a checkpoint, then keeps those that Configure keeps. It returns the others, whose states can be deleted. All
-// incidents are due now, until Resume.
+// Load fills a new roster with the configured incidents and those of a checkpoint, then keeps those that Configure keeps. It returns the
+// others, whose states can be deleted. All incidents are due now, until Resume.
 func (r *Roster) Load(configured []int64, summaries map[int64]incident.Summary, now time.Time) (forgotten []*Entry) {
-	for _, ids := range [][]int64{configured, slices.Sorted(maps.Keys(summaries))} {
+	r.entries = make(map[int64]*Entry, max(len(configured), len(summaries)))
+	r.queues[Routine].others = make(queue, 0, len(summaries))
+	load := func(ids []int64) {
 		for _, id := range ids {
 			if r.entries[id] == nil {
 				summary, stored := summaries[id]
@@ -21,8 +22,22 @@ func (r *Roster) Load(configured []int64, summaries map[int64]incident.Summary, 
 			}
 		}
 	}
-	_, forgotten = r.Configure(configured, now)
+	load(configured)
+	load(r.unknown(summaries))
+	_, forgotten = r.keep(configured, now)
 	return forgotten
+}
+
+// unknown lists the incidents that have no entry, sorted.
+func (r *Roster) unknown(summaries map[int64]incident.Summary) []int64 {
+	var ids []int64
+	for id := range summaries {
+		if r.entries[id] == nil {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // load fills in an entry that is in no queue yet.
@@ -34,27 +49,24 @@ func (r *Roster) load(e *Entry, summary incident.Summary, stored bool) {
 	r.enter(e)
 }
 
-// Resume continues the polling cycle of an earlier run. due returns when an incident that was polled before is due again; it may call
+// Resume continues the polling cycle of an earlier run, right after Load. due returns when an incident that was polled before is due again; it may call
 // Cycle.
 func (r *Roster) Resume(due func(incident.Summary) time.Time, now time.Time) {
-	for _, e := range r.entries { // first, since due may call Cycle, which leaves them out
-		if r.resting(e, now) {
-			r.change(e, func() { e.due = never() })
+	if r.rules.Discover { // first, since due may call Cycle, which leaves them out
+		for _, e := range r.entries {
+			if r.resting(e, now) {
+				r.change(e, func() { e.due = never() })
+			}
 		}
 	}
-	for _, e := range r.entries {
-		if e.dormant() || e.Summary.Fetched().IsZero() {
-			continue
-		}
-		e.due = due(e.Summary)
-		if e.waiting() {
-			(*r.queueOf(e))[e.at] = r.slot(e)
+	waiting := r.queues[Routine].others // none has timed out yet
+	for i := range waiting {
+		if e := waiting[i].entry; !e.dormant() {
+			e.due = due(e.Summary)
+			waiting[i] = r.slot(e)
 		}
 	}
-	for class := range r.queues { // once for all, which is faster than one by one
-		heap.Init(&r.queues[class].others)
-		heap.Init(&r.queues[class].hung)
-	}
+	heap.Init(&waiting) // once for all, which is faster than one by one
 }
 
 // Configure sets the configured IDs. It keeps these, the incidents they were merged into and, with discovery, all others. New incidents
@@ -63,6 +75,11 @@ func (r *Roster) Configure(ids []int64, now time.Time) (added int, forgotten []*
 	for _, e := range r.entries {
 		e.configured = false
 	}
+	return r.keep(ids, now)
+}
+
+// keep is Configure while no incident is configured.
+func (r *Roster) keep(ids []int64, now time.Time) (added int, forgotten []*Entry) {
 	for _, id := range ids {
 		added += r.reach(id, true, now)
 	}

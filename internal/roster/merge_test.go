@@ -19,7 +19,7 @@ func requireConfigured(t *testing.T, r *Roster, configured ...int64) {
 			got = append(got, id)
 		}
 	}
-	require.Equal(t, configured, got)
+	require.ElementsMatch(t, configured, got)
 	require.Equal(t, len(r.IDs())-len(configured), r.Discovered())
 }
 
@@ -27,7 +27,7 @@ func TestTheSuccessorOfAMergedIncidentIsPolledInItsPlace(t *testing.T) {
 	r := New(Rules{})
 	r.Configure([]int64{1}, sec(0))
 	require.Nil(t, deliver(r, 1, merged(2, sec(5)), sec(6)))
-	require.Equal(t, []int64{1, 2}, r.IDs())
+	require.ElementsMatch(t, []int64{1, 2}, r.IDs())
 	require.Equal(t, 1, r.Len())
 	require.False(t, r.Find(1).Tracked())
 	requireConfigured(t, r, 1, 2)
@@ -106,7 +106,7 @@ func TestConfigureKeepsWhatTheListLeadsTo(t *testing.T) {
 			added, forgotten := r.Configure(tt.list, sec(9))
 			require.Equal(t, tt.added, added)
 			require.Equal(t, tt.forgotten, ids(forgotten))
-			require.Equal(t, tt.known, r.IDs())
+			require.ElementsMatch(t, tt.known, r.IDs())
 			requireConfigured(t, r, tt.configured...)
 			if added > 0 {
 				requireHeads(t, r, map[Class]Candidate{Unpolled: {ID: 7, Due: sec(9)}, Routine: r.Next(1)[Routine]})
@@ -120,7 +120,7 @@ func TestLoadForgetsWhatIsNotConfiguredAnyMore(t *testing.T) {
 	forgotten := r.Load([]int64{1, 9}, map[int64]incident.Summary{1: merged(2, sec(0)), 2: open(), 3: missing(sec(0)), 4: open()}, sec(0))
 	require.Equal(t, []int64{3, 4}, ids(forgotten))
 	require.Equal(t, missing(sec(0)), forgotten[0].Summary)
-	require.Equal(t, []int64{1, 2, 9}, r.IDs())
+	require.ElementsMatch(t, []int64{1, 2, 9}, r.IDs())
 	require.Equal(t, 1, r.CountDelivered())
 }
 
@@ -135,7 +135,7 @@ func TestLoadAddsTheSuccessorOfAMergeThatWasStoredJustBeforeTheEnd(t *testing.T)
 	} {
 		t.Run(name, func(t *testing.T) {
 			load(tt.roster, map[int64]incident.Summary{1: merged(2, sec(0))}, tt.configured...)
-			require.Equal(t, []int64{1, 2}, tt.roster.IDs())
+			require.ElementsMatch(t, []int64{1, 2}, tt.roster.IDs())
 			require.Equal(t, tt.discovered, tt.roster.Discovered())
 			requireHeads(t, tt.roster, map[Class]Candidate{Unpolled: {ID: 2, Due: sec(0)}})
 		})

@@ -201,8 +201,10 @@ func (r *Roster) queueOf(e *Entry) *queue {
 	return &r.queues[e.class].others
 }
 
-// IDs returns all known incidents, sorted.
-func (r *Roster) IDs() []int64 { return slices.Sorted(maps.Keys(r.entries)) }
+// IDs returns all known incidents, in no order.
+func (r *Roster) IDs() []int64 {
+	return slices.AppendSeq(make([]int64, 0, len(r.entries)), maps.Keys(r.entries))
+}
 
 // Discovered counts the known incidents that are neither configured nor successors of configured ones.
 func (r *Roster) Discovered() int {
