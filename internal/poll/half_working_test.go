@@ -234,8 +234,12 @@ func (d *halfWorkingDay) requireStatus(t *testing.T) {
 func halfWorkingCells() (cells []halfWorking) {
 	phases := []halfWorking{{until: 24 * time.Hour}, {from: 6 * time.Hour, until: 12 * time.Hour}, {until: 6 * time.Hour}}
 	for _, part := range []halfWorking{
-		{part: incidentFails}, {part: incidentFails, scope: 3}, {part: incidentFails, scope: 1}, {part: listFails},
-		{part: signInFails}, {part: signInFails, scope: 3},
+		{part: incidentFails},
+		{part: incidentFails, scope: 3},
+		{part: incidentFails, scope: 1},
+		{part: listFails},
+		{part: signInFails},
+		{part: signInFails, scope: 3},
 	} {
 		for _, fault := range halfWorkingFaults() {
 			for _, c := range phases {
