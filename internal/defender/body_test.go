@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
+	"encoding/json"
 	"errors"
 	"io"
 	"math"
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -28,10 +30,23 @@ var codings = []struct{ form, header string }{
 	{"gzip", "x-gzip"},
 	{"deflate", "deflate"},
 	{"raw deflate", "deflate"},
+	{"gzip", "GZIP"},
+	{"gzip", "X-GZip"},
+	{"deflate", "Deflate"},
+	{"gzip", " identity , gzip,"},
+	{"deflate, gzip", "deflate, gzip"},
+	{"gzip, deflate", "gzip,identity,Deflate"},
+	{"gzip, gzip, gzip, gzip", "gzip, gzip, gzip, gzip"},
+	{"gzip", "identity"}, // not declared
+	{"deflate", ""},
+	{"gzip, gzip", "gzip"},
 }
 
-// encoded is the text in a coding.
+// encoded is the text in a coding, or in several, one after another.
 func encoded(coding, text string) string {
+	if first, others, several := strings.Cut(coding, ", "); several {
+		return encoded(others, encoded(first, text))
+	}
 	var out bytes.Buffer
 	var to io.WriteCloser
 	switch coding {
@@ -161,17 +176,22 @@ func TestContentThatIsWrongIsMalformed(t *testing.T) {
 		return string(text)
 	}
 	for name, c := range map[string]struct{ coding, body string }{
-		"a coding that was not asked for": {"br", "{}"},
-		"two codings":                     {"deflate, gzip", "{}"},
-		"no gzip":                         {"gzip", `{"incidentId":1,"alerts":[]}`},
-		"gzip with a wrong sum":           {"gzip", changed("gzip", -8, 0xff)},
-		"gzip with a wrong length":        {"gzip", changed("gzip", -1, 0xff)},
-		"gzip of nonsense":                {"gzip", encoded("gzip", "")[:10] + "\xff\xff\xff\xff\xff"},
-		"zlib with a wrong sum":           {"deflate", changed("deflate", -1, 0xff)},
-		"zlib with too large a window":    {"deflate", "\x88\x1c\x00\x00\x00\x00"},
-		"zlib with a dictionary":          {"deflate", "\x78\x20\x00\x00\x00\x02\x00"},
-		"zlib of nonsense":                {"deflate", "\x78\x9c\xff\xff\xff\xff\xff"},
-		"no deflate":                      {"deflate", `{"incidentId":1,"alerts":[]}`},
+		"a coding that was not asked for":           {"br", "{}"},
+		"two codings, of which it has none":         {"deflate, gzip", `{"incidentId":1,"alerts":[]}`},
+		"two codings in the other order":            {"deflate, gzip", encoded("gzip, deflate", `{"incidentId":1}`)},
+		"a coding that was not asked for, and gzip": {"br, gzip", encoded("gzip", "{}")},
+		"five codings": {"gzip, gzip, gzip, gzip, gzip", encoded("gzip, gzip, gzip, gzip, gzip", `{"incidentId":1}`)},
+		"gzip twice, one of them declared nowhere": {"", encoded("gzip, gzip", `{"incidentId":1}`)},
+		"not declared, with a wrong sum":           {"", changed("gzip", -8, 0xff)},
+		"no gzip":                                  {"gzip", `{"incidentId":1,"alerts":[]}`},
+		"gzip with a wrong sum":                    {"gzip", changed("gzip", -8, 0xff)},
+		"gzip with a wrong length":                 {"gzip", changed("gzip", -1, 0xff)},
+		"gzip of nonsense":                         {"gzip", encoded("gzip", "")[:10] + "\xff\xff\xff\xff\xff"},
+		"zlib with a wrong sum":                    {"deflate", changed("deflate", -1, 0xff)},
+		"zlib with too large a window":             {"deflate", "\x88\x1c\x00\x00\x00\x00"},
+		"zlib with a dictionary":                   {"deflate", "\x78\x20\x00\x00\x00\x02\x00"},
+		"zlib of nonsense":                         {"deflate", "\x78\x9c\xff\xff\xff\xff\xff"},
+		"no deflate":                               {"deflate", `{"incidentId":1,"alerts":[]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			failure := failed(t, get(t, answering(200, c.body, "Content-Encoding", c.coding)))
@@ -183,8 +203,88 @@ func TestContentThatIsWrongIsMalformed(t *testing.T) {
 }
 
 func TestACodingThatWasNotAskedForIsNamed(t *testing.T) {
-	failure := failed(t, get(t, answering(200, "{}", "Content-Encoding", "br")))
-	assert.EqualError(t, failure, `malformed answer (HTTP status 200): a content coding that was not asked for: "br"`)
+	for coding, named := range map[string]string{"br": "br", "gzip, Zstd": "Zstd", "aws-chunked,gzip": "aws-chunked", "br;q=1": "br;q=1"} {
+		failure := failed(t, get(t, answering(200, "{}", "Content-Encoding", coding)))
+		assert.EqualError(t, failure, `malformed answer (HTTP status 200): a content coding that was not asked for: "`+named+`"`)
+	}
+}
+
+func TestCodingsInSeveralHeadersAreUndone(t *testing.T) {
+	answer := get(t, handled(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Content-Encoding"] = []string{"deflate", "gzip"}
+		_, _ = io.WriteString(w, encoded("deflate, gzip", `{"incidentId":1}`))
+	}))
+	assert.NoError(t, answer.Err)
+}
+
+// An empty block of deflate has five bytes and says nothing.
+func TestWhatOneCodingLeavesToTheNextIsBounded(t *testing.T) {
+	const limit = 64 << 10
+	blocks := strings.Repeat("\x00\x00\x00\xff\xff", 1<<20) + encoded("raw deflate", `{"incidentId":1}`)
+	body := &watched{Reader: strings.NewReader(encoded("gzip", blocks))}
+	client := limited(t, bringing(200, "deflate, gzip", body), limit)
+	var answer Answer
+	taken := allocated(func() { answer = client.Get(t.Context(), 1) })
+	assert.Equal(t, Oversize, failed(t, answer).Kind)
+	assert.Less(t, taken, uint64(16*limit))
+}
+
+const mark = "\ufeff"
+
+func TestAByteOrderMarkIsSkipped(t *testing.T) {
+	for _, coding := range codings {
+		whole := string(fixture(t, "incident.json"))
+		answer := limited(t, answering(200, encoded(coding.form, mark+whole), "Content-Encoding", coding.header), maxBody).Get(t.Context(), 4711)
+		require.NoError(t, answer.Err, coding)
+		assert.Equal(t, whole, string(answer.Snapshot.Original), coding)
+		assert.Equal(t, len(whole), answer.Size, coding)
+	}
+
+	page := clientAt(t, endpoint, answering(200, mark+pageOf(`{"incidentId":1}`))).List(t.Context(), ListRequest{Top: 1})
+	require.NoError(t, page.Err)
+	assert.Len(t, page.Rows, 1)
+
+	alerts := graphClient(t, endpoint, handled(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/alerts") {
+			_, _ = io.WriteString(w, mark+`{"value":[{"id":"a"},{"id":"b"}]}`)
+			return
+		}
+		_, _ = io.WriteString(w, mark+`{"id":"1","alerts":[{"id":"a"}],"alerts@odata.nextLink":"?$skip=1"}`)
+	}))
+	first := alerts.Get(t.Context(), 1)
+	require.NoError(t, first.Err)
+	second := alerts.Continue(t.Context(), first.Rest)
+	require.NoError(t, second.Err)
+	assert.Len(t, second.Snapshot.Alerts, 2)
+}
+
+func TestAByteOrderMarkBeforeAnErrorIsSkipped(t *testing.T) {
+	failure := failed(t, get(t, answering(404, mark+words("ResourceNotFound", "no"))))
+	assert.Equal(t, NotFound, failure.Kind)
+	assert.Equal(t, "ResourceNotFound", failure.Code)
+	assert.Equal(t, NotFound, failed(t, get(t, answering(404, mark))).Kind, "a body of nothing else is empty")
+
+	failure = failed(t, get(t, answering(429, mark+words("429", "You can send requests again in 8 seconds."))))
+	assert.Equal(t, 8*time.Second, failure.RetryAfter)
+	assert.Equal(t, WaitFromMessage, failure.WaitFrom)
+}
+
+func TestOnlyOneByteOrderMarkOfUTF8IsSkipped(t *testing.T) {
+	for name, c := range map[string]struct{ body, want string }{
+		"UTF-16, big endian":    {"\xfe\xff\x00{\x00}", "UTF-16 where UTF-8 should be"},
+		"UTF-16, little endian": {"\xff\xfe{\x00}\x00", "UTF-16 where UTF-8 should be"},
+		"UTF-32, little endian": {"\xff\xfe\x00\x00{\x00\x00\x00", "UTF-16 where UTF-8 should be"},
+		"a mark alone":          {mark, "EOF"},
+		"two marks":             {mark + mark + `{"incidentId":1}`, "invalid character"},
+		"half a mark":           {"\xef\xbb", "invalid character"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			failure := failed(t, get(t, answering(200, c.body)))
+			assert.Equal(t, Malformed, failure.Kind)
+			assert.ErrorContains(t, failure, c.want)
+		})
+	}
+	assert.Equal(t, Malformed, failed(t, get(t, answering(404, "\xff\xfe{\x00}\x00"))).Kind)
 }
 
 func TestABodyThatBreaksOffIsANetworkError(t *testing.T) {
@@ -218,4 +318,35 @@ func TestACodedAnswerWithoutABodyIsAnEmptyOne(t *testing.T) {
 		assert.Equal(t, Malformed, failed(t, get(t, answering(200, "", "Content-Encoding", coding))).Kind, coding)
 		assert.Equal(t, NotFound, failed(t, get(t, answering(404, "", "Content-Encoding", coding))).Kind, coding)
 	}
+}
+
+func FuzzBody(f *testing.F) {
+	const text = `{"incidentId":1}`
+	for _, coding := range codings {
+		f.Add(coding.header, []byte(encoded(coding.form, text)))
+		f.Add(coding.header, []byte(encoded(coding.form, mark+text))[:10])
+	}
+	f.Add("br", []byte(text))
+	f.Add("gzip, gzip, gzip, gzip, gzip", []byte(text))
+	f.Add("", []byte("\xff\xfe{\x00}\x00"))
+	f.Fuzz(func(t *testing.T, coding string, body []byte) {
+		const limit = 1 << 10
+		read := func(body []byte, coding string) ([]byte, error) {
+			return readBody(&http.Response{
+				Header: http.Header{"Content-Encoding": {coding}}, Body: io.NopCloser(bytes.NewReader(body)),
+			}, limit)
+		}
+		got, err := read(body, coding)
+		if err != nil {
+			assert.Nil(t, got)
+			assert.True(t, printable(malformed(err).Error()), "%q", err)
+			return
+		}
+		assert.LessOrEqual(t, len(got), limit)
+		if !bytes.HasPrefix(got, []byte(mark)) && json.Valid(got) {
+			again, err := read(append([]byte(mark), got...), "identity")
+			assert.NoError(t, err)
+			assert.Equal(t, string(got), string(again))
+		}
+	})
 }

@@ -118,7 +118,7 @@ func isContent(err error) bool {
 		return true
 	}
 	for _, content := range []error{
-		errCoding, gzip.ErrHeader, gzip.ErrChecksum, zlib.ErrHeader, zlib.ErrChecksum, zlib.ErrDictionary,
+		errCoding, errCodings, errUTF16, gzip.ErrHeader, gzip.ErrChecksum, zlib.ErrHeader, zlib.ErrChecksum, zlib.ErrDictionary,
 	} {
 		if errors.Is(err, content) {
 			return true

@@ -47,7 +47,7 @@ func (c *Client) answer(ctx context.Context, response *http.Response, limit int6
 	if response.StatusCode != http.StatusOK {
 		return reply{date: date, err: c.refused(response)}
 	}
-	body, err := decoded(response)
+	body, err := decoded(response, limit)
 	if err != nil {
 		return reply{date: date, err: unread(ctx, err)}
 	}
