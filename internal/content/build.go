@@ -19,7 +19,7 @@ type Limits struct {
 
 // Builder makes an Object of a text that jsontext has found to be JSON, to the
 // letter: quotes and brackets then say all there is to know of where a value
-// begins and ends. Its buffers serve one object after another, so it belongs to one
+// begins and ends. The text must be valid UTF-8. Its buffers serve one object after another, so it belongs to one
 // goroutine.
 type Builder struct {
 	shapes *Shapes
@@ -120,7 +120,7 @@ func (b *Builder) value(json []byte, at, depth int) (end int, err error) {
 	at = skip(json, at)
 	switch kind := json[at]; kind {
 	case String:
-		return b.quoted(json, at)
+		return b.quoted(json, at), nil
 	case Map, Array:
 		return b.nested(json, at, depth)
 	case Null, True:
@@ -139,20 +139,27 @@ func (b *Builder) value(json []byte, at, depth int) (end int, err error) {
 }
 
 // quoted goes through a string.
-func (b *Builder) quoted(json []byte, at int) (end int, err error) {
+func (b *Builder) quoted(json []byte, at int) (end int) {
 	b.tags = append(b.tags, String)
 	size := bytes.IndexByte(json[at+1:], '"')
 	text := json[at+1 : at+1+size]
 	if bytes.IndexByte(text, '\\') < 0 {
 		b.length(size)
 		b.text = append(b.text, text...)
-		return at + size + len(`""`), nil
+		return at + size + len(`""`)
 	}
 	end = at + quotedSize(json[at:])
 	from := len(b.text)
-	b.text, err = jsontext.AppendUnquote(b.text, json[at:end])
+	b.text = unquote(b.text, json[at:end])
 	b.length(len(b.text) - from)
-	return end, err
+	return end
+}
+
+// unquote adds what a string says. Half a surrogate pair, which is JSON but no
+// text, becomes U+FFFD.
+func unquote(to, quoted []byte) []byte {
+	to, _ = jsontext.AppendUnquote(to, quoted) // that is the only error there can be
+	return to
 }
 
 // nested goes through an object or an array within the object.
@@ -215,10 +222,7 @@ func (b *Builder) members(json []byte, at, depth int) (end int, names *node, err
 func (b *Builder) named(from *node, quoted []byte) (*node, error) {
 	name := quoted[1 : len(quoted)-1]
 	if bytes.IndexByte(name, '\\') >= 0 {
-		var err error
-		if name, err = jsontext.AppendUnquote(nil, quoted); err != nil {
-			return nil, err
-		}
+		name = unquote(nil, quoted)
 	}
 	return b.shapes.step(from, name)
 }

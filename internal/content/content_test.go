@@ -272,11 +272,21 @@ func TestLimitsEndSharply(t *testing.T) {
 	}
 }
 
+func TestHalfASurrogatePairIsReplaced(t *testing.T) {
+	b := builder()
+	for range 2 { // the second time, the names are known
+		require.NoError(t, b.Whole([]byte(`{"a":"x\ud83d","\ude00":["\ud83d\ud83d\ude00"],"b":{"y\ud83d":1}}`), 1))
+		require.Equal(t, members{
+			{"a", "x\ufffd"}, {"\ufffd", []any{"\ufffd😀"}}, {"b", members{{"y\ufffd", number("1")}}},
+		}, readAll(b.Object()))
+	}
+}
+
 func TestANameThatComesTwiceIsRefused(t *testing.T) {
 	for range 2 {
 		b := builder()
 		for _, text := range []string{`{"a":1,"a":1}`, `{"a":1,"b":[],"\u0061":2}`, `{"x":{"a":1,"a":1}}`, `{"x":[{"b":0,"a":1,"a":1}]}`} {
-			require.EqualError(t, b.Whole([]byte(text), 1), `duplicate object member name "a"`, text)
+			require.EqualError(t, b.Whole([]byte(text), 1), "duplicate object member name", text)
 		}
 		require.NoError(t, b.Whole([]byte(`{"x":{"a":1},"y":{"a":1},"a":{"a":[{"a":1}]}}`), 1))
 		for _, passed := range []bool{false, true} {
@@ -290,12 +300,9 @@ func TestANameThatComesTwiceIsRefused(t *testing.T) {
 					require.NoError(t, b.Value([]byte("1")))
 				}
 			}
-			require.EqualError(t, b.End(), `duplicate object member name "a"`)
+			require.EqualError(t, b.End(), "duplicate object member name")
 		}
 	}
-	long := strings.Repeat("é", 1000)
-	err := builder().Whole([]byte(`{"`+long+`":1,"`+long+`":1}`), 1)
-	require.EqualError(t, err, fmt.Sprintf("duplicate object member name %q", long[:200])) // a hundred characters
 }
 
 func TestAShapeSortsTheNamesThatCount(t *testing.T) {

@@ -3,6 +3,7 @@ package content
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -18,6 +19,9 @@ type Shape struct {
 
 // place of a name. -1: there is none.
 func (s *Shape) place(name string) int { return slices.Index(s.Names, name) }
+
+// errDuplicateName does not quote the name: people choose some of them.
+var errDuplicateName = errors.New("duplicate object member name")
 
 // Shapes are those of the objects of an API, found by their names: it writes
 // objects of a kind alike, again and again. Their names are kept once, sorted once,
@@ -115,7 +119,7 @@ func (s *Shapes) shape(end *node) (*Shape, error) {
 	for i, place := range sorted {
 		name := shape.Names[place]
 		if i > 0 && name == shape.Names[sorted[i-1]] {
-			return nil, fmt.Errorf("duplicate object member name %.100q", name)
+			return nil, errDuplicateName
 		}
 		if s.counts(name) {
 			shape.Order = append(shape.Order, place)

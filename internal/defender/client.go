@@ -90,7 +90,7 @@ func (c *Client) Get(ctx context.Context, id int64) Answer {
 		}
 		json.print.Snapshot(rest.snapshot)
 		if c.keepOriginal {
-			rest.snapshot.Original = json.body.kept
+			rest.snapshot.Original = validUTF8(json.body.kept)
 		}
 		rest.values = json.limits.Found
 		return nil

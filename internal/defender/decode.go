@@ -2,7 +2,9 @@ package defender
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"regexp"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -52,19 +54,13 @@ func newDecoder(ignored incident.Ignored) *decoder {
 }
 
 // reset begins with another body, of up to limit bytes. That a name is there
-// twice is found where it is kept.
+// twice is found where it is kept. Text that is not Unicode is let through here;
+// value and unquote replace it.
 func (d *decoder) reset(body io.Reader, limit int64) *decoder {
 	d.body.reset(body, limit)
-	d.json.Reset(&d.body, jsontext.AllowDuplicateNames(true))
+	d.json.Reset(&d.body, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	d.shapes.Trim()
 	d.limits = content.Limits{Depth: maxDepth, Values: maxValues}
-	return d
-}
-
-// lenient, before anything is read, has invalid UTF-8 left for others to find: it
-// is for what is not taken over as it is.
-func (d *decoder) lenient() *decoder {
-	d.json.Reset(&d.body, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	return d
 }
 
@@ -74,6 +70,22 @@ func (d *decoder) end() error {
 		return errors.New("more than one JSON value")
 	}
 	return nil
+}
+
+// withoutContent has a syntax error say what is wrong and where, in bytes, without
+// what it quotes: the names on the way to the place, and the text of an escape.
+func withoutContent(err error) error {
+	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		return syntaxError{syntax}
+	}
+	return err
+}
+
+type syntaxError struct{ *jsontext.SyntacticError }
+
+func (e syntaxError) Error() string {
+	reason := regexp.MustCompile(`(?s)(escape sequence|surrogate pair) .* in string`).ReplaceAllString(e.Err.Error(), "$1 in string")
+	return fmt.Sprintf("%s after offset %d", reason, e.ByteOffset)
 }
 
 // object reads an object that is kept, one member after another. Those that take
@@ -100,7 +112,7 @@ func (d *decoder) object(o object, claims func(name string) (bool, error)) error
 			o.Pass()
 			continue
 		}
-		value, err := d.json.ReadValue()
+		value, err := d.value()
 		if err != nil {
 			return err
 		}
@@ -119,7 +131,7 @@ func (d *decoder) whole(o object, depth int) error {
 	if got := d.json.PeekKind(); got != '{' {
 		return d.unexpected("an object", got)
 	}
-	text, err := d.json.ReadValue()
+	text, err := d.value()
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -172,14 +173,17 @@ func TestAnAnswerThatIsNoIncidentIsMalformedAndNotRepeated(t *testing.T) {
 		"a second object":             {`{"incidentId":1}{"incidentId":2,"status":"hush"}`, "more than one JSON value"},
 		"a second null":               {`{"incidentId":1} null`, "more than one JSON value"},
 		"something behind it":         {`{"incidentId":1} hush`, "more than one JSON value"},
-		"one name twice":              {`{"incidentId":1,"status":"Resolved","status":"hush"}`, `duplicate object member name "status"`},
+		"one name twice":              {`{"incidentId":1,"status":"Resolved","status":"hush"}`, `duplicate object member name`},
 		"one name twice, escaped":     {`{"incidentId":1,"status":"Resolved","st\u0061tus":"hush"}`, `duplicate object member name`},
-		"alerts twice":                {`{"incidentId":1,"alerts":[],"alerts":[{"alertId":"hush"}]}`, `duplicate object member name "alerts"`},
-		"one name twice, in an alert": {`{"incidentId":1,"alerts":[{"alertId":"a","status":"New","status":"hush"}]}`, `duplicate object member name "status"`},
-		"invalid UTF-8":               {"{\"incidentId\":1,\"status\":\"hush\xff\"}", "invalid UTF-8"},
-		"invalid UTF-8 in a name":     {"{\"incidentId\":1,\"status\xff\":\"hush\"}", "invalid UTF-8"},
-		"half a surrogate pair":       {`{"incidentId":1,"status":"hush\ud83d"}`, `invalid surrogate pair`},
+		"alerts twice":                {`{"incidentId":1,"alerts":[],"alerts":[{"alertId":"hush"}]}`, `duplicate object member name`},
+		"one name twice, in an alert": {`{"incidentId":1,"alerts":[{"alertId":"a","status":"New","status":"hush"}]}`, `duplicate object member name`},
 		"a bare control character":    {"{\"incidentId\":1,\"status\":\"hush\n\"}", "invalid character"},
+		"half an escape":              {`{"incidentId":1,"status":"\u12hush"}`, "invalid escape sequence in string after offset"},
+		"an escape across a line":     {"{\"incidentId\":1,\"status\":\"\\u\nhush\"}", "invalid escape sequence in string after offset"},
+		"an error within a name":      {`{"incidentId":1,"hush":{"hush":[{"hush":tru}]}}`, "invalid character"},
+		"an error within an alert":    {`{"incidentId":1,"alerts":[{"alertId":"a","customDetails":{"hush":tru}}]}`, "invalid character"},
+		"one name twice, of content":  {`{"incidentId":1,"hush":1,"hush":2}`, `duplicate object member name`},
+		"bytes where a value begins":  {"{\"incidentId\":1,\"hush\":\xff}", "invalid character"},
 		"an unknown escape":           {`{"incidentId":1,"status":"hush\x20"}`, "invalid escape"},
 		"a leading zero":              {`{"incidentId":01,"status":"hush"}`, "invalid character"},
 		"NaN":                         {`{"incidentId":1,"it":NaN}`, "invalid character"},
@@ -203,12 +207,74 @@ func TestAnAnswerThatIsNoIncidentIsMalformedAndNotRepeated(t *testing.T) {
 	}
 }
 
+// Text that is JSON but not Unicode refuses no incident: the API stores what people
+// and programs wrote.
+func TestWhatIsNotUnicodeIsReplaced(t *testing.T) {
+	for text, want := range map[string]string{
+		`Phish \ud83d`:        "Phish \ufffd",
+		`\ud83d Phish`:        "\ufffd Phish",
+		`\ude00`:              "\ufffd",
+		`\ude00\ud83d`:        "\ufffd\ufffd",
+		`\ud83d\ud83d\ude00`:  "\ufffd😀",
+		`\uD83D\n`:            "\ufffd\n",
+		`\ud83d\\ude00`:       "\ufffd\\ude00",
+		"a\xffb":              "a\ufffdb",
+		"\xed\xa0\xbd":        "\ufffd", // a surrogate half in UTF-8
+		"\xc0\xaf\xe2\x82":    "\ufffd",
+		"\xff\\ud83d\\\"\xff": "\ufffd\ufffd\"\ufffd",
+		`\u0000`:              "\x00",
+		"\ufeff\ufffd\uffff":  "\ufeff\ufffd\uffff",
+	} {
+		body := `{"incidentId":1,"incidentName":"` + text + `","it":["` + text + `",{"x":{"n` + text + `":"` + text + `"}}],"n` + text + `":1,` +
+			`"alerts":[{"alertId":"a` + text + `","title":"` + text + `","n` + text + `":1,"mitreTechniques":["` + text + `"]}],"comments":[]}`
+		answer := limited(t, answering(200, body), maxBody).Get(t.Context(), 1)
+		require.NoError(t, answer.Err, text)
+		s := answer.Snapshot
+		assert.Equal(t, want, s.Name)
+		assert.Equal(t, "a"+want, s.Alerts[0].ID)
+		assert.Equal(t, want, s.Alerts[0].Title)
+		assert.Equal(t, []string{want}, s.Alerts[0].MitreTechniques)
+		assert.Equal(t, map[string]any{
+			"incidentId": int64(1), "incidentName": want, "it": []any{want, map[string]any{"x": map[string]any{"n" + want: want}}},
+			"n" + want: int64(1), "comments": []any{},
+		}, raw(t, s.Object))
+		assert.Equal(t, map[string]any{
+			"alertId": "a" + want, "title": want, "n" + want: int64(1), "mitreTechniques": []any{want},
+		}, raw(t, s.Alerts[0].Object))
+		assert.True(t, utf8.Valid(s.Original))
+		if utf8.ValidString(body) {
+			assert.Equal(t, body, string(s.Original), "an escape stays as it was received")
+		}
+
+		page := decodePageAs(xdr(), []byte(pageOf(body)), 0, true)
+		require.NoError(t, page.Err)
+		require.NoError(t, page.Rows[0].Err)
+		s.Source = incident.FromList
+		assert.Equal(t, shown(t, s), shown(t, page.Rows[0].Snapshot))
+	}
+}
+
+func TestNamesThatDifferOnlyInWhatIsReplacedAreTheSame(t *testing.T) {
+	_, err := decodeXDR(`{"incidentId":1,"a\ud800":1,"a\ud801":2}`)
+	require.EqualError(t, err, "duplicate object member name")
+}
+
+func TestAnErrorThatIsNotUnicodeIsRecognized(t *testing.T) {
+	for _, message := range []string{`no \ud83d such`, "no \xff such"} {
+		failure := failed(t, get(t, answering(404, `{"error":{"code":"NotFound","message":"`+message+`","\ud83d":"`+message+`"}}`)))
+		assert.Equal(t, NotFound, failure.Kind)
+		assert.Equal(t, "no \ufffd such", failure.Message)
+		failure = failed(t, get(t, answering(429, `{"error":{"code":"429","message":"`+message+`. You can send requests again in 8 seconds."}}`)))
+		assert.Equal(t, WaitFromMessage, failure.WaitFrom)
+	}
+}
+
 func TestTheSimulatorsOddAnswersAreMalformed(t *testing.T) {
-	for _, fault := range []string{"empty", "html", "nested", "invalid-utf8", "duplicate-keys"} {
+	for _, fault := range []string{"empty", "html", "nested", "duplicate-keys"} {
 		answer := clientAt(t, endpoint, faulty(t, fault).RoundTripper()).Get(t.Context(), 1001)
 		assert.Equal(t, Malformed, failed(t, answer).Kind, fault)
 	}
-	for _, fault := range []string{"content-type", "big-number"} {
+	for _, fault := range []string{"content-type", "big-number", "invalid-utf8"} {
 		answer := clientAt(t, endpoint, faulty(t, fault).RoundTripper()).Get(t.Context(), 1001)
 		assert.NoError(t, answer.Err, fault)
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // refused explains an answer whose status is not 200.
@@ -60,7 +61,7 @@ func (e *Error) explain(body []byte) bool {
 			Message string `json:"message"`
 		} `json:"error"`
 	}
-	if err := json.Unmarshal(body, &answer); err != nil || answer.Error == nil {
+	if err := json.Unmarshal(body, &answer, jsontext.AllowInvalidUTF8(true)); err != nil || answer.Error == nil {
 		return false
 	}
 	e.Code, e.Message = plain(answer.Error.Code), plain(answer.Error.Message)
@@ -104,7 +105,7 @@ func brokenOff(status int, err error) *Error {
 
 // malformed explains a body that was read whole and is not what was asked for.
 func malformed(err error) *Error {
-	return &Error{Kind: Malformed, Status: http.StatusOK, Err: err}
+	return &Error{Kind: Malformed, Status: http.StatusOK, Err: withoutContent(err)}
 }
 
 // oversize explains an answer that is larger than is taken.

@@ -2,7 +2,9 @@ package defender
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -16,6 +18,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"incidentId":2}`))
 	f.Add([]byte(`{"incidentId":1,"alerts":[{"alertId":"a"},{"alertId":"a"}]}`))
 	f.Add([]byte(withAlerts(200, 0)))
+	f.Add([]byte("{\"incidentId\":1,\"\\ud83d\xff\":[\"\\ude00\"],\"alerts\":[{\"alertId\":\"a\xff\\ud83d\"}]}"))
 	f.Add([]byte(`{"incidentId":1,"it":[1e400,9223372036854775808,-0.0,"\ud83d\ude00",{"":null}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		given := string(body)
@@ -30,6 +33,7 @@ func FuzzDecode(f *testing.F) {
 		}
 
 		require.True(t, json.Valid(body))
+		assert.True(t, utf8.ValidString(fmt.Sprint(raw(t, s.Object), s.Name, s.Status)))
 		assert.EqualValues(t, 1, s.ID)
 		assert.IsType(t, int64(0), raw(t, s.Object)["incidentId"])
 		assert.Positive(t, raw(t, s.Object)["incidentId"])
@@ -39,6 +43,7 @@ func FuzzDecode(f *testing.F) {
 		seen := map[string]bool{}
 		for _, alert := range s.Alerts {
 			assert.NotEmpty(t, alert.ID)
+			assert.True(t, utf8.ValidString(fmt.Sprint(raw(t, alert.Object), alert.ID)))
 			assert.Equal(t, alert.ID, raw(t, alert.Object)["alertId"])
 			assert.False(t, seen[alert.ID], alert.ID)
 			seen[alert.ID] = true

@@ -54,7 +54,7 @@ type pageDecoder struct {
 // of them with the second decoder. An error that is about more than the link to
 // the next page leaves nothing of the page but its First.
 func (d dialect) decodePage(json, rows *decoder, skipped int, keepOriginal bool) (Page, error) {
-	p := pageDecoder{dialect: d, keepOriginal: keepOriginal, json: json.lenient(), rows: rows}
+	p := pageDecoder{dialect: d, keepOriginal: keepOriginal, json: json, rows: rows}
 	json.body.keep = true // for the first row, should the page be too large
 	if err := p.decode(); err != nil {
 		return Page{First: p.first()}, err
@@ -130,7 +130,7 @@ func (p *pageDecoder) decodeRow(raw []byte) Row {
 	json := p.rows.reset(bytes.NewReader(raw), math.MaxInt64)
 	s, _, err := p.dialect.decodeIncident(json)
 	if err != nil {
-		id, changed := p.dialect.glance(json.reset(bytes.NewReader(raw), math.MaxInt64).lenient())
+		id, changed := p.dialect.glance(json.reset(bytes.NewReader(raw), math.MaxInt64))
 		return Row{ID: id, LastUpdate: changed, Err: malformed(err)}
 	}
 	row := Row{ID: s.ID, LastUpdate: s.LastUpdate, Closed: s.Closed()}
@@ -142,7 +142,7 @@ func (p *pageDecoder) decodeRow(raw []byte) Row {
 	json.print.Snapshot(s)
 	s.Source = incident.FromList
 	if p.keepOriginal {
-		s.Original = bytes.Clone(raw)
+		s.Original = bytes.Clone(validUTF8(raw))
 	}
 	row.Snapshot = s
 	return row
@@ -169,15 +169,13 @@ func (d dialect) glance(json *decoder) (id int64, changed time.Time) {
 		if _, twice := known[name]; twice || name != d.incident.id && name != d.incident.lastUpdate {
 			return json.json.SkipValue()
 		}
-		value, err := json.json.ReadValue()
+		value, err := json.value()
 		if err != nil {
 			return err
 		}
 		kind := value.Kind()
 		if kind == '"' {
-			if value, err = json.unquote(value); err != nil {
-				return err
-			}
+			value = json.unquote(value)
 		}
 		known[name] = scalar{byte(kind), string(value)}
 		return nil
@@ -194,7 +192,7 @@ func (d dialect) glance(json *decoder) (id int64, changed time.Time) {
 // 0: it cannot be told.
 func (d dialect) firstID(json *decoder, body []byte) (id int64) {
 	// A number at the end may have gone on.
-	json.reset(bytes.NewReader(body[:bytes.LastIndexAny(body, ",}")+1]), math.MaxInt64).lenient()
+	json.reset(bytes.NewReader(body[:bytes.LastIndexAny(body, ",}")+1]), math.MaxInt64)
 	_ = json.members(func(name string) error {
 		if name != rowsField {
 			return json.json.SkipValue()
@@ -238,10 +236,7 @@ func options(link jsontext.Value) (skip int, token string, err error) {
 	if link.Kind() != '"' {
 		return 0, "", fmt.Errorf("%s as the nextLink", kindName(link.Kind()))
 	}
-	text, err := jsontext.AppendUnquote(nil, link)
-	if err != nil {
-		return 0, "", err
-	}
+	text, _ := jsontext.AppendUnquote(nil, link) // its only error is half a surrogate pair, now U+FFFD
 	_, query, _ := strings.Cut(string(text), "?")
 	given, _ := url.ParseQuery(query) // what of it cannot be read is not asked for
 	if token = given.Get(tokenOption); token != "" && !given.Has(skipOption) {

@@ -3,6 +3,7 @@ package defender
 import (
 	"bytes"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -51,25 +52,41 @@ func (d *decoder) begin(kind jsontext.Kind, what string) error {
 
 // name reads a member's name, which is there until the next read.
 func (d *decoder) name() ([]byte, error) {
-	quoted, err := d.json.ReadValue()
+	quoted, err := d.value()
 	if err != nil {
 		return nil, err
 	}
-	return d.unquote(quoted)
+	return d.unquote(quoted), nil
 }
 
-// unquote is the text of a string, until the next read.
-func (d *decoder) unquote(quoted []byte) (text []byte, err error) {
-	if bytes.IndexByte(quoted, '\\') < 0 {
-		return quoted[1 : len(quoted)-1], nil
+// value reads the next value, which is there until the next read. Bytes in it
+// that are not UTF-8 are replaced.
+func (d *decoder) value() (jsontext.Value, error) {
+	value, err := d.json.ReadValue()
+	return validUTF8(value), err
+}
+
+// validUTF8 returns the text itself, or a copy with U+FFFD for what is not UTF-8.
+func validUTF8(text []byte) []byte {
+	if utf8.Valid(text) {
+		return text
 	}
-	d.unquoted, err = jsontext.AppendUnquote(d.unquoted[:0], quoted)
-	return d.unquoted, err
+	return bytes.ToValidUTF8(text, []byte("\ufffd"))
+}
+
+// unquote is the text of a string, until the next read. Its only error would be
+// half a surrogate pair, which becomes U+FFFD.
+func (d *decoder) unquote(quoted []byte) []byte {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1]
+	}
+	d.unquoted, _ = jsontext.AppendUnquote(d.unquoted[:0], quoted)
+	return d.unquoted
 }
 
 // link reads a link to a next page, to be looked at when all else is read.
 func (d *decoder) link() (jsontext.Value, error) {
-	link, err := d.json.ReadValue()
+	link, err := d.value()
 	return link.Clone(), err
 }
 

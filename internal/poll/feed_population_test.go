@@ -30,7 +30,7 @@ func failAtRandom(t *testing.T, h *harness.Harness, each time.Duration) {
 	t.Helper()
 	dice := rand.New(rand.NewPCG(1, 0))
 	ofGet := slices.DeleteFunc(defendersim.FaultKinds(), func(k defendersim.FaultKind) bool {
-		return k.Name == "big-number" // a sound response, with the content of another incident
+		return k.Name == "big-number" || k.Name == "invalid-utf8" // a sound response, with other content
 	})
 	for i, id := range h.Sim.IDs() {
 		fault := harness.Rule(t, ofGet[i%len(ofGet)].Name)
