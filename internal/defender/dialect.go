@@ -30,7 +30,7 @@ type dialect struct {
 	// may be asked for.
 	list   string
 	maxTop int
-	// textIDs: the ids of incidents are texts.
+	// textIDs: the API sends the IDs of incidents as strings, not as numbers.
 	textIDs bool
 	// wholeRows: a row of the list is the whole incident, with its alerts.
 	wholeRows bool

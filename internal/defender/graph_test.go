@@ -92,18 +92,6 @@ func TestTheTenantOfAGraphIncidentIsTakenFromItsAddressWhereItIsNotSaid(t *testi
 	}
 }
 
-func TestTheIdOfAGraphIncidentIsTheDigitsOfAPositiveNumber(t *testing.T) {
-	s, err := decodeAs(graph(), 9223372036854775807, []byte(`{"id":"9223372036854775807"}`))
-	require.NoError(t, err)
-	assert.EqualValues(t, 9223372036854775807, s.ID)
-	for _, id := range []string{
-		`437`, `null`, `""`, `"0"`, `"-437"`, `"+437"`, `"0437"`, `" 437"`, `"437.0"`, `"4e2"`, `"9223372036854775808"`, `"hush"`, `["437"]`,
-	} {
-		_, err := decodeAs(graph(), 437, []byte(`{"id":`+id+`}`))
-		assert.EqualError(t, err, "no id", id)
-	}
-}
-
 func TestAMergeIsSeenInGraphsWords(t *testing.T) {
 	s, err := decodeAs(graph(), 1, []byte(`{"id":"1","status":"redirected","redirectIncidentId":"2","alerts":[]}`))
 	require.NoError(t, err)

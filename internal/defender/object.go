@@ -47,25 +47,25 @@ func moment(text string) time.Time {
 	return t.UTC()
 }
 
-// idIn reads an incident's id in the form that the API gives it. 0: there is none.
-func (d dialect) idIn(o object, name string) int64 {
+// incidentID reads the ID of an incident. 0: there is none.
+func (o object) incidentID(name string) int64 {
 	member := o.Get(name)
 	if kind := member.Kind(); kind == content.String || kind == content.Digits {
-		return d.id(kind, member.Text())
+		return incidentID(member.Text())
 	}
 	return 0
 }
 
-func (d dialect) id(kind byte, text string) int64 {
-	if !d.textIDs {
-		if kind != content.Digits {
-			return 0
-		}
-		return max(0, content.ParseNumber(text).Int)
-	}
-	id, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || kind != content.String || strconv.FormatInt(id, 10) != text {
+// incidentID parses the digits of a positive 64-bit number. The Defender XDR API
+// sends them as a number, Graph as a string (both documented); either type is
+// accepted from both. 0: it is no ID.
+func incidentID(text string) int64 {
+	if text == "" || text[0] < '1' || text[0] > '9' {
 		return 0
 	}
-	return max(0, id)
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return id
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
@@ -161,7 +160,7 @@ func (p *pageDecoder) first() int64 {
 // can be told of one that is not sound, or not there to its end.
 func (d dialect) glance(json *decoder) (id int64, changed time.Time) {
 	type scalar struct {
-		kind byte
+		kind jsontext.Kind
 		text string
 	}
 	known := map[string]scalar{}
@@ -177,15 +176,16 @@ func (d dialect) glance(json *decoder) (id int64, changed time.Time) {
 		if kind == '"' {
 			value = json.unquote(value)
 		}
-		known[name] = scalar{byte(kind), string(value)}
+		known[name] = scalar{kind, string(value)}
 		return nil
 	})
-	last := known[d.incident.lastUpdate]
-	if last.kind != content.String {
-		last.text = ""
+	if written := known[d.incident.id]; written.kind == '"' || written.kind == '0' {
+		id = incidentID(written.text)
 	}
-	written := known[d.incident.id]
-	return d.id(written.kind, written.text), moment(last.text)
+	if last := known[d.incident.lastUpdate]; last.kind == '"' {
+		changed = moment(last.text)
+	}
+	return id, changed
 }
 
 // firstID reads the id of the first row out of the beginning of a page.

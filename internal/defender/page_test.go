@@ -120,7 +120,7 @@ func TestARowThatIsNoSoundIncidentCostsNoOther(t *testing.T) {
 func TestARowThatNamesNoIncidentIsDroppedAndCounted(t *testing.T) {
 	for _, row := range []string{
 		`null`, `7`, `"hush"`, `true`, `[{"incidentId":7}]`, `{}`, `{"incidentName":"hush"}`, `{"incidentId":null}`, `{"incidentId":0}`,
-		`{"incidentId":-7}`, `{"incidentId":"7"}`, `{"incidentId":7.5}`, `{"incidentId":9223372036854775808}`, `{"incidentId":{"incidentId":7}}`,
+		`{"incidentId":-7}`, `{"incidentId":"7.0"}`, `{"incidentId":7.5}`, `{"incidentId":9223372036854775808}`, `{"incidentId":{"incidentId":7}}`,
 		`{"incidentId":` + nested(100, "arrays") + `}`, `{"alerts":[{"incidentId":7},null]}`,
 	} {
 		page := rowsOf(t, `{"incidentId":1}`, row, row, `{"incidentId":2}`)

@@ -48,7 +48,7 @@ func (d dialect) decodeIncident(json *decoder) (s *incident.Snapshot, rest jsont
 	if err := json.end(); err != nil {
 		return nil, nil, err
 	}
-	if s.ID = d.idIn(o, d.incident.id); s.ID == 0 {
+	if s.ID = o.incidentID(d.incident.id); s.ID == 0 {
 		return nil, nil, fmt.Errorf("no %s", d.incident.id)
 	}
 	d.describe(s, o)
@@ -115,7 +115,7 @@ func (d dialect) decodeAlert(json *decoder) (incident.Alert, error) {
 func (d dialect) describe(s *incident.Snapshot, o object) {
 	f := d.incident
 	s.Object = o.Object()
-	s.SuccessorID = d.idIn(o, f.successor)
+	s.SuccessorID = o.incidentID(f.successor)
 	s.Name = o.text(f.name)
 	s.Status = o.text(f.status)
 	s.Severity = o.text(f.severity)

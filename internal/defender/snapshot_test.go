@@ -1,6 +1,7 @@
 package defender
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -87,7 +88,7 @@ func TestAnIncidentThatSaysLittleLeavesTheRestEmpty(t *testing.T) {
 	for _, body := range []string{
 		`{"incidentId":1}`,
 		`{"incidentId":1,"status":null,"incidentName":null,"lastUpdateTime":null,"redirectIncidentId":null,"incidentUri":null,"assignedTo":null}`,
-		`{"incidentId":1,"status":7,"incidentName":{},"lastUpdateTime":[],"redirectIncidentId":"2","incidentUri":false,"assignedTo":1.5}`,
+		`{"incidentId":1,"status":7,"incidentName":{},"lastUpdateTime":[],"redirectIncidentId":["2"],"incidentUri":false,"assignedTo":1.5}`,
 	} {
 		s, err := decodeXDR(body)
 		require.NoError(t, err)
@@ -169,6 +170,7 @@ func TestARedirectedIncidentIsMergedIntoItsSuccessor(t *testing.T) {
 	}{
 		`{"incidentId":1,"status":"Redirected","redirectIncidentId":2}`:    {true, 2},
 		`{"incidentId":1,"status":"redirected","redirectIncidentId":2}`:    {true, 2},
+		`{"incidentId":1,"status":"Redirected","redirectIncidentId":"2"}`:  {true, 2},
 		`{"incidentId":1,"status":"Redirected","redirectIncidentId":null}`: {true, 0},
 		`{"incidentId":1,"status":"Redirected","redirectIncidentId":-2}`:   {true, 0},
 		`{"incidentId":1,"status":"Redirected"}`:                           {true, 0},
@@ -178,6 +180,52 @@ func TestARedirectedIncidentIsMergedIntoItsSuccessor(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, want.merged, s.Merged, body)
 		assert.Equal(t, want.successor, s.SuccessorID, body)
+	}
+}
+
+func TestAnIDIsTakenInEitherTypeUnderBothAPIs(t *testing.T) {
+	const largest = "9223372036854775807"
+	for _, d := range []dialect{xdr(), graph()} {
+		for _, id := range []string{"437", `"437"`, `"\u00343\u0037"`, largest, `"` + largest + `"`} {
+			want := int64(437)
+			if strings.Contains(id, largest) {
+				want = math.MaxInt64
+			}
+			s, err := decodeAs(d, want, []byte(`{"`+d.incident.id+`":`+id+`,"alerts":[{"`+d.alert.id+`":"a","incidentId":`+id+`}]}`))
+			require.NoError(t, err, id)
+			assert.Equal(t, want, s.ID, id)
+
+			s, err = decodeAs(d, 1, []byte(`{"`+d.incident.id+`":1,"status":"redirected","redirectIncidentId":`+id+`}`))
+			require.NoError(t, err, id)
+			assert.Equal(t, want, s.SuccessorID, id)
+
+			s, err = decodeAs(d, 1, []byte(`{"`+d.incident.id+`":`+id+`}`))
+			require.NoError(t, err, id)
+			assert.Equal(t, want, s.SuccessorID, "the answer shows another incident")
+
+			page := decodePageAs(d, []byte(pageOf(`{"`+d.incident.id+`":`+id+`,"alerts":[null]}`)), 0, false)
+			require.Error(t, page.Rows[0].Err)
+			assert.Equal(t, want, page.Rows[0].ID, "a row that is no sound incident")
+			assert.Equal(t, want, firstIDAs(d, []byte(`{"value":[{"`+d.incident.id+`":`+id+`,"title":"cut`)))
+		}
+	}
+}
+
+func TestOnlyThePlainDigitsOfAPositiveNumberAreAnID(t *testing.T) {
+	for _, d := range []dialect{xdr(), graph()} {
+		for _, id := range []string{
+			`null`, `0`, `-437`, `-0`, `437.0`, `4e2`, `437e0`, `9223372036854775808`, `1` + strings.Repeat("0", 1000), `["437"]`, `{"id":437}`, `true`,
+			`""`, `"0"`, `"-437"`, `"+437"`, `"0437"`, `" 437"`, `"437 "`, `"437.0"`, `"4e2"`, `"4_37"`, `"0x1B5"`, `"9223372036854775808"`, `"hush"`,
+			`"\uff14\uff13\uff17"`, `"437\u0000"`,
+		} {
+			_, err := decodeAs(d, 437, []byte(`{"`+d.incident.id+`":`+id+`}`))
+			assert.EqualError(t, err, "no "+d.incident.id, id)
+			s, err := decodeAs(d, 1, []byte(`{"`+d.incident.id+`":1,"status":"redirected","redirectIncidentId":`+id+`}`))
+			require.NoError(t, err, id)
+			assert.True(t, s.Merged)
+			assert.Zero(t, s.SuccessorID, id)
+			assert.Equal(t, 1, decodePageAs(d, []byte(pageOf(`{"`+d.incident.id+`":`+id+`}`)), 0, false).Nameless, id)
+		}
 	}
 }
 
