@@ -2,6 +2,7 @@ package defender
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
@@ -35,16 +36,53 @@ func (o object) texts(name string) []string {
 	return all
 }
 
-// moment reads a time: UTC with 0 to 7 fractional digits (seen in captures).
-// One that cannot be read is the zero time.
+// moment reads a time. One that cannot be read is the zero time.
 func (o object) moment(name string) time.Time { return moment(o.text(name)) }
 
+// The years of the times that are taken. The others stand for "none" or "never":
+// .NET begins in 0001 and ends in 9999, FILETIME begins in 1601, SQL Server in 1753
+// or 1900, Unix in 1970 and DOS in 1980; 32 bits of seconds end in 2106, and 64 bits
+// of nanoseconds in 2262.
+const (
+	firstYear = 1990
+	lastYear  = 2099
+)
+
+// maxTime is the length of the longest time that is read, in bytes.
+const maxTime = 64
+
+// moment reads a time: UTC with 0 to 7 fractional digits (seen in captures), or a
+// form close to that. One that cannot be read is the zero time.
 func moment(text string) time.Time {
-	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
+	if len(text) > maxTime {
 		return time.Time{}
 	}
-	return t.UTC()
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		t = nearMoment(text)
+	}
+	t = t.UTC()
+	if year := t.Year(); year < firstYear || year > lastYear {
+		return time.Time{}
+	}
+	return t
+}
+
+// nearMoment reads what other writers of ISO 8601 make of a time: a space or a t for
+// the T, a z for the Z, an offset without a colon or minutes, perhaps behind a space,
+// or no zone at all, which means UTC.
+func nearMoment(text string) time.Time {
+	const date = "2006-01-02"
+	if len(text) <= len(date) || !strings.ContainsRune(" tT", rune(text[len(date)])) {
+		return time.Time{}
+	}
+	text = text[:len(date)] + "T" + strings.Replace(strings.ToUpper(text[len(date)+1:]), " ", "", 1)
+	for _, zone := range []string{"Z07:00", "Z0700", "Z07", ""} {
+		if t, err := time.Parse(date+"T15:04:05"+zone, text); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
 }
 
 // incidentID reads the ID of an incident. 0: there is none.

@@ -1,6 +1,7 @@
 package defender
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -110,32 +111,101 @@ func TestWordsOfAnOpenSetPassUnchanged(t *testing.T) {
 	assert.Empty(t, s.Alerts[1].MitreTechniques)
 }
 
-func TestTimesHaveUpToSevenFractionalDigits(t *testing.T) {
+func TestTimesAreReadInTheFormOfTheAPIsAndInOnesCloseToIt(t *testing.T) {
 	second := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
 	for text, want := range map[string]time.Time{
-		`"2026-02-03T04:05:06Z"`:               second,
-		`"2026-02-03T04:05:06.1Z"`:             second.Add(100 * time.Millisecond),
-		`"2026-02-03T04:05:06.12Z"`:            second.Add(120 * time.Millisecond),
-		`"2026-02-03T04:05:06.123Z"`:           second.Add(123 * time.Millisecond),
-		`"2026-02-03T04:05:06.1234Z"`:          second.Add(123400 * time.Microsecond),
-		`"2026-02-03T04:05:06.12345Z"`:         second.Add(123450 * time.Microsecond),
-		`"2026-02-03T04:05:06.123456Z"`:        second.Add(123456 * time.Microsecond),
-		`"2026-02-03T04:05:06.1234567Z"`:       second.Add(123456700 * time.Nanosecond),
-		`"2026-02-03T04:05:06.0000001Z"`:       second.Add(100 * time.Nanosecond),
-		`"2026-02-03T05:05:06.5+01:00"`:        second.Add(500 * time.Millisecond),
-		`"2026-02-03T04:05:06"`:                {},
-		`"2026-02-30T04:05:06Z"`:               {},
-		`"yesterday"`:                          {},
-		`""`:                                   {},
-		`1770091506`:                           {},
-		`null`:                                 {},
-		`{"value":"2026-02-03T04:05:06.123Z"}`: {},
+		`2026-02-03T04:05:06Z`:                    second,
+		`2026-02-03T04:05:06.1Z`:                  second.Add(100 * time.Millisecond),
+		`2026-02-03T04:05:06.12Z`:                 second.Add(120 * time.Millisecond),
+		`2026-02-03T04:05:06.123Z`:                second.Add(123 * time.Millisecond),
+		`2026-02-03T04:05:06.1234Z`:               second.Add(123400 * time.Microsecond),
+		`2026-02-03T04:05:06.12345Z`:              second.Add(123450 * time.Microsecond),
+		`2026-02-03T04:05:06.123456Z`:             second.Add(123456 * time.Microsecond),
+		`2026-02-03T04:05:06.1234567Z`:            second.Add(123456700 * time.Nanosecond),
+		`2026-02-03T04:05:06.12345678Z`:           second.Add(123456780 * time.Nanosecond),
+		`2026-02-03T04:05:06.123456789Z`:          second.Add(123456789 * time.Nanosecond),
+		`2026-02-03T04:05:06.123456789987654321Z`: second.Add(123456789 * time.Nanosecond),
+		`2026-02-03T04:05:06.0000001Z`:            second.Add(100 * time.Nanosecond),
+		`2026-02-03T04:05:06,5Z`:                  second.Add(500 * time.Millisecond),
+		`2026-02-03T05:05:06.5+01:00`:             second.Add(500 * time.Millisecond),
+		`2026-02-03T04:05:06-00:00`:               second,
+		`2026-02-03T04:05:06`:                     second, // no zone
+		`2026-02-03T04:05:06.1233333`:             second.Add(123333300 * time.Nanosecond),
+		`2026-02-03T04:05:06.123456789012`:        second.Add(123456789 * time.Nanosecond),
+		`2026-02-03t04:05:06z`:                    second,
+		`2026-02-03 04:05:06`:                     second,
+		`2026-02-03 04:05:06.5Z`:                  second.Add(500 * time.Millisecond),
+		`2026-02-03 04:05:06 +00:00`:              second,
+		`2026-02-03 04:05:06 Z`:                   second,
+		`2026-02-03T04:05:06+0000`:                second,
+		`2026-02-03T06:35:06.5+0230`:              second.Add(500 * time.Millisecond),
+		`2026-02-03T03:05:06-01`:                  second,
+		`1990-01-01T00:00:00Z`:                    time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC),
+		`2099-12-31T23:59:59.9999999Z`:            time.Date(2099, 12, 31, 23, 59, 59, 999999900, time.UTC),
 	} {
-		s, err := decodeXDR(`{"incidentId":1,"lastUpdateTime":` + text + `,"alerts":[{"alertId":"a","lastUpdatedTime":` + text + `}]}`)
-		require.NoError(t, err)
-		assert.Equal(t, want, s.LastUpdate, text) // in UTC, too
-		assert.Equal(t, want, s.Alerts[0].LastUpdate, text)
+		for _, d := range []dialect{xdr(), graph()} {
+			s, err := decodeAs(d, 1, timed(d, `"`+text+`"`))
+			require.NoError(t, err)
+			assert.Equal(t, want, s.LastUpdate, text) // in UTC, too
+			assert.Equal(t, want, s.Alerts[0].LastUpdate, text)
+			page := decodePageAs(d, []byte(pageOf(string(timed(d, `"`+text+`"`)))), 0, false)
+			assert.Equal(t, want, page.Rows[0].LastUpdate, text)
+		}
 	}
+}
+
+// timed is an incident that changed last at that time, as its alert did.
+func timed(d dialect, at string) []byte {
+	return fmt.Appendf(nil, `{%q:1,%q:%s,"alerts":[{%q:"a",%q:%s}]}`, d.incident.id, d.incident.lastUpdate, at, d.alert.id, d.alert.lastUpdate, at)
+}
+
+func TestTimesThatCannotBeReadOrStandForNoneAreUnknown(t *testing.T) {
+	for _, text := range []string{
+		`null`, `1770091506`, `{"value":"2026-02-03T04:05:06.123Z"}`, `["2026-02-03T04:05:06Z"]`, `false`,
+		`""`, `" "`, `"yesterday"`, `"2026-02-30T04:05:06Z"`, `"2026-02-03T24:05:06Z"`, `"2026-02-03"`, `"2026-02-03T"`, `"2026-02-03Z"`,
+		`"2026-02-03 "`, `"04:05:06Z"`, `"2026-02-03T04:05:06ZZ"`, `"2026-02-03T04:05:06 PST"`, `"2026-02-03T04:05:06+1"`, `"2026-02-03T04:05:06.Z"`,
+		`"03/02/2026 04:05:06"`, `"03-02-2026T04:05:06Z"`, `"/Date(1770091506000)/"`, `"2026-02-03T04:05:06.` + strings.Repeat("1", 1000) + `Z"`,
+		`"0001-01-01T00:00:00"`, `"0001-01-01T00:00:00Z"`, `"0001-01-01T00:00:00+14:00"`, `"0000-00-00T00:00:00Z"`, `"1601-01-01T00:00:00Z"`,
+		`"1753-01-01T00:00:00"`, `"1899-12-30T00:00:00Z"`, `"1900-01-01T00:00:00Z"`, `"1970-01-01T00:00:00"`, `"1970-01-01T00:00:00.0000000Z"`,
+		`"1969-12-31T16:00:00-08:00"`, `"1980-01-01T00:00:00Z"`, `"1989-12-31T23:59:59Z"`,
+		`"2100-01-01T00:00:00Z"`, `"2099-12-31T23:59:59-01:00"`, `"2106-02-07T06:28:15Z"`, `"2262-04-11T23:47:16.854775807Z"`, `"2554-07-21T23:34:33Z"`,
+		`"9999-12-31T23:59:59.9999999Z"`, `"9999-12-31T23:59:59"`, `"9999-12-31T23:59:59-08:00"`, `"10000-01-01T00:00:00Z"`, `"-0001-01-01T00:00:00Z"`,
+	} {
+		for _, d := range []dialect{xdr(), graph()} {
+			s, err := decodeAs(d, 1, timed(d, text))
+			require.NoError(t, err)
+			assert.Zero(t, s.LastUpdate, text)
+			assert.Zero(t, s.Alerts[0].LastUpdate, text)
+			page := decodePageAs(d, []byte(pageOf(string(timed(d, text)))), 0, false)
+			assert.Zero(t, page.Rows[0].LastUpdate, text)
+			page = decodePageAs(d, []byte(pageOf(strings.Replace(string(timed(d, text)), `{`, `{"a":1,"a":1,`, 1))), 0, false)
+			require.Error(t, page.Rows[0].Err)
+			assert.Zero(t, page.Rows[0].LastUpdate, text)
+		}
+	}
+}
+
+func FuzzMoment(f *testing.F) {
+	for _, text := range []string{
+		"2026-02-03T04:05:06.1234567Z", "2026-02-03 04:05:06,5 +0230", "2026-02-03t04:05:06z", "2026-02-03T04:05:06", "9999-12-31T23:59:59-08:00",
+		"0001-01-01T00:00:00", "2026-02-03", "2026-02-03T", "",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		at := moment(text)
+		if at.IsZero() {
+			return
+		}
+		assert.Equal(t, time.UTC, at.Location())
+		assert.Equal(t, at, moment(at.Format(time.RFC3339Nano)))
+		assert.Equal(t, at, time.Unix(0, at.UnixNano()).UTC(), "it fits into a timestamp")
+		_, err := at.MarshalJSON()
+		assert.NoError(t, err, "it can be stored")
+		if exact, err := time.Parse(time.RFC3339Nano, text); err == nil {
+			assert.True(t, at.Equal(exact))
+		}
+	})
 }
 
 func TestNoListOfAlertsIsToldFromAnEmptyOne(t *testing.T) {

@@ -117,6 +117,45 @@ func TestUnknownTimesAreNeitherNewerNorEqual(t *testing.T) {
 	}
 }
 
+// at is a time that the incident and its alerts show, and what was made of it.
+func at(text string, known time.Time) func(*Snapshot) {
+	return func(s *Snapshot) {
+		s.LastUpdate = known
+		put(s, "lastUpdateTime", text)
+		for i := range s.Alerts {
+			s.Alerts[i].LastUpdate = known
+			putAlert(&s.Alerts[i], "lastUpdatedTime", text)
+		}
+	}
+}
+
+func TestContentIsComparedWhileTimesAreUnknown(t *testing.T) {
+	const never = "9999-12-31T23:59:59.9999999Z"
+	c := comparer(Split)
+	unknown := at(never, time.Time{})
+	state := delivered(t, c, snapshot(t, unknown))
+	// An earlier version of the receiver took such a time for a time.
+	earlier := delivered(t, c, snapshot(t, at(never, time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC))))
+	for _, before := range []State{state, earlier, restarted(t, state), restarted(t, earlier)} {
+		change, after := c.Compare(before, snapshot(t, unknown))
+		require.Equal(t, Change{}, change, "the same")
+		require.Zero(t, after.LastUpdate)
+
+		change, after = c.Compare(before, snapshot(t, unknown, func(s *Snapshot) { put(s, "severity", "Low") }, alertStatus(0, "Resolved")))
+		require.Equal(t, []string{"alerts", "severity"}, change.Fields)
+		require.Equal(t, map[string]Kind{"a1": Updated}, alertKinds(change))
+
+		change, after = c.Compare(after, snapshot(t, movedBy(0)))
+		require.False(t, change.Stale, "a time is known again")
+		require.Equal(t, Updated, change.Kind)
+		require.Equal(t, noon, after.LastUpdate)
+
+		change, _ = c.Compare(after, snapshot(t, unknown))
+		require.False(t, change.Stale)
+		require.Equal(t, Updated, change.Kind)
+	}
+}
+
 func TestAnIncidentIsClosedSinceTheChangeThatClosedIt(t *testing.T) {
 	seen := noon.Add(time.Minute)
 	closedBy := func(change func(*Snapshot), at time.Time) func(*Snapshot) {

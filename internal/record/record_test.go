@@ -135,6 +135,30 @@ func TestWhatIsGoneHasABodyOfIdsAndNoSeverity(t *testing.T) {
 	}
 }
 
+func TestATimeThatCannotBeMeantIsReplacedByTheTimeOfArrival(t *testing.T) {
+	epoch := time.Unix(0, 0)
+	for at, want := range map[time.Time]time.Time{
+		updated:                    updated,
+		epoch:                      epoch.UTC(),
+		observed.Add(maxAhead):     observed.Add(maxAhead),
+		observed.Add(maxAhead + 1): observed,
+		epoch.Add(-1):              observed,
+		{}:                         observed,
+		time.Date(1601, 1, 1, 0, 0, 0, 0, time.UTC):      observed,
+		time.Date(2038, 1, 19, 3, 14, 7, 0, time.UTC):    observed,
+		time.Date(2600, 1, 1, 0, 0, 0, 0, time.UTC):      observed, // past the end of a Timestamp
+		time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC): observed,
+	} {
+		o := observation(t)
+		o.Snapshot.LastUpdate, o.Snapshot.Alerts[0].LastUpdate = at, at
+		all := records(Builder{Alerts: incident.Split}, o)
+		require.Len(t, all, 2)
+		for _, r := range all {
+			require.Equal(t, want, r.Timestamp().AsTime(), at)
+		}
+	}
+}
+
 func TestNothingChangedIsNoRecord(t *testing.T) {
 	o := observation(t)
 	o.Change = incident.Change{}
