@@ -1,6 +1,7 @@
 package defender
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -42,7 +43,8 @@ func (o object) moment(name string) time.Time { return moment(o.text(name)) }
 // The years of the times that are taken. The others stand for "none" or "never":
 // .NET begins in 0001 and ends in 9999, FILETIME begins in 1601, SQL Server in 1753
 // or 1900, Unix in 1970 and DOS in 1980; 32 bits of seconds end in 2106, and 64 bits
-// of nanoseconds in 2262.
+// of nanoseconds in 2262. With a sign, 32 bits of seconds end in a second of 2038,
+// which is taken for such a time, too.
 const (
 	firstYear = 1990
 	lastYear  = 2099
@@ -62,7 +64,7 @@ func moment(text string) time.Time {
 		t = nearMoment(text)
 	}
 	t = t.UTC()
-	if year := t.Year(); year < firstYear || year > lastYear {
+	if year := t.Year(); year < firstYear || year > lastYear || t.Unix() == math.MaxInt32 {
 		return time.Time{}
 	}
 	return t

@@ -5,6 +5,7 @@
 package record
 
 import (
+	"math"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -161,15 +162,10 @@ func (b Builder) alert(r plog.LogRecord, o Observation, change incident.AlertCha
 	w.putObject(a.Object, r.Body().SetEmptyMap(), 0)
 }
 
-// maxAhead is how far a time of the API may be ahead of our clock. Clocks differ by
-// less; a later time, such as the end of 32-bit Unix time in 2038, means something
-// else.
-const maxAhead = 365 * 24 * time.Hour
-
-// timestamp is when it happened; where the API does not say, when it was seen.
-// Timestamps begin in 1970: an earlier time would wrap.
+// timestamp is when it happened; where the API does not say, when it was seen. A
+// time that a timestamp cannot hold would wrap.
 func timestamp(happened, observed time.Time) pcommon.Timestamp {
-	if happened.Before(time.Unix(0, 0)) || happened.Sub(observed) > maxAhead {
+	if happened.Before(time.Unix(0, 0)) || happened.After(time.Unix(0, math.MaxInt64)) {
 		happened = observed
 	}
 	return pcommon.NewTimestampFromTime(happened)

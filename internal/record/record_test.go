@@ -1,6 +1,7 @@
 package record
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -135,18 +136,17 @@ func TestWhatIsGoneHasABodyOfIdsAndNoSeverity(t *testing.T) {
 	}
 }
 
-func TestATimeThatCannotBeMeantIsReplacedByTheTimeOfArrival(t *testing.T) {
-	epoch := time.Unix(0, 0)
+func TestATimeThatATimestampCannotHoldIsReplacedByTheTimeOfArrival(t *testing.T) {
+	epoch, last := time.Unix(0, 0).UTC(), time.Unix(0, math.MaxInt64).UTC()
 	for at, want := range map[time.Time]time.Time{
-		updated:                    updated,
-		epoch:                      epoch.UTC(),
-		observed.Add(maxAhead):     observed.Add(maxAhead),
-		observed.Add(maxAhead + 1): observed,
-		epoch.Add(-1):              observed,
-		{}:                         observed,
+		updated:       updated,
+		epoch:         epoch,
+		last:          last,
+		epoch.Add(-1): observed,
+		last.Add(1):   observed,
+		{}:            observed,
 		time.Date(1601, 1, 1, 0, 0, 0, 0, time.UTC):      observed,
-		time.Date(2038, 1, 19, 3, 14, 7, 0, time.UTC):    observed,
-		time.Date(2600, 1, 1, 0, 0, 0, 0, time.UTC):      observed, // past the end of a Timestamp
+		time.Date(2600, 1, 1, 0, 0, 0, 0, time.UTC):      observed,
 		time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC): observed,
 	} {
 		o := observation(t)
