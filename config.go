@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"time"
-	"unicode"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/confighttp"
@@ -48,7 +46,8 @@ const (
 // Config is the receiver's configuration. At least one of IncidentIDs,
 // IncidentIDsFile and ChangeFeed.Discover must be set.
 type Config struct {
-	// IncidentIDs lists the IDs of incidents to poll: positive, no duplicates.
+	// IncidentIDs lists the IDs of incidents to poll: positive, no duplicates. In
+	// YAML they may be in quotes.
 	IncidentIDs []int64 `mapstructure:"incident_ids"`
 
 	// IncidentIDsFile is the path of a file with more IDs, one per line; #
@@ -180,18 +179,23 @@ func defaultEndpoint(api API) string { return defender.Endpoint(defender.API(api
 // Unmarshal implements confmap.Unmarshaler. It rejects values that decoding
 // would silently change, and sets the defaults that depend on api.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
-	if err := checkWritten(conf); err != nil {
+	ids, err := writtenIDs(conf)
+	if err := errors.Join(err, checkWritten(conf)); err != nil {
 		return err
 	}
 	if conf.Get("api") == string(APIGraph) {
 		c.HTTP.Endpoint = defaultEndpoint(APIGraph)
 		c.RateLimit = RateLimitConfig{RequestsPerMinute: 100}
 	}
+	if ids != nil {
+		c.IncidentIDs = ids
+		conf.Delete("incident_ids")
+	}
 	return conf.Unmarshal(c)
 }
 
 func checkWritten(conf *confmap.Conf) error {
-	errs := []error{checkWrittenIDs(conf), checkWrittenHTTP(conf)}
+	errs := []error{checkWrittenHTTP(conf)}
 	for _, key := range []string{
 		"max_concurrent_requests", "max_response_body_size",
 		"rate_limit::requests_per_minute", "rate_limit::requests_per_hour",
@@ -215,39 +219,6 @@ func checkWritten(conf *confmap.Conf) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// checkWrittenIDs rejects IDs that decoding would truncate, and a value of
-// incident_ids that is not a list.
-func checkWrittenIDs(conf *confmap.Conf) error {
-	switch written := conf.Get("incident_ids").(type) {
-	case nil:
-		return nil
-	case []any:
-		var errs []error
-		for i, id := range written {
-			errs = append(errs, checkWholeNumber(fmt.Sprintf("incident_ids[%d]", i), id))
-		}
-		return errors.Join(errs...)
-	default:
-		return fmt.Errorf("incident_ids: not a list; write %s", asList(fmt.Sprint(written)))
-	}
-}
-
-// asList shows how to write the IDs in text as a list. If text is not a short
-// series of IDs, asList returns an example.
-func asList(text string) string {
-	ids := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || unicode.IsSpace(r) })
-	example := len(ids) == 0 || len(ids) > 10
-	for _, id := range ids {
-		if _, ok := idlist.ParseID(id); !ok {
-			example = true
-		}
-	}
-	if example {
-		ids = []string{"437", "552"}
-	}
-	return "[" + strings.Join(ids, ", ") + "]"
 }
 
 // checkWrittenHTTP rejects unknown keys under http. confighttp ignores them, and
