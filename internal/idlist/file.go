@@ -17,6 +17,10 @@ const (
 	maxExcerpt  = 24       // bytes; enough for any ID, too little for a whole secret
 )
 
+// errUTF16 is about a text that begins with the byte order mark of UTF-16, as
+// Windows PowerShell's > writes.
+var errUTF16 = errors.New("UTF-16 where UTF-8 should be")
+
 // badLine is a line of the file that is not an ID.
 type badLine struct {
 	number  int    // the first line is 1
@@ -34,7 +38,10 @@ func readFile(path string) (ids []int64, bad []badLine, err error) {
 
 	limited := &io.LimitedReader{R: file, N: maxFileSize + 1}
 	ids, bad, err = parseIDs(limited)
-	if err == nil && limited.N == 0 {
+	switch {
+	case errors.Is(err, errUTF16):
+		err = fmt.Errorf("%s is UTF-16; save it as UTF-8", path)
+	case err == nil && limited.N == 0:
 		err = fmt.Errorf("%s is larger than %d MiB", path, maxFileSize>>20)
 	}
 	if err != nil {
@@ -57,7 +64,7 @@ func openRegular(path string) (*os.File, error) {
 // parseIDs reads one ID per line. A # starts a comment, also after an ID. Blank
 // lines, surrounding spaces, a byte order mark and CRLF are allowed. Any other
 // line is skipped and returned as bad, up to the first maxBadLines. IDs come in
-// the order of the file, each once. An error is one of the reader.
+// the order of the file, each once. An error is one of the reader, or errUTF16.
 func parseIDs(r io.Reader) (ids []int64, bad []badLine, err error) {
 	lines := bufio.NewReaderSize(r, maxLine)
 	seen := make(map[int64]bool)
@@ -70,6 +77,9 @@ func parseIDs(r io.Reader) (ids []int64, bad []badLine, err error) {
 			return nil, nil, err
 		}
 		if number == 1 {
+			if strings.HasPrefix(line, "\xff\xfe") || strings.HasPrefix(line, "\xfe\xff") {
+				return nil, nil, errUTF16
+			}
 			line = strings.TrimPrefix(line, "\ufeff")
 		}
 
@@ -106,8 +116,8 @@ func nextLine(r *bufio.Reader) (line string, whole bool, err error) {
 	return line, whole, err
 }
 
-// ParseID parses an incident ID: a positive 64-bit integer written in digits
-// only, without sign or fraction.
+// ParseID parses an incident ID: a positive 64-bit integer written in decimal
+// digits only, without sign or fraction. It may begin with zeros.
 func ParseID(text string) (id int64, ok bool) {
 	n, err := strconv.ParseUint(text, 10, 63)
 	return int64(n), err == nil && n > 0

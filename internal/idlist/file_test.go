@@ -1,6 +1,7 @@
 package idlist
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -26,6 +27,8 @@ func TestParseIDsReadsOneIDPerLine(t *testing.T) {
 		"comments and blank lines":          {file: "# phishing\n437 # invoice\n\n  \n552# x # y\n", ids: []int64{437, 552}},
 		"surrounding spaces":                {file: " 437\t\n\t552  \n", ids: []int64{437, 552}},
 		"byte order mark":                   {file: "\ufeff437\n552\n", ids: []int64{437, 552}},
+		"leading zeros":                     {file: "0437\n000552\n08\n", ids: []int64{437, 552, 8}},
+		"other notations":                   {file: "0o437\n4_37\n437.0\n4e2\n\"437\"\n", bad: []badLine{{1, `"0o437"`}, {2, `"4_37"`}, {3, `"437.0"`}, {4, `"4e2"`}, {5, `"\"437\""`}}},
 		"CRLF":                              {file: "437\r\n552 # x\r\n\r\n", ids: []int64{437, 552}},
 		"listed twice counts once":          {file: "437\n552\n437\n0437\n", ids: []int64{437, 552}},
 		"largest ID":                        {file: "9223372036854775807\n", ids: []int64{9223372036854775807}},
@@ -86,12 +89,17 @@ func TestFileErrorsNameTheSettingAndThePath(t *testing.T) {
 	dir := t.TempDir()
 	missing := filepath.Join(dir, "missing.txt")
 	huge := filepath.Join(dir, "huge.txt")
+	wide, wideBig := filepath.Join(dir, "wide.txt"), filepath.Join(dir, "wide_big.txt")
+	require.NoError(t, os.WriteFile(wide, []byte("\xff\xfe4\x003\x007\x00\r\x00\n\x00"), 0o600))
+	require.NoError(t, os.WriteFile(wideBig, []byte("\xfe\xff\x004\x003\x007"), 0o600))
 	require.NoError(t, os.WriteFile(huge, []byte("#"+strings.Repeat("x", maxFileSize)), 0o600))
 
 	for path, want := range map[string]string{
 		missing: "no such file",
 		dir:     "is not a regular file",
 		huge:    "is larger than 16 MiB",
+		wide:    "is UTF-16; save it as UTF-8",
+		wideBig: "is UTF-16; save it as UTF-8",
 	} {
 		ids, bad, err := readFile(path)
 		require.ErrorContains(t, err, "incident_ids_file: ")
@@ -113,12 +121,16 @@ func FuzzParseIDs(f *testing.F) {
 	for _, file := range []string{
 		"", "437\n552\n", "\ufeff437\r\n552 # x\r\n", "# only a comment", "437,552", "-1\n0\n+7\n1.5\n",
 		"9223372036854775807\n9223372036854775808\n", "\x00\xff\n\r\r\n437", strings.Repeat("0", maxLine) + "1\n437",
-		strings.Repeat("1", maxLine) + "#\n",
+		strings.Repeat("1", maxLine) + "#\n", "\xff\xfe4\x003\x007\x00", "\xfe\xff",
 	} {
 		f.Add([]byte(file))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		ids, bad, err := parseIDs(strings.NewReader(string(file)))
+		if utf16 := bytes.HasPrefix(file, []byte("\xff\xfe")) || bytes.HasPrefix(file, []byte("\xfe\xff")); utf16 {
+			require.ErrorIs(t, err, errUTF16)
+			return
+		}
 		require.NoError(t, err)
 
 		seen := make(map[int64]bool)
