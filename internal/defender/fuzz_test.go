@@ -1,11 +1,16 @@
 package defender
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
+	"net/url"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -98,4 +103,43 @@ func checkRow(t *testing.T, row Row) {
 	assert.LessOrEqual(t, len(alone.Alerts), wholeAlerts)
 	row.Snapshot = nil
 	assert.Equal(t, Row{ID: alone.ID, LastUpdate: alone.LastUpdate, Closed: alone.Closed()}, row)
+}
+
+// FuzzLink follows a link to a next page: of the list, and of an incident's alerts.
+func FuzzLink(f *testing.F) {
+	for _, link := range []string{
+		"https://api.example/api/incidents?$top=100&$skip=200", "?$skip=-1", "?$skip=9223372036854775807", "?$skiptoken=a%20b%26c", "?%24skip=1&$skip=2",
+		`"?$skip\u003d7"`, `"\ud83d?$skip=7"`, "null", "7", `{"a":1}`, "", "?$skiptoken=" + strings.Repeat("x", maxLinkToken+1),
+	} {
+		f.Add(link, 100)
+	}
+	f.Fuzz(func(t *testing.T, link string, skipped int) {
+		value := jsontext.Value(link)
+		if !value.IsValid(jsontext.AllowInvalidUTF8(true)) {
+			value, _ = jsontext.AppendQuote(nil, link)
+		}
+		skipped = max(0, skipped%1_000_000)
+		page := decodePageAs(xdr(), fmt.Appendf(nil, `{"value":[{"incidentId":1}],%q:%s}`, linkField, value), skipped, false)
+		assert.True(t, page.Next == 0 || page.Next > skipped)
+		assert.Len(t, page.Rows, 1)
+		if page.Err != nil {
+			assert.True(t, printable(page.Err.Error()), "%q", page.Err.Error())
+		}
+
+		body := fmt.Appendf(nil, `{"id":"1","alerts":[{"id":"a"}],%q:%s}`, "alerts"+linkField, value)
+		s, rest, err := graph().decode(1, newDecoder(nil).reset(bytes.NewReader(body), math.MaxInt64))
+		require.NoError(t, err)
+		answer := (&Rest{snapshot: s}).follow(rest, Answer{Pages: 1})
+		switch {
+		case answer.Err != nil:
+			assert.True(t, printable(answer.Err.Error()), "%q", answer.Err.Error())
+		case answer.Rest != nil:
+			query, err := url.ParseQuery(answer.Rest.query())
+			require.NoError(t, err)
+			assert.Len(t, query, 1, "nothing else of the link is sent")
+			assert.True(t, query.Has(skipOption) || len(query.Get(tokenOption)) <= maxLinkToken)
+		default:
+			assert.NotNil(t, answer.Snapshot)
+		}
+	})
 }
