@@ -35,7 +35,6 @@ func refused(response *http.Response) *Error {
 		e.Err = errors.New("not found, but not in the API's words: is a proxy in between, or http::endpoint wrong?")
 	case code == http.StatusTooManyRequests:
 		e.Kind = Throttled
-		e.throttle(response.Header)
 	case code >= 500:
 		e.Kind = ServerError
 	case code >= 400:
@@ -46,6 +45,7 @@ func refused(response *http.Response) *Error {
 	default:
 		e.Kind = Malformed
 	}
+	e.throttle(response.Header, string(body))
 	return e
 }
 

@@ -1,6 +1,7 @@
 package defender
 
 import (
+	"errors"
 	"math"
 	"net/http"
 	"regexp"
@@ -9,7 +10,7 @@ import (
 	"time"
 )
 
-// WaitSource says where the waiting time of a 429 came from.
+// WaitSource says where the waiting time of an answer came from.
 type WaitSource string
 
 // The sources, in the order in which they are asked.
@@ -20,7 +21,7 @@ const (
 )
 
 const (
-	// MaxWait caps what a 429 may ask for: the longest window is an hour.
+	// MaxWait caps what an answer may ask for: the longest window is an hour.
 	MaxWait = time.Hour
 	// minWait keeps an answer of "0 seconds" from becoming a tight loop.
 	minWait = time.Second
@@ -29,6 +30,8 @@ const (
 	// maxRequests and maxWindow bound a limit that can be meant.
 	maxRequests = 1_000_000
 	maxWindow   = 24 * time.Hour
+	// maxWords is how much of a body is searched for a time or a limit, in bytes.
+	maxWords = 4 << 10
 )
 
 // Limit is how many requests the API allows in a window of time. The zero
@@ -38,67 +41,154 @@ type Limit struct {
 	Window   time.Duration
 }
 
-// throttle takes out of a 429 how long to wait and the limit that was reached.
-func (e *Error) throttle(header http.Header) {
-	asked, from := wait(header, e.Message)
+// throttle takes out of a refused answer how long to wait: a 429 always says so,
+// any other only where it names a time. A 429 may also name the limit that was
+// reached. The body is read as text, so it does not matter whether the time is
+// in the error's own message, in one of its inner errors, or on a proxy's page.
+func (e *Error) throttle(header http.Header, body string) {
+	body = body[:min(len(body), maxWords)]
+	asked, from := wait(header, body, e.Kind == Throttled)
+	if e.Kind == Throttled {
+		e.Limit = limitInMessage(body)
+	} else if asked <= 0 {
+		return
+	}
 	e.RetryAfter, e.WaitFrom = min(max(asked, minWait), MaxWait), from
 	if asked > MaxWait {
 		e.Asked = asked
 	}
-	e.Limit = limitInMessage(e.Message)
 }
 
-// wait reads how long a 429 asks to wait. The incident pages of the vendor's
-// documentation put the time into the body's message ("You can send requests
-// again in 8 seconds."), the sibling pages promise a Retry-After header, in
-// seconds or as an HTTP date.
-func wait(header http.Header, message string) (time.Duration, WaitSource) {
+// wait reads how long to wait. The incident pages of the vendor's documentation
+// put the time into the body's message ("You can send requests again in 8
+// seconds."), the sibling pages and Graph's promise a Retry-After header.
+func wait(header http.Header, body string, throttled bool) (time.Duration, WaitSource) {
 	if d, ok := retryAfter(header); ok {
 		return d, WaitFromHeader
 	}
-	if d, ok := waitInMessage(message); ok {
+	if d, ok := waitInMessage(body, throttled); ok {
 		return d, WaitFromMessage
 	}
-	return defaultWait, WaitFromDefault
+	if throttled {
+		return defaultWait, WaitFromDefault
+	}
+	return 0, ""
 }
 
-// retryAfter reads Retry-After. A date is taken relative to the answer's own
-// Date, so that the two clocks need not agree.
-func retryAfter(header http.Header) (time.Duration, bool) {
-	value := strings.TrimSpace(header.Get("Retry-After"))
-	if seconds, ok := parseSeconds(value); ok {
-		return seconds, true
+// retryAfter returns the longest time that the headers name, so that no request
+// is earlier than any of them asks. Several values may be joined with commas.
+// The two headers in milliseconds are those that Azure's SDK for Go reads beside
+// Retry-After (azcore, shared.RetryAfter).
+func retryAfter(header http.Header) (longest time.Duration, ok bool) {
+	take := func(d time.Duration, readable bool) {
+		if readable && (!ok || d > longest) {
+			longest, ok = d, true
+		}
 	}
-	at, err := http.ParseTime(value)
+	for name, unit := range map[string]time.Duration{
+		"Retry-After": time.Second, "Retry-After-Ms": time.Millisecond, "X-Ms-Retry-After-Ms": time.Millisecond,
+	} {
+		for _, value := range header.Values(name) {
+			take(untilDate(value, header.Get("Date")))
+			for part := range strings.SplitSeq(value, ",") {
+				take(amount(part, unit))
+			}
+		}
+	}
+	return longest, ok
+}
+
+// untilDate reads an HTTP date. It is taken relative to the answer's own Date, so
+// that the two clocks need not agree. Without one our own clock has to do, but a
+// date in its past says nothing: the clock may be ahead.
+func untilDate(value, date string) (time.Duration, bool) {
+	at, err := http.ParseTime(strings.TrimSpace(value))
 	if err != nil {
 		return 0, false
 	}
-	date, err := http.ParseTime(header.Get("Date"))
-	if err != nil {
-		return 0, false
+	if sent, err := http.ParseTime(date); err == nil {
+		return at.Sub(sent), true
 	}
-	return at.Sub(date), true
+	d := time.Until(at)
+	return d, d > 0
 }
 
-func waitInMessage(message string) (time.Duration, bool) {
-	match := regexp.MustCompile(`in (\d+) seconds?`).FindStringSubmatch(message)
-	if match == nil {
+// amount reads a number without a sign, perhaps with a fraction.
+func amount(text string, unit time.Duration) (time.Duration, bool) {
+	text = strings.TrimSpace(text)
+	if strings.Trim(text, "0123456789.") != "" {
 		return 0, false
 	}
-	return parseSeconds(match[1])
+	value, err := strconv.ParseFloat(text, 64)
+	if errors.Is(err, strconv.ErrSyntax) {
+		return 0, false
+	}
+	return wholeSeconds(value * float64(unit)), true
 }
 
-// parseSeconds reads a whole number of seconds; one too large for a duration
-// is the longest there is.
-func parseSeconds(digits string) (time.Duration, bool) {
-	if digits == "" || strings.Trim(digits, "0123456789") != "" {
+// wholeSeconds rounds nanoseconds up to a second. What is too large for a
+// duration is the longest there is.
+func wholeSeconds(nanoseconds float64) time.Duration {
+	seconds := math.Ceil(math.Round(nanoseconds) / float64(time.Second))
+	if seconds > float64(math.MaxInt64/time.Second) {
+		return math.MaxInt64
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// A span is a number with a unit, or several of them: "2 minutes and 30 seconds".
+const (
+	onePart = `(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)\b`
+	span    = `((?:` + onePart + `[\s,]*(?:and\s+)?)+)`
+)
+
+var (
+	comeBack   = regexp.MustCompile(`(?i)\b(?:again|retry|retried|retrying|wait)\b[^\d.;!?"<>+-]{0,40}` + span)
+	inAWhile   = regexp.MustCompile(`(?i)(\b(?:requests?|calls?)\s+)?\bin\s+` + span)
+	partOfSpan = regexp.MustCompile(`(?i)` + onePart)
+)
+
+// waitInMessage reads the time from a sentence such as "You can send requests
+// again in 8 seconds" (seen), "Please retry after 6 seconds" or "Try again in 1
+// minute". In a 429 "in 8 seconds" is enough, but not in "100 requests in 60
+// seconds"; elsewhere it may say how long something took.
+func waitInMessage(message string, throttled bool) (time.Duration, bool) {
+	if match := comeBack.FindStringSubmatch(message); match != nil {
+		return spanOf(match[1]), true
+	}
+	if !throttled {
 		return 0, false
 	}
-	seconds, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || seconds > int64(math.MaxInt64/time.Second) {
-		return math.MaxInt64, true
+	for _, match := range inAWhile.FindAllStringSubmatch(message, 10) {
+		if match[1] == "" {
+			return spanOf(match[2]), true
+		}
 	}
-	return time.Duration(seconds) * time.Second, true
+	return 0, false
+}
+
+// spanOf adds up the parts of a span.
+func spanOf(text string) time.Duration {
+	var sum float64
+	for _, part := range partOfSpan.FindAllStringSubmatch(text, -1) {
+		value, _ := strconv.ParseFloat(part[1], 64) // infinite where it is too large
+		sum += value * float64(unitOf(strings.ToLower(part[2])))
+	}
+	return wholeSeconds(sum)
+}
+
+func unitOf(name string) time.Duration {
+	switch {
+	case strings.HasPrefix(name, "ms"), strings.HasPrefix(name, "mil"):
+		return time.Millisecond
+	case strings.HasPrefix(name, "s"):
+		return time.Second
+	case strings.HasPrefix(name, "m"):
+		return time.Minute
+	case strings.HasPrefix(name, "h"):
+		return time.Hour
+	}
+	return 24 * time.Hour
 }
 
 // limitInMessage reads the limit out of "Maximum allowed 30 per 00:01:00" (a

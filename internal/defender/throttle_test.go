@@ -1,8 +1,10 @@
 package defender
 
 import (
+	"maps"
 	"math"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
 func TestTheWaitOfA429IsReadFromHeaderThenMessageThenAMinute(t *testing.T) {
@@ -40,19 +43,42 @@ func TestTheWaitOfA429IsReadFromHeaderThenMessageThenAMinute(t *testing.T) {
 		"a date with a broken Date":    {"Tue, 03 Feb 2026 04:05:36 GMT", "today", "", time.Minute, WaitFromDefault},
 		"negative":                     {"-5", date, inAWhile, 8 * time.Second, WaitFromMessage},
 		"negative, nothing else":       {"-5", date, "", time.Minute, WaitFromDefault},
-		"a fraction":                   {"1.5", date, "", time.Minute, WaitFromDefault},
+		"a fraction":                   {"120.5", date, inAWhile, 121 * time.Second, WaitFromHeader},
+		"less than a second":           {"0.249", date, "", time.Second, WaitFromHeader},
+		"a fraction only":              {".5", date, inAWhile, time.Second, WaitFromHeader},
+		"a fraction of nothing":        {"2.", date, inAWhile, 2 * time.Second, WaitFromHeader},
+		"two points":                   {"1.2.3", date, inAWhile, 8 * time.Second, WaitFromMessage},
+		"a point":                      {".", date, inAWhile, 8 * time.Second, WaitFromMessage},
+		"blanks":                       {"  ", date, inAWhile, 8 * time.Second, WaitFromMessage},
+		"a date of C":                  {"Tue Feb  3 04:05:36 2026", date, inAWhile, 30 * time.Second, WaitFromHeader},
 		"a power of ten":               {"1e30", date, inAWhile, 8 * time.Second, WaitFromMessage},
 		"hexadecimal":                  {"0x10", date, "", time.Minute, WaitFromDefault},
 		"with a sign":                  {"+5", date, "", time.Minute, WaitFromDefault},
-		"two in one":                   {"5, 30", date, inAWhile, 8 * time.Second, WaitFromMessage},
+		"two in one":                   {"5, 30", date, inAWhile, 30 * time.Second, WaitFromHeader},
+		"two in one, one of words":     {"5, soon", date, inAWhile, 5 * time.Second, WaitFromHeader},
 		"a date of the year 1601":      {"Mon, 01 Jan 1601 00:00:00 GMT", date, inAWhile, time.Second, WaitFromHeader},
 		"a date of the year 9999":      {"Fri, 31 Dec 9999 23:59:59 GMT", date, inAWhile, time.Hour, WaitFromHeader},
 		"a Date of the year 9999":      {"Tue, 03 Feb 2026 04:05:36 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "", time.Second, WaitFromHeader},
 		"words":                        {"soon", date, inAWhile, 8 * time.Second, WaitFromMessage},
 		"the message":                  {"", date, inAWhile, 8 * time.Second, WaitFromMessage},
 		"the message, one":             {"", date, "again in 1 second.", time.Second, WaitFromMessage},
-		"the message, a fraction":      {"", date, "again in 1.5 seconds", time.Minute, WaitFromDefault},
-		"the message, minutes":         {"", date, "again in 2 minutes", time.Minute, WaitFromDefault},
+		"the message, a fraction":      {"", date, "again in 1.5 seconds", 2 * time.Second, WaitFromMessage},
+		"the message, a minute":        {"", date, "Try again in 1 minute.", time.Minute, WaitFromMessage},
+		"the message, minutes of both": {"", date, "Try again in 2 minutes and 30 seconds.", 150 * time.Second, WaitFromMessage},
+		"the message, 1.1 minutes":     {"", date, "again in 1.1 minutes", 66 * time.Second, WaitFromMessage},
+		"the message, short units":     {"", date, "Retry after: 90s", 90 * time.Second, WaitFromMessage},
+		"the message, mixed units":     {"", date, "Retry after 1h 30m", time.Hour, WaitFromMessage},
+		"the message, milliseconds":    {"", date, "retry in 33000 ms", 33 * time.Second, WaitFromMessage},
+		"the message, an hour":         {"", date, "Please wait for about an interval of 1 hour", time.Hour, WaitFromMessage},
+		"the message, in capitals":     {"", date, "RETRY AFTER 5 SECONDS", 5 * time.Second, WaitFromMessage},
+		"the message, only in":         {"", date, "The limit resets in 7 sec", 7 * time.Second, WaitFromMessage},
+		"the message, a rate first": {
+			"", date, "You have sent 1500 calls in 1 hour. Try again in 57 seconds.", 57 * time.Second, WaitFromMessage,
+		},
+		"the message, a rate only":     {"", date, "You have sent 1500 calls in 1 hour.", time.Minute, WaitFromDefault},
+		"the message, another thing":   {"", date, "Do not retry. 100 seconds is too short", time.Minute, WaitFromDefault},
+		"the message, another unit":    {"", date, "again in 3 attempts", time.Minute, WaitFromDefault},
+		"the message, minutes":         {"", date, "again in 2 minutes", 2 * time.Minute, WaitFromMessage},
 		"the message, zero":            {"", date, "again in 0 seconds", time.Second, WaitFromMessage},
 		"the message, beyond an hour":  {"", date, "again in 7200 seconds", time.Hour, WaitFromMessage},
 		"the message, beyond integers": {"", date, "again in 99999999999999999999 seconds", time.Hour, WaitFromMessage},
@@ -73,12 +99,118 @@ func TestTheWaitOfA429IsReadFromHeaderThenMessageThenAMinute(t *testing.T) {
 	}
 }
 
-func TestOfSeveralWaitsInTheHeaderTheFirstCounts(t *testing.T) {
-	failure := failed(t, get(t, handled(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header()["Retry-After"] = []string{"30", "5"}
-		w.WriteHeader(http.StatusTooManyRequests)
-	})))
-	assert.Equal(t, 30*time.Second, failure.RetryAfter)
+func TestTheLongestOfSeveralWaitsInTheHeadersCounts(t *testing.T) {
+	const date = "Tue, 03 Feb 2026 04:05:06 GMT"
+	for name, c := range map[string]struct {
+		header http.Header
+		want   time.Duration
+	}{
+		"the first":             {http.Header{"Retry-After": {"30", "5"}}, 30 * time.Second},
+		"the second":            {http.Header{"Retry-After": {"5", "30"}}, 30 * time.Second},
+		"the readable one":      {http.Header{"Retry-After": {"soon", "5"}}, 5 * time.Second},
+		"a date":                {http.Header{"Retry-After": {"5", "Tue, 03 Feb 2026 04:05:36 GMT"}, "Date": {date}}, 30 * time.Second},
+		"milliseconds":          {http.Header{"Retry-After-Ms": {"8249"}}, 9 * time.Second},
+		"milliseconds, of x-ms": {http.Header{"X-Ms-Retry-After-Ms": {"33000"}}, 33 * time.Second},
+		"few milliseconds":      {http.Header{"X-Ms-Retry-After-Ms": {"249"}}, time.Second},
+		"all three":             {http.Header{"Retry-After": {"5"}, "Retry-After-Ms": {"7000"}, "X-Ms-Retry-After-Ms": {"6000"}}, 7 * time.Second},
+		"milliseconds of text":  {http.Header{"Retry-After": {"5"}, "Retry-After-Ms": {"many"}}, 5 * time.Second},
+		"negative milliseconds": {http.Header{"Retry-After-Ms": {"-8000"}}, defaultWait},
+	} {
+		failure := failed(t, get(t, handled(func(w http.ResponseWriter, _ *http.Request) {
+			maps.Copy(w.Header(), c.header)
+			w.WriteHeader(http.StatusTooManyRequests)
+		})))
+		assert.Equal(t, c.want, failure.RetryAfter, name)
+	}
+}
+
+func TestADateWithoutTheServicesClockIsReadByOurs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for ahead, want := range map[time.Duration]time.Duration{
+			90 * time.Second:  90 * time.Second,
+			100 * time.Hour:   time.Hour,
+			-90 * time.Second: defaultWait, // it was not a time to wait, so a clock is wrong
+		} {
+			at := time.Now().Add(ahead).UTC().Format(http.TimeFormat)
+			failure := failed(t, get(t, answering(429, "", "Retry-After", at)))
+			assert.Equal(t, want, failure.RetryAfter, ahead)
+		}
+	})
+}
+
+func TestTheWaitIsReadFromEveryPlaceInABody(t *testing.T) {
+	long := strings.Repeat("x ", maxText)
+	for name, body := range map[string]string{
+		"message":                    words("429", "You can send requests again in 8 seconds."),
+		"behind a long text":         words("429", long+". You can send requests again in 8 seconds."),
+		"Graph's inner error":        `{"error":{"code":"TooManyRequests","message":"","innerError":{"code":"x","message":"Please retry after 8 seconds.","date":"2026-02-03T04:05:06"}}}`,
+		"OData's inner error":        `{"error":{"code":"429","message":"m","innererror":{"innererror":{"message":"Try again in 8 seconds"}}}}`,
+		"details":                    `{"error":{"code":"429","message":"m","details":[{"message":"wait 8 seconds"}]}}`,
+		"an API management's answer": `{"statusCode":429,"message":"Rate limit is exceeded. Try again in 8 seconds."}`,
+		"text":                       "Rate limit is exceeded. Try again in 8 seconds.",
+		"a page":                     "<html><body><p>Please try again in <b>8</b> seconds, or retry in 8 seconds</p></body></html>",
+		"a byte order mark":          "\ufeff" + words("429", "You can send requests again in 8 seconds."),
+		"broken off":                 `{"error":{"code":"429","message":"Try again in 8 seconds.`,
+	} {
+		failure := failed(t, get(t, answering(429, body)))
+		assert.Equal(t, 8*time.Second, failure.RetryAfter, name)
+		assert.Equal(t, WaitFromMessage, failure.WaitFrom, name)
+	}
+}
+
+func TestTheWaitIsNotSearchedForInAllOfALargeBody(t *testing.T) {
+	for filler, want := range map[int]time.Duration{maxWords - 100: 8 * time.Second, maxWords: defaultWait} {
+		failure := failed(t, get(t, answering(429, strings.Repeat(" ", filler)+"Try again in 8 seconds.")))
+		assert.Equal(t, want, failure.RetryAfter)
+	}
+}
+
+func TestEveryRefusedAnswerMaySayWhenToComeBack(t *testing.T) {
+	for status, kind := range map[int]Kind{
+		202: Malformed, 204: Malformed, 301: Redirect, 302: Redirect, 400: Rejected, 401: Unauthorized, 403: Forbidden, 404: NotFound,
+		408: Rejected, 500: ServerError, 502: ServerError, 503: ServerError, 504: ServerError,
+	} {
+		answer := answering(status, words("Busy", "m"), "Retry-After", "120.5")
+		for name, failure := range map[string]*Error{
+			"get":    failed(t, get(t, answer)),
+			"list":   unlistedAs(t, list(t, answer)),
+			"alerts": failed(t, clientAt(t, endpoint, answer).Continue(t.Context(), &Rest{snapshot: &incident.Snapshot{ID: 1}, skip: 1})),
+		} {
+			if kind != NotFound || name == "get" {
+				assert.Equal(t, kind, failure.Kind, "%s, %d", name, status)
+			}
+			assert.Equal(t, 121*time.Second, failure.RetryAfter, "%s, %d", name, status)
+			assert.Equal(t, WaitFromHeader, failure.WaitFrom, "%s, %d", name, status)
+		}
+	}
+}
+
+func TestOnlyA429WaitsWithoutBeingAskedTo(t *testing.T) {
+	for name, c := range map[string]struct {
+		message, retryAfter string
+		want                time.Duration
+	}{
+		"nothing":               {"", "", 0},
+		"no time":               {"Please retry later", "", 0},
+		"unreadable":            {"", "soon", 0},
+		"no wait":               {"", "0", 0},
+		"a past date":           {"", "Mon, 01 Jan 1601 00:00:00 GMT", 0},
+		"a message":             {"The service is busy, please retry after 6 seconds.", "", 6 * time.Second},
+		"how long it took":      {"The request did not complete in 30 seconds", "", 0},
+		"years":                 {"", "99999999999", MaxWait},
+		"a header of next week": {"", "604800", MaxWait},
+	} {
+		failure := failed(t, get(t, answering(503, words("Busy", c.message), "Retry-After", c.retryAfter, "Date", "Tue, 03 Feb 2026 04:05:06 GMT")))
+		assert.Equal(t, c.want, failure.RetryAfter, name)
+		assert.Zero(t, failure.Limit, name)
+		assert.Equal(t, c.want == 0, failure.WaitFrom == "", name)
+	}
+}
+
+func TestAnIncidentThatCameWithRetryAfterIsTaken(t *testing.T) {
+	answer := get(t, answering(200, `{"incidentId":1}`, "Retry-After", "3600"))
+	require.NoError(t, answer.Err)
+	require.NotNil(t, answer.Snapshot)
 }
 
 func TestAWaitThatIsCutIsSaidInFull(t *testing.T) {
@@ -189,26 +321,39 @@ func TestTheSimulatorNamesTheLimitThatWasReached(t *testing.T) {
 func FuzzWait(f *testing.F) {
 	f.Add("30", "", "")
 	f.Add("-1", "", "again in 8 seconds")
+	f.Add("120.5", "33000", "in 1 minute")
 	f.Add("99999999999999999999", "", "again in 99999999999999999999 seconds")
 	f.Add("Tue, 03 Feb 2026 04:05:36 GMT", "Tue, 03 Feb 2026 04:05:06 GMT", "")
 	f.Add("Mon, 01 Jan 0001 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "in 0 seconds")
 	f.Add("3601", "", "Maximum allowed 1000000 per 1.00:00:00.")
-	f.Fuzz(func(t *testing.T, retryAfter, date, message string) {
-		e := &Error{Message: message}
-		e.throttle(http.Header{"Retry-After": {retryAfter}, "Date": {date}})
-		assert.GreaterOrEqual(t, e.RetryAfter, time.Second)
-		assert.LessOrEqual(t, e.RetryAfter, MaxWait)
-		assert.Contains(t, []WaitSource{WaitFromHeader, WaitFromMessage, WaitFromDefault}, e.WaitFrom)
-		if e.Asked != 0 {
-			assert.Greater(t, e.Asked, MaxWait)
-			assert.Equal(t, MaxWait, e.RetryAfter)
-		}
-		if e.Limit != (Limit{}) {
-			assert.Positive(t, e.Limit.Requests)
-			assert.LessOrEqual(t, e.Limit.Requests, 1_000_000)
-			assert.GreaterOrEqual(t, e.Limit.Window, time.Second)
-			assert.LessOrEqual(t, e.Limit.Window, 24*time.Hour)
-			assert.Contains(t, message, "Maximum allowed ")
+	f.Add("", "", "retry after 2 days, 3 hours and 0.5 ms")
+	f.Fuzz(func(t *testing.T, retryAfter, other, body string) {
+		header := http.Header{"Retry-After": {retryAfter}, "X-Ms-Retry-After-Ms": {other}, "Date": {other}}
+		for _, kind := range []Kind{Throttled, ServerError} {
+			e := &Error{Kind: kind}
+			e.throttle(header, body)
+			if kind == ServerError {
+				assert.NotEqual(t, WaitFromDefault, e.WaitFrom)
+				assert.Zero(t, e.Limit)
+				if e.RetryAfter == 0 {
+					assert.Equal(t, Error{Kind: kind}, *e)
+					continue
+				}
+			}
+			assert.GreaterOrEqual(t, e.RetryAfter, time.Second)
+			assert.LessOrEqual(t, e.RetryAfter, MaxWait)
+			assert.Contains(t, []WaitSource{WaitFromHeader, WaitFromMessage, WaitFromDefault}, e.WaitFrom)
+			if e.Asked != 0 {
+				assert.Greater(t, e.Asked, MaxWait)
+				assert.Equal(t, MaxWait, e.RetryAfter)
+			}
+			if e.Limit != (Limit{}) {
+				assert.Positive(t, e.Limit.Requests)
+				assert.LessOrEqual(t, e.Limit.Requests, 1_000_000)
+				assert.GreaterOrEqual(t, e.Limit.Window, time.Second)
+				assert.LessOrEqual(t, e.Limit.Window, 24*time.Hour)
+				assert.Contains(t, body, "Maximum allowed ")
+			}
 		}
 	})
 }
