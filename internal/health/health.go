@@ -74,9 +74,12 @@ type Verdict struct {
 	HoldAll bool
 	// Resume lists endpoints whose hold is over before its time.
 	Resume []Endpoint
-	// Pause says that a 429 concerns the endpoint, or all that share its
-	// quota: pause for the error's RetryAfter.
+	// Pause says that the error's RetryAfter concerns the endpoint, or after a
+	// 429 all that share its quota: nothing is sent for so long.
 	Pause bool
+	// Learn says that a 429 may show a stricter limit: it is the first of its
+	// incident since the last answer. Further ones may be about that incident only.
+	Learn bool
 	// LogPause says that the caller logs the pause, with Pause only.
 	LogPause bool
 	// Hung says that the request ran into its timeout.

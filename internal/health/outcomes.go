@@ -121,6 +121,7 @@ func (t *Tracker) incidentThrottled(i Incident, failure *defender.Error, r Roste
 	v.Streak = s
 	if !s.throttle(t.get.successes) {
 		t.pause(failure, now, v)
+		v.Learn = s.run.failures == 1
 		t.get.refuse(i.ID, failure, r.Tracked, now, v)
 		if s.failures > refusedAtOnce {
 			v.Retry = s.backoff.NextBackOff()
@@ -133,7 +134,7 @@ func (t *Tracker) incidentThrottled(i Incident, failure *defender.Error, r Roste
 	t.name(s, failure, now, v)
 }
 
-// pause judges a 429 that concerns more than one incident.
+// pause judges an answer whose RetryAfter concerns more than one incident.
 func (t *Tracker) pause(failure *defender.Error, now time.Time, v *Verdict) {
 	v.Pause = true
 	v.LogPause = t.pausedUntil.IsZero() || now.Sub(t.pausedUntil) >= pauseAgain

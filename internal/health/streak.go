@@ -32,9 +32,9 @@ type Streak struct {
 	backoff  *backoff.ExponentialBackOff
 
 	believed bool   // with NotFound: the API does not have the incident
-	alone    bool   // with Throttled: it concerns this incident only
-	refusals int    // with Throttled: how many, with another incident's success between two
-	refused  uint64 // with Throttled: the number of successes before the last one
+	alone    bool   // that answers ask to wait concerns this incident only
+	refusals int    // how many did, with another incident's success between two
+	refused  uint64 // the number of successes before the last one
 }
 
 // run is what successive streaks of an incident have in common.
@@ -79,7 +79,7 @@ func (s *Streak) follow(id int64, kind defender.Kind, interval time.Duration, su
 	return next
 }
 
-// throttle notes a 429. It concerns this incident only, if it is the third and
+// throttle notes a 429, or another answer that asks to wait. It concerns this incident only, if it is the third and
 // other incidents succeeded between them: more than one without a success in
 // between count as one.
 func (s *Streak) throttle(successes uint64) (alone bool) {

@@ -65,6 +65,17 @@ func (t *Tracker) IncidentFailed(i Incident, failure *defender.Error, r Roster, 
 	return v
 }
 
+// UntrackedFailed judges a request that has failed for an incident that is not
+// tracked any more: that it asks to wait may concern the others.
+func (t *Tracker) UntrackedFailed(failure *defender.Error, now time.Time) Verdict {
+	var v Verdict
+	if failure.RetryAfter > 0 {
+		t.pause(failure, now, &v)
+	}
+	t.finish(now, &v)
+	return v
+}
+
 // IncidentUnreadable judges a response that cannot be used because the
 // incident's checkpoint cannot be read. Call it instead of IncidentAnswered.
 func (t *Tracker) IncidentUnreadable(i Incident, err error, r Roster, now time.Time) Verdict {
@@ -101,6 +112,7 @@ func (t *Tracker) ListFailed(failure *defender.Error, now time.Time) Verdict {
 	case defender.NoToken:
 	case defender.Throttled:
 		t.pause(failure, now, &v)
+		v.Learn = true
 		t.list.refuse(0, failure, 1, now, &v)
 	default:
 		t.listFailed(failure, now, &v)

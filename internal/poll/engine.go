@@ -33,6 +33,7 @@ type Engine struct {
 	gets       *quota.Account // of the requests for single incidents
 	lists      *quota.Account // of those for the list
 	feed       *feed.Feed     // nil: the change feed is off
+	pageSent   time.Time      // when its last page was requested
 	comparer   *incident.Comparer
 	sink       *sink.Sink
 	meta       checkpoint.Receiver

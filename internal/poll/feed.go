@@ -104,11 +104,10 @@ func (e *Engine) handleListFailure(ctx context.Context, page *defender.Page, at 
 	}
 	v := e.health.ListFailed(failure, at)
 	e.apply(v, e.lists, at)
-	if v.Pause {
-		e.throttled(ctx, e.lists, failure, v.LogPause, at)
-		return
+	e.pause(ctx, e.lists, failure, v, e.pageSent, at)
+	if failure.Kind != defender.Throttled { // after a 429 the same page is requested again
+		e.feed.Failed(at, v.Retry)
 	}
-	e.feed.Failed(at, v.Retry)
 }
 
 // planFeed returns the fields about the change feed in the log line of the start.

@@ -20,11 +20,17 @@ func (e *Engine) arrived(r response) {
 	if r.page != nil {
 		e.telemetry.size(r.page.Size)
 		e.lists.Done(r.at, r.page.Reached)
+		if r.page.Err == nil {
+			e.lists.Answered(r.sent)
+		}
 		e.feed.Arrived(r.page, r.at)
 		return
 	}
 	e.telemetry.size(r.answer.Size)
 	e.gets.Done(r.at, r.answer.Reached)
+	if r.answer.Err == nil {
+		e.gets.Answered(r.sent)
+	}
 	e.responses = append(e.responses, r)
 }
 
@@ -40,12 +46,10 @@ func (e *Engine) handle(ctx context.Context, r response) {
 		e.roster.Finish(r.id, roster.Outcome{})
 	case !entry.Polling(): // not tracked any more
 		e.roster.Finish(r.id, roster.Outcome{})
-		if failed && failure.Kind == defender.Throttled {
-			v := e.health.IncidentFailed(health.Incident{ID: r.id}, failure, e.population(r.at), r.at)
+		if failed {
+			v := e.health.UntrackedFailed(failure, r.at)
 			e.apply(v, e.gets, r.at)
-			if v.Pause {
-				e.throttled(ctx, e.gets, failure, v.LogPause, r.at)
-			}
+			e.pause(ctx, e.gets, failure, v, r.sent, r.at)
 		}
 	case failed:
 		e.handleFailure(ctx, r, entry, failure)
@@ -62,6 +66,7 @@ func (e *Engine) handle(ctx context.Context, r response) {
 func (e *Engine) handleFailure(ctx context.Context, r response, entry *roster.Entry, failure *defender.Error) {
 	v := e.health.IncidentFailed(subject(entry), failure, e.population(r.at), r.at)
 	e.apply(v, e.gets, r.at)
+	e.pause(ctx, e.gets, failure, v, r.sent, r.at)
 	switch {
 	case failure.Kind == defender.NoToken: // nothing was sent: the incident keeps its place
 		e.roster.Finish(r.id, roster.Outcome{})
@@ -69,8 +74,6 @@ func (e *Engine) handleFailure(ctx context.Context, r response, entry *roster.En
 	case v.Missing:
 		e.handleMissing(ctx, r, entry, v)
 		return
-	case v.Pause:
-		e.throttled(ctx, e.gets, failure, v.LogPause, r.at)
 	}
 	// After a pause Retry is usually zero: the incident is due as soon as the pause is over, behind those that were due before.
 	e.roster.Finish(r.id, roster.Outcome{Due: r.at.Add(v.Retry), Hung: v.Hung, Streak: v.Streak})
@@ -169,32 +172,43 @@ func (e *Engine) accounts() []*quota.Account {
 	return []*quota.Account{e.gets, e.lists}
 }
 
-// throttled pauses the requests of an account for as long as the API asks, or all requests if the API has one quota for all. The account
-// had room, so it is corrected.
-func (e *Engine) throttled(ctx context.Context, account *quota.Account, failure *defender.Error, log bool, at time.Time) {
+// pause pauses the requests of an account for as long as the API asks, if the verdict says so. After a 429 all requests pause if the API
+// has one quota for all, and the account is corrected: it had room.
+func (e *Engine) pause(ctx context.Context, account *quota.Account, failure *defender.Error, v health.Verdict, sent, at time.Time) {
+	if !v.Pause {
+		return
+	}
+	throttled := failure.Kind == defender.Throttled
 	until := at.Add(failure.RetryAfter)
 	account.Throttle(until)
-	if e.parts.Client.OneBudget() {
+	if throttled && e.parts.Client.OneBudget() {
 		for _, a := range e.accounts() {
 			a.Throttle(until)
 		}
 	}
-	named := quota.Limit{Window: failure.Limit.Window, Requests: failure.Limit.Requests}
-	correction := account.Refused(at, named, failure.RetryAfter)
-	if log {
-		e.logThrottled(failure, correction)
+	var correction quota.Correction
+	if throttled && v.Learn {
+		named := quota.Limit{Window: failure.Limit.Window, Requests: failure.Limit.Requests}
+		correction = account.Refused(sent, at, named, failure.RetryAfter)
+	}
+	if v.LogPause || correction.New || correction.Assumed > 0 {
+		e.logPause(failure, correction)
 	}
 	e.saveAccounts(ctx, at)
 }
 
-// logThrottled logs how long requests pause, and what was learned about the limit.
-func (e *Engine) logThrottled(failure *defender.Error, correction quota.Correction) {
+// logPause logs how long requests pause, and what was learned about the limit.
+func (e *Engine) logPause(failure *defender.Error, correction quota.Correction) {
 	fields := []zap.Field{
 		zap.Duration("wait", failure.RetryAfter), zap.String("wait_from", string(failure.WaitFrom)),
 		zap.String("message", failure.Message),
 	}
 	if failure.Asked > failure.RetryAfter {
 		fields = append(fields, zap.Duration("asked_for_but_capped", failure.Asked))
+	}
+	if failure.Kind != defender.Throttled {
+		e.logger.Info("API asks to wait; pausing requests", append(fields, zap.Int("status", failure.Status))...)
+		return
 	}
 	if limit := correction.Limit; limit.Requests > 0 {
 		fields = append(fields, zap.Int("learned_limit", limit.Requests), zap.Duration("window", limit.Window))

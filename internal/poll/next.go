@@ -131,6 +131,7 @@ func (e *Engine) sending(ctx context.Context, r request, now time.Time) {
 	e.inFlight++
 	if r.page != nil {
 		e.lists.Send(now)
+		e.pageSent = now
 		e.feed.Requested()
 		e.saveListAccount(ctx, now)
 		return
@@ -161,15 +162,17 @@ func (e *Engine) countTurn(id int64) {
 }
 
 // send sends a request and returns its response.
-func (e *Engine) send(ctx context.Context, r request) response {
-	if r.page != nil {
+func (e *Engine) send(ctx context.Context, r request, now time.Time) response {
+	response := response{id: r.id, sent: now}
+	switch {
+	case r.page != nil:
 		page := e.parts.Client.List(ctx, *r.page)
-		return response{page: &page, at: e.parts.Clock()}
+		response.page = &page
+	case r.rest != nil:
+		response.answer = e.parts.Client.Continue(ctx, r.rest)
+	default:
+		response.answer = e.parts.Client.Get(ctx, r.id)
 	}
-	if r.rest != nil {
-		answer := e.parts.Client.Continue(ctx, r.rest)
-		return response{id: r.id, answer: answer, at: e.parts.Clock()}
-	}
-	answer := e.parts.Client.Get(ctx, r.id)
-	return response{id: r.id, answer: answer, at: e.parts.Clock()}
+	response.at = e.parts.Clock()
+	return response
 }

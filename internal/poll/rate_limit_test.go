@@ -39,19 +39,56 @@ func TestNothingIsSentDuringAPauseThatTheAPIRequested(t *testing.T) {
 }
 
 func TestQuotaIsSharedWithAnotherProgram(t *testing.T) {
-	harness.Run(t, func(t *testing.T) {
-		population := harness.Quiet(0)
-		population.ForeignPerMinute = 13 // 780 of 1,500 an hour
-		h := harness.New(t, population, harness.WithIDs(1))
-		addBare(t, h, 2000)
+	for name, c := range map[string]struct{ perMinute, perHour, foreign, least int }{
+		"of an hour":   {100, 1500, 13, 600}, // 780 of 1,500
+		"of a minute":  {100, 0, 50, 2400},
+		"a tenth only": {100, 0, 10, 4200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			harness.Run(t, func(t *testing.T) {
+				population := harness.Quiet(0)
+				population.PerMinute, population.PerHour, population.ForeignPerMinute = c.perMinute, c.perHour, c.foreign
+				h := harness.New(t, population, harness.WithIDs(1), harness.WithLimits(c.perMinute, c.perHour))
+				addBare(t, h, 2000)
+				h.Start()
+				time.Sleep(time.Hour)
+				for range 2 {
+					from := time.Now()
+					time.Sleep(time.Hour)
+					polls, rateLimited := h.PollsSince(from)
+					t.Logf("%d of %d requests got a 429", rateLimited, polls)
+					require.Less(t, float64(rateLimited), 0.01*float64(polls), "of %d", polls)
+					require.Greater(t, polls, c.least, "what the other program leaves is used")
+				}
+				require.Empty(t, h.Warnings())
+			})
+		})
+	}
+}
+
+// A single 429 is waited out: what is due is requested afterwards at the configured rate.
+func TestOne429LeavesTheRateAsItIs(t *testing.T) {
+	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
+		population := harness.OneAlert(300)
+		population.PerMinute, population.PerHour = 500, 0
+		population.ListPerMinute, population.ListPerHour = 500, 0
+		h := harness.NewUnder(t, api, population, harness.WithFeed(), harness.WithLimits(500, 0),
+			func(cfg *receiver.Config) { cfg.CollectionInterval = 10 * time.Minute })
 		h.Start()
-		time.Sleep(time.Hour)
-		from := time.Now()
-		time.Sleep(time.Hour)
-		polls, rateLimited := h.PollsSince(from)
-		require.Less(t, float64(rateLimited), 0.01*float64(polls), "of %d", polls)
-		require.Greater(t, polls, 600, "what the other program leaves is used")
-		require.Empty(t, h.Warnings())
+		time.Sleep(2 * time.Hour)
+		h.Sink.Reset()
+		h.FailOnce(defendersim.AllIncidents, "429-retry-after=10s")
+		for polled := h.Polls(0); h.Polls(0) == polled; {
+			time.Sleep(time.Second)
+		}
+		h.Assign(h.Sim.IDs()...)
+		time.Sleep(2 * time.Minute)
+		_, rateLimited := h.PollsSince(time.Now().Add(-3 * time.Minute))
+		require.Equal(t, 1, rateLimited)
+		require.GreaterOrEqual(t, len(h.Sink.Changes()), 290)
+		for _, line := range h.Logs.FilterMessage(msgRateLimited).All() {
+			require.NotContains(t, line.ContextMap(), "learned_limit")
+		}
 	})
 }
 
@@ -85,28 +122,31 @@ func TestRestartKeepsPauseAndLearnedLimit(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(100))
 		h.Start()
 		time.Sleep(70 * time.Minute)
-		h.FailOnce(defendersim.AllIncidents, "429-retry-after=20m")
+		h.FailOnce(defendersim.AllIncidents, "429-retry-after=5s")
 		time.Sleep(5 * time.Minute)
+		h.FailOnce(defendersim.AllIncidents, "429-retry-after=5m")
+		time.Sleep(4 * time.Minute)
 		synctest.Wait()
 		h.Disk.Kill()
 		h.Stop()
 		lines := h.Logs.FilterMessage(msgRateLimited).All()
-		require.Len(t, lines, 1)
-		learned := lines[0].ContextMap()["learned_limit"].(int64)
-		require.Equal(t, time.Minute, lines[0].ContextMap()["window"])
+		require.Len(t, lines, 2, "the second says what was learned")
+		require.NotContains(t, lines[0].ContextMap(), "learned_limit")
+		require.Equal(t, int64(50), lines[1].ContextMap()["learned_limit"])
+		require.Equal(t, time.Minute, lines[1].ContextMap()["window"])
 		before := h.Polls(0)
 
 		h.Start()
-		time.Sleep(time.Until(lines[0].Time.Add(20*time.Minute - time.Second)))
+		time.Sleep(time.Until(lines[1].Time.Add(5*time.Minute - time.Second)))
 		require.Equal(t, before, h.Polls(0), "the pause goes on")
-		time.Sleep(30 * time.Minute)
+		time.Sleep(time.Until(lines[1].Time.Add(10*time.Minute - time.Second)))
 		var sent []time.Time
 		for _, r := range h.Sim.Journal()[before:] {
 			sent = append(sent, r.Time)
 		}
-		require.Greater(t, len(sent), int(learned))
-		for i := int(learned); i < len(sent); i++ {
-			require.GreaterOrEqual(t, sent[i].Sub(sent[i-int(learned)]), time.Minute, "more than %d within a minute", learned)
+		require.Greater(t, len(sent), 90)
+		for i := 50; i < len(sent); i++ {
+			require.GreaterOrEqual(t, sent[i].Sub(sent[i-50]), time.Minute, "more than 50 within a minute")
 		}
 	})
 }

@@ -24,6 +24,7 @@ type response struct {
 	id     int64
 	answer defender.Answer
 	page   *defender.Page // of the list, instead of an answer
+	sent   time.Time      // when the request was sent
 	at     time.Time
 }
 
@@ -55,7 +56,7 @@ func (e *Engine) Run(running, delivering context.Context) {
 				break
 			}
 			e.sending(delivering, r, now)
-			requests.Go(func() { responses <- e.send(running, r) })
+			requests.Go(func() { responses <- e.send(running, r, now) })
 		}
 	}
 }

@@ -81,10 +81,15 @@ func (a *Account) Restore(s Stored, now time.Time) {
 	}
 }
 
-// Throttle sends nothing before until, because the API asked for that. Unlike Pause it is remembered across a restart.
+// singly is how long requests go one at a time after a pause that the API asked for: if it is still too early, one is refused and
+// not as many as there are in parallel.
+const singly = time.Minute
+
+// Throttle sends nothing before until, because the API asked for that, and then requests one at a time for a minute. Unlike Pause it
+// is remembered across a restart.
 func (a *Account) Throttle(until time.Time) {
 	if until.After(a.throttledUntil) {
-		a.throttledUntil = until
+		a.throttledUntil, a.single = until, until.Add(singly)
 	}
 	a.Pause(until)
 }

@@ -32,10 +32,10 @@ func TestRestoredAccountGoesOnWhereItWas(t *testing.T) {
 	a.Restore(quota.Stored{
 		Since:   ago(3 * time.Hour),
 		Ended:   []time.Time{ago(20 * time.Minute), ago(10 * time.Minute)},
-		Learned: []quota.Learned{{Limit: perMinute(40), Since: ago(2 * time.Hour)}},
+		Learned: []quota.Learned{{Limit: perMinute(40), Since: ago(5 * time.Minute)}},
 	}, after(0))
-	require.Equal(t, []int{60, 1498}, room(a.Quota, after(0)), "two quiet hours have passed since")
-	require.Equal(t, 150, a.Refused(after(0), quota.Limit{}, 10*time.Minute).Limit.Requests,
+	require.Equal(t, []int{38, 1498}, room(a.Quota, after(0)))
+	require.Equal(t, 750, refuseTwice(a.Quota, after(0), quota.Limit{}, 10*time.Minute).Limit.Requests,
 		"the account is complete: it is another program's doing")
 }
 
@@ -44,7 +44,7 @@ func TestNewAccountKnowsNothingOfWhatWasSentBefore(t *testing.T) {
 	require.Zero(t, a.Stored(after(0)))
 	a.Restore(quota.Stored{}, after(0))
 	require.Equal(t, quota.Stored{Since: after(0)}, a.Stored(after(0)))
-	require.Equal(t, quota.Correction{Assumed: 1500}, a.Refused(after(time.Minute), perHour(1500), 2*time.Second))
+	require.Equal(t, quota.Correction{Assumed: 1500}, refuseTwice(a.Quota, after(time.Minute), perHour(1500), 2*time.Second))
 }
 
 func TestRequestInFlightWhenTheProcessEndedCountsAsEndedAtTheRestart(t *testing.T) {
@@ -82,6 +82,23 @@ func TestPauseThatTheAPIAskedForSurvivesARestart(t *testing.T) {
 	require.Zero(t, a.ThrottledUntil())
 }
 
+func TestRequestsGoOneAtATimeForAMinuteAfterAPauseThatTheAPIAskedFor(t *testing.T) {
+	a := quota.NewAccount(perMinute(100))
+	a.Throttle(after(10 * time.Second))
+	requireNext(t, a.Quota, after(0), quota.Fresh, after(10*time.Second))
+	a.Send(after(10 * time.Second))
+	requireNext(t, a.Quota, after(10*time.Second), quota.Fresh, after(70*time.Second))
+	a.Done(after(11*time.Second), 1)
+	requireNext(t, a.Quota, after(11*time.Second), quota.Fresh, after(11*time.Second))
+	a.Send(after(12 * time.Second))
+	requireNext(t, a.Quota, after(70*time.Second), quota.Fresh, after(70*time.Second))
+
+	a = quota.NewAccount(perMinute(100))
+	a.Pause(after(10 * time.Second))
+	a.Send(after(10 * time.Second))
+	requireNext(t, a.Quota, after(10*time.Second), quota.Fresh, after(10*time.Second))
+}
+
 func TestRestoredPauseLastsAtMostMaxWait(t *testing.T) {
 	a := quota.NewAccount(perMinute(100))
 	a.Restore(quota.Stored{PausedUntil: after(1000 * time.Hour)}, after(0))
@@ -115,7 +132,7 @@ func TestRestartChangesNothingOfWhatMayBeSent(t *testing.T) {
 			a.Done(after(time.Duration(offset)), 1)
 		}
 		if rapid.Bool().Draw(t, "refused") {
-			a.Refused(now, perMinute(rapid.IntRange(1, 20).Draw(t, "named")), time.Second)
+			refuseTwice(a.Quota, now, perMinute(rapid.IntRange(1, 20).Draw(t, "named")), time.Second)
 		}
 		a.Throttle(now.Add(time.Duration(rapid.Int64Range(-int64(time.Hour), int64(time.Hour)).Draw(t, "pause"))))
 

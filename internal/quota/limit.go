@@ -1,12 +1,16 @@
 package quota
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 const (
-	// quietTime is how long no refusal must come until a learned limit rises by one part.
-	quietTime = time.Hour
-	// parts is how many parts a configured limit has: after as many quiet times at most it is whole again.
-	parts = 10
+	// quiet is after how many of its windows without a refusal a learned limit is no longer in force, and remembered after how
+	// many all refusals of a limit are forgotten. It is more than quiet: if the limit turns out to be too high as soon as it is
+	// whole again, that is no first refusal.
+	quiet      = 10
+	remembered = 20
 	// maxLimits is how many limits there may be with those adopted from refusals, and maxRequests how large an adopted one may
 	// be: a server that keeps naming new limits costs no more than that.
 	maxLimits   = 4
@@ -26,39 +30,52 @@ func (l Limit) limits() bool { return l.Window > 0 && l.Requests > 0 }
 // limit is a Limit and what refusals have taught about it.
 type limit struct {
 	Limit
+	adopted bool      // refusals have named it, and nobody configured it: it limits only while something is learned
 	epoch   time.Time // since when every request of this window is counted; zero: since ever
-	learned int       // how many requests it seemed to allow at since; 0: all of them
-	since   time.Time // the last refusal; only if learned
+	refused time.Time // the last refusal; zero: there was none
+	learned int       // how many requests it then seemed to allow; 0: nothing is learned
+}
+
+// inForce reports whether what was learned holds.
+func (l *limit) inForce(at time.Time) bool {
+	return l.learned > 0 && at.Sub(l.refused) < quiet*l.Window
+}
+
+// idle reports whether an adopted limit limits nothing.
+func (l *limit) idle(at time.Time) bool { return l.adopted && !l.inForce(at) }
+
+// remembers reports whether a refusal now is a repeated one.
+func (l *limit) remembers(now time.Time) bool {
+	return !l.refused.IsZero() && now.Sub(l.refused) < remembered*l.Window
 }
 
 // allows returns how many requests may occupy the window at that time.
 func (l *limit) allows(at time.Time) int {
-	if l.learned == 0 {
-		return l.Requests
+	switch {
+	case l.idle(at):
+		return math.MaxInt
+	case l.inForce(at):
+		return min(l.Requests, l.learned)
 	}
-	return min(l.Requests, l.learned+l.quietTimes(at)*l.part())
+	return l.Requests
 }
 
-// usable returns how many of those are for requests of that demand.
+// usable returns how many of those are for requests of that demand. A part of a learned limit is left to whoever else uses it.
 func (l *limit) usable(at time.Time, d Demand) int {
 	allowed := l.allows(at)
+	if l.inForce(at) {
+		allowed -= allowed / reserve
+	}
 	if d == Repeat {
-		return allowed - allowed/reserve
+		allowed -= allowed / reserve
 	}
 	return allowed
 }
 
 // rises returns when the limit will next allow more; ok is false if it is whole.
 func (l *limit) rises(at time.Time) (next time.Time, ok bool) {
-	if l.allows(at) == l.Requests {
-		return time.Time{}, false
-	}
-	return l.since.Add(time.Duration(l.quietTimes(at)+1) * quietTime), true
+	return l.refused.Add(quiet * l.Window), l.inForce(at)
 }
-
-func (l *limit) quietTimes(at time.Time) int { return int(max(0, at.Sub(l.since)) / quietTime) }
-
-func (l *limit) part() int { return (l.Requests + parts - 1) / parts }
 
 // room returns the earliest time, not before at, at which the window has room for one more request besides those that have ended
 // and those in flight. Not ok: it depends on when one of those in flight ends.

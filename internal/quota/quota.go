@@ -33,6 +33,9 @@ type Quota struct {
 	inFlight int
 	last     time.Time // the latest time reported; an earlier one counts as this
 	paused   time.Time // nothing is sent before it; zero: there was no pause
+	single   time.Time // nothing is sent beside a request in flight before it; zero: at any time
+	refused  time.Time // the last refusal that was not part of the one before; zero: there was none
+	answered time.Time // when the last request was sent of those that succeeded; zero: none did
 }
 
 // New returns a quota with nothing sent yet. Without a limit, only pauses delay requests.
@@ -65,6 +68,9 @@ func (q *Quota) Next(now time.Time, d Demand) (at time.Time, ok bool) {
 	at = now
 	if q.paused.After(at) {
 		at = q.paused
+	}
+	if q.inFlight > 0 && q.single.After(at) {
+		at = q.single
 	}
 	for i := range q.limits {
 		if at, ok = q.limits[i].room(&q.ended, q.inFlight, at, d); !ok {
@@ -119,12 +125,15 @@ func (q *Quota) Spacing(now time.Time, d Demand) time.Duration {
 }
 
 // Remaining returns what each limit by itself has left: first the limits given to New, in that order, without those that limit
-// nothing, then the limits adopted from refusals. It ignores pauses.
+// nothing, then the limits adopted from refusals while they are in force. It ignores pauses.
 func (q *Quota) Remaining(now time.Time) []Remaining {
 	remaining := make([]Remaining, 0, len(q.limits))
 	for i := range q.limits {
 		l := &q.limits[i]
-		remaining = append(remaining, Remaining{Window: l.Window, Requests: max(0, l.allows(now)-q.occupying(l.Window, now))})
+		if l.idle(now) {
+			continue
+		}
+		remaining = append(remaining, Remaining{Window: l.Window, Requests: max(0, l.usable(now, Fresh)-q.occupying(l.Window, now))})
 	}
 	return remaining
 }

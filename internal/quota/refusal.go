@@ -7,8 +7,10 @@ import (
 
 // Correction is what a refusal has changed. The zero value: nothing.
 type Correction struct {
-	// Limit is in force from now on. If a higher one is configured, it rises by a tenth of that with each hour without a refusal.
+	// Limit is in force from now on, until ten of its windows have passed without a refusal.
 	Limit Limit
+	// New says that nothing was learned about that limit before, or it is forgotten.
+	New bool
 	// Assumed is how many requests are now assumed to have been sent before the account began.
 	Assumed int
 }
@@ -19,35 +21,61 @@ type Learned struct {
 	Since time.Time
 }
 
-// Refused reports that the server refused a request because of its rate limit, although the quota saw room for it. Named is the
-// limit that the refusal names, zero if it names none. Wait is how long nothing is sent now.
+// Answered reports that a request that was sent at that time has succeeded.
+func (q *Quota) Answered(sent time.Time) {
+	if sent.After(q.answered) {
+		q.answered = sent
+	}
+}
+
+// Refused reports that the server refused a request because of its rate limit, although the quota saw room for it. Sent is when
+// the request was sent. Named is the limit that the refusal names, zero if it names none. Wait is how long nothing is sent now.
 //
-// The full window is the one that the refusal names, or else the fullest of those that are at least as long as the wait.
-// If more was sent than the named limit allows, or the named window was unknown, the named limit is in force from now on.
-// Otherwise something else uses the same quota:
-//   - If the window reaches back before the epoch, an earlier run may have used it. The rest of the limit is assumed to have been
-//     sent before the epoch, evenly spread, and leaves the window accordingly.
-//   - Otherwise another program uses it now. The new limit is 90 % of what was sent in the window, but at least a tenth of the
-//     configured limit, because there may have been little to send.
-func (q *Quota) Refused(now time.Time, named Limit, wait time.Duration) Correction {
+// One refusal is waited out and teaches nothing. Requests that were in flight when it came, and all until another request has
+// succeeded, are refused with it. It is about the window that it names, or else about the fullest of those that are at least as
+// long as the wait. If that was refused before, less than twenty of its windows ago:
+//   - If more was sent than the named limit allows, or the named window is unknown, the named limit is in force from now on.
+//   - Otherwise something else uses the same quota. If the window reaches back before the epoch, an earlier run may have used it.
+//     The rest of the limit is assumed to have been sent before the epoch, evenly spread, and leaves the window accordingly.
+//   - Otherwise another program uses it now. The new limit is 90 % of what was sent in the window, but at least half of the
+//     configured or the named one, because there may have been little to send.
+func (q *Quota) Refused(sent, now time.Time, named Limit, wait time.Duration) Correction {
 	q.advance(now)
+	if !q.refused.IsZero() && (!sent.After(q.refused) || !q.answered.After(q.refused)) {
+		return Correction{}
+	}
+	q.refused = now
 	l := q.refusing(now, named, wait)
 	if l == nil {
-		return q.adoptLimit(now, named, wait)
-	}
-	sent := q.occupying(l.Window, now)
-	switch {
-	case named.limits() && sent > named.Requests && named.Requests < l.allows(now):
-		return q.restrict(l, named.Requests, now)
-	case sent > l.allows(now): // it was in flight when the limit was learned
-		if l.learned > 0 {
-			l.learned, l.since = l.allows(now), now
-		}
 		return Correction{}
+	}
+	repeated, allowed := l.remembers(now), l.allows(now)
+	if !repeated {
+		l.learned = 0
+	}
+	l.refused = now
+	if !repeated {
+		return Correction{}
+	}
+	occupied := q.occupying(l.Window, now)
+	most := l.Requests
+	if named.limits() {
+		most = min(most, named.Requests)
+	}
+	switch {
+	case named.limits() && named.Requests < allowed && (l.adopted || occupied > named.Requests):
+		return l.learn(named.Requests)
 	case now.Sub(l.epoch) < l.Window:
 		return Correction{Assumed: q.backfill(l, now, wait)}
 	}
-	return q.restrict(l, max(sent*9/10, l.part()), now)
+	return l.learn(min(allowed, max(occupied*9/10, (most+1)/2)))
+}
+
+// learn lowers a limit to what the server seems to allow.
+func (l *limit) learn(requests int) Correction {
+	unknown := l.learned == 0
+	l.learned = requests
+	return Correction{Limit: Limit{Window: l.Window, Requests: requests}, New: unknown}
 }
 
 // refusing returns the limit that a refusal is about; nil if there is none.
@@ -55,7 +83,7 @@ func (q *Quota) refusing(now time.Time, named Limit, wait time.Duration) *limit 
 	if named.limits() {
 		i := slices.IndexFunc(q.limits, func(l limit) bool { return l.Window == named.Window })
 		if i < 0 {
-			return nil
+			return q.adopt(named, now)
 		}
 		return &q.limits[i]
 	}
@@ -63,6 +91,9 @@ func (q *Quota) refusing(now time.Time, named Limit, wait time.Duration) *limit 
 	var most float64
 	for i := range q.limits {
 		l := &q.limits[i]
+		if l.idle(now) {
+			continue
+		}
 		full := float64(q.occupying(l.Window, now)) / float64(l.allows(now))
 		if wait <= l.Window && (fullest == nil || full > most) {
 			fullest, most = l, full
@@ -71,23 +102,20 @@ func (q *Quota) refusing(now time.Time, named Limit, wait time.Duration) *limit 
 	return fullest
 }
 
-// adoptLimit adds a limit that was not known.
-func (q *Quota) adoptLimit(now time.Time, named Limit, wait time.Duration) Correction {
-	if !named.limits() || named.Requests > maxRequests || len(q.limits) == maxLimits {
-		return Correction{}
+// adopt adds a limit that was not known, in the place of those that are forgotten. Nil: it is absurd, or there are too many.
+func (q *Quota) adopt(named Limit, now time.Time) *limit {
+	q.limits = slices.DeleteFunc(q.limits, func(l limit) bool { return l.adopted && !l.remembers(now) })
+	if named.Requests > maxRequests || len(q.limits) == maxLimits {
+		return nil
 	}
 	epoch := now
 	if known := q.ended.all(); len(known) > 0 {
 		epoch = known[0]
 	}
 	q.add(named, epoch)
-	return Correction{Limit: named, Assumed: q.backfill(&q.limits[len(q.limits)-1], now, wait)}
-}
-
-// restrict lowers a limit to what the server seems to allow.
-func (q *Quota) restrict(l *limit, requests int, now time.Time) Correction {
-	l.learned, l.since = max(1, requests), now
-	return Correction{Limit: Limit{Window: l.Window, Requests: l.allows(now)}}
+	l := &q.limits[len(q.limits)-1]
+	l.adopted = true
+	return l
 }
 
 // backfill fills a window with requests assumed to have been sent before its epoch, spread evenly over that part of the window.
@@ -108,12 +136,12 @@ func (q *Quota) backfill(l *limit, now time.Time, wait time.Duration) int {
 	return missing
 }
 
-// Learned returns the stricter limits that refusals have shown and that are still in force at now.
+// Learned returns what was learned about the limits given to New, and is still in force at now.
 func (q *Quota) Learned(now time.Time) []Learned {
 	var learned []Learned
 	for i := range q.limits {
-		if l := &q.limits[i]; l.allows(now) < l.Requests {
-			learned = append(learned, Learned{Limit: Limit{Window: l.Window, Requests: l.learned}, Since: l.since})
+		if l := &q.limits[i]; !l.adopted && l.allows(now) < l.Requests {
+			learned = append(learned, Learned{Limit: Limit{Window: l.Window, Requests: l.learned}, Since: l.refused})
 		}
 	}
 	return learned
@@ -123,7 +151,7 @@ func (q *Quota) Learned(now time.Time) []Learned {
 func (q *Quota) RestoreLimit(learned Learned) {
 	for i := range q.limits {
 		if l := &q.limits[i]; l.Window == learned.Limit.Window && learned.Limit.limits() {
-			l.learned, l.since = learned.Limit.Requests, learned.Since
+			l.learned, l.refused = learned.Limit.Requests, learned.Since
 		}
 	}
 }
