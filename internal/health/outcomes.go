@@ -124,14 +124,41 @@ func (t *Tracker) incidentThrottled(i Incident, failure *defender.Error, r Roste
 		v.Learn = s.run.failures == 1
 		t.get.refuse(i.ID, failure, r.Tracked, now, v)
 		if s.failures > refusedAtOnce {
-			v.Retry = s.backoff.NextBackOff()
+			t.goBehind(failure.RetryAfter+s.backoff.NextBackOff(), now, v)
 		}
 		return
 	}
 	s.run.failing = true
 	t.get.begin(i.ID, s.run.successes)
+	s.until = now.Add(failure.RetryAfter)
 	v.Retry = max(s.backoff.NextBackOff(), failure.RetryAfter)
 	t.name(s, failure, now, v)
+}
+
+// incidentAsksToWait judges an answer other than a 429 that says when to come
+// back, beside what it means by itself.
+func (t *Tracker) incidentAsksToWait(failure *defender.Error, now time.Time, v *Verdict) {
+	s := v.Streak
+	if s.throttle(t.get.successes) {
+		s.until = now.Add(failure.RetryAfter)
+		v.Retry = max(v.Retry, failure.RetryAfter)
+		return
+	}
+	t.pause(failure, now, v)
+	if s.failures > 1 {
+		t.goBehind(failure.RetryAfter+v.Retry, now, v)
+		return
+	}
+	v.Retry = max(v.Retry, failure.RetryAfter)
+}
+
+// goBehind has the others go first after a pause, even if a list shows a change
+// of the incident: they show whether it is the only one. In a state all fail.
+func (t *Tracker) goBehind(retry time.Duration, now time.Time, v *Verdict) {
+	v.Retry = retry
+	if !t.get.isDown() {
+		v.Streak.until = now.Add(retry)
+	}
 }
 
 // pause judges an answer whose RetryAfter concerns more than one incident.

@@ -35,6 +35,8 @@ type Streak struct {
 	alone    bool   // that answers ask to wait concerns this incident only
 	refusals int    // how many did, with another incident's success between two
 	refused  uint64 // the number of successes before the last one
+
+	until time.Time // the incident is not requested before; zero: at any time
 }
 
 // run is what successive streaks of an incident have in common.
@@ -50,6 +52,15 @@ type run struct {
 // rate limit that concerns all incidents is no failure of one.
 func (s *Streak) Failing() bool {
 	return s != nil && s.kind != defender.NotFound && (s.kind != defender.Throttled || s.alone)
+}
+
+// NotBefore returns the first moment, not before at, at which the incident may
+// be requested: an answer may have asked to come back later.
+func (s *Streak) NotBefore(at time.Time) time.Time {
+	if s == nil {
+		return at
+	}
+	return latest(at, s.until)
 }
 
 // follow returns the streak that a failure belongs to: this one, if the kind

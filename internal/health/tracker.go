@@ -61,6 +61,9 @@ func (t *Tracker) IncidentFailed(i Incident, failure *defender.Error, r Roster, 
 	default:
 		t.incidentFailed(i, failure, r, now, &v)
 	}
+	if failure.Kind != defender.Throttled && failure.RetryAfter > 0 {
+		t.incidentAsksToWait(failure, now, &v)
+	}
 	t.finish(now, &v)
 	return v
 }
@@ -116,6 +119,10 @@ func (t *Tracker) ListFailed(failure *defender.Error, now time.Time) Verdict {
 		t.list.refuse(0, failure, 1, now, &v)
 	default:
 		t.listFailed(failure, now, &v)
+		if failure.RetryAfter > 0 {
+			t.pause(failure, now, &v)
+			v.Retry = max(v.Retry, failure.RetryAfter)
+		}
 	}
 	t.finish(now, &v)
 	return v

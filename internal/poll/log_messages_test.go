@@ -14,6 +14,7 @@ const (
 	msgMisconfigured     = "unexpected responses instead of incidents; pausing requests for incidents (check http::endpoint and any proxy)"
 	msgWrongTarget       = "none of the previously delivered incidents were found; check http::endpoint and the tenant (emitting nothing)"
 	msgRateLimited       = "rate limited by the API; pausing requests"
+	msgAsksToWait        = "API asks to wait; pausing requests"
 	msgFetchFailed       = "cannot fetch incident; retrying with backoff"
 	msgFetchDenied       = "access to incident denied by the API; retrying with backoff"
 	msgIncidentRecovered = "incident recovered"

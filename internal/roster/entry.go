@@ -136,7 +136,7 @@ func (e *Entry) apply(o Outcome) {
 	if o.Due.IsZero() {
 		return
 	}
-	e.due, e.hung, e.Streak = o.Due, o.Hung, o.Streak
+	e.due, e.hung, e.Streak = o.Streak.NotBefore(o.Due), o.Hung, o.Streak
 	if o.Answered {
 		e.class = Routine
 	} else if e.class != Routine {
@@ -144,8 +144,10 @@ func (e *Entry) apply(o Outcome) {
 	}
 }
 
-// mark makes the entry due no later than due, ahead of all others, even if its last poll failed.
+// mark makes the entry due no later than due, ahead of all others, even if its last poll failed. What the API asked this incident to wait
+// comes first.
 func (e *Entry) mark(due time.Time) {
+	due = e.Streak.NotBefore(due)
 	if due.Before(e.due) {
 		e.due = due
 	}

@@ -108,7 +108,7 @@ func (e *Entry) land(o Outcome) {
 func (r *Roster) Release(ids []int64, now time.Time) {
 	for _, id := range ids {
 		if e := r.entries[id]; e != nil && e.waiting() && now.Before(e.due) {
-			r.change(e, func() { e.due = now })
+			r.change(e, func() { e.due = e.Streak.NotBefore(now) })
 		}
 	}
 }

@@ -1,0 +1,218 @@
+package poll_test
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
+)
+
+const (
+	incidentCalls = "incident"
+	listCalls     = "list"
+)
+
+// callOf is the endpoint that a request goes to.
+func callOf(r *http.Request) string {
+	if strings.HasSuffix(r.URL.Path, "/incidents") {
+		return listCalls
+	}
+	return incidentCalls
+}
+
+// refusing answers requests with a status and a time to come back, and notes each request that comes earlier.
+type refusing struct {
+	rand   *rand.Rand
+	api    receiver.API
+	refuse func(r *http.Request) (status int, wait time.Duration) // 0: the API answers
+
+	mu       sync.Mutex
+	until    map[string]time.Time // by endpoint
+	asked    int
+	statuses map[int]int
+	early    []string
+}
+
+func newRefusing(api receiver.API, refuse func(r *http.Request) (int, time.Duration)) *refusing {
+	return &refusing{
+		rand: rand.New(rand.NewPCG(1, 2)), api: api, refuse: refuse, until: map[string]time.Time{}, statuses: map[int]int{},
+	}
+}
+
+func (f *refusing) roundTrip(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+	call := callOf(r)
+	f.mu.Lock()
+	if now := time.Now(); now.Before(f.until[call]) {
+		f.early = append(f.early, fmt.Sprintf("%s %s before its time", r.URL.Path, f.until[call].Sub(now)))
+	}
+	latency := time.Duration(f.rand.Int64N(int64(200*time.Millisecond))) + 1
+	status, wait := f.refuse(r)
+	form := f.asked
+	if status != 0 {
+		f.asked++
+		f.statuses[status]++
+	}
+	f.mu.Unlock()
+	time.Sleep(latency) // no two responses come at the same moment
+	if status == 0 {
+		return next.RoundTrip(r)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	header, body := askedFor(form, wait)
+	f.holds(call, wait)
+	if f.api == receiver.APIGraph && status == http.StatusTooManyRequests {
+		f.holds(incidentCalls, wait)
+		f.holds(listCalls, wait)
+	}
+	return &http.Response{
+		StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: header, Body: io.NopCloser(strings.NewReader(body)), Request: r,
+	}, nil
+}
+
+func (f *refusing) holds(call string, wait time.Duration) {
+	if until := time.Now().Add(wait); until.After(f.until[call]) {
+		f.until[call] = until
+	}
+}
+
+// askedFor says in one of several forms how long to wait.
+func askedFor(form int, wait time.Duration) (header http.Header, body string) {
+	header = http.Header{"Content-Type": {"application/json"}, "Date": {time.Now().UTC().Format(http.TimeFormat)}}
+	message := "Too many requests"
+	switch form % 5 {
+	case 0:
+		header.Set("Retry-After", strconv.FormatFloat(wait.Seconds(), 'f', -1, 64))
+	case 1:
+		at := time.Now().Add(wait + time.Second).UTC()
+		header.Set("Retry-After", at.Format(http.TimeFormat))
+	case 2:
+		header.Set("X-Ms-Retry-After-Ms", strconv.FormatInt(wait.Milliseconds(), 10))
+	case 3:
+		message = fmt.Sprintf("You can send requests again in %.3f seconds.", wait.Seconds())
+	case 4:
+		return header, fmt.Sprintf(`{"error":{"code":"c","message":"m","innerError":{"message":"Please retry after %.5f minutes."}}}`, wait.Minutes()+0.0001)
+	}
+	return header, fmt.Sprintf(`{"error":{"code":"c","message":%q}}`, message)
+}
+
+// Whatever the request is for (a routine poll, a changed or a new incident, more alerts, a page of the list, an endpoint that fails) and
+// whatever the status is. The receiver is also restarted while it waits.
+func TestNoRequestIsEarlierThanTheAPIAsksFor(t *testing.T) {
+	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
+		population := inPages(40)
+		population.ChangesPerHour = 400
+		h := harness.NewUnder(t, api, population, harness.WithFeed())
+		statuses := []int{202, 301, 302, 400, 401, 403, 408, 429, 429, 429, 500, 502, 503, 503, 504}
+		last := map[string]bool{} // incidents whose last request was refused: one that always is backs off alone
+		var f *refusing
+		f = newRefusing(api, func(r *http.Request) (int, time.Duration) {
+			if last[r.URL.Path] || f.rand.IntN(4) > 0 {
+				last[r.URL.Path] = false
+				return 0, 0
+			}
+			last[r.URL.Path] = callOf(r) == incidentCalls
+			return statuses[f.rand.IntN(len(statuses))], time.Duration(1+f.rand.IntN(90_000)) * time.Millisecond
+		})
+		h.Auth.Use(f.roundTrip)
+		h.Start()
+		for range 20 {
+			time.Sleep(time.Duration(f.rand.Int64N(int64(20 * time.Minute))))
+			h.Stop()
+			h.Start()
+		}
+		require.Empty(t, f.early)
+		require.Greater(t, f.asked, 200)
+		require.Len(t, f.statuses, 12)
+	})
+}
+
+// An outage is probed with backoff, but not before the API asks for.
+func TestOutageIsProbedNoEarlierThanTheAPIAsksFor(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(20), harness.WithFeed())
+		h.RunOnce()
+		f := newRefusing(receiver.APIDefenderXDR, func(*http.Request) (int, time.Duration) { return http.StatusServiceUnavailable, 10 * time.Minute })
+		h.Auth.Use(f.roundTrip)
+		h.Start()
+		time.Sleep(2 * time.Hour)
+		h.Assign(1001)
+		time.Sleep(time.Hour)
+		require.Empty(t, f.early)
+		require.GreaterOrEqual(t, f.asked, 2*17, "every ten minutes")
+		require.LessOrEqual(t, f.asked, (h.Config.MaxConcurrentRequests+1)*18)
+		require.Contains(t, h.Warnings(), msgUnavailable)
+		lines := h.Logs.FilterMessage(msgAsksToWait).All()
+		require.Len(t, lines, 1, "%v", h.Warnings())
+		require.Equal(t, int64(503), lines[0].ContextMap()["status"])
+		require.Equal(t, 10*time.Minute, lines[0].ContextMap()["wait"].(time.Duration).Round(time.Minute))
+
+		h.Auth.Use(nil)
+		time.Sleep(15 * time.Minute)
+		require.Contains(t, h.Sink.Changes(), updated(1001)[0])
+	})
+}
+
+// A pause that another status than 429 asks for is about its endpoint, and teaches nothing about limits.
+func TestListThatAsksToWaitHoldsNoPolls(t *testing.T) {
+	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
+		h := harness.NewUnder(t, api, harness.OneAlert(10), harness.WithFeed())
+		f := newRefusing(api, func(r *http.Request) (int, time.Duration) {
+			if callOf(r) == listCalls {
+				return http.StatusInternalServerError, 20 * time.Minute
+			}
+			return 0, 0
+		})
+		h.Auth.Use(f.roundTrip)
+		h.Start()
+		time.Sleep(time.Hour)
+		require.Empty(t, f.early)
+		require.Equal(t, 3, f.asked)
+		require.GreaterOrEqual(t, h.Polls(0), 10*10)
+	})
+}
+
+// One incident whose requests always ask to wait costs the others at most two pauses.
+func TestIncidentThatAlwaysAsksToWaitBacksOffAlone(t *testing.T) {
+	for _, status := range []int{404, 429, 503} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
+				h := harness.NewUnder(t, api, harness.OneAlert(20), harness.WithFeed())
+				h.RunOnce()
+				var refused []time.Time
+				f := newRefusing(api, func(r *http.Request) (int, time.Duration) {
+					if strings.HasSuffix(r.URL.Path, "/1001") {
+						refused = append(refused, time.Now())
+						return status, 10 * time.Minute
+					}
+					return 0, 0
+				})
+				h.Auth.Use(f.roundTrip)
+				h.Start()
+				for range 3 * 12 {
+					h.Assign(1001) // the list shows it each time
+					time.Sleep(5 * time.Minute)
+				}
+				require.Greater(t, len(refused), 3)
+				for i := range refused[1:] {
+					require.GreaterOrEqual(t, refused[i+1].Sub(refused[i]), 10*time.Minute)
+				}
+				require.GreaterOrEqual(t, h.Polls(0), 19*12*2, "but for two pauses and the requests before them")
+				require.Empty(t, h.Host.Statuses())
+				for _, line := range h.Logs.FilterMessage(msgRateLimited).All() {
+					require.NotContains(t, line.ContextMap(), "learned_limit")
+				}
+			})
+		})
+	}
+}
