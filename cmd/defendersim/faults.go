@@ -11,6 +11,7 @@ import (
 type faultOptions struct {
 	name        string // empty: none
 	probability float64
+	times       int
 	onSkip      bool // of List alone
 }
 
@@ -18,14 +19,18 @@ type faultOptions struct {
 func (f *faultOptions) define(fs *flag.FlagSet, name, strikes string) {
 	fs.StringVar(&f.name, name, "", "`fault` that strikes "+strikes+", see below")
 	fs.Float64Var(&f.probability, name+"-probability", 0, "probability of that fault, 0 to 1; 0: always")
+	fs.IntVar(&f.times, name+"-times", 0, "how many requests it strikes before it ends; 0: it does not end")
 }
 
-// rule reads the fault of the flag with the given name; the zero rule is none.
-func (f *faultOptions) rule(flagName string) (defendersim.Rule, error) {
+// rule reads the fault of the flag with the given name, for requests as in
+// SetFault; the zero rule is none.
+func (f *faultOptions) rule(flagName string, where int64) (defendersim.Rule, error) {
 	if f.name == "" {
 		switch {
 		case f.probability != 0:
 			return defendersim.Rule{}, fmt.Errorf("--%[1]s-probability needs --%[1]s", flagName)
+		case f.times != 0:
+			return defendersim.Rule{}, fmt.Errorf("--%[1]s-times needs --%[1]s", flagName)
 		case f.onSkip:
 			return defendersim.Rule{}, fmt.Errorf("--%[1]s-on-skip needs --%[1]s", flagName)
 		}
@@ -35,27 +40,38 @@ func (f *faultOptions) rule(flagName string) (defendersim.Rule, error) {
 	if err != nil {
 		return defendersim.Rule{}, fmt.Errorf("--%s: %w", flagName, err)
 	}
-	if fault.ListOnly() && flagName != "list-fault" {
-		return defendersim.Rule{}, fmt.Errorf("--%s: %s is a fault of List: use --list-fault", flagName, f.name)
+	if err := fault.Fits(where); err != nil {
+		return defendersim.Rule{}, fmt.Errorf("--%s: %w", flagName, err)
 	}
 	if !(f.probability >= 0 && f.probability <= 1) {
 		return defendersim.Rule{}, fmt.Errorf("--%s-probability: %v is not between 0 and 1", flagName, f.probability)
 	}
-	return defendersim.Rule{Fault: fault, Probability: f.probability, OnSkip: f.onSkip}, nil
+	if f.times < 0 {
+		return defendersim.Rule{}, fmt.Errorf("--%s-times: %d is negative", flagName, f.times)
+	}
+	return defendersim.Rule{Fault: fault, Probability: f.probability, Times: f.times, OnSkip: f.onSkip}, nil
+}
+
+// flagFault is a fault option with its flag and the requests that it is for.
+type flagFault struct {
+	options faultOptions
+	flag    string
+	where   int64
+}
+
+func (o options) faults() []flagFault {
+	return []flagFault{
+		{o.fault, "fault", defendersim.AllIncidents},
+		{o.listFault, "list-fault", defendersim.ListRequests},
+		{o.alertsFault, "alerts-fault", defendersim.AlertRequests},
+		{o.tokenFault, "token-fault", defendersim.TokenRequests},
+	}
 }
 
 // setFaults sets what the command line asks for.
 func (o options) setFaults(sim *defendersim.Sim) error {
-	for _, f := range []struct {
-		options faultOptions
-		flag    string
-		where   int64
-	}{
-		{o.fault, "fault", defendersim.AllIncidents},
-		{o.listFault, "list-fault", defendersim.ListRequests},
-		{o.alertsFault, "alerts-fault", defendersim.AlertRequests},
-	} {
-		rule, err := f.options.rule(f.flag)
+	for _, f := range o.faults() {
+		rule, err := f.options.rule(f.flag, f.where)
 		if err != nil {
 			return err
 		}

@@ -22,6 +22,7 @@ type options struct {
 	fault            faultOptions
 	listFault        faultOptions
 	alertsFault      faultOptions
+	tokenFault       faultOptions
 	throttleForm     string
 }
 
@@ -114,6 +115,7 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 		fs.IntVar(&c.AlertsPage, "alerts-page", c.AlertsPage, "alerts of an incident that come at a time; 0: all at once")
 		fs.BoolVar(&c.AlertsSkipToken, "alerts-skip-token", c.AlertsSkipToken, "links to more alerts carry a $skiptoken instead of a $skip")
 		fs.BoolVar(&c.GraphCoarseTimes, "graph-coarse-times", c.GraphCoarseTimes, "times are cut to the millisecond")
+		fs.IntVar(&c.GraphExpandFails, "graph-expand-fails", c.GraphExpandFails, "answer 500 to $expand=alerts for incidents with so many alerts or more; 0: for none")
 		o.alertsFault.define(fs, "alerts-fault", "pages of alerts")
 	})
 	under("Sign-in", func() {
@@ -126,6 +128,7 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 		})
 		fs.DurationVar(&c.TokenLifetime, "token-lifetime", defaultLifetime, "how long a token lasts")
 		fs.BoolVar(&c.AllowAnonymous, "allow-anonymous", c.AllowAnonymous, "answer requests without a token")
+		o.tokenFault.define(fs, "token-fault", "requests for a token")
 	})
 	under("Answers", func() {
 		o.fault.define(fs, "fault", "every incident")
@@ -161,14 +164,10 @@ func (o options) check() error {
 	if o.listIDs < 0 {
 		return fmt.Errorf("--list-ids: %d is negative", o.listIDs)
 	}
-	if _, err := o.fault.rule("fault"); err != nil {
-		return err
-	}
-	if _, err := o.listFault.rule("list-fault"); err != nil {
-		return err
-	}
-	if _, err := o.alertsFault.rule("alerts-fault"); err != nil {
-		return err
+	for _, f := range o.faults() {
+		if _, err := f.options.rule(f.flag, f.where); err != nil {
+			return err
+		}
 	}
 	return o.checkListen()
 }

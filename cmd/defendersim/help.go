@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
@@ -31,6 +30,7 @@ Examples:
   defendersim --fault 500 --fault-probability 0.1
   defendersim --list-fault 503 --list-fault-on-skip
   defendersim --alerts-page 20 --alerts-fault link-stuck
+  defendersim --token-fault AADSTS7000222 --token-fault-times 3
   defendersim --incidents 500 --list-ids 500 > incidents.txt
 `
 
@@ -44,14 +44,10 @@ func printHelp(w io.Writer) {
 			printFlag(w, fs.Lookup(name))
 		}
 	}
-	fmt.Fprint(w, "\nFaults, as in --fault slow=3s:\n")
-	printFaults(w, defendersim.FaultKinds())
-	fmt.Fprint(w, "\nFaults of links, of Graph's incidents, of pages of alerts and of List, as in --alerts-fault link-stuck:\n")
-	printFaults(w, defendersim.LinkFaultKinds())
-	fmt.Fprint(w, "\nFaults of List alone, as in --list-fault padded=1MiB:\n")
-	printFaults(w, slices.DeleteFunc(defendersim.ListFaultKinds(), func(k defendersim.FaultKind) bool {
-		return !defendersim.Fault{Name: k.Name}.ListOnly()
-	}))
+	for _, g := range defendersim.FaultGroups() {
+		fmt.Fprintf(w, "\n%s:\n", g.Title)
+		printFaults(w, g.Kinds)
+	}
 }
 
 func printFaults(w io.Writer, kinds []defendersim.FaultKind) {

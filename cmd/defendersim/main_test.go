@@ -38,13 +38,20 @@ func TestMistakesOnTheCommandLineExitWith2AndSaySo(t *testing.T) {
 		{"--fault bogus", "bogus"},
 		{"--fault 500 --fault-probability 2", "--fault-probability"},
 		{"--fault-probability 0.5", "needs --fault"},
-		{"--fault row-twice", "use --list-fault"},
+		{"--fault row-twice", "--fault: fault row-twice: that is for List calls alone"},
+		{"--fault AADSTS53003", "--fault: fault AADSTS53003: that is for the token endpoint alone"},
+		{"--fault-times 2", "--fault-times needs --fault"},
+		{"--fault 500 --fault-times -1", "--fault-times: -1 is negative"},
+		{"--token-fault bogus", "bogus"},
+		{"--token-fault alerts-null", "no incidents in tokens"},
+		{"--token-fault link-bare", "no links in tokens"},
+		{"--graph-expand-fails -1", "graph expand fails"},
 		{"--list-fault bogus", "bogus"},
 		{"--list-fault 500 --list-fault-probability -1", "--list-fault-probability"},
 		{"--list-fault-probability 0.5", "needs --list-fault"},
 		{"--list-fault-on-skip", "needs --list-fault"},
 		{"--alerts-fault bogus", "bogus"},
-		{"--alerts-fault row-twice", "--alerts-fault: row-twice is a fault of List: use --list-fault"},
+		{"--alerts-fault row-twice", "--alerts-fault: fault row-twice: that is for List calls alone"},
 		{"--alerts-fault-probability 0.5", "needs --alerts-fault"},
 		{"--graph-per-minute -1", "graph limits"},
 		{"--alerts-page -1", "alerts page"},
@@ -74,9 +81,11 @@ func TestHelpListsEveryFlagAndFaultAndSoDoTheDocs(t *testing.T) {
 		assert.Contains(t, help, "  --"+f.Name+" ", f.Name)
 		assert.Contains(t, string(docs), "`--"+f.Name+"`", f.Name)
 	})
-	for _, k := range append(defendersim.FaultKinds(), defendersim.ListFaultKinds()...) {
-		assert.Equal(t, 1, strings.Count(help, "\n  "+k.Name+argument(k)+" "), k.Name)
-		assert.Contains(t, string(docs), "| `"+k.Name+"` |", k.Name)
+	for _, g := range defendersim.FaultGroups() {
+		for _, k := range g.Kinds {
+			assert.Equal(t, 1, strings.Count(help, "\n  "+k.Name+argument(k)+" "), k.Name)
+			assert.Equal(t, 1, strings.Count(string(docs), "| `"+k.Name+"` | "+k.Argument), k.Name)
+		}
 	}
 }
 
@@ -115,11 +124,11 @@ func TestFlagsReachTheSimulator(t *testing.T) {
 	want.ThrottleForm, want.Roles, want.TokenLifetime = o.sim.ThrottleForm, o.sim.Roles, o.sim.TokenLifetime
 	assert.Equal(t, want, o.sim)
 
-	o, err = parse(strings.Fields("--graph-per-minute 4 --graph-per-hour 5 --graph-foreign-per-minute 6 --alerts-page 7 --alerts-skip-token --graph-coarse-times"))
+	o, err = parse(strings.Fields("--graph-per-minute 4 --graph-per-hour 5 --graph-foreign-per-minute 6 --alerts-page 7 --alerts-skip-token --graph-coarse-times --graph-expand-fails 8"))
 	require.NoError(t, err)
 	want = defaults().sim
 	want.GraphPerMinute, want.GraphPerHour, want.GraphForeignPerMinute = 4, 5, 6
-	want.AlertsPage, want.AlertsSkipToken, want.GraphCoarseTimes = 7, true, true
+	want.AlertsPage, want.AlertsSkipToken, want.GraphCoarseTimes, want.GraphExpandFails = 7, true, true, 8
 	want.TokenLifetime = o.sim.TokenLifetime
 	assert.Equal(t, want, o.sim, "roles and the form of a 429 are those of each API unless they are given")
 
@@ -153,7 +162,7 @@ func TestServesWhatItAnnouncesUntilItIsStopped(t *testing.T) {
 	reader, writer := io.Pipe()
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, strings.Fields("--demo --listen 127.0.0.1:0 --allow-anonymous --log --fault 503 --list-fault 504 --list-fault-on-skip --alerts-fault 500"), writer, io.Discard)
+		code <- run(ctx, strings.Fields("--demo --listen 127.0.0.1:0 --allow-anonymous --log --fault 503 --list-fault 504 --list-fault-on-skip --alerts-fault 500 --token-fault AADSTS90033 --token-fault-times 1"), writer, io.Discard)
 		_ = writer.Close()
 	}()
 	lines := make(chan string, 100) // so that printing never waits for the test
@@ -191,6 +200,10 @@ func TestServesWhatItAnnouncesUntilItIsStopped(t *testing.T) {
 	assert.Regexp(t, ` api=graph fault=503$`, <-lines)
 	assert.Equal(t, http.StatusInternalServerError, status(t, http.MethodGet, endpoint+"/v1.0/security/incidents/101/alerts"))
 	assert.Regexp(t, ` api=graph fault=500$`, <-lines)
+	assert.Equal(t, http.StatusInternalServerError, status(t, http.MethodPost, announced["token url"]))
+	assert.Regexp(t, ` 500 .* fault=AADSTS90033$`, <-lines)
+	assert.Equal(t, http.StatusBadRequest, status(t, http.MethodPost, announced["token url"]), "it struck once")
+	<-lines
 	assert.Equal(t, http.StatusNoContent, status(t, http.MethodPut, endpoint+"/sim/faults/102?fault=hang"))
 	hung, sent := make(chan error, 1), make(chan struct{})
 	traced := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{

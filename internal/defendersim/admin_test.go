@@ -42,8 +42,13 @@ func TestAdminSetsAndClearsFaults(t *testing.T) {
 		{ID: 1001, Fault: "429=5s", Probability: 1, Times: 2, Struck: 1},
 	}, admin[[]faultShown](t, s, http.MethodGet, "/sim/faults", http.StatusOK))
 
+	for _, path := range []string{"/token?fault=AADSTS7000222", "/list?fault=partial", "/alerts?fault=page-empty", "?fault=bom", "/1001?fault=other-id%3D1002"} {
+		admin[any](t, s, http.MethodPut, "/sim/faults"+path, http.StatusNoContent)
+	}
+	_, body := get(t, s, 1001)
+	assert.Contains(t, string(body), `"incidentId":1002,`)
 	admin[any](t, s, http.MethodDelete, "/sim/faults/1001", http.StatusNoContent)
-	assert.Equal(t, 503, status(1001))
+	assert.Equal(t, 200, status(1001), "the fault of all incidents is another one by now")
 	admin[any](t, s, http.MethodDelete, "/sim/faults/list", http.StatusNoContent)
 	admin[any](t, s, http.MethodDelete, "/sim/faults/alerts", http.StatusNoContent)
 	assert.Len(t, admin[[]faultShown](t, s, http.MethodGet, "/sim/faults", http.StatusOK), 2)
@@ -108,6 +113,8 @@ func TestAdminSaysWhatIsWrong(t *testing.T) {
 		{http.MethodPut, "/sim/faults?fault=500&probability=2", "between 0 and 1"},
 		{http.MethodPut, "/sim/faults/all?fault=500", "all"},
 		{http.MethodPut, "/sim/faults?fault=row-twice", "List calls alone"},
+		{http.MethodPut, "/sim/faults/1001?fault=AADSTS7000222", "token endpoint alone"},
+		{http.MethodPut, "/sim/faults/token?fault=partial", "no incidents in tokens"},
 		{http.MethodPut, "/sim/faults/list?fault=500&on_skip=x", "on_skip"},
 		{http.MethodDelete, "/sim/faults/all", "all"},
 		{http.MethodPost, "/sim/incidents/1001/merge", "into"},

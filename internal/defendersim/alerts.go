@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"encoding/base64"
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +21,20 @@ type view struct {
 // whole reports whether the answer shows all there is.
 func (v view) whole() bool { return v.expanded && v.next == "" }
 
+// view shows an incident as the call does, after the fault that struck has taken
+// alerts away.
+func (x *exchange) view(i Incident) view { return x.partly(x.dialect.view(x, i)) }
+
+func (x *exchange) partly(v view) view {
+	switch {
+	case x.emptied && v.path != "":
+		v.Alerts = nil
+	case x.partial:
+		v.Alerts = v.Alerts[:len(v.Alerts)/2]
+	}
+	return v
+}
+
 // alertsOf shows as many alerts of an incident as go onto a page, behind the
 // marked one and as many more as are to be skipped. They come in an order that
 // no change of an alert touches.
@@ -36,7 +49,13 @@ func (x *exchange) alertsOf(i Incident, skip int, after mark) view {
 	})
 	i.Alerts = i.Alerts[min(behind+skip, len(i.Alerts)):]
 	v := view{Incident: i, expanded: true, link: link{path: fmt.Sprintf("%s/%d/alerts?", x.dialect.path, i.ID)}}
+	if top := x.query.given.Get("$top"); x.endpoint == EndpointAlerts && top != "" {
+		v.path += "$top=" + top + "&"
+	}
 	size := x.s.cfg.AlertsPage
+	if top := x.query.top; x.endpoint == EndpointAlerts && (size == 0 || top < size) {
+		size = top
+	}
 	if size == 0 || len(i.Alerts) <= size {
 		return v
 	}
@@ -55,10 +74,10 @@ func (x *exchange) sendAlerts(contentType string) {
 		x.notFound()
 		return
 	}
-	v := x.alertsOf(row.incident, x.query.skip, x.query.after)
+	v := x.partly(x.alertsOf(row.incident, x.query.skip, x.query.after))
 	x.bend(&v.link)
 	x.enter(row, at, v)
-	x.send(http.StatusOK, contentType, renderAlerts(x, v))
+	x.sendFound(contentType, x.reshaped(renderAlerts(x, v)))
 }
 
 // mark is a place between alerts: behind the one that was created then and has

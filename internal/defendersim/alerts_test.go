@@ -111,6 +111,39 @@ func TestNoLinkFollowsAlertsThatJustFit(t *testing.T) {
 	}
 }
 
+func TestPagesOfAlertsAreAsLargeAsAskedFor(t *testing.T) {
+	for name, c := range map[string]struct{ configured, first, second int }{
+		"unlimited":                 {0, 3, 2},
+		"less than the service has": {4, 3, 2},
+		"more than the service has": {2, 2, 2},
+	} {
+		s := paged(t, func(c2 *Config) { c2.AlertsPage = c.configured })
+		ids := alertIDs(t, s, 1001)
+		first := alertsIn(t, s, of1001+"/alerts?$top=3")
+		assert.Equal(t, ids[:c.first], first.IDs, name)
+		second := alertsIn(t, s, first.next(t))
+		assert.Equal(t, ids[c.first:c.first+c.second], second.IDs, name)
+	}
+	assert.Len(t, alertsIn(t, paged(t, func(c *Config) { c.AlertsPage = 0 }), of1001+"/alerts?$top=5000").IDs, 5, "as many as there may be")
+}
+
+func TestExpandedAlertsFailFromANumberOfThemOn(t *testing.T) {
+	for from, status := range map[int]int{0: 200, 5: 500, 6: 200} {
+		s := paged(t, func(c *Config) { c.GraphExpandFails = from })
+		resp, body := getGraph(t, s, 1001, expanded)
+		assert.Equal(t, status, resp.StatusCode, from)
+		if status == http.StatusInternalServerError {
+			_, message := graphError(t, body)
+			assert.Empty(t, message)
+		}
+		resp, _ = getGraph(t, s, 1001, "")
+		assert.Equal(t, http.StatusOK, resp.StatusCode)
+		assert.Len(t, alertsIn(t, s, of1001+"/alerts").IDs, 2)
+		resp, _ = get(t, s, 1001)
+		assert.Equal(t, http.StatusOK, resp.StatusCode, "Defender XDR has no such option")
+	}
+}
+
 func TestLinksToAlertsMayNameAnotherHost(t *testing.T) {
 	s := paged(t, func(c *Config) { c.ListLinkHost = "https://graph.microsoft.com" })
 	assert.Equal(t, "https://graph.microsoft.com/v1.0/security/incidents/1001/alerts?$skip=2", alertsIn(t, s, of1001+expanded).Link)

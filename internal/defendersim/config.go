@@ -87,6 +87,10 @@ type Config struct {
 	// AlertsSkipToken lets those links carry a $skiptoken, which marks an alert,
 	// instead of a $skip, which counts them.
 	AlertsSkipToken bool
+	// GraphExpandFails makes Graph answer 500 to Get with $expand=alerts for
+	// incidents with so many alerts or more; 0: for none. Without $expand they are
+	// answered, and so are their pages of alerts.
+	GraphExpandFails int
 	// GraphCoarseTimes lets Graph cut times to the millisecond.
 	GraphCoarseTimes bool
 

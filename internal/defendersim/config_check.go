@@ -79,6 +79,9 @@ func (c *Config) checkList() error {
 	if c.AlertsPage < 0 {
 		errs = append(errs, fmt.Errorf("alerts page: %d is negative", c.AlertsPage))
 	}
+	if c.GraphExpandFails < 0 {
+		errs = append(errs, fmt.Errorf("graph expand fails: %d alerts is negative", c.GraphExpandFails))
+	}
 	if c.ListDelay < 0 || c.ListLag < 0 {
 		errs = append(errs, fmt.Errorf("list delay %v and list lag %v must not be negative", c.ListDelay, c.ListLag))
 	}

@@ -3,7 +3,6 @@ package defendersim
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -24,8 +23,17 @@ type exchange struct {
 	arrived   time.Time
 	id        int64
 	query     query
-	preferred bool                   // the dialect's preference is the client's too
-	spoilLink func(*exchange, *link) // what a fault does to the answer's link; nil: nothing
+	preferred bool // the dialect's preference is the client's too
+
+	// What the fault that struck does to the regular answer.
+	spoilLink func(*exchange, *link)         // nil: nothing
+	emptied   bool                           // it has no rows
+	partial   bool                           // it has half of the alerts, and a 206 says so
+	reshape   func(*exchange, []byte) []byte // what becomes of each incident, or of a page of alerts; nil: nothing
+	altered   bool                           // it does not show the state of any incident as it is
+	marked    bool                           // a byte order mark comes first
+	recode    func(*exchange, []byte) []byte // compresses the body; nil: as the client offers
+	closes    bool                           // the connection ends after it
 }
 
 // recorder notes what an answer amounts to on its way out.
@@ -56,6 +64,7 @@ func (s *Sim) recorded(d *dialect, endpoint string, answer func(*exchange)) http
 		x.arrive()
 		defer x.leave() // also when a fault aborts the handler
 		answer(x)
+		x.end()
 	}
 }
 
@@ -79,15 +88,25 @@ func (x *exchange) api() string {
 	return ""
 }
 
+// end ends the connection after the answer, if a fault asks for that. The client
+// has the whole answer by then.
+func (x *exchange) end() {
+	if !x.closes {
+		return
+	}
+	_ = http.NewResponseController(x.w).Flush() // in process there is nothing to flush
+	panic(http.ErrAbortHandler)
+}
+
 func (x *exchange) leave() {
-	ended := x.end()
+	ended := x.finish()
 	if x.s.cfg.Observe != nil {
 		x.s.cfg.Observe(ended)
 	}
 }
 
-// end completes the journal's entry and returns it.
-func (x *exchange) end() (ended Request) {
+// finish completes the journal's entry and returns it.
+func (x *exchange) finish() (ended Request) {
 	s := x.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,10 +136,32 @@ func (x *exchange) sendIncident(contentType string) {
 		x.notFound()
 		return
 	}
-	v := x.dialect.view(x, row.incident)
+	if from := x.s.cfg.GraphExpandFails; from > 0 && x.query.expand && len(row.incident.Alerts) >= from {
+		x.fail(http.StatusInternalServerError, "InternalServerError", "")
+		return
+	}
+	v := x.view(row.incident)
 	x.bend(&v.link)
 	x.enter(row, at, v)
-	x.send(http.StatusOK, contentType, x.dialect.render(x, v))
+	x.sendFound(contentType, x.reshaped(x.dialect.render(x, v)))
+}
+
+func (x *exchange) reshaped(object []byte) []byte {
+	if x.reshape == nil {
+		return object
+	}
+	return x.reshape(x, object)
+}
+
+// sendFound answers with what was asked for, or a part of it. The form of the
+// warning is documented for Graph: vendor, provider, status and milliseconds.
+func (x *exchange) sendFound(contentType string, body []byte) {
+	status := http.StatusOK
+	if x.partial {
+		x.w.Header().Set("Warning", `199 - "Microsoft/WDATP/401/228"`)
+		status = http.StatusPartialContent
+	}
+	x.send(status, contentType, body)
 }
 
 // enter takes down which state of the incident an answer shows, if with it all
@@ -129,10 +170,12 @@ func (x *exchange) enter(row shown, at time.Time, v view) {
 	s := x.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	served := v.whole()
+	served := v.whole() && !x.altered
 	switch t := s.incidents[x.id]; {
 	case x.endpoint == EndpointAlerts:
 		served = served && t.opened == row.state
+	case x.altered:
+		t.opened = -1
 	case v.path != "":
 		t.opened = row.state
 	}
@@ -148,6 +191,10 @@ func (x *exchange) fail(status int, code, message string) {
 }
 
 func (x *exchange) failAt(status int, code, message, target string) {
+	if x.endpoint == EndpointToken {
+		x.failSignIn(status, message)
+		return
+	}
 	w := &writer{}
 	w.open('{')
 	w.name("error")
@@ -171,6 +218,9 @@ func (x *exchange) methodNotAllowed(allowed string) {
 
 // send answers with a whole body, compressed if the client offers that.
 func (x *exchange) send(status int, contentType string, body []byte) {
+	if x.marked && len(body) > 0 {
+		body = append([]byte("\ufeff"), body...)
+	}
 	coded := x.encode(body)
 	x.headers(contentType)
 	x.w.Header().Set("Content-Length", strconv.Itoa(len(coded)))
@@ -192,25 +242,26 @@ func (x *exchange) encode(body []byte) []byte {
 	if len(body) == 0 {
 		return nil
 	}
-	var coded bytes.Buffer
-	w := x.encoder(&coded)
-	if w == nil {
+	if x.recode != nil {
+		return x.recode(x, body)
+	}
+	coding := chooseCoding(x.r.Header.Values("Accept-Encoding"))
+	if coding == "" || x.s.cfg.NoCompression {
 		return body
 	}
+	return x.compress(coding, coding, body)
+}
+
+// compress codes a body and calls the coding by a name; "": by none.
+func (x *exchange) compress(coding, name string, body []byte) []byte {
+	if name != "" {
+		x.w.Header().Set("Content-Encoding", name)
+		x.w.Header().Set("Vary", "Accept-Encoding")
+	}
+	var coded bytes.Buffer
+	w := x.s.coders.get(coding, x.s.cfg.RawDeflate, &coded)
 	// Writing to a buffer does not fail.
 	_, _ = w.Write(body)
 	_ = w.Close()
 	return coded.Bytes()
-}
-
-// encoder returns a compressing writer and sets its header, or nil where the
-// client offers no coding.
-func (x *exchange) encoder(to io.Writer) io.WriteCloser {
-	coding := chooseCoding(x.r.Header.Values("Accept-Encoding"))
-	if coding == "" || x.s.cfg.NoCompression {
-		return nil
-	}
-	x.w.Header().Set("Content-Encoding", coding)
-	x.w.Header().Set("Vary", "Accept-Encoding")
-	return x.s.coders.get(coding, x.s.cfg.RawDeflate, to)
 }

@@ -28,26 +28,51 @@ type FaultKind struct {
 	answer answer
 }
 
-// FaultKinds lists the faults that any call can have.
+// FaultGroup is the faults that the same calls can have.
+type FaultGroup struct {
+	Title string
+	Kinds []FaultKind
+}
+
+// FaultGroups lists every fault once.
+func FaultGroups() []FaultGroup {
+	return []FaultGroup{
+		{"Faults that any call can have, as in --fault slow=3s", FaultKinds()},
+		{"Odd encodings, which any answer can have, as in --list-fault bom", EncodingFaultKinds()},
+		{"Odd content, of incidents, pages of alerts and List pages, as in --fault alerts-null", ContentFaultKinds()},
+		{"Wrong links, of Graph's incidents, pages of alerts and List pages, as in --alerts-fault link-stuck", LinkFaultKinds()},
+		{"Faults that List alone can have, as in --list-fault padded=1MiB", listOnlyKinds()},
+		{"Refusals of the token endpoint, as in --token-fault AADSTS7000222", TokenFaultKinds()},
+	}
+}
+
+// FaultKinds lists the failures that any call can have.
 func FaultKinds() []FaultKind {
 	return []FaultKind{
 		{"400", "", "400 with an error object", answerWith(400, "BadRequest", "The request is invalid.")},
 		{"401", "", "401 with an error object", answerDenied},
+		{"401-revoked", "", "401 with insufficient_claims, as for a revoked token", answerRevoked},
 		{"403", "", "403 that names missing roles", answerForbidden},
 		{"404-html", "", "404 with a proxy's HTML page", answerPage(404, "Not Found")},
 		{"429", "8s", "429 with the waiting time in its message", answerThrottled(ThrottleMessage)},
 		{"429-retry-after", "8s", "429 with Retry-After in seconds", answerThrottled(ThrottleSeconds)},
+		{"429-retry-after-fraction", "2.5s", "429 with Retry-After in seconds and a fraction", answerBackIn(429, exactSeconds)},
+		{"429-retry-after-negative", "", "429 with a negative Retry-After", answerBackIn(429, literally("-1"))},
 		{"429-retry-after-date", "8s", "429 with Retry-After as a date", answerThrottled(ThrottleDate)},
+		{"429-retry-after-past", "", "429 with Retry-After as a date in the past", answerBackIn(429, literally("Thu, 01 Jan 1970 00:00:00 GMT"))},
+		{"429-limit", "30", "429 whose message names a limit of that many a minute", answerLimit},
 		{"429-bare", "", "429 without a hint when to come back", answerThrottled(ThrottleBare)},
 		{"429-empty", "", "429 without a body", answerThrottled(ThrottleEmpty)},
 		{"500", "", "500 with an empty message", answerWith(500, "InternalServerError", "")},
 		{"503", "", "503 with an HTML page", answerPage(503, "Service Unavailable")},
+		{"503-retry-after", "8s", "503 with an error object and Retry-After in seconds", answerBackIn(503, exactSeconds)},
 		{"504", "", "504 with an HTML page", answerPage(504, "Gateway Timeout")},
 		{"redirect", "", "302 to the same address", answerRedirect("")},
 		{"redirect-other", "", "302 to another host", answerRedirect(elsewhere)},
 		{"reset", "", "the connection is reset", reset},
 		{"hang", "", "no answer until the client gives up", hang},
 		{"slow", "10s", "the regular answer, but late", slow},
+		{"close", "", "the regular answer, then the connection ends unannounced", closeAfter},
 		{"truncated", "", "half of the body, then the connection ends", truncated},
 		{"empty", "", "200 without a body", answerEmpty},
 		{"html", "", "200 with an HTML page", answerPage(200, "Sign in")},
@@ -61,12 +86,13 @@ func FaultKinds() []FaultKind {
 }
 
 func findFault(name string) (FaultKind, bool) {
-	kinds := append(FaultKinds(), ListFaultKinds()...)
-	n := slices.IndexFunc(kinds, func(k FaultKind) bool { return k.Name == name })
-	if n < 0 {
-		return FaultKind{}, false
+	for _, group := range FaultGroups() {
+		n := slices.IndexFunc(group.Kinds, func(k FaultKind) bool { return k.Name == name })
+		if n >= 0 {
+			return group.Kinds[n], true
+		}
 	}
-	return kinds[n], true
+	return FaultKind{}, false
 }
 
 // ParseFault reads a fault such as "500", "slow=3s" or "huge=64MiB".
@@ -108,8 +134,21 @@ func (f Fault) String() string {
 	return f.Name
 }
 
-// ListOnly reports whether no calls but List can have the fault.
-func (f Fault) ListOnly() bool { return f.in(ListFaultKinds()) && !f.in(LinkFaultKinds()) }
+// Fits says why the fault cannot be set at a place, which is as in SetFault; nil:
+// it can.
+func (f Fault) Fits(where int64) error {
+	switch {
+	case f.in(listOnlyKinds()) && where != ListRequests:
+		return fmt.Errorf("fault %s: that is for List calls alone", f.Name)
+	case f.in(TokenFaultKinds()) && where != TokenRequests:
+		return fmt.Errorf("fault %s: that is for the token endpoint alone", f.Name)
+	case f.in(LinkFaultKinds()) && where == TokenRequests:
+		return fmt.Errorf("fault %s: there are no links in tokens", f.Name)
+	case f.in(ContentFaultKinds()) && where == TokenRequests:
+		return fmt.Errorf("fault %s: there are no incidents in tokens", f.Name)
+	}
+	return nil
+}
 
 func (f Fault) in(kinds []FaultKind) bool {
 	return slices.ContainsFunc(kinds, func(k FaultKind) bool { return k.Name == f.Name })
@@ -123,8 +162,10 @@ func (f Fault) answer(x *exchange) bool {
 
 func faultNames() []string {
 	var names []string
-	for _, k := range append(FaultKinds(), ListFaultKinds()...) {
-		names = append(names, k.Name)
+	for _, group := range FaultGroups() {
+		for _, k := range group.Kinds {
+			names = append(names, k.Name)
+		}
 	}
 	return names
 }

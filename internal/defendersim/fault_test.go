@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
 	"syscall"
 	"testing"
@@ -64,6 +65,27 @@ func TestFaultsThatAnswer(t *testing.T) {
 			_, err := http.ParseTime(r.Header.Get("Retry-After"))
 			assert.NoError(t, err)
 		}},
+		{"429-retry-after=8760h", 429, object, hasRetryAfter("31536000")},
+		{"429-retry-after-fraction", 429, object, hasRetryAfter("2.5")},
+		{"429-retry-after-fraction=249ms", 429, object, hasRetryAfter("0.249")},
+		{"429-retry-after-negative", 429, object, hasRetryAfter("-1")},
+		{"429-retry-after-past", 429, object, hasRetryAfter("Thu, 01 Jan 1970 00:00:00 GMT")},
+		{"429-limit=12", 429, object, func(t *testing.T, _ *http.Response, body []byte) {
+			_, message := apiError(t, body)
+			assert.Contains(t, message, "Maximum allowed 12 per 00:01:00 for")
+		}},
+		{"503-retry-after=90s", 503, object, hasRetryAfter("90")},
+		{"401-revoked", 401, object, func(t *testing.T, r *http.Response, body []byte) {
+			assert.Contains(t, r.Header.Get("WWW-Authenticate"), ` error="insufficient_claims", claims="`)
+			_, message := apiError(t, body)
+			assert.Contains(t, message, "TokenIssuedBeforeRevocationTimestamp")
+		}},
+		{"404-bom", 404, object, hasMark},
+		{"429-bom=17s", 429, object, func(t *testing.T, r *http.Response, body []byte) {
+			hasMark(t, r, body)
+			assert.Contains(t, string(body), "again in 17 seconds")
+		}},
+		{"close", 200, jsonType, func(t *testing.T, _ *http.Response, body []byte) { assert.True(t, json.Valid(body)) }},
 		{"429-bare", 429, object, func(t *testing.T, _ *http.Response, body []byte) { assert.NotContains(t, string(body), "again in") }},
 		{"429-empty", 429, "", isEmpty},
 		{"500", 500, object, func(t *testing.T, _ *http.Response, body []byte) {
@@ -111,6 +133,17 @@ func TestFaultsThatAnswer(t *testing.T) {
 
 func isPage(t *testing.T, _ *http.Response, body []byte) {
 	assert.Contains(t, string(body), "<html>")
+}
+
+func hasRetryAfter(value string) func(*testing.T, *http.Response, []byte) {
+	return func(t *testing.T, r *http.Response, _ []byte) { assert.Equal(t, value, r.Header.Get("Retry-After")) }
+}
+
+// hasMark: a byte order mark, then the error object.
+func hasMark(t *testing.T, _ *http.Response, body []byte) {
+	rest, found := bytes.CutPrefix(body, []byte("\xef\xbb\xbf"))
+	assert.True(t, found)
+	apiError(t, rest)
 }
 
 func isEmpty(t *testing.T, _ *http.Response, body []byte) {
@@ -176,6 +209,33 @@ func TestResetIsAResetInProcessAndOnASocket(t *testing.T) {
 	assert.Zero(t, s.Journal()[1].Status)
 }
 
+// Without an announcement, a client may use the connection once more before it
+// learns that it has ended.
+func TestConnectionEndsAfterAWholeAnswer(t *testing.T) {
+	s := faulty(t, "close")
+	server := httptest.NewServer(s)
+	defer server.Close()
+	opened := 0
+	for range 3 {
+		r := request(t.Context(), t, s, "1001")
+		r.URL.Host = strings.TrimPrefix(server.URL, "http://")
+		r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
+			if !i.Reused {
+				opened++
+			}
+		}}))
+		resp, err := server.Client().Do(r)
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.True(t, json.Valid(body))
+		assert.False(t, resp.Close)
+	}
+	assert.Equal(t, 3, opened)
+	assert.Len(t, s.Served(1001), len(s.Journal()), "those that were sent again too")
+}
+
 func TestTruncatedBodyOnASocket(t *testing.T) {
 	s := faulty(t, "truncated")
 	server := httptest.NewServer(s)
@@ -190,7 +250,15 @@ func TestTruncatedBodyOnASocket(t *testing.T) {
 }
 
 func TestEveryFaultCanBeParsedByItsName(t *testing.T) {
-	for _, kind := range append(FaultKinds(), ListFaultKinds()...) {
+	var kinds []FaultKind
+	for _, group := range FaultGroups() {
+		assert.NotEmpty(t, group.Title)
+		kinds = append(kinds, group.Kinds...)
+	}
+	names := map[string]bool{}
+	for _, kind := range kinds {
+		assert.False(t, names[kind.Name], kind.Name)
+		names[kind.Name] = true
 		f, err := ParseFault(kind.Name)
 		require.NoError(t, err, kind.Name)
 		again, err := ParseFault(f.String())

@@ -23,7 +23,7 @@ func newGraph() *dialect {
 		write: "SecurityIncident.ReadWrite.All",
 		options: map[string][]string{
 			EndpointIncident: {"$expand"},
-			EndpointAlerts:   {"$skip", "$skiptoken"},
+			EndpointAlerts:   {"$top", "$skip", "$skiptoken"},
 			EndpointList:     {"$filter", "$top", "$skip", "$expand"},
 		},
 		fields: map[string]field{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -28,7 +29,7 @@ func setFault(t *testing.T, s *Sim, where int64, fault string) {
 
 func TestEveryFaultStrikesEveryCallOfGraph(t *testing.T) {
 	for where, path := range callsOfGraph() {
-		for _, kind := range append(FaultKinds(), LinkFaultKinds()...) {
+		for _, kind := range slices.Concat(FaultKinds(), EncodingFaultKinds(), ContentFaultKinds(), LinkFaultKinds()) {
 			synctest.Test(t, func(t *testing.T) {
 				s := paged(t, func(c *Config) { c.Incidents = 2 })
 				setFault(t, s, where, kind.Name)
@@ -142,6 +143,8 @@ func TestLinksOfGraphMayBeSpoiled(t *testing.T) {
 		"link-elsewhere": {AllIncidents: `"https://elsewhere.contoso.example` + alerts + `?$skip=2"`, AlertRequests: `"https://elsewhere.contoso.example` + alerts + `?$skip=4"`, ListRequests: `"https://elsewhere.contoso.example` + incidentsPath + `?$top=1&$skip=1"`},
 		"link-bare":      {AllIncidents: asked + alerts + `"`, AlertRequests: asked + alerts + `"`, ListRequests: asked + incidentsPath + `?$top=1"`},
 		"link-broken":    {AllIncidents: "7", AlertRequests: "7", ListRequests: "7"},
+		"link-empty":     {AllIncidents: `""`, AlertRequests: `""`, ListRequests: `""`},
+		"page-empty":     {AllIncidents: asked + alerts + `?$skip=0&again=1"`, AlertRequests: asked + alerts + `?$skip=2&again=1"`, ListRequests: asked + incidentsPath + `?$top=1&$skip=0&again=1"`},
 	} {
 		for where, path := range callsOfGraph() {
 			s := paged(t, func(c *Config) { c.Incidents, c.ListLinkHost = 2, "http://api.example" })
@@ -162,13 +165,52 @@ func TestAStuckLinkRepeatsItsTokenForEver(t *testing.T) {
 	assert.Equal(t, second, alertsIn(t, s, second.next(t)))
 }
 
-func TestOnlyAStuckLinkIsThereWhereNothingFollows(t *testing.T) {
+func TestEachPageMayComeAfterAnEmptyOne(t *testing.T) {
+	for _, tokens := range []bool{false, true} {
+		s := paged(t, func(c *Config) { c.AlertsSkipToken = tokens })
+		setFault(t, s, AllIncidents, "page-empty")
+		setFault(t, s, AlertRequests, "page-empty")
+		var sizes []int
+		var ids []string
+		page := alertsIn(t, s, of1001+expanded)
+		for ; page.Link != ""; page = alertsIn(t, s, page.next(t)) {
+			sizes, ids = append(sizes, len(page.IDs)), append(ids, page.IDs...)
+		}
+		assert.Equal(t, []int{0, 2, 0, 2, 0}, sizes)
+		assert.Equal(t, alertIDs(t, s, 1001), append(ids, page.IDs...))
+		assert.Len(t, s.Served(1001), 1, "with the last page all of it has gone out")
+	}
+
+	s := newSim(t, nil)
+	setListFault(t, s, "page-empty", Rule{})
+	first := list(t, s, "$top", "10")
+	assert.Empty(t, first.Value)
+	assert.Empty(t, s.AllServed())
+	assert.Len(t, listAt(t, s, first.path(t)).Value, 10)
+}
+
+func TestLinksMayLeadOnForEver(t *testing.T) {
+	s := paged(t, nil)
+	setFault(t, s, AlertRequests, "link-endless")
+	page := alertsIn(t, s, of1001+expanded)
+	seen := map[string]bool{}
+	for range 10 {
+		assert.False(t, seen[page.Link])
+		seen[page.Link] = true
+		page = alertsIn(t, s, page.next(t))
+	}
+	assert.Empty(t, page.IDs)
+	assert.Empty(t, s.Served(1001), "the last page never comes")
+}
+
+func TestWhichLinksAreThereWhereNothingFollows(t *testing.T) {
+	made := []string{"link-stuck", "link-empty", "link-endless", "page-empty"}
 	for _, kind := range LinkFaultKinds() {
 		for where, path := range map[int64]string{AllIncidents: of1001 + expanded, AlertRequests: of1001 + "/alerts", ListRequests: incidentsPath} {
 			s := paged(t, func(c *Config) { c.AlertsPage = 0 })
 			setFault(t, s, where, kind.Name)
 			getGraph(t, s, 1001, expanded)
-			assert.Equal(t, kind.Name == "link-stuck", linkOf(t, s, path) != "", kind.Name)
+			assert.Equal(t, slices.Contains(made, kind.Name), linkOf(t, s, path) != "", kind.Name)
 		}
 		s := paged(t, func(c *Config) { c.AlertsPage = 0 })
 		setFault(t, s, AllIncidents, kind.Name)

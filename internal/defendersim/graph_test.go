@@ -140,7 +140,7 @@ func TestWhatGraphDoesNotHaveIsRefusedWithItsErrorObject(t *testing.T) {
 		{http.MethodGet, "/1001?$expand=", 400, "BadRequest"},
 		{http.MethodGet, "/1001?$select=status", 400, "BadRequest"},
 		{http.MethodGet, "/1001?$skip=1", 400, "BadRequest"},
-		{http.MethodGet, "/1001/alerts?$top=1", 400, "BadRequest"},
+		{http.MethodGet, "/1001/alerts?$top=0", 400, "BadRequest"},
 		{http.MethodGet, "/1001/alerts?$skip=-1", 400, "BadRequest"},
 		{http.MethodGet, "/1001/alerts?$skip=1&$skip=1", 400, "BadRequest"},
 		{http.MethodGet, "/999999", 404, "ResourceNotFound"},

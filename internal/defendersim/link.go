@@ -15,6 +15,7 @@ type link struct {
 
 	aimless bool // the option that leads on is left out
 	number  bool // a number takes the link's place
+	empty   bool // an empty text does
 }
 
 func skipTo(row int) string { return "$skip=" + strconv.Itoa(row) }
@@ -29,6 +30,10 @@ func (x *exchange) bend(l *link) {
 // writeLink writes a link if it leads anywhere. Links to hosts other than the
 // one asked were seen.
 func (x *exchange) writeLink(w *writer, name string, l link) {
+	if l.empty {
+		w.text(name, "")
+		return
+	}
 	if l.next == "" {
 		return
 	}

@@ -2,13 +2,41 @@ package defendersim
 
 // LinkFaultKinds lists the faults that calls can have whose answers link to
 // more: List, pages of alerts, and Get where Graph shows alerts with an
-// incident. Where there is no link, only link-stuck makes one.
+// incident. Where nothing follows, link-elsewhere, link-bare and link-broken
+// change nothing.
 func LinkFaultKinds() []FaultKind {
 	return []FaultKind{
 		{"link-stuck", "", "the link to the next page leads to the same one", spoiledLink(stuckLink)},
 		{"link-elsewhere", "", "the link to the next page names another host", spoiledLink(func(_ *exchange, l *link) { l.host = elsewhere })},
 		{"link-bare", "", "the link to the next page does not say which", spoiledLink(func(_ *exchange, l *link) { l.aimless = true })},
 		{"link-broken", "", "the link to the next page is a number", spoiledLink(func(_ *exchange, l *link) { l.number = true })},
+		{"link-empty", "", "the link to the next page is an empty text, on the last page too", spoiledLink(func(_ *exchange, l *link) { l.empty = true })},
+		{"link-endless", "", "after the last page, links to empty pages without end", spoiledLink(endlessLink)},
+		{"page-empty", "", "before each page, an empty one that links to it", emptyFirst},
+	}
+}
+
+// againOption marks the link of an empty page to the rows in its place. No API
+// knows it, so both pass it over.
+const againOption = "again"
+
+func emptyFirst(x *exchange, _ Fault) bool {
+	if !x.query.given.Has(againOption) {
+		x.emptied, x.spoilLink = true, againLink
+	}
+	return false
+}
+
+func againLink(x *exchange, l *link) {
+	stuckLink(x, l)
+	l.next += "&" + againOption + "=1"
+}
+
+// endlessLink leads behind the rows that were asked for, whether there are rows
+// or not.
+func endlessLink(x *exchange, l *link) {
+	if l.next == "" {
+		l.next = skipTo(x.query.skip + max(1, x.query.top))
 	}
 }
 

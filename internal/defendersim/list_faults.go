@@ -2,10 +2,12 @@ package defendersim
 
 import "bytes"
 
-// ListFaultKinds lists the faults that List calls can have, beside those of
-// FaultKinds: those of LinkFaultKinds, and some that only List can have.
-func ListFaultKinds() []FaultKind {
-	return append(LinkFaultKinds(), []FaultKind{
+// ListFaultKinds lists the faults of links, which List shares with other calls,
+// and those that List alone can have.
+func ListFaultKinds() []FaultKind { return append(LinkFaultKinds(), listOnlyKinds()...) }
+
+func listOnlyKinds() []FaultKind {
+	return []FaultKind{
 		{"link-loop", "", "the link of the first page leads on, that of any other one back", spoiledPage(loopLink)},
 		{"overfull", "50", "up to that many rows more than asked for", overfull},
 		{"value-missing", "", "a page without value", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.rows, p.bare = nil, true })},
@@ -15,7 +17,7 @@ func ListFaultKinds() []FaultKind {
 		{"row-null", "", "the first row is null", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.spoil = nullRow })},
 		{"row-twice", "", "the first row once more at the end of its page", spoiledPage(repeatRow)},
 		{"padded", "512KiB", "each row holds that many blanks more", spoiledPage(func(_ *exchange, p *page, f Fault) { p.padding = f.Size })},
-	}...)
+	}
 }
 
 // spoiledPage answers with the regular page after the fault has changed it.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -55,7 +56,7 @@ func TestFaultsOfIncidentsSpareListAndTheOtherWayRound(t *testing.T) {
 }
 
 func TestEveryFaultStrikesListToo(t *testing.T) {
-	for _, kind := range append(FaultKinds(), ListFaultKinds()...) {
+	for _, kind := range slices.Concat(FaultKinds(), EncodingFaultKinds(), ContentFaultKinds(), ListFaultKinds()) {
 		synctest.Test(t, func(t *testing.T) {
 			s := faultyList(t, kind.Name)
 			client := &http.Client{Transport: s.RoundTripper(), Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -194,4 +195,8 @@ func TestWhatIsForListAloneCanBeSetNowhereElse(t *testing.T) {
 		assert.ErrorContains(t, s.SetFault(where, Rule{Fault: Fault{Name: "row-twice"}}), "List calls alone")
 		assert.ErrorContains(t, s.SetFault(where, Rule{Fault: Fault{Name: "500"}, OnSkip: true}), "List calls alone")
 	}
+	for _, where := range []int64{1001, AllIncidents, ListRequests, AlertRequests} {
+		assert.ErrorContains(t, s.SetFault(where, Rule{Fault: Fault{Name: "AADSTS53003"}}), "token endpoint alone")
+	}
+	assert.ErrorContains(t, s.SetFault(TokenRequests, Rule{Fault: Fault{Name: "alerts-null"}}), "no incidents in tokens")
 }

@@ -2,6 +2,7 @@ package defendersim
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -34,13 +35,53 @@ func answerForbidden(x *exchange, _ Fault) bool {
 	return true
 }
 
+// answerRevoked answers as Graph does to a token that was revoked before it
+// expires. Claims say that a token issued from now on will do.
+func answerRevoked(x *exchange, _ Fault) bool {
+	claims := fmt.Sprintf(`{"access_token":{"nbf":{"essential":true,"value":"%d"}}}`, x.s.stamp(x.arrived).Unix())
+	x.w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", `+
+		`client_id="00000003-0000-0000-c000-000000000000", error="insufficient_claims", claims="%s"`, base64.StdEncoding.EncodeToString([]byte(claims))))
+	x.fail(http.StatusUnauthorized, x.dialect.badToken,
+		"Continuous access evaluation resulted in challenge with result: InteractionRequired and code: TokenIssuedBeforeRevocationTimestamp")
+	return true
+}
+
 // answerThrottled answers as if the limit per minute were spent.
 func answerThrottled(form ThrottleForm) answer {
 	return func(x *exchange, f Fault) bool {
-		x.throttle(form, refusal{window: window{limit: x.s.cfg.rates(x.budget()).perMinute, span: time.Minute}, wait: f.Wait})
+		x.throttle(form, x.refusal(x.s.cfg.rates(x.budget()).perMinute, f.Wait))
 		return true
 	}
 }
+
+func (x *exchange) refusal(perMinute int, wait time.Duration) refusal {
+	return refusal{window: window{limit: perMinute, span: time.Minute}, wait: wait}
+}
+
+// answerLimit names a limit as Defender XDR does, under both APIs.
+func answerLimit(x *exchange, f Fault) bool {
+	message := x.s.dialects.xdr.exceeded(x.refusal(int(f.Size), 0)) + " You can send requests again in 8 seconds."
+	x.failAt(http.StatusTooManyRequests, x.dialect.throttled, message, x.s.cfg.TenantID)
+	return true
+}
+
+// answerBackIn answers with an error object and a Retry-After.
+func answerBackIn(status int, retryAfter func(Fault) string) answer {
+	return func(x *exchange, f Fault) bool {
+		x.w.Header().Set("Retry-After", retryAfter(f))
+		if status == http.StatusTooManyRequests {
+			x.failAt(status, x.dialect.throttled, x.dialect.exceeded(x.refusal(x.s.cfg.rates(x.budget()).perMinute, f.Wait)), x.s.cfg.TenantID)
+			return true
+		}
+		x.fail(status, "ServiceUnavailable", "The service is temporarily unavailable.")
+		return true
+	}
+}
+
+// exactSeconds does not round, as throttle does.
+func exactSeconds(f Fault) string { return strconv.FormatFloat(f.Wait.Seconds(), 'f', -1, 64) }
+
+func literally(text string) func(Fault) string { return func(Fault) string { return text } }
 
 // answerPage answers with an HTML page, as proxies and sign-in pages do.
 func answerPage(status int, title string) answer {
@@ -81,6 +122,11 @@ func reset(x *exchange, _ Fault) bool {
 	}
 	_ = conn.Close()
 	return true
+}
+
+func closeAfter(x *exchange, _ Fault) bool {
+	x.closes = true
+	return false
 }
 
 func hang(x *exchange, _ Fault) bool {

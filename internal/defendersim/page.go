@@ -2,7 +2,6 @@ package defendersim
 
 import (
 	"bytes"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -40,9 +39,12 @@ func (x *exchange) page(q query) page {
 // sendPage answers with a page and takes down which states are on it.
 func (x *exchange) sendPage(contentType string, p page) {
 	x.bend(&p.link)
+	if x.emptied {
+		p.rows = nil
+	}
 	body := x.renderPage(p)
 	x.takeDown(p)
-	x.send(http.StatusOK, contentType, body)
+	x.sendFound(contentType, body)
 }
 
 // takeDown enters what is on a page into the journal.
@@ -51,8 +53,10 @@ func (x *exchange) takeDown(p page) {
 	for n, row := range p.rows {
 		rows[n] = Row{ID: row.incident.ID, State: row.state}
 	}
-	if p.spoil != nil && len(rows) > 0 {
-		rows[0].State = -1
+	for n := range rows {
+		if x.altered || n == 0 && p.spoil != nil {
+			rows[n].State = -1
+		}
 	}
 	s := x.s
 	s.mu.Lock()
@@ -89,9 +93,12 @@ func (x *exchange) renderRows(w *writer, p page) {
 		w.separate()
 		start := len(w.buf)
 		w.buf = append(w.buf, '{')
-		x.dialect.row(x, w, x.dialect.view(x, row.incident))
+		x.dialect.row(x, w, x.view(row.incident))
 		w.buf = append(w.buf, bytes.Repeat([]byte{' '}, int(p.padding))...)
 		w.close('}')
+		if x.reshape != nil {
+			w.buf = append(w.buf[:start], x.reshape(x, slices.Clone(w.buf[start:]))...)
+		}
 		if n == 0 && p.spoil != nil {
 			w.buf = append(w.buf[:start], p.spoil(slices.Clone(w.buf[start:]))...)
 		}

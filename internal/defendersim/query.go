@@ -18,6 +18,10 @@ type query struct {
 	given     url.Values // the options as they came, for links to repeat
 }
 
+// maxAlertsTop is the largest page of alerts, and the usual one. Asking for more
+// gets as many, as documented for alerts_v2.
+const maxAlertsTop = 1000
+
 // readQuery reads the options of a call, or says what is wrong with them. Those
 // that do not begin with a dollar sign are none of OData's and are passed over.
 func (x *exchange) readQuery() (wrong string) {
@@ -30,6 +34,9 @@ func (x *exchange) readQuery() (wrong string) {
 		return "The query string cannot be read."
 	}
 	x.query = query{top: x.dialect.maxTop, given: given}
+	if x.endpoint == EndpointAlerts {
+		x.query.top = maxAlertsTop
+	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if !strings.HasPrefix(name, "$") {
 			continue
@@ -59,6 +66,10 @@ func (x *exchange) setOption(name, value string) (wrong string) {
 		q.filter, wrong = parseFilter(value, x.dialect.fields)
 	case "$top":
 		q.top = number
+		if x.endpoint == EndpointAlerts {
+			q.top = min(number, maxAlertsTop)
+			largest = max(largest, number)
+		}
 		if err != nil || number < 1 {
 			return fmt.Sprintf("Query option 'Top' must be a number from 1 to %d.", largest)
 		}

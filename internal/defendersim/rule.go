@@ -41,11 +41,11 @@ func (s *Sim) SetFault(id int64, r Rule) error {
 	if _, known := findFault(r.Fault.Name); !known {
 		return fmt.Errorf("unknown fault %q", r.Fault.Name)
 	}
-	if id != ListRequests && (r.OnSkip || r.Fault.ListOnly()) {
-		return fmt.Errorf("fault %s: that is for List calls alone", r.Fault.Name)
+	if err := r.Fault.Fits(id); err != nil {
+		return err
 	}
-	if id == TokenRequests && r.Fault.in(LinkFaultKinds()) {
-		return fmt.Errorf("fault %s: there are no links in tokens", r.Fault.Name)
+	if id != ListRequests && r.OnSkip {
+		return fmt.Errorf("fault %s: sparing first pages is for List calls alone", r.Fault.Name)
 	}
 	if !(r.Probability >= 0 && r.Probability <= 1) {
 		return fmt.Errorf("fault %s: probability %v is not between 0 and 1", r.Fault.Name, r.Probability)

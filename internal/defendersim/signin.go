@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,7 +19,61 @@ type signInError struct {
 	status int
 	short  string // OAuth's own word
 	code   int    // the number after AADSTS
-	text   string
+	text   string // with {app}, {tenant} and so on where those belong
+}
+
+// signInErrors are the refusals that are played, as they are documented or were
+// seen.
+func signInErrors() []signInError {
+	return []signInError{
+		{500, "temporarily_unavailable", 90033, "A transient error has occurred. Please try again."},
+		{429, "temporarily_unavailable", 90055, "There are too many incoming requests."},
+		{401, "invalid_client", 7000215, "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{app}'."},
+		{401, "invalid_client", 7000222, "The provided client secret keys for app '{app}' are expired. Visit the Azure portal to create new keys for your app: https://aka.ms/NewClientSecret, or consider using certificate credentials for added security: https://aka.ms/certCreds."},
+		{401, "invalid_client", 700027, "The certificate with identifier used to sign the client assertion is not registered on application."},
+		{400, "unauthorized_client", 700016, "Application with identifier '{app}' was not found in the directory '{tenant}'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant."},
+		{400, "unauthorized_client", 7000112, "Application '{app}' is disabled."},
+		{400, "invalid_grant", 53003, "Access has been blocked by Conditional Access policies. The access policy does not allow token issuance."},
+		{400, "invalid_request", 90002, "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud."},
+		{400, "invalid_resource", 500011, "The resource principal named {scope} was not found in the tenant named {tenant}."},
+		{400, "invalid_scope", 70011, "The provided value for the input parameter 'scope' is not valid. The scope {scope} is not valid."},
+		{400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type '{grant}'."},
+		{400, "invalid_request", 900144, "The request body must contain the following parameter: 'grant_type'."},
+		{400, "invalid_request", 900561, "The endpoint only accepts POST requests. Received a GET request."},
+	}
+}
+
+// signInRefusal returns the refusal with a code. Pairs are what stands in for
+// {app} and so on.
+func signInRefusal(code int, pairs ...string) *signInError {
+	all := signInErrors()
+	e := all[slices.IndexFunc(all, func(e signInError) bool { return e.code == code })]
+	e.text = strings.NewReplacer(pairs...).Replace(e.text)
+	return &e
+}
+
+// failSignIn answers with the refusal that comes nearest to a failure of the
+// API's. Of the message it takes over when to come back.
+func (x *exchange) failSignIn(status int, message string) {
+	code := 90033
+	switch status {
+	case http.StatusBadRequest:
+		code = 900144
+	case http.StatusUnauthorized:
+		code = 7000215
+	case http.StatusForbidden:
+		code = 53003
+	case http.StatusMethodNotAllowed:
+		code = 900561
+	case http.StatusTooManyRequests:
+		code = 90055
+	}
+	e := signInRefusal(code, "{app}", x.s.cfg.ClientID)
+	e.status = status
+	if _, hint, found := strings.Cut(message, " You can send"); found {
+		e.text += " You can send" + hint
+	}
+	x.denySignIn(*e)
 }
 
 // signIn answers POST /{tenant}/oauth2/v2.0/token with the client credentials
@@ -33,7 +88,7 @@ func (s *Sim) signIn(x *exchange) {
 	}
 	x.r.Body = http.MaxBytesReader(x.w, x.r.Body, maxForm)
 	if err := x.r.ParseForm(); err != nil {
-		x.denySignIn(signInError{http.StatusBadRequest, "invalid_request", 900144, "The request body could not be read."})
+		x.denySignIn(*signInRefusal(900144))
 		return
 	}
 	resource, refused := s.checkSignIn(x.r)
@@ -59,21 +114,20 @@ func (s *Sim) checkSignIn(r *http.Request) (string, *signInError) {
 	id, secret := credentials(r)
 	grant, scope := r.PostForm.Get("grant_type"), r.PostForm.Get("scope")
 	resource, whole := strings.CutSuffix(scope, "/.default")
+	tenant := r.PathValue("tenant")
 	switch {
-	case !strings.EqualFold(r.PathValue("tenant"), s.cfg.TenantID):
-		return "", &signInError{http.StatusBadRequest, "invalid_request", 90002, fmt.Sprintf("Tenant '%s' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud.", r.PathValue("tenant"))}
+	case !strings.EqualFold(tenant, s.cfg.TenantID):
+		return "", signInRefusal(90002, "{tenant}", tenant)
 	case grant != "client_credentials":
-		return "", &signInError{http.StatusBadRequest, "unsupported_grant_type", 70003, fmt.Sprintf("The app requested an unsupported grant type '%s'.", grant)}
+		return "", signInRefusal(70003, "{grant}", grant)
 	case id != s.cfg.ClientID:
-		return "", &signInError{http.StatusBadRequest, "unauthorized_client", 700016, fmt.Sprintf("Application with identifier '%s' was not found in the directory '%s'.", id, s.cfg.TenantID)}
+		return "", signInRefusal(700016, "{app}", id, "{tenant}", tenant)
 	case subtle.ConstantTimeCompare([]byte(secret), []byte(s.cfg.ClientSecret)) == 0:
-		return "", &signInError{http.StatusUnauthorized, "invalid_client", 7000215, fmt.Sprintf("Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '%s'.", id)}
+		return "", signInRefusal(7000215, "{app}", id)
 	case !whole || strings.Contains(scope, " "):
-		return "", &signInError{http.StatusBadRequest, "invalid_scope", 70011, fmt.Sprintf("The provided value for the input parameter 'scope' is not valid. The scope %s is not valid.", scope)}
-	}
-	// Which of the two APIs takes a token is its own business.
-	if s.dialects.taking(resource) == nil {
-		return "", &signInError{http.StatusBadRequest, "invalid_resource", 500011, fmt.Sprintf("The resource principal named %s was not found in the tenant named %s.", resource, s.cfg.TenantID)}
+		return "", signInRefusal(70011, "{scope}", scope)
+	case s.dialects.taking(resource) == nil: // which of the two APIs takes a token is its own business
+		return "", signInRefusal(500011, "{scope}", resource, "{tenant}", tenant)
 	}
 	return resource, nil
 }
@@ -96,6 +150,14 @@ func credentials(r *http.Request) (id, secret string) {
 	return id, secret
 }
 
+// suberror tells clients that the text is for people: asking again does not help.
+func (e signInError) suberror() string {
+	if e.code == 53003 {
+		return "message_only"
+	}
+	return ""
+}
+
 func (x *exchange) denySignIn(e signInError) {
 	d := newDice(x.s.cfg.Seed, streamErrors, uint64(x.number))
 	trace, correlation := d.guid(), d.guid()
@@ -103,6 +165,7 @@ func (x *exchange) denySignIn(e signInError) {
 	body, err := json.Marshal(struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
+		Suberror    string `json:"suberror,omitempty"`
 		Codes       []int  `json:"error_codes"`
 		Timestamp   string `json:"timestamp"`
 		TraceID     string `json:"trace_id"`
@@ -111,6 +174,7 @@ func (x *exchange) denySignIn(e signInError) {
 	}{
 		Error:       e.short,
 		Description: fmt.Sprintf("AADSTS%d: %s Trace ID: %s Correlation ID: %s Timestamp: %s", e.code, e.text, trace, correlation, at),
+		Suberror:    e.suberror(),
 		Codes:       []int{e.code},
 		Timestamp:   at,
 		TraceID:     trace,

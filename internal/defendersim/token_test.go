@@ -3,9 +3,11 @@ package defendersim
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -111,6 +113,85 @@ func TestFaultsCanStrikeTheTokenEndpointAlone(t *testing.T) {
 	assert.Equal(t, http.StatusInternalServerError, status)
 	resp, _ := get(t, s, 1001)
 	assert.Equal(t, http.StatusOK, resp.StatusCode)
+}
+
+func TestRefusalsOfTheTokenEndpointHaveItsForm(t *testing.T) {
+	for fault, want := range map[string]struct {
+		status int
+		short  string
+		text   string
+	}{
+		"AADSTS90033":              {500, "temporarily_unavailable", "A transient error has occurred."},
+		"AADSTS7000215":            {401, "invalid_client", "Invalid client secret provided."},
+		"AADSTS7000222":            {401, "invalid_client", "keys for app '66666666-7777-8888-9999-000000000000' are expired."},
+		"AADSTS700027":             {401, "invalid_client", "The certificate"},
+		"AADSTS700016":             {400, "unauthorized_client", "not found in the directory '11111111-2222-3333-4444-555555555555'"},
+		"AADSTS7000112":            {400, "unauthorized_client", "is disabled."},
+		"AADSTS53003":              {400, "invalid_grant", "blocked by Conditional Access"},
+		"AADSTS90002":              {400, "invalid_request", "Tenant '11111111-2222-3333-4444-555555555555' not found."},
+		"AADSTS500011":             {400, "invalid_resource", "named https://api.security.microsoft.com was"},
+		"400":                      {400, "invalid_request", "AADSTS900144"},
+		"401":                      {401, "invalid_client", "AADSTS7000215"},
+		"403":                      {403, "invalid_grant", "AADSTS53003"},
+		"429=17s":                  {429, "temporarily_unavailable", "AADSTS90055: There are too many incoming requests. You can send requests again in 17 seconds."},
+		"500":                      {500, "temporarily_unavailable", "AADSTS90033"},
+		"503-retry-after":          {503, "temporarily_unavailable", "AADSTS90033"},
+		"429-retry-after":          {429, "temporarily_unavailable", "AADSTS90055"},
+		"429-retry-after-fraction": {429, "temporarily_unavailable", "AADSTS90055"},
+	} {
+		s := newSim(t, nil)
+		setFault(t, s, TokenRequests, fault)
+		status, answer := postForm(t, s, s.cfg.TenantID, goodForm(), nil)
+		assert.Equal(t, want.status, status, fault)
+		assert.Equal(t, want.short, answer["error"], fault)
+		description := answer["error_description"].(string)
+		assert.Regexp(t, `^AADSTS\d+: .* Trace ID: [\w-]+ Correlation ID: [\w-]+ Timestamp: [\d-]+ [\d:]+Z$`, description)
+		assert.Contains(t, description, want.text, fault)
+		assert.NotContains(t, description, "{")
+		code := answer["error_codes"].([]any)[0]
+		assert.Contains(t, description, fmt.Sprintf("AADSTS%.0f: ", code))
+		assert.Equal(t, fmt.Sprintf("https://login.microsoftonline.com/error?code=%.0f", code), answer["error_uri"])
+		assert.NotEmpty(t, answer["trace_id"])
+		assert.NotEmpty(t, answer["correlation_id"])
+		assert.NotEmpty(t, answer["timestamp"])
+		if fault == "AADSTS53003" {
+			assert.Equal(t, "message_only", answer["suberror"])
+		}
+	}
+}
+
+func TestEveryFaultOfTheTokenEndpointStrikes(t *testing.T) {
+	for _, kind := range slices.Concat(FaultKinds(), EncodingFaultKinds(), TokenFaultKinds()) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSim(t, nil)
+			setFault(t, s, TokenRequests, kind.Name)
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://login.example/"+s.cfg.TenantID+"/oauth2/v2.0/token", strings.NewReader(goodForm().Encode()))
+			require.NoError(t, err)
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			client := &http.Client{Transport: s.RoundTripper(), Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+			resp, err := client.Do(r)
+			if err == nil {
+				_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
+				require.NoError(t, resp.Body.Close())
+			}
+			synctest.Wait()
+			assert.Contains(t, s.Journal()[0].Fault, kind.Name)
+		})
+	}
+}
+
+func TestATokenMayComeAfterAByteOrderMark(t *testing.T) {
+	s := newSim(t, nil)
+	setFault(t, s, TokenRequests, "bom")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://login.example/"+s.cfg.TenantID+"/oauth2/v2.0/token", strings.NewReader(goodForm().Encode()))
+	require.NoError(t, err)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := s.RoundTripper().RoundTrip(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	assert.True(t, strings.HasPrefix(string(body), "\ufeff{\"token_type\":\"Bearer\""))
 }
 
 func TestTokenSaysWhoMayDoWhat(t *testing.T) {

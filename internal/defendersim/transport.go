@@ -148,6 +148,10 @@ type pipe struct {
 	header http.Header // the handler's, until it is sent
 	left   int64       // bytes that Content-Length promised; the handler's
 
+	// promised says that it was there, complete that all those were written; the
+	// handler's.
+	promised, complete bool
+
 	once   sync.Once
 	ready  chan struct{} // closed once the following may be read
 	status int
@@ -167,7 +171,7 @@ func (p *pipe) WriteHeader(status int) {
 	p.once.Do(func() {
 		p.status, p.sent, p.length = status, p.header.Clone(), -1
 		if length, err := strconv.ParseInt(p.sent.Get("Content-Length"), 10, 64); err == nil {
-			p.length, p.left = length, length
+			p.length, p.left, p.promised = length, length, true
 		}
 		close(p.ready)
 	})
@@ -177,13 +181,17 @@ func (p *pipe) Write(b []byte) (int, error) {
 	p.WriteHeader(http.StatusOK)
 	n, err := p.feed.Write(b)
 	p.left -= int64(n)
+	p.complete = p.promised && p.left == 0
 	return n, err
 }
 
 // finish ends the answer once the handler is done. A body shorter than was
 // promised ends unexpectedly, as it does on a connection.
 func (p *pipe) finish(err error) {
-	if err == nil {
+	switch {
+	case err != nil && p.complete:
+		err = nil // nobody reads on to learn that the connection has ended
+	case err == nil:
 		p.WriteHeader(http.StatusOK)
 		if p.left > 0 {
 			err = io.ErrUnexpectedEOF

@@ -1,0 +1,54 @@
+package defendersim
+
+import (
+	"cmp"
+	"strings"
+)
+
+// EncodingFaultKinds lists the ways in which any call can encode an answer oddly
+// whose content is sound.
+func EncodingFaultKinds() []FaultKind {
+	return []FaultKind{
+		{"bom", "", "the regular answer after a byte order mark", markFirst},
+		{"404-bom", "", "404 with an error object after a byte order mark", markedError(answerWith(404, "ResourceNotFound", "Not found."))},
+		{"429-bom", "8s", "429 with the waiting time in its message, after a byte order mark", markedError(answerThrottled(ThrottleMessage))},
+		{"coding-case", "", "a compressed answer whose Content-Encoding is in capitals", recoded(codeInCapitals)},
+		{"coding-stacked", "", "an answer compressed with deflate, then with gzip", recoded(codeTwice)},
+		{"coding-undeclared", "", "an answer compressed with gzip without a Content-Encoding", recoded(codeSecretly)},
+	}
+}
+
+func markFirst(x *exchange, _ Fault) bool {
+	x.marked = true
+	return false
+}
+
+func markedError(fail answer) answer {
+	return func(x *exchange, f Fault) bool {
+		x.marked = true
+		return fail(x, f)
+	}
+}
+
+// recoded lets the regular answer come, but compressed in another way, even where
+// compression is turned off.
+func recoded(recode func(*exchange, []byte) []byte) answer {
+	return func(x *exchange, _ Fault) bool {
+		x.recode = recode
+		return false
+	}
+}
+
+// codeInCapitals is allowed: names of codings have no case.
+func codeInCapitals(x *exchange, body []byte) []byte {
+	coding := cmp.Or(chooseCoding(x.r.Header.Values("Accept-Encoding")), "gzip")
+	return x.compress(coding, strings.ToUpper(coding), body)
+}
+
+// codeTwice is allowed. Codings are named in the order in which they were
+// applied.
+func codeTwice(x *exchange, body []byte) []byte {
+	return x.compress("gzip", "deflate, gzip", x.compress("deflate", "", body))
+}
+
+func codeSecretly(x *exchange, body []byte) []byte { return x.compress("gzip", "", body) }
