@@ -26,6 +26,7 @@ type Auth struct {
 	err        error
 	grant      defendersim.Grant
 	middleware Middleware
+	signIn     *signIn // nil: tokens are made without the token endpoint
 }
 
 var _ extensionauth.HTTPClient = (*Auth)(nil)
@@ -78,7 +79,7 @@ func (a *Auth) RoundTripper(http.RoundTripper) (http.RoundTripper, error) {
 // send signs a request and sends it to the simulated API.
 func (a *Auth) send(r *http.Request) (*http.Response, error) {
 	a.mu.Lock()
-	err, grant := a.err, a.grant
+	err, grant, signIn := a.err, a.grant, a.signIn
 	if grant.Audience == "" {
 		grant.Audience = endpoint(a.api)
 	}
@@ -86,8 +87,15 @@ func (a *Auth) send(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	token := a.sim.TokenFor(grant)
+	if signIn != nil {
+		token, err = signIn.get(r, grant.Audience)
+	}
+	if err != nil {
+		return nil, err
+	}
 	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+a.sim.TokenFor(grant))
+	r.Header.Set("Authorization", "Bearer "+token)
 	return a.sim.RoundTripper().RoundTrip(r)
 }
 
