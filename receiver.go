@@ -61,7 +61,7 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 	if err != nil {
 		return errors.New("http::endpoint is not a URL") // not repeated: it may hold a password
 	}
-	r.client, err = r.cfg.HTTP.ToClient(ctx, host.GetExtensions(), r.settings.TelemetrySettings)
+	r.client, err = r.cfg.client(ctx, host.GetExtensions(), r.settings.TelemetrySettings)
 	if err != nil {
 		return fmt.Errorf("http: %w", err)
 	}

@@ -83,8 +83,9 @@ type Error struct {
 	// Permission is what such a token needs at least, with Unauthorized and
 	// Forbidden only.
 	Permission string
-	// Advice says for people, with Unauthorized and Forbidden only, what is
-	// wrong with the token as far as it tells and which setting to change.
+	// Advice says for people what is wrong and which setting to change: with
+	// Unauthorized and Forbidden always, as far as the token tells; with NoToken
+	// where the cause is a known one; and where a proxy failed. Otherwise empty.
 	Advice string
 	// Err is the cause, where it is not the API's own word.
 	Err error

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -33,6 +32,8 @@ func refused(response *http.Response) *Error {
 	case code == http.StatusNotFound:
 		e.Kind = Malformed
 		e.Err = errors.New("not found, but not in the API's words: is a proxy in between, or http::endpoint wrong?")
+	case code == http.StatusProxyAuthRequired: // in the words of a proxy, which says it only where it sees the request
+		e.Kind, e.Err, e.Advice = Network, fmt.Errorf("the proxy refused: %w", proxyStatusError(code)), adviceProxy
 	case code == http.StatusTooManyRequests:
 		e.Kind = Throttled
 	case code >= 500:
@@ -74,9 +75,18 @@ func unanswered(ctx context.Context, err error, trace *trace) error {
 		return ctx.Err()
 	}
 	if !trace.soughtAPI() && !isProxy(err) {
-		return &Error{Kind: NoToken, Err: signInError(trace.lastSought(), err)}
+		return noToken(trace.lastSought(), trace.unconnected(), err)
 	}
-	return brokenOff(0, err)
+	if trace.reached() >= maxSent {
+		return &Error{Kind: Network, Err: fmt.Errorf("the server closed %d connections without answering", maxSent)}
+	}
+	proxy := trace.unconnected()
+	if proxy == "" || proxy == trace.hostPort {
+		return brokenOff(0, err)
+	}
+	e := brokenOff(0, atProxy(proxy, err))
+	e.Advice = adviceProxy
+	return e
 }
 
 // unread explains a body of a 200 that could not be read to its end.
@@ -128,12 +138,6 @@ func isContent(err error) bool {
 	return false
 }
 
-// isProxy tells that the way to the API failed at the proxy.
-func isProxy(err error) bool {
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "proxyconnect"
-}
-
 // withoutAddress leaves out the address that net/http wraps an error in.
 func withoutAddress(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
@@ -152,22 +156,4 @@ func (u unquoted) Unwrap() error { return u.error }
 // withoutQuotes knows the quotes of Go, which may have escaped ones inside.
 func withoutQuotes(text string) string {
 	return regexp.MustCompile(`(?s)"(\\.|[^"\\])*("|\\?$)`).ReplaceAllString(text, `"…"`)
-}
-
-// signInError says why there is no token, without quoting the answer of the
-// sign-in host: the host, and Entra's error codes where there are any.
-func signInError(host string, err error) error {
-	if name, _, splitErr := net.SplitHostPort(host); splitErr == nil {
-		host = name
-	}
-	reason, _, _ := strings.Cut(withoutAddress(err).Error(), "\n")
-	if codes := regexp.MustCompile(`AADSTS\d+`).FindAllString(err.Error(), 3); codes != nil {
-		reason = strings.Join(codes, ", ")
-	} else {
-		reason = plain(withoutQuotes(reason))
-	}
-	if host == "" {
-		return errors.New(reason)
-	}
-	return errors.New("sign-in at " + host + ": " + reason)
 }

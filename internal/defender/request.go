@@ -21,7 +21,9 @@ type reply struct {
 // ask returns.
 func (c *Client) ask(ctx context.Context, address *url.URL, limit int64, read func(*decoder) error) reply {
 	trace := newTrace(c.endpoint)
-	request, err := http.NewRequestWithContext(trace.attach(ctx), http.MethodGet, address.String(), http.NoBody)
+	followed, end := trace.attach(ctx)
+	defer end()
+	request, err := http.NewRequestWithContext(followed, http.MethodGet, address.String(), http.NoBody)
 	if err != nil {
 		return reply{err: &Error{Kind: Rejected, Err: withoutAddress(err)}}
 	}

@@ -19,11 +19,18 @@ type trace struct {
 	hostPort string // the API's, as connections name it
 
 	mu      sync.Mutex // hooks run on the transport's goroutines
-	last    string     // host and port a connection was last sought to
+	signed  bool       // the request has its token, and is with the transport to the API
+	last    string     // host and port a connection was last sought to: a proxy's, where there is one
 	got     bool       // there was such a connection
 	written bool       // a request was written to it
 	sent    int        // requests of ours that were written
+	giveUp  func()     // ends the call
 }
+
+// maxSent is how many requests a call may cost. The transport repeats one that
+// an idle connection was too old for, once for each such connection; but without
+// end where a server answers each with GOAWAY and has processed none.
+const maxSent = 5
 
 func newTrace(endpoint *url.URL) *trace {
 	port := endpoint.Port()
@@ -33,12 +40,20 @@ func newTrace(endpoint *url.URL) *trace {
 	return &trace{hostPort: net.JoinHostPort(endpoint.Hostname(), port)}
 }
 
-func (t *trace) attach(ctx context.Context) context.Context {
+// traceKey is the key of a call's trace in its context.
+type traceKey struct{}
+
+// attach has the trace follow what is done in the context, until the call ends.
+func (t *trace) attach(ctx context.Context) (followed context.Context, end func()) {
+	ctx, t.giveUp = context.WithCancel(context.WithValue(ctx, traceKey{}, t))
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(hostPort string) {
 			t.mu.Lock()
 			defer t.mu.Unlock()
 			t.last, t.got, t.written = hostPort, false, false
+			if t.sent >= maxSent {
+				t.giveUp()
+			}
 		},
 		GotConn: func(httptrace.GotConnInfo) {
 			t.mu.Lock()
@@ -53,7 +68,16 @@ func (t *trace) attach(ctx context.Context) context.Context {
 				t.sent++
 			}
 		},
-	})
+	}), t.giveUp
+}
+
+// sign notes that the auth extension has passed the request on, token and all:
+// what follows happens on the way to the API.
+func (t *trace) sign() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.signed = true
+	t.last, t.got, t.written = "", false, false
 }
 
 // reached is how many requests reached the API, or may have: a call that is
@@ -61,20 +85,31 @@ func (t *trace) attach(ctx context.Context) context.Context {
 func (t *trace) reached() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.sent == 0 && t.last == t.hostPort && t.got && !t.written {
+	if t.sent == 0 && (t.signed || t.last == t.hostPort) && t.got && !t.written {
 		return 1
 	}
 	return t.sent
 }
 
-// soughtAPI says that the call had its token and was on the way to the API: a
-// request of ours was written, or the connection for it failed. Where a token
-// comes from the API's own host and port, a connection that fails is taken for
-// the API's.
+// soughtAPI says that the call had its token and was on the way to the API: it
+// was signed, a request of ours was written, or the connection for it failed.
+// Unless Watch says so, a connection to the API's own host and port that fails
+// is taken for the API's, though a token may come from there too.
 func (t *trace) soughtAPI() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.sent > 0 || t.last == t.hostPort && !t.written
+	return t.signed || t.sent > 0 || t.last == t.hostPort && !t.written
+}
+
+// unconnected is the host and port that the call last sought a connection to
+// and got none; empty where it got one, or sought none.
+func (t *trace) unconnected() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.got {
+		return ""
+	}
+	return t.last
 }
 
 // lastSought is the host and port a connection was last sought to; empty when

@@ -92,13 +92,17 @@ func advice(c class, failure *defender.Error) []zap.Field {
 	return refusal(failure)
 }
 
-// refusal are the fields that explain a refused token: what it says about
-// itself, and what to do. With any other failure there are none.
+// refusal are the fields that say what to do, and that explain a refused token:
+// the permission it needs, and what it says about itself. With most other
+// failures there are none.
 func refusal(failure *defender.Error) []zap.Field {
 	if failure.Advice == "" {
 		return nil
 	}
-	fields := []zap.Field{zap.String("advice", failure.Advice), zap.String("permission_needed", failure.Permission)}
+	fields := []zap.Field{zap.String("advice", failure.Advice)}
+	if failure.Permission != "" {
+		fields = append(fields, zap.String("permission_needed", failure.Permission))
+	}
 	token := failure.Token
 	if token == nil {
 		return fields

@@ -1,0 +1,76 @@
+package defender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+const adviceProxy = "The proxy is that of http::proxy_url or, where that is not set, of the environment variable HTTPS_PROXY. " +
+	"Check its address and its credentials, or name the API's host in NO_PROXY."
+
+// Watch makes failures on the way to the API known as such. base is what an auth
+// extension sends a request on with once it has signed it: whatever happens
+// before that is the sign-in, and whatever happens behind it is not.
+func Watch(base http.RoundTripper) http.RoundTripper {
+	if transport, ok := base.(*http.Transport); ok {
+		transport.OnProxyConnectResponse = checkProxy
+	}
+	return toAPI{base}
+}
+
+type toAPI struct{ base http.RoundTripper }
+
+func (a toAPI) RoundTrip(r *http.Request) (*http.Response, error) {
+	if trace, ok := r.Context().Value(traceKey{}).(*trace); ok {
+		trace.sign()
+	}
+	return a.base.RoundTrip(r)
+}
+
+// proxyStatusError is the status with which a proxy refuses a connection.
+type proxyStatusError int
+
+func (r proxyStatusError) Error() string {
+	if name := http.StatusText(int(r)); name != "" {
+		return strconv.Itoa(int(r)) + " " + name
+	}
+	return strconv.Itoa(int(r))
+}
+
+// checkProxy gives a refused CONNECT its type: net/http has only an error with
+// the text of the proxy's status line.
+func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+	if answer.StatusCode != http.StatusOK {
+		return proxyStatusError(answer.StatusCode)
+	}
+	return nil
+}
+
+// atProxy says what failed at a proxy, or behind it, before there was a
+// connection. The proxy is a host and port, so no password is in it.
+func atProxy(proxy string, err error) error {
+	err = withoutAddress(err)
+	if refusal, ok := errors.AsType[proxyStatusError](err); ok {
+		return fmt.Errorf("proxy %s refused: %w", proxy, refusal)
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "proxyconnect" {
+		return fmt.Errorf("proxy %s: %w", proxy, op.Err)
+	}
+	return fmt.Errorf("through proxy %s: %w", proxy, err)
+}
+
+// isProxy tells that the way to the API failed at the proxy, and not that to the
+// sign-in host: what an auth extension sends has an address of its own.
+func isProxy(err error) bool {
+	err = withoutAddress(err)
+	if _, signIn := errors.AsType[*url.Error](err); signIn {
+		return false
+	}
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "proxyconnect"
+}

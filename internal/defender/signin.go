@@ -1,0 +1,199 @@
+package defender
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// noToken explains a call that got no token, without quoting the answer of the
+// sign-in host. sought is the host and port a connection was last sought to, and
+// unconnected the same where there came none of it.
+func noToken(sought, unconnected string, err error) *Error {
+	text := withoutAddress(err).Error()
+	failure := readSignIn(text)
+	host := failure.host
+	if host == "" {
+		host = sought
+	}
+	codes := regexp.MustCompile(`AADSTS\d+`).FindAllString(err.Error(), 3)
+	reason, advice := strings.Join(codes, ", "), adviceOf(codes)
+	if len(codes) == 0 {
+		reason = plain(withoutQuotes(failure.reason))
+		if at, proxied := failure.proxied(unconnected); proxied {
+			reason, advice = at, adviceSignInProxy
+		}
+	}
+	if name, _, splitErr := net.SplitHostPort(host); splitErr == nil {
+		host = name
+	}
+	if host != "" {
+		reason = "sign-in at " + host + ": " + reason
+	}
+	return &Error{Kind: NoToken, Err: errors.New(reason), Advice: advice}
+}
+
+// signInFailure is what the text of an auth extension's error says.
+type signInFailure struct {
+	host   string // and port, of the sign-in. Empty: it is not named
+	reason string // in one line
+}
+
+// readSignIn reads the text of an error, either as net/http writes it, perhaps
+// behind the extension's own words and a line break, or as azidentity does, which
+// shows the request and the status of the answer in lines of their own.
+func readSignIn(text string) signInFailure {
+	if match := regexp.MustCompile(`\b(?:Get|Post|Head) "([^"\s]+)": ([^\n]+)`).FindStringSubmatch(text); match != nil {
+		return signInFailure{host: hostPort(match[1]), reason: match[2]}
+	}
+	reason, rest, _ := strings.Cut(text, "\n")
+	failure := signInFailure{reason: reason}
+	if match := regexp.MustCompile(`(?m)^(?:GET|POST) (https?://\S+)$`).FindStringSubmatch(rest); match != nil {
+		failure.host = hostPort(match[1])
+	}
+	if match := regexp.MustCompile(`(?m)^RESPONSE (\d{3})\b`).FindStringSubmatch(rest); match != nil {
+		failure.reason = strings.TrimRight(reason, ". ") + ": HTTP status " + match[1]
+	}
+	return failure
+}
+
+// proxied says what a proxy on the way to the sign-in host did, if the call
+// failed there. unconnected is as in noToken.
+func (f signInFailure) proxied(unconnected string) (text string, ok bool) {
+	_, reason, dialed := strings.Cut(f.reason, "proxyconnect tcp: ")
+	proxy := "its proxy"
+	switch {
+	case f.host != "" && unconnected != "" && unconnected != f.host:
+		proxy = "proxy " + unconnected
+	case !dialed:
+		return "", false
+	}
+	switch {
+	case dialed:
+		return proxy + ": " + plain(withoutQuotes(reason)), true
+	case refusalIn(f.reason) != 0:
+		return proxy + " refused: " + refusalIn(f.reason).Error(), true
+	case regexp.MustCompile(`^(?:(?:dial|lookup|read|write|context|net/http|tls|x509|remote error|socks connect|malformed|unexpected)\b|EOF)`).MatchString(f.reason):
+		return "through " + proxy + ": " + plain(withoutQuotes(f.reason)), true
+	}
+	return proxy + " refused", true // in words of its own, which may be anything
+}
+
+// refusalIn is the status that net/http leaves only the name of. 0: it is no
+// name of one.
+func refusalIn(text string) proxyStatusError {
+	for status := 400; status < 600; status++ {
+		if name := http.StatusText(status); name != "" && strings.EqualFold(name, strings.TrimSpace(text)) {
+			return proxyStatusError(status)
+		}
+	}
+	return 0
+}
+
+// hostPort is the host and port of an address; empty where it has none.
+func hostPort(address string) string {
+	parsed, err := url.Parse(address)
+	if err != nil || parsed.Hostname() == "" {
+		return ""
+	}
+	return newTrace(parsed).hostPort
+}
+
+const adviceSignInProxy = "The extension named by http::auth connects through the proxy of the environment variable HTTPS_PROXY; " +
+	"http::proxy_url is for the API only. Check the proxy's address and its credentials, or name the sign-in host in NO_PROXY."
+
+// adviceOf says what to do about the first code that is known.
+func adviceOf(codes []string) string {
+	for _, code := range codes {
+		for _, known := range signInCodes() {
+			if slices.Contains(known.codes, code) {
+				return known.advice
+			}
+		}
+	}
+	return ""
+}
+
+// signInCode is what to do about error codes of Entra ID.
+type signInCode struct {
+	codes  []string
+	advice string
+}
+
+// signInCodes are the codes that the sign-in of an application meets, as Microsoft
+// documents them ("Microsoft Entra authentication and authorization error codes");
+// 900023, 700024, 1002012 and those of federated credentials are not in that
+// list, but seen. docs/troubleshooting.md has the same table, which a test compares.
+// The settings are those of azureauth; other extensions have much the same.
+func signInCodes() []signInCode {
+	return []signInCode{
+		{
+			[]string{"AADSTS7000215", "AADSTS70002"},
+			"Set client_secret of the auth extension to the Value of a secret of this application, not to its Secret ID.",
+		},
+		{
+			[]string{"AADSTS7000222"},
+			"Create a new client secret, since this one has expired, and set client_secret of the auth extension to it.",
+		},
+		{
+			[]string{"AADSTS7000218"},
+			"Give the auth extension a client secret, a certificate or a federated token: it sends none.",
+		},
+		{
+			[]string{"AADSTS700016", "AADSTS700011"},
+			"Check client_id and tenant_id of the auth extension: this tenant has no such application.",
+		},
+		{
+			[]string{"AADSTS7000112", "AADSTS70001"},
+			"Enable the application in this tenant, under Enterprise applications: sign-in is switched off for it.",
+		},
+		{
+			[]string{"AADSTS90002", "AADSTS900023"},
+			"Check tenant_id of the auth extension, and that it signs in at the host of the tenant's cloud.",
+		},
+		{
+			[]string{"AADSTS90038", "AADSTS900382", "AADSTS900432"},
+			"Set the sign-in host of the auth extension to that of the tenant's cloud: this tenant belongs to another.",
+		},
+		{
+			[]string{"AADSTS65001", "AADSTS650056", "AADSTS90094"},
+			"Give admin consent to the permission of the application, in this tenant.",
+		},
+		{
+			[]string{"AADSTS70011", "AADSTS700022", "AADSTS1002012"},
+			"Set the scope of the auth extension to that of one API, ending in /.default.",
+		},
+		{
+			[]string{"AADSTS500011", "AADSTS500014", "AADSTS650052"},
+			"Check the scope of the auth extension, and that this tenant has a licence for Defender XDR: it has no such API, or has it switched off.",
+		},
+		{
+			[]string{"AADSTS53003", "AADSTS530032", "AADSTS50076", "AADSTS50079", "AADSTS50158"},
+			"Have a Conditional Access policy changed so that the application, or the user of the token, may sign in from where the collector runs.",
+		},
+		{
+			[]string{"AADSTS700027"},
+			"Upload the public part of the certificate to this application, or have the auth extension use the one that was uploaded.",
+		},
+		{
+			[]string{"AADSTS700024"},
+			"Check this machine's clock, and that the federated token file is renewed: what the auth extension signs in with is not valid now.",
+		},
+		{
+			[]string{"AADSTS70021", "AADSTS700211", "AADSTS700212", "AADSTS700213", "AADSTS7002138"},
+			"Compare issuer, subject and audience of the application's federated credential with the workload's token; upper and lower case differ.",
+		},
+		{
+			[]string{"AADSTS90055", "AADSTS50196"},
+			"Find the program that signs in as this application, or in this tenant, again and again: Entra ID limits it. The receiver retries with backoff.",
+		},
+		{
+			[]string{"AADSTS90033", "AADSTS90006", "AADSTS90012", "AADSTS90024", "AADSTS50033"},
+			"Wait: Entra ID has a fault of its own, and the receiver retries with backoff.",
+		},
+	}
+}
