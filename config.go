@@ -59,7 +59,9 @@ type Config struct {
 	API API `mapstructure:"api"`
 
 	// HTTP configures the HTTP client. The endpoint defaults to the commercial
-	// host of API, and the timeout of a request to 30 s. The endpoint must not
+	// host of API, and the timeout of a request to 30 s. An HTTP/2 connection that
+	// has been silent for 10 s is pinged, and given up 5 s later if it remains
+	// silent. The endpoint must not
 	// have a path if the host is one of Microsoft's. Auth is required unless the
 	// endpoint is a loopback address.
 	HTTP confighttp.ClientConfig `mapstructure:"http"`
@@ -155,6 +157,10 @@ func createDefaultConfig() component.Config {
 	keepalive := confighttp.NewDefaultKeepaliveClientConfig()
 	keepalive.IdleConnTimeout = 30 * time.Second
 	client.Keepalive = configoptional.Some(keepalive)
+	// Without a health check, Go's transport sends one request after another to
+	// an HTTP/2 connection that a firewall has silently dropped.
+	client.HTTP2ReadIdleTimeout = 10 * time.Second
+	client.HTTP2PingTimeout = 5 * time.Second
 
 	return &Config{
 		API:                   APIDefenderXDR,
@@ -207,7 +213,7 @@ func checkWritten(conf *confmap.Conf) error {
 		}
 	}
 	for _, key := range []string{
-		"collection_interval", "http::timeout",
+		"collection_interval", "http::timeout", "http::http2_read_idle_timeout", "http::http2_ping_timeout", "http::keepalive::idle_conn_timeout",
 		"change_feed::interval", "change_feed::lookback", "change_feed::forget_after",
 	} {
 		// Decoding would read a bare number as nanoseconds. Validate rejects 0.

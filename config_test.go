@@ -22,6 +22,7 @@ func TestConfigDefaults(t *testing.T) {
 	http.Endpoint = "https://api.security.microsoft.com"
 	http.Timeout = 30 * time.Second
 	http.Keepalive = configoptional.Some(keepalive)
+	http.HTTP2ReadIdleTimeout, http.HTTP2PingTimeout = 10*time.Second, 5*time.Second
 
 	require.Equal(t, &Config{
 		API:                   "defender_xdr",
@@ -151,6 +152,17 @@ func TestConfigDropsIdleConnectionsEarly(t *testing.T) {
 	}
 }
 
+func TestConfigKeepsItsOwnHTTP2HealthCheck(t *testing.T) {
+	for name, want := range map[string][2]time.Duration{
+		"graph_government": {10 * time.Second, 5 * time.Second},
+		"http2_partly":     {time.Minute, 5 * time.Second},
+		"http2_off":        {0, 5 * time.Second},
+	} {
+		client := load(t, "defaults.yaml", name).HTTP
+		require.Equal(t, want, [2]time.Duration{client.HTTP2ReadIdleTimeout, client.HTTP2PingTimeout}, name)
+	}
+}
+
 func TestConfigRefusesWhatDecodingWouldChange(t *testing.T) {
 	for name, want := range map[string][]string{
 		"unknown_key":             {"has invalid keys: incidents"},
@@ -211,6 +223,9 @@ func TestConfigRefusesWhatDecodingWouldChange(t *testing.T) {
 		"durations_without_unit": {
 			"collection_interval: 300 has no unit; write e.g. 300s",
 			"http::timeout: 30 has no unit; write e.g. 30s",
+			"http::http2_read_idle_timeout: 10 has no unit; write e.g. 10s",
+			"http::http2_ping_timeout: 5 has no unit; write e.g. 5s",
+			"http::keepalive::idle_conn_timeout: 90 has no unit; write e.g. 90s",
 			"change_feed::interval: 30 has no unit; write e.g. 30s",
 			"change_feed::lookback: 1.5 has no unit; write e.g. 1.5s",
 			"change_feed::forget_after: -7 has no unit; write e.g. -7s",
