@@ -3,6 +3,7 @@ package defender
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -26,18 +27,25 @@ type access struct {
 
 // advise says, in a sentence or two, what is wrong with the token that an
 // answer refuses, as far as it tells itself, what is needed and which setting
-// to change. host is the API's as configured, date the answer's own Date.
-func (a access) advise(kind Kind, token *Token, host, date string) string {
+// to change. host is the API's as configured, header the answer's own.
+func (a access) advise(kind Kind, token *Token, host string, header http.Header) string {
+	challenge := challengeOf(header)
 	switch {
 	case token == nil:
-		return a.needToken(host)
-	case token.expired(date):
+		return "No token that can be read was sent. The extension named by http::auth has to send one with " + a.needToken(host) + "."
+	case token.expired(header.Get("Date")):
 		return fmt.Sprintf("The token had expired at %s when the API answered. The extension named by http::auth keeps sending "+
 			"an old one: a bearertokenauth file, for example, that nobody renews.", token.Expires.Format(time.RFC3339))
+	case kind == Unauthorized && challenge == "insufficient_claims":
+		return token.revoked()
 	case a.isForAnother(token, host):
 		return a.needScope(token, host)
 	case a.lacksPermission(token):
 		return a.needPermission(token)
+	case kind == Unauthorized && challenge == "invalid_token":
+		return "Nothing in the token shows what is wrong, but the API calls it invalid. Check that the extension named by http::auth signs in " +
+			"at the tenant whose incidents are asked for. If the token was revoked, the extension keeps sending it until " + token.end() +
+			": restart the collector, or wait until then."
 	case kind == Unauthorized:
 		return "Nothing in the token shows what is wrong. Check that the tenant has the licence and an active account, " +
 			"and that the extension named by http::auth signs in at the tenant whose incidents are asked for."
@@ -126,12 +134,48 @@ func (a access) least(token *Token) string {
 	return a.roles[0]
 }
 
+// challengeOf is the error that an answer names in WWW-Authenticate (RFC 6750,
+// section 3): insufficient_claims where continuous access evaluation has revoked a
+// token (documented), or invalid_token. Empty: another, or none.
+func challengeOf(header http.Header) string {
+	for _, challenge := range header.Values("WWW-Authenticate") {
+		match := regexp.MustCompile(`(?i)(?:^|[\s,])error\s*=\s*"?(insufficient_claims|invalid_token)\b`).FindStringSubmatch(challenge)
+		if match != nil {
+			return strings.ToLower(match[1])
+		}
+	}
+	return ""
+}
+
+// revoked is the advice about a token that the API takes no more. An auth
+// extension looks at nothing but its expiry.
+func (t *Token) revoked() string {
+	return "The API does not accept this token any more, though it has not expired: it was revoked, for example since the application, " +
+		"its permissions or a policy was changed. The extension named by http::auth keeps sending it until " + t.end() +
+		". Restart the collector to sign in again, or wait until then."
+}
+
+// end says when a token will not be sent any more.
+func (t *Token) end() string {
+	if t.Expires.IsZero() {
+		return "it expires"
+	}
+	return "it expires at " + t.Expires.Format(time.RFC3339)
+}
+
+// unsigned is the advice where a request had no Authorization at all.
+func (a access) unsigned(host string) string {
+	return "The request had no token: the extension named by http::auth sent none. With bearertokenauth the token file was not there " +
+		"yet; set wait_for_token_file: true. The token needs " + a.needToken(host) + "."
+}
+
+// needToken says what a token needs.
 func (a access) needToken(host string) string {
 	needed := fmt.Sprintf("the application permission %s or the delegated permission %s", a.roles[0], a.scopes[0])
 	if scope := a.scopeAt(host); scope != "" {
 		needed += ", asked for with the scope " + scope
 	}
-	return "No token that can be read was sent. The extension named by http::auth has to send one with " + needed + "."
+	return needed
 }
 
 // needScope shows the audience in quotes: it may say anything.

@@ -1,6 +1,8 @@
 package defender
 
 import (
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,15 @@ import (
 const (
 	adviceToken = "No token that can be read was sent. The extension named by http::auth has to send one with " +
 		"the application permission Incident.Read.All or the delegated permission Incident.Read"
+	adviceUnsigned = "The request had no token: the extension named by http::auth sent none. With bearertokenauth the token file was not " +
+		"there yet; set wait_for_token_file: true. The token needs the application permission Incident.Read.All " +
+		"or the delegated permission Incident.Read"
+	adviceRevoked = "The API does not accept this token any more, though it has not expired: it was revoked, for example since the " +
+		"application, its permissions or a policy was changed. The extension named by http::auth keeps sending it until it %s. " +
+		"Restart the collector to sign in again, or wait until then."
+	adviceInvalid = "Nothing in the token shows what is wrong, but the API calls it invalid. Check that the extension named by http::auth " +
+		"signs in at the tenant whose incidents are asked for. If the token was revoked, the extension keeps sending it until it %s: " +
+		"restart the collector, or wait until then."
 	adviceExpired = "The token had expired at 2026-02-03T04:05:06Z when the API answered. The extension named by http::auth " +
 		"keeps sending an old one: a bearertokenauth file, for example, that nobody renews."
 	adviceScope   = ", which is another API. Set the scope of the extension named by http::auth to "
@@ -92,13 +103,66 @@ func TestTheAdviceNamesTheFirstThingThatIsWrong(t *testing.T) {
 }
 
 func TestWithoutATokenTheAdviceSaysWhatIsNeeded(t *testing.T) {
-	for _, authorization := range []string{"", "Bearer opaque", "Basic a.b.c"} {
+	for _, authorization := range []string{"Bearer ", "Bearer opaque", "Basic a.b.c"} {
 		for _, status := range []int{401, 403} {
 			assert.Equal(t, adviceToken+", asked for with the scope "+defaults+".", refusal(t, status, europe, authorization, ""))
 			assert.Equal(t, adviceToken+".", refusal(t, status, government, authorization, ""))
 			assert.Equal(t, adviceToken+".", refusal(t, status, unknown, authorization, ""))
 		}
 	}
+}
+
+// As a bearertokenauth extension does whose token file is not there yet.
+func TestARequestWithoutATokenIsNamedAsOne(t *testing.T) {
+	for _, status := range []int{401, 403} {
+		assert.Equal(t, adviceUnsigned+", asked for with the scope "+defaults+".", refusal(t, status, europe, "", ""))
+		assert.Equal(t, adviceUnsigned+".", refusal(t, status, unknown, "", ""))
+	}
+}
+
+func TestARevokedTokenIsNamedAsOne(t *testing.T) {
+	const (
+		date   = "Tue, 03 Feb 2026 04:05:06 GMT"
+		soon   = `{"aud":"https://api.security.microsoft.com","roles":["Incident.Read.All"],"exp":1770091507}`
+		graph  = `{"aud":"https://graph.microsoft.com","roles":["Incident.Read.All"]}`
+		always = `{"roles":["Incident.Read.All"]}`
+		claims = `Bearer realm="", authorization_uri="https://login.example/authorize", error="insufficient_claims", claims="aHVzaA=="`
+		other  = `The token is for "https://graph.microsoft.com"` + adviceScope + defaults + "."
+	)
+	named, unnamed := fmt.Sprintf(adviceRevoked, "expires at 2026-02-03T04:05:07Z"), fmt.Sprintf(adviceRevoked, "expires")
+	for name, c := range map[string]struct {
+		status     int
+		claims     string
+		challenges []string
+		want       string
+	}{
+		"revoked":                        {401, soon, []string{claims}, named},
+		"without a time of expiry":       {401, always, []string{claims}, unnamed},
+		"in other letters":               {401, soon, []string{`bearer Error = Insufficient_Claims`}, named},
+		"in a second challenge":          {401, soon, []string{"Negotiate", claims}, named},
+		"invalid":                        {401, soon, []string{`Bearer error="invalid_token", error_description="hush"`}, fmt.Sprintf(adviceInvalid, "expires at 2026-02-03T04:05:07Z")},
+		"invalid, for it is for another": {401, graph, []string{`Bearer error="invalid_token"`}, other},
+		"revoked, and for another":       {401, graph, []string{claims}, unnamed},
+		"another error":                  {401, soon, []string{`Bearer error="insufficient_scope"`}, adviceLicence},
+		"only a description":             {401, soon, []string{`Bearer error_description="error", xerror="invalid_token"`}, adviceLicence},
+		"no error":                       {401, soon, []string{"Bearer"}, adviceLicence},
+		"no challenge":                   {401, soon, nil, adviceLicence},
+		"forbidden":                      {403, soon, []string{claims}, adviceConsult},
+	} {
+		t.Run(name, func(t *testing.T) {
+			transport := authorized(jwt(c.claims), handled(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header()["Www-Authenticate"] = c.challenges
+				w.Header().Set("Date", date)
+				w.WriteHeader(c.status)
+			}))
+			failure := failed(t, clientAt(t, commercial, transport).Get(t.Context(), 1))
+			assert.Equal(t, c.want, failure.Advice)
+			assert.NotContains(t, failure.Error()+failure.Advice, "hush")
+		})
+	}
+	expired := strings.Replace(soon, "1770091507", "1770091506", 1)
+	assert.Equal(t, adviceExpired, failed(t, clientAt(t, commercial, authorized(jwt(expired), answering(401, "", "Date", date, "WWW-Authenticate", claims))).
+		Get(t.Context(), 1)).Advice)
 }
 
 func TestAnAudienceIsJudgedOnlyWhereTheRightOneIsKnown(t *testing.T) {
@@ -195,7 +259,7 @@ func TestWhatTheSimulatorRefusesIsExplained(t *testing.T) {
 		},
 		"without a role":    {defendersim.Grant{Roles: []string{}}, Forbidden, adviceGrant},
 		"with another role": {defendersim.Grant{Roles: []string{"Alert.Read.All"}}, Forbidden, adviceGrant},
-		"of another tenant": {defendersim.Grant{TenantID: "contoso"}, Unauthorized, adviceLicence},
+		"of another tenant": {defendersim.Grant{TenantID: "contoso", Expires: time.Unix(4102444800, 0)}, Unauthorized, fmt.Sprintf(adviceInvalid, "expires at 2100-01-01T00:00:00Z")},
 		"expired": {
 			defendersim.Grant{Issued: time.Unix(1770087906, 0), Expires: time.Unix(1770091506, 0)}, Unauthorized, adviceExpired,
 		},

@@ -185,7 +185,7 @@ func TestGraphsErrorsSayWhatTheTokenLacks(t *testing.T) {
 		assert.Equal(t, Forbidden, failure.Kind)
 		assert.Equal(t, c.want, failure.Advice)
 	}
-	failure := failed(t, graphClient(t, "https://graph.microsoft.us", answering(401, "")).Get(t.Context(), 1))
+	failure := failed(t, graphClient(t, "https://graph.microsoft.us", authorized("Bearer opaque", answering(401, ""))).Get(t.Context(), 1))
 	assert.Equal(t, "No token that can be read was sent. The extension named by http::auth has to send one with the application permission "+
 		"SecurityIncident.Read.All or the delegated permission SecurityIncident.Read.All, asked for with the scope https://graph.microsoft.us/.default.", failure.Advice)
 }

@@ -48,6 +48,11 @@ func sentToken(response *http.Response) *Token {
 	return readToken(response.Request.Header.Get("Authorization"))
 }
 
+// sentNone says that the request was not signed at all.
+func sentNone(response *http.Response) bool {
+	return response.Request != nil && response.Request.Header.Get("Authorization") == ""
+}
+
 // readToken reads the claims of a bearer token that is a JWT (RFC 7519): the
 // second of three parts, JSON in base64url.
 func readToken(authorization string) *Token {

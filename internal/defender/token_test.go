@@ -173,7 +173,7 @@ func FuzzToken(f *testing.F) {
 			token := readToken(sent)
 			for _, kind := range []Kind{Unauthorized, Forbidden} {
 				for _, host := range []string{"api.security.microsoft.com", "127.0.0.1", "api-gov.security.microsoft.us"} {
-					advice := xdr().access.advise(kind, token, host, "Tue, 03 Feb 2026 04:05:06 GMT")
+					advice := xdr().access.advise(kind, token, host, http.Header{"Date": {"Tue, 03 Feb 2026 04:05:06 GMT"}})
 					assert.NotEmpty(t, advice)
 					assert.LessOrEqual(t, len(advice), 2*maxText+300)
 					assert.True(t, printable(advice), "%q", advice)
