@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/receiver"
+	"go.uber.org/zap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
@@ -72,6 +73,10 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 	store, contents, err := checkpoint.Open(ctx, storageClient, string(r.cfg.API)) // which closes the client if it fails
 	if err != nil {
 		return err
+	}
+	if r.cfg.StorageID != nil && len(contents.Summaries) == 0 {
+		// A bbolt file that was cut to nothing is one that was just created: bbolt makes it anew, and file_storage says nothing.
+		r.settings.Logger.Info("the storage holds no incidents; every incident is emitted as new", zap.Stringer("storage", r.cfg.StorageID))
 	}
 	engine, err := poll.Open(ctx, r.cfg.pollSettings(endpoint.Hostname()), poll.Parts{
 		Receiver: r.settings, Next: r.next, Store: store, IDs: ids, Clock: r.clock,

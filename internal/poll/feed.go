@@ -115,8 +115,13 @@ func (e *Engine) planFeed(spacing time.Duration) []zap.Field {
 	if e.feed == nil {
 		return nil
 	}
-	return []zap.Field{
-		zap.Duration("change_feed_finds_changes_within", max(e.settings.Feed.Interval, spacing)),
-		zap.Bool("discover", e.settings.Feed.Discover),
+	f := e.settings.Feed
+	fields := []zap.Field{
+		zap.Duration("change_feed_finds_changes_within", max(f.Interval, spacing)),
+		zap.Bool("discover", f.Discover),
 	}
+	if f.Discover {
+		fields = append(fields, zap.Duration("lookback", f.Lookback), zap.Duration("lookback_for_closed_incidents", min(f.Lookback, f.ForgetAfter)))
+	}
+	return fields
 }

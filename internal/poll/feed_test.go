@@ -217,6 +217,33 @@ func TestStartupPlanIncludesFeed(t *testing.T) {
 	})
 }
 
+func TestStartupPlanSaysHowFarBackDiscoveryLooks(t *testing.T) {
+	for name, c := range map[string]struct{ lookback, forgetAfter, closed time.Duration }{
+		"as far for closed ones":   {24 * time.Hour, 7 * 24 * time.Hour, 24 * time.Hour},
+		"less far for closed ones": {30 * 24 * time.Hour, 7 * 24 * time.Hour, 7 * 24 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			harness.Run(t, func(t *testing.T) {
+				h := harness.New(t, harness.Quiet(0), harness.WithDiscovery(func(f *receiver.ChangeFeedConfig) {
+					f.Lookback, f.ForgetAfter = c.lookback, c.forgetAfter
+				}))
+				for id, age := range map[int64]time.Duration{1: 10 * 24 * time.Hour, 2: 12 * time.Hour} {
+					require.NoError(t, h.Sim.Add(defendersim.Incident{ID: id, Status: defendersim.StatusResolved, LastUpdate: time.Now().Add(-age)}))
+				}
+				h.Start()
+				time.Sleep(time.Minute)
+				require.Equal(t, []string{"2 first_seen"}, h.Sink.Changes(), "the other one was closed too long ago")
+				plan := h.Logs.FilterMessage(msgPlan).All()
+				require.Len(t, plan, 1)
+				fields := plan[0].ContextMap()
+				require.Equal(t, true, fields["discover"])
+				require.Equal(t, c.lookback, fields["lookback"])
+				require.Equal(t, c.closed, fields["lookback_for_closed_incidents"])
+			})
+		})
+	}
+}
+
 func TestRowOfIncidentInFlightWaitsForItsResponse(t *testing.T) {
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 		h := harness.NewUnder(t, api, harness.OneAlert(3), harness.WithFeed(func(f *receiver.ChangeFeedConfig) { f.Interval = 10 * time.Second }))

@@ -4,6 +4,7 @@ package poll_test
 const (
 	msgPlan              = "polling incidents"
 	msgNoStorage         = "no storage configured; every start emits every incident once and forgets which requests were sent, so frequent restarts exceed the API's rate limits"
+	msgNoIncidents       = "the storage holds no incidents; every incident is emitted as new"
 	msgDenied            = "access denied by the API; pausing requests for incidents (check the scope of http::auth and its permission to read incidents)"
 	msgNoToken           = "sign-in failed; pausing all requests (check http::auth)"
 	msgGranted           = "access granted by the API again"

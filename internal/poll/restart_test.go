@@ -72,3 +72,24 @@ func TestStartWithoutStorageWarnsAboutTheLimits(t *testing.T) {
 		}
 	})
 }
+
+// As file_storage opens a file of zero bytes: without an error, and without a key.
+func TestStartWithAnEmptyStorageSaysSo(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(1))
+		said := func() int { return len(h.Logs.FilterMessage(msgNoIncidents).FilterLevelExact(zap.InfoLevel).All()) }
+		h.RunOnce()
+		require.Equal(t, 1, said())
+		h.RunOnce()
+		require.Equal(t, 1, said(), "there is something to go on with")
+		for _, key := range h.Disk.Keys() {
+			h.Disk.Remove(key)
+		}
+		h.RunOnce()
+		require.Equal(t, 2, said())
+
+		h.Config.StorageID = nil
+		h.RunOnce()
+		require.Equal(t, 2, said(), "another message says that there is no storage")
+	})
+}
