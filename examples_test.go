@@ -1,0 +1,39 @@
+package defenderincidentsreceiver
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/confmap/confmaptest"
+)
+
+// A backend refuses a request that is too large for it, and the exporter then
+// drops the records. Over gRPC the usual limit is 4 MiB.
+func TestEveryExampleSendsLargeIncidentsInParts(t *testing.T) {
+	flat, err := filepath.Glob("examples/*.yaml")
+	require.NoError(t, err)
+	nested, err := filepath.Glob("examples/*/*.yaml")
+	require.NoError(t, err)
+	found := 0
+	for _, file := range append(flat, nested...) {
+		conf, err := confmaptest.LoadConf(file)
+		require.NoError(t, err)
+		exporters, err := conf.Sub("exporters")
+		require.NoError(t, err)
+		for name := range exporters.ToStringMap() {
+			if !strings.HasPrefix(name, "otlp") && !strings.HasPrefix(name, "splunk") {
+				continue
+			}
+			found++
+			queue, err := exporters.Sub(name + "::sending_queue")
+			require.NoError(t, err)
+			require.Equal(t, "file_storage", queue.Get("storage"), file)
+			require.Equal(t, "bytes", queue.Get("batch::sizer"), file)
+			require.Equal(t, 0, queue.Get("batch::min_size"), "%s: a record would wait for others", file)
+			require.LessOrEqual(t, queue.Get("batch::max_size"), 4<<20, file)
+		}
+	}
+	require.Greater(t, found, 15)
+}
