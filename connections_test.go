@@ -108,7 +108,7 @@ func (n *network) Close() error {
 
 func (n *network) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 443} }
 
-// dialer is an auth extension that has the transport below it connect through a network.
+// dialer is an auth extension that has the transport below it connect through a network. Nil: as it does by itself.
 type dialer struct {
 	component.StartFunc
 	component.ShutdownFunc
@@ -118,14 +118,20 @@ type dialer struct {
 
 func (d *dialer) RoundTripper(base http.RoundTripper) (http.RoundTripper, error) {
 	d.transport = base.(*http.Transport)
-	d.transport.DialContext = d.network.dial
+	if d.network != nil {
+		d.transport.DialContext = d.network.dial
+	}
 	return defender.Watch(base), nil
 }
 
 // clientOver returns a client with the default settings, which connects through the network.
 func clientOver(t *testing.T, n *network) *defender.Client {
 	t.Helper()
-	cfg := usableConfig()
+	return clientFor(t, usableConfig(), n)
+}
+
+func clientFor(t *testing.T, cfg *Config, n *network) *defender.Client {
+	t.Helper()
 	cfg.HTTP.TLS.InsecureSkipVerify = true
 	auth := &dialer{network: n}
 	extensions := map[component.ID]component.Component{cfg.HTTP.Auth.Get().AuthenticatorID: auth}
@@ -357,4 +363,87 @@ func TestGoAwayIsANetworkErrorAndEachRequestCounts(t *testing.T) {
 			})
 		})
 	}
+}
+
+// relay is a TCP proxy that can stop forwarding without closing anything.
+type relay struct {
+	address string
+
+	mu     sync.Mutex
+	silent *atomic.Bool // of the connections since the last silence
+	count  int
+}
+
+func newRelay(t *testing.T, to string) *relay {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	r := &relay{address: listener.Addr().String(), silent: &atomic.Bool{}}
+	var open sync.WaitGroup
+	t.Cleanup(func() {
+		assert.NoError(t, listener.Close())
+		open.Wait()
+	})
+	open.Go(func() {
+		for {
+			near, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			far, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", to)
+			if !assert.NoError(t, err) {
+				_ = near.Close()
+				return
+			}
+			r.mu.Lock()
+			silent := r.silent
+			r.count++
+			r.mu.Unlock()
+			for from, to := range map[net.Conn]net.Conn{near: far, far: near} {
+				open.Go(func() {
+					defer func() { _ = from.Close(); _ = to.Close() }()
+					_, _ = io.Copy(&link{to, silent}, from)
+				})
+			}
+		}
+	})
+	return r
+}
+
+func (r *relay) connections() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.count
+}
+
+// silence loses what is sent on the connections that there are.
+func (r *relay) silence() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.silent.Store(true)
+	r.silent = &atomic.Bool{}
+}
+
+// Over sockets, with a health check that takes less time.
+func TestASocketThatFallsSilentIsReplaced(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(incidentOne))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	r := newRelay(t, server.Listener.Addr().String())
+	cfg := usableConfig()
+	cfg.HTTP.Endpoint = "https://" + r.address
+	cfg.HTTP.Timeout = 0 // only the health check can end a request
+	cfg.HTTP.HTTP2ReadIdleTimeout, cfg.HTTP.HTTP2PingTimeout = 20*time.Millisecond, 200*time.Millisecond
+	api := clientFor(t, cfg, nil)
+	require.NoError(t, api.Get(t.Context(), 1).Err)
+	before := r.connections()
+
+	r.silence()
+	answer := api.Get(t.Context(), 1)
+	for answer.Err != nil { // the request that was lost with the connection
+		require.Equal(t, defender.Network, kindOf(t, answer))
+		answer = api.Get(t.Context(), 1)
+	}
+	require.Greater(t, r.connections(), before)
 }
