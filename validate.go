@@ -77,6 +77,8 @@ func (c *Config) validateHTTP() error {
 		errs = append(errs, fmt.Errorf("http::timeout: %v would let a request hang for ever; write e.g. 30s", c.HTTP.Timeout))
 	}
 
+	errs = append(errs, c.validateProxy())
+
 	// Neither the endpoint nor the parse error is reported: both may contain a password.
 	endpoint, err := url.Parse(c.HTTP.Endpoint)
 	if err != nil || endpoint.Hostname() == "" || endpoint.Scheme != "http" && endpoint.Scheme != "https" {
@@ -91,6 +93,18 @@ func (c *Config) validateHTTP() error {
 	}
 	errs = append(errs, c.validateHost(endpoint))
 	return errors.Join(errs...)
+}
+
+// validateProxy rejects what confighttp would refuse with the whole address, and its password, in the message.
+func (c *Config) validateProxy() error {
+	if c.HTTP.ProxyURL == "" {
+		return nil
+	}
+	proxy, err := url.ParseRequestURI(c.HTTP.ProxyURL)
+	if err != nil || proxy.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, proxy.Scheme) {
+		return errors.New("http::proxy_url: not the address of a proxy; write e.g. http://proxy.example:3128")
+	}
+	return nil
 }
 
 func (c *Config) validateHost(endpoint *url.URL) error {

@@ -67,6 +67,22 @@ func TestValidateReportsEachProblem(t *testing.T) {
 			change: func(c *Config) { c.HTTP.Timeout = -time.Second },
 			want:   "http::timeout: -1s would let a request hang for ever; write e.g. 30s",
 		},
+		"proxy without a scheme": {
+			change: func(c *Config) { c.HTTP.ProxyURL = "proxy.example:3128" },
+			want:   "http::proxy_url: not the address of a proxy; write e.g. http://proxy.example:3128",
+		},
+		"proxy without a host": {
+			change: func(c *Config) { c.HTTP.ProxyURL = "http://:3128" },
+			want:   "http::proxy_url: not the address of a proxy; write e.g. http://proxy.example:3128",
+		},
+		"proxy of another scheme": {
+			change: func(c *Config) { c.HTTP.ProxyURL = "ftp://proxy.example" },
+			want:   "http::proxy_url: not the address of a proxy; write e.g. http://proxy.example:3128",
+		},
+		"proxy with a password that is no URL": {
+			change: func(c *Config) { c.HTTP.ProxyURL = "http://me:hunter2%zz@proxy.example:3128" },
+			want:   "http::proxy_url: not the address of a proxy; write e.g. http://proxy.example:3128",
+		},
 		"collection interval of zero": {
 			change: func(c *Config) { c.CollectionInterval = 0 },
 			want:   "collection_interval: 0s is not more than 0; write e.g. 5m",
@@ -379,4 +395,12 @@ func problems(cfg *Config) []string {
 		return nil
 	}
 	return strings.Split(err.Error(), "\n")
+}
+
+func TestValidateAcceptsProxies(t *testing.T) {
+	for _, proxy := range []string{"http://proxy.example", "https://me:hunter2@proxy.example:3129", "socks5://127.0.0.1:1080", "socks5h://proxy"} {
+		cfg := usableConfig()
+		cfg.HTTP.ProxyURL = proxy
+		require.NoError(t, cfg.Validate(), proxy)
+	}
 }

@@ -163,6 +163,17 @@ func TestAProxyThatCannotBeReachedIsNamed(t *testing.T) {
 	}
 }
 
+// As net/http fails where the environment has such an address.
+func TestAProxysAddressThatIsNoneIsNotRepeated(t *testing.T) {
+	transport := &http.Transport{Proxy: func(*http.Request) (*url.URL, error) {
+		return nil, errors.New(`invalid proxy address "http://me:hush@%zz": parse "http://me:hush@%zz": invalid URL escape "%zz"`)
+	}}
+	failure := failed(t, clientAt(t, endpoint, authorized("Bearer hush", Watch(transport))).Get(t.Context(), 1))
+	assert.EqualError(t, failure, `network error: invalid proxy address "…": parse "…": invalid URL escape "…"`)
+	failure = failed(t, clientAt(t, endpoint, signingIn("hush", transport, Watch(unreachable(errors.New("asked"))))).Get(t.Context(), 1))
+	assert.EqualError(t, failure, `no token: sign-in at login.example: invalid proxy address "…": parse "…": invalid URL escape "…"`)
+}
+
 func TestAProxyWithABadCertificateIsNamed(t *testing.T) {
 	proxy := httptest.NewUnstartedServer(http.NotFoundHandler())
 	proxy.Config.ErrorLog = quiet()
