@@ -87,7 +87,7 @@ func (s *switching) snapshot(t *rapid.T, incomplete bool) *Snapshot {
 	l := s.tongue
 	snapshot := &Snapshot{
 		ID: 437, API: l.api, Status: l.word(s.own.status), LastUpdate: l.round(s.own.moved), Object: l.object(l.time, s.own),
-		AlertsField: "alerts", LastUpdateField: l.time, AlertLastUpdateField: l.alertTime, Incomplete: incomplete,
+		AlertsField: "alerts", Alerts: []Alert{}, LastUpdateField: l.time, AlertLastUpdateField: l.alertTime, Incomplete: incomplete,
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.alerts)) {
 		a := s.alerts[id]

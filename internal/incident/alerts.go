@@ -22,7 +22,7 @@ func (c *Comparer) compareAlerts(before State, s *Snapshot, accept bool, after *
 	slices.SortFunc(after.Alerts, byID)
 	shown := after.Alerts
 
-	maybeMore := s.Incomplete || len(s.Alerts) >= alertsCap || len(before.Alerts) >= alertsCap
+	maybeMore := s.Alerts == nil || s.Incomplete || len(s.Alerts) >= alertsCap || len(before.Alerts) >= alertsCap
 	remove := func(last AlertState) {
 		if _, stays := alertOf(shown, last.ID); stays {
 			return

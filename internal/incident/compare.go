@@ -61,12 +61,15 @@ func (c *Comparer) compare(delivered State, s *Snapshot, accept bool) (Change, S
 		RetiredRevision: before.RetiredRevision,
 		Fetched:         s.Observed.Round(0),
 	}
+	if s.Incomplete {
+		after.keepUnshown(before, s)
+	}
 	after.ClosedSince = closedSince(delivered, after)
 
 	var change Change
 	changed := c.compareFields(before, s, accept, &after)
 	alertsMoved := false
-	if s.Merged || c.alerts == None {
+	if after.Merged || c.alerts == None {
 		after.RetiredRevision = before.retired()
 	} else {
 		change.Alerts, alertsMoved = c.compareAlerts(before, s, accept, &after)
@@ -91,6 +94,17 @@ func (c *Comparer) compare(delivered State, s *Snapshot, accept bool) (Change, S
 		change.Alerts = nil
 	}
 	return change, after
+}
+
+// keepUnshown keeps what was delivered where a snapshot that may not show all of
+// the incident says nothing.
+func (after *State) keepUnshown(before State, s *Snapshot) {
+	if s.Status == "" {
+		after.Status, after.Merged, after.Successor = before.Status, before.Merged, before.Successor
+	}
+	if s.LastUpdate.IsZero() {
+		after.LastUpdate = before.LastUpdate
+	}
 }
 
 // intern returns a copy of the text that all states share. The text in a
@@ -149,6 +163,10 @@ func (c *Comparer) compareFields(before State, s *Snapshot, accept bool, after *
 		last := Part{Source: before.Source} // absent
 		if len(delivered) > 0 && delivered[0].Name == field.Name {
 			last, delivered = delivered[0].Part, delivered[1:]
+		}
+		if s.Incomplete && field.Digest == (Digest{}) {
+			field.Part = last
+			continue
 		}
 		part, differs := last.seen(field.Digest, s.Source, moved)
 		if differs && sameMoment && field.Name == s.LastUpdateField {

@@ -45,10 +45,11 @@ type Snapshot struct {
 	// LastUpdateField the name that LastUpdate has there, and
 	// AlertLastUpdateField the one that an alert's has in the alert's object.
 	AlertsField, LastUpdateField, AlertLastUpdateField string
-	// Alerts is nil when the API gave no list, not even an empty one.
+	// Alerts is nil when the API gave no list, not even an empty one. Then no
+	// alert counts as removed.
 	Alerts []Alert
-	// Incomplete: the alerts may not be all of them. None of those that are
-	// not there counts as removed.
+	// Incomplete: the API may not have shown all of the incident. No alert and
+	// no field that is not there counts as removed.
 	Incomplete bool
 	// Original is the JSON as received, kept only when it is to be emitted.
 	Original []byte

@@ -129,7 +129,7 @@ func (s *subject) observe(t *rapid.T, by Source) {
 
 func (s *subject) snapshot(by Source) *Snapshot {
 	at := func(moved int) time.Time { return noon.Add(time.Duration(moved) * time.Second) }
-	snapshot := &Snapshot{ID: 437, Source: by, Status: "Active", LastUpdate: at(s.fields["lastUpdateTime"].moved), AlertsField: "alerts"}
+	snapshot := &Snapshot{ID: 437, Source: by, Status: "Active", LastUpdate: at(s.fields["lastUpdateTime"].moved), AlertsField: "alerts", Alerts: []Alert{}}
 	add := func(members map[string]any, name string, version int) {
 		if value, shown := s.render[name](version, by); shown {
 			members[name] = value

@@ -108,7 +108,7 @@ func (b Builder) incident(r plog.LogRecord, o Observation, w *writer) {
 	if s.SuccessorID != 0 {
 		attributes.PutInt("microsoft.defender.incident.redirect_id", s.SuccessorID)
 	}
-	if s.Alerts != nil {
+	if countable(s) {
 		attributes.PutInt("microsoft.defender.incident.alert_count", int64(len(s.Alerts)))
 	}
 	if b.Original {
@@ -116,6 +116,9 @@ func (b Builder) incident(r plog.LogRecord, o Observation, w *writer) {
 	}
 	b.incidentBody(r.Body().SetEmptyMap(), s, w)
 }
+
+// countable says whether the snapshot shows how many alerts the incident has.
+func countable(s *incident.Snapshot) bool { return s.Alerts != nil && !s.Incomplete }
 
 func (b Builder) incidentBody(body pcommon.Map, s *incident.Snapshot, w *writer) {
 	w.putObject(s.Object, body, 1) // the alerts

@@ -98,6 +98,13 @@ func TestAListOfAlertsThatIsNullStaysNullOnlyWhenEmbedded(t *testing.T) {
 	}
 }
 
+func TestAlertsThatMayNotBeAllAreNotCounted(t *testing.T) {
+	o := observation(t)
+	o.Snapshot.Incomplete = true
+	r := records(Builder{Alerts: incident.Split}, o)[0]
+	require.Nil(t, attribute(t, r, "microsoft.defender.incident.alert_count"))
+}
+
 func TestWhatTheAPIHasNoValueForIsLeftOut(t *testing.T) {
 	r := records(Builder{Alerts: incident.Split}, observation(t))[0]
 	for _, name := range []string{"classification", "determination", "assigned_to", "url", "redirect_id", "changed_fields", "previous_status"} {

@@ -14,7 +14,7 @@ import (
 // may differ between two records of an incident.
 func (b Builder) incidentUID(o Observation) string {
 	alerts := ""
-	if o.Snapshot != nil && o.Snapshot.Alerts != nil {
+	if o.Snapshot != nil && countable(o.Snapshot) {
 		alerts = count(uint64(len(o.Snapshot.Alerts)))
 	}
 	digest := o.After.Digest(b.Alerts == incident.Embedded)
