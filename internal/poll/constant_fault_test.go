@@ -20,7 +20,7 @@ func slowFeed(f *receiver.ChangeFeedConfig) { f.Interval = 5 * time.Minute }
 // logged are the messages since the plan at the start that a user sees.
 func logged(h *harness.Harness) (messages []string) {
 	for _, line := range h.Logs.All() {
-		if line.Level >= zapcore.InfoLevel && line.Message != "polling incidents" {
+		if line.Level >= zapcore.InfoLevel && line.Message != msgPlan && line.Message != msgNoIncidents {
 			messages = append(messages, line.Message)
 		}
 	}
