@@ -163,10 +163,10 @@ func (t *Token) end() string {
 	return "it expires at " + t.Expires.Format(time.RFC3339)
 }
 
-// unsigned is the advice where a request had no Authorization at all.
+// unsigned is the advice where a request had no token at all.
 func (a access) unsigned(host string) string {
-	return "The request had no token: the extension named by http::auth sent none. With bearertokenauth the token file was not there " +
-		"yet; set wait_for_token_file: true. The token needs " + a.needToken(host) + "."
+	return "The request had no token: the extension named by http::auth sent none. With bearertokenauth the token file was empty, or not " +
+		"there yet; set wait_for_token_file: true. The token needs " + a.needToken(host) + "."
 }
 
 // needToken says what a token needs.

@@ -17,7 +17,7 @@ import (
 const (
 	adviceToken = "No token that can be read was sent. The extension named by http::auth has to send one with " +
 		"the application permission Incident.Read.All or the delegated permission Incident.Read"
-	adviceUnsigned = "The request had no token: the extension named by http::auth sent none. With bearertokenauth the token file was not " +
+	adviceUnsigned = "The request had no token: the extension named by http::auth sent none. With bearertokenauth the token file was empty, or not " +
 		"there yet; set wait_for_token_file: true. The token needs the application permission Incident.Read.All " +
 		"or the delegated permission Incident.Read"
 	adviceRevoked = "The API does not accept this token any more, though it has not expired: it was revoked, for example since the " +
@@ -103,7 +103,7 @@ func TestTheAdviceNamesTheFirstThingThatIsWrong(t *testing.T) {
 }
 
 func TestWithoutATokenTheAdviceSaysWhatIsNeeded(t *testing.T) {
-	for _, authorization := range []string{"Bearer ", "Bearer opaque", "Basic a.b.c"} {
+	for _, authorization := range []string{"Bearer opaque", "Basic a.b.c", "Basic "} {
 		for _, status := range []int{401, 403} {
 			assert.Equal(t, adviceToken+", asked for with the scope "+defaults+".", refusal(t, status, europe, authorization, ""))
 			assert.Equal(t, adviceToken+".", refusal(t, status, government, authorization, ""))
@@ -114,9 +114,11 @@ func TestWithoutATokenTheAdviceSaysWhatIsNeeded(t *testing.T) {
 
 // As a bearertokenauth extension does whose token file is not there yet.
 func TestARequestWithoutATokenIsNamedAsOne(t *testing.T) {
-	for _, status := range []int{401, 403} {
-		assert.Equal(t, adviceUnsigned+", asked for with the scope "+defaults+".", refusal(t, status, europe, "", ""))
-		assert.Equal(t, adviceUnsigned+".", refusal(t, status, unknown, "", ""))
+	for _, authorization := range []string{"", "Bearer", "bearer "} {
+		for _, status := range []int{401, 403} {
+			assert.Equal(t, adviceUnsigned+", asked for with the scope "+defaults+".", refusal(t, status, europe, authorization, ""))
+			assert.Equal(t, adviceUnsigned+".", refusal(t, status, unknown, authorization, ""))
+		}
 	}
 }
 

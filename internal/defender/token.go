@@ -48,9 +48,13 @@ func sentToken(response *http.Response) *Token {
 	return readToken(response.Request.Header.Get("Authorization"))
 }
 
-// sentNone says that the request was not signed at all.
+// sentNone says that the request was not signed at all, or with an empty token.
 func sentNone(response *http.Response) bool {
-	return response.Request != nil && response.Request.Header.Get("Authorization") == ""
+	if response.Request == nil {
+		return false
+	}
+	authorization := strings.TrimSpace(response.Request.Header.Get("Authorization"))
+	return authorization == "" || strings.EqualFold(authorization, "Bearer")
 }
 
 // readToken reads the claims of a bearer token that is a JWT (RFC 7519): the
