@@ -43,22 +43,21 @@ type signInFailure struct {
 	reason string // in one line
 }
 
-// readSignIn reads the text of an error, either as net/http writes it, perhaps
-// behind the extension's own words and a line break, or as azidentity does, which
-// shows the request and the status of the answer in lines of their own.
+// readSignIn reads the first line of an error, as net/http writes it behind the
+// extension's own words; what follows may be the body of an answer. azidentity
+// breaks the line before net/http's words, and shows the request and the status
+// of an answer in lines of their own, before the body.
 func readSignIn(text string) signInFailure {
-	if match := regexp.MustCompile(`\b(?:Get|Post|Head) "([^"\s]+)": ([^\n]+)`).FindStringSubmatch(text); match != nil {
+	text = strings.Replace(text, "server response error:\n ", "", 1)
+	reason, rest, _ := strings.Cut(text, "\n")
+	if match := regexp.MustCompile(`\b(?:Get|Post|Head) "([^"\s]+)": (.+)`).FindStringSubmatch(reason); match != nil {
 		return signInFailure{host: hostPort(match[1]), reason: match[2]}
 	}
-	reason, rest, _ := strings.Cut(text, "\n")
-	failure := signInFailure{reason: reason}
-	if match := regexp.MustCompile(`(?m)^(?:GET|POST) (https?://\S+)$`).FindStringSubmatch(rest); match != nil {
-		failure.host = hostPort(match[1])
+	match := regexp.MustCompile(`^(?:GET|POST) (https?://\S+)\n-+\nRESPONSE (\d{3})\b`).FindStringSubmatch(rest)
+	if match == nil {
+		return signInFailure{reason: reason}
 	}
-	if match := regexp.MustCompile(`(?m)^RESPONSE (\d{3})\b`).FindStringSubmatch(rest); match != nil {
-		failure.reason = strings.TrimRight(reason, ". ") + ": HTTP status " + match[1]
-	}
-	return failure
+	return signInFailure{host: hostPort(match[1]), reason: strings.TrimRight(reason, ". ") + ": HTTP status " + match[2]}
 }
 
 // proxied says what a proxy on the way to the sign-in host did, if the call

@@ -249,6 +249,11 @@ func TestWhySignInFailedIsSaidWithoutSecretOrBody(t *testing.T) {
 			"[2001:db8::1]:8443", errors.New("oauth2: cannot fetch token: 400 Bad Request\nResponse: hush"),
 			"sign-in at 2001:db8::1: oauth2: cannot fetch token: 400 Bad Request",
 		},
+		"a body that looks like an error": {
+			"login.example:443",
+			errors.New("oauth2: cannot fetch token: 400 Bad Request\nResponse: x\nPost \"https://hush.example/\": hush\nPOST https://hush.example/\n-\nRESPONSE 200: hush"),
+			"sign-in at login.example: oauth2: cannot fetch token: 400 Bad Request",
+		},
 		"a description": {
 			"login.example:443", errors.New(`oauth2: "invalid_client" "the secret hush is wrong" "https://login.example/hush"`),
 			`sign-in at login.example: oauth2: "…" "…" "…"`,
