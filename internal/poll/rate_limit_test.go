@@ -40,9 +40,8 @@ func TestNothingIsSentDuringAPauseThatTheAPIRequested(t *testing.T) {
 
 func TestQuotaIsSharedWithAnotherProgram(t *testing.T) {
 	for name, c := range map[string]struct{ perMinute, perHour, foreign, least int }{
-		"of an hour":   {100, 1500, 13, 600}, // 780 of 1,500
-		"of a minute":  {100, 0, 50, 2400},
-		"a tenth only": {100, 0, 10, 4200},
+		"of an hour":  {100, 1500, 13, 600}, // 780 of 1,500
+		"of a minute": {100, 0, 50, 2400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			harness.Run(t, func(t *testing.T) {
@@ -52,14 +51,12 @@ func TestQuotaIsSharedWithAnotherProgram(t *testing.T) {
 				addBare(t, h, 2000)
 				h.Start()
 				time.Sleep(time.Hour)
-				for range 2 {
-					from := time.Now()
-					time.Sleep(time.Hour)
-					polls, rateLimited := h.PollsSince(from)
-					t.Logf("%d of %d requests got a 429", rateLimited, polls)
-					require.Less(t, float64(rateLimited), 0.01*float64(polls), "of %d", polls)
-					require.Greater(t, polls, c.least, "what the other program leaves is used")
-				}
+				from := time.Now()
+				time.Sleep(time.Hour)
+				polls, rateLimited := h.PollsSince(from)
+				t.Logf("%d of %d requests got a 429", rateLimited, polls)
+				require.Less(t, float64(rateLimited), 0.01*float64(polls), "of %d", polls)
+				require.Greater(t, polls, c.least, "what the other program leaves is used")
 				require.Empty(t, h.Warnings())
 			})
 		})
@@ -75,7 +72,7 @@ func TestOne429LeavesTheRateAsItIs(t *testing.T) {
 		h := harness.NewUnder(t, api, population, harness.WithFeed(), harness.WithLimits(500, 0),
 			func(cfg *receiver.Config) { cfg.CollectionInterval = 10 * time.Minute })
 		h.Start()
-		time.Sleep(2 * time.Hour)
+		time.Sleep(30 * time.Minute)
 		h.Sink.Reset()
 		h.FailOnce(defendersim.AllIncidents, "429-retry-after=10s")
 		for polled := h.Polls(0); h.Polls(0) == polled; {

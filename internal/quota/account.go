@@ -8,6 +8,12 @@ import (
 // MaxWait is the longest pause that Restore restores, whatever was stored: the API's longest window is an hour.
 const MaxWait = time.Hour
 
+// singly is how long requests go one at a time after a pause that the API asked for, and singlyRepeated after a repeated refusal.
+const (
+	singly         = time.Minute
+	singlyRepeated = 10 * time.Minute
+)
+
 // Account is a Quota that survives restarts. NewAccount makes one.
 type Account struct {
 	*Quota
@@ -81,17 +87,30 @@ func (a *Account) Restore(s Stored, now time.Time) {
 	}
 }
 
-// singly is how long requests go one at a time after a pause that the API asked for: if it is still too early, one is refused and
-// not as many as there are in parallel.
-const singly = time.Minute
-
-// Throttle sends nothing before until, because the API asked for that, and then requests one at a time for a minute. Unlike Pause it
-// is remembered across a restart.
+// Throttle sends nothing before until, because the API asked for that, and then requests one at a time for a minute: if it is still
+// too early, one is refused, and not as many as there are in parallel. Unlike Pause it is remembered across a restart.
 func (a *Account) Throttle(until time.Time) {
 	if until.After(a.throttledUntil) {
-		a.throttledUntil, a.single = until, until.Add(singly)
+		a.throttledUntil = until
 	}
+	a.sendSingly(until.Add(singly))
 	a.Pause(until)
+}
+
+// sendSingly sends requests one at a time before until. It never shortens that time.
+func (a *Account) sendSingly(until time.Time) {
+	if until.After(a.single) {
+		a.single = until
+	}
+}
+
+// Refused is Quota.Refused. After a repeated refusal requests go one at a time for ten minutes.
+func (a *Account) Refused(sent, now time.Time, named Limit, wait time.Duration) Correction {
+	correction := a.Quota.Refused(sent, now, named, wait)
+	if correction != (Correction{}) {
+		a.sendSingly(now.Add(wait + singlyRepeated))
+	}
+	return correction
 }
 
 // Resume ends a pause, but for one that the API asked for.

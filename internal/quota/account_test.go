@@ -82,7 +82,7 @@ func TestPauseThatTheAPIAskedForSurvivesARestart(t *testing.T) {
 	require.Zero(t, a.ThrottledUntil())
 }
 
-func TestRequestsGoOneAtATimeForAMinuteAfterAPauseThatTheAPIAskedFor(t *testing.T) {
+func TestRequestsGoOneAtATimeForAWhileAfterAPauseThatTheAPIAskedFor(t *testing.T) {
 	a := quota.NewAccount(perMinute(100))
 	a.Throttle(after(10 * time.Second))
 	requireNext(t, a.Quota, after(0), quota.Fresh, after(10*time.Second))
@@ -92,6 +92,11 @@ func TestRequestsGoOneAtATimeForAMinuteAfterAPauseThatTheAPIAskedFor(t *testing.
 	requireNext(t, a.Quota, after(11*time.Second), quota.Fresh, after(11*time.Second))
 	a.Send(after(12 * time.Second))
 	requireNext(t, a.Quota, after(70*time.Second), quota.Fresh, after(70*time.Second))
+
+	refuse(a.Quota, after(99*time.Second), perMinute(100), time.Second)
+	a.Answered(after(99*time.Second + 1))
+	a.Refused(after(100*time.Second), after(100*time.Second), perMinute(100), 20*time.Second)
+	requireNext(t, a.Quota, after(100*time.Second), quota.Fresh, after(12*time.Minute))
 
 	a = quota.NewAccount(perMinute(100))
 	a.Pause(after(10 * time.Second))

@@ -32,8 +32,8 @@ func (q *Quota) Answered(sent time.Time) {
 // the request was sent. Named is the limit that the refusal names, zero if it names none. Wait is how long nothing is sent now.
 //
 // One refusal is waited out and teaches nothing. Requests that were in flight when it came, and all until another request has
-// succeeded, are refused with it. It is about the window that it names, or else about the fullest of those that are at least as
-// long as the wait. If that was refused before, less than twenty of its windows ago:
+// succeeded, are refused with it. A refusal is about the window that it names, or else about the fullest of those that are at
+// least as long as the wait. If that was refused before, less than twenty of its windows ago:
 //   - If more was sent than the named limit allows, or the named window is unknown, the named limit is in force from now on.
 //   - Otherwise something else uses the same quota. If the window reaches back before the epoch, an earlier run may have used it.
 //     The rest of the limit is assumed to have been sent before the epoch, evenly spread, and leaves the window accordingly.
