@@ -165,11 +165,8 @@ func TestEveryFaultOfTheTokenEndpointStrikes(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newSim(t, nil)
 			setFault(t, s, TokenRequests, kind.Name)
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://login.example/"+s.cfg.TenantID+"/oauth2/v2.0/token", strings.NewReader(goodForm().Encode()))
-			require.NoError(t, err)
-			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			client := &http.Client{Transport: s.RoundTripper(), Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-			resp, err := client.Do(r)
+			resp, err := client.Do(tokenRequest(t, s))
 			if err == nil {
 				_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
 				require.NoError(t, resp.Body.Close())
@@ -180,18 +177,32 @@ func TestEveryFaultOfTheTokenEndpointStrikes(t *testing.T) {
 	}
 }
 
-func TestATokenMayComeAfterAByteOrderMark(t *testing.T) {
-	s := newSim(t, nil)
-	setFault(t, s, TokenRequests, "bom")
+func tokenRequest(t *testing.T, s *Sim) *http.Request {
+	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://login.example/"+s.cfg.TenantID+"/oauth2/v2.0/token", strings.NewReader(goodForm().Encode()))
 	require.NoError(t, err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := s.RoundTripper().RoundTrip(r)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	assert.True(t, strings.HasPrefix(string(body), "\ufeff{\"token_type\":\"Bearer\""))
+	return r
+}
+
+func TestTheTokenEndpointMaySayWhenToComeBackOrMarkItsAnswer(t *testing.T) {
+	for fault, want := range map[string]struct{ retryAfter, head string }{
+		"429-retry-after=2m":       {"120", `{"error":"temporarily_unavailable"`},
+		"429-retry-after-fraction": {"2.5", `{"error":"temporarily_unavailable"`},
+		"503-retry-after":          {"8", `{"error":"temporarily_unavailable"`},
+		"bom":                      {"", "\ufeff" + `{"token_type":"Bearer"`},
+		"404-bom":                  {"", "\ufeff" + `{"error":`},
+	} {
+		s := newSim(t, nil)
+		setFault(t, s, TokenRequests, fault)
+		resp, err := s.RoundTripper().RoundTrip(tokenRequest(t, s))
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, want.retryAfter, resp.Header.Get("Retry-After"), fault)
+		assert.True(t, strings.HasPrefix(string(body), want.head), fault)
+	}
 }
 
 func TestTokenSaysWhoMayDoWhat(t *testing.T) {

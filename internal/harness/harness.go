@@ -223,7 +223,8 @@ func (h *Harness) Assign(ids ...int64) {
 
 // Fail makes the simulated API answer requests with a fault, named as in
 // defendersim.ParseFault. The ID is an incident's, defendersim.AllIncidents,
-// defendersim.ListRequests or defendersim.AlertRequests.
+// defendersim.ListRequests, defendersim.AlertRequests or, after Auth.SignIn,
+// defendersim.TokenRequests.
 func (h *Harness) Fail(id int64, fault string) {
 	h.t.Helper()
 	require.NoError(h.t, h.Sim.SetFault(id, Rule(h.t, fault)))

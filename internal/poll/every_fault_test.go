@@ -125,7 +125,7 @@ func (c faultCell) faults() (names []string) {
 // has, with the same times or none, and that a client has to believe them.
 func (c faultCell) altersContent() bool {
 	return c.part != "token" && slices.Contains([]string{
-		"big-number", "duplicate-keys", "lone-surrogate", "time-null", "time-0001", "time-1601", "time-1970", "time-9999",
+		"big-number", "duplicate-keys", "invalid-utf8", "lone-surrogate", "time-null", "time-0001", "time-1601", "time-1970", "time-9999",
 	}, c.fault)
 }
 
