@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -63,6 +64,25 @@ func TestOnlyAListOfAlertsThatIsThereSaysThatAnAlertLeft(t *testing.T) {
 				require.Equal(t, Change{}, again, "%s %s: nothing was removed, and nothing is new", name, what)
 			}
 		}
+	}
+}
+
+func TestNullForAListOfAlertsIsNoChange(t *testing.T) {
+	for _, mode := range []AlertsMode{Split, Embedded, None} {
+		c := comparer(mode)
+		null := func(s *Snapshot) { s.Alerts = nil; put(s, "alerts", nil) }
+		before := delivered(t, c, snapshot(t))
+		change, after := c.Compare(before, snapshot(t, null))
+		require.Equal(t, Change{}, change, mode)
+		require.Equal(t, before, after, mode)
+		change, _ = c.Compare(after, snapshot(t))
+		require.Equal(t, Change{}, change, mode)
+
+		before.Fields = append([]Field{{Name: "alerts", Part: Part{Digest: Digest{1}}}}, before.Fields...) // by an earlier version
+		slices.SortFunc(before.Fields, byName)
+		change, again := c.Compare(before, snapshot(t))
+		require.Equal(t, Change{}, change, mode)
+		require.Equal(t, after, again)
 	}
 }
 
