@@ -63,6 +63,9 @@ func (s *Streak) NotBefore(at time.Time) time.Time {
 	return latest(at, s.until)
 }
 
+// Repeated says that the incident has failed before, too, and was not answered in between.
+func (s *Streak) Repeated() bool { return s != nil && s.repeated }
+
 // follow returns the streak that a failure belongs to: this one, if the kind
 // is the same, or a new one.
 func (s *Streak) follow(id int64, kind defender.Kind, interval time.Duration, successes uint64, now time.Time) *Streak {

@@ -139,6 +139,9 @@ func (t *Tracker) ListAnswered(now time.Time) Verdict {
 	return v
 }
 
+// Down says whether requests for incidents pause because several of them fail.
+func (t *Tracker) Down() bool { return t.get.isDown() }
+
 // Check updates the health for the time that has passed. Its verdict has at
 // most a Release, Notices, Resume and a Status.
 func (t *Tracker) Check(now time.Time) Verdict {

@@ -17,7 +17,9 @@ type Delivery struct {
 	Summary incident.Summary
 	// Polled: a poll has shown it, and ends with this delivery. Otherwise a row of a list has.
 	Polled bool
-	Streak *health.Streak // of the poll, which fails while the incident is not found
+	// Streak of the poll, which fails while the incident is not found, or is not shown completely.
+	Streak *health.Streak
+	Hung   bool // the poll ran into its timeout
 	// Refuted is the lastUpdateTime of what was delivered before, if an older version was accepted. Rows with that time no longer
 	// count, nor does a pending change. Zero: the version is not older.
 	Refuted time.Time
@@ -69,7 +71,7 @@ func (r *Roster) deliver(e *Entry, d Delivery, now time.Time) {
 		return
 	}
 	delete(r.inFlight, e.ID)
-	e.land(Outcome{Due: due, Answered: true, Streak: d.Streak})
+	e.land(Outcome{Due: due, Answered: true, Hung: d.Hung, Streak: d.Streak})
 }
 
 // resting says that a discovered incident is open, works, and has not changed for restingAfter.

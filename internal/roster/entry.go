@@ -33,6 +33,9 @@ type Entry struct {
 
 	marked time.Time // when a list showed a change during the poll in flight; zero: none did
 	lag    *lag      // nil: the last poll has shown every known change
+
+	separation *separation // nil: its alerts come together with it
+	instead    *instead    // nil: the last response shows no other incident
 }
 
 // lag describes an incident whose polls have not caught up with what was already shown.

@@ -1,0 +1,31 @@
+package roster
+
+import "time"
+
+// ConfirmAfter is how long after a response with another incident's ID the same has to be seen again to count as a merge.
+const ConfirmAfter = time.Minute
+
+// instead is another incident that the API shows instead of the one that was requested.
+type instead struct {
+	id    int64
+	since time.Time
+}
+
+// ShownInstead notes that a response shows another incident, and says whether one at least a minute earlier has shown the same.
+func (r *Roster) ShownInstead(id, other int64, now time.Time) (confirmed bool) {
+	e := r.entries[id]
+	if e == nil {
+		return false
+	}
+	if e.instead == nil || e.instead.id != other {
+		e.instead = &instead{id: other, since: now}
+	}
+	return now.Sub(e.instead.since) >= ConfirmAfter
+}
+
+// ShownItself notes that a response does not show another incident.
+func (r *Roster) ShownItself(id int64) {
+	if e := r.entries[id]; e != nil {
+		e.instead = nil
+	}
+}
