@@ -84,6 +84,7 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 		Client: defender.NewClient(r.client, defender.Settings{
 			API: defender.API(r.cfg.API), Endpoint: endpoint,
 			MaxBody: r.cfg.MaxResponseBodySize, KeepOriginal: r.cfg.IncludeOriginal, Ignored: incident.Ignore(r.cfg.IgnoreChanges...),
+			NoAlerts: r.cfg.Alerts == AlertsNone,
 		}),
 	}, contents)
 	if err != nil {

@@ -22,6 +22,7 @@ type Client struct {
 	maxBody      int64 // bytes, decoded
 	keepOriginal bool
 	ignored      incident.Ignored
+	noAlerts     bool
 	dialect      dialect
 	decoders     sync.Pool // of *decoder
 }
@@ -39,6 +40,9 @@ type Settings struct {
 	KeepOriginal bool
 	// Ignored are the names of fields that the digests leave out.
 	Ignored incident.Ignored
+	// NoAlerts: nobody looks at the alerts, so they are not requested where the
+	// API can leave them out.
+	NoAlerts bool
 }
 
 // Answer is what one request for an incident brought.
@@ -48,6 +52,12 @@ type Answer struct {
 	// Rest: the incident has more alerts than the answer shows. To be asked for
 	// with Continue before it can be told what the incident is.
 	Rest *Rest
+	// Partial is what is known of the incident although Err says that more of
+	// its alerts could not be read. It is Incomplete. Nil: nothing is.
+	Partial *incident.Snapshot
+	// Other is what the answer would mean if it were true, with an Err that says
+	// that it shows another incident: that this one was merged into that.
+	Other *incident.Snapshot
 	// Err is an *Error, or the context's error when the call was given up.
 	Err error
 	// Reached is how many requests reached the API's host: none without a
@@ -57,6 +67,9 @@ type Answer struct {
 	Size int
 	// Pages is how many answers have shown the incident, this one included.
 	Pages int
+	// Warning is what the answer's Warning header says, bounded and in printable
+	// ASCII. Empty: there is none.
+	Warning string
 }
 
 // NewClient asks through the given client, of which it takes a copy that
@@ -65,7 +78,8 @@ func NewClient(client *http.Client, s Settings) *Client {
 	own := *client
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Client{
-		http: &own, endpoint: s.Endpoint, maxBody: s.MaxBody, keepOriginal: s.KeepOriginal, ignored: s.Ignored, dialect: dialectOf(s.API),
+		http: &own, endpoint: s.Endpoint, maxBody: s.MaxBody, keepOriginal: s.KeepOriginal, ignored: s.Ignored, noAlerts: s.NoAlerts,
+		dialect: dialectOf(s.API),
 	}
 }
 
@@ -73,19 +87,42 @@ func NewClient(client *http.Client, s Settings) *Client {
 // is about all.
 func (c *Client) OneBudget() bool { return c.dialect.oneBudget }
 
+// CanSeparate says that an incident can be requested without its alerts, and they
+// separately.
+func (c *Client) CanSeparate() bool { return c.dialect.expand != "" && !c.noAlerts }
+
 // Get asks for one incident. An id that is not positive is Rejected without a
 // request.
 func (c *Client) Get(ctx context.Context, id int64) Answer {
+	if c.noAlerts {
+		return c.get(ctx, id, "")
+	}
+	return c.get(ctx, id, c.dialect.expand)
+}
+
+// GetSeparately is Get without the alerts. Its answer has a Rest, which brings all
+// of them: one request more than Get, for incidents that the API does not show
+// together with their alerts. It requires CanSeparate.
+func (c *Client) GetSeparately(ctx context.Context, id int64) Answer {
+	answer := c.get(ctx, id, "")
+	if s := answer.Snapshot; s != nil && !s.Merged {
+		answer.Snapshot, answer.Rest = nil, &Rest{snapshot: s, size: int64(answer.Size), pages: 1}
+	}
+	return answer
+}
+
+func (c *Client) get(ctx context.Context, id int64, query string) Answer {
 	if id <= 0 {
 		return Answer{Err: &Error{Kind: Rejected, Err: errors.New("an incident id is a positive number")}}
 	}
 	address := c.endpoint.JoinPath(c.dialect.path(id))
-	address.RawQuery = c.dialect.expand
+	address.RawQuery = query
 	rest := &Rest{}
 	var link jsontext.Value
 	reply := c.ask(ctx, address, c.maxBody, func(json *decoder) (err error) {
 		json.body.keep = c.keepOriginal
-		if rest.snapshot, link, err = c.dialect.decode(id, json); err != nil {
+		rest.snapshot, link, err = c.dialect.decode(id, json)
+		if rest.snapshot == nil {
 			return err
 		}
 		json.print.Snapshot(rest.snapshot)
@@ -93,12 +130,20 @@ func (c *Client) Get(ctx context.Context, id int64) Answer {
 			rest.snapshot.Original = validUTF8(json.body.kept)
 		}
 		rest.values = json.limits.Found
-		return nil
+		return err
 	})
-	answer := Answer{Err: reply.err, Reached: reply.reached, Size: reply.size, Pages: 1}
-	if reply.err != nil {
+	answer := Answer{Err: reply.err, Reached: reply.reached, Size: reply.size, Pages: 1, Warning: reply.warning}
+	switch {
+	case errors.Is(reply.err, errAnotherIncident):
+		answer.Other = rest.snapshot
+		return answer
+	case reply.err != nil:
 		return answer
 	}
+	rest.snapshot.Incomplete = reply.partial
 	rest.size = int64(reply.size)
+	if query != c.dialect.expand {
+		link = nil // nobody asked for alerts
+	}
 	return rest.follow(link, answer)
 }

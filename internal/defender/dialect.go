@@ -2,6 +2,7 @@ package defender
 
 import (
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 )
@@ -88,7 +89,10 @@ func (d dialect) query(r ListRequest) string {
 		options = append(options, fmt.Sprintf("%s=%s+ge+%s", filterOption, d.incident.lastUpdate, r.Since.UTC().Format(sinceLayout)))
 	}
 	options = append(options, fmt.Sprintf("%s=%d", topOption, r.Top))
-	if r.Skip > 0 {
+	switch {
+	case r.Token != "":
+		options = append(options, tokenOption+"="+url.QueryEscape(r.Token))
+	case r.Skip > 0:
 		options = append(options, fmt.Sprintf("%s=%d", skipOption, r.Skip))
 	}
 	return strings.Join(options, "&")

@@ -70,7 +70,9 @@ func TestEveryStatusHasItsKindAndSaysSo(t *testing.T) {
 		{499, "", Rejected, "rejected (HTTP status 499)"},
 		{300, "", Redirect, "redirect (HTTP status 300)" + notFollowed},
 		{304, "", Redirect, "redirect (HTTP status 304)" + notFollowed},
-		{201, `{"incidentId":1}`, Malformed, "malformed answer (HTTP status 201)"},
+		{206, webPage, Malformed, "malformed answer (HTTP status 206): invalid character '<' at start of value after offset 0"},
+		{203, `{"incidentName":"hush"}`, Malformed, "malformed answer (HTTP status 203): no incidentId"},
+		{205, `{"incidentId":1}`, Malformed, "malformed answer (HTTP status 205)"},
 		{204, "", Malformed, "malformed answer (HTTP status 204)"},
 	} {
 		answer := get(t, answering(c.status, c.body))

@@ -3,6 +3,7 @@ package defender
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/url"
@@ -33,7 +34,7 @@ func FuzzDecode(f *testing.F) {
 		again, errAgain := decodeAs(xdr(), 1, []byte(given))
 		assert.Equal(t, err, errAgain)
 		assert.Equal(t, s, again)
-		if err != nil {
+		if err != nil && !errors.Is(err, errAnotherIncident) {
 			require.Nil(t, s)
 			return
 		}
@@ -63,10 +64,11 @@ func FuzzPage(f *testing.F) {
 	f.Add([]byte(`{"value":[{"incidentId":1}],"@odata.nextLink":"https://api.example/api/incidents?$top=100&$skip=200"}`), 100)
 	f.Fuzz(func(t *testing.T, body []byte, skipped int) {
 		given := string(body)
+		skipped = max(0, min(skipped, 1<<40)) // as far as a call ever comes
 		page := decodePageAs(xdr(), body, skipped, true)
 		assert.Equal(t, given, string(body), "the body was changed")
 		assert.Equal(t, page, decodePageAs(xdr(), []byte(given), skipped, true))
-		assert.True(t, page.Next == 0 || page.Next > skipped)
+		assert.True(t, page.Next == 0 || page.Next > skipped || page.Token != "" && page.Next == skipped && len(page.Rows) == 0)
 		assert.LessOrEqual(t, len(page.Rows)+page.Nameless, maxRows)
 		for _, row := range page.Rows {
 			checkRow(t, row)

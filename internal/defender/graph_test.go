@@ -99,7 +99,7 @@ func TestAMergeIsSeenInGraphsWords(t *testing.T) {
 	assert.EqualValues(t, 2, s.SuccessorID)
 
 	s, err = decodeAs(graph(), 1, []byte(`{"id":"2","tenantId":"11111111-2222-3333-4444-555555555555","alerts@odata.nextLink":"?$skip=1"}`))
-	require.NoError(t, err, "what the answer shows of another is not gone on with")
+	require.ErrorIs(t, err, errAnotherIncident, "and its alerts are not requested")
 	assert.True(t, s.Merged)
 	assert.EqualValues(t, 2, s.SuccessorID)
 	assert.Equal(t, "11111111-2222-3333-4444-555555555555", s.TenantID)

@@ -19,29 +19,41 @@ type ListRequest struct {
 	Top int
 	// Skip is how many rows of the list come before the page.
 	Skip int
+	// Token is that of an earlier page, which the page follows; empty: Skip counts.
+	Token string
 }
 
 // Page is what one call of List brought.
 type Page struct {
-	// Rows are the incidents, in the order of the list. There may be some
-	// beside an Err that is about the link to the next page only.
+	// Rows are the incidents, in the order of the list.
 	Rows []Row
 	// Nameless is how many rows were dropped that name no incident.
 	Nameless int
-	// Next is the Skip of the page that follows, always more than the one that
-	// was asked for. 0: there is none.
-	Next int
+	// Next is the Skip of the page that follows. 0: there is none. It is more
+	// than the one that was asked for, unless there is a Token, with which an
+	// empty page leads on.
+	Next  int
+	Token string
+	// Counted: Next follows from the rows of this page, since its link does not
+	// say how many rows to skip. LinkErr says what is wrong with that link; nil:
+	// nothing, or there is none.
+	Counted bool
+	LinkErr error
+	// Partial: the API may not have shown all rows, and none of them shows its
+	// incident.
+	Partial bool
 	// First is the incident of the first row, of a page with an Err.
 	// 0: it cannot be told.
 	First int64
 	// Date of the answer, by the service's clock. Zero: not said.
 	Date time.Time
 
-	// Err, Reached and Size are as in Answer. Oversize asks for a smaller Top.
+	// Err, Reached, Size and Warning are as in Answer. Oversize asks for a smaller Top.
 	// It is never NotFound.
 	Err     error
 	Reached int
 	Size    int
+	Warning string
 }
 
 // Row is one incident of a page.
@@ -54,7 +66,8 @@ type Row struct {
 	Closed bool
 	// Snapshot is the incident as the list shows it. Nil where the row does not
 	// show it whole, and it has to be asked for by its id: when Err is not nil,
-	// where the list comes without alerts, and with 150 alerts or more.
+	// where the list, the page or the row comes without alerts, with 150 alerts
+	// or more, and on a Partial page.
 	Snapshot *incident.Snapshot
 	// Err is an *Error: the row is no sound incident, though it names one. The
 	// other rows are none the worse for it.
@@ -77,7 +90,7 @@ func (c *Client) List(ctx context.Context, r ListRequest) Page {
 	rows := c.decoder()
 	var page Page
 	reply := c.ask(ctx, address, c.maxBody, func(json *decoder) (err error) {
-		page, err = c.dialect.decodePage(json, rows, r.Skip, c.keepOriginal)
+		page, err = c.decodePage(json, rows, r.Skip)
 		return err
 	})
 	if reply.err != nil {
@@ -86,6 +99,12 @@ func (c *Client) List(ctx context.Context, r ListRequest) Page {
 		c.release(rows, int64(reply.size))
 	}
 	page.Date, page.Reached, page.Size = reply.date, reply.reached, reply.size
+	page.Partial, page.Warning = reply.partial, reply.warning
+	if page.Partial {
+		for i := range page.Rows {
+			page.Rows[i].Snapshot = nil
+		}
+	}
 	return page
 }
 

@@ -167,6 +167,19 @@ func TestThePageSaysWhenTheServiceAnswered(t *testing.T) {
 	}
 }
 
+func TestAPageWithAnotherSuccessStatusIsPartial(t *testing.T) {
+	body := pageOf(`{"incidentId":1,"lastUpdateTime":"2026-02-03T04:05:06Z","alerts":[]}`)
+	for status, partial := range map[int]bool{200: false, 201: true, 203: true, 206: true, 299: true} {
+		page := list(t, answering(status, body, "Warning", "199 - \"a\tb\u00e9\""))
+		require.NoError(t, page.Err)
+		assert.Equal(t, partial, page.Partial, status)
+		assert.Equal(t, `199 - "a b "`, page.Warning)
+		require.Len(t, page.Rows, 1)
+		assert.Equal(t, partial, page.Rows[0].Snapshot == nil, "then it is fetched by ID")
+		assert.False(t, page.Rows[0].LastUpdate.IsZero())
+	}
+}
+
 func TestTheNextPageIsNotAskedForWhereTheLinkSays(t *testing.T) {
 	var visited []string
 	client := clientAt(t, endpoint, handled(func(w http.ResponseWriter, r *http.Request) {
@@ -175,10 +188,15 @@ func TestTheNextPageIsNotAskedForWhereTheLinkSays(t *testing.T) {
 	}))
 	page := client.List(t.Context(), ListRequest{Top: 100})
 	require.NoError(t, page.Err)
+	require.NoError(t, page.LinkErr)
 	page = client.List(t.Context(), ListRequest{Top: 100, Skip: page.Next})
-	assert.Error(t, page.Err, "the link leads to itself")
+	require.NoError(t, page.Err)
+	assert.Error(t, page.LinkErr, "the link leads to itself")
+	assert.Zero(t, page.Next)
+	client.List(t.Context(), ListRequest{Top: 100, Skip: 100, Token: "a+b&c"})
 	assert.Equal(t, []string{
 		"https://api.example/api/incidents?$top=100", "https://api.example/api/incidents?$top=100&$skip=100",
+		"https://api.example/api/incidents?$top=100&$skiptoken=a%2Bb%26c",
 	}, visited)
 }
 

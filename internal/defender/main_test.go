@@ -75,18 +75,19 @@ func decodeAs(d dialect, id int64, body []byte) (*incident.Snapshot, error) {
 	json := newDecoder(nil).reset(bytes.NewReader(body), math.MaxInt64)
 	s, rest, err := d.decode(id, json)
 	switch {
-	case err != nil:
+	case s == nil:
 		return nil, err
 	case linked(rest):
 		return nil, errors.New("there are more alerts")
 	}
 	json.print.Snapshot(s)
-	return s, nil
+	return s, err
 }
 
 // decodePageAs decodes an answer to List.
 func decodePageAs(d dialect, body []byte, skipped int, keepOriginal bool) Page {
-	page, err := d.decodePage(newDecoder(nil).reset(bytes.NewReader(body), math.MaxInt64), newDecoder(nil), skipped, keepOriginal)
+	client := &Client{dialect: d, keepOriginal: keepOriginal}
+	page, err := client.decodePage(newDecoder(nil).reset(bytes.NewReader(body), math.MaxInt64), newDecoder(nil), skipped)
 	switch {
 	case errors.Is(err, errTooMuch):
 		page.Err = oversize(err)

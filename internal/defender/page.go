@@ -39,6 +39,7 @@ type pageDecoder struct {
 	Page
 	dialect      dialect
 	keepOriginal bool
+	noAlerts     bool     // a row without a list of alerts is whole, too
 	json         *decoder // of the page
 	rows         *decoder // of one row after another
 
@@ -50,19 +51,15 @@ type pageDecoder struct {
 }
 
 // decodePage reads the answer to a List incidents that skipped so many rows, each
-// of them with the second decoder. An error that is about more than the link to
-// the next page leaves nothing of the page but its First.
-func (d dialect) decodePage(json, rows *decoder, skipped int, keepOriginal bool) (Page, error) {
-	p := pageDecoder{dialect: d, keepOriginal: keepOriginal, json: json, rows: rows}
+// of them with the second decoder. An error leaves nothing of the page but its
+// First.
+func (c *Client) decodePage(json, rows *decoder, skipped int) (Page, error) {
+	p := pageDecoder{dialect: c.dialect, keepOriginal: c.keepOriginal, noAlerts: c.noAlerts, json: json, rows: rows}
 	json.body.keep = true // for the first row, should the page be too large
 	if err := p.decode(); err != nil {
 		return Page{First: p.first()}, err
 	}
-	next, err := nextSkip(p.link, skipped, len(p.Rows)+p.Nameless)
-	if err != nil {
-		p.Err = malformed(err)
-	}
-	p.Next = next
+	p.follow(skipped)
 	return p.Page, nil
 }
 
@@ -133,7 +130,7 @@ func (p *pageDecoder) decodeRow(raw []byte) Row {
 		return Row{ID: id, LastUpdate: changed, Err: malformed(err)}
 	}
 	row := Row{ID: s.ID, LastUpdate: s.LastUpdate, Closed: s.Closed()}
-	if !p.dialect.wholeRows || len(s.Alerts) > wholeAlerts {
+	if !p.dialect.wholeRows || len(s.Alerts) > wholeAlerts || s.Alerts == nil && !s.Merged && !p.noAlerts {
 		return row
 	}
 	p.values += json.limits.Found
@@ -205,24 +202,31 @@ func (d dialect) firstID(json *decoder, body []byte) (id int64) {
 	return id
 }
 
-// nextSkip reads out of the link to the next page how many rows that skips.
-// Nothing else is taken from the link: the host that it names varies. One that
-// goes on with a token instead leads behind the rows of this page.
-func nextSkip(link jsontext.Value, skipped, rows int) (int, error) {
-	if !linked(link) {
-		return 0, nil
+// follow reads out of the link to the next page how many rows that skips. Nothing
+// else is taken from the link: the host that it names varies. A token leads behind
+// the rows of this page, and so, it seems, does a link that does not lead on.
+func (p *pageDecoder) follow(skipped int) {
+	if !linked(p.link) {
+		return
 	}
-	next, token, err := options(link)
+	rows := len(p.Rows) + p.Nameless
+	next, token, err := options(p.link)
 	switch {
 	case err != nil:
-		return 0, err
 	case token != "":
 		next = skipped + rows
+		if p.Counted = rows > 0; !p.Counted {
+			p.Token = token
+		}
+	case next <= skipped:
+		err = fmt.Errorf("the nextLink leads from %s %d to %d", skipOption, skipped, next)
 	}
-	if next <= skipped {
-		return 0, fmt.Errorf("the nextLink leads from %s %d to %d", skipOption, skipped, next)
+	if err != nil {
+		next, p.Counted, p.LinkErr = skipped+rows, true, err
 	}
-	return next, nil
+	if rows > 0 || err == nil {
+		p.Next = next
+	}
 }
 
 // linked says that a link is there.
@@ -240,6 +244,9 @@ func options(link jsontext.Value) (skip int, token string, err error) {
 	_, query, _ := strings.Cut(string(text), "?")
 	given, _ := url.ParseQuery(query) // what of it cannot be read is not asked for
 	if token = given.Get(tokenOption); token != "" && !given.Has(skipOption) {
+		if len(token) > maxLinkToken {
+			return 0, "", fmt.Errorf("a %s of more than %d bytes in the nextLink", tokenOption, maxLinkToken)
+		}
 		return 0, token, nil
 	}
 	if skip, err = strconv.Atoi(given.Get(skipOption)); err != nil {

@@ -29,9 +29,9 @@ func rowsOf(t testing.TB, rows ...string) Page {
 
 func TestARowIsWhatGetWouldShowOfItsIncident(t *testing.T) {
 	whole, merged := string(fixture(t, "incident.json")), string(fixture(t, "redirected.json"))
-	page := rowsOf(t, whole, merged, `{"incidentId":3}`)
+	page := rowsOf(t, whole, merged, `{"incidentId":3,"alerts":[]}`)
 	require.Len(t, page.Rows, 3)
-	for i, body := range []string{whole, merged, `{"incidentId":3}`} {
+	for i, body := range []string{whole, merged, `{"incidentId":3,"alerts":[]}`} {
 		row := page.Rows[i]
 		want, err := decodeAs(xdr(), row.ID, []byte(body))
 		require.NoError(t, err)
@@ -64,7 +64,7 @@ func TestWhatElseStandsInAPageIsPassedOver(t *testing.T) {
 }
 
 func TestTheOriginalOfARowIsTheRowAloneAndOnRequestOnly(t *testing.T) {
-	row := `  { "incidentId": 1,  "incidentName": "a\u200bb" } `
+	row := `  { "incidentId": 1,  "alerts": [], "incidentName": "a\u200bb" } `
 	body := []byte(pageOf(row, `{"incidentId":2,"alerts":7}`))
 	for _, keep := range []bool{false, true} {
 		page := decodePageAs(xdr(), body, 0, keep)
@@ -98,7 +98,7 @@ func TestARowThatIsNoSoundIncidentCostsNoOther(t *testing.T) {
 		"names not in Unicode":   {"{\"hush\\ud83d\xff\":{\"hush\":1,\"hush\":2}," + head[1:] + `}`, `duplicate object member name`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			page := rowsOf(t, `{"incidentId":1}`, c.row, `{"incidentId":2,"alerts":[{"alertId":"a"}]}`)
+			page := rowsOf(t, `{"incidentId":1,"alerts":[]}`, c.row, `{"incidentId":2,"alerts":[{"alertId":"a"}]}`)
 			require.Len(t, page.Rows, 3)
 			assert.Zero(t, page.Nameless)
 			assert.EqualValues(t, 1, page.Rows[0].Snapshot.ID)
@@ -123,7 +123,7 @@ func TestARowThatNamesNoIncidentIsDroppedAndCounted(t *testing.T) {
 		`{"incidentId":-7}`, `{"incidentId":"7.0"}`, `{"incidentId":7.5}`, `{"incidentId":9223372036854775808}`, `{"incidentId":{"incidentId":7}}`,
 		`{"incidentId":` + nested(100, "arrays") + `}`, `{"alerts":[{"incidentId":7},null]}`,
 	} {
-		page := rowsOf(t, `{"incidentId":1}`, row, row, `{"incidentId":2}`)
+		page := rowsOf(t, `{"incidentId":1,"alerts":[]}`, row, row, `{"incidentId":2,"alerts":[]}`)
 		assert.Len(t, page.Rows, 2, row)
 		assert.Equal(t, 2, page.Nameless, row)
 		for _, r := range page.Rows {
@@ -175,7 +175,7 @@ func TestAnAnswerThatIsNoPageIsMalformed(t *testing.T) {
 
 func TestAPageOfMuchMoreThanOneIncidentMayHaveIsOversize(t *testing.T) {
 	values := func(id, n int) string {
-		return fmt.Sprintf(`{"incidentId":%d,"it":[%s0]}`, id, strings.Repeat("0,", n-3))
+		return fmt.Sprintf(`{"incidentId":%d,"alerts":[],"it":[%s0]}`, id, strings.Repeat("0,", n-3))
 	}
 	alerts := func(id, n int) string {
 		return strings.Replace(withAlerts(n, 0), `"incidentId":1`, fmt.Sprintf(`"incidentId":%d`, id), 1)
@@ -184,7 +184,7 @@ func TestAPageOfMuchMoreThanOneIncidentMayHaveIsOversize(t *testing.T) {
 	for name, c := range map[string]struct{ good, bad []string }{
 		"values": {
 			[]string{values(7, maxValues/2), unsound, values(2, maxValues/2)},
-			[]string{values(7, maxValues/2), values(2, maxValues/2), `{"incidentId":3}`},
+			[]string{values(7, maxValues/2), values(2, maxValues/2), `{"incidentId":3,"alerts":[]}`},
 		},
 		"alerts": {
 			append(slices.Repeat([]string{alerts(7, wholeAlerts)}, maxPageAlerts/wholeAlerts), alerts(2, maxPageAlerts%wholeAlerts), alerts(3, maxAlerts)),
@@ -230,7 +230,7 @@ func TestALinkThatIsNotUnicodeLeadsOn(t *testing.T) {
 	}
 }
 
-func TestALinkThatDoesNotLeadOnIsAnErrorBesideTheRows(t *testing.T) {
+func TestBehindALinkThatDoesNotLeadOnTheNextPageBeginsBehindTheRows(t *testing.T) {
 	const none = "no $skip in the nextLink"
 	for link, want := range map[string]string{
 		`"https://api.example/?$skiptoken="`:               none,
@@ -254,14 +254,53 @@ func TestALinkThatDoesNotLeadOnIsAnErrorBesideTheRows(t *testing.T) {
 		`["?$skip=200"]`: "an array as the nextLink",
 		`false`:          "a boolean as the nextLink",
 	} {
-		page := decodePageAs(xdr(), []byte(`{"value":[{"incidentId":1}],"@odata.nextLink":`+link+`}`), 100, false)
-		failure, ok := errors.AsType[*Error](page.Err)
-		require.True(t, ok, link)
-		assert.Equal(t, Malformed, failure.Kind, link)
-		assert.ErrorContains(t, failure, want, link)
-		assert.NotContains(t, failure.Error(), "hush")
-		assert.Zero(t, page.Next, link)
+		page := decodePageAs(xdr(), []byte(`{"value":[{"incidentId":1,"alerts":[]},{}],"@odata.nextLink":`+link+`}`), 100, false)
+		require.NoError(t, page.Err, link)
+		assert.ErrorContains(t, page.LinkErr, want, link)
+		assert.NotContains(t, page.LinkErr.Error(), "hush")
+		assert.Equal(t, 102, page.Next, link)
+		assert.True(t, page.Counted, link)
+		assert.Empty(t, page.Token)
 		require.Len(t, page.Rows, 1, link)
 		assert.NoError(t, page.Rows[0].Err, link)
+
+		page = decodePageAs(xdr(), []byte(`{"value":[],"@odata.nextLink":`+link+`}`), 100, false)
+		assert.ErrorContains(t, page.LinkErr, want, link)
+		assert.Zero(t, page.Next, "nothing says how to go on")
+	}
+}
+
+func TestAnEmptyPageLeadsOnByItsLink(t *testing.T) {
+	page := decodePageAs(graph(), []byte(`{"value":[],"@odata.nextLink":"https://x.example/?$skiptoken=a%2Bb"}`), 50, false)
+	require.NoError(t, page.LinkErr)
+	assert.Equal(t, "a+b", page.Token)
+	assert.Equal(t, 50, page.Next)
+	page = decodePageAs(graph(), []byte(`{"value":[],"@odata.nextLink":"https://x.example/?$skip=100"}`), 50, false)
+	require.NoError(t, page.LinkErr)
+	assert.Equal(t, 100, page.Next)
+	assert.Empty(t, page.Token)
+	page = decodePageAs(graph(), []byte(`{"value":[],"@odata.nextLink":"?$skiptoken=`+strings.Repeat("a", maxLinkToken+1)+`"}`), 50, false)
+	assert.ErrorContains(t, page.LinkErr, "a $skiptoken of more than 2048 bytes")
+	assert.Empty(t, page.Token)
+}
+
+func TestARowWithoutAListOfAlertsDoesNotShowItsIncident(t *testing.T) {
+	for row, whole := range map[string]bool{
+		`{"incidentId":1}`:                                     false,
+		`{"incidentId":1,"alerts":null}`:                       false,
+		`{"incidentId":1,"alerts":[]}`:                         true,
+		`{"incidentId":1,"status":"Redirected"}`:               true,
+		`{"incidentId":1,"status":"Redirected","alerts":null}`: true,
+	} {
+		page := list(t, answering(200, pageOf(row)))
+		require.NoError(t, page.Err)
+		require.Len(t, page.Rows, 1)
+		require.NoError(t, page.Rows[0].Err)
+		assert.Equal(t, whole, page.Rows[0].Snapshot != nil, row)
+
+		client := clientAt(t, endpoint, answering(200, pageOf(row)))
+		client.noAlerts = true
+		page = client.List(t.Context(), ListRequest{Top: 100})
+		assert.NotNil(t, page.Rows[0].Snapshot, "%s, and nobody looks at alerts", row)
 	}
 }

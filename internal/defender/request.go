@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -14,6 +15,8 @@ type reply struct {
 	size    int       // of the body in bytes, decoded; 0: it was not read to its end
 	err     error     // an *Error, or the context's error
 	reached int       // how many requests reached the API's host
+	partial bool      // it may not show all that there is
+	warning string    // its Warning header, fit for a log line
 }
 
 // ask sends the one request of a call and has its answer read, whose body may
@@ -46,19 +49,58 @@ func (c *Client) ask(ctx context.Context, address *url.URL, limit int64, read fu
 func (c *Client) answer(ctx context.Context, response *http.Response, limit int64, read func(*decoder) error) reply {
 	date, _ := http.ParseTime(response.Header.Get("Date")) // zero where it is none
 	date = date.UTC()
-	if response.StatusCode != http.StatusOK {
+	if !hasContent(response.StatusCode) {
 		return reply{date: date, err: c.refused(response)}
 	}
+	r := c.read(ctx, response, limit, read)
+	r.date, r.warning = date, warning(response.Header)
+	if response.StatusCode != http.StatusOK {
+		r.partial = true
+		if failure, ok := errors.AsType[*Error](r.err); ok {
+			failure.Status = response.StatusCode
+		}
+	}
+	return r
+}
+
+// hasContent says whether a response with this status shows what was asked for. A
+// 206 of Graph shows what the providers that answered know, and a Warning header
+// names the others (vendor documentation). So any status but 200 may not show all.
+func hasContent(status int) bool {
+	switch status {
+	case http.StatusAccepted, http.StatusNoContent, http.StatusResetContent:
+		return false
+	}
+	return status/100 == 2
+}
+
+// maxWarning bounds what is taken from Warning headers, in bytes.
+const maxWarning = 200
+
+// warning is what the Warning headers say, in printable ASCII.
+func warning(h http.Header) string {
+	text := strings.Join(h.Values("Warning"), ", ")
+	text = text[:min(len(text), maxWarning)]
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return ' '
+		}
+		return r
+	}, text))
+}
+
+// read has the body of a response read.
+func (c *Client) read(ctx context.Context, response *http.Response, limit int64, read func(*decoder) error) reply {
 	body, err := decoded(response, limit)
 	if err != nil {
-		return reply{date: date, err: unread(ctx, err)}
+		return reply{err: unread(ctx, err)}
 	}
 	d := c.decoder()
 	defer func() { c.release(d, d.body.size) }()
 	err = read(d.reset(body, limit))
 	d.body.rest()
 	if d.body.err != nil { // whatever was made of what did come
-		return reply{date: date, err: unread(ctx, d.body.err)}
+		return reply{err: unread(ctx, d.body.err)}
 	}
 	drain(response)
 	switch {
@@ -67,7 +109,7 @@ func (c *Client) answer(ctx context.Context, response *http.Response, limit int6
 	case err != nil:
 		err = malformed(err)
 	}
-	return reply{date: date, size: int(d.body.size), err: err}
+	return reply{size: int(d.body.size), err: err}
 }
 
 // decoder is one that no other call reads with.

@@ -11,8 +11,15 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// maxLinkToken bounds the token of a link to more alerts, in bytes.
-const maxLinkToken = 2 << 10
+const (
+	// maxLinkToken bounds the token of a link to a page, in bytes.
+	maxLinkToken = 2 << 10
+	// maxPages bounds the pages of an incident's alerts, and maxBarren those in a
+	// row that bring no alert and lead on. Graph may send such a page (vendor
+	// documentation).
+	maxPages  = 1000
+	maxBarren = 10
+)
 
 // Rest is an incident of which some alerts are still to be asked for: Get and
 // Continue bring a page of them each. It holds what the pages have brought so
@@ -22,8 +29,11 @@ type Rest struct {
 	size     int64 // of all bodies, in bytes
 	values   int   // of all pages
 	pages    int   // that were read
+	barren   int   // pages in a row that brought no alert
+	added    int   // alerts that the last page brought
 
-	// Where the next page begins: by a token, or behind so many alerts.
+	// Where the next page begins: by a token, or behind so many alerts. Neither:
+	// it is the first.
 	token string
 	skip  int
 }
@@ -42,21 +52,32 @@ func (c *Client) Continue(ctx context.Context, r *Rest) Answer {
 		link, err = r.read(c.dialect, json)
 		return err
 	})
-	answer := Answer{Err: pageless(reply.err), Reached: reply.reached, Size: reply.size, Pages: r.pages + 1}
+	answer := Answer{Reached: reply.reached, Size: reply.size, Pages: r.pages + 1, Warning: reply.warning}
 	if reply.err != nil {
-		return answer
+		return r.fail(pageless(reply.err), answer)
 	}
 	r.size += int64(reply.size)
+	r.snapshot.Incomplete = r.snapshot.Incomplete || reply.partial
 	return r.follow(link, answer)
 }
 
 // query asks for the next page. A page that skips alerts begins with the last
 // one that is known: when it does not, the list has moved meanwhile.
 func (r *Rest) query() string {
-	if r.token != "" {
+	switch {
+	case r.token != "":
 		return tokenOption + "=" + url.QueryEscape(r.token)
+	case r.skip > 0:
+		return fmt.Sprintf("%s=%d", skipOption, r.skip-1)
 	}
-	return fmt.Sprintf("%s=%d", skipOption, r.skip-1)
+	return ""
+}
+
+// fail answers that no more alerts can be read, with what is known so far.
+func (r *Rest) fail(err error, answer Answer) Answer {
+	r.snapshot.Incomplete = true
+	answer.Err, answer.Partial = err, r.snapshot
+	return answer
 }
 
 // follow answers with the incident, or with its rest where there is a link to
@@ -69,22 +90,24 @@ func (r *Rest) follow(link jsontext.Value, answer Answer) Answer {
 	skip, token, err := options(link)
 	switch {
 	case err != nil:
-	case len(token) > maxLinkToken:
-		err = fmt.Errorf("a %s of more than %d bytes in the nextLink", tokenOption, maxLinkToken)
 	case token == "" && skip < 1:
 		err = fmt.Errorf("the nextLink leads to %s %d", skipOption, skip)
+	case answer.Pages > 1 && r.added == 0 && skip == r.skip && token == r.token:
+		err = errors.New("the nextLink leads to no further alert")
+	case r.barren > maxBarren:
+		err = fmt.Errorf("more than %d pages without a further alert", maxBarren)
+	case answer.Pages >= maxPages:
+		err = fmt.Errorf("more than %d pages of alerts", maxPages)
 	}
 	if err != nil {
-		answer.Err = malformed(err)
-		return answer
+		return r.fail(malformed(err), answer)
 	}
 	r.skip, r.token, r.pages = skip, token, answer.Pages
 	answer.Rest = r
 	return answer
 }
 
-// read takes up a page of alerts and returns the link to the next. Each page has
-// to bring an alert that is new if it has such a link, so that the pages end.
+// read takes up a page of alerts and returns the link to the next.
 func (r *Rest) read(d dialect, json *decoder) (link jsontext.Value, err error) {
 	json.limits.Found = r.values
 	var alerts []incident.Alert
@@ -118,36 +141,39 @@ func (r *Rest) read(d dialect, json *decoder) (link jsontext.Value, err error) {
 	}
 	json.print.Alerts(alerts)
 	r.values = json.limits.Found
-	added := r.add(alerts)
-	switch {
-	case len(r.snapshot.Alerts) > maxAlerts:
-		return nil, fmt.Errorf("more than %d alerts", maxAlerts)
-	case added == 0 && linked(link):
-		return nil, errors.New("the nextLink leads to no further alert")
-	}
-	return link, nil
+	return link, r.add(alerts)
 }
 
-// add takes up the alerts of a page and says how many are new. One that is there
-// already has moved from page to page: as it was read last it is newer.
-func (r *Rest) add(alerts []incident.Alert) (added int) {
+// add takes up the alerts of a page. One that is there already has moved from page
+// to page: as it was read last it is newer.
+func (r *Rest) add(alerts []incident.Alert) error {
 	s := r.snapshot
-	if r.token == "" && !continues(s.Alerts, alerts) {
+	if r.skip > 0 && r.token == "" && !continues(s.Alerts, alerts) {
 		s.Incomplete = true // what has moved out of sight is in neither page
 	}
 	known := make(map[string]int, len(s.Alerts))
 	for i := range s.Alerts {
 		known[s.Alerts[i].ID] = i
 	}
-	for _, alert := range alerts {
-		if i, again := known[alert.ID]; again {
-			s.Alerts[i] = alert
-			continue
-		}
-		s.Alerts = append(s.Alerts, alert)
-		added++
+	before := len(s.Alerts)
+	if s.Alerts == nil {
+		s.Alerts = []incident.Alert{}
 	}
-	return added
+	for _, alert := range alerts {
+		switch i, again := known[alert.ID]; {
+		case again:
+			s.Alerts[i] = alert
+		case len(s.Alerts) == maxAlerts:
+			return fmt.Errorf("more than %d alerts", maxAlerts)
+		default:
+			s.Alerts = append(s.Alerts, alert)
+		}
+	}
+	r.barren++
+	if r.added = len(s.Alerts) - before; r.added > 0 {
+		r.barren = 0
+	}
+	return nil
 }
 
 // continues says that a page begins with the last alert of the pages before.

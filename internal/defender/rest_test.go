@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,10 +37,16 @@ func (p *pages) RoundTrip(r *http.Request) (*http.Response, error) {
 // whole asks for incident 1 and goes on to the end. It returns each answer.
 func whole(t testing.TB, client *Client) []Answer {
 	t.Helper()
+	return upTo(t, 20, client)
+}
+
+// upTo is whole with at most so many requests.
+func upTo(t testing.TB, requests int, client *Client) []Answer {
+	t.Helper()
 	answers := []Answer{client.Get(t.Context(), 1)}
 	for answers[len(answers)-1].Rest != nil {
 		require.Nil(t, answers[len(answers)-1].Snapshot)
-		require.Less(t, len(answers), 20)
+		require.Less(t, len(answers), requests+1)
 		require.EqualValues(t, 1, answers[len(answers)-1].Rest.ID())
 		answers = append(answers, client.Continue(t.Context(), answers[len(answers)-1].Rest))
 	}
@@ -157,7 +164,9 @@ func TestPagesThatDoNotLeadOnAreMalformed(t *testing.T) {
 		"no such page":           {[]string{opening(`"?$skip=1"`, "a"), "404"}, "malformed answer (HTTP status 404): the incident has a link to more alerts, and they are not there"},
 		"the same page again":    {[]string{opening(`"?$skip=1"`, "a"), further(`"?$skip=1"`, "a")}, "the nextLink leads to no further alert"},
 		"the same token again":   {[]string{opening(`"?$skiptoken=t"`, "a"), further(`"?$skiptoken=t"`, "a")}, "the nextLink leads to no further alert"},
-		"empty pages":            {[]string{opening(`"?$skiptoken=t"`, "a"), further(`"?$skiptoken=u"`)}, "the nextLink leads to no further alert"},
+		"no alert, same place":   {[]string{opening(`"?$skip=1"`, "a"), further(`"?$skip=1"`)}, "the nextLink leads to no further alert"},
+		"an empty link":          {[]string{opening(`""`, "a")}, "no $skip in the nextLink"},
+		"an object as the link":  {[]string{opening(`{}`, "a")}, "an object as the nextLink"},
 		"a link to the start":    {[]string{opening(`"?$skip=0"`, "a")}, "the nextLink leads to $skip 0"},
 		"a link to before it":    {[]string{opening(`"?$skip=-1"`, "a")}, "the nextLink leads to $skip -1"},
 		"a link to nowhere":      {[]string{opening(`"https://hush.example/"`, "a")}, "no $skip in the nextLink"},
@@ -182,6 +191,9 @@ func TestPagesThatDoNotLeadOnAreMalformed(t *testing.T) {
 			assert.NotContains(t, failure.Error(), "hush")
 			assert.Equal(t, 1, last.Reached)
 			assert.Nil(t, last.Rest)
+			require.NotNil(t, last.Partial, "what is known")
+			assert.True(t, last.Partial.Incomplete)
+			assert.Equal(t, "a", idsOf(last.Partial)[:1])
 		})
 	}
 	served := &pages{bodies: []string{opening(`"?$skiptoken=`+token+`"`, "a"), further(`null`, "b")}}
@@ -236,6 +248,154 @@ func TestAllPagesTogetherStayWithinTheBoundsOfOneIncident(t *testing.T) {
 			assert.ErrorContains(t, failed(t, answers[1]), c.want)
 		})
 	}
+}
+
+func TestAPageWithoutAlertsLeadsOn(t *testing.T) {
+	token := func(n int) string { return fmt.Sprintf(`"?$skiptoken=%d"`, n) }
+	bodies := []string{opening(token(0), "a")}
+	for n := range maxBarren {
+		bodies = append(bodies, further(token(n+1)))
+	}
+	found := append(slices.Clone(bodies), further(token(100), "b"), further(`null`, "c"))
+	answers := upTo(t, 100, graphClient(t, endpoint, &pages{bodies: found}))
+	last := answers[len(answers)-1]
+	require.NoError(t, last.Err)
+	assert.Equal(t, "a b c", idsOf(last.Snapshot))
+	assert.False(t, last.Snapshot.Incomplete)
+
+	answers = upTo(t, 100, graphClient(t, endpoint, &pages{bodies: append(bodies, further(token(100)))}))
+	last = answers[len(answers)-1]
+	assert.ErrorContains(t, failed(t, last), "more than 10 pages without a further alert")
+	assert.Equal(t, "a", idsOf(last.Partial))
+}
+
+func TestPagesOfAlertsEnd(t *testing.T) {
+	n := 0
+	answers := upTo(t, maxPages, graphClient(t, endpoint, handled(func(w http.ResponseWriter, _ *http.Request) {
+		n++
+		link, id := fmt.Sprintf(`"?$skiptoken=%d"`, n), fmt.Sprint(n)
+		if n == 1 {
+			_, _ = io.WriteString(w, opening(link, id))
+			return
+		}
+		_, _ = io.WriteString(w, further(link, id))
+	})))
+	last := answers[len(answers)-1]
+	assert.ErrorContains(t, failed(t, last), "more than 1000 pages of alerts")
+	assert.Len(t, last.Partial.Alerts, maxPages)
+}
+
+func TestPageThatFailsLeavesWhatIsKnownOfTheIncident(t *testing.T) {
+	for _, status := range []int{400, 403, 404, 429, 500} {
+		served := 0
+		answers := whole(t, graphClient(t, endpoint, handled(func(w http.ResponseWriter, _ *http.Request) {
+			if served++; served > 1 {
+				w.WriteHeader(status)
+				return
+			}
+			_, _ = io.WriteString(w, opening(`"?$skip=2"`, "a", "b"))
+		})))
+		failure := failed(t, answers[1])
+		assert.Equal(t, status, failure.Status)
+		require.NotNil(t, answers[1].Partial)
+		assert.Equal(t, "a b", idsOf(answers[1].Partial))
+		assert.True(t, answers[1].Partial.Incomplete)
+	}
+}
+
+func TestAResponseWithAnotherSuccessStatusIsIncomplete(t *testing.T) {
+	body := string(fixture(t, "partial_206.json"))
+	for status, partial := range map[int]bool{200: false, 203: true, 206: true} {
+		answer := graphClient(t, endpoint, answering(status, body, "Warning", `199 - "Microsoft/WDATP/401/228"`)).Get(t.Context(), 101)
+		require.NoError(t, answer.Err)
+		assert.Equal(t, partial, answer.Snapshot.Incomplete)
+		assert.Equal(t, "da1:new", idsOf(answer.Snapshot))
+		assert.Equal(t, `199 - "Microsoft/WDATP/401/228"`, answer.Warning)
+	}
+	answers := whole(t, graphClient(t, endpoint, answersInTurn(
+		answering(200, opening(`"?$skiptoken=t"`, "a")), answering(206, further(`"?$skiptoken=u"`, "b")), answering(200, further(`null`, "c")))))
+	require.NoError(t, answers[2].Err)
+	assert.Equal(t, "a b c", idsOf(answers[2].Snapshot))
+	assert.True(t, answers[2].Snapshot.Incomplete, "since one of its pages is")
+}
+
+// answersInTurn is a transport that answers each request with the next one.
+func answersInTurn(transports ...roundTrip) roundTrip {
+	return func(r *http.Request) (*http.Response, error) {
+		next := transports[0]
+		transports = transports[1:]
+		return next(r)
+	}
+}
+
+func TestAWarningIsBoundedAndPrintable(t *testing.T) {
+	long := strings.Repeat("w", maxWarning)
+	for given, want := range map[string]string{
+		"":                  "",
+		`299 - "old"`:       `299 - "old"`,
+		"a\x01b\u202ec\xff": "a b c",
+		long + "x":          long,
+	} {
+		assert.Equal(t, want, warning(http.Header{"Warning": {given}}))
+	}
+	assert.Equal(t, "a, b", warning(http.Header{"Warning": {"a", "b"}}))
+}
+
+func TestAlertsAreFetchedSeparately(t *testing.T) {
+	const at = endpoint + "/v1.0/security/incidents/1"
+	for name, c := range map[string]struct {
+		bodies []string
+		asked  []string
+		want   string
+	}{
+		"one page":  {[]string{`{"id":"1"}`, further(`null`, "a", "b")}, []string{at, at + "/alerts"}, "a b"},
+		"no alerts": {[]string{`{"id":"1","alerts":null}`, further(`null`)}, []string{at, at + "/alerts"}, ""},
+		"more pages": {
+			[]string{`{"id":"1"}`, further(`"?$skip=2"`, "a", "b"), further(`"?$skiptoken=t"`, "b", "c"), further(`null`, "d")},
+			[]string{at, at + "/alerts", at + "/alerts?$skip=1", at + "/alerts?$skiptoken=t"},
+			"a b c d",
+		},
+		"a link nobody asked for": {[]string{`{"id":"1","alerts@odata.nextLink":7}`, further(`null`, "a")}, []string{at, at + "/alerts"}, "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			served := &pages{bodies: c.bodies}
+			client := graphClient(t, endpoint, served, func(s *Settings) { s.KeepOriginal = true })
+			require.True(t, client.CanSeparate())
+			first := c.bodies[0]
+			answer := client.GetSeparately(t.Context(), 1)
+			for answer.Rest != nil {
+				answer = client.Continue(t.Context(), answer.Rest)
+			}
+			require.NoError(t, answer.Err)
+			assert.Equal(t, c.asked, served.asked)
+			assert.Equal(t, len(c.asked), answer.Pages)
+			assert.NotNil(t, answer.Snapshot.Alerts)
+			assert.Equal(t, c.want, idsOf(answer.Snapshot))
+			assert.False(t, answer.Snapshot.Incomplete)
+			assert.Equal(t, first, string(answer.Snapshot.Original))
+		})
+	}
+
+	answer := graphClient(t, endpoint, &pages{bodies: []string{`{"id":"1"}`, "404"}}).GetSeparately(t.Context(), 1)
+	require.NotNil(t, answer.Rest)
+	client := graphClient(t, endpoint, answering(500, ""))
+	answer = client.Continue(t.Context(), answer.Rest)
+	assert.Equal(t, ServerError, failed(t, answer).Kind)
+	assert.Nil(t, answer.Partial.Alerts, "no list, not an empty one")
+	answer = graphClient(t, endpoint, answering(200, `{"id":"1","status":"redirected","redirectIncidentId":"2"}`)).GetSeparately(t.Context(), 1)
+	require.NotNil(t, answer.Snapshot, "a merged incident has no alerts")
+	assert.Equal(t, ServerError, failed(t, client.GetSeparately(t.Context(), 1)).Kind)
+}
+
+func TestAlertsThatNobodyLooksAtAreNotRequested(t *testing.T) {
+	served := &pages{bodies: []string{`{"id":"1","alerts@odata.nextLink":"?$skip=1"}`}}
+	client := graphClient(t, endpoint, served, func(s *Settings) { s.NoAlerts = true })
+	answer := client.Get(t.Context(), 1)
+	require.NoError(t, answer.Err)
+	assert.NotNil(t, answer.Snapshot)
+	assert.Equal(t, []string{endpoint + "/v1.0/security/incidents/1"}, served.asked)
+	assert.False(t, client.CanSeparate())
+	assert.False(t, clientAt(t, endpoint, served).CanSeparate(), "Defender XDR always shows them")
 }
 
 // The older API has no such link, so one is a member like any other there.

@@ -13,18 +13,27 @@ import (
 
 // decode reads the answer to Get incident for id, and the link to the alerts
 // that it does not show; none: it shows all. Its errors say what is wrong with
-// the answer and quote nothing of it but names.
+// the answer and quote nothing of it but names. With errAnotherIncident the
+// snapshot is what the answer would mean if it were true.
 func (d dialect) decode(id int64, json *decoder) (s *incident.Snapshot, rest jsontext.Value, err error) {
 	s, rest, err = d.decodeIncident(json)
 	if err != nil {
 		return nil, nil, err
 	}
-	if s.ID != id {
-		s, err = d.becomeSuccessors(s, id, json.incident)
-		return s, nil, err
+	if s.ID == id {
+		return s, rest, nil
 	}
-	return s, rest, nil
+	redirect := json.incident.incidentID(d.incident.successor)
+	merged := (s.Merged || redirect != 0) && redirect != id
+	if s, err = d.becomeSuccessors(s, id, json.incident); err == nil && !merged {
+		err = errAnotherIncident
+	}
+	return s, nil, err
 }
+
+// errAnotherIncident is an answer that shows another incident than the one that
+// was asked for, and does not say that one was merged.
+var errAnotherIncident = errors.New("the response shows another incident, and does not say that this one was merged")
 
 // decodeIncident reads an incident that is all there is to read, and the link
 // to the rest of its alerts.

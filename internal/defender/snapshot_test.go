@@ -3,6 +3,7 @@ package defender
 import (
 	"fmt"
 	"math"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -271,7 +272,7 @@ func TestAnIDIsTakenInEitherTypeUnderBothAPIs(t *testing.T) {
 			assert.Equal(t, want, s.SuccessorID, id)
 
 			s, err = decodeAs(d, 1, []byte(`{"`+d.incident.id+`":`+id+`}`))
-			require.NoError(t, err, id)
+			require.ErrorIs(t, err, errAnotherIncident, id)
 			assert.Equal(t, want, s.SuccessorID, "the answer shows another incident")
 
 			page := decodePageAs(d, []byte(pageOf(`{"`+d.incident.id+`":`+id+`,"alerts":[null]}`)), 0, false)
@@ -300,13 +301,55 @@ func TestOnlyThePlainDigitsOfAPositiveNumberAreAnID(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatShowsAnotherIncidentMeansAMerge(t *testing.T) {
+func TestAResponseThatShowsAnotherIncidentIsAMergeOnlyIfItSaysSo(t *testing.T) {
+	want := &incident.Snapshot{
+		ID: 4000, SuccessorID: 4711, Merged: true, TenantID: "0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+		API: "defender_xdr", AlertsField: "alerts", LastUpdateField: "lastUpdateTime", AlertLastUpdateField: "lastUpdatedTime",
+	}
 	s, err := decodeAs(xdr(), 4000, fixture(t, "incident.json"))
-	require.NoError(t, err)
+	require.ErrorIs(t, err, errAnotherIncident)
 	assert.Equal(t, map[string]any{"incidentId": int64(4000), "redirectIncidentId": int64(4711)}, raw(t, s.Object))
-	assert.Equal(t, &incident.Snapshot{
-		ID: 4000, SuccessorID: 4711, Merged: true, TenantID: "0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", API: "defender_xdr", AlertsField: "alerts", LastUpdateField: "lastUpdateTime", AlertLastUpdateField: "lastUpdatedTime",
-	}, described(s))
+	assert.Equal(t, want, described(s))
+
+	for body, merged := range map[string]bool{
+		`{"incidentId":4711}`: false,
+		`{"incidentId":4711,"status":"Active","redirectIncidentId":null}`:     false,
+		`{"incidentId":4711,"status":"Active","redirectIncidentId":0}`:        false,
+		`{"incidentId":4711,"status":"Redirected","redirectIncidentId":4000}`: false, // the other was merged into this one
+		`{"incidentId":4711,"status":"Redirected"}`:                           true,
+		`{"incidentId":4711,"status":"redirected","redirectIncidentId":4800}`: true,
+		`{"incidentId":4711,"status":"Active","redirectIncidentId":4711}`:     true,
+		`{"incidentId":4711,"status":"Active","redirectIncidentId":4800}`:     true,
+	} {
+		s, err := decodeAs(xdr(), 4000, []byte(body))
+		if merged {
+			require.NoError(t, err, body)
+		} else {
+			require.ErrorIs(t, err, errAnotherIncident, body)
+		}
+		assert.True(t, s.Merged)
+		assert.EqualValues(t, 4711, s.SuccessorID, body)
+	}
+}
+
+func TestAnotherIncidentIsAFailureThatSaysWhatItWouldMean(t *testing.T) {
+	for name, transport := range map[string]http.RoundTripper{
+		"whole":   answering(200, `{"incidentId":2,"incidentName":"hush"}`),
+		"partial": answering(206, `{"incidentId":2,"incidentName":"hush"}`),
+	} {
+		answer := get(t, transport)
+		failure := failed(t, answer)
+		assert.Equal(t, Malformed, failure.Kind, name)
+		assert.NotContains(t, failure.Error(), "hush")
+		require.NotNil(t, answer.Other)
+		assert.EqualValues(t, 1, answer.Other.ID)
+		assert.EqualValues(t, 2, answer.Other.SuccessorID)
+		assert.Len(t, answer.Other.Fields, 2, "with its digests")
+		assert.Nil(t, answer.Partial)
+	}
+	answer := get(t, answering(200, `{"incidentId":2}{}`))
+	assert.Equal(t, Malformed, failed(t, answer).Kind)
+	assert.Nil(t, answer.Other, "no incident at all")
 }
 
 func TestTheSimulatorsMergedIncidentIsMerged(t *testing.T) {

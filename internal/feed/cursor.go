@@ -12,6 +12,12 @@ const (
 	Settling = 2 * time.Minute
 	// overlap is how many rows a page shares with the one before. A row that leaves the list meanwhile moves all later ones up.
 	overlap = 10
+	// maxBarren bounds the pages in a row that lead on and bring no row that the call has not shown, and maxPages those of a call.
+	maxBarren = 5
+	maxPages  = 10_000
+	// A list that does not show all changes is not waited for any longer after so many calls and so much time.
+	maxIncomplete   = 3
+	incompleteLimit = 10 * time.Minute
 )
 
 // pageRequest is the page to request.
@@ -19,14 +25,30 @@ type pageRequest struct {
 	Since time.Time // lastUpdateTime at or after it; zero: not filtered
 	Top   int
 	Skip  int
+	Token string // of the page before, if that was empty; empty: Skip counts
 }
 
 // pageResult is the part of a response that the cursor needs.
 type pageResult struct {
 	Newest time.Time // lastUpdateTime of its rows; zero: it has none
-	Next   int       // the $skip of the next page; 0: it is the last page
+	Next   int       // the $skip of the next page; 0: it is the last page, unless there is a Token
+	Token  string    // leads on from an empty page
+	Guess  bool      // there is a link to the next page, but where that begins is a guess
+	New    bool      // it has a row that the call has not shown yet
+	Part   bool      // it may lack rows
 	Date   time.Time // by the service's clock
 }
+
+// Progress is what a page, or the failure of one, means for its call.
+type Progress uint8
+
+// The kinds of progress.
+const (
+	Continues  Progress = iota // the call goes on, or begins again
+	Complete                   // it has shown all changes, and the boundary has advanced
+	Incomplete                 // it may lack changes, and the next one lists from the same boundary
+	GivenUp                    // the same, again and again: the boundary has advanced all the same
+)
 
 // cursor is how far the feed has come. newCursor makes one.
 type cursor struct {
@@ -39,7 +61,15 @@ type cursor struct {
 
 	top    int       // rows of a page
 	skip   int       // of the current call
-	newest time.Time // on its first page
+	token  string    // of its next page
+	pages  int       // of the current call so far
+	barren int       // of them in a row
+	part   bool      // one of them may have lacked rows
+	newest time.Time // on its first page that has rows
+	blind  bool      // that page was too large, so that its newest time is not known
+
+	incomplete      int       // calls in a row
+	incompleteSince time.Time // the end of the first of them
 }
 
 // newCursor returns a cursor that begins a call each interval, with pages of at most largest rows. It continues from the boundary of an
@@ -60,33 +90,45 @@ func (c *cursor) Request() pageRequest {
 	if c.boundary.IsZero() {
 		return pageRequest{Top: 1}
 	}
-	return pageRequest{Since: c.boundary, Top: c.top, Skip: c.skip}
+	return pageRequest{Since: c.boundary, Top: c.top, Skip: c.skip, Token: c.token}
 }
 
-// Answered advances the cursor after a page whose rows were all handled, and says whether the call is complete. A time in the service's
-// own future does not count: listing from there would find nothing until then.
-func (c *cursor) Answered(now time.Time, p pageResult) (complete bool) {
+// Answered advances the cursor after a page whose rows were all handled. A time in the service's own future does not count: listing from
+// there would find nothing until then.
+func (c *cursor) Answered(now time.Time, p pageResult) Progress {
 	if c.boundary.IsZero() {
 		c.begin(now, p.Date)
-		return false
+		return Continues
 	}
 	if !p.Date.IsZero() && c.boundary.After(p.Date) {
 		c.boundary = p.Date.Add(-Settling) // one incident's time was in the future
 	}
-	if c.skip == 0 {
+	if c.newest.IsZero() && !c.blind {
 		c.newest = p.Newest
 		if !p.Date.IsZero() && c.newest.After(p.Date) {
 			c.newest = p.Date
 		}
 	}
 	c.due = now
-	if p.Next > 0 {
-		next := min(p.Next, c.skip+c.top) // a link beyond that would skip rows
-		c.skip = max(c.skip+1, next-min(overlap, c.top/2))
-		return false
+	c.pages++
+	c.part = c.part || p.Part
+	if c.barren++; p.New {
+		c.barren = 0
 	}
-	c.end(now)
-	return true
+	leadsOn := p.Next > 0 || p.Token != ""
+	switch {
+	case c.barren > maxBarren, c.pages >= maxPages:
+		return c.cut(now)
+	case !leadsOn, p.Guess && !p.New: // beyond what was shown there is nothing
+		return c.end(now)
+	}
+	c.token = p.Token
+	if p.Token != "" {
+		return Continues
+	}
+	next := min(p.Next, c.skip+c.top) // a link beyond that would skip rows
+	c.skip = max(c.skip+1, next-min(overlap, c.top/2))
+	return Continues
 }
 
 // begin sets the first boundary. Without the service's time it uses our own clock.
@@ -99,8 +141,33 @@ func (c *cursor) begin(now, date time.Time) {
 	c.due = now
 }
 
-// end completes a call. An empty one keeps the boundary.
-func (c *cursor) end(now time.Time) {
+// end ends a call after its last page.
+func (c *cursor) end(now time.Time) Progress {
+	if c.part {
+		return c.cut(now)
+	}
+	c.incomplete = 0
+	c.advance(now)
+	return Complete
+}
+
+// cut ends a call that may lack changes. The next one lists from the same boundary. But what a list never shows must not keep the
+// boundary from advancing.
+func (c *cursor) cut(now time.Time) Progress {
+	if c.incomplete++; c.incomplete == 1 {
+		c.incompleteSince = now
+	}
+	if c.incomplete >= maxIncomplete && now.Sub(c.incompleteSince) >= incompleteLimit {
+		c.advance(now)
+		return GivenUp
+	}
+	c.restart()
+	c.due = now.Add(c.interval)
+	return Incomplete
+}
+
+// advance moves the boundary for the next call. An empty one keeps it.
+func (c *cursor) advance(now time.Time) {
 	if boundary := c.newest.Add(-Settling); !c.newest.IsZero() && boundary.After(c.boundary) {
 		c.boundary = boundary
 	}
@@ -122,13 +189,22 @@ func (c *cursor) TooLarge(now, date time.Time) (whole bool) {
 		return false
 	}
 	c.skip++
+	c.blind = c.blind || c.newest.IsZero()
 	return true
 }
 
-// Failed gives up the current call. The next one begins after wait, from the same boundary.
-func (c *cursor) Failed(now time.Time, wait time.Duration) {
+// Failed gives up the current call. The next one begins after wait, from the same boundary. refused: the API has answered this page with an
+// error. If it has shown pages before, the call may lack changes for good.
+func (c *cursor) Failed(now time.Time, wait time.Duration, refused bool) (p Progress) {
+	if refused && c.pages > 0 {
+		p = c.cut(now)
+	}
 	c.restart()
 	c.due = now.Add(wait)
+	return p
 }
 
-func (c *cursor) restart() { c.skip, c.newest = 0, time.Time{} }
+func (c *cursor) restart() {
+	c.skip, c.token, c.newest = 0, "", time.Time{}
+	c.pages, c.barren, c.part, c.blind = 0, 0, false, false
+}

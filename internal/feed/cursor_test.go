@@ -27,7 +27,7 @@ func TestTheFirstCallBringsTheServicesTime(t *testing.T) {
 	require.Equal(t, pageRequest{Top: 1}, c.Request())
 
 	ahead := noon.Add(time.Hour)
-	require.False(t, c.Answered(noon, pageResult{Newest: ahead.Add(-time.Minute), Next: 1, Date: ahead}))
+	require.Equal(t, Continues, c.Answered(noon, pageResult{Newest: ahead.Add(-time.Minute), Next: 1, Date: ahead}))
 	require.Equal(t, ahead.Add(-lookback), c.Boundary(), "by the service's clock")
 	require.Equal(t, pageRequest{Since: ahead.Add(-lookback), Top: largest}, c.Request())
 	require.Equal(t, noon, c.Due(), "at once")
@@ -35,13 +35,13 @@ func TestTheFirstCallBringsTheServicesTime(t *testing.T) {
 
 func TestWithoutTheServicesTimeTheOwnHasToDo(t *testing.T) {
 	c := newCursor(interval, Settling, largest, time.Time{}, noon)
-	require.False(t, c.Answered(noon, pageResult{}))
+	require.Equal(t, Continues, c.Answered(noon, pageResult{}))
 	require.Equal(t, noon.Add(-Settling), c.Boundary())
 }
 
 func TestAFailureBeforeTheServicesTimeIsKnownAsksForItAgain(t *testing.T) {
 	c := newCursor(interval, lookback, largest, time.Time{}, noon)
-	c.Failed(noon, time.Minute)
+	c.Failed(noon, time.Minute, false)
 	require.Equal(t, noon.Add(time.Minute), c.Due())
 	require.Equal(t, pageRequest{Top: 1}, c.Request())
 }
@@ -54,9 +54,9 @@ func TestARestartGoesOnFromTheStoredBoundary(t *testing.T) {
 
 func TestTheBoundaryIsTheNewestOfTheFirstPageLessTheSettling(t *testing.T) {
 	c := listing()
-	require.False(t, c.Answered(noon, pageResult{Newest: noon.Add(-time.Minute), Next: 100, Date: noon}))
+	require.Equal(t, Continues, c.Answered(noon, pageResult{Newest: noon.Add(-time.Minute), Next: 100, Date: noon}))
 	require.Equal(t, noon.Add(-time.Hour), c.Boundary(), "not before the last page")
-	require.True(t, c.Answered(noon.Add(time.Second), pageResult{Newest: noon, Date: noon}), "where that one moved to the front meanwhile")
+	require.Equal(t, Complete, c.Answered(noon.Add(time.Second), pageResult{Newest: noon, Date: noon}), "where that one moved to the front meanwhile")
 	require.Equal(t, noon.Add(-time.Minute-Settling), c.Boundary())
 	require.Equal(t, pageRequest{Since: c.Boundary(), Top: largest}, c.Request())
 	require.Equal(t, noon.Add(time.Second+interval), c.Due())
@@ -70,7 +70,7 @@ func TestTheBoundaryNeverGoesBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := listing()
-			require.True(t, c.Answered(noon, pageResult{Newest: newest, Date: noon}))
+			require.Equal(t, Complete, c.Answered(noon, pageResult{Newest: newest, Date: noon}))
 			require.Equal(t, noon.Add(-time.Hour), c.Boundary())
 			require.Equal(t, noon.Add(interval), c.Due())
 		})
@@ -91,7 +91,7 @@ func TestPagesOverlapAndLeadOn(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%d rows, on to %d", test.top, test.next), func(t *testing.T) {
 			c := newCursor(interval, lookback, test.top, noon.Add(-time.Hour), noon)
-			require.False(t, c.Answered(noon, pageResult{Newest: noon, Next: test.next}))
+			require.Equal(t, Continues, c.Answered(noon, pageResult{Newest: noon, Next: test.next}))
 			require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: test.top, Skip: test.skip}, c.Request())
 			require.Equal(t, noon, c.Due(), "at once")
 		})
@@ -101,11 +101,11 @@ func TestPagesOverlapAndLeadOn(t *testing.T) {
 func TestAFailedCallBeginsAnewFromTheSameBoundary(t *testing.T) {
 	c := listing()
 	c.Answered(noon, pageResult{Newest: noon, Next: 100})
-	c.Failed(noon, time.Minute)
+	c.Failed(noon, time.Minute, false)
 	require.Equal(t, noon.Add(time.Minute), c.Due())
 	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: largest}, c.Request())
 
-	require.True(t, c.Answered(noon, pageResult{}))
+	require.Equal(t, Complete, c.Answered(noon, pageResult{}))
 	require.Equal(t, noon.Add(-time.Hour), c.Boundary(), "what the call that failed had seen does not count")
 }
 
@@ -120,16 +120,16 @@ func TestAPageThatIsTooLargeIsHalvedAndASingleRowSkipped(t *testing.T) {
 	}
 	require.True(t, c.TooLarge(noon, time.Time{}), "that row has to be had in another way")
 	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: 1, Skip: 4}, c.Request())
-	require.False(t, c.Answered(noon, pageResult{Newest: noon.Add(-time.Minute), Next: 5}))
+	require.Equal(t, Continues, c.Answered(noon, pageResult{Newest: noon.Add(-time.Minute), Next: 5}))
 	require.Equal(t, 5, c.Request().Skip)
-	require.True(t, c.Answered(noon, pageResult{}))
+	require.Equal(t, Complete, c.Answered(noon, pageResult{}))
 	require.Equal(t, noon.Add(-Settling), c.Boundary())
 }
 
 func TestWhenTheFirstRowIsTooLargeTheBoundaryStays(t *testing.T) {
 	c := newCursor(interval, lookback, 1, noon.Add(-time.Hour), noon)
 	require.True(t, c.TooLarge(noon, time.Time{}))
-	require.True(t, c.Answered(noon, pageResult{Newest: noon.Add(-time.Minute)}))
+	require.Equal(t, Complete, c.Answered(noon, pageResult{Newest: noon.Add(-time.Minute)}))
 	require.Equal(t, noon.Add(-time.Hour), c.Boundary(), "the newest of the first page is not known")
 }
 
@@ -141,9 +141,110 @@ func TestWhatWasTooLargeGrowsBackCallByCall(t *testing.T) {
 	var tops []int
 	for range 7 {
 		tops = append(tops, c.Request().Top)
-		require.True(t, c.Answered(noon, pageResult{}))
+		require.Equal(t, Complete, c.Answered(noon, pageResult{}))
 	}
 	require.Equal(t, []int{3, 6, 12, 24, 48, 96, 100}, tops)
+}
+
+func TestCallEndsWhereTheListHasNoMoreRowsWhateverItsLinksSay(t *testing.T) {
+	since := noon.Add(-time.Hour)
+	guess := pageResult{Newest: noon, Next: 100, Guess: true, New: true}
+	for name, last := range map[string]pageResult{
+		"the same rows again":            {Newest: noon, Next: 190, Guess: true},
+		"no rows, and a link to nowhere": {Guess: true},
+		"no link":                        {Newest: noon, New: true},
+	} {
+		c := listing()
+		require.Equal(t, Continues, c.Answered(noon, guess), name)
+		require.Equal(t, pageRequest{Since: since, Top: largest, Skip: 90}, c.Request(), "the rows were counted")
+		require.Equal(t, Complete, c.Answered(noon, last), name)
+		require.Equal(t, noon.Add(-Settling), c.Boundary(), name)
+	}
+}
+
+func TestEmptyPagesAreFollowedByTheirTokens(t *testing.T) {
+	c := listing()
+	require.Equal(t, Continues, c.Answered(noon, pageResult{Token: "a"}))
+	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: largest, Token: "a"}, c.Request())
+	require.Equal(t, Continues, c.Answered(noon, pageResult{Newest: noon, Next: 100, New: true}))
+	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: largest, Skip: 90}, c.Request())
+	require.Equal(t, Continues, c.Answered(noon, pageResult{Next: 90, Token: "b"}))
+	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: largest, Skip: 90, Token: "b"}, c.Request())
+	require.Equal(t, Complete, c.Answered(noon, pageResult{Newest: noon.Add(-time.Minute), New: true}))
+	require.Equal(t, noon.Add(-Settling), c.Boundary(), "the newest of the first page with rows")
+	require.Empty(t, c.Request().Token)
+}
+
+// calls makes calls of one page that always ends in the same way, one every five minutes.
+func calls(n int, page func(now time.Time) Progress) (all []Progress) {
+	for i := range n {
+		p := Continues
+		for p == Continues {
+			p = page(noon.Add(time.Duration(i) * 5 * time.Minute))
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+func TestBoundaryWaitsForWhatAListDoesNotShowButNotForEver(t *testing.T) {
+	for name, page := range map[string]func(c *cursor) func(time.Time) Progress{
+		"pages that do not end": func(c *cursor) func(time.Time) Progress {
+			return func(now time.Time) Progress {
+				return c.Answered(now, pageResult{Newest: noon, Next: c.Request().Skip + 100})
+			}
+		},
+		"empty pages that do not end": func(c *cursor) func(time.Time) Progress {
+			return func(now time.Time) Progress {
+				if c.pages == 0 {
+					return c.Answered(now, pageResult{Newest: noon, Next: 100, New: true})
+				}
+				return c.Answered(now, pageResult{Token: "again"})
+			}
+		},
+		"more new rows than there can be": func(c *cursor) func(time.Time) Progress {
+			return func(now time.Time) Progress {
+				return c.Answered(now, pageResult{Newest: noon, Next: c.Request().Skip + 100, New: true})
+			}
+		},
+		"a part of its rows": func(c *cursor) func(time.Time) Progress {
+			return func(now time.Time) Progress {
+				return c.Answered(now, pageResult{Newest: noon, New: true, Part: true})
+			}
+		},
+		"a page that is refused": func(c *cursor) func(time.Time) Progress {
+			return func(now time.Time) Progress {
+				if c.pages == 0 {
+					return c.Answered(now, pageResult{Newest: noon, Next: 100, New: true})
+				}
+				return c.Failed(now, time.Minute, true)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := listing()
+			require.Equal(t, []Progress{Incomplete, Incomplete}, calls(2, page(c)))
+			require.Equal(t, noon.Add(-time.Hour), c.Boundary())
+			require.Equal(t, pageRequest{Since: c.Boundary(), Top: largest}, c.Request(), "from the beginning")
+			require.Equal(t, []Progress{Incomplete, Incomplete, GivenUp, GivenUp}, calls(4, page(c)),
+				"the times begin again, so the third call has not waited long enough")
+			require.Equal(t, noon.Add(-Settling), c.Boundary())
+			require.Equal(t, Complete, c.Answered(noon, pageResult{Newest: noon, New: true}))
+			require.Equal(t, []Progress{Incomplete}, calls(1, page(c)), "a complete call makes amends")
+		})
+	}
+}
+
+func TestFailureThatIsNotAboutAPageSkipsNothing(t *testing.T) {
+	c := listing()
+	for i := range 10 {
+		now := noon.Add(time.Duration(i) * time.Hour)
+		require.Equal(t, Continues, c.Failed(now, time.Minute, true), "no page has worked")
+		require.Equal(t, Continues, c.Answered(now, pageResult{Newest: now, Next: 100, New: true}))
+		require.Equal(t, Continues, c.Failed(now, time.Minute, false), "an outage")
+		require.Equal(t, noon.Add(-time.Hour), c.Boundary())
+		require.Equal(t, now.Add(time.Minute), c.Due())
+	}
 }
 
 // row is an incident, or one of its changes.
@@ -180,7 +281,7 @@ func (l *list) page(r pageRequest) (rows []row, p pageResult) {
 			rows = append(rows, each)
 		}
 	}
-	p.Date = l.now
+	p.Date, p.New = l.now, true
 	if len(rows) > r.Skip+r.Top {
 		p.Next = r.Skip + r.Top
 	}
@@ -210,11 +311,11 @@ func TestEveryChangeThatStandsIsOnAPageHoweverTheListMoves(t *testing.T) {
 			}
 			switch dice.IntN(50) {
 			case 0:
-				c.Failed(l.now, 0)
+				c.Failed(l.now, 0, false)
 			case 1: // a restart
 				c = newCursor(interval, time.Minute, c.largest, c.Boundary(), l.now)
 			default:
-				if c.Answered(l.now, page) {
+				if c.Answered(l.now, page) == Complete {
 					calls++
 					l.now = l.now.Add(interval)
 					if calls < 10 {

@@ -21,6 +21,7 @@ type Feed struct {
 	page      *defender.Page // the page at hand; nil: none
 	arrived   time.Time      // when that page arrived
 	rows      []defender.Row // of that page, not returned yet
+	shown     map[int64]bool // the incidents on the pages of the current call; empty while it may have one page only
 	completed time.Time      // the end of the last complete call; before the first, the start
 }
 
@@ -80,22 +81,52 @@ func (f *Feed) TakePage() (page *defender.Page, arrived time.Time) {
 	return page, f.arrived
 }
 
-// Answered continues with the next page, or ends the call: then complete is true, and the caller stores Boundary.
-func (f *Feed) Answered(page *defender.Page, at time.Time) (complete bool) {
+// Answered continues with the next page, or ends the call. The caller stores Boundary if it has advanced.
+func (f *Feed) Answered(page *defender.Page, at time.Time) Progress {
 	var newest time.Time
 	for _, row := range page.Rows {
 		if row.LastUpdate.After(newest) {
 			newest = row.LastUpdate
 		}
 	}
-	if complete = f.cursor.Answered(at, pageResult{Newest: newest, Next: page.Next, Date: page.Date}); complete {
-		f.completed = at
-	}
-	return complete
+	return f.ended(at, f.cursor.Answered(at, pageResult{
+		Newest: newest, Next: page.Next, Token: page.Token, Guess: page.Counted, New: f.shows(page), Part: page.Partial, Date: page.Date,
+	}))
 }
 
-// Failed gives up the current call. The next one begins after wait.
-func (f *Feed) Failed(at time.Time, wait time.Duration) { f.cursor.Failed(at, wait) }
+// shows notes the incidents on a page of a call that has more pages, and says whether the call has not shown one of them before.
+func (f *Feed) shows(page *defender.Page) (isNew bool) {
+	if len(f.shown) == 0 && page.Next == 0 {
+		return len(page.Rows) > 0
+	}
+	if f.shown == nil {
+		f.shown = map[int64]bool{}
+	}
+	for _, row := range page.Rows {
+		isNew = isNew || !f.shown[row.ID]
+		f.shown[row.ID] = true
+	}
+	return isNew
+}
+
+// ended notes the end of a call, if it is one.
+func (f *Feed) ended(at time.Time, p Progress) Progress {
+	switch p {
+	case Continues:
+		return p
+	case Complete:
+		f.completed = at
+	case Incomplete, GivenUp:
+	}
+	f.shown = nil
+	return p
+}
+
+// Failed gives up the current call. The next one begins after wait. refused: the API has answered with an error.
+func (f *Feed) Failed(at time.Time, wait time.Duration, refused bool) Progress {
+	f.shown = nil
+	return f.ended(at, f.cursor.Failed(at, wait, refused))
+}
 
 // TooLarge notes that the page exceeds the size limit for responses. single: it was a single row, which must be polled by ID.
 func (f *Feed) TooLarge(page *defender.Page, at time.Time) (single bool) {

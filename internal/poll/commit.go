@@ -67,12 +67,12 @@ func (e *Engine) commit(ctx context.Context, d delivery) {
 		if !d.change.Empty() {
 			e.saveState(ctx, d.id, d.after)
 		}
-		e.roster.Finish(d.id, roster.Outcome{Due: d.due, Answered: true})
+		e.roster.Finish(d.id, roster.Outcome{Due: d.due, Answered: true, Hung: d.hung, Streak: d.streak})
 		return
 	}
 	e.saveState(ctx, d.id, d.after)
 	cycle := e.roster.Delivered(roster.Delivery{
-		ID: d.id, Summary: d.after.Summary(), Polled: d.polled, Streak: d.streak, Refuted: d.refuted, Due: d.due, Interval: e.interval(d.at),
+		ID: d.id, Summary: d.after.Summary(), Polled: d.polled, Streak: d.streak, Hung: d.hung, Refuted: d.refuted, Due: d.due, Interval: e.interval(d.at),
 	}, d.at)
 	if cycle != nil {
 		e.logCycle(cycle)

@@ -39,13 +39,15 @@ type Engine struct {
 	meta       checkpoint.Receiver
 
 	inFlight     int
-	responses    []response       // not handled yet, oldest first
-	partials     []*defender.Rest // incidents with pages of alerts left to request, oldest first
-	markedInARow int              // requests in a row for incidents whose change the feed has shown
-	aheadInARow  int              // requests in a row for those and for new incidents
-	pending      delivery         // what the sink was offered last
-	expired      time.Time        // when expired incidents were last searched for
-	flushed      time.Time        // when failed writes were last retried
+	shown        uint64              // how many requests for an incident, except for pages of its alerts, the API has answered
+	responses    []response          // not handled yet, oldest first
+	partials     []*defender.Rest    // incidents with pages of alerts left to request, oldest first
+	markedInARow int                 // requests in a row for incidents whose change the feed has shown
+	aheadInARow  int                 // requests in a row for those and for new incidents
+	pending      delivery            // what the sink was offered last
+	expired      time.Time           // when expired incidents were last searched for
+	flushed      time.Time           // when failed writes were last retried
+	warnings     map[string]struct{} // those of the API that were logged
 
 	waitingFor atomic.Value // a string: what the loop is waiting for
 }

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/feed"
 )
 
 // The shortest time between two polls of an incident if its row may show a change or not.
@@ -82,9 +83,28 @@ func (e *Engine) finishPage(ctx context.Context) {
 	}
 	e.telemetry.responded(callList, "ok")
 	e.apply(e.health.ListAnswered(at), e.lists, at)
+	e.logWarning(page.Warning, at)
 	before := e.feed.Boundary()
-	if complete := e.feed.Answered(page, at); complete || !e.feed.Boundary().Equal(before) {
+	if page.LinkErr != nil { // logged once in a run, since other pages may have links that work
+		e.log(e.conditions.Failed("list link", at, zap.WarnLevel,
+			"cannot follow the list's link to its next page; counting rows instead", zap.Error(page.LinkErr)))
+	}
+	progress := e.feed.Answered(page, at)
+	e.logProgress(progress, at)
+	if progress == feed.Complete || !e.feed.Boundary().Equal(before) {
 		e.saveFeed(ctx, at)
+	}
+}
+
+// logProgress logs that changes may have been skipped, because the list does not show all of them.
+func (e *Engine) logProgress(p feed.Progress, at time.Time) {
+	switch p {
+	case feed.GivenUp:
+		e.log(e.conditions.Failed("list", at, zap.WarnLevel,
+			"list does not show all changes; the change feed continues without those that it does not show"))
+	case feed.Complete:
+		e.log(e.conditions.Works("list", at, "list shows all changes again"))
+	case feed.Continues, feed.Incomplete:
 	}
 }
 
@@ -105,8 +125,23 @@ func (e *Engine) handleListFailure(ctx context.Context, page *defender.Page, at 
 	v := e.health.ListFailed(failure, at)
 	e.apply(v, e.lists, at)
 	e.pause(ctx, e.lists, failure, v, e.pageSent, at)
-	if failure.Kind != defender.Throttled { // after a 429 the same page is requested again
-		e.feed.Failed(at, v.Retry)
+	if failure.Kind == defender.Throttled { // the same page is requested again
+		return
+	}
+	before := e.feed.Boundary()
+	e.logProgress(e.feed.Failed(at, v.Retry, refuses(failure)), at)
+	if !e.feed.Boundary().Equal(before) {
+		e.saveFeed(ctx, at)
+	}
+}
+
+// refuses says whether a failure may be about the page that was requested, rather than the network or the sign-in.
+func refuses(failure *defender.Error) bool {
+	switch failure.Kind {
+	case defender.ServerError, defender.Rejected, defender.Malformed:
+		return true
+	default:
+		return false
 	}
 }
 

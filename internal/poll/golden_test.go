@@ -72,7 +72,7 @@ func cases() map[string]goldenCase {
 		"snapshots":             {files: map[int64][]string{odd: first}, polls: 2, config: func(c *receiver.Config) { c.Emit = receiver.EmitSnapshots }},
 		"original":              {files: map[int64][]string{odd: {"redirected.json"}}, polls: 1, config: func(c *receiver.Config) { c.IncludeOriginal = true }},
 		"merged_stub":           {files: map[int64][]string{odd: {"odd.json", "redirected.json"}, successor: {"successor.json"}}, polls: 2},
-		"merged_into_the_shown": {files: map[int64][]string{odd: {"odd.json", "successor.json"}, successor: {"successor.json"}}, polls: 2},
+		"merged_into_the_shown": {files: map[int64][]string{odd: {"odd.json", "successor.json"}, successor: {"successor.json"}}, polls: 3}, // as two responses show
 		"not_found":             {polls: 1},
 	}
 }

@@ -36,11 +36,14 @@ func (e *Engine) arrived(r response) {
 
 // handle decides what the response to a request for an incident means.
 func (e *Engine) handle(ctx context.Context, r response) {
+	entry := e.roster.Find(r.id)
+	e.logWarning(r.answer.Warning, r.at)
+	e.confirmMerge(&r, entry)
 	failure, failed := errors.AsType[*defender.Error](r.answer.Err)
 	if failed {
 		e.telemetry.failed(callIncident, failure.Kind)
 	}
-	entry := e.roster.Find(r.id)
+	e.noteSeparation(r, failure)
 	switch {
 	case r.answer.Err != nil && !failed: // canceled by Shutdown
 		e.roster.Finish(r.id, roster.Outcome{})
@@ -74,6 +77,13 @@ func (e *Engine) handleFailure(ctx context.Context, r response, entry *roster.En
 	case v.Missing:
 		e.handleMissing(ctx, r, entry, v)
 		return
+	case failure.Kind == defender.Throttled: // it is requested again when the pause is over
+	case r.answer.Partial != nil && v.Streak.Repeated():
+		if e.handlePartial(ctx, r, entry, v) {
+			return
+		}
+	case r.answer.Other != nil:
+		v.Retry = max(v.Retry, roster.ConfirmAfter)
 	}
 	// After a pause Retry is usually zero: the incident is due as soon as the pause is over, behind those that were due before.
 	e.roster.Finish(r.id, roster.Outcome{Due: r.at.Add(v.Retry), Hung: v.Hung, Streak: v.Streak})
@@ -83,6 +93,7 @@ func (e *Engine) handleFailure(ctx context.Context, r response, entry *roster.En
 func (e *Engine) handleSnapshot(ctx context.Context, r response, entry *roster.Entry) {
 	s := r.answer.Snapshot
 	s.Observed = r.at
+	e.roster.ShownItself(r.id)
 	e.learnTenant(ctx, s.TenantID)
 	e.roster.SetPages(r.id, r.answer.Pages)
 	before, err := e.load(ctx, entry)
@@ -95,6 +106,32 @@ func (e *Engine) handleSnapshot(ctx context.Context, r response, entry *roster.E
 	e.observe(ctx, observation{id: r.id, at: r.at, snapshot: s, before: before, polled: true})
 }
 
+// handlePartial delivers what is known of an incident if more pages of its alerts have failed again. The incident still fails, and is polled
+// again with backoff. It returns false if there is nothing to compare with.
+func (e *Engine) handlePartial(ctx context.Context, r response, entry *roster.Entry, v health.Verdict) bool {
+	before, err := e.load(ctx, entry)
+	if err != nil {
+		return false
+	}
+	s := r.answer.Partial
+	s.Observed = r.at
+	e.roster.ShownItself(r.id)
+	e.learnTenant(ctx, s.TenantID)
+	e.roster.SetPages(r.id, r.answer.Pages)
+	e.observe(ctx, observation{id: r.id, at: r.at, snapshot: s, before: before, polled: true, streak: v.Streak, retry: v.Retry, hung: v.Hung})
+	return true
+}
+
+// confirmMerge takes a response that shows another incident for a merge, if an earlier one has shown the same. Without that it is a failure
+// like any other. While many incidents fail, something in between may show one incident instead of all others.
+func (e *Engine) confirmMerge(r *response, entry *roster.Entry) {
+	merged := r.answer.Other
+	if merged == nil || !entry.Polling() || !e.roster.ShownInstead(r.id, merged.SuccessorID, r.at) || e.health.Down() && e.roster.Len() > 1 {
+		return
+	}
+	r.answer.Snapshot, r.answer.Err = merged, nil
+}
+
 // handleMissing handles the response that the API does not have the incident.
 func (e *Engine) handleMissing(ctx context.Context, r response, entry *roster.Entry, v health.Verdict) {
 	before, err := e.load(ctx, entry)
@@ -102,6 +139,7 @@ func (e *Engine) handleMissing(ctx context.Context, r response, entry *roster.En
 		e.unreadable(entry, err, r.at)
 		return
 	}
+	e.roster.ShownItself(r.id)
 	e.observe(ctx, observation{id: r.id, at: r.at, before: before, polled: true, streak: v.Streak, retry: v.Retry})
 }
 

@@ -3,6 +3,7 @@ package poll_test
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -259,22 +260,32 @@ func TestMergeWithoutSuccessorIsPolledHourly(t *testing.T) {
 	})
 }
 
-func TestResponseWithAnotherIDIsAMerge(t *testing.T) {
+// showsInstead is middleware that answers requests for one incident with another one, as which decides. 0: with the incident itself.
+func showsInstead(id int64, which func() int64) harness.Middleware {
+	return func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+		if other := which(); other != 0 {
+			r = r.Clone(r.Context())
+			r.URL.Path = strings.ReplaceAll(r.URL.Path, strconv.FormatInt(id, 10), strconv.FormatInt(other, 10))
+		}
+		return next.RoundTrip(r)
+	}
+}
+
+func TestSecondResponseWithTheSameOtherIDIsAMerge(t *testing.T) {
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 		h := harness.NewUnder(t, api, harness.OneAlert(3), harness.WithIDs(1001, 1003))
-		h.Start()
-		time.Sleep(time.Minute)
-		h.Stop()
-		h.Sink.Reset()
+		h.RunOnce()
+		stored := h.Disk.Entry("v1/incident/1001")
 		before := h.Polls(1001)
 
-		h.Auth.Use(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
-			r = r.Clone(r.Context())
-			r.URL.Path = strings.ReplaceAll(r.URL.Path, "1001", "1002")
-			return next.RoundTrip(r)
-		})
+		h.Auth.Use(showsInstead(1001, func() int64 { return 1002 }))
 		h.Start()
-		time.Sleep(5 * time.Minute)
+		time.Sleep(4*time.Minute + 30*time.Second)
+		require.Equal(t, 1, h.Polls(1002))
+		require.Empty(t, h.Sink.Changes())
+		require.Equal(t, stored, h.Disk.Entry("v1/incident/1001"), "a single response leaves no trace")
+
+		time.Sleep(time.Minute)
 		logs := h.Sink.AllLogs()
 		require.Equal(t, []string{"1001 merged", "1002 first_seen", "1002 alert first_seen"}, h.Sink.Changes())
 		merged := logs[0].ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0)
@@ -284,7 +295,7 @@ func TestResponseWithAnotherIDIsAMerge(t *testing.T) {
 		}
 		require.Equal(t, ids[api], merged.Body().Map().AsRaw())
 		require.Equal(t, int64(1002), merged.Attributes().AsRaw()["microsoft.defender.incident.redirect_id"])
-		require.Equal(t, 2, h.Polls(1002), "once as 1001 and once as itself")
+		require.Equal(t, 3, h.Polls(1002), "twice as 1001 and once as itself")
 
 		for range 2 {
 			before := h.Polls(1002)
@@ -295,8 +306,48 @@ func TestResponseWithAnotherIDIsAMerge(t *testing.T) {
 		}
 		require.Empty(t, h.Sink.Changes(), "its own responses are no change")
 		require.Equal(t, before, h.Polls(1001))
-		require.Empty(t, h.Warnings())
+		require.LessOrEqual(t, len(h.Warnings()), 1)
 	})
+}
+
+func TestOddOtherIDsAreNoMerge(t *testing.T) {
+	for name, left := range map[string][]int64{ // what responses for 1001 show; 0: the incident itself, as later ones do
+		"once":                  {1002},
+		"each time another":     {1002, 1003, 1002, 1003},
+		"once, itself and once": {1002, 0, 1002, 0, 1002},
+	} {
+		t.Run(name, func(t *testing.T) {
+			harness.Run(t, func(t *testing.T) {
+				h := harness.New(t, harness.OneAlert(4), harness.WithIDs(1001, 1004))
+				h.RunOnce()
+				var last time.Time
+				shown := false
+				h.Auth.Use(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+					if !strings.HasSuffix(r.URL.Path, "/1001") {
+						return next.RoundTrip(r)
+					}
+					if shown {
+						require.GreaterOrEqual(t, time.Since(last), time.Minute, "no sooner than a minute after an odd response")
+					}
+					last, shown = time.Now(), len(left) > 0 && left[0] != 0
+					return showsInstead(1001, func() (other int64) {
+						if len(left) > 0 {
+							other, left = left[0], left[1:]
+						}
+						return other
+					})(next, r)
+				})
+				h.Start()
+				time.Sleep(time.Hour)
+				require.Empty(t, left)
+				require.Empty(t, h.Sink.Changes())
+				require.Greater(t, h.Polls(1001), 5, "it is still polled")
+				if name == "each time another" {
+					require.Equal(t, []string{msgFetchFailed}, h.Warnings())
+				}
+			})
+		})
+	}
 }
 
 func TestSuccessorIsForgottenWithTheLastIncidentThatLeadsToIt(t *testing.T) {

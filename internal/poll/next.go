@@ -16,10 +16,12 @@ const share = 9
 
 // request is what to request of the API: an incident, more alerts of one, or a page of the list.
 type request struct {
-	id   int64                 // 0: a page
-	due  time.Time             // when the incident was due
-	rest *defender.Rest        // nil: the incident from its beginning
-	page *defender.ListRequest // nil: an incident
+	id   int64          // 0: a page
+	due  time.Time      // when the incident was due
+	rest *defender.Rest // nil: the incident from its beginning
+	// separate: the incident without its alerts, which are requested next.
+	separate bool
+	page     *defender.ListRequest // nil: an incident
 }
 
 // next is what to request now. Not ok: nothing; wake is when to look again. Pages of the feed go first, then further pages of alerts.
@@ -91,7 +93,7 @@ func (e *Engine) nextIncident(now time.Time) (r request, wake time.Time) {
 			at = head.Due
 		}
 		if ok && !at.After(now) {
-			return request{id: head.ID, due: head.Due}, now
+			return request{id: head.ID, due: head.Due, separate: e.roster.Find(head.ID).Separate(e.shown, now)}, now
 		}
 		if ok && at.Before(wake) {
 			wake = at
@@ -169,7 +171,9 @@ func (e *Engine) send(ctx context.Context, r request, now time.Time) response {
 		page := e.parts.Client.List(ctx, *r.page)
 		response.page = &page
 	case r.rest != nil:
-		response.answer = e.parts.Client.Continue(ctx, r.rest)
+		response.answer, response.of = e.parts.Client.Continue(ctx, r.rest), alertPage
+	case r.separate:
+		response.answer, response.of = e.parts.Client.GetSeparately(ctx, r.id), withoutAlerts
 	default:
 		response.answer = e.parts.Client.Get(ctx, r.id)
 	}

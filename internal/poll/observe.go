@@ -25,9 +25,10 @@ type observation struct {
 	snapshot *incident.Snapshot // nil: the API has no such incident
 	before   incident.State     // what was last delivered
 	polled   bool               // shown by a poll, which ends with this observation
-	// streak and retry are the verdict on a missing incident.
+	// streak, retry and hung are the verdict on a missing incident, or on one that could not be fetched completely; nil: it was.
 	streak *health.Streak
 	retry  time.Duration
+	hung   bool
 }
 
 // delivery is an observation and its outcome, which is committed once the records are accepted, or at once if there are none.
@@ -51,10 +52,14 @@ func (e *Engine) observe(ctx context.Context, o observation) {
 		if d.change.Stale {
 			e.observeStale(&d)
 		}
-		if o.polled {
+		if o.polled && o.streak == nil {
 			e.telemetry.answered(d.change, d.after)
 		}
-		if !d.change.Stale {
+		switch {
+		case d.change.Stale:
+		case o.streak != nil:
+			d.due = o.at.Add(o.retry)
+		default:
 			d.due = o.at.Add(e.intervalOf(d.after.Merged, o.at))
 		}
 	}

@@ -23,10 +23,21 @@ const expireInterval = time.Minute
 type response struct {
 	id     int64
 	answer defender.Answer
+	of     part           // what the request was for
 	page   *defender.Page // of the list, instead of an answer
 	sent   time.Time      // when the request was sent
 	at     time.Time
 }
+
+// part is what a request for an incident is for.
+type part uint8
+
+// The parts.
+const (
+	whole         part = iota // the incident, with its alerts unless nobody looks at them
+	withoutAlerts             // the incident; its alerts follow
+	alertPage                 // a page of its alerts
+)
 
 // Run polls until running is canceled, which also cancels the requests in flight. Then it waits for them, and for an attempt to deliver.
 // Canceling delivering ends that attempt and storage calls.

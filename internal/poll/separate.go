@@ -1,0 +1,40 @@
+package poll
+
+import (
+	"go.uber.org/zap"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+// noteSeparation notes whether the API shows an incident together with its alerts. Graph may fail to do that for a large one, for good (seen by
+// others in lists). failure is nil if it does not.
+func (e *Engine) noteSeparation(r response, failure *defender.Error) {
+	answered := r.answer.Err == nil || failure != nil && failure.Kind == defender.NotFound
+	switch {
+	case r.of == alertPage:
+		return
+	case answered && r.of == withoutAlerts:
+		if e.roster.SeparateWorks(r.id, r.at) {
+			e.log(e.conditions.Event("separate", r.at, zap.InfoLevel,
+				"API fails to return an incident together with its alerts; fetching its alerts separately", zap.Int64("incident", r.id)))
+		}
+	case answered:
+		e.roster.TogetherWorks(r.id)
+	case r.of == whole && failure != nil && tooMuchAtOnce(failure.Kind) && e.parts.Client.CanSeparate():
+		e.roster.TogetherFailed(r.id, e.shown, r.at)
+	}
+	if answered {
+		e.shown++
+	}
+}
+
+// tooMuchAtOnce says whether a failure may be one of an incident with too many alerts: an error of the API or of a gateway, no response in
+// time, or one that is too large.
+func tooMuchAtOnce(kind defender.Kind) bool {
+	switch kind {
+	case defender.ServerError, defender.Timeout, defender.Oversize:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,23 @@
+package poll
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// maxWarnings is how many different warnings of the API are logged in a run.
+const maxWarnings = 20
+
+// logWarning logs what the Warning header of a response says, each text once. Empty: the response has none.
+func (e *Engine) logWarning(text string, at time.Time) {
+	if _, logged := e.warnings[text]; text == "" || logged || len(e.warnings) >= maxWarnings {
+		return
+	}
+	if e.warnings == nil {
+		e.warnings = map[string]struct{}{}
+	}
+	e.warnings[text] = struct{}{}
+	e.log(e.conditions.Event("warning", at, zap.WarnLevel, "API warns that a response may be incomplete or outdated",
+		zap.String("host", e.settings.Host), zap.String("warning", text)))
+}
