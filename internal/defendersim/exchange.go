@@ -170,13 +170,14 @@ func (x *exchange) enter(row shown, at time.Time, v view) {
 	s := x.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	served := v.whole() && !x.altered
+	merged := x.endpoint == EndpointIncident && v.RedirectID != 0 // then there are no alerts to come
+	served := (v.whole() || merged) && !x.altered
 	switch t := s.incidents[x.id]; {
 	case x.endpoint == EndpointAlerts:
 		served = served && t.opened == row.state
 	case x.altered:
 		t.opened = -1
-	case v.path != "":
+	case v.path != "" || x.endpoint == EndpointIncident && !v.expanded:
 		t.opened = row.state
 	}
 	if served {

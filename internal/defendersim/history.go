@@ -34,7 +34,7 @@ type tracked struct {
 	removed  bool
 	states   []State
 	dropped  int // states that were forgotten
-	opened   int // the state that the last Get showed whose alerts have pages; -1: there was none
+	opened   int // the state that the last Get showed whose alerts come separately; -1: there was none
 }
 
 // live reports whether an incident can still change by itself.
