@@ -224,7 +224,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsThrottleWait, err = builder.meter.Float64ObservableGauge(
 		"otelcol_receiver_defender_incidents_throttle_wait",
-		metric.WithDescription("Time until requests continue after a 429; 0: no wait. [Alpha]"),
+		metric.WithDescription("Time until requests continue after a response that asks to wait, such as a 429; 0: no wait. [Alpha]"),
 		metric.WithUnit("s"),
 	)
 	errs = errors.Join(errs, err)

@@ -159,7 +159,7 @@ func AssertEqualReceiverDefenderIncidentsResponseSize(t *testing.T, tt *componen
 func AssertEqualReceiverDefenderIncidentsThrottleWait(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_throttle_wait",
-		Description: "Time until requests continue after a 429; 0: no wait. [Alpha]",
+		Description: "Time until requests continue after a response that asks to wait, such as a 429; 0: no wait. [Alpha]",
 		Unit:        "s",
 		Data: metricdata.Gauge[float64]{
 			DataPoints: dps,
