@@ -60,13 +60,14 @@ func everyFault() (cells []faultCell) {
 	return cells
 }
 
-// faults are those that requests of this kind can have.
+// faults are those that requests of this kind can have. Failures in general,
+// which other tests have too, are left to make simulate.
 func (c faultCell) faults() (names []string) {
 	var kinds []defendersim.FaultKind
 	for _, group := range defendersim.FaultGroups() {
 		kinds = append(kinds, group.Kinds...)
 	}
-	if c.api == receiver.APIGraph && c.part != "alerts" {
+	if !*simulate || c.api == receiver.APIGraph && c.part != "alerts" {
 		kinds = slices.DeleteFunc(kinds, func(k defendersim.FaultKind) bool {
 			return slices.ContainsFunc(defendersim.FaultKinds(), func(same defendersim.FaultKind) bool { return same.Name == k.Name })
 		})
