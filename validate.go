@@ -74,7 +74,7 @@ func (c *Config) validateConcurrency() error {
 func (c *Config) validateHTTP() error {
 	var errs []error
 	if c.HTTP.Timeout <= 0 {
-		errs = append(errs, fmt.Errorf("http::timeout: %v would let a request hang for ever; write e.g. 30s", c.HTTP.Timeout))
+		errs = append(errs, fmt.Errorf("http::timeout: %v would let a request hang forever; write e.g. 30s", c.HTTP.Timeout))
 	}
 
 	errs = append(errs, c.validateProxy())

@@ -61,11 +61,11 @@ func TestValidateReportsEachProblem(t *testing.T) {
 		},
 		"timeout of zero": {
 			change: func(c *Config) { c.HTTP.Timeout = 0 },
-			want:   "http::timeout: 0s would let a request hang for ever; write e.g. 30s",
+			want:   "http::timeout: 0s would let a request hang forever; write e.g. 30s",
 		},
 		"negative timeout": {
 			change: func(c *Config) { c.HTTP.Timeout = -time.Second },
-			want:   "http::timeout: -1s would let a request hang for ever; write e.g. 30s",
+			want:   "http::timeout: -1s would let a request hang forever; write e.g. 30s",
 		},
 		"proxy without a scheme": {
 			change: func(c *Config) { c.HTTP.ProxyURL = "proxy.example:3128" },
@@ -179,7 +179,7 @@ func TestValidateReportsAllProblemsAtOnce(t *testing.T) {
 		"incident_ids[1]: -1 is not a positive number",
 		"incident_ids[2]: 437 is listed twice",
 		`api: "xdr" is not known; use one of defender_xdr, graph`,
-		"http::timeout: 0s would let a request hang for ever; write e.g. 30s",
+		"http::timeout: 0s would let a request hang forever; write e.g. 30s",
 		"http::endpoint: holds a user name or password; remove it and use http::auth",
 		"http::endpoint: has a query or a fragment; remove everything from the ? or # on",
 		"http::endpoint: http would send the token to eu.api.security.microsoft.com unencrypted; use https",

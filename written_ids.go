@@ -1,6 +1,7 @@
 package defenderincidentsreceiver // import "github.com/seed2514a141/defenderincidentsreceiver"
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -27,7 +28,11 @@ func writtenIDs(conf *confmap.Conf) ([]int64, error) {
 		}
 		return ids, errors.Join(errs...)
 	default:
-		return nil, fmt.Errorf("incident_ids: not a list; write %s", asList(fmt.Sprint(written)))
+		text := fmt.Sprint(written)
+		if _, isText := written.(string); !isText {
+			text = cmp.Or(expandedTexts(conf, 1)[0], text)
+		}
+		return nil, fmt.Errorf("incident_ids: not a list; write %s", asList(text))
 	}
 }
 
@@ -86,7 +91,7 @@ func expandedTexts(conf *confmap.Conf, n int) []string {
 	if words := idWords(all.IDs); len(words) == n { // else there are comments
 		copy(texts, words)
 	}
-	for i, text := range one.IDs {
+	for i, text := range one.IDs[:min(n, len(one.IDs))] {
 		if text = strings.TrimSpace(text); text != "" {
 			texts[i] = text
 		}
@@ -107,10 +112,9 @@ func idWords(list string) []string {
 func asList(text string) string {
 	ids := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || unicode.IsSpace(r) })
 	example := len(ids) == 0 || len(ids) > 10
-	for _, id := range ids {
-		if _, ok := idlist.ParseID(id); !ok {
-			example = true
-		}
+	for i, id := range ids {
+		decimal, ok := idlist.ParseID(id)
+		ids[i], example = strconv.FormatInt(decimal, 10), example || !ok
 	}
 	if example {
 		ids = []string{"437", "552"}

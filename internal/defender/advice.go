@@ -53,7 +53,7 @@ func (a access) advise(kind Kind, token *Token, host string, header http.Header)
 		return "Nothing in the token shows what is wrong. The user that it stands for needs " + a.userRole +
 			" too, and sees only the incidents that are exposed to them."
 	}
-	return "Nothing in the token shows what is wrong: the code and the message of the answer say what the API misses."
+	return "Nothing in the token shows what is wrong: the code and the message of the response say what is missing."
 }
 
 // delegated says that a token stands for a user.
@@ -134,12 +134,14 @@ func (a access) least(token *Token) string {
 	return a.roles[0]
 }
 
+var challengeError = regexp.MustCompile(`(?i)(?:^|[\s,])error\s*=\s*"?(insufficient_claims|invalid_token)\b`)
+
 // challengeOf is the error that an answer names in WWW-Authenticate (RFC 6750,
 // section 3): insufficient_claims where continuous access evaluation has revoked a
 // token (documented), or invalid_token. Empty: another, or none.
 func challengeOf(header http.Header) string {
 	for _, challenge := range header.Values("WWW-Authenticate") {
-		match := regexp.MustCompile(`(?i)(?:^|[\s,])error\s*=\s*"?(insufficient_claims|invalid_token)\b`).FindStringSubmatch(challenge)
+		match := challengeError.FindStringSubmatch(challenge)
 		if match != nil {
 			return strings.ToLower(match[1])
 		}
@@ -150,8 +152,8 @@ func challengeOf(header http.Header) string {
 // revoked is the advice about a token that the API takes no more. An auth
 // extension looks at nothing but its expiry.
 func (t *Token) revoked() string {
-	return "The API does not accept this token any more, though it has not expired: it was revoked, for example since the application, " +
-		"its permissions or a policy was changed. The extension named by http::auth keeps sending it until " + t.end() +
+	return "The API no longer accepts this token, though it has not expired: it was revoked, for example because the application, " +
+		"its permissions or a policy changed. The extension named by http::auth keeps sending it until " + t.end() +
 		". Restart the collector to sign in again, or wait until then."
 }
 

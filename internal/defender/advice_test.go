@@ -20,8 +20,8 @@ const (
 	adviceUnsigned = "The request had no token: the extension named by http::auth sent none. With bearertokenauth the token file was empty, or not " +
 		"there yet; set wait_for_token_file: true. The token needs the application permission Incident.Read.All " +
 		"or the delegated permission Incident.Read"
-	adviceRevoked = "The API does not accept this token any more, though it has not expired: it was revoked, for example since the " +
-		"application, its permissions or a policy was changed. The extension named by http::auth keeps sending it until it %s. " +
+	adviceRevoked = "The API no longer accepts this token, though it has not expired: it was revoked, for example because the " +
+		"application, its permissions or a policy changed. The extension named by http::auth keeps sending it until it %s. " +
 		"Restart the collector to sign in again, or wait until then."
 	adviceInvalid = "Nothing in the token shows what is wrong, but the API calls it invalid. Check that the extension named by http::auth " +
 		"signs in at the tenant whose incidents are asked for. If the token was revoked, the extension keeps sending it until it %s: " +
@@ -31,7 +31,7 @@ const (
 	adviceScope   = ", which is another API. Set the scope of the extension named by http::auth to "
 	adviceGrant   = "The token has no permission that the API takes. Grant the application permission Incident.Read.All " + adviceConsent
 	adviceConsent = "to the application and give admin consent; a token that was issued before lasts up to an hour."
-	adviceConsult = "Nothing in the token shows what is wrong: the code and the message of the answer say what the API misses."
+	adviceConsult = "Nothing in the token shows what is wrong: the code and the message of the response say what is missing."
 	adviceUser    = "Nothing in the token shows what is wrong. The user that it stands for needs the role permission View Data " +
 		"in Microsoft Defender too, and sees only the incidents that are exposed to them."
 	adviceLicence = "Nothing in the token shows what is wrong. Check that the tenant has the licence and an active account, " +

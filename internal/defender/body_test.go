@@ -205,7 +205,7 @@ func TestContentThatIsWrongIsMalformed(t *testing.T) {
 func TestACodingThatWasNotAskedForIsNamed(t *testing.T) {
 	for coding, named := range map[string]string{"br": "br", "gzip, Zstd": "Zstd", "aws-chunked,gzip": "aws-chunked", "br;q=1": "br;q=1"} {
 		failure := failed(t, get(t, answering(200, "{}", "Content-Encoding", coding)))
-		assert.EqualError(t, failure, `malformed answer (HTTP status 200): a content coding that was not asked for: "`+named+`"`)
+		assert.EqualError(t, failure, `malformed response (HTTP status 200): a content coding that was not asked for: "`+named+`"`)
 	}
 }
 

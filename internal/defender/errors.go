@@ -45,7 +45,7 @@ func (k Kind) String() string {
 	case Timeout:
 		return "timeout"
 	case Malformed:
-		return "malformed answer"
+		return "malformed response"
 	case Oversize:
 		return "oversize answer"
 	case Redirect:

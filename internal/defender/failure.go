@@ -23,10 +23,14 @@ func refused(response *http.Response) *Error {
 	body, readErr := readBody(response, maxErrorBody)
 	ofTheAPI := readErr == nil && (len(body) == 0 || e.explain(body))
 	switch code := response.StatusCode; {
-	case code == http.StatusUnauthorized:
+	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		e.Kind = Unauthorized
-	case code == http.StatusForbidden:
-		e.Kind = Forbidden
+		if code == http.StatusForbidden {
+			e.Kind = Forbidden
+		}
+		if !ofTheAPI {
+			e.Err, e.Advice = errForeign, adviceForeign
+		}
 	case code == http.StatusNotFound && ofTheAPI:
 		e.Kind = NotFound
 	case code == http.StatusNotFound:
@@ -49,6 +53,11 @@ func refused(response *http.Response) *Error {
 	e.throttle(response.Header, string(body))
 	return e
 }
+
+// errForeign is a refusal in other words than the API's.
+var errForeign = errors.New("not in the API's words: is a proxy or gateway in between?")
+
+const adviceForeign = "The response is not in the API's words: a proxy or gateway on the way may have refused the request. Check it before the token."
 
 // maxErrorBody bounds the body of an answer that is an error, in bytes.
 const maxErrorBody = 64 << 10

@@ -89,7 +89,7 @@ func TestAListThatIsNotThereIsNoIncidentThatIsNotThere(t *testing.T) {
 		"": "rejected (HTTP status 404): there is no list of incidents: is http::endpoint right?",
 		words("ResourceNotFound", "No such path"): "rejected (HTTP status 404): ResourceNotFound: No such path: " +
 			"there is no list of incidents: is http::endpoint right?",
-		webPage: "malformed answer (HTTP status 404): not found, but not in the API's words: is a proxy in between, or http::endpoint wrong?",
+		webPage: "malformed response (HTTP status 404): not found, but not in the API's words: is a proxy in between, or http::endpoint wrong?",
 	} {
 		page := list(t, answering(404, body))
 		assert.EqualError(t, unlistedAs(t, page), want)

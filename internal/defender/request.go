@@ -139,6 +139,9 @@ func (c *Client) refused(response *http.Response) *Error {
 	if failure.Kind == Unauthorized || failure.Kind == Forbidden {
 		failure.Token = sentToken(response)
 		failure.Permission = c.dialect.access.least(failure.Token)
+		if failure.Advice != "" {
+			return failure
+		}
 		failure.Advice = c.dialect.access.advise(failure.Kind, failure.Token, c.endpoint.Hostname(), response.Header)
 		if sentNone(response) {
 			failure.Advice = c.dialect.access.unsigned(c.endpoint.Hostname())

@@ -161,7 +161,7 @@ func TestPagesThatDoNotLeadOnAreMalformed(t *testing.T) {
 		bodies []string
 		want   string
 	}{
-		"no such page":           {[]string{opening(`"?$skip=1"`, "a"), "404"}, "malformed answer (HTTP status 404): the incident has a link to more alerts, and they are not there"},
+		"no such page":           {[]string{opening(`"?$skip=1"`, "a"), "404"}, "malformed response (HTTP status 404): the incident has a link to more alerts, and they are not there"},
 		"the same page again":    {[]string{opening(`"?$skip=1"`, "a"), further(`"?$skip=1"`, "a")}, "the nextLink leads to no further alert"},
 		"the same token again":   {[]string{opening(`"?$skiptoken=t"`, "a"), further(`"?$skiptoken=t"`, "a")}, "the nextLink leads to no further alert"},
 		"no alert, same place":   {[]string{opening(`"?$skip=1"`, "a"), further(`"?$skip=1"`)}, "the nextLink leads to no further alert"},

@@ -168,11 +168,11 @@ func signInCodes() []signInCode {
 		},
 		{
 			[]string{"AADSTS500011", "AADSTS500014", "AADSTS650052"},
-			"Check the scope of the auth extension, and that this tenant has a licence for Defender XDR: it has no such API, or has it switched off.",
+			"Check the scope of the auth extension, and that this tenant has a licence for Defender XDR: the API is missing from this tenant, or switched off.",
 		},
 		{
 			[]string{"AADSTS53003", "AADSTS530032", "AADSTS50076", "AADSTS50079", "AADSTS50158"},
-			"Have a Conditional Access policy changed so that the application, or the user of the token, may sign in from where the collector runs.",
+			"Ask for a Conditional Access policy to be changed so that the application, or the user of the token, may sign in from where the collector runs.",
 		},
 		{
 			[]string{"AADSTS700027"},
@@ -192,7 +192,7 @@ func signInCodes() []signInCode {
 		},
 		{
 			[]string{"AADSTS90033", "AADSTS90006", "AADSTS90012", "AADSTS90024", "AADSTS50033"},
-			"Wait: Entra ID has a fault of its own, and the receiver retries with backoff.",
+			"Nothing to do: Entra ID is failing, and the receiver keeps retrying.",
 		},
 	}
 }

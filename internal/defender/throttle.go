@@ -23,7 +23,7 @@ const (
 const (
 	// MaxWait caps what an answer may ask for: the longest window is an hour.
 	MaxWait = time.Hour
-	// minWait keeps an answer of "0 seconds" from becoming a tight loop.
+	// minWait is the shortest wait.
 	minWait = time.Second
 	// defaultWait is one whole short window.
 	defaultWait = time.Minute
@@ -66,7 +66,7 @@ func wait(header http.Header, body string, throttled bool) (time.Duration, WaitS
 	if d, ok := retryAfter(header); ok {
 		return d, WaitFromHeader
 	}
-	if d, ok := waitInMessage(body, throttled); ok {
+	if d, ok := waitInMessage(body, throttled); ok && d > 0 {
 		return d, WaitFromMessage
 	}
 	if throttled {
@@ -76,12 +76,13 @@ func wait(header http.Header, body string, throttled bool) (time.Duration, WaitS
 }
 
 // retryAfter returns the longest time that the headers name, so that no request
-// is earlier than any of them asks. Several values may be joined with commas.
+// is earlier than any of them asks. Several values may be joined with commas. One
+// that is zero or past says nothing: obeying it would be a loop of refusals.
 // The two headers in milliseconds are those that Azure's SDK for Go reads beside
 // Retry-After (azcore, shared.RetryAfter).
 func retryAfter(header http.Header) (longest time.Duration, ok bool) {
 	take := func(d time.Duration, readable bool) {
-		if readable && (!ok || d > longest) {
+		if readable && d > 0 && d > longest {
 			longest, ok = d, true
 		}
 	}
@@ -143,6 +144,9 @@ const (
 )
 
 var (
+	// askedBack has the time right behind the request to come back. An error may
+	// also say how often, or for how long, something was tried.
+	askedBack  = regexp.MustCompile(`(?i)\b(?:again\s+in|(?:try\s+again|retry|wait)(?:\s+(?:after|in|for))?:?)\s+` + span)
 	comeBack   = regexp.MustCompile(`(?i)\b(?:again|retry|retried|retrying|wait)\b[^\d.;!?"<>+-]{0,40}` + span)
 	inAWhile   = regexp.MustCompile(`(?i)(\b(?:requests?|calls?)\s+)?\bin\s+` + span)
 	partOfSpan = regexp.MustCompile(`(?i)` + onePart)
@@ -153,11 +157,14 @@ var (
 // minute". In a 429 "in 8 seconds" is enough, but not in "100 requests in 60
 // seconds"; elsewhere it may say how long something took.
 func waitInMessage(message string, throttled bool) (time.Duration, bool) {
+	if !throttled {
+		if match := askedBack.FindStringSubmatch(message); match != nil {
+			return spanOf(match[1]), true
+		}
+		return 0, false
+	}
 	if match := comeBack.FindStringSubmatch(message); match != nil {
 		return spanOf(match[1]), true
-	}
-	if !throttled {
-		return 0, false
 	}
 	for _, match := range inAWhile.FindAllStringSubmatch(message, 10) {
 		if match[1] == "" {

@@ -33,10 +33,10 @@ func TestTheWaitOfA429IsReadFromHeaderThenMessageThenAMinute(t *testing.T) {
 		"a day":                        {"86400", date, inAWhile, time.Hour, WaitFromHeader},
 		"beyond a duration":            {"9223372036854775807", date, "", time.Hour, WaitFromHeader},
 		"beyond an integer":            {"99999999999999999999999", date, "", time.Hour, WaitFromHeader},
-		"zero":                         {"0", date, inAWhile, time.Second, WaitFromHeader},
+		"zero":                         {"0", date, inAWhile, 8 * time.Second, WaitFromMessage},
 		"a date":                       {"Tue, 03 Feb 2026 04:05:36 GMT", date, inAWhile, 30 * time.Second, WaitFromHeader},
-		"a date that is now":           {date, date, inAWhile, time.Second, WaitFromHeader},
-		"a date in the past":           {"Tue, 03 Feb 2026 04:00:00 GMT", date, "", time.Second, WaitFromHeader},
+		"a date that is now":           {date, date, inAWhile, 8 * time.Second, WaitFromMessage},
+		"a date in the past":           {"Tue, 03 Feb 2026 04:00:00 GMT", date, "", time.Minute, WaitFromDefault},
 		"a date far away":              {"Tue, 03 Feb 2099 04:05:06 GMT", date, "", time.Hour, WaitFromHeader},
 		"a date in the old style":      {"Tuesday, 03-Feb-26 04:05:36 GMT", date, "", 30 * time.Second, WaitFromHeader},
 		"a date without Date":          {"Tue, 03 Feb 2026 04:05:36 GMT", "", inAWhile, 8 * time.Second, WaitFromMessage},
@@ -56,9 +56,9 @@ func TestTheWaitOfA429IsReadFromHeaderThenMessageThenAMinute(t *testing.T) {
 		"with a sign":                  {"+5", date, "", time.Minute, WaitFromDefault},
 		"two in one":                   {"5, 30", date, inAWhile, 30 * time.Second, WaitFromHeader},
 		"two in one, one of words":     {"5, soon", date, inAWhile, 5 * time.Second, WaitFromHeader},
-		"a date of the year 1601":      {"Mon, 01 Jan 1601 00:00:00 GMT", date, inAWhile, time.Second, WaitFromHeader},
+		"a date of the year 1601":      {"Mon, 01 Jan 1601 00:00:00 GMT", date, inAWhile, 8 * time.Second, WaitFromMessage},
 		"a date of the year 9999":      {"Fri, 31 Dec 9999 23:59:59 GMT", date, inAWhile, time.Hour, WaitFromHeader},
-		"a Date of the year 9999":      {"Tue, 03 Feb 2026 04:05:36 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "", time.Second, WaitFromHeader},
+		"a Date of the year 9999":      {"Tue, 03 Feb 2026 04:05:36 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "", time.Minute, WaitFromDefault},
 		"words":                        {"soon", date, inAWhile, 8 * time.Second, WaitFromMessage},
 		"the message":                  {"", date, inAWhile, 8 * time.Second, WaitFromMessage},
 		"the message, one":             {"", date, "again in 1 second.", time.Second, WaitFromMessage},
@@ -79,7 +79,7 @@ func TestTheWaitOfA429IsReadFromHeaderThenMessageThenAMinute(t *testing.T) {
 		"the message, another thing":   {"", date, "Do not retry. 100 seconds is too short", time.Minute, WaitFromDefault},
 		"the message, another unit":    {"", date, "again in 3 attempts", time.Minute, WaitFromDefault},
 		"the message, minutes":         {"", date, "again in 2 minutes", 2 * time.Minute, WaitFromMessage},
-		"the message, zero":            {"", date, "again in 0 seconds", time.Second, WaitFromMessage},
+		"the message, zero":            {"", date, "again in 0 seconds", time.Minute, WaitFromDefault},
 		"the message, beyond an hour":  {"", date, "again in 7200 seconds", time.Hour, WaitFromMessage},
 		"the message, beyond integers": {"", date, "again in 99999999999999999999 seconds", time.Hour, WaitFromMessage},
 		"the message, negative":        {"", date, "again in -8 seconds", time.Minute, WaitFromDefault},
@@ -356,4 +356,19 @@ func FuzzWait(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAnErrorThatSaysHowLongItTriedAsksForNoWait(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"The wait operation timed out after 30000 ms": 0,
+		"Retry limit reached after 3 hours":           0,
+		"The retry policy of 5 days has ended":        0,
+		"It failed again after 90 seconds":            0,
+		"Try again in 90 seconds.":                    90 * time.Second,
+		"Please retry after 2 minutes":                2 * time.Minute,
+		"Wait 30 s":                                   30 * time.Second,
+		"You can send requests again in 8 seconds.":   8 * time.Second,
+	} {
+		assert.Equal(t, want, failed(t, get(t, answering(504, words("GatewayTimeout", text)))).RetryAfter, text)
+	}
 }

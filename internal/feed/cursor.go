@@ -50,6 +50,12 @@ const (
 	GivenUp                    // the same, again and again: the boundary has advanced all the same
 )
 
+// place is where a page begins.
+type place struct {
+	skip  int
+	token string
+}
+
 // cursor is how far the feed has come. newCursor makes one.
 type cursor struct {
 	interval time.Duration
@@ -70,6 +76,7 @@ type cursor struct {
 
 	incomplete      int       // calls in a row
 	incompleteSince time.Time // the end of the first of them
+	refusedAt       place     // the page that was refused last
 }
 
 // newCursor returns a cursor that begins a call each interval, with pages of at most largest rows. It continues from the boundary of an
@@ -117,10 +124,10 @@ func (c *cursor) Answered(now time.Time, p pageResult) Progress {
 	}
 	leadsOn := p.Next > 0 || p.Token != ""
 	switch {
+	case !leadsOn, c.barren > maxBarren && p.Guess: // beyond what was shown there is nothing
+		return c.end(now)
 	case c.barren > maxBarren, c.pages >= maxPages:
 		return c.cut(now)
-	case !leadsOn, p.Guess && !p.New: // beyond what was shown there is nothing
-		return c.end(now)
 	}
 	c.token = p.Token
 	if p.Token != "" {
@@ -188,15 +195,18 @@ func (c *cursor) TooLarge(now, date time.Time) (whole bool) {
 		c.top /= 2
 		return false
 	}
-	c.skip++
+	c.skip, c.token = c.skip+1, "" // a token leads to the same page
 	c.blind = c.blind || c.newest.IsZero()
 	return true
 }
 
 // Failed gives up the current call. The next one begins after wait, from the same boundary. refused: the API has answered this page with an
-// error. If it has shown pages before, the call may lack changes for good.
+// error. If it has shown pages before, and refuses the same page again and again, the call may lack changes for good.
 func (c *cursor) Failed(now time.Time, wait time.Duration, refused bool) (p Progress) {
 	if refused && c.pages > 0 {
+		if at := (place{c.skip, c.token}); at != c.refusedAt {
+			c.refusedAt, c.incomplete = at, 0
+		}
 		p = c.cut(now)
 	}
 	c.restart()

@@ -157,9 +157,41 @@ func TestCallEndsWhereTheListHasNoMoreRowsWhateverItsLinksSay(t *testing.T) {
 		c := listing()
 		require.Equal(t, Continues, c.Answered(noon, guess), name)
 		require.Equal(t, pageRequest{Since: since, Top: largest, Skip: 90}, c.Request(), "the rows were counted")
+		for range maxBarren {
+			if last.Next == 0 || last.New {
+				break
+			}
+			require.Equal(t, Continues, c.Answered(noon, last), "others may have changed meanwhile, and moved the rest up")
+		}
 		require.Equal(t, Complete, c.Answered(noon, last), name)
 		require.Equal(t, noon.Add(-Settling), c.Boundary(), name)
 	}
+}
+
+func TestPagesThatAreRefusedHereAndThereDoNotMoveTheBoundary(t *testing.T) {
+	c := listing()
+	before, now := c.Boundary(), noon
+	page := pageResult{Newest: noon, Next: largest, New: true}
+	for pages := range 20 {
+		for range pages%3 + 1 {
+			require.Equal(t, Continues, c.Answered(now, page))
+			page.Next += largest
+		}
+		require.Equal(t, Incomplete, c.Failed(now, time.Minute, true), "each time another page")
+		page.Next = largest
+		now = now.Add(5 * time.Minute)
+	}
+	require.Equal(t, before, c.Boundary())
+}
+
+func TestATokenLeadsNoFurtherBehindAPageThatIsTooLarge(t *testing.T) {
+	c := listing()
+	require.Equal(t, Continues, c.Answered(noon, pageResult{Token: "a"}))
+	for !c.TooLarge(noon, time.Time{}) {
+		require.Equal(t, "a", c.Request().Token)
+	}
+	require.Empty(t, c.Request().Token, "it would lead to the same page")
+	require.Equal(t, 1, c.Request().Skip)
 }
 
 func TestEmptyPagesAreFollowedByTheirTokens(t *testing.T) {

@@ -46,6 +46,9 @@ type Incident struct {
 	// Delivered says that the pipeline has accepted a state of the incident
 	// in which it existed. False for an incident recorded as not found.
 	Delivered bool
+	// Shown says that the API has shown the incident, though what failed is a
+	// part of it, such as its alerts. The endpoint works.
+	Shown bool
 }
 
 // Roster is what a verdict needs to know about all incidents.

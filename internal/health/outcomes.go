@@ -164,9 +164,16 @@ func (t *Tracker) goBehind(retry time.Duration, now time.Time, v *Verdict) {
 // pause judges an answer whose RetryAfter concerns more than one incident.
 func (t *Tracker) pause(failure *defender.Error, now time.Time, v *Verdict) {
 	v.Pause = true
-	v.LogPause = t.pausedUntil.IsZero() || now.Sub(t.pausedUntil) >= pauseAgain
-	if until := now.Add(failure.RetryAfter); until.After(t.pausedUntil) {
-		t.pausedUntil = until
+	last, until := &t.asked, now.Add(failure.RetryAfter)
+	if failure.Kind == defender.Throttled {
+		last = &t.throttled
+	}
+	over := last.until.IsZero() || now.Sub(last.until) >= pauseAgain
+	if v.LogPause = over || failure.RetryAfter >= max(LongPause, 2*last.logged); v.LogPause {
+		last.logged = failure.RetryAfter
+	}
+	if until.After(last.until) {
+		last.until = until
 	}
 }
 

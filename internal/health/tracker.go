@@ -13,6 +13,10 @@ import (
 // pauseAgain is how long there must be no pause for the next to be logged.
 const pauseAgain = 10 * time.Minute
 
+// LongPause is how long a pause must be to be a warning, and to be logged if it is
+// at least twice as long as the last one that was: no change is found meanwhile.
+const LongPause = 5 * time.Minute
+
 // Tracker keeps the health of all endpoints. It belongs to one goroutine.
 // Memory grows with the number of incidents that fail, and with nothing else.
 type Tracker struct {
@@ -21,8 +25,15 @@ type Tracker struct {
 	naming            naming
 
 	listBackoff *backoff.ExponentialBackOff // of the failures before a state; nil: the list works
-	pausedUntil time.Time
+	throttled   pauses                      // after a 429
+	asked       pauses                      // after any other response that asked to wait
 	reported    reported
+}
+
+// pauses are those after responses of a kind.
+type pauses struct {
+	until  time.Time     // the end of the longest
+	logged time.Duration // the length of the one that was logged last
 }
 
 // reported is the worst state, as the status shows it. The zero value: none.
@@ -50,13 +61,13 @@ func (t *Tracker) IncidentFailed(i Incident, failure *defender.Error, r Roster, 
 	v := Verdict{Streak: i.Streak, Hung: failure.Kind == defender.Timeout}
 	t.advance(now, &v)
 	t.reach(failure, now, &v)
-	switch failure.Kind {
-	case defender.NoToken: // the request was never sent: nothing is known about the incident
-	case defender.Throttled:
+	switch {
+	case failure.Kind == defender.NoToken: // the request was never sent: nothing is known about the incident
+	case failure.Kind == defender.Throttled:
 		t.incidentThrottled(i, failure, r, now, &v)
-	case defender.NotFound:
+	case failure.Kind == defender.NotFound && !i.Shown:
 		t.incidentNotFound(i, failure, r, now, &v)
-	case defender.Oversize:
+	case failure.Kind == defender.Oversize, i.Shown:
 		t.incidentUnusable(i, failure.Kind, failure, r, now, &v)
 	default:
 		t.incidentFailed(i, failure, r, now, &v)

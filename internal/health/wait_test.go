@@ -127,3 +127,22 @@ func TestIncidentThatIsNotTrackedAnyMoreMayAskToWait(t *testing.T) {
 	h.do(all(enough-1, defender.ServerError)...)
 	require.False(t, h.down(), "it is not counted")
 }
+
+func TestAPauseThatIsMuchLongerIsLoggedAgain(t *testing.T) {
+	h := byHand(t, 20)
+	pause := func(kind defender.Kind, wait time.Duration) bool {
+		v := h.UntrackedFailed(asking(kind, wait), h.now)
+		h.now = h.now.Add(wait)
+		return v.LogPause
+	}
+	require.True(t, pause(defender.ServerError, 4*time.Second))
+	require.True(t, pause(defender.Throttled, 4*time.Second), "a 429 is another matter")
+	require.False(t, pause(defender.Throttled, time.Minute))
+	require.True(t, pause(defender.Throttled, LongPause))
+	require.False(t, pause(defender.Throttled, LongPause), "as long as before")
+	require.True(t, pause(defender.Throttled, time.Hour))
+	require.False(t, pause(defender.Throttled, time.Hour))
+	require.False(t, pause(defender.Throttled, time.Second))
+	h.now = h.now.Add(pauseAgain)
+	require.True(t, pause(defender.Throttled, time.Second))
+}

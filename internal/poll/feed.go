@@ -52,6 +52,7 @@ func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time)
 		return
 	}
 	row.Snapshot.Observed = at
+	e.roster.ShownItself(row.ID)
 	e.learnTenant(ctx, row.Snapshot.TenantID)
 	e.observe(ctx, observation{id: row.ID, at: at, snapshot: row.Snapshot, before: before})
 }

@@ -78,7 +78,7 @@ func TestFeedGoesOnBehindLinksThatLeadNowhere(t *testing.T) {
 				require.Equal(t, polls, h.Polls(0))
 				lists := len(h.Lists())
 				time.Sleep(20 * time.Minute)
-				require.Less(t, len(h.Lists())-lists, 20*2*4, "no loop")
+				require.Less(t, len(h.Lists())-lists, 20*2*9, "no loop")
 				h.Assign(7)
 				later := time.Now()
 				time.Sleep(15 * time.Minute)

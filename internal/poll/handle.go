@@ -7,6 +7,7 @@ import (
 
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
@@ -67,7 +68,9 @@ func (e *Engine) handle(ctx context.Context, r response) {
 
 // handleFailure carries out the verdict on a failure: the incident backs off, or its endpoint does, or the incident is missing.
 func (e *Engine) handleFailure(ctx context.Context, r response, entry *roster.Entry, failure *defender.Error) {
-	v := e.health.IncidentFailed(subject(entry), failure, e.population(r.at), r.at)
+	failing := subject(entry)
+	failing.Shown = r.answer.Partial != nil
+	v := e.health.IncidentFailed(failing, failure, e.population(r.at), r.at)
 	e.apply(v, e.gets, r.at)
 	e.pause(ctx, e.gets, failure, v, r.sent, r.at)
 	switch {
@@ -77,8 +80,7 @@ func (e *Engine) handleFailure(ctx context.Context, r response, entry *roster.En
 	case v.Missing:
 		e.handleMissing(ctx, r, entry, v)
 		return
-	case failure.Kind == defender.Throttled: // it is requested again when the pause is over
-	case r.answer.Partial != nil && v.Streak.Repeated():
+	case r.answer.Partial != nil && v.Streak.Repeated() && v.Streak.Failing(): // a 429 fails the incident only if it is the only one
 		if e.handlePartial(ctx, r, entry, v) {
 			return
 		}
@@ -161,6 +163,9 @@ func (e *Engine) population(now time.Time) health.Roster {
 	return health.Roster{Tracked: e.roster.Len(), Delivered: e.roster.CountDelivered(), Interval: e.interval(now)}
 }
 
+// signInAlone is how long after a failed sign-in requests are sent one at a time, beyond the pause that follows.
+const signInAlone = 10 * time.Second
+
 // apply carries out the parts of a verdict that are not about one incident: it logs, reports the status, and holds and releases requests.
 // account is the one that a Hold is for; nil: the verdict has none.
 func (e *Engine) apply(v health.Verdict, account *quota.Account, now time.Time) {
@@ -177,6 +182,9 @@ func (e *Engine) apply(v health.Verdict, account *quota.Account, now time.Time) 
 		}
 		for _, a := range accounts {
 			a.Pause(now.Add(v.Hold))
+			if v.HoldAll { // each request without a token is an attempt to sign in
+				a.SendSingly(now.Add(v.Hold + signInAlone))
+			}
 		}
 	}
 	for _, endpoint := range v.Resume {
@@ -244,8 +252,12 @@ func (e *Engine) logPause(failure *defender.Error, correction quota.Correction) 
 	if failure.Asked > failure.RetryAfter {
 		fields = append(fields, zap.Duration("asked_for_but_capped", failure.Asked))
 	}
+	level := zapcore.InfoLevel
+	if failure.RetryAfter >= health.LongPause {
+		level = zapcore.WarnLevel
+	}
 	if failure.Kind != defender.Throttled {
-		e.logger.Info("API asks to wait; pausing requests", append(fields, zap.Int("status", failure.Status))...)
+		e.logger.Log(level, "API asks to wait; pausing requests", append(fields, zap.Int("status", failure.Status))...)
 		return
 	}
 	if limit := correction.Limit; limit.Requests > 0 {
@@ -254,7 +266,7 @@ func (e *Engine) logPause(failure *defender.Error, correction quota.Correction) 
 	if correction.Assumed > 0 {
 		fields = append(fields, zap.Int("assumed_to_have_been_sent_before_the_start", correction.Assumed))
 	}
-	e.logger.Info("rate limited by the API; pausing requests", fields...)
+	e.logger.Log(level, "rate limited by the API; pausing requests", fields...)
 }
 
 // log logs a line, if there is one.

@@ -93,7 +93,7 @@ func (e *Engine) nextIncident(now time.Time) (r request, wake time.Time) {
 			at = head.Due
 		}
 		if ok && !at.After(now) {
-			return request{id: head.ID, due: head.Due, separate: e.roster.Find(head.ID).Separate(e.shown, now)}, now
+			return request{id: head.ID, due: head.Due, separate: e.separately(head.ID, now)}, now
 		}
 		if ok && at.Before(wake) {
 			wake = at

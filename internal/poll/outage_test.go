@@ -74,7 +74,7 @@ func TestAnotherFailureOfTheSameIncidentIsLoggedToo(t *testing.T) {
 		lines := h.Logs.FilterMessage(msgFetchFailed).All()
 		require.Len(t, lines, 2)
 		require.Contains(t, lines[0].ContextMap()["error"], "server error")
-		require.Contains(t, lines[1].ContextMap()["error"], "malformed answer")
+		require.Contains(t, lines[1].ContextMap()["error"], "malformed response")
 	})
 }
 

@@ -57,7 +57,10 @@ func TestQuotaIsSharedWithAnotherProgram(t *testing.T) {
 				t.Logf("%d of %d requests got a 429", rateLimited, polls)
 				require.Less(t, float64(rateLimited), 0.01*float64(polls), "of %d", polls)
 				require.Greater(t, polls, c.least, "what the other program leaves is used")
-				require.Empty(t, h.Warnings())
+				for _, line := range h.Warnings() {
+					require.Equal(t, msgRateLimited, line, "a pause of minutes")
+				}
+				require.Empty(t, h.Host.Statuses())
 			})
 		})
 	}

@@ -35,6 +35,7 @@ func (e *Engine) restore(ctx context.Context, contents checkpoint.Contents, now 
 		return err
 	}
 	e.announce(len(contents.Summaries), now)
+	e.announcePause(now)
 	for _, cycle := range e.roster.MergeCycles(configured) {
 		e.logCycle(cycle)
 	}
@@ -50,7 +51,7 @@ func (e *Engine) configured(summaries map[int64]incident.Summary) []int64 {
 	}
 	if len(summaries) == 0 {
 		if len(ids) == 0 {
-			e.logger.Warn("incident_ids_file has no IDs; polling nothing until it has")
+			e.logger.Warn("incident_ids_file has no IDs; polling nothing until it has some")
 		}
 		return ids
 	}
@@ -152,6 +153,17 @@ func (e *Engine) announce(stored int, now time.Time) {
 		fields = append(fields, e.planFeed(e.lists.Spacing(now, quota.Fresh))...)
 	}
 	e.logger.Info("polling incidents", fields...)
+}
+
+// announcePause logs that the API asked for a pause in the earlier run that is not over.
+func (e *Engine) announcePause(now time.Time) {
+	var wait time.Duration
+	for _, a := range e.accounts() {
+		wait = max(wait, a.ThrottledUntil().Sub(now))
+	}
+	if wait > 0 {
+		e.logger.Warn("API asked to wait before the restart; pausing requests", zap.Duration("wait", wait.Round(time.Second)))
+	}
 }
 
 // reconfigure adopts a changed list of IDs. Incidents that are neither listed nor the successor of a listed one are forgotten; new ones

@@ -1,6 +1,8 @@
 package poll
 
 import (
+	"time"
+
 	"go.uber.org/zap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
@@ -26,6 +28,12 @@ func (e *Engine) noteSeparation(r response, failure *defender.Error) {
 	if answered {
 		e.shown++
 	}
+}
+
+// separately says whether to request an incident without its alerts, and them separately. While requests for incidents fail, that is how to
+// find out whether they only fail together with their alerts.
+func (e *Engine) separately(id int64, now time.Time) bool {
+	return e.parts.Client.CanSeparate() && (e.health.Down() || e.roster.Find(id).Separate(e.shown, now))
 }
 
 // tooMuchAtOnce says whether a failure may be one of an incident with too many alerts: an error of the API or of a gateway, no response in

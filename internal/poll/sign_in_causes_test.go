@@ -26,7 +26,7 @@ func TestAnotherCauseOfAFailedSignInIsLoggedOnceWithItsAdvice(t *testing.T) {
 		require.Len(t, lines, 2)
 		require.Equal(t, msgNoToken, lines[0].Message)
 		require.Equal(t, "no token: AADSTS90033", lines[0].ContextMap()["error"])
-		require.Contains(t, lines[0].ContextMap()["advice"], "Wait: ")
+		require.Contains(t, lines[0].ContextMap()["advice"], "Nothing to do: ")
 		require.Equal(t, "requests still fail, now with another error", lines[1].Message)
 		require.Equal(t, "no token: AADSTS7000222", lines[1].ContextMap()["error"])
 		require.Contains(t, lines[1].ContextMap()["advice"], "Create a new client secret")

@@ -93,12 +93,12 @@ func (a *Account) Throttle(until time.Time) {
 	if until.After(a.throttledUntil) {
 		a.throttledUntil = until
 	}
-	a.sendSingly(until.Add(singly))
+	a.SendSingly(until.Add(singly))
 	a.Pause(until)
 }
 
-// sendSingly sends requests one at a time before until. It never shortens that time.
-func (a *Account) sendSingly(until time.Time) {
+// SendSingly sends requests one at a time before until. It never shortens that time.
+func (a *Account) SendSingly(until time.Time) {
 	if until.After(a.single) {
 		a.single = until
 	}
@@ -108,7 +108,7 @@ func (a *Account) sendSingly(until time.Time) {
 func (a *Account) Refused(sent, now time.Time, named Limit, wait time.Duration) Correction {
 	correction := a.Quota.Refused(sent, now, named, wait)
 	if correction != (Correction{}) {
-		a.sendSingly(now.Add(wait + singlyRepeated))
+		a.SendSingly(now.Add(wait + singlyRepeated))
 	}
 	return correction
 }

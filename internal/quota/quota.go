@@ -33,7 +33,8 @@ type Quota struct {
 	inFlight int
 	last     time.Time // the latest time reported; an earlier one counts as this
 	paused   time.Time // nothing is sent before it; zero: there was no pause
-	single   time.Time // nothing is sent beside a request in flight before it; zero: at any time
+	single   time.Time // before it requests in flight keep a gap between them; zero: never
+	sent     time.Time // when the last request was sent
 	refused  time.Time // the last refusal that was not part of the one before; zero: there was none
 	answered time.Time // when the last request was sent of those that succeeded; zero: none did
 }
@@ -70,7 +71,15 @@ func (q *Quota) Next(now time.Time, d Demand) (at time.Time, ok bool) {
 		at = q.paused
 	}
 	if q.inFlight > 0 && q.single.After(at) {
-		at = q.single
+		if at = q.sent.Add(q.gap(at)); at.After(q.single) {
+			at = q.single
+		}
+		if at.Before(now) {
+			at = now
+		}
+		if q.paused.After(at) {
+			at = q.paused
+		}
 	}
 	for i := range q.limits {
 		if at, ok = q.limits[i].room(&q.ended, q.inFlight, at, d); !ok {
@@ -84,6 +93,19 @@ func (q *Quota) Next(now time.Time, d Demand) (at time.Time, ok bool) {
 func (q *Quota) Send(now time.Time) {
 	q.advance(now)
 	q.inFlight++
+	q.sent = now
+}
+
+// gap is the time between requests that are in flight together while they go singly: twice as long as the strictest limit over a short
+// time leaves between them. So a slow response does not hold up all others.
+func (q *Quota) gap(now time.Time) (gap time.Duration) {
+	for i := range q.limits {
+		l := &q.limits[i]
+		if each := 2 * l.Window / time.Duration(max(1, l.allows(now))); gap == 0 || each < gap {
+			gap = each
+		}
+	}
+	return gap
 }
 
 // Done reports that a request in flight has ended, with a response, an error or a cancellation.

@@ -9,7 +9,7 @@ import (
 type Correction struct {
 	// Limit is in force from now on, until ten of its windows have passed without a refusal.
 	Limit Limit
-	// New says that nothing was learned about that limit before, or it is forgotten.
+	// New says that nothing was learned about that limit before, or it is forgotten, or it was at least a third higher.
 	New bool
 	// Assumed is how many requests are now assumed to have been sent before the account began.
 	Assumed int
@@ -73,9 +73,9 @@ func (q *Quota) Refused(sent, now time.Time, named Limit, wait time.Duration) Co
 
 // learn lowers a limit to what the server seems to allow.
 func (l *limit) learn(requests int) Correction {
-	unknown := l.learned == 0
+	before := l.learned
 	l.learned = requests
-	return Correction{Limit: Limit{Window: l.Window, Requests: requests}, New: unknown}
+	return Correction{Limit: Limit{Window: l.Window, Requests: requests}, New: before == 0 || requests*4 <= before*3}
 }
 
 // refusing returns the limit that a refusal is about; nil if there is none.

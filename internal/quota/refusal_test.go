@@ -120,7 +120,7 @@ func TestALimitThatRefusalsNameDoesNotRise(t *testing.T) {
 	sent(q, 51, after(0))
 	refuseTwice(q, after(0), perMinute(50), time.Second)
 	sent(q, 40, after(2*time.Minute))
-	require.Equal(t, quota.Correction{Limit: perMinute(36)}, refuse(q, after(2*time.Minute), perMinute(50), time.Second), "somebody else uses it, too")
+	require.Equal(t, quota.Correction{Limit: perMinute(36), New: true}, refuse(q, after(2*time.Minute), perMinute(50), time.Second), "somebody else uses it, too")
 	require.Equal(t, quota.Correction{Limit: perMinute(36)}, refuse(q, after(4*time.Minute), unnamed, time.Second))
 }
 
@@ -163,7 +163,7 @@ func TestWhatAnotherProgramTakesIsLearnedWithATenthToSpare(t *testing.T) {
 		"the limit that is named does not explain it")
 	require.Equal(t, quota.Correction{Limit: perMinute(72)}, refuse(q, after(time.Second), perMinute(100), time.Second), "nor lower than that of what was sent")
 	sent(q, 60, after(2*time.Minute))
-	require.Equal(t, quota.Correction{Limit: perMinute(54)}, refuse(q, after(2*time.Minute), perMinute(100), time.Second))
+	require.Equal(t, quota.Correction{Limit: perMinute(54), New: true}, refuse(q, after(2*time.Minute), perMinute(100), time.Second))
 }
 
 func TestHalfIsLeftHoweverMuchAnotherProgramTakes(t *testing.T) {
@@ -256,7 +256,7 @@ func TestALimitThatNobodyKnewIsLoweredLikeAnyOther(t *testing.T) {
 	q := quota.New(perMinute(100))
 	refuseTwice(q, after(0), tenSeconds, time.Second)
 	sent(q, 20, after(10*time.Second))
-	require.Equal(t, quota.Correction{Limit: quota.Limit{Window: 10 * time.Second, Requests: 18}}, refuse(q, after(10*time.Second), tenSeconds, time.Second))
+	require.Equal(t, quota.Correction{Limit: quota.Limit{Window: 10 * time.Second, Requests: 18}, New: true}, refuse(q, after(10*time.Second), tenSeconds, time.Second))
 	require.Equal(t, quota.Correction{Limit: quota.Limit{Window: 10 * time.Second, Requests: 15}}, refuse(q, after(25*time.Second), tenSeconds, time.Second))
 }
 

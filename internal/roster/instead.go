@@ -11,7 +11,8 @@ type instead struct {
 	since time.Time
 }
 
-// ShownInstead notes that a response shows another incident, and says whether one at least a minute earlier has shown the same.
+// ShownInstead notes that a response shows another incident, and says whether one at least a minute earlier has shown the same. While
+// several incidents are shown as the same one, none was merged: something in between shows one instead of all.
 func (r *Roster) ShownInstead(id, other int64, now time.Time) (confirmed bool) {
 	e := r.entries[id]
 	if e == nil {
@@ -19,6 +20,11 @@ func (r *Roster) ShownInstead(id, other int64, now time.Time) (confirmed bool) {
 	}
 	if e.instead == nil || e.instead.id != other {
 		e.instead = &instead{id: other, since: now}
+	}
+	for _, same := range r.entries {
+		if same != e && same.instead != nil && same.instead.id == other {
+			return false
+		}
 	}
 	return now.Sub(e.instead.since) >= ConfirmAfter
 }
