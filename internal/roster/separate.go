@@ -53,7 +53,8 @@ func (r *Roster) TogetherWorks(id int64) {
 	}
 }
 
-// SeparateWorks notes that an incident was shown without its alerts. begins: from now on they are fetched separately for a day.
+// SeparateWorks notes that an incident was shown without its alerts. If both together fail once more after that, they are fetched separately
+// for a day. begins: that day is the first.
 func (r *Roster) SeparateWorks(id int64, now time.Time) (begins bool) {
 	e := r.entries[id]
 	if e == nil || e.separation == nil || !e.separation.alone {
@@ -63,7 +64,10 @@ func (r *Roster) SeparateWorks(id int64, now time.Time) (begins bool) {
 	if !s.until.IsZero() && !s.failedAt.After(s.until) {
 		return false
 	}
-	begins = s.until.IsZero()
+	if s.failures == togetherFailures { // it may have been chance: they are requested together once more
+		s.until = now
+		return false
+	}
 	s.until = now.Add(separateFor)
-	return begins
+	return s.failures == togetherFailures+1
 }

@@ -20,6 +20,10 @@ func TestAlertsAreSeparatedAfterTwoFailuresOfTheSameIncident(t *testing.T) {
 	require.True(t, separate(12, 2*time.Minute), "while others succeed")
 	require.False(t, r.Find(2).Separate(12, at(2*time.Minute)))
 
+	require.False(t, r.SeparateWorks(1, at(2*time.Minute)), "it may have been chance")
+	require.False(t, separate(13, 2*time.Minute+1), "so both together once more")
+	r.TogetherFailed(1, 13, at(3*time.Minute))
+	require.True(t, separate(14, 3*time.Minute))
 	require.True(t, r.SeparateWorks(1, at(3*time.Minute)))
 	require.False(t, r.SeparateWorks(1, at(time.Hour)), "it has begun before")
 	require.True(t, separate(100, 24*time.Hour+3*time.Minute-1))
