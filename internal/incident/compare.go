@@ -50,8 +50,6 @@ func (c *Comparer) compare(delivered State, s *Snapshot, accept bool) (Change, S
 	switch {
 	case !before.Seen:
 		before.Source = s.Source // the other source has not shown anything yet
-	case !c.comparable(before, s) && s.Incomplete:
-		return Change{}, delivered // what it does not show would be new later
 	case !c.comparable(before, s):
 		before = c.adopt(before, s)
 	}
