@@ -35,7 +35,7 @@ test: ## Run the unit tests
 
 .PHONY: race
 race: ## Run the unit tests under the race detector, which needs a C compiler
-	CGO_ENABLED=1 $(GO) test -race ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
 
 .PHONY: bench
 bench: ## Run the benchmarks
