@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -126,11 +127,13 @@ func TestNoRequestIsEarlierThanTheAPIAsksFor(t *testing.T) {
 		})
 		h.Auth.Use(f.roundTrip)
 		h.Start()
+		random := rand.New(rand.NewPCG(3, 4)) // f.rand belongs to the requests
 		for range 12 {
-			time.Sleep(time.Duration(f.rand.Int64N(int64(20 * time.Minute))))
+			time.Sleep(time.Duration(random.Int64N(int64(20 * time.Minute))))
 			h.Stop()
 			h.Start()
 		}
+		synctest.Wait()
 		require.Empty(t, f.early)
 		require.Greater(t, f.asked, 100)
 		require.Len(t, f.statuses, 12)
@@ -148,6 +151,7 @@ func TestOutageIsProbedNoEarlierThanTheAPIAsksFor(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		h.Assign(1001)
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		require.Empty(t, f.early)
 		require.GreaterOrEqual(t, f.asked, 2*17, "every ten minutes")
 		require.LessOrEqual(t, f.asked, (h.Config.MaxConcurrentRequests+1)*18)
@@ -176,6 +180,7 @@ func TestListThatAsksToWaitHoldsNoPolls(t *testing.T) {
 		h.Auth.Use(f.roundTrip)
 		h.Start()
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		require.Empty(t, f.early)
 		require.Equal(t, 3, f.asked)
 		require.GreaterOrEqual(t, h.Polls(0), 10*10)
@@ -203,6 +208,7 @@ func TestIncidentThatAlwaysAsksToWaitBacksOffAlone(t *testing.T) {
 					h.Assign(1001) // the list shows it each time
 					time.Sleep(5 * time.Minute)
 				}
+				synctest.Wait()
 				require.Greater(t, len(refused), 3)
 				for i := range refused[1:] {
 					require.GreaterOrEqual(t, refused[i+1].Sub(refused[i]), 10*time.Minute)

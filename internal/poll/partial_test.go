@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,10 +74,10 @@ func TestResponseThatShowsLessRemovesNothing(t *testing.T) {
 					require.NoError(t, err)
 					all, err := os.ReadFile(filepath.Join(partialResponses, strings.SplitAfter(test.file, "_")[0]+"whole.json"))
 					require.NoError(t, err)
-					showLess := false
+					var showLess atomic.Bool
 					h.Auth.Use(func(_ http.RoundTripper, r *http.Request) (*http.Response, error) {
 						switch {
-						case !showLess:
+						case !showLess.Load():
 							return answer(r, http.StatusOK, string(all)), nil
 						case test.api == receiver.APIGraph:
 							response := answer(r, http.StatusPartialContent, string(less))
@@ -89,13 +90,13 @@ func TestResponseThatShowsLessRemovesNothing(t *testing.T) {
 					h.Start()
 					time.Sleep(time.Minute)
 					require.Contains(t, h.Sink.Changes(), "101 first_seen")
-					showLess = true
+					showLess.Store(true)
 					time.Sleep(2 * time.Hour)
-					showLess = false
+					showLess.Store(false)
 					time.Sleep(time.Hour)
 					require.Empty(t, h.Sink.Changes())
 					h.Stop()
-					showLess = true
+					showLess.Store(true)
 					h.Start()
 					time.Sleep(time.Hour)
 					require.Empty(t, h.Sink.Changes(), "after a restart neither")

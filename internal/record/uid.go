@@ -13,9 +13,16 @@ import (
 // incidentUID identifies the incident's own record. It covers everything that
 // may differ between two records of an incident.
 func (b Builder) incidentUID(o Observation) string {
-	alerts := ""
-	if o.Snapshot != nil && countable(o.Snapshot) {
-		alerts = count(uint64(len(o.Snapshot.Alerts)))
+	var alerts string
+	switch s := o.Snapshot; {
+	case s == nil:
+	case countable(s):
+		alerts = count(uint64(len(s.Alerts)))
+	default: // without a count, and perhaps with other alerts than another time
+		alerts = "shown"
+		for _, a := range s.Alerts {
+			alerts += " " + strconv.Quote(a.ID)
+		}
 	}
 	digest := o.After.Digest(b.Alerts == incident.Embedded)
 	parts := append(make([]string, 0, 16), b.origin(o), strconv.FormatInt(o.ID, 10), EventIncident,
