@@ -163,8 +163,8 @@ func (e *Engine) population(now time.Time) health.Roster {
 	return health.Roster{Tracked: e.roster.Len(), Delivered: e.roster.CountDelivered(), Interval: e.interval(now)}
 }
 
-// signInAlone is how long after a failed sign-in requests are sent one at a time, beyond the pause that follows.
-const signInAlone = 10 * time.Second
+// apartAfterSignIn is how long requests keep apart after a failed sign-in, beyond the pause that follows.
+const apartAfterSignIn = 10 * time.Second
 
 // apply carries out the parts of a verdict that are not about one incident: it logs, reports the status, and holds and releases requests.
 // account is the one that a Hold is for; nil: the verdict has none.
@@ -183,7 +183,7 @@ func (e *Engine) apply(v health.Verdict, account *quota.Account, now time.Time) 
 		for _, a := range accounts {
 			a.Pause(now.Add(v.Hold))
 			if v.HoldAll { // each request without a token is an attempt to sign in
-				a.SendSingly(now.Add(v.Hold + signInAlone))
+				a.KeepApart(now.Add(v.Hold + apartAfterSignIn))
 			}
 		}
 	}

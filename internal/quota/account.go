@@ -8,10 +8,10 @@ import (
 // MaxWait is the longest pause that Restore restores, whatever was stored: the API's longest window is an hour.
 const MaxWait = time.Hour
 
-// singly is how long requests go one at a time after a pause that the API asked for, and singlyRepeated after a repeated refusal.
+// apartAfterPause is how long requests keep apart after a pause that the API asked for, and apartAfterRefusal after a repeated refusal.
 const (
-	singly         = time.Minute
-	singlyRepeated = 10 * time.Minute
+	apartAfterPause   = time.Minute
+	apartAfterRefusal = 10 * time.Minute
 )
 
 // Account is a Quota that survives restarts. NewAccount makes one.
@@ -87,28 +87,28 @@ func (a *Account) Restore(s Stored, now time.Time) {
 	}
 }
 
-// Throttle sends nothing before until, because the API asked for that, and then requests one at a time for a minute: if it is still
+// Throttle sends nothing before until, because the API asked for that, and then has requests keep apart for a minute: if it is still
 // too early, one is refused, and not as many as there are in parallel. Unlike Pause it is remembered across a restart.
 func (a *Account) Throttle(until time.Time) {
 	if until.After(a.throttledUntil) {
 		a.throttledUntil = until
 	}
-	a.SendSingly(until.Add(singly))
+	a.KeepApart(until.Add(apartAfterPause))
 	a.Pause(until)
 }
 
-// SendSingly sends requests one at a time before until. It never shortens that time.
-func (a *Account) SendSingly(until time.Time) {
-	if until.After(a.single) {
-		a.single = until
+// KeepApart leaves a gap between requests that are in flight together, before until. It never shortens that time.
+func (a *Account) KeepApart(until time.Time) {
+	if until.After(a.apart) {
+		a.apart = until
 	}
 }
 
-// Refused is Quota.Refused. After a repeated refusal requests go one at a time for ten minutes.
+// Refused is Quota.Refused. After a repeated refusal requests keep apart for ten minutes.
 func (a *Account) Refused(sent, now time.Time, named Limit, wait time.Duration) Correction {
 	correction := a.Quota.Refused(sent, now, named, wait)
 	if correction != (Correction{}) {
-		a.SendSingly(now.Add(wait + singlyRepeated))
+		a.KeepApart(now.Add(wait + apartAfterRefusal))
 	}
 	return correction
 }

@@ -82,7 +82,7 @@ func TestPauseThatTheAPIAskedForSurvivesARestart(t *testing.T) {
 	require.Zero(t, a.ThrottledUntil())
 }
 
-func TestRequestsGoOneAtATimeForAWhileAfterAPauseThatTheAPIAskedFor(t *testing.T) {
+func TestRequestsKeepApartForAWhileAfterAPauseThatTheAPIAskedFor(t *testing.T) {
 	a := quota.NewAccount(perMinute(100))
 	a.Throttle(after(10 * time.Second))
 	requireNext(t, a.Quota, after(0), quota.Fresh, after(10*time.Second))
@@ -103,6 +103,34 @@ func TestRequestsGoOneAtATimeForAWhileAfterAPauseThatTheAPIAskedFor(t *testing.T
 	a.Pause(after(10 * time.Second))
 	a.Send(after(10 * time.Second))
 	requireNext(t, a.Quota, after(10*time.Second), quota.Fresh, after(10*time.Second))
+}
+
+func TestTheGapFollowsTheShortestLimitThatIsInForce(t *testing.T) {
+	named := quota.Limit{Window: 10 * time.Second, Requests: 20}
+	for name, c := range map[string]struct {
+		limits   []quota.Limit
+		refusals int // that name a limit nobody configured: the first teaches nothing
+		want     time.Duration
+	}{
+		"of a minute":                    {[]quota.Limit{perMinute(100), perHour(1500)}, 0, 1200 * time.Millisecond},
+		"of an hour":                     {[]quota.Limit{perHour(1500)}, 0, 4800 * time.Millisecond},
+		"none":                           {nil, 0, time.Second},
+		"one that is named, once":        {[]quota.Limit{perMinute(100)}, 1, 1200 * time.Millisecond},
+		"one that is named, twice":       {[]quota.Limit{perMinute(100)}, 2, time.Second},
+		"one that is named, twice, only": {nil, 2, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := quota.NewAccount(c.limits...)
+			for i := range c.refusals {
+				at := after(time.Duration(i) * time.Second)
+				a.Answered(at)
+				a.Refused(at, at, named, time.Second)
+			}
+			a.KeepApart(after(time.Hour))
+			a.Send(after(time.Minute))
+			requireNext(t, a.Quota, after(time.Minute), quota.Fresh, after(time.Minute+c.want))
+		})
+	}
 }
 
 func TestRestoredPauseLastsAtMostMaxWait(t *testing.T) {

@@ -33,7 +33,7 @@ type Quota struct {
 	inFlight int
 	last     time.Time // the latest time reported; an earlier one counts as this
 	paused   time.Time // nothing is sent before it; zero: there was no pause
-	single   time.Time // before it requests in flight keep a gap between them; zero: never
+	apart    time.Time // before it requests that are in flight together keep a gap; zero: at no time
 	sent     time.Time // when the last request was sent
 	refused  time.Time // the last refusal that was not part of the one before; zero: there was none
 	answered time.Time // when the last request was sent of those that succeeded; zero: none did
@@ -70,16 +70,8 @@ func (q *Quota) Next(now time.Time, d Demand) (at time.Time, ok bool) {
 	if q.paused.After(at) {
 		at = q.paused
 	}
-	if q.inFlight > 0 && q.single.After(at) {
-		if at = q.sent.Add(q.gap(at)); at.After(q.single) {
-			at = q.single
-		}
-		if at.Before(now) {
-			at = now
-		}
-		if q.paused.After(at) {
-			at = q.paused
-		}
+	if next := q.sent.Add(q.gap(at)); q.inFlight > 0 && q.apart.After(at) && next.After(at) {
+		at = next
 	}
 	for i := range q.limits {
 		if at, ok = q.limits[i].room(&q.ended, q.inFlight, at, d); !ok {
@@ -96,16 +88,17 @@ func (q *Quota) Send(now time.Time) {
 	q.sent = now
 }
 
-// gap is the time between requests that are in flight together while they go singly: twice as long as the strictest limit over a short
-// time leaves between them. So a slow response does not hold up all others.
-func (q *Quota) gap(now time.Time) (gap time.Duration) {
+// gap is the time between two requests that keep apart: twice as long as the limit of the shortest window leaves between them, or a
+// second if there is no limit. A slow response does not hold up the others for longer.
+func (q *Quota) gap(now time.Time) time.Duration {
+	shortest := Limit{Window: time.Second, Requests: 2}
+	found := false
 	for i := range q.limits {
-		l := &q.limits[i]
-		if each := 2 * l.Window / time.Duration(max(1, l.allows(now))); gap == 0 || each < gap {
-			gap = each
+		if l := &q.limits[i]; !l.idle(now) && (!found || l.Window < shortest.Window) {
+			shortest, found = Limit{Window: l.Window, Requests: l.allows(now)}, true
 		}
 	}
-	return gap
+	return 2 * shortest.Window / time.Duration(max(1, shortest.Requests))
 }
 
 // Done reports that a request in flight has ended, with a response, an error or a cancellation.
