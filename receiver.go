@@ -75,7 +75,7 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 		return err
 	}
 	if r.cfg.StorageID != nil && len(contents.Summaries) == 0 {
-		// A bbolt file that was cut to nothing is one that was just created: bbolt makes it anew, and file_storage says nothing.
+		// bbolt takes an empty file for a new one, so a file that was truncated looks like a first start.
 		r.settings.Logger.Info("the storage holds no incidents; every incident is emitted as new", zap.Stringer("storage", r.cfg.StorageID))
 	}
 	engine, err := poll.Open(ctx, r.cfg.pollSettings(endpoint.Hostname()), poll.Parts{

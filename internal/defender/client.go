@@ -55,8 +55,9 @@ type Answer struct {
 	// Partial is what is known of the incident although Err says that more of
 	// its alerts could not be read. It is Incomplete. Nil: nothing is.
 	Partial *incident.Snapshot
-	// Other is what the answer would mean if it were true, with an Err that says
-	// that it shows another incident: that this one was merged into that.
+	// Other is set when the answer shows another incident without saying that
+	// this one was merged, which Err says, too: it is this incident, as merged
+	// into the other.
 	Other *incident.Snapshot
 	// Err is an *Error, or the context's error when the call was given up.
 	Err error

@@ -67,9 +67,9 @@ type Error struct {
 	Code, Message string
 	// RetryAfter is how long to send nothing: at least a second, at most
 	// MaxWait, in whole seconds where the answer names them. 0: the answer does
-	// not say, which a Throttled always does. A 200 is never asked: it has
-	// what was wanted. Nor is the sign-in, since the errors of auth extensions do
-	// not carry it. WaitFrom says where it was read.
+	// not say, which a Throttled always does. Retry-After is ignored in a 200,
+	// which has what was wanted. The errors of auth extensions do not carry it.
+	// WaitFrom says where it was read.
 	RetryAfter time.Duration
 	WaitFrom   WaitSource
 	// Asked is what the answer asked for where that is more than MaxWait: at

@@ -23,14 +23,10 @@ func refused(response *http.Response) *Error {
 	body, readErr := readBody(response, maxErrorBody)
 	ofTheAPI := readErr == nil && (len(body) == 0 || e.explain(body))
 	switch code := response.StatusCode; {
-	case code == http.StatusUnauthorized, code == http.StatusForbidden:
+	case code == http.StatusUnauthorized:
 		e.Kind = Unauthorized
-		if code == http.StatusForbidden {
-			e.Kind = Forbidden
-		}
-		if !ofTheAPI {
-			e.Err, e.Advice = errForeign, adviceForeign
-		}
+	case code == http.StatusForbidden:
+		e.Kind = Forbidden
 	case code == http.StatusNotFound && ofTheAPI:
 		e.Kind = NotFound
 	case code == http.StatusNotFound:
@@ -49,6 +45,9 @@ func refused(response *http.Response) *Error {
 		e.Err = errors.New("redirects are not followed, for the token would go along: is http::endpoint right?")
 	default:
 		e.Kind = Malformed
+	}
+	if (e.Kind == Unauthorized || e.Kind == Forbidden) && !ofTheAPI {
+		e.Err, e.Advice = errForeign, adviceForeign
 	}
 	e.throttle(response.Header, string(body))
 	return e

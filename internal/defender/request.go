@@ -139,12 +139,11 @@ func (c *Client) refused(response *http.Response) *Error {
 	if failure.Kind == Unauthorized || failure.Kind == Forbidden {
 		failure.Token = sentToken(response)
 		failure.Permission = c.dialect.access.least(failure.Token)
-		if failure.Advice != "" {
-			return failure
-		}
-		failure.Advice = c.dialect.access.advise(failure.Kind, failure.Token, c.endpoint.Hostname(), response.Header)
-		if sentNone(response) {
-			failure.Advice = c.dialect.access.unsigned(c.endpoint.Hostname())
+		switch host := c.endpoint.Hostname(); {
+		case sentNone(response):
+			failure.Advice = c.dialect.access.unsigned(host)
+		case failure.Advice == "":
+			failure.Advice = c.dialect.access.advise(failure.Kind, failure.Token, host, response.Header)
 		}
 	}
 	return failure

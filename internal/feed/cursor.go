@@ -69,7 +69,7 @@ type cursor struct {
 	skip   int       // of the current call
 	token  string    // of its next page
 	pages  int       // of the current call so far
-	barren int       // of them in a row
+	barren int       // pages in a row, up to the last, that brought no new row
 	part   bool      // one of them may have lacked rows
 	newest time.Time // on its first page that has rows
 	blind  bool      // that page was too large, so that its newest time is not known

@@ -78,7 +78,7 @@ type Verdict struct {
 	// Resume lists endpoints whose hold is over before its time.
 	Resume []Endpoint
 	// Pause says that the error's RetryAfter concerns the endpoint, or after a
-	// 429 all that share its quota: nothing is sent for so long.
+	// 429 all that share its quota. The caller sends nothing for that long.
 	Pause bool
 	// Learn says that a 429 may show a stricter limit: it is the first of its
 	// incident since the last answer. Further ones may be about that incident only.

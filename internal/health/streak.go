@@ -93,9 +93,9 @@ func (s *Streak) follow(id int64, kind defender.Kind, interval time.Duration, su
 	return next
 }
 
-// throttle notes a 429, or another answer that asks to wait. It concerns this incident only, if it is the third and
-// other incidents succeeded between them: more than one without a success in
-// between count as one.
+// throttle notes a 429, or another answer that asks to wait. It concerns this
+// incident only, if it is the third and other incidents succeeded between them:
+// more than one without a success in between count as one.
 func (s *Streak) throttle(successes uint64) (alone bool) {
 	const alwaysRefused = 3
 	if s.refusals == 0 || successes != s.refused {

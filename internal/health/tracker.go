@@ -79,8 +79,8 @@ func (t *Tracker) IncidentFailed(i Incident, failure *defender.Error, r Roster, 
 	return v
 }
 
-// UntrackedFailed judges a request that has failed for an incident that is not
-// tracked any more: that it asks to wait may concern the others.
+// UntrackedFailed judges a failed request for an incident that is no longer
+// tracked. If the response asks to wait, that may concern the others.
 func (t *Tracker) UntrackedFailed(failure *defender.Error, now time.Time) Verdict {
 	var v Verdict
 	if failure.RetryAfter > 0 {

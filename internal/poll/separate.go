@@ -15,12 +15,12 @@ func (e *Engine) noteSeparation(r response, failure *defender.Error) {
 	switch {
 	case r.of == alertPage:
 		return
-	case answered && r.of == withoutAlerts:
+	case r.answer.Err == nil && r.of == withoutAlerts:
 		if e.roster.SeparateWorks(r.id, r.at) {
 			e.log(e.conditions.Event("separate", r.at, zap.InfoLevel,
 				"API fails to return an incident together with its alerts; fetching its alerts separately", zap.Int64("incident", r.id)))
 		}
-	case answered:
+	case answered: // a missing incident has no alerts either
 		e.roster.TogetherWorks(r.id)
 	case r.of == whole && failure != nil && tooMuchAtOnce(failure.Kind) && e.parts.Client.CanSeparate():
 		e.roster.TogetherFailed(r.id, e.shown, r.at)

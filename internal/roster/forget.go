@@ -49,8 +49,8 @@ func (r *Roster) load(e *Entry, summary incident.Summary, stored bool) {
 	r.enter(e)
 }
 
-// Resume continues the polling cycle of an earlier run, right after Load. due returns when an incident that was polled before is due again; it may call
-// Cycle.
+// Resume continues the polling cycle of an earlier run, right after Load. due returns when an incident that was polled before is due
+// again; it may call Cycle.
 func (r *Roster) Resume(due func(incident.Summary) time.Time, now time.Time) {
 	if r.rules.Discover { // first, since due may call Cycle, which leaves them out
 		for _, e := range r.entries {
