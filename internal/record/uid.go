@@ -16,13 +16,13 @@ func (b Builder) incidentUID(o Observation) string {
 	var alerts string
 	switch s := o.Snapshot; {
 	case s == nil:
-	case countable(s):
-		alerts = count(uint64(len(s.Alerts)))
-	default: // without a count, and perhaps with other alerts than another time
+	case s.Incomplete: // without a count, and perhaps with other alerts than another time
 		alerts = "shown"
 		for _, a := range s.Alerts {
 			alerts += " " + strconv.Quote(a.ID)
 		}
+	case s.Alerts != nil:
+		alerts = count(uint64(len(s.Alerts)))
 	}
 	digest := o.After.Digest(b.Alerts == incident.Embedded)
 	parts := append(make([]string, 0, 16), b.origin(o), strconv.FormatInt(o.ID, 10), EventIncident,
