@@ -84,9 +84,15 @@ const sinceLayout = "2006-01-02T15:04:05.0000000Z"
 // query is what List asks for, in the form that the vendor's documentation
 // shows: ?$filter=lastUpdateTime+ge+2020-06-03T18:04:29.4633333Z.
 func (d dialect) query(r ListRequest) string {
-	var options []string
+	var options, conditions []string
 	if !r.Since.IsZero() {
-		options = append(options, fmt.Sprintf("%s=%s+ge+%s", filterOption, d.incident.lastUpdate, r.Since.UTC().Format(sinceLayout)))
+		conditions = append(conditions, fmt.Sprintf("%s+ge+%s", d.incident.lastUpdate, r.Since.UTC().Format(sinceLayout)))
+	}
+	if r.Status != "" {
+		conditions = append(conditions, fmt.Sprintf("%s+eq+%s", d.incident.status, url.QueryEscape("'"+strings.ReplaceAll(r.Status, "'", "''")+"'")))
+	}
+	if len(conditions) > 0 {
+		options = append(options, filterOption+"="+strings.Join(conditions, "+and+"))
 	}
 	options = append(options, fmt.Sprintf("%s=%d", topOption, r.Top))
 	switch {

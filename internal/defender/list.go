@@ -15,6 +15,8 @@ type ListRequest struct {
 	// Since leaves out what changed last before it, to the tenth of a
 	// microsecond. Zero: nothing is left out.
 	Since time.Time
+	// Status leaves out incidents of any other; empty: none is left out.
+	Status string
 	// Top is how many rows the page may have: 1 to Client.MaxTop.
 	Top int
 	// Skip is how many rows of the list come before the page.

@@ -16,11 +16,8 @@ type Settings struct {
 
 // Feed lists changes page by page, and returns the page at hand row by row. It belongs to one goroutine. New makes one.
 type Feed struct {
-	cursor    *cursor
-	requested bool           // a page is on its way
-	page      *defender.Page // the page at hand; nil: none
-	arrived   time.Time      // when that page arrived
-	rows      []defender.Row // of that page, not returned yet
+	cursor *cursor
+	hand
 	shown     map[int64]bool // the incidents on the pages of the current call; empty while it may have one page only
 	completed time.Time      // the end of the last complete call; before the first, the start
 }
@@ -34,51 +31,23 @@ func New(s Settings, now time.Time) *Feed {
 func (f *Feed) Due() (at time.Time, ok bool) { return f.cursor.Due(), !f.requested && f.page == nil }
 
 // Request is the page to request next.
-func (f *Feed) Request() defender.ListRequest { return defender.ListRequest(f.cursor.Request()) }
-
-// Requested notes that the page was requested.
-func (f *Feed) Requested() { f.requested = true }
+func (f *Feed) Request() defender.ListRequest {
+	r := f.cursor.Request()
+	return defender.ListRequest{Since: r.Since, Top: r.Top, Skip: r.Skip, Token: r.Token}
+}
 
 // Arrived makes a response the page at hand. The very first one is requested only for the service's time, and its rows are ignored.
 func (f *Feed) Arrived(page *defender.Page, at time.Time) {
-	f.requested = false
-	f.page, f.arrived, f.rows = page, at, page.Rows
+	f.hand.Arrived(page, at)
 	if f.cursor.Boundary().IsZero() {
 		f.rows = nil
 	}
-}
-
-// AtHand says whether there is a page at hand.
-func (f *Feed) AtHand() bool { return f.page != nil }
-
-// NextRow returns the next row of the page at hand, and when the page arrived. Not ok: there are no more; call TakePage.
-func (f *Feed) NextRow() (row defender.Row, arrived time.Time, ok bool) {
-	if len(f.rows) == 0 {
-		return defender.Row{}, f.arrived, false
-	}
-	row, f.rows = f.rows[0], f.rows[1:]
-	return row, f.arrived, true
-}
-
-// Ahead is how far the service's clock was ahead of ours when the page at hand arrived, to the second; negative: behind. Zero also where
-// the page has no date.
-func (f *Feed) Ahead() time.Duration {
-	if f.page == nil || f.page.Date.IsZero() {
-		return 0
-	}
-	return f.page.Date.Sub(f.arrived.Round(0))
 }
 
 // ShownBefore says whether an earlier call has shown a row, or could have. Each call begins Settling before the newest row of the one
 // before, so its last rows appear again until others have changed.
 func (f *Feed) ShownBefore(row defender.Row) bool {
 	return !row.LastUpdate.After(f.cursor.Boundary().Add(Settling))
-}
-
-// TakePage removes and returns the page at hand, once all its rows were handled. Call Answered, Failed or TooLarge for it.
-func (f *Feed) TakePage() (page *defender.Page, arrived time.Time) {
-	page, f.page, f.rows = f.page, nil, nil
-	return page, f.arrived
 }
 
 // Answered continues with the next page, or ends the call. The caller stores Boundary if it has advanced.

@@ -66,8 +66,12 @@ func (l *limit) usable(at time.Time, d Demand) int {
 	if l.inForce(at) {
 		allowed -= allowed / reserve
 	}
-	if d == Repeat {
+	switch d {
+	case Repeat:
 		allowed -= allowed / reserve
+	case Sweep:
+		allowed -= max(allowed/leftBySweeps, min(sweepsLeave, allowed/2))
+	case Fresh:
 	}
 	return allowed
 }

@@ -18,6 +18,15 @@ const (
 	Fresh Demand = iota
 	// Repeat is for all other incidents. They leave the last 5 % of each window, in whole requests, to Fresh.
 	Repeat
+	// Sweep is for pages that poll many incidents. They leave 4 requests of a minute and 60 of an hour, by the documented limits of the
+	// list, to Fresh.
+	Sweep
+)
+
+// leftBySweeps is what they leave of a window: 4 % of its requests, and at least sweepsLeave of them where that is no more than half.
+const (
+	leftBySweeps = 25
+	sweepsLeave  = 4
 )
 
 // Remaining is what one limit has left.

@@ -1,0 +1,51 @@
+package feed
+
+import (
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+// hand holds the page that is on its way or at hand.
+type hand struct {
+	requested bool           // a page is on its way
+	page      *defender.Page // the page at hand; nil: none
+	arrived   time.Time      // when that page arrived
+	rows      []defender.Row // of that page, not returned yet
+}
+
+// Requested notes that the page was requested.
+func (h *hand) Requested() { h.requested = true }
+
+// Arrived makes a response the page at hand.
+func (h *hand) Arrived(page *defender.Page, at time.Time) {
+	h.requested = false
+	h.page, h.arrived, h.rows = page, at, page.Rows
+}
+
+// AtHand says whether there is a page at hand.
+func (h *hand) AtHand() bool { return h.page != nil }
+
+// NextRow returns the next row of the page at hand, and when the page arrived. Not ok: there are no more; call TakePage.
+func (h *hand) NextRow() (row defender.Row, arrived time.Time, ok bool) {
+	if len(h.rows) == 0 {
+		return defender.Row{}, h.arrived, false
+	}
+	row, h.rows = h.rows[0], h.rows[1:]
+	return row, h.arrived, true
+}
+
+// TakePage removes and returns the page at hand, once all its rows were handled.
+func (h *hand) TakePage() (page *defender.Page, arrived time.Time) {
+	page, h.page, h.rows = h.page, nil, nil
+	return page, h.arrived
+}
+
+// Ahead is how far the service's clock was ahead of ours when the page at hand arrived, to the second; negative: behind. Zero also where
+// the page has no date.
+func (h *hand) Ahead() time.Duration {
+	if h.page == nil || h.page.Date.IsZero() {
+		return 0
+	}
+	return h.page.Date.Sub(h.arrived.Round(0))
+}

@@ -1,0 +1,348 @@
+package feed
+
+import (
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+const (
+	// firstPassReaches is how far back a first pass lists. What changed last before that is polled by ID.
+	firstPassReaches = 180 * 24 * time.Hour
+	// A list is worth its requests while its pages poll so many incidents on average, judged from so many pages on.
+	worthwhile  = 10
+	judgedAfter = 5
+	// After a sweep that was not worth it, the next one waits: firstRest, then twice as long each time.
+	firstRest = 10 * time.Minute
+	maxRest   = 24 * time.Hour
+	// A page is tried maxTries times, with twice the wait each time.
+	maxTries   = 3
+	firstRetry = 5 * time.Second
+	// slowFor is how long sweeps go at half their pace after a 429 or a timeout.
+	slowFor = time.Hour
+	// maxBacks bounds how often one list steps back, which requests a page again.
+	maxBacks = 100
+	// lateBy is the part of a sweep by which an incident may be late before it is polled by ID: a quarter.
+	lateBy = 4
+)
+
+// Pace says how fast sweeps may go.
+type Pace struct {
+	Interval time.Duration // the shortest time from the beginning of one sweep to that of the next
+	Gap      time.Duration // the mean time between two pages that the quota allows
+	Tracked  int           // incidents that are polled: without a complete sweep, they decide how many pages one has
+}
+
+// SweepProgress is how far sweeps have come. The next run continues from there.
+type SweepProgress struct {
+	Began     time.Time `json:"began,omitzero"`     // of the sweep under way; else of the last one
+	Completed time.Time `json:"completed,omitzero"` // the end of the last complete sweep
+	Pages     int       `json:"pages,omitzero"`     // of that sweep
+	List      int       `json:"list,omitzero"`      // of the sweep under way, from 0
+	Skip      int       `json:"skip,omitzero"`      // of its next page
+	Done      int       `json:"done,omitzero"`      // its pages so far; 0: no sweep is under way
+}
+
+// Ending is how a sweep ended.
+type Ending uint8
+
+// The endings.
+const (
+	Goes       Ending = iota // the sweep goes on
+	Swept                    // it has shown all that it lists
+	NotWorth                 // too few of the incidents on its pages are polled
+	PageFailed               // a page failed again and again
+	Refused                  // the API does not answer such a request
+	Disordered               // the list does not keep an order in which it can be read page by page
+)
+
+// Sweep goes through the list to poll many incidents, page by page, and returns the page at hand row by row. A steady sweep lists what is
+// open, and begins again and again; a first pass lists everything once. It belongs to one goroutine. NewSweep makes one.
+//
+// The list runs from the newest change to the oldest, and moves while it is read. A row that changes moves to the front, and the rows
+// before it down: they are shown again. A row that no longer matches moves all rows behind it up: so each page begins a few rows before
+// the end of what was read, and where none of its rows was read before, rows may have been skipped, and the sweep steps back a page.
+type Sweep struct {
+	maxTop int
+	pace   Pace
+
+	progress SweepProgress
+	next     time.Time // when the next steady sweep begins
+	rested   int       // sweeps in a row that were not worth it
+	slow     time.Time // the sweep goes at half its pace until then
+
+	lists   []scope // of the sweep under way; nil: none is
+	first   bool    // it is a first pass
+	list    int     // which of its lists
+	skip    int
+	top     int
+	token   string
+	due     time.Time // of the next page
+	tries   int       // of that page that failed
+	blind   bool      // it begins behind rows that were not read
+	read    map[int64]struct{}
+	current tally // of the list
+	total   tally // of the sweep
+	cut     bool  // one of its lists was not read to its end
+
+	hand
+}
+
+// scope is one of the lists that a sweep reads.
+type scope struct {
+	status string
+	since  time.Time
+}
+
+// tally is what the pages of a sweep have brought.
+type tally struct{ pages, barren, backs, polled, bytes int }
+
+// worth says whether the pages poll enough incidents.
+func (t tally) worth() bool { return t.pages < judgedAfter || t.polled >= worthwhile*t.pages }
+
+// NewSweep returns a Sweep that continues from an earlier run's progress.
+func NewSweep(maxTop int, p SweepProgress, now time.Time) *Sweep {
+	s := &Sweep{maxTop: maxTop, progress: p, next: now}
+	if p.Done == 0 || p.List >= len(open()) || p.Began.After(now) {
+		s.progress.Done = 0
+		return s
+	}
+	s.begin(open(), p.Began, now)
+	s.list, s.skip, s.total.pages = p.List, max(0, p.Skip-s.stride()), p.Done
+	return s
+}
+
+// open are the lists of a steady sweep. The list does not order incidents by status, and "or" was not seen in use.
+func open() []scope { return []scope{{status: "Active"}, {status: "InProgress"}} }
+
+// SetPace says how fast sweeps may go from now on.
+func (s *Sweep) SetPace(p Pace) { s.pace = p }
+
+// Period is the time from the beginning of one steady sweep to that of the next.
+func (s *Sweep) Period(now time.Time) time.Duration {
+	period := max(s.pace.Interval, s.pace.Gap*time.Duration(s.Pages()))
+	if now.Before(s.slow) {
+		period *= 2
+	}
+	return period
+}
+
+// Pages is how many pages a steady sweep has: as many as the last complete one, or else an estimate.
+func (s *Sweep) Pages() int {
+	pages := s.progress.Pages
+	if pages == 0 {
+		pages = len(open()) + s.pace.Tracked/s.stride()
+	}
+	if s.lists != nil && !s.first {
+		pages = max(pages, s.total.pages)
+	}
+	return pages
+}
+
+// stride is how many rows a page brings that the one before did not.
+func (s *Sweep) stride() int { return max(1, s.maxTop-overlap) }
+
+// Shown is when an incident that a sweep shows now is due by ID: a while after the next sweep should have shown it.
+func (s *Sweep) Shown(now time.Time) time.Time {
+	period := s.Period(now)
+	return now.Add(period + period/lateBy)
+}
+
+// Underway says whether a sweep is under way; first: it is a first pass.
+func (s *Sweep) Underway() (underway, first bool) { return s.lists != nil, s.lists != nil && s.first }
+
+// Rests says that the last sweeps were not worth it, so that the next one waits longer.
+func (s *Sweep) Rests() bool { return s.rested > 0 }
+
+// Due is when to request the next page of a sweep, which begins one if none is under way. Not ok: a page is on its way or at hand.
+func (s *Sweep) Due() (at time.Time, ok bool) {
+	at = s.next
+	if s.lists != nil {
+		at = s.due
+	}
+	return at, !s.requested && s.page == nil
+}
+
+// BeginFirst begins a first pass. A steady sweep that is under way ends.
+func (s *Sweep) BeginFirst(now time.Time) {
+	s.begin([]scope{{since: now.Round(0).Add(-firstPassReaches)}}, now, now)
+	s.first = true
+	s.progress.Done = 0
+}
+
+// Stop ends the sweep under way, if there is one, and continues with the next in its turn.
+func (s *Sweep) Stop() {
+	s.lists, s.read = nil, nil
+	s.progress.Done = 0
+}
+
+func (s *Sweep) begin(lists []scope, began, now time.Time) {
+	s.lists, s.first, s.total, s.cut = lists, false, tally{}, false
+	s.progress.Began = began.Round(0)
+	s.due = now
+	s.enter(0)
+}
+
+// enter begins the n-th list.
+func (s *Sweep) enter(n int) {
+	s.list, s.skip, s.top, s.token, s.tries, s.blind = n, 0, s.maxTop, "", 0, false
+	s.current, s.read = tally{}, map[int64]struct{}{}
+}
+
+// Request is the page to request next.
+func (s *Sweep) Request(now time.Time) defender.ListRequest {
+	if s.lists == nil {
+		s.begin(open(), now, now)
+	}
+	l := s.lists[s.list]
+	return defender.ListRequest{Since: l.since, Status: l.status, Top: s.top, Skip: s.skip, Token: s.token}
+}
+
+// Answered continues after a page whose rows were all handled, of which polled were incidents that are tracked.
+func (s *Sweep) Answered(page *defender.Page, polled int, now time.Time) Ending {
+	if s.lists == nil {
+		return Goes // stopped meanwhile
+	}
+	s.tries = 0
+	for _, t := range []*tally{&s.current, &s.total} {
+		t.pages++
+		t.polled += polled
+		t.bytes += page.Size
+	}
+	joins, isNew := s.reads(page)
+	leadsOn := page.Next > 0 || page.Token != ""
+	if s.current.barren++; isNew {
+		s.current.barren = 0
+	}
+	switch {
+	case !joins && s.skip > 0 && (len(page.Rows) > 0 || !leadsOn):
+		if s.current.backs++; s.current.backs > maxBacks {
+			return s.end(Disordered, now)
+		}
+		s.skip, s.token = max(0, s.skip-s.stride()), ""
+	case !leadsOn:
+		return s.endList(now)
+	case s.current.barren > maxBarren || s.current.pages >= maxPages:
+		s.cut = true
+		return s.endList(now)
+	case !s.current.worth():
+		s.cut = true
+		return s.endList(now)
+	case page.Token != "":
+		s.token = page.Token
+	default:
+		next := min(page.Next, s.skip+s.top) // a link beyond that would skip rows
+		s.skip, s.token = max(s.skip+1, next-min(overlap, s.top/2)), ""
+	}
+	s.proceed(now)
+	return Goes
+}
+
+// reads notes the incidents on a page, and says whether it joins what was read of the list before, and whether it has a row that was not.
+func (s *Sweep) reads(page *defender.Page) (joins, isNew bool) {
+	joins = len(s.read) == 0 || s.blind || s.token != "" || s.top == 1
+	s.blind = false
+	for _, row := range page.Rows {
+		if _, again := s.read[row.ID]; again {
+			joins = true
+		} else {
+			isNew = true
+		}
+	}
+	for _, row := range page.Rows {
+		s.read[row.ID] = struct{}{}
+	}
+	return joins, isNew
+}
+
+// proceed sets when the next page is due: the pages of a steady sweep are spread evenly over its period.
+func (s *Sweep) proceed(now time.Time) {
+	s.progress.List, s.progress.Skip = s.list, s.skip
+	s.due = now
+	if s.first {
+		return
+	}
+	s.progress.Done = s.total.pages
+	pages := s.Pages()
+	if at := s.progress.Began.Add(s.Period(now) / time.Duration(pages) * time.Duration(s.total.pages)); at.After(now.Round(0)) {
+		s.due = now.Add(at.Sub(now.Round(0)))
+	}
+}
+
+// endList goes on to the next list, or ends the sweep.
+func (s *Sweep) endList(now time.Time) Ending {
+	if s.list+1 < len(s.lists) {
+		s.enter(s.list + 1)
+		s.proceed(now)
+		return Goes
+	}
+	if s.cut && !s.total.worth() {
+		return s.end(NotWorth, now)
+	}
+	return s.end(Swept, now)
+}
+
+// end ends the sweep.
+func (s *Sweep) end(how Ending, now time.Time) Ending {
+	first := s.first
+	pages := s.total.pages
+	if how == Swept && !first {
+		s.progress.Completed, s.progress.Pages = now.Round(0), pages
+		s.rested = 0
+	}
+	s.Stop()
+	switch {
+	case first: // the first steady sweep follows at once
+		s.next = now
+	case how == NotWorth || how == Refused && pages == 0:
+		s.next = now.Add(min(maxRest, firstRest<<min(s.rested, 16)))
+		s.rested++
+	default:
+		s.next = now.Add(max(0, s.progress.Began.Add(s.Period(now)).Sub(now.Round(0))))
+	}
+	return how
+}
+
+// Failed notes that the page failed, which may end the sweep.
+func (s *Sweep) Failed(failure defender.Kind, now time.Time) Ending {
+	if s.lists == nil {
+		return Goes
+	}
+	switch failure {
+	case defender.Throttled: // its account waits
+		s.slow = now.Add(slowFor)
+		return Goes
+	case defender.NoToken: // nothing was requested
+		return Goes
+	case defender.Rejected:
+		return s.end(Refused, now)
+	case defender.Timeout:
+		s.slow = now.Add(slowFor)
+	default:
+	}
+	if s.tries++; s.tries >= maxTries {
+		return s.end(PageFailed, now)
+	}
+	s.due = now.Add(firstRetry << (s.tries - 1))
+	return Goes
+}
+
+// TooLarge notes that the page exceeds the size limit for responses: it is requested again with half the rows. A single row is left out,
+// since its incident is polled by ID, and full pages follow.
+func (s *Sweep) TooLarge(now time.Time) {
+	if s.lists == nil {
+		return
+	}
+	s.due, s.tries = now, 0
+	if s.top > 1 {
+		s.top /= 2
+		return
+	}
+	s.skip, s.top, s.token, s.blind = s.skip+1, s.maxTop, "", true
+}
+
+// Progress is how far sweeps have come. It is stored, and a later run continues from it.
+func (s *Sweep) Progress() SweepProgress { return s.progress }
+
+// Cost is what the sweep under way, or the last one, took so far.
+func (s *Sweep) Cost() (pages, bytes int) { return s.total.pages, s.total.bytes }
