@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
@@ -85,6 +86,11 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 	})
 	under("Change", func() {
 		fs.Float64Var(&c.ChangesPerHour, "changes-per-hour", c.ChangesPerHour, "mean `number` of changes in the whole population; 0: none")
+		fs.Func("change-shares", "`kinds` of change and the share of each of all changes, such as alert-alone=0.17,merge=0; the others divide the rest as usual", func(text string) (err error) {
+			c.Weights, err = parseShares(text)
+			return err
+		})
+		fs.BoolVar(&c.QuietAlertMoves, "quiet-alert-moves", c.QuietAlertMoves, "an alert that moves to another incident moves the lastUpdateTime of neither")
 		fs.BoolVar(&c.Bursty, "bursty", c.Bursty, "changes come in bursts, and mostly to the newest incidents")
 		fs.Float64Var(&c.NewPerHour, "new-per-hour", c.NewPerHour, "mean `number` of incidents that appear; 0: none")
 		fs.DurationVar(&c.ClockSkew, "clock-skew", c.ClockSkew, "how far the service's clock is ahead, or behind where negative")
@@ -104,6 +110,9 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 		fs.DurationVar(&c.ListDelay, "list-delay", c.ListDelay, "how much later than Get it shows a change, at most; each incident has its part of it")
 		fs.DurationVar(&c.ListLag, "list-lag", c.ListLag, "how far it lies behind Get for all incidents")
 		fs.BoolVar(&c.ListDiffers, "list-differs", c.ListDiffers, "that of Defender XDR writes determination and investigationState in another case than Get")
+		fs.BoolVar(&c.ListUpperBounds, "list-upper-bounds", c.ListUpperBounds, "that of Defender XDR takes lt and le in $filter; otherwise they are a 400")
+		fs.StringVar((*string)(&c.ListStatusFilter), "list-status-filter", string(c.ListStatusFilter), "`what` that of Defender XDR does with a $filter on status: honoured, ignored (all incidents pass), refused (400)")
+		fs.IntVar(&c.ListMaxSkip, "list-max-skip", c.ListMaxSkip, "largest $skip of that of Defender XDR, more is a 400; 0: there is none")
 		fs.StringVar(&c.ListLinkHost, "list-link-host", c.ListLinkHost, "`host` that links to the next page name, of alerts too, with its scheme; empty: the one that was asked")
 		o.listFault.define(fs, "list-fault", "List calls")
 		fs.BoolVar(&o.listFault.onSkip, "list-fault-on-skip", false, "the fault spares first pages")
@@ -189,6 +198,25 @@ func loopback(host string) bool {
 	}
 	address, err := netip.ParseAddr(host)
 	return err == nil && address.IsLoopback()
+}
+
+// parseShares reads shares of kinds of change, such as "alert-alone=0.17,merge=0".
+func parseShares(text string) (defendersim.Weights, error) {
+	shares := make(map[defendersim.Kind]float64)
+	for part := range strings.SplitSeq(text, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		kind, err := defendersim.ParseKind(name)
+		if err != nil {
+			return defendersim.Weights{}, err
+		}
+		if _, twice := shares[kind]; twice {
+			return defendersim.Weights{}, fmt.Errorf("share of %v: given twice", kind)
+		}
+		if shares[kind], err = strconv.ParseFloat(value, 64); err != nil {
+			return defendersim.Weights{}, fmt.Errorf("share of %v: %q is not a number", kind, value)
+		}
+	}
+	return defendersim.DefaultWeights().WithShares(shares)
 }
 
 // splitRoles never returns nil, which would stand for the default role.

@@ -57,6 +57,13 @@ func TestMistakesOnTheCommandLineExitWith2AndSaySo(t *testing.T) {
 		{"--alerts-page -1", "alerts page"},
 		{"--list-lag -1s", "list lag"},
 		{"--list-link-host here", "list link host"},
+		{"--list-status-filter maybe", "unknown list status filter"},
+		{"--list-max-skip -1", "list max skip"},
+		{"--change-shares earthquake=0.1", "earthquake"},
+		{"--change-shares merge", "not a number"},
+		{"--change-shares merge=0.1,merge=0.2", "given twice"},
+		{"--change-shares merge=0.6,name=0.6", "more than 1"},
+		{"--change-shares merge=-0.1", "not between 0 and 1"},
 		{"--list-ids -1", "--list-ids"},
 		{"--throttle-form loud", "loud"},
 		{"--listen 0.0.0.0:8470", "--allow-non-loopback"},
@@ -115,14 +122,22 @@ func TestFlagsReachTheSimulator(t *testing.T) {
 	assert.Equal(t, 5*time.Minute, o.sim.TokenLifetime)
 	assert.Equal(t, time.Hour, o.sim.QuietAfter)
 
-	o, err = parse(strings.Fields("--bursty --new-per-hour 3 --clock-skew -5s --list-per-minute 4 --list-per-hour 5 --list-foreign-per-minute 6 --list-delay 1m --list-lag 2m --list-differs --list-link-host https://a.example"))
+	o, err = parse(strings.Fields("--bursty --new-per-hour 3 --clock-skew -5s --list-per-minute 4 --list-per-hour 5 --list-foreign-per-minute 6 --list-delay 1m --list-lag 2m --list-differs --list-link-host https://a.example --list-upper-bounds --list-status-filter ignored --list-max-skip 8"))
 	require.NoError(t, err)
 	want := defaults().sim
 	want.Bursty, want.NewPerHour, want.ClockSkew = true, 3, -5*time.Second
 	want.ListPerMinute, want.ListPerHour, want.ListForeignPerMinute = 4, 5, 6
 	want.ListDelay, want.ListLag, want.ListDiffers, want.ListLinkHost = time.Minute, 2*time.Minute, true, "https://a.example"
+	want.ListUpperBounds, want.ListStatusFilter, want.ListMaxSkip = true, defendersim.StatusFilterIgnored, 8
 	want.ThrottleForm, want.Roles, want.TokenLifetime = o.sim.ThrottleForm, o.sim.Roles, o.sim.TokenLifetime
 	assert.Equal(t, want, o.sim)
+
+	o, err = parse(strings.Fields("--quiet-alert-moves --change-shares alert-alone=0.25,merge=0"))
+	require.NoError(t, err)
+	weights, err := defendersim.DefaultWeights().WithShares(map[defendersim.Kind]float64{defendersim.ChangeAlertAlone: 0.25, defendersim.ChangeMerge: 0})
+	require.NoError(t, err)
+	assert.Equal(t, weights, o.sim.Weights)
+	assert.True(t, o.sim.QuietAlertMoves)
 
 	o, err = parse(strings.Fields("--graph-per-minute 4 --graph-per-hour 5 --graph-foreign-per-minute 6 --alerts-page 7 --alerts-skip-token --graph-coarse-times --graph-expand-fails 8"))
 	require.NoError(t, err)

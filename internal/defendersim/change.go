@@ -132,14 +132,19 @@ func (s *Sim) moveAlert(from *tracked, at time.Time) bool {
 	}
 	n := s.evolution.dice.IntN(len(from.incident.Alerts))
 	moved := from.incident.Alerts[n]
+	moveTime := func(i *Incident) {
+		if !s.cfg.QuietAlertMoves {
+			i.LastUpdate = later(i.LastUpdate, at)
+		}
+	}
 	s.apply(from, at, func(i *Incident) {
 		i.Alerts = slices.Delete(i.Alerts, n, n+1)
 		i.raiseSeverity()
-		i.LastUpdate = later(i.LastUpdate, at)
+		moveTime(i)
 	})
 	s.apply(into, at, func(i *Incident) {
 		i.adopt([]Alert{moved}, at)
-		i.LastUpdate = later(i.LastUpdate, at)
+		moveTime(i)
 	})
 	return true
 }

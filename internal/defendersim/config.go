@@ -40,6 +40,9 @@ type Config struct {
 	NewPerHour float64
 	// Weights says how often each kind of change comes; zero: DefaultWeights.
 	Weights Weights
+	// QuietAlertMoves lets an alert move to another incident without moving the
+	// lastUpdateTime of either: only the alert's own time moves.
+	QuietAlertMoves bool
 	// QuietAfter leaves resolved incidents alone once nothing has happened to
 	// them for that long; 0: they go on changing.
 	QuietAfter time.Duration
@@ -76,6 +79,15 @@ type Config struct {
 	// ListDiffers lets Defender XDR's List write two fields in another case than
 	// Get does: determination of an incident and investigationState of an alert.
 	ListDiffers bool
+	// ListUpperBounds lets lt and le be used in the $filter of Defender XDR's List.
+	// Otherwise they are a 400.
+	ListUpperBounds bool
+	// ListStatusFilter is what Defender XDR's List does with a $filter on status;
+	// empty: StatusFilterHonoured.
+	ListStatusFilter StatusFilter
+	// ListMaxSkip is the largest $skip of Defender XDR's List; a larger one is a
+	// 400. Links to the next page do not heed it. 0: there is none.
+	ListMaxSkip int
 	// ListLinkHost is where links to the next page lead, of alerts too, such as
 	// https://wdatpprd-eus.securitycenter.windows.com; empty: to the host that
 	// was asked.
@@ -124,19 +136,20 @@ type Config struct {
 // Get, 50 and 1,500 for List, 150 per minute for Graph.
 func DefaultConfig() Config {
 	return Config{
-		Seed:           1,
-		Incidents:      100,
-		FirstID:        1001,
-		MergedShare:    0.05,
-		ChangesPerHour: 60,
-		PerMinute:      100,
-		PerHour:        1500,
-		ListPerMinute:  50,
-		ListPerHour:    1500,
-		GraphPerMinute: 150,
-		TenantID:       "11111111-2222-3333-4444-555555555555",
-		ClientID:       "66666666-7777-8888-9999-000000000000",
-		ClientSecret:   "simulated-secret",
+		Seed:             1,
+		Incidents:        100,
+		FirstID:          1001,
+		MergedShare:      0.05,
+		ChangesPerHour:   60,
+		PerMinute:        100,
+		PerHour:          1500,
+		ListPerMinute:    50,
+		ListPerHour:      1500,
+		GraphPerMinute:   150,
+		ListStatusFilter: StatusFilterHonoured,
+		TenantID:         "11111111-2222-3333-4444-555555555555",
+		ClientID:         "66666666-7777-8888-9999-000000000000",
+		ClientSecret:     "simulated-secret",
 	}
 }
 

@@ -82,6 +82,12 @@ func (c *Config) checkList() error {
 	if c.GraphExpandFails < 0 {
 		errs = append(errs, fmt.Errorf("graph expand fails: %d alerts is negative", c.GraphExpandFails))
 	}
+	if err := c.ListStatusFilter.check(); err != nil {
+		errs = append(errs, err)
+	}
+	if c.ListMaxSkip < 0 {
+		errs = append(errs, fmt.Errorf("list max skip: %d is negative", c.ListMaxSkip))
+	}
 	if c.ListDelay < 0 || c.ListLag < 0 {
 		errs = append(errs, fmt.Errorf("list delay %v and list lag %v must not be negative", c.ListDelay, c.ListLag))
 	}

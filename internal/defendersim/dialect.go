@@ -21,6 +21,7 @@ type dialect struct {
 	options map[string][]string // that a query may have, by endpoint; those of others are not looked at
 	fields  map[string]field    // that $filter compares
 	maxTop  int                 // the largest page of List, and the usual one
+	maxSkip int                 // the largest $skip; 0: there is none
 
 	preference string // of a client, that it follows; "": none
 

@@ -49,6 +49,38 @@ func DefaultWeights() Weights {
 	}
 }
 
+// WithShares gives kinds of change the given shares of all changes, 0 to 1. The
+// others divide what is left as they did before.
+func (w Weights) WithShares(shares map[Kind]float64) (Weights, error) {
+	left, others := 1.0, 0.0
+	for k, weight := range w {
+		share, given := shares[Kind(k)]
+		switch {
+		case !given:
+			others += weight
+		case !(share >= 0 && share <= 1):
+			return w, fmt.Errorf("share of %v: %v is not between 0 and 1", Kind(k), share)
+		default:
+			left -= share
+		}
+	}
+	const rounding = 1e-9
+	if left < -rounding {
+		return w, errors.New("shares of changes: they add up to more than 1")
+	}
+	if left > rounding && others == 0 {
+		return w, errors.New("shares of changes: they add up to less than 1, and there is no other kind of change")
+	}
+	for k := range w {
+		if share, given := shares[Kind(k)]; given {
+			w[k] = share
+		} else if others > 0 {
+			w[k] *= max(0, left) / others
+		}
+	}
+	return w, nil
+}
+
 // kindNames are the names that ParseKind reads, in the order of the kinds.
 func kindNames() [changeKinds]string {
 	return [...]string{

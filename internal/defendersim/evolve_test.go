@@ -261,6 +261,90 @@ func event(before, after State) string {
 	}
 }
 
+// alone counts the states that an alert alone led to.
+func alone(t *testing.T, s *Sim) (count int) {
+	t.Helper()
+	for _, id := range s.IDs() {
+		states, _ := s.History(id)
+		for n := 1; n < len(states); n++ {
+			if states[n].LastUpdate.Equal(states[n-1].LastUpdate) {
+				require.NotEqual(t, states[n-1].Alerts, states[n].Alerts, "the alert's own time moves")
+				count++
+			}
+		}
+	}
+	return count
+}
+
+func TestOneInSixOfAllChangesCanBeOfAnAlertAlone(t *testing.T) {
+	for _, bursty := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			weights, err := DefaultWeights().WithShares(map[Kind]float64{ChangeAlertAlone: 1.0 / 6})
+			require.NoError(t, err)
+			s := newSim(t, func(c *Config) {
+				c.Incidents, c.AlertBytes, c.ChangesPerHour, c.Weights, c.Bursty = 200, 1, 600, weights, bursty
+			})
+			time.Sleep(20 * time.Hour)
+			assert.InDelta(t, 12000.0/6, alone(t, s), 300)
+		})
+	}
+}
+
+func TestSharesLeaveTheOtherKindsTheirProportions(t *testing.T) {
+	before := DefaultWeights()
+	after, err := before.WithShares(map[Kind]float64{ChangeAlertAlone: 0.3, ChangeMerge: 0})
+	require.NoError(t, err)
+	assert.InDelta(t, 1, after.total(), 1e-9)
+	assert.InDelta(t, 0.3, after[ChangeAlertAlone], 1e-9)
+	assert.Zero(t, after[ChangeMerge])
+	assert.InDelta(t, before[ChangeStatus]/before[ChangeTags], after[ChangeStatus]/after[ChangeTags], 1e-9)
+
+	all, err := before.WithShares(map[Kind]float64{ChangeAlertAlone: 1})
+	require.NoError(t, err)
+	assert.Equal(t, Weights{ChangeAlertAlone: 1}, all)
+	for _, wrong := range []map[Kind]float64{{ChangeName: -0.1}, {ChangeName: 0.6, ChangeTags: 0.6}} {
+		_, err := before.WithShares(wrong)
+		require.Error(t, err)
+	}
+	_, err = Weights{ChangeName: 1}.WithShares(map[Kind]float64{ChangeName: 0.5})
+	require.Error(t, err, "nothing takes the rest")
+}
+
+func TestAnAlertMayMoveWithoutMovingTheTimeOfEitherIncident(t *testing.T) {
+	for _, quiet := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSim(t, func(c *Config) { c.AlertsPerIncident, c.QuietAlertMoves = 3, quiet })
+			before := make(map[int64]Incident)
+			for _, id := range s.IDs() {
+				before[id] = mustGet(t, s, id)
+			}
+			time.Sleep(time.Hour)
+			require.NoError(t, s.Change(1001, ChangeAlertLeaves))
+
+			touched := 0
+			for id, was := range before {
+				is := mustGet(t, s, id)
+				if len(is.Alerts) == 3 {
+					require.Equal(t, was, is)
+					continue
+				}
+				touched++
+				assert.Equal(t, !quiet, is.LastUpdate.After(was.LastUpdate))
+				for _, a := range is.Alerts {
+					if was.alert(a.ID) < 0 {
+						n := before[1001].alert(a.ID)
+						require.GreaterOrEqual(t, n, 0)
+						assert.Equal(t, id, a.IncidentID)
+						assert.True(t, time.Now().Equal(a.LastUpdated), "the alert's own time moves")
+					}
+				}
+			}
+			assert.Equal(t, 2, touched)
+			assert.Len(t, mustGet(t, s, 1001).Alerts, 2)
+		})
+	}
+}
+
 func TestParseKindReadsWhatStringWrites(t *testing.T) {
 	for kind := range Kind(changeKinds) {
 		got, err := ParseKind(kind.String())

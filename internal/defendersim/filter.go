@@ -22,6 +22,26 @@ type field struct {
 	time    func(*Incident) time.Time // nil: it is a text
 	text    func(*Incident) string
 	ordered bool // the list is ordered by it
+	rising  bool // lt and le are refused
+	ignored bool // a comparison passes everything
+}
+
+// StatusFilter is what List does with a $filter on status.
+type StatusFilter string
+
+// What List does with a $filter on status.
+const (
+	StatusFilterHonoured StatusFilter = "honoured" // it passes the incidents of that status
+	StatusFilterIgnored  StatusFilter = "ignored"  // it passes all incidents
+	StatusFilterRefused  StatusFilter = "refused"  // it is a 400
+)
+
+func (f StatusFilter) check() error {
+	switch f {
+	case "", StatusFilterHonoured, StatusFilterIgnored, StatusFilterRefused:
+		return nil
+	}
+	return fmt.Errorf("unknown list status filter %q: one of honoured, ignored, refused", string(f))
 }
 
 func (f filter) passes(i *Incident) bool {
@@ -112,6 +132,9 @@ func (f *filter) addTime(operator string, value term, compared field) (wrong str
 		return fmt.Sprintf("'%s' is not a time.", value.text)
 	}
 	var met func(order int) bool
+	if compared.rising && strings.HasPrefix(operator, "l") {
+		return fmt.Sprintf("The operator '%s' is not supported for times.", operator)
+	}
 	switch operator {
 	case "gt":
 		met = func(order int) bool { return order > 0 }
@@ -146,6 +169,6 @@ func (f *filter) addText(operator string, value term, compared field) (wrong str
 	if operator != "eq" || !value.quoted {
 		return "Text can only be compared with eq, and with a string between single quotes."
 	}
-	f.conditions = append(f.conditions, func(i *Incident) bool { return compared.text(i) == value.text })
+	f.conditions = append(f.conditions, func(i *Incident) bool { return compared.ignored || compared.text(i) == value.text })
 	return ""
 }

@@ -126,7 +126,7 @@ func TestFiltersOfGraphCompareItsOwnWords(t *testing.T) {
 		assert.Equal(t, "BadRequest", code)
 		assert.NotEmpty(t, message)
 	}
-	for name, fields := range map[string]map[string]field{"lastUpdateTime": newXDR().fields, "lastUpdateDateTime": newGraph().fields} {
+	for name, fields := range map[string]map[string]field{"lastUpdateTime": newXDR(Config{}).fields, "lastUpdateDateTime": newGraph().fields} {
 		f, _ := parseFilter(name+" ge 2026-03-01T10:00:00Z", fields)
 		assert.False(t, f.since.IsZero(), "the search stops at %s", name)
 	}

@@ -81,6 +81,9 @@ func (x *exchange) setOption(name, value string) (wrong string) {
 		if err != nil || number < 0 {
 			return "Query option 'Skip' must be a number from 0 up."
 		}
+		if most := x.dialect.maxSkip; most > 0 && number > most {
+			return fmt.Sprintf("Query option 'Skip' is limited to %d.", most)
+		}
 	case "$skiptoken":
 		var good bool
 		if q.after, good = x.s.signer.readMark(x.id, value); !good {

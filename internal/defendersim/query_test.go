@@ -11,7 +11,7 @@ import (
 )
 
 func TestFilterPassesWhatMeetsEveryCondition(t *testing.T) {
-	s := newSim(t, func(c *Config) { c.Incidents = 0 })
+	s := newSim(t, func(c *Config) { c.Incidents, c.ListUpperBounds = 0, true })
 	for id, i := range map[int64]Incident{
 		1: {LastUpdate: at(t, "2026-03-01T10:00:00.1Z"), AssignedTo: "o'brien@contoso.example"},
 		2: {LastUpdate: at(t, "2026-03-01T10:00:00.1000001Z"), Status: StatusResolved, AssignedTo: "o'brien@contoso.example"},
@@ -52,6 +52,8 @@ func TestQueriesThatTheAPIRefuses(t *testing.T) {
 		"lastUpdateTime eq 2026-03-01T10:00:00Z", "lastUpdateTime ge '2026-03-01T10:00:00Z'", "lastUpdateTime ge 2026-03-01", "lastUpdateTime ge yesterday",
 		"lastUpdateTime ge 2026-03-01T10:00:00", "lastUpdateTime ge 2026-03-01T10:00:00+01:00", "lastUpdateTime ge 2026-03-01T10:00:00.12345678Z",
 		"lastUpdateTime ge 2026-03-01T10:00:00,5Z", "lastUpdateTime ge 2026-13-01T10:00:00Z", "createdTime ge Z",
+		"lastUpdateTime lt 2026-03-01T10:00:00Z", "lastUpdateTime le 2026-03-01T10:00:00Z", "createdTime lt 2026-03-01T10:00:00Z",
+		"lastUpdateTime ge 2026-03-01T10:00:00Z and createdTime le 2026-03-01T10:00:00Z",
 	} {
 		refused(t, s, listPath("$filter", filter))
 	}
@@ -62,6 +64,41 @@ func TestQueriesThatTheAPIRefuses(t *testing.T) {
 		refused(t, s, "/api/incidents?"+query)
 	}
 	assert.Len(t, list(t, s, "api-version", "1", "top", "x").Value, 10, "what is none of OData's is passed over")
+}
+
+func TestAFilterOnStatusIsHonouredIgnoredOrRefused(t *testing.T) {
+	const filter = "status eq 'Active' and createdTime ge 2026-03-01T10:00:00Z"
+	for _, c := range []struct {
+		mode StatusFilter
+		want []int64
+	}{
+		{"", []int64{2}}, {StatusFilterHonoured, []int64{2}}, {StatusFilterIgnored, []int64{3, 2}},
+	} {
+		assert.Equal(t, c.want, list(t, ofEachStatus(t, c.mode), "$filter", filter).ids(t), c.mode)
+	}
+	s := ofEachStatus(t, StatusFilterRefused)
+	refused(t, s, listPath("$filter", filter))
+	refused(t, s, listPath("$filter", "status eq 'Resolved'"))
+	assert.Equal(t, []int64{3, 2}, list(t, s, "$filter", "createdTime ge 2026-03-01T10:00:00Z").ids(t), "other filters are honoured")
+}
+
+// ofEachStatus is a population of three incidents, of which the first is older.
+func ofEachStatus(t *testing.T, mode StatusFilter) *Sim {
+	t.Helper()
+	s := newSim(t, func(c *Config) { c.Incidents, c.ListStatusFilter = 0, mode })
+	require.NoError(t, s.Add(Incident{ID: 1, Created: at(t, "2026-02-01T10:00:00Z"), LastUpdate: at(t, "2026-02-01T10:00:00Z")}))
+	require.NoError(t, s.Add(Incident{ID: 2, Created: at(t, "2026-03-01T10:00:00Z"), LastUpdate: at(t, "2026-03-01T10:00:00Z")}))
+	require.NoError(t, s.Add(Incident{ID: 3, Created: at(t, "2026-03-01T10:00:00Z"), LastUpdate: at(t, "2026-03-01T11:00:00Z"), Status: StatusResolved}))
+	return s
+}
+
+func TestASkipBeyondTheLargestIsRefusedUnderDefenderXDRAlone(t *testing.T) {
+	s := newSim(t, func(c *Config) { c.Incidents, c.ListMaxSkip = 30, 10 })
+	page := list(t, s, "$top", "6", "$skip", "10")
+	assert.Len(t, page.Value, 6)
+	refused(t, s, page.path(t))
+	refused(t, s, "/api/incidents?$skip=11")
+	assert.Len(t, listGraph(t, s, "$skip", "11").Value, 19)
 }
 
 func refused(t *testing.T, s *Sim, path string) {
@@ -80,7 +117,7 @@ func TestFiltersOfAnyKindAreReadOrRefused(t *testing.T) {
 		for _, w := range rapid.SliceOfN(word, 0, 12).Draw(t, "words") {
 			text += w + " "
 		}
-		f, wrong := parseFilter(text, newXDR().fields)
+		f, wrong := parseFilter(text, newXDR(Config{}).fields)
 		if (wrong == "") != (len(f.conditions) > 0) {
 			t.Fatalf("%q: %d conditions, and wrong is %q", text, len(f.conditions), wrong)
 		}

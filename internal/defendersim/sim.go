@@ -44,7 +44,7 @@ func New(cfg Config) (*Sim, error) {
 	}
 	s := &Sim{
 		cfg:        cfg,
-		dialects:   speaks{newXDR(), newGraph()},
+		dialects:   speaks{newXDR(cfg), newGraph()},
 		population: newPopulation(cfg),
 		signer:     newSigner(cfg.Seed),
 		evolution:  newProcess(cfg, streamEvolution, cfg.changeEvents()),

@@ -10,7 +10,7 @@ import (
 
 // newXDR is the API of Microsoft Defender XDR. Its tokens are for the host of
 // each cloud, or for the old name of the service.
-func newXDR() *dialect {
+func newXDR(c Config) *dialect {
 	return &dialect{
 		api:  APIDefenderXDR,
 		path: "/api/incidents/", // links were seen with a slash at the end
@@ -20,16 +20,12 @@ func newXDR() *dialect {
 			"https://api-gov.security.microsoft.us",
 			"https://securitycenter.microsoft.com/mtp",
 		},
-		read:    "Incident.Read.All",
-		write:   "Incident.ReadWrite.All",
-		options: map[string][]string{EndpointList: {"$filter", "$top", "$skip"}},
-		fields: map[string]field{
-			"lastUpdateTime": {time: func(i *Incident) time.Time { return i.LastUpdate }, ordered: true},
-			"createdTime":    {time: func(i *Incident) time.Time { return i.Created }},
-			"status":         {text: func(i *Incident) string { return i.Status }},
-			"assignedTo":     {text: func(i *Incident) string { return i.AssignedTo }},
-		},
+		read:         "Incident.Read.All",
+		write:        "Incident.ReadWrite.All",
+		options:      map[string][]string{EndpointList: {"$filter", "$top", "$skip"}},
+		fields:       xdrFields(c),
 		maxTop:       100,
+		maxSkip:      c.ListMaxSkip,
 		context:      "https://api.security.microsoft.com/api/$metadata#Incidents",
 		identity:     `"incidentId":%d`,
 		name:         "incidentName",
@@ -44,6 +40,20 @@ func newXDR() *dialect {
 		},
 		details: func(_ *exchange, w *writer, target string) { w.text("target", target) },
 	}
+}
+
+// xdrFields are those that a filter may compare.
+func xdrFields(c Config) map[string]field {
+	fields := map[string]field{
+		"lastUpdateTime": {time: func(i *Incident) time.Time { return i.LastUpdate }, ordered: true, rising: !c.ListUpperBounds},
+		"createdTime":    {time: func(i *Incident) time.Time { return i.Created }, rising: !c.ListUpperBounds},
+		"status":         {text: func(i *Incident) string { return i.Status }, ignored: c.ListStatusFilter == StatusFilterIgnored},
+		"assignedTo":     {text: func(i *Incident) string { return i.AssignedTo }},
+	}
+	if c.ListStatusFilter == StatusFilterRefused {
+		delete(fields, "status")
+	}
+	return fields
 }
 
 // xdrView shows an incident with all its alerts, but for List.
