@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"time"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 )
@@ -12,6 +13,7 @@ type faultOptions struct {
 	name        string // empty: none
 	probability float64
 	times       int
+	every       time.Duration
 	onSkip      bool // of List alone
 }
 
@@ -19,6 +21,7 @@ type faultOptions struct {
 func (f *faultOptions) define(fs *flag.FlagSet, name, strikes string) {
 	fs.StringVar(&f.name, name, "", "`fault` that strikes "+strikes+", see below")
 	fs.Float64Var(&f.probability, name+"-probability", 0, "probability of that fault, 0 to 1; 0: always")
+	fs.DurationVar(&f.every, name+"-every", 0, "how long it spares requests at first and each time it has struck; 0: not at all")
 	fs.IntVar(&f.times, name+"-times", 0, "how many requests it strikes before it ends; 0: it does not end")
 }
 
@@ -31,6 +34,8 @@ func (f *faultOptions) rule(flagName string, where int64) (defendersim.Rule, err
 			return defendersim.Rule{}, fmt.Errorf("--%[1]s-probability needs --%[1]s", flagName)
 		case f.times != 0:
 			return defendersim.Rule{}, fmt.Errorf("--%[1]s-times needs --%[1]s", flagName)
+		case f.every != 0:
+			return defendersim.Rule{}, fmt.Errorf("--%[1]s-every needs --%[1]s", flagName)
 		case f.onSkip:
 			return defendersim.Rule{}, fmt.Errorf("--%[1]s-on-skip needs --%[1]s", flagName)
 		}
@@ -49,7 +54,10 @@ func (f *faultOptions) rule(flagName string, where int64) (defendersim.Rule, err
 	if f.times < 0 {
 		return defendersim.Rule{}, fmt.Errorf("--%s-times: %d is negative", flagName, f.times)
 	}
-	return defendersim.Rule{Fault: fault, Probability: f.probability, Times: f.times, OnSkip: f.onSkip}, nil
+	if f.every < 0 {
+		return defendersim.Rule{}, fmt.Errorf("--%s-every: %v is negative", flagName, f.every)
+	}
+	return defendersim.Rule{Fault: fault, Probability: f.probability, Times: f.times, Every: f.every, OnSkip: f.onSkip}, nil
 }
 
 // flagFault is a fault option with its flag and the requests that it is for.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -81,6 +82,11 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 		fs.IntVar(&c.Incidents, "incidents", c.Incidents, "how many incidents there are")
 		fs.Int64Var(&c.FirstID, "first-id", c.FirstID, "lowest incident `id`; the others follow without a gap")
 		fs.Float64Var(&c.MergedShare, "merged-share", c.MergedShare, "share of the incidents that are merged at the start, 0 to 1")
+		fs.Func("statuses", "`mix` of statuses at the start, among those not merged: active, in progress and resolved, such as 60/30/10", func(text string) (err error) {
+			c.Statuses, err = parseStatuses(text)
+			return err
+		})
+		fs.Float64Var(&c.LargeShare, "large-share", c.LargeShare, "share of the incidents that have 150 alerts, 0 to 1")
 		fs.IntVar(&c.AlertsPerIncident, "alerts-per-incident", c.AlertsPerIncident, "alerts of every incident, up to 150; 0: as in real life")
 		fs.IntVar(&c.AlertBytes, "alert-bytes", c.AlertBytes, "size of every alert in `bytes`; 0: as in real life")
 	})
@@ -92,6 +98,8 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 		})
 		fs.BoolVar(&c.QuietAlertMoves, "quiet-alert-moves", c.QuietAlertMoves, "an alert that moves to another incident moves the lastUpdateTime of neither")
 		fs.BoolVar(&c.Bursty, "bursty", c.Bursty, "changes come in bursts, and mostly to the newest incidents")
+		fs.Float64Var(&c.BackToActive, "back-to-active", c.BackToActive, "how often an incident in progress becomes active again instead of resolved, 0 to 1")
+		fs.IntVar(&c.CloseHourly, "close-hourly", c.CloseHourly, "how many open incidents are resolved at the same moment, each hour after the start; 0: none")
 		fs.Float64Var(&c.NewPerHour, "new-per-hour", c.NewPerHour, "mean `number` of incidents that appear; 0: none")
 		fs.DurationVar(&c.ClockSkew, "clock-skew", c.ClockSkew, "how far the service's clock is ahead, or behind where negative")
 		fs.DurationVar(&c.QuietAfter, "quiet-after", c.QuietAfter, "leave resolved incidents alone after so long without a change; 0: never")
@@ -141,6 +149,8 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 	})
 	under("Answers", func() {
 		o.fault.define(fs, "fault", "every incident")
+		fs.DurationVar(&c.LatencyMin, "latency-min", c.LatencyMin, "least time that an answer of the APIs takes")
+		fs.DurationVar(&c.LatencyMax, "latency-max", c.LatencyMax, "most time that an answer of the APIs takes; 0: none")
 		fs.BoolVar(&c.RawDeflate, "raw-deflate", c.RawDeflate, "send deflate without its zlib wrapping")
 		fs.BoolVar(&c.NoCompression, "no-compression", c.NoCompression, "never compress answers")
 	})
@@ -198,6 +208,21 @@ func loopback(host string) bool {
 	}
 	address, err := netip.ParseAddr(host)
 	return err == nil && address.IsLoopback()
+}
+
+// parseStatuses reads a mix of statuses such as 60/30/10.
+func parseStatuses(text string) (mix defendersim.StatusMix, err error) {
+	parts := strings.Split(text, "/")
+	weights := []*float64{&mix.Active, &mix.InProgress, &mix.Resolved}
+	if len(parts) != len(weights) {
+		return mix, errors.New("not three numbers with slashes between them")
+	}
+	for n, part := range parts {
+		if *weights[n], err = strconv.ParseFloat(part, 64); err != nil {
+			return mix, fmt.Errorf("%q is not a number", part)
+		}
+	}
+	return mix, nil
 }
 
 // parseShares reads shares of kinds of change, such as "alert-alone=0.17,merge=0".

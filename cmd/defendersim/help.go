@@ -29,6 +29,7 @@ Examples:
   defendersim --incidents 1000 --changes-per-hour 200 --bursty --new-per-hour 5
   defendersim --fault 500 --fault-probability 0.1
   defendersim --list-fault 503 --list-fault-on-skip
+  defendersim --list-fault 429-retry-after=90s --list-fault-every 1h
   defendersim --alerts-page 20 --alerts-fault link-stuck
   defendersim --token-fault AADSTS7000222 --token-fault-times 3
   defendersim --incidents 500 --list-ids 500 > incidents.txt

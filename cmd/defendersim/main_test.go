@@ -49,6 +49,16 @@ func TestMistakesOnTheCommandLineExitWith2AndSaySo(t *testing.T) {
 		{"--list-fault bogus", "bogus"},
 		{"--list-fault 500 --list-fault-probability -1", "--list-fault-probability"},
 		{"--list-fault-probability 0.5", "needs --list-fault"},
+		{"--list-fault-every 1h", "needs --list-fault"},
+		{"--list-fault 500 --list-fault-every -1h", "--list-fault-every: -1h0m0s is negative"},
+		{"--statuses 60/40", "statuses"},
+		{"--statuses a/b/c", "not a number"},
+		{"--statuses -1/1/1", "statuses: -1"},
+		{"--large-share 2", "large share"},
+		{"--back-to-active 2", "back to active"},
+		{"--close-hourly -1", "close hourly"},
+		{"--latency-min 1s", "latency: 1s to 0s"},
+		{"--latency-min -1s", "latency: -1s to 0s"},
 		{"--list-fault-on-skip", "needs --list-fault"},
 		{"--alerts-fault bogus", "bogus"},
 		{"--alerts-fault row-twice", "--alerts-fault: fault row-twice: that is for List calls alone"},
@@ -138,6 +148,17 @@ func TestFlagsReachTheSimulator(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, weights, o.sim.Weights)
 	assert.True(t, o.sim.QuietAlertMoves)
+
+	o, err = parse(strings.Fields("--statuses 60/30/10 --large-share 0.005 --back-to-active 0.3 --close-hourly 40 --latency-min 100ms --latency-max 1.5s --list-fault 429-retry-after=90s --list-fault-every 1h"))
+	require.NoError(t, err)
+	want = defaults().sim
+	want.Statuses = defendersim.StatusMix{Active: 60, InProgress: 30, Resolved: 10}
+	want.LargeShare, want.BackToActive, want.CloseHourly = 0.005, 0.3, 40
+	want.LatencyMin, want.LatencyMax, want.TokenLifetime = 100*time.Millisecond, 1500*time.Millisecond, o.sim.TokenLifetime
+	assert.Equal(t, want, o.sim)
+	rule, err := o.listFault.rule("list-fault", defendersim.ListRequests)
+	require.NoError(t, err)
+	assert.Equal(t, defendersim.Rule{Fault: defendersim.Fault{Name: "429-retry-after", Wait: 90 * time.Second}, Every: time.Hour}, rule)
 
 	o, err = parse(strings.Fields("--graph-per-minute 4 --graph-per-hour 5 --graph-foreign-per-minute 6 --alerts-page 7 --alerts-skip-token --graph-coarse-times --graph-expand-fails 8"))
 	require.NoError(t, err)

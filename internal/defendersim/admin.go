@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // adminRoutes lets people at a terminal look into the simulator and steer it.
@@ -118,6 +119,7 @@ type faultShown struct {
 	Fault       string  `json:"fault"`
 	Probability float64 `json:"probability"`
 	Times       int     `json:"times"`
+	Every       string  `json:"every"`
 	OnSkip      bool    `json:"on_skip"`
 	Struck      int     `json:"struck"`
 }
@@ -126,7 +128,7 @@ func (s *Sim) showFaults(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	shown := []faultShown{}
 	for id, r := range s.rules {
-		shown = append(shown, faultShown{id, r.Fault.String(), r.Probability, r.Times, r.OnSkip, r.struck})
+		shown = append(shown, faultShown{id, r.Fault.String(), r.Probability, r.Times, r.Every.String(), r.OnSkip, r.struck})
 	}
 	s.mu.Unlock()
 	slices.SortFunc(shown, func(a, b faultShown) int { return cmp.Compare(a.ID, b.ID) })
@@ -166,6 +168,11 @@ func readRule(r *http.Request) (Rule, error) {
 	if text := r.FormValue("times"); text != "" {
 		if rule.Times, err = strconv.Atoi(text); err != nil {
 			return rule, fmt.Errorf("times: %q is not a number", text)
+		}
+	}
+	if text := r.FormValue("every"); text != "" {
+		if rule.Every, err = time.ParseDuration(text); err != nil {
+			return rule, fmt.Errorf("every: %q is not a duration", text)
 		}
 	}
 	if text := r.FormValue("on_skip"); text != "" {

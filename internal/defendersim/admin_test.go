@@ -30,16 +30,16 @@ func TestAdminSetsAndClearsFaults(t *testing.T) {
 
 	admin[any](t, s, http.MethodPut, "/sim/faults/list?fault=row-twice&on_skip=true", http.StatusNoContent)
 
-	admin[any](t, s, http.MethodPut, "/sim/faults/alerts?fault=link-broken", http.StatusNoContent)
+	admin[any](t, s, http.MethodPut, "/sim/faults/alerts?fault=link-broken&every=1h", http.StatusNoContent)
 
 	assert.Equal(t, 429, status(1001))
 	assert.Equal(t, 503, status(1002))
 	assert.Equal(t, []faultShown{
-		{ID: -3, Fault: "link-broken"},
-		{ID: -2, Fault: "row-twice", OnSkip: true},
-		{ID: -1, Fault: "500"},
-		{ID: 0, Fault: "503", Struck: 1},
-		{ID: 1001, Fault: "429=5s", Probability: 1, Times: 2, Struck: 1},
+		{ID: -3, Fault: "link-broken", Every: "1h0m0s"},
+		{ID: -2, Fault: "row-twice", Every: "0s", OnSkip: true},
+		{ID: -1, Fault: "500", Every: "0s"},
+		{ID: 0, Fault: "503", Every: "0s", Struck: 1},
+		{ID: 1001, Fault: "429=5s", Probability: 1, Times: 2, Every: "0s", Struck: 1},
 	}, admin[[]faultShown](t, s, http.MethodGet, "/sim/faults", http.StatusOK))
 
 	for _, path := range []string{"/token?fault=AADSTS7000222", "/list?fault=partial", "/alerts?fault=page-empty", "?fault=bom", "/1001?fault=other-id%3D1002"} {
@@ -116,6 +116,7 @@ func TestAdminSaysWhatIsWrong(t *testing.T) {
 		{http.MethodPut, "/sim/faults/1001?fault=AADSTS7000222", "token endpoint alone"},
 		{http.MethodPut, "/sim/faults/token?fault=partial", "no incidents in tokens"},
 		{http.MethodPut, "/sim/faults/list?fault=500&on_skip=x", "on_skip"},
+		{http.MethodPut, "/sim/faults/list?fault=500&every=x", "every"},
 		{http.MethodDelete, "/sim/faults/all", "all"},
 		{http.MethodPost, "/sim/incidents/1001/merge", "into"},
 		{http.MethodPost, "/sim/incidents/9/remove", "no incident 9"},

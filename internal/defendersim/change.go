@@ -66,17 +66,15 @@ func (s *Sim) changeIncident(i *Incident, kind Kind, at time.Time) {
 }
 
 func (s *Sim) changeStatus(i *Incident) {
-	d, words := s.evolution.dice, s.population.words
+	d, words, back := s.evolution.dice, s.population.words, s.cfg.BackToActive
 	switch {
-	case i.Status == StatusResolved:
+	case i.Status == StatusResolved, back > 0 && i.Status == StatusInProgress && d.chance(back):
 		i.Status = StatusActive
 	case i.Status == StatusActive && d.chance(0.5):
 		i.Status = StatusInProgress
 		i.AssignedTo = pick(d, words.analysts)
 	default:
-		i.Status = StatusResolved
-		i.Classification = pick(d, words.classifications)
-		i.Determination = pick(d, words.determinations)
+		s.resolve(d, i)
 	}
 }
 

@@ -21,6 +21,12 @@ type Config struct {
 	// MergedShare is the share of incidents, 0 to 1, that are merged into
 	// another one before the start.
 	MergedShare float64
+	// Statuses is the mix of statuses at the start, among the incidents that are
+	// not merged; zero: some 45 % active, 20 % in progress and 35 % resolved.
+	Statuses StatusMix
+	// LargeShare is the share of incidents, 0 to 1, that have 150 alerts,
+	// whatever AlertsPerIncident says.
+	LargeShare float64
 	// AlertsPerIncident gives every incident that many alerts; 0: mostly 1 to
 	// 5, a few up to 150.
 	AlertsPerIncident int
@@ -35,6 +41,13 @@ type Config struct {
 	// bursts happen to one incident, the others are one kind of change to
 	// several. The newest incidents change often, old ones seldom.
 	Bursty bool
+	// BackToActive is how often, 0 to 1, a change of status makes an incident that
+	// is in progress active again instead of resolving it.
+	BackToActive float64
+	// CloseHourly is how many open incidents are resolved at the same moment, an
+	// hour after the start and every hour from then on, as a playbook does it. It
+	// comes on top of ChangesPerHour.
+	CloseHourly int
 	// NewPerHour is the mean number of incidents that appear, spread as a
 	// Poisson process; 0: none. Their ids follow the highest.
 	NewPerHour float64
@@ -116,6 +129,12 @@ type Config struct {
 	// AllowAnonymous answers requests that carry no token.
 	AllowAnonymous bool
 
+	// LatencyMin and LatencyMax are the least and the most that an answer of the
+	// APIs takes, evenly spread between them; LatencyMax 0: none of them takes
+	// any time. The answer shows how things stand in the middle of it. A request
+	// that exceeds a limit is answered at once.
+	LatencyMin, LatencyMax time.Duration
+
 	// RawDeflate sends deflate without its zlib wrapping, as some servers do.
 	RawDeflate bool
 	// NoCompression never compresses, whatever the client offers.
@@ -129,6 +148,11 @@ type Config struct {
 	// Observe is given the journal's entry of each request once it has ended;
 	// nil: nobody. It may be called from several goroutines at once.
 	Observe func(Request)
+}
+
+// StatusMix says how common each status is, relative to the others.
+type StatusMix struct {
+	Active, InProgress, Resolved float64
 }
 
 // DefaultConfig is a population of 100 incidents with sixty changes an hour

@@ -3,6 +3,7 @@ package defendersim
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"strings"
 	"time"
@@ -33,6 +34,14 @@ func (c *Config) checkPopulation() error {
 	if !(c.MergedShare >= 0 && c.MergedShare <= 1) {
 		errs = append(errs, fmt.Errorf("merged share: %v is not between 0 and 1", c.MergedShare))
 	}
+	for _, weight := range []float64{c.Statuses.Active, c.Statuses.InProgress, c.Statuses.Resolved} {
+		if !(weight >= 0) || math.IsInf(weight, 0) {
+			errs = append(errs, fmt.Errorf("statuses: %v is not a number from 0 up", weight))
+		}
+	}
+	if !(c.LargeShare >= 0 && c.LargeShare <= 1) {
+		errs = append(errs, fmt.Errorf("large share: %v is not between 0 and 1", c.LargeShare))
+	}
 	if c.AlertsPerIncident < 0 || c.AlertsPerIncident > maxAlerts {
 		errs = append(errs, fmt.Errorf("alerts per incident: %d is not between 0 and %d", c.AlertsPerIncident, maxAlerts))
 	}
@@ -41,6 +50,12 @@ func (c *Config) checkPopulation() error {
 	}
 	if !(c.ChangesPerHour >= 0 && c.ChangesPerHour <= 1e9) {
 		errs = append(errs, fmt.Errorf("changes per hour: %v is not between 0 and 1e9", c.ChangesPerHour))
+	}
+	if !(c.BackToActive >= 0 && c.BackToActive <= 1) {
+		errs = append(errs, fmt.Errorf("back to active: %v is not between 0 and 1", c.BackToActive))
+	}
+	if c.CloseHourly < 0 {
+		errs = append(errs, fmt.Errorf("close hourly: %d is negative", c.CloseHourly))
 	}
 	if !(c.NewPerHour >= 0 && c.NewPerHour <= 1e6) {
 		errs = append(errs, fmt.Errorf("new per hour: %v is not between 0 and 1e6", c.NewPerHour))
@@ -67,6 +82,9 @@ func (c *Config) checkLimits() error {
 	}
 	if c.ForeignPerMinute < 0 || c.ListForeignPerMinute < 0 || c.GraphForeignPerMinute < 0 {
 		errs = append(errs, fmt.Errorf("foreign requests per minute: %d of Get, %d of List and %d of Graph must not be negative", c.ForeignPerMinute, c.ListForeignPerMinute, c.GraphForeignPerMinute))
+	}
+	if c.LatencyMin < 0 || c.LatencyMin > c.LatencyMax {
+		errs = append(errs, fmt.Errorf("latency: %v to %v is no range of times from 0 up", c.LatencyMin, c.LatencyMax))
 	}
 	if err := c.ThrottleForm.check(); err != nil {
 		errs = append(errs, err)

@@ -19,6 +19,8 @@ const (
 	streamErrors
 	streamListing
 	streamArrivals
+	streamClosings
+	streamLatency
 )
 
 // dice is one stream of chance.

@@ -204,6 +204,9 @@ func (s *Sim) upcoming() (at time.Time, happen func(at time.Time)) {
 			s.arrivals.advance()
 		})
 	}
+	if s.cfg.CloseHourly > 0 {
+		consider(s.closings.next, s.closeSome)
+	}
 	return at, happen
 }
 

@@ -178,6 +178,31 @@ func movedAlerts(before, after Incident) int {
 	return moved
 }
 
+func TestStatusesChangeInBothDirections(t *testing.T) {
+	steps := func(back float64) map[string]int {
+		seen := map[string]int{}
+		synctest.Test(t, func(t *testing.T) {
+			s := newSim(t, func(c *Config) {
+				c.Incidents, c.AlertBytes, c.ChangesPerHour, c.Weights, c.BackToActive = 50, 1, 600, Weights{ChangeStatus: 1}, back
+			})
+			time.Sleep(10 * time.Hour)
+			for _, id := range s.IDs() {
+				states, _ := s.History(id)
+				for n := 1; n < len(states); n++ {
+					seen[states[n-1].Status+" to "+states[n].Status]++
+				}
+			}
+		})
+		return seen
+	}
+	seen := steps(0.5)
+	both := seen["InProgress to Active"] + seen["InProgress to Resolved"]
+	assert.InDelta(t, 0.5, float64(seen["InProgress to Active"])/float64(both), 0.1)
+	assert.Greater(t, seen["Active to InProgress"], 100)
+	assert.Greater(t, seen["Resolved to Active"], 100)
+	assert.Zero(t, steps(0)["InProgress to Active"])
+}
+
 func TestMergeMovesTheAlertsAndBothTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, before, source := changedOnce(t, ChangeMerge)

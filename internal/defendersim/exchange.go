@@ -24,6 +24,7 @@ type exchange struct {
 	id        int64
 	query     query
 	preferred bool // the dialect's preference is the client's too
+	latency   time.Duration
 
 	// What the fault that struck does to the regular answer.
 	spoilLink func(*exchange, *link)         // nil: nothing
@@ -223,6 +224,7 @@ func (x *exchange) send(status int, contentType string, body []byte) {
 		body = append([]byte("\ufeff"), body...)
 	}
 	coded := x.encode(body)
+	x.linger()
 	x.headers(contentType)
 	x.w.Header().Set("Content-Length", strconv.Itoa(len(coded)))
 	x.w.WriteHeader(status)

@@ -300,6 +300,25 @@ func TestAFaultGoesAwayAfterItsTimes(t *testing.T) {
 	}
 }
 
+func TestAFaultMayStrikeOnceAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSim(t, nil)
+		fault, err := ParseFault("429-retry-after=90s")
+		require.NoError(t, err)
+		require.NoError(t, s.SetFault(ListRequests, Rule{Fault: fault, Every: time.Hour}))
+		var struck []time.Duration
+		for minute := range 181 {
+			resp, _ := call(t, s, http.MethodGet, "/api/incidents")
+			if resp.StatusCode == http.StatusTooManyRequests {
+				assert.Equal(t, "90", resp.Header.Get("Retry-After"))
+				struck = append(struck, time.Duration(minute)*time.Minute)
+			}
+			time.Sleep(time.Minute)
+		}
+		assert.Equal(t, []time.Duration{time.Hour, 2 * time.Hour, 3 * time.Hour}, struck)
+	})
+}
+
 func TestAFaultStrikesWithItsProbabilityWhateverTheOrder(t *testing.T) {
 	strikes := func(ids ...int64) map[int64][]int {
 		s := newSim(t, nil)
@@ -339,7 +358,7 @@ func TestFaultsThatTakeTurnsHaveEachItsOwnLuck(t *testing.T) {
 
 func TestImpossibleRulesAreRefused(t *testing.T) {
 	s := newSim(t, nil)
-	for _, r := range []Rule{{Fault: Fault{Name: "nope"}}, {Fault: Fault{Name: "500"}, Probability: 1.5}, {Fault: Fault{Name: "500"}, Times: -1}} {
+	for _, r := range []Rule{{Fault: Fault{Name: "nope"}}, {Fault: Fault{Name: "500"}, Probability: 1.5}, {Fault: Fault{Name: "500"}, Times: -1}, {Fault: Fault{Name: "500"}, Every: -1}} {
 		assert.Error(t, s.SetFault(1001, r))
 	}
 }

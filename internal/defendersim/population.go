@@ -79,13 +79,13 @@ func (p *population) incident(n int) *Incident {
 
 // work is what analysts did to an incident before the start.
 func (p *population) work(d dice, i *Incident) {
-	switch {
-	case d.chance(0.35):
+	switch p.statusAtStart(d) {
+	case StatusResolved:
 		i.Status = StatusResolved
 		i.Classification = pick(d, p.words.classifications)
 		i.Determination = pick(d, p.words.determinations)
 		i.AssignedTo = pick(d, p.words.analysts)
-	case d.chance(0.3):
+	case StatusInProgress:
 		i.Status = StatusInProgress
 		i.AssignedTo = pick(d, p.words.analysts)
 	}
@@ -97,8 +97,31 @@ func (p *population) work(d dice, i *Incident) {
 	}
 }
 
+func (p *population) statusAtStart(d dice) string {
+	mix := p.cfg.Statuses
+	if mix == (StatusMix{}) {
+		switch {
+		case d.chance(0.35):
+			return StatusResolved
+		case d.chance(0.3):
+			return StatusInProgress
+		}
+		return StatusActive
+	}
+	switch at := d.Float64() * (mix.Active + mix.InProgress + mix.Resolved); {
+	case at < mix.Active:
+		return StatusActive
+	case at < mix.Active+mix.InProgress:
+		return StatusInProgress
+	}
+	return StatusResolved
+}
+
 // alertCount is mostly 1 to 5, with a long tail.
 func (p *population) alertCount(d dice) int {
+	if p.cfg.LargeShare > 0 && d.chance(p.cfg.LargeShare) {
+		return maxAlerts
+	}
 	if p.cfg.AlertsPerIncident > 0 {
 		return p.cfg.AlertsPerIncident
 	}

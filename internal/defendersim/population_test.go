@@ -67,6 +67,25 @@ func TestMostIncidentsAreSmallAndAFewAreLarge(t *testing.T) {
 	assert.LessOrEqual(t, most, maxAlerts)
 }
 
+func TestTheMixOfStatusesAndTheShareOfLargeIncidentsCanBeChosen(t *testing.T) {
+	statuses, large := map[string]int{}, 0
+	all := everything(t, func(c *Config) {
+		c.Incidents, c.MergedShare, c.AlertsPerIncident, c.AlertBytes = 10_000, 0.1, 1, 1
+		c.Statuses, c.LargeShare = StatusMix{60, 30, 10}, 0.005
+	})
+	for _, i := range all {
+		statuses[i.Status]++
+		if len(i.Alerts) >= maxAlerts {
+			large++
+		}
+	}
+	assert.Equal(t, 1000, statuses[StatusRedirected], "merged ones are extra")
+	assert.InDelta(t, 5400, statuses[StatusActive], 150)
+	assert.InDelta(t, 2700, statuses[StatusInProgress], 150)
+	assert.InDelta(t, 900, statuses[StatusResolved], 100)
+	assert.InDelta(t, 50, large, 20)
+}
+
 func TestSizesCanBePinned(t *testing.T) {
 	sum := 0
 	all := everything(t, func(c *Config) { c.Incidents, c.AlertsPerIncident, c.AlertBytes = 2, 150, 20_000 })

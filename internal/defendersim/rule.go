@@ -1,6 +1,9 @@
 package defendersim
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 const (
 	// AllIncidents stands for every incident where a fault is set.
@@ -22,6 +25,9 @@ type Rule struct {
 	Probability float64
 	// Times is how often it strikes before it goes away; 0: without end.
 	Times int
+	// Every is how long it spares requests after it was set and each time it has
+	// struck; 0: not at all.
+	Every time.Duration
 	// OnSkip spares List calls that skip no row: the fault strikes between the
 	// pages.
 	OnSkip bool
@@ -31,6 +37,7 @@ type Rule struct {
 type activeRule struct {
 	Rule
 	struck int
+	rests  time.Time // until then it spares requests
 }
 
 // SetFault lets a fault strike requests for one incident, for AllIncidents, for
@@ -53,9 +60,12 @@ func (s *Sim) SetFault(id int64, r Rule) error {
 	if r.Times < 0 {
 		return fmt.Errorf("fault %s: %d times is negative", r.Fault.Name, r.Times)
 	}
+	if r.Every < 0 {
+		return fmt.Errorf("fault %s: every %v is negative", r.Fault.Name, r.Every)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rules[id] = &activeRule{Rule: r}
+	s.rules[id] = &activeRule{Rule: r, rests: s.now().Add(r.Every)}
 	return nil
 }
 
@@ -98,10 +108,15 @@ func (s *Sim) strike(x *exchange, id int64) (Fault, bool) {
 	if !set || rule.OnSkip && x.query.skip == 0 {
 		return Fault{}, false
 	}
+	now := s.now()
+	if now.Before(rule.rests) {
+		return Fault{}, false
+	}
 	if rule.Probability > 0 && !s.faultDice(id).chance(rule.Probability) {
 		return Fault{}, false
 	}
 	rule.struck++
+	rule.rests = now.Add(rule.Every)
 	if rule.Times > 0 && rule.struck >= rule.Times {
 		delete(s.rules, where)
 	}

@@ -25,6 +25,7 @@ type Sim struct {
 	evolution process    // of changes, or of bursts of them
 	bursts    []*burst   // under way
 	arrivals  process    // of incidents that appear
+	closings  process    // of many incidents at once
 	incidents map[int64]*tracked
 	ids       []int64               // of incidents, in the order in which they came
 	highest   int64                 // of them
@@ -32,6 +33,7 @@ type Sim struct {
 	limits    map[string]*limits    // by what shares a budget
 	rules     map[int64]*activeRule // faults by incident id
 	throws    map[int64]uint64      // of the faults' dice, by the same
+	answers   map[int64]uint64      // whose latency was drawn, by the same
 	journal   journal
 	listing   listing
 }
@@ -49,6 +51,7 @@ func New(cfg Config) (*Sim, error) {
 		signer:     newSigner(cfg.Seed),
 		evolution:  newProcess(cfg, streamEvolution, cfg.changeEvents()),
 		arrivals:   newProcess(cfg, streamArrivals, cfg.NewPerHour),
+		closings:   process{dice: newDice(cfg.Seed, streamClosings, 0), next: cfg.Start.Add(time.Hour)},
 		incidents:  make(map[int64]*tracked, cfg.Incidents),
 		limits: map[string]*limits{
 			EndpointIncident: newLimits(cfg, EndpointIncident),
@@ -57,6 +60,7 @@ func New(cfg Config) (*Sim, error) {
 		},
 		rules:   make(map[int64]*activeRule),
 		throws:  make(map[int64]uint64),
+		answers: make(map[int64]uint64),
 		journal: journal{kept: cfg.RequestsKept},
 		listing: newListing(cfg),
 	}
@@ -114,6 +118,8 @@ func (s *Sim) answer(x *exchange) {
 		x.throttle(cmp.Or(s.cfg.ThrottleForm, x.dialect.throttleForm), *refused)
 		return
 	}
+	x.drawLatency()
+	x.linger()
 	if x.r.Method != http.MethodGet {
 		x.methodNotAllowed(http.MethodGet)
 		return
