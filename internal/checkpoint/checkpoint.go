@@ -7,11 +7,13 @@ package checkpoint
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
@@ -193,7 +195,11 @@ func (s *Store) read(ctx context.Context, key string) ([]byte, error) {
 	return value, nil
 }
 
+// decode reads an entry of JSON. None is null: that would be read as an empty one.
 func decode(key string, value []byte, into any) error {
+	if jsontext.Value(value).Kind() == 'n' {
+		return unreadable(key, errors.New("it is null"))
+	}
 	if err := json.Unmarshal(value, into); err != nil {
 		return unreadable(key, err)
 	}

@@ -299,6 +299,15 @@ func TestACheckpointThatCannotBeReadIsAnErrorThatSaysWhatToDo(t *testing.T) {
 		"the feed's quota":         {"v1/quota/defender_xdr/list", `[]`, "the checkpoint's entry v1/quota/defender_xdr/list" + mend},
 		"a quota that is no count": {"v1/quota/defender_xdr/incidents", `{"in_flight":-1}`, "the checkpoint's entry v1/quota/defender_xdr/incidents" + mend},
 		"a quota that was cut off": {"v1/quota/defender_xdr/incidents", "8e63ce9f\n{}", "the checkpoint's entry v1/quota/defender_xdr/incidents" + mend + "checksum mismatch"},
+		"an index of nothing":      {"v2/incidents/07", `null`, "the checkpoint's entry v2/incidents/07" + mend + "it is null"},
+		"an index of a damaged ID": {"v2/incidents/07", `[7,108]`, "the checkpoint's entry v2/incidents/07" + mend + "IDs that do not belong there"},
+		"an index in no order":     {"v2/incidents/07", `[107,7]`, "the checkpoint's entry v2/incidents/07" + mend + "IDs that do not belong there"},
+		"an index of no incident":  {"v1/incidents", `[1,0]`, "the checkpoint's entry v1/incidents" + mend + "0 is no incident ID"},
+		"a change of no incident":  {"v1/feed", `{"pending":[{"id":-437}]}`, "the checkpoint's entry v1/feed" + mend + "-437 is no incident ID"},
+		"an older one, too":        {"v1/feed", `{"named":[0]}`, "the checkpoint's entry v1/feed" + mend + "0 is no incident ID"},
+		"a receiver of nothing":    {"v1/receiver", `null`, "the checkpoint's entry v1/receiver" + mend + "it is null"},
+		"a version of none":        {"version", `0`, "the checkpoint's entry version" + mend + "there was no version 0"},
+		"a version of nothing":     {"version", `null`, "the checkpoint's entry version" + mend + "it is null"},
 		"the version":              {"version", `one`, "the checkpoint's entry version" + mend},
 		"a later version": {"version", `4`, "the checkpoint is of version 4, this receiver reads up to version 3: " +
 			"use the later receiver again, or give this one an empty storage (it will then emit every incident once more)"},
@@ -324,7 +333,7 @@ func TestACheckpointThatCannotBeReadIsAnErrorThatSaysWhatToDo(t *testing.T) {
 }
 
 func TestToOpenACheckpointWritesNothing(t *testing.T) {
-	for _, version := range []string{"3", "2", "1", "0"} {
+	for _, version := range []string{"3", "2", "1"} {
 		client := newStorage()
 		store, _ := open(t, client)
 		require.NoError(t, store.Save(t.Context(), 1, stateOf("Active")))

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -89,6 +90,34 @@ func (s *Store) doubt(to *index) {
 	for n := range to {
 		s.unsure[n] = s.rewrites(*to, n)
 	}
+}
+
+// decodePart reads a part of the index, or the whole one of version 1. A part has
+// no checksum, but it has its own IDs only, in order: damage often shows.
+func decodePart(key string, entry []byte) (ids []int64, err error) {
+	if err := decode(key, entry, &ids); err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		if err := checkID(key, id); err != nil {
+			return nil, err
+		}
+	}
+	if key == legacyIndexKey || len(ids) == 0 {
+		return ids, nil
+	}
+	if n := partOf(ids[0]); key != partKey(int(n)) || !slices.Equal(ids, indexOf(ids)[n]) {
+		return nil, unreadable(key, errors.New("IDs that do not belong there"))
+	}
+	return ids, nil
+}
+
+// checkID demands that a stored ID can be one of an incident.
+func checkID(key string, id int64) error {
+	if id < 1 {
+		return unreadable(key, fmt.Errorf("%d is no incident ID", id))
+	}
+	return nil
 }
 
 func partKey(n int) string { return fmt.Sprintf("%s%02d", indexPrefix, n) }

@@ -89,6 +89,9 @@ func (s *Store) readVersion(ctx context.Context) error {
 		return fmt.Errorf("the checkpoint is of version %d, this receiver reads up to version %d: "+
 			"use the later receiver again, or give this one an empty storage (it will then emit every incident once more)", s.version, version)
 	}
+	if s.version < 1 {
+		return unreadable(versionKey, fmt.Errorf("there was no version %d", s.version))
+	}
 	s.legacyIndex = s.version < 2
 	return nil
 }
@@ -112,6 +115,11 @@ func (s *Store) readFeed(ctx context.Context) (Feed, error) {
 	}
 	for _, id := range stored.Named {
 		stored.Pending = append(stored.Pending, Pending{ID: id})
+	}
+	for _, p := range stored.Pending {
+		if err := checkID(feedKey, p.ID); err != nil {
+			return Feed{}, err
+		}
 	}
 	return stored.Feed, nil
 }
@@ -137,8 +145,8 @@ func (s *Store) readIndex(ctx context.Context) (ids []int64, err error) {
 		if operation.Value == nil {
 			continue
 		}
-		var part []int64
-		if err := decode(operation.Key, operation.Value, &part); err != nil {
+		part, err := decodePart(operation.Key, operation.Value)
+		if err != nil {
 			return nil, err
 		}
 		ids = append(ids, part...)

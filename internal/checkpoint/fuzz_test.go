@@ -1,0 +1,171 @@
+package checkpoint
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+// openDamaged opens a checkpoint one entry of which may be anything. If that
+// entry cannot be read, Open says which one it is and changes nothing; then the
+// result is nil.
+func openDamaged(t *testing.T, client memory, key string, entry []byte) (*Store, Contents) {
+	t.Helper()
+	client[key] = entry
+	before := maps.Clone(client)
+	store, contents, err := Open(t.Context(), kept{client}, xdr)
+	require.Equal(t, before, client, "written to")
+	if err == nil {
+		return store, contents
+	}
+	require.ErrorContains(t, err, "the checkpoint")
+	if !strings.Contains(err.Error(), "is of version ") {
+		require.ErrorContains(t, err, "entry "+key+" cannot be read")
+	}
+	require.Nil(t, store)
+	require.Zero(t, contents)
+	return nil, Contents{}
+}
+
+// reopened is what a checkpoint holds after a restart.
+func reopened(t *testing.T, client memory) Contents {
+	t.Helper()
+	_, contents := open(t, kept{client})
+	return contents
+}
+
+func FuzzVersion(f *testing.F) {
+	for _, entry := range []string{"3", "2", "1", "0", "4", "-1", " 3\n", "03", "3.0", "3 3", "\"3\"", "null", "", "9223372036854775808"} {
+		f.Add([]byte(entry))
+	}
+	f.Fuzz(func(t *testing.T, entry []byte) {
+		client := memory{"v1/incidents": []byte("[1]"), "v2/incidents/02": []byte("[2]")}
+		store, contents := openDamaged(t, client, "version", entry)
+		if store == nil {
+			return
+		}
+		require.Contains(t, []string{"1", "2", "3"}, strings.Trim(string(entry), " \t\r\n"))
+		require.Empty(t, contents.Summaries)
+		require.NoError(t, store.Save(t.Context(), 1, stateOf("Active")))
+		require.Equal(t, "3", strings.TrimSpace(string(client["version"])))
+		require.Equal(t, map[int64]incident.Summary{1: stateOf("Active").Summary()}, reopened(t, client).Summaries)
+	})
+}
+
+func FuzzReceiver(f *testing.F) {
+	for _, entry := range []string{
+		`{"api":"graph","tenant":"0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0","ignore_changes":"00112233445566778899aabbccddeeff","basis":4294967295}`,
+		`{"api":"defender_xdr"}`, `{"api":"\u001b\ud83d\ude00"}`, `{"basis":-1}`, `{"basis":4294967296}`, `{"api":"a","api":"b"}`, `{"API":"a"}`, `null`, `[]`, ``,
+	} {
+		f.Add([]byte(entry))
+	}
+	f.Fuzz(func(t *testing.T, entry []byte) {
+		client := memory{"version": []byte("3")}
+		store, contents := openDamaged(t, client, "v1/receiver", entry)
+		if store == nil {
+			return
+		}
+		require.NoError(t, store.SaveReceiver(t.Context(), contents.Receiver))
+		require.Equal(t, contents, reopened(t, client))
+	})
+}
+
+func FuzzFeed(f *testing.F) {
+	for _, entry := range []string{
+		`{"boundary":"2026-11-23T12:00:00.0000001Z","pending":[{"id":437,"changed":"2026-11-23T11:59:00Z","noted":"2026-11-23T12:00:00Z"},{"id":552}],"discover":true}`,
+		`{"boundary":"2026-11-23T12:00:00.0000001Z","named":[437,552]}`, `{"named":[1],"pending":[{"id":2}],"discover":false}`,
+		`{"boundary":"0000-01-01T00:00:00+23:59"}`, `{"boundary":"9999-12-31T23:59:59.999999999-23:59"}`, `{"pending":[{"id":0}]}`, `{"named":[-1]}`,
+		`{"pending":[null],"discover":null}`, `{"quota":{"since":1}}`, `null`, `{}`,
+	} {
+		f.Add([]byte(entry))
+	}
+	f.Fuzz(func(t *testing.T, entry []byte) {
+		for _, version := range []string{"1", "2", "3"} {
+			client := memory{"version": []byte(version)}
+			store, contents := openDamaged(t, client, "v1/feed", entry)
+			if store == nil {
+				continue
+			}
+			for _, pending := range contents.Feed.Pending {
+				require.Positive(t, pending.ID)
+			}
+			require.NoError(t, store.SaveFeed(t.Context(), contents.Feed))
+			require.NotContains(t, string(client["v1/feed"]), `"named"`)
+			require.Equal(t, "3", string(client["version"]))
+			require.Equal(t, feedInUTC(contents.Feed), feedInUTC(reopened(t, client).Feed))
+		}
+	})
+}
+
+func feedInUTC(f Feed) Feed {
+	f.Boundary = f.Boundary.UTC()
+	f.Pending = slices.Clone(f.Pending)
+	for i, p := range f.Pending {
+		f.Pending[i] = Pending{ID: p.ID, Changed: p.Changed.UTC(), Noted: p.Noted.UTC()}
+	}
+	return f
+}
+
+// FuzzIndex reads a part of the index and the whole one of version 1.
+func FuzzIndex(f *testing.F) {
+	for _, entry := range []string{
+		`[]`, `[1]`, `[1,101,9223372036854775801]`, `[101,1]`, `[1,1]`, `[2]`, `[1,2,101]`, `[0]`, `[-99]`, `[1.0]`, `[9223372036854775808]`, `[null]`, `null`, `{}`, `[1]]`,
+	} {
+		f.Add([]byte(entry))
+	}
+	seen := stateOf("Active")
+	stored, err := encodeState(seen)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, entry []byte) {
+		for _, legacy := range []bool{false, true} {
+			client := memory{"version": []byte("3"), "v1/incident/1": stored, "v1/incident/101": stored}
+			key := "v2/incidents/01"
+			if legacy {
+				client["version"], key = []byte("1"), "v1/incidents"
+			}
+			store, contents := openDamaged(t, client, key, entry)
+			if store == nil {
+				continue
+			}
+			for id := range contents.Summaries {
+				require.Contains(t, []int64{1, 101}, id)
+			}
+			requireIndexed(t, store, client, contents)
+		}
+	})
+}
+
+// requireIndexed goes on with an index that was read: what it names stays, what is
+// added and taken away is named no more and no less after a restart.
+func requireIndexed(t *testing.T, store *Store, client memory, contents Contents) {
+	t.Helper()
+	want := contents.Summaries
+	var ids []int64
+	for _, part := range store.index {
+		assert.True(t, slices.IsSorted(part))
+		ids = append(ids, part...)
+	}
+	require.NoError(t, store.Keep(t.Context(), ids))
+	require.Equal(t, want, reopened(t, client).Summaries)
+
+	added := incident.State{Seen: true, Fetched: time.Unix(1795437000, 0).UTC()}
+	require.NoError(t, store.Save(t.Context(), 201, added))
+	want[201] = added.Summary()
+	require.Equal(t, want, reopened(t, client).Summaries)
+
+	require.NoError(t, store.Forget(t.Context(), 1))
+	delete(want, 1)
+	require.Equal(t, want, reopened(t, client).Summaries)
+	require.False(t, bytes.Contains(client["v2/incidents/01"], []byte("[1,")))
+	require.NotContains(t, client, "v1/incidents")
+}
