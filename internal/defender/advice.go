@@ -134,16 +134,22 @@ func (a access) least(token *Token) string {
 	return a.roles[0]
 }
 
-var challengeError = regexp.MustCompile(`(?i)(?:^|[\s,])error\s*=\s*"?(insufficient_claims|invalid_token)\b`)
+// challengeError finds the error, and texts in quotes, in which an error is only
+// mentioned.
+var challengeError = regexp.MustCompile(`(?s)(?:^|[\s,])error\s*=\s*"?(insufficient_claims|invalid_token)\b|"(?:\\.|[^"\\])*(?:"|\\?$)`)
+
+// maxQuotes bounds the texts in quotes that are read before the error.
+const maxQuotes = 100
 
 // challengeOf is the error that an answer names in WWW-Authenticate (RFC 6750,
 // section 3): insufficient_claims where continuous access evaluation has revoked a
 // token (documented), or invalid_token. Empty: another, or none.
 func challengeOf(header http.Header) string {
 	for _, challenge := range header.Values("WWW-Authenticate") {
-		match := challengeError.FindStringSubmatch(challenge)
-		if match != nil {
-			return strings.ToLower(match[1])
+		for _, match := range challengeError.FindAllStringSubmatch(strings.ToLower(challenge), maxQuotes) {
+			if match[1] != "" {
+				return match[1]
+			}
 		}
 	}
 	return ""

@@ -147,6 +147,8 @@ func TestARevokedTokenIsNamedAsOne(t *testing.T) {
 		"revoked, and for another":       {401, graph, []string{claims}, unnamed},
 		"another error":                  {401, soon, []string{`Bearer error="insufficient_scope"`}, adviceLicence},
 		"only a description":             {401, soon, []string{`Bearer error_description="error", xerror="invalid_token"`}, adviceLicence},
+		"in a description":               {401, soon, []string{`Bearer error_description="not \", error=invalid_token"`}, adviceLicence},
+		"behind a description":           {401, soon, []string{`Bearer error_description="\\", error="insufficient_claims"`}, named},
 		"no error":                       {401, soon, []string{"Bearer"}, adviceLicence},
 		"no challenge":                   {401, soon, nil, adviceLicence},
 		"forbidden":                      {403, soon, []string{claims}, adviceConsult},
@@ -276,4 +278,26 @@ func TestWhatTheSimulatorRefusesIsExplained(t *testing.T) {
 			assert.NotEmpty(t, failure.Token.Application)
 		})
 	}
+}
+
+func FuzzChallenge(f *testing.F) {
+	f.Add(`Bearer realm="", error="insufficient_claims", claims="aHVzaA=="`, "The token is invalid")
+	f.Add(`bearer Error = Invalid_Token`, `a "quoted" error="invalid_token"`)
+	f.Add(`Negotiate, Bearer error=invalid_tokens`, `, error=invalid_token, \`)
+	f.Add("error=in\u017fufficient_claims", "\xff\r\n error = insufficient_claims")
+	f.Add(`realm="a, error="invalid_token"`, `" , error=invalid_token`)
+	f.Fuzz(func(t *testing.T, challenge, description string) {
+		named := challengeOf(http.Header{"Www-Authenticate": {challenge}})
+		assert.Contains(t, []string{"", "insufficient_claims", "invalid_token"}, named)
+		assert.Contains(t, strings.ToLower(challenge), named)
+		token := &Token{Roles: []string{"Incident.Read.All"}}
+		for _, kind := range []Kind{Unauthorized, Forbidden} {
+			assert.Equal(t, xdr().access.advise(kind, token, "127.0.0.1", http.Header{"Www-Authenticate": {"Bearer error=" + named}}),
+				xdr().access.advise(kind, token, "127.0.0.1", http.Header{"Www-Authenticate": {challenge}}), "nothing else of the header counts")
+		}
+
+		said := `Bearer error_description="` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(description) + `"`
+		assert.Empty(t, challengeOf(http.Header{"Www-Authenticate": {said}}))
+		assert.Equal(t, "invalid_token", challengeOf(http.Header{"Www-Authenticate": {said, said + `, error="invalid_token"`}}))
+	})
 }

@@ -160,6 +160,8 @@ func TestThePageSaysWhenTheServiceAnswered(t *testing.T) {
 		"":                               {},
 		"2026-11-23T12:00:00Z":           {},
 		"hush":                           {},
+		"Sat, 01 Jan 0000 00:00:00 GMT":  {},
+		"Fri, 31 Dec 9999 23:59:59 GMT":  {},
 	} {
 		for status, body := range map[int]string{200: `{"value":[]}`, 429: "", 202: ""} {
 			assert.Equal(t, want, list(t, answering(status, body, "Date", header)).Date, "%d %s", status, header)

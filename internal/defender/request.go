@@ -47,8 +47,7 @@ func (c *Client) ask(ctx context.Context, address *url.URL, limit int64, read fu
 }
 
 func (c *Client) answer(ctx context.Context, response *http.Response, limit int64, read func(*decoder) error) reply {
-	date, _ := http.ParseTime(response.Header.Get("Date")) // zero where it is none
-	date = date.UTC()
+	date := clockOf(response.Header)
 	if !hasContent(response.StatusCode) {
 		return reply{date: date, err: c.refused(response)}
 	}
@@ -61,6 +60,16 @@ func (c *Client) answer(ctx context.Context, response *http.Response, limit int6
 		}
 	}
 	return r
+}
+
+// clockOf is the Date of an answer. Zero: it names none, or one of a year that no
+// clock shows. The change feed lists from there on.
+func clockOf(h http.Header) time.Time {
+	date, err := http.ParseTime(h.Get("Date"))
+	if year := date.Year(); err != nil || year < firstYear || year > lastYear {
+		return time.Time{}
+	}
+	return date.UTC()
 }
 
 // hasContent says whether a response with this status shows what was asked for. A

@@ -341,6 +341,22 @@ func TestAWarningIsBoundedAndPrintable(t *testing.T) {
 	assert.Equal(t, "a, b", warning(http.Header{"Warning": {"a", "b"}}))
 }
 
+func FuzzWarning(f *testing.F) {
+	f.Add(`199 - "Microsoft/WDATP/401/228"`, `299 - "old"`)
+	f.Add("\x1b[31m\r\nlevel=error", "\u202e\xff\x7f")
+	f.Add(strings.Repeat("\u00e9", maxWarning), " ")
+	f.Fuzz(func(t *testing.T, first, second string) {
+		shown := warning(http.Header{"Warning": {first, second}})
+		assert.LessOrEqual(t, len(shown), maxWarning)
+		assert.False(t, strings.ContainsFunc(shown, func(r rune) bool { return r < ' ' || r > '~' }), "%q", shown)
+		assert.Equal(t, strings.TrimSpace(shown), shown)
+		assert.Equal(t, shown, warning(http.Header{"Warning": {shown}}))
+		if short := warning(http.Header{"Warning": {first}}); len(first) < maxWarning {
+			assert.True(t, strings.HasPrefix(shown, short) || short == "", "%q before %q", short, shown)
+		}
+	})
+}
+
 func TestAlertsAreFetchedSeparately(t *testing.T) {
 	const at = endpoint + "/v1.0/security/incidents/1"
 	for name, c := range map[string]struct {

@@ -2,6 +2,7 @@ package defender
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -63,4 +64,49 @@ func TestTroubleshootingPageHasTheSignInCodes(t *testing.T) {
 		}
 	}
 	assert.Len(t, rows, len(signInCodes()))
+}
+
+// FuzzSignIn reads the error of an auth extension, in words that may be anything,
+// then with something quoted and with the body of an answer behind it. The word
+// hush is in what must not be repeated.
+func FuzzSignIn(f *testing.F) {
+	for _, text := range []string{
+		"azureauth: failed to get token: ClientSecretCredential: server response error:\n Post \"https://login.example/t/oauth2/v2.0/token\": dial tcp: lookup login.example: no such host",
+		"ClientSecretCredential authentication failed. \nPOST https://login.example/t/oauth2/v2.0/token\n-----\nRESPONSE 502: 502 Bad Gateway\n-----\n<html>",
+		"get a token: Post \"https://me:you@login.example:8443/t\": proxyconnect tcp: dial tcp 192.0.2.1:3128: connection refused",
+		"get a token: Post \"https://login.example/t\": Proxy Authentication Required", "oauth2: cannot fetch token: 401 Unauthorized\nResponse: {}",
+		"Get \"https://%C2%85%E2%80%AE.example/\": EOF", "Get \"https://[::1%25\x1b]:443/\": tls: \x1b[31m", "AADSTS7000215 AADSTS" + strings.Repeat("1", maxText), "",
+	} {
+		f.Add(text, "login.example:443", "", `{"error":"invalid_client","error_description":"AADSTS7000222: expired"}`)
+		f.Add(text, "proxy.example:3128", "proxy.example:3128", "server response error:\n \nGET https://elsewhere.example\n-\nRESPONSE 500")
+	}
+	f.Fuzz(func(t *testing.T, text, sought, unconnected, body string) {
+		if strings.Contains(text+sought+unconnected+body, "hush") {
+			return
+		}
+		requireFit(t, noToken(sought, unconnected, errors.New(text)))
+
+		words := strings.ReplaceAll(text, `"`, "")
+		quoting := fmt.Errorf("%s %q: %s", words, "hush"+body, words)
+		requireFit(t, noToken(sought, unconnected, quoting))
+
+		// As oauth2 shows an answer.
+		answered := noToken(sought, unconnected, fmt.Errorf("oauth2: cannot fetch token: 401\nResponse: hush %s", body))
+		requireFit(t, answered)
+		if !strings.Contains(body, "AADSTS") {
+			assert.Equal(t, noToken(sought, unconnected, errors.New("oauth2: cannot fetch token: 401")), answered)
+		}
+	})
+}
+
+// requireFit demands that a failure of the sign-in is fit for a log line.
+func requireFit(t *testing.T, failure *Error) {
+	t.Helper()
+	assert.Equal(t, NoToken, failure.Kind)
+	assert.LessOrEqual(t, len(failure.Error()), maxText+len("no token: "))
+	assert.True(t, printable(failure.Error()), "%q", failure.Error())
+	assert.NotContains(t, failure.Error(), "hush")
+	if failure.Advice != "" && failure.Advice != adviceSignInProxy {
+		assert.True(t, slices.ContainsFunc(signInCodes(), func(known signInCode) bool { return known.advice == failure.Advice }), failure.Advice)
+	}
 }
