@@ -37,6 +37,46 @@ func BenchmarkList(b *testing.B) {
 	}
 }
 
+// BenchmarkSweep asks for pages of the active ones among 10,000 incidents, mostly
+// with 1 to 5 alerts of 900 bytes, as a sweep by status does: the same page again
+// and again, a page of rows of which 10 have changed, and rows that a filter passes
+// at the very end.
+func BenchmarkSweep(b *testing.B) {
+	c := DefaultConfig()
+	c.Incidents, c.AlertBytes, c.Statuses, c.LargeShare = 10_000, 900, StatusMix{60, 30, 10}, 0.005
+	c.ChangesPerHour, c.ListPerMinute, c.ListPerHour, c.RequestsKept, c.StatesKept, c.NoCompression = 0, 0, 0, 10, 2, true
+	s, err := New(c)
+	if err != nil {
+		b.Fatal(err)
+	}
+	sweep := func(b *testing.B, skip string, changes int) {
+		options := url.Values{"$filter": {"status eq 'Active'"}, "$top": {"100"}, "$skip": {skip}}
+		r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/api/incidents?"+options.Encode(), nil)
+		r.Header.Set("Authorization", "Bearer "+s.Token())
+		at := time.Now()
+		for b.Loop() {
+			for range changes {
+				at = at.Add(time.Millisecond)
+				s.mu.Lock()
+				for _, row := range s.listing.rows {
+					if row.incident.Status == StatusActive {
+						s.change(s.incidents[row.incident.ID], ChangeName, at)
+						break
+					}
+				}
+				s.mu.Unlock()
+			}
+			s.ServeHTTP(discard{}, r)
+		}
+		journal := s.Journal()
+		b.SetBytes(journal[len(journal)-1].Bytes)
+	}
+	b.Run("first", func(b *testing.B) { sweep(b, "0", 0) })
+	b.Run("last", func(b *testing.B) { sweep(b, "5600", 0) })
+	b.Run("changed", func(b *testing.B) { sweep(b, "0", 10) })
+	b.Run("empty", func(b *testing.B) { sweep(b, "9000", 0) })
+}
+
 // BenchmarkChange lets incidents of a population of 10,000 change, which keeps
 // the list in order.
 func BenchmarkChange(b *testing.B) {

@@ -33,6 +33,9 @@ type dialect struct {
 	view   func(*exchange, Incident) view
 	render func(*exchange, view) []byte
 	row    func(*exchange, *writer, view)
+	// keepsRows: what row wrote of a state does for later pages, whatever they
+	// were asked for with.
+	keepsRows bool
 
 	badToken, throttled string       // codes of 401 and of 429
 	throttleForm        ThrottleForm // where none is configured

@@ -10,9 +10,10 @@
 // configuration and start it always tells the same story.
 //
 // Where to look: incident.go says what an incident is, population.go and its
-// neighbours invent them, evolve.go, burst.go and change.go let them change,
-// dialect.go says what the two APIs differ in and render.go and its neighbours
-// write as they do, listing.go keeps the incidents in List's order, page.go
-// writes its pages and alerts.go those of alerts, limits.go, fault.go and
-// token.go stand in the way, journal.go and history.go remember.
+// neighbours invent them, evolve.go, burst.go, closings.go and change.go let them
+// change, dialect.go says what the two APIs differ in and render.go and its
+// neighbours write as they do, listing.go keeps the incidents in List's order,
+// page.go writes its pages, texts.go keeps what it wrote of rows and alerts.go
+// writes pages of alerts, limits.go, latency.go, fault.go and token.go stand in the
+// way, journal.go and history.go remember.
 package defendersim

@@ -144,7 +144,7 @@ func (x *exchange) sendIncident(contentType string) {
 	v := x.view(row.incident)
 	x.bend(&v.link)
 	x.enter(row, at, v)
-	x.sendFound(contentType, x.reshaped(x.dialect.render(x, v)))
+	x.sendFound(contentType, x.reshaped(x.whole(&row, v)))
 }
 
 func (x *exchange) reshaped(object []byte) []byte {

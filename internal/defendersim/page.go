@@ -42,9 +42,15 @@ func (x *exchange) sendPage(contentType string, p page) {
 	if x.emptied {
 		p.rows = nil
 	}
-	body := x.renderPage(p)
+	w, spare := x.s.pages.Get().(*writer)
+	if !spare {
+		w = &writer{}
+	}
+	w.buf = w.buf[:0]
+	x.writePage(w, p)
 	x.takeDown(p)
-	x.sendFound(contentType, body)
+	x.sendFound(contentType, w.buf)
+	x.s.pages.Put(w) // whoever was given its text has copied it
 }
 
 // takeDown enters what is on a page into the journal.
@@ -64,14 +70,15 @@ func (x *exchange) takeDown(p page) {
 	s.journal.amend(x.number, func(r *Request) { r.Rows, r.Served = rows, p.at })
 }
 
-// renderPage writes a page as List answers it: the same objects as those of
-// Get, and the link to the next page after them.
 func (x *exchange) renderPage(p page) []byte {
-	size := 512
-	for _, row := range p.rows {
-		size += 1024 + 2048*len(row.incident.Alerts) + int(p.padding)
-	}
-	w := &writer{buf: make([]byte, 0, size)}
+	w := &writer{}
+	x.writePage(w, p)
+	return w.buf
+}
+
+// writePage writes a page as List answers it: the same objects as those of Get,
+// and the link to the next page after them.
+func (x *exchange) writePage(w *writer, p page) {
 	w.open('{')
 	w.text("@odata.context", x.dialect.context)
 	if !p.bare {
@@ -80,7 +87,6 @@ func (x *exchange) renderPage(p page) []byte {
 	}
 	x.writeLink(w, "@odata.nextLink", p.link)
 	w.close('}')
-	return w.buf
 }
 
 func (x *exchange) renderRows(w *writer, p page) {
@@ -93,7 +99,7 @@ func (x *exchange) renderRows(w *writer, p page) {
 		w.separate()
 		start := len(w.buf)
 		w.buf = append(w.buf, '{')
-		x.dialect.row(x, w, x.view(row.incident))
+		x.appendRow(w, row)
 		w.buf = append(w.buf, bytes.Repeat([]byte{' '}, int(p.padding))...)
 		w.close('}')
 		if x.reshape != nil {

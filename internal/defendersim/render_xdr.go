@@ -15,6 +15,17 @@ func renderXDR(i Incident, tenant string) []byte {
 	return w.buf
 }
 
+// wholeXDR is renderXDR for an incident whose members are written already.
+func wholeXDR(members []byte) []byte {
+	w := &writer{buf: make([]byte, 0, 128+len(members))}
+	w.open('{')
+	w.text("@odata.context", xdrContext)
+	w.separate()
+	w.buf = append(w.buf, members...)
+	w.close('}')
+	return w.buf
+}
+
 func (w *writer) xdrIncident(i Incident, tenant string) {
 	w.integer("incidentId", i.ID)
 	w.text("incidentUri", fmt.Sprintf("https://security.microsoft.com/incidents/%d?tid=%s", i.ID, tenant))

@@ -19,6 +19,8 @@ type Sim struct {
 	signer     signer
 	mux        *http.ServeMux
 	coders     coders
+	texts      texts
+	pages      sync.Pool // of *writer, for the next page: each holds hundreds of kilobytes
 
 	mu        sync.Mutex // guards all that follows
 	latest    time.Time  // the clock's last reading
@@ -61,6 +63,7 @@ func New(cfg Config) (*Sim, error) {
 		rules:   make(map[int64]*activeRule),
 		throws:  make(map[int64]uint64),
 		answers: make(map[int64]uint64),
+		texts:   newTexts(),
 		journal: journal{kept: cfg.RequestsKept},
 		listing: newListing(cfg),
 	}

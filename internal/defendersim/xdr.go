@@ -32,6 +32,7 @@ func newXDR(c Config) *dialect {
 		view:         xdrView,
 		render:       func(x *exchange, v view) []byte { return renderXDR(v.Incident, x.s.cfg.TenantID) },
 		row:          func(x *exchange, w *writer, v view) { w.xdrIncident(v.Incident, x.s.cfg.TenantID) },
+		keepsRows:    true,
 		badToken:     "Unauthorized",
 		throttled:    "429",
 		throttleForm: ThrottleMessage,
