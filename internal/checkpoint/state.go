@@ -11,9 +11,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// The entry of a state has three lines: a checksum of the others, what the summary
-// is made of, and the digests. A start checks the whole entry but decodes only the
-// second line. Version 1 wrote the state as one JSON object.
+// The entry of a state has three lines: a checksum of the others, the digests
+// last, and the rest of the state between them. Version 1 wrote the state as one JSON object.
 
 func encodeState(s incident.State) ([]byte, error) {
 	digests, err := json.Marshal(incident.State{Fields: s.Fields, Alerts: s.Alerts, Intent: s.Intent})
@@ -46,15 +45,8 @@ func decodeState(key string, entry []byte) (incident.State, error) {
 
 // decodeSummary reads what a start keeps in memory of a state.
 func decodeSummary(key string, entry []byte) (incident.Summary, error) {
-	rest, _, err := linesOf(key, entry)
-	if err != nil {
-		return incident.Summary{}, err
-	}
-	var state incident.State
-	if err := decode(key, rest, &state); err != nil {
-		return incident.Summary{}, err
-	}
-	return state.Summary(), nil
+	state, err := decodeState(key, entry)
+	return state.Summary(), err
 }
 
 // linesOf checks an entry and splits it.

@@ -6,18 +6,32 @@ import (
 	"strings"
 )
 
-// compareAlerts compares the alerts by ID and stores them in after. moved: an
-// alert was added, changed or removed.
-func (c *Comparer) compareAlerts(before State, s *Snapshot, accept bool, after *State) (changes []AlertChange, moved bool) {
+// alertsDiff is what a comparison of the alerts finds.
+type alertsDiff struct {
+	changes []AlertChange
+	moved   bool // an alert was added, changed or removed
+	doubt   bool // of a row: only a Get can decide
+	older   bool // an alert was ignored, because a later version of it was delivered
+}
+
+// compareAlerts compares the alerts by ID and stores them in after. later: the
+// incident has changed since it was delivered.
+func (c *Comparer) compareAlerts(before State, s *Snapshot, later, accept bool, after *State) (diff alertsDiff) {
 	after.Alerts = make([]AlertState, 0, len(s.Alerts))
 	for i := range s.Alerts {
-		now, kind := c.compareAlert(before, s, &s.Alerts[i], accept)
+		if !later && !accept && s.Source == FromList && before.unknown(s.Alerts[i].ID) {
+			diff.doubt = true // a Get may have shown that it was removed
+			continue
+		}
+		now, kind, seen := c.compareAlert(before, s, &s.Alerts[i], accept)
+		diff.older = diff.older || seen == outdated
+		diff.doubt = diff.doubt || seen == doubtful || seen == outdated && c.alerts == Embedded
 		after.Alerts = append(after.Alerts, now)
 		if kind == "" {
 			continue
 		}
-		moved = moved || kind.changes()
-		changes = append(changes, AlertChange{Kind: kind, ID: now.ID, Alert: &s.Alerts[i], Digest: now.Digest, Revision: now.Revision})
+		diff.moved = diff.moved || kind.changes()
+		diff.changes = append(diff.changes, AlertChange{Kind: kind, ID: now.ID, Alert: &s.Alerts[i], Digest: now.Digest, Revision: now.Revision})
 	}
 	slices.SortFunc(after.Alerts, byID)
 	shown := after.Alerts
@@ -27,14 +41,15 @@ func (c *Comparer) compareAlerts(before State, s *Snapshot, accept bool, after *
 		if _, stays := alertOf(shown, last.ID); stays {
 			return
 		}
-		kept, removal := before.removal(last, maybeMore)
+		kept, removal := before.removal(last, maybeMore || s.Source == FromList)
 		if removal == 0 {
+			diff.doubt = diff.doubt || !maybeMore
 			after.Alerts = append(after.Alerts, kept)
 			return
 		}
-		moved = true
+		diff.moved = true
 		after.RetiredRevision = max(after.RetiredRevision, removal)
-		changes = append(changes, AlertChange{Kind: Removed, ID: last.ID, Revision: removal})
+		diff.changes = append(diff.changes, AlertChange{Kind: Removed, ID: last.ID, Revision: removal})
 	}
 	for _, last := range before.Alerts {
 		remove(last)
@@ -47,55 +62,74 @@ func (c *Comparer) compareAlerts(before State, s *Snapshot, accept bool, after *
 	if len(after.Alerts) > len(shown) {
 		slices.SortFunc(after.Alerts, byID)
 	}
-	return changes, moved
+	return diff
 }
 
-// compareAlert returns the state of an alert of the snapshot and the kind of its
-// record; empty: it has none.
-func (c *Comparer) compareAlert(before State, s *Snapshot, alert *Alert, accept bool) (AlertState, Kind) {
+// unknown reports whether an alert is not one of an incident that was delivered.
+func (s State) unknown(id string) bool {
+	_, known := alertOf(s.Alerts, id)
+	_, unsure := s.Intent.alert(id)
+	return s.Seen && !known && !unsure
+}
+
+// compareAlert returns the state of an alert of the snapshot, the kind of its
+// record (empty: it has none), and what the snapshot shows of it.
+func (c *Comparer) compareAlert(before State, s *Snapshot, alert *Alert, accept bool) (AlertState, Kind, sight) {
 	now := AlertState{Part: Part{Digest: alert.Digest, Source: s.Source}, LastUpdate: alert.LastUpdate}
 	last, known := alertOf(before.Alerts, alert.ID)
 	intent, unsure := before.Intent.alert(alert.ID)
-	if !known || unsure {
+	switch {
+	case !known || unsure:
 		now.ID, now.Status = strings.Clone(alert.ID), intern(alert.Status)
 		now.Revision = before.RetiredRevision + 1
 		if unsure {
 			now.Revision = intent.revision(false)
 		}
-		return now, FirstSeen
+		return now, FirstSeen, differs
+	case !accept && newer(last.LastUpdate, alert.LastUpdate):
+		return last, "", outdated
 	}
 	now.ID, now.Status, now.Revision = last.ID, last.Status, last.Revision
 	if alert.Status != last.Status {
 		now.Status = intern(alert.Status)
 	}
-	now, changed := c.changedAlert(last, now, s, accept)
+	now, seen := c.changedAlert(last, now, s, accept)
 	switch {
-	case changed:
+	case seen == differs:
 		now.Revision++
-		return now, Updated
+		return now, Updated, seen
 	case c.snapshots:
-		return now, Unchanged
+		return now, Unchanged, seen
 	}
-	return now, ""
+	return now, "", seen
 }
 
 // changedAlert compares two states of an alert and returns the one to store.
-func (c *Comparer) changedAlert(last, now AlertState, s *Snapshot, accept bool) (AlertState, bool) {
+func (c *Comparer) changedAlert(last, now AlertState, s *Snapshot, accept bool) (AlertState, sight) {
 	switch {
 	case last.Digest == Digest{}: // nothing is known about it but that it may have been delivered
-		return now, true
+		return now, differs
+	case last.Foreign && c.statusOrTimeDiffers(last, now, s):
+		return now, differs
 	case last.Foreign:
-		return now, c.statusOrTimeDiffers(last, now, s)
+		return now, alike
 	}
 	shown := now.LastUpdate
 	moved := newer(shown, last.LastUpdate) || accept && newer(last.LastUpdate, shown)
-	part, changed := last.seen(now.Digest, s.Source, moved)
-	if changed && near(shown, last.LastUpdate) && !shown.Equal(last.LastUpdate) &&
+	part, seen := last.seen(now.Digest, s.Source, moved)
+	if seen != alike && near(shown, last.LastUpdate) && !shown.Equal(last.LastUpdate) &&
 		c.ignored.Counts(s.AlertLastUpdateField) && !c.statusOrTimeDiffers(last, now, s) {
-		return last, false // only the time is known to differ; keeping it, replicas that alternate do not emit either
+		return last, alike // only the time is known to differ; keeping it, replicas that alternate do not emit either
+	}
+	if seen == doubtful {
+		last.Part = part
+		return last, doubtful
 	}
 	now.Part, now.LastUpdate = part, latest(last.LastUpdate, shown)
-	return now, changed
+	if s.Source == FromList && shown.IsZero() {
+		now.LastUpdate = last.LastUpdate
+	}
+	return now, seen
 }
 
 // removal returns the revision at which an alert is removed that is not in the

@@ -37,8 +37,10 @@ const (
 type Change struct {
 	// Kind of the incident's own record; empty: it has none.
 	Kind Kind
-	// Fields are the names of the top-level fields that differ, sorted. Only
-	// with Resolved, Reopened and Updated.
+	// Fields are the names of the top-level fields that are known to have changed,
+	// sorted. A field that this source shows for the first time may differ in its
+	// rendering only, so it is not among them. Only with Resolved, Reopened and
+	// Updated.
 	Fields []string
 	// PreviousStatus is the status before; empty if it is the same.
 	PreviousStatus string
@@ -48,6 +50,10 @@ type Change struct {
 	// Stale: the incident is older than what was delivered before, so only
 	// newer versions of known alerts are taken from it.
 	Stale bool
+	// Doubt, of a row only: it may show a change that only a Get can decide. It
+	// comes with every row until a Get has shown the incident. With embedded
+	// alerts nothing else comes with it.
+	Doubt bool
 }
 
 // AlertChange is the change of one alert.

@@ -27,7 +27,12 @@ func NewComparer(alerts AlertsMode, snapshots bool, ignored Ignored, basis uint3
 // records of the change have been accepted. It does not modify delivered.
 //
 // A snapshot older than what was delivered is stale. Nothing is taken from it,
-// except newer versions of known alerts if alerts are split.
+// except newer versions of known alerts if alerts are split. Nor is anything
+// taken from an alert older than it was delivered.
+//
+// A row of the list may lag behind what a Get has shown. It removes no alert, and
+// where only a Get can decide whether something has changed, the change has a
+// Doubt.
 //
 // If the stored digests cannot be compared with the snapshot's, because they are
 // from the other API or leave out other names, the comparison is by status and
@@ -53,35 +58,43 @@ func (c *Comparer) compare(delivered State, s *Snapshot, accept bool) (Change, S
 	case !c.comparable(before, s):
 		before = c.adopt(before, s)
 	}
+	moved := newer(s.LastUpdate, before.LastUpdate) || accept && newer(before.LastUpdate, s.LastUpdate)
+	row := s.Source == FromList
 	after := State{
 		Seen: true, API: s.API, Basis: c.basis, Merged: s.Merged, Successor: s.SuccessorID,
 		Status: intern(s.Status), LastUpdate: latest(before.LastUpdate, s.LastUpdate),
-		Source:          min(before.Source, s.Source),
+		Source:          before.Source,
 		Revision:        before.Revision,
 		RetiredRevision: before.RetiredRevision,
 		Fetched:         s.Observed.Round(0),
 	}
-	if s.Incomplete {
-		after.keepUnshown(before, s)
+	if !s.Incomplete {
+		after.Source = before.Source.and(s.Source)
 	}
-	after.ClosedSince = closedSince(delivered, after)
+	after.keepUnshown(before, s)
 
-	var change Change
-	changed := c.compareFields(before, s, accept, &after)
-	alertsMoved := false
+	own := c.compareFields(before, s, moved, &after)
+	if row && before.Seen && !moved && !own.status && !before.sameState(s) {
+		after.Status, after.Merged, after.Successor = before.Status, before.Merged, before.Successor
+		own.doubt = true
+	}
+	var alerts alertsDiff
 	if after.Merged || c.alerts == None {
 		after.RetiredRevision = before.retired()
 	} else {
-		change.Alerts, alertsMoved = c.compareAlerts(before, s, accept, &after)
+		alerts = c.compareAlerts(before, s, newer(s.LastUpdate, before.LastUpdate), accept, &after)
 	}
-	change.Kind = c.kind(before, after, len(changed) > 0 || c.alerts == Embedded && alertsMoved)
+	after.ClosedSince = closedSince(delivered, after)
+
+	change := Change{Alerts: alerts.changes}
+	change.Kind = c.kind(before, after, own.changed || c.alerts == Embedded && alerts.moved)
 	if change.Kind.changes() {
 		after.Revision = delivered.nextRevision(false)
 	}
 	switch change.Kind {
 	case Resolved, Reopened, Updated:
-		change.Fields = changed
-		if alertsMoved {
+		change.Fields = own.fields
+		if alerts.moved {
 			change.Fields = append(change.Fields, s.AlertsField)
 			slices.Sort(change.Fields)
 			change.Fields = slices.Compact(change.Fields)
@@ -93,16 +106,44 @@ func (c *Comparer) compare(delivered State, s *Snapshot, accept bool) (Change, S
 	if c.alerts != Split {
 		change.Alerts = nil
 	}
+	if !row {
+		after.Doubt = before.Doubt && (s.Incomplete || alerts.older) // it may not have shown what a row has
+		return change, after
+	}
+	return c.leaveToGet(change, delivered, after, before.Doubt || own.doubt || alerts.doubt)
+}
+
+// leaveToGet returns what to deliver of a row, and the state to store, if there is
+// a doubt. Embedded alerts are not delivered from a row that does not show all
+// of them as they are.
+func (c *Comparer) leaveToGet(change Change, delivered, after State, doubt bool) (Change, State) {
+	if !doubt {
+		return change, after
+	}
+	switch {
+	case c.alerts == Embedded && change.Kind.changes():
+		return Change{Doubt: true}, delivered
+	case c.alerts == Embedded:
+		change = Change{}
+	}
+	change.Doubt, after.Doubt = true, true
+	after.Fetched = delivered.Fetched // a Get is still due
 	return change, after
 }
 
+// sameState reports whether the snapshot shows the incident's status and merger as
+// they were delivered.
+func (s State) sameState(shown *Snapshot) bool {
+	return sameStatus(s.Status, shown.Status) && s.Merged == shown.Merged && s.Successor == shown.SuccessorID
+}
+
 // keepUnshown keeps what was delivered where a snapshot that may not show all of
-// the incident says nothing.
+// the incident, or a row, says nothing.
 func (after *State) keepUnshown(before State, s *Snapshot) {
-	if s.Status == "" {
+	if s.Incomplete && s.Status == "" {
 		after.Status, after.Merged, after.Successor = before.Status, before.Merged, before.Successor
 	}
-	if s.LastUpdate.IsZero() {
+	if (s.Incomplete || s.Source == FromList) && s.LastUpdate.IsZero() {
 		after.LastUpdate = before.LastUpdate
 	}
 }
@@ -151,12 +192,19 @@ func (c *Comparer) kind(before, after State, changed bool) Kind {
 	return ""
 }
 
-// compareFields compares the incident's own fields by name, stores them in
-// after, and returns the names of those that changed, sorted.
-func (c *Comparer) compareFields(before State, s *Snapshot, accept bool, after *State) (changed []string) {
+// ownDiff is what a comparison of the incident's own fields finds.
+type ownDiff struct {
+	changed bool
+	status  bool     // the status has changed
+	fields  []string // that are known to have changed, sorted
+	doubt   bool     // of a row: only a Get can decide
+}
+
+// compareFields compares the incident's own fields by name and stores them in
+// after. moved: the incident's time has changed.
+func (c *Comparer) compareFields(before State, s *Snapshot, moved bool, after *State) (diff ownDiff) {
 	after.Fields = withAbsent(slices.Clone(s.Fields), before.Fields)
 	delivered := before.Fields
-	moved := newer(s.LastUpdate, before.LastUpdate) || accept && newer(before.LastUpdate, s.LastUpdate)
 	sameMoment := near(s.LastUpdate, before.LastUpdate)
 	for i := range after.Fields {
 		field := &after.Fields[i]
@@ -166,23 +214,33 @@ func (c *Comparer) compareFields(before State, s *Snapshot, accept bool, after *
 		}
 		switch {
 		case field.Name == s.AlertsField: // null, instead of a list: it says nothing
-			field.Part = Part{}
+			field.Part = Part{Source: after.Source}
 			continue
 		case s.Incomplete && field.Digest == (Digest{}):
 			field.Part = last
 			continue
 		}
-		part, differs := last.seen(field.Digest, s.Source, moved)
-		if differs && sameMoment && field.Name == s.LastUpdateField {
-			part, differs = last, false // keeping it, replicas that alternate do not emit either
+		part, seen := last.seen(field.Digest, s.Source, moved)
+		if seen != alike && sameMoment && field.Name == s.LastUpdateField {
+			part, seen = last, alike // keeping it, replicas that alternate do not emit either
+			if s.Source == FromList {
+				part = last.rendered(field.Digest, s.Source) // so that the row is recognized
+			}
 		}
 		field.Part = part
-		if differs {
-			changed = append(changed, field.Name)
+		diff.doubt = diff.doubt || seen == doubtful
+		if seen != differs {
+			continue
+		}
+		diff.changed = true
+		diff.status = diff.status || field.Name == statusField
+		if _, known := last.shownBy(s.Source); known || moved && field.Name == s.LastUpdateField ||
+			field.Name == statusField && !strings.EqualFold(before.Status, s.Status) {
+			diff.fields = append(diff.fields, field.Name)
 		}
 	}
-	after.Fields = slices.DeleteFunc(after.Fields, func(f Field) bool { return f.Part == Part{} }) // absent, as Get knows
-	return changed
+	after.Fields = slices.DeleteFunc(after.Fields, func(f Field) bool { return f.Part == Part{Source: after.Source} }) // absent
+	return diff
 }
 
 // withAbsent adds the fields that were delivered and are not in the snapshot,

@@ -5,49 +5,97 @@ package incident
 type Source uint8
 
 // FromGet shows one incident by its id, FromList a row of the incidents that
-// changed lately.
+// changed lately. FromBoth is the source of what both show alike; no snapshot
+// has it.
 const (
 	FromGet Source = iota
 	FromList
+	FromBoth
 )
 
+// and returns the source of what both have shown.
+func (s Source) and(other Source) Source {
+	if s == other {
+		return s
+	}
+	return FromBoth
+}
+
 // Part is what was last delivered of a field or of an alert. What the other
-// source shows of it is kept where it has been seen to differ, so that each
-// source is compared with itself.
+// source shows of it is kept where it differs, so that each source is compared
+// with itself.
 type Part struct {
 	// Digest of the content as it was delivered; zero: the field was absent.
 	Digest Digest `json:"d"`
-	// Source that shows the content so; FromGet where both do.
+	// Source that has shown the content so.
 	Source Source `json:"s,omitzero"`
 	// Other is the digest of the same content as the other source shows it;
-	// nil: it was not seen to differ.
+	// nil: it has not shown it, or, with FromBoth, shows it alike.
 	Other *Digest `json:"o,omitzero"`
 }
 
-// seen says what becomes of the part now that a source shows this digest, and
-// whether its content has changed. newer: what is shown has a later time of
-// change than what was delivered.
-//
-// Another digest from a source that is known is a change, whatever its time.
-// From one that is not known it is a change only when newer. With the same
-// time it is another rendering and is adopted: the API moves an incident's
-// lastUpdateTime with each change of the incident's own content, and an
-// alert's lastUpdatedTime with the alert's. A change that moves no time is
-// found by a source that showed the part before, Get's round or the next row.
-func (p Part) seen(d Digest, by Source, newer bool) (after Part, changed bool) {
-	last, known := p.Digest, p.Source == by
-	if !known && p.Other != nil {
-		last, known = *p.Other, true
-	}
+// shownBy returns the digest of the content as the source shows it. Not known:
+// it has not shown the content yet.
+func (p Part) shownBy(source Source) (d Digest, known bool) {
 	switch {
-	case d == last:
-		if !known { // until now: both show it alike
-			p.Source = FromGet // which looks at all times, FromList only at what is newer
-		}
-		return p, false
-	case known || newer:
-		return Part{Digest: d, Source: by}, true // how the other shows the new content is not known
+	case p.Source == source || p.Source == FromBoth:
+		return p.Digest, true
+	case p.Other != nil:
+		return *p.Other, true
+	}
+	return Digest{}, false
+}
+
+// sight is what an observation shows of a part.
+type sight uint8
+
+const (
+	alike sight = iota
+	differs
+	doubtful // it may have changed; only a Get can decide
+	outdated // it is older than what was delivered
+)
+
+// seen returns what becomes of the part now that a source shows this digest, and
+// what that means. newer: the content shown has a later time of change than the
+// content delivered.
+//
+// With a newer time, any digest that is not known is a change. With the same
+// time, the first digest that a source shows is taken for its rendering and is
+// adopted: the API moves an incident's lastUpdateTime with each change of the
+// incident's own content, and an alert's lastUpdatedTime with the alert's. A
+// source that has shown the content before and now shows another digest has
+// found a change that moved no time. From Get that is certain.
+//
+// A row may lag behind what Get has shown, so its digest is adopted and the
+// change left to a Get, which is compared with what it has shown itself. Only
+// where the content was delivered from a row is the change delivered at once: Get
+// may not have shown the content, and would then take the change for its
+// rendering.
+func (p Part) seen(d Digest, by Source, newer bool) (Part, sight) {
+	last, known := p.shownBy(by)
+	switch {
+	case d == p.Digest && p.Source != by:
+		return Part{Digest: d, Source: FromBoth}, alike
+	case d == p.Digest || known && d == last:
+		return p, alike
+	case newer || known && (by == FromGet || p.Source == FromList):
+		return Part{Digest: d, Source: by}, differs // how the other shows the new content is not known
+	case known:
+		return p.rendered(d, by), doubtful
+	}
+	return p.rendered(d, by), alike
+}
+
+// rendered returns the part with the digest that a source shows of the content.
+func (p Part) rendered(d Digest, by Source) Part {
+	if p.Source == by {
+		p.Digest = d
+		return p
+	}
+	if p.Source == FromBoth { // from Get the digest would be a change
+		p.Source = FromGet
 	}
 	p.Other = new(d)
-	return p, false
+	return p
 }

@@ -2,6 +2,7 @@ package incident
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -32,115 +33,334 @@ func renderings() map[string]rendering {
 		"of Get":         func(version int, by Source) (any, bool) { return int64(version), by == FromGet },
 		"of List":        func(version int, by Source) (any, bool) { return int64(version), by == FromList },
 		"lastUpdateTime": words,
+		statusField:      words,
 	}
-}
-
-// subject is an incident that changes while two sources show it, and what its
-// records have told of it.
-type subject struct {
-	comparer *Comparer
-	state    State
-	quiet    Kind // of what has not changed
-	now      int  // seconds since noon
-
-	render map[string]rendering
-	fields map[string]*piece // all but lastUpdateTime, whose version is updated, too
-	alerts map[string]*piece // by id, which is the rendering's name
-	left   []string          // alerts that left since the last observation
 }
 
 // piece is the content of a field or an alert.
 type piece struct {
 	version int
-	moved   int // its time
-
-	told      int // the version that was emitted last; -1: none
-	toldMoved int
-	shown     map[Source]bool // those that have shown it since
+	moved   int // its time; 0: it has none
 }
 
-func newSubject(snapshots bool) *subject {
-	s := &subject{comparer: NewComparer(Split, snapshots, nil, 0), render: renderings(), fields: map[string]*piece{}, alerts: map[string]*piece{}}
+func (p piece) olderThan(other piece) bool { return p.moved != 0 && p.moved < other.moved }
+
+// world is an incident as it is at one moment.
+type world struct {
+	moved  int            // the incident's time
+	fields map[string]int // their versions
+	alerts map[string]piece
+}
+
+func (w world) clone() world {
+	return world{w.moved, maps.Clone(w.fields), maps.Clone(w.alerts)}
+}
+
+// told is what the records have shown of an alert.
+type told struct {
+	piece
+	// shown are the sources that have shown the alert since, so that they are
+	// compared with themselves. adopted is the version that was taken for the
+	// rendering of a source that showed it for the first time.
+	shown   map[Source]bool
+	adopted map[Source]int
+}
+
+// subject is an incident that changes while a Get shows it as it is and a list
+// shows it as it was, and what its records have told of it. The test plays the
+// caller: where a row leaves a doubt, it has a Get decide, at once or later.
+type subject struct {
+	comparer *Comparer
+	mode     AlertsMode
+	quiet    Kind // of what has not changed
+	state    State
+	render   map[string]rendering
+
+	now       world
+	listed    world // which lags
+	clock     int
+	own       world // as it was told last
+	alerts    map[string]*told
+	highest   map[string]int // versions of alerts that were told, also of those that were removed
+	fieldSeen map[string]map[Source]int
+}
+
+func newSubject(t *rapid.T) *subject {
+	s := &subject{
+		mode: rapid.SampledFrom([]AlertsMode{Split, Embedded, None}).Draw(t, "mode"), render: renderings(),
+		alerts: map[string]*told{}, highest: map[string]int{}, fieldSeen: map[string]map[Source]int{}, own: world{fields: map[string]int{}},
+		now: world{moved: 1, fields: map[string]int{}, alerts: map[string]piece{}}, clock: 1,
+	}
+	snapshots := rapid.Bool().Draw(t, "snapshots")
 	if snapshots {
 		s.quiet = Unchanged
 	}
+	s.comparer = NewComparer(s.mode, snapshots, nil, 0)
 	for name := range s.render {
-		s.fields[name] = &piece{told: -1}
+		s.now.fields[name], s.fieldSeen[name] = 1, map[Source]int{}
 	}
+	s.listed = s.now.clone()
 	return s
 }
 
+func (s *subject) tick() int { s.clock++; return s.clock }
+
 // update moves the incident's time.
 func (s *subject) update() {
-	s.now++
-	f := s.fields["lastUpdateTime"]
-	f.version, f.moved = f.version+1, s.now
+	s.now.moved = s.tick()
+	s.now.fields["lastUpdateTime"] = s.clock
 }
 
 func (s *subject) change(t *rapid.T) {
 	s.update()
-	for _, name := range rapid.SliceOfDistinct(rapid.SampledFrom([]string{"alike", "casing", "null", "of Get", "of List"}), rapid.ID).Draw(t, "fields") {
-		s.fields[name].version++
+	for _, name := range rapid.SliceOfDistinct(rapid.SampledFrom([]string{"alike", "casing", "null", "of Get", "of List", statusField}), rapid.ID).Draw(t, "fields") {
+		s.now.fields[name] = s.clock
 	}
 }
 
 // changeAlert lets an alert come, leave or change, with or without its own
-// time and the incident's.
+// time and the incident's. With embedded alerts, the record of one shows all
+// others, so each change has a time that says which is newer.
 func (s *subject) changeAlert(t *rapid.T) {
 	if rapid.Bool().Draw(t, "moves the incident") {
 		s.update()
 	}
 	id := rapid.SampledFrom([]string{"alike", "casing", "null"}).Draw(t, "alert")
-	a := s.alerts[id]
-	s.now++
+	a, there := s.now.alerts[id]
+	version := s.tick()
 	switch how := rapid.SampledFrom([]string{"with its time", "without", "leaves"}).Draw(t, "how"); {
-	case a == nil:
-		s.alerts[id] = &piece{version: s.now, moved: s.now, told: -1}
-	case how == "leaves" && a.told < 0:
-		delete(s.alerts, id)
-	case how == "leaves":
-		s.left = append(s.left, id)
-		delete(s.alerts, id)
-	case how == "with its time":
-		a.version, a.moved = s.now, s.now
-	case a.version != a.told || a.shown[FromGet]: // else it looks like Get's rendering of what List has told
-		a.version = s.now
+	case there && how == "leaves":
+		delete(s.now.alerts, id)
+	case how == "without" && s.mode != Embedded:
+		s.now.alerts[id] = piece{version, a.moved}
+	default:
+		s.now.alerts[id] = piece{version, version}
 	}
 }
 
 func (s *subject) restart(t *rapid.T) { s.state = restarted(t, s.state) }
 
 func (s *subject) list(t *rapid.T) {
-	if f := s.fields["lastUpdateTime"]; f.told < 0 || f.moved > f.toldMoved {
-		s.observe(t, FromList)
+	row := s.snapshot(s.listed, FromList)
+	known := s.comparer.Unchanged(s.state.Summary(), row)
+	before := s.state
+	change := s.observe(t, row, s.listed)
+	settled := !change.Stale && !change.Doubt && !s.outdated(s.listed)
+	require.Equal(t, settled, s.comparer.Unchanged(s.state.Summary(), row), "the same row is recognized")
+	if known {
+		require.False(t, change.Kind.changes() || change.Doubt || change.Stale)
+		require.Equal(t, asKnown(before), asKnown(s.state))
+	}
+	if change.Doubt && rapid.Bool().Draw(t, "the Get comes at once") {
+		s.get(t)
 	}
 }
 
-func (s *subject) observe(t *rapid.T, by Source) {
-	change, after := s.comparer.Compare(s.state, s.snapshot(by))
+// asKnown is the state without what an observation that changes nothing changes.
+func asKnown(s State) State {
+	s.Fetched, s.Status = time.Time{}, ""
+	s.Alerts = slices.Clone(s.Alerts)
+	for i := range s.Alerts {
+		s.Alerts[i].Status = ""
+	}
+	return s
+}
+
+func (s *subject) get(t *rapid.T) {
+	change := s.observe(t, s.snapshot(s.now, FromGet), s.now)
 	require.False(t, change.Stale)
-	if by == FromGet {
-		require.Zero(t, after.Source)
+	require.False(t, change.Doubt)
+	require.False(t, s.state.Doubt)
+	if s.mode == None {
+		return
 	}
-	s.checkFields(t, change, by)
-	s.checkAlerts(t, change, by)
-	s.state = after
+	require.Equal(t, slices.Sorted(maps.Keys(s.now.alerts)), slices.Sorted(maps.Keys(s.alerts)), "each alert that is there was told")
 }
 
-func (s *subject) snapshot(by Source) *Snapshot {
-	at := func(moved int) time.Time { return noon.Add(time.Duration(moved) * time.Second) }
-	snapshot := &Snapshot{ID: 437, Source: by, Status: "Active", LastUpdate: at(s.fields["lastUpdateTime"].moved), AlertsField: "alerts", Alerts: []Alert{}}
+// observe compares, checks the change against what was told, and notes it.
+func (s *subject) observe(t *rapid.T, snapshot *Snapshot, shown world) Change {
+	by := snapshot.Source
+	change, after := s.comparer.Compare(s.state, snapshot)
+	if by == FromList && !change.Stale && (s.state.Doubt || s.mode != Embedded) {
+		require.Equal(t, change.Doubt, after.Doubt, "until a Get has decided")
+		require.True(t, change.Doubt || !s.state.Doubt)
+	}
+	if change.Doubt && s.mode == Embedded {
+		require.Equal(t, Change{Doubt: true}, change)
+		s.state = after
+		return change
+	}
+	require.Equal(t, s.state.Seen && shown.moved < s.own.moved, change.Stale)
+	own := s.checkOwn(t, change, shown, by)
+	switch s.mode {
+	case Split:
+		s.checkAlerts(t, change, shown, by)
+	case Embedded:
+		s.checkEmbedded(t, change, own, shown, by)
+	case None:
+		require.Empty(t, change.Alerts)
+	}
+	s.state = after
+	return change
+}
+
+// checkOwn: a newer version of the incident is told at once, and no other but of
+// what only one source shows. Named is what the source has shown before and now
+// shows otherwise, and nothing that has not changed.
+func (s *subject) checkOwn(t *rapid.T, change Change, shown world, by Source) (told bool) {
+	if change.Stale {
+		require.Empty(t, change.Kind)
+		return false
+	}
+	alone := map[Source]string{FromGet: "of Get", FromList: "of List"}[by]
+	first, newer := !s.state.Seen, shown.moved > s.own.moved
+	switch {
+	case first:
+		require.Equal(t, FirstSeen, change.Kind)
+	case newer:
+		require.Equal(t, Updated, change.Kind)
+	case slices.Contains(change.Fields, alone):
+		require.Equal(t, Updated, change.Kind)
+	case s.mode != Embedded:
+		require.Equal(t, s.quiet, change.Kind)
+	}
+	s.own.moved = shown.moved
+	for name, version := range shown.fields {
+		seen, last := s.fieldSeen[name][by], s.own.fields[name]
+		if newer && seen != last { // taken over, whether it has changed or not
+			s.fieldSeen[name] = map[Source]int{}
+		}
+		if _, is := s.render[name](version, by); !is {
+			continue
+		}
+		changed := !first && version != last
+		named := slices.Contains(change.Fields, name)
+		require.False(t, named && !changed, "%s has not changed", name)
+		if changed && newer && (seen != 0 && seen == last || name == statusField || name == "lastUpdateTime") {
+			require.True(t, named, "%s has changed", name)
+		}
+		s.own.fields[name], s.fieldSeen[name][by] = version, version
+	}
+	return first || newer || slices.Contains(change.Fields, alone)
+}
+
+// checkAlerts: no version of an alert is told twice or after a later one, what
+// leaves is told by a Get, and a version that is not told leaves a doubt, unless
+// its source has not shown the alert since it was told by the other, and nothing
+// says that it has changed.
+func (s *subject) checkAlerts(t *rapid.T, change Change, shown world, by Source) {
+	kinds := alertKinds(change)
+	require.Len(t, change.Alerts, len(kinds), "none twice")
+	for _, id := range slices.Sorted(maps.Keys(kinds)) {
+		a := shown.alerts[id]
+		switch kinds[id] {
+		case Removed:
+			require.Equal(t, FromGet, by)
+			require.NotContains(t, shown.alerts, id)
+			require.Contains(t, s.alerts, id)
+			delete(s.alerts, id)
+		case FirstSeen, Updated:
+			require.Equal(t, kinds[id] == FirstSeen, s.alerts[id] == nil)
+			require.Greater(t, a.version, s.highest[id])
+			s.tell(id, a, by)
+		default:
+			require.Equal(t, Unchanged, kinds[id])
+			require.Equal(t, s.quiet, kinds[id])
+		}
+	}
+	if change.Stale {
+		return
+	}
+	for id, a := range shown.alerts {
+		last := s.alerts[id]
+		if last == nil {
+			require.True(t, change.Doubt, "it may have left")
+			continue
+		}
+		if a.olderThan(last.piece) {
+			continue // it teaches nothing
+		}
+		if !last.shown[by] {
+			last.shown[by], last.adopted[by] = true, a.version
+		}
+		ok := a.version <= last.version || a.version == last.adopted[by] || change.Doubt
+		require.True(t, ok, "%s: version %d is neither told nor left to a Get", id, a.version)
+		if by == FromGet && last.version != a.version {
+			require.Equal(t, a.version, last.adopted[by])
+		}
+	}
+	for id := range s.alerts {
+		if _, is := shown.alerts[id]; !is {
+			require.True(t, change.Doubt, "it may have left")
+		}
+	}
+}
+
+// checkEmbedded: a record is told because an alert or the incident is newer, and
+// shows no alert older than it was told.
+func (s *subject) checkEmbedded(t *rapid.T, change Change, own bool, shown world, by Source) {
+	require.Empty(t, change.Alerts)
+	if change.Stale {
+		return
+	}
+	newer := own || len(shown.alerts) != len(s.alerts)
+	for id, a := range shown.alerts {
+		require.GreaterOrEqual(t, a.version, s.highest[id])
+		newer = newer || s.alerts[id] == nil || a.version > s.alerts[id].version
+	}
+	require.Equal(t, newer, change.Kind.changes())
+	for id := range s.alerts {
+		if _, is := shown.alerts[id]; !is {
+			require.Equal(t, FromGet, by)
+			delete(s.alerts, id)
+		}
+	}
+	for id, a := range shown.alerts {
+		s.tell(id, a, by)
+	}
+}
+
+func (s *subject) tell(id string, a piece, by Source) {
+	s.highest[id] = a.version
+	s.alerts[id] = &told{a, map[Source]bool{by: true}, map[Source]int{}}
+}
+
+// outdated: an alert is older than it was told.
+func (s *subject) outdated(shown world) bool {
+	if s.mode == None {
+		return false
+	}
+	for id, a := range shown.alerts {
+		if last := s.alerts[id]; last != nil && a.olderThan(last.piece) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *subject) snapshot(shown world, by Source) *Snapshot {
+	at := func(moved int) time.Time {
+		if moved == 0 {
+			return time.Time{}
+		}
+		return noon.Add(time.Duration(moved) * time.Second)
+	}
+	status, _ := s.render[statusField](shown.fields[statusField], by)
+	snapshot := &Snapshot{
+		ID: 437, API: "defender_xdr", Source: by, Status: status.(string), LastUpdate: at(shown.moved), Observed: noon.Add(time.Duration(s.clock) * time.Hour),
+		AlertsField: "alerts", LastUpdateField: "lastUpdateTime", AlertLastUpdateField: "lastUpdatedTime", Alerts: []Alert{},
+	}
 	add := func(members map[string]any, name string, version int) {
 		if value, shown := s.render[name](version, by); shown {
 			members[name] = value
 		}
 	}
 	members := map[string]any{}
-	for name, f := range s.fields {
-		add(members, name, f.version)
+	for name, version := range shown.fields {
+		add(members, name, version)
 	}
 	snapshot.Object = object(members)
-	for id, a := range s.alerts {
+	for id, a := range shown.alerts { // in no order
 		members := map[string]any{}
 		add(members, id, a.version)
 		snapshot.Alerts = append(snapshot.Alerts, Alert{ID: id, LastUpdate: at(a.moved), Object: object(members)})
@@ -148,88 +368,14 @@ func (s *subject) snapshot(by Source) *Snapshot {
 	return read(snapshot)
 }
 
-// checkFields: each change of a field is told by the first source that shows
-// it with a newer time or has shown the field before. What has not changed may
-// be named along with it, where the source has not yet shown how it renders
-// what was told.
-func (s *subject) checkFields(t *rapid.T, change Change, by Source) {
-	first, moved := !s.state.Seen, false
-	newer := s.fields["lastUpdateTime"].moved > s.fields["lastUpdateTime"].toldMoved
-	for name, f := range s.fields {
-		named := slices.Contains(change.Fields, name)
-		_, shown := s.render[name](f.version, by)
-		changed := shown && f.told != f.version && (newer || f.shown[by])
-		moved = moved || changed
-		if !first && changed {
-			require.True(t, named, "%s has changed", name)
-		}
-		if named && f.told == f.version {
-			require.False(t, f.shown[by], "%s has not changed", name)
-			require.NotEqual(t, "alike", name)
-		}
-		if shown && !named {
-			f.told = f.version // told along with the others, or adopted
-		}
-		f.note(by, first || named)
-	}
-	want := s.quiet
-	switch {
-	case first:
-		want = FirstSeen
-	case moved:
-		want = Updated
-	}
-	require.Equal(t, want, change.Kind)
-}
-
-// checkAlerts: the same of alerts. A change that moves no time List may leave
-// to Get.
-func (s *subject) checkAlerts(t *rapid.T, change Change, by Source) {
-	kinds := alertKinds(change)
-	require.Len(t, change.Alerts, len(kinds), "none twice")
-	for id, a := range s.alerts {
-		want := []Kind{s.quiet}
-		returned := slices.Contains(s.left, id)
-		switch {
-		case returned && a.told < 0: // in between, as far as anybody saw, it changed
-			want = []Kind{Updated}
-		case a.told < 0:
-			want = []Kind{FirstSeen}
-		case a.told != a.version && a.moved == a.toldMoved && by == FromList:
-			want = []Kind{Updated, s.quiet}
-		case a.told != a.version:
-			want = []Kind{Updated}
-		}
-		require.Contains(t, want, kinds[id], id)
-		a.note(by, kinds[id] != s.quiet)
-		delete(kinds, id)
-	}
-	for _, id := range s.left {
-		if s.alerts[id] == nil {
-			require.Equal(t, Removed, kinds[id])
-		}
-		delete(kinds, id)
-	}
-	require.Empty(t, kinds)
-	s.left = nil
-}
-
-func (c *piece) note(by Source, told bool) {
-	switch {
-	case told:
-		c.told, c.toldMoved, c.shown = c.version, c.moved, map[Source]bool{by: true}
-	case c.told == c.version:
-		c.shown[by] = true
-	}
-}
-
-func TestTwoSourcesThatRenderDifferentlyTellEachChangeOnce(t *testing.T) {
+func TestAListThatLagsAndAGetTellEachChangeOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := newSubject(rapid.Bool().Draw(t, "snapshots"))
+		s := newSubject(t)
 		t.Repeat(map[string]func(*rapid.T){
 			"the incident changes": s.change,
 			"an alert changes":     s.changeAlert,
-			"Get shows it":         func(t *rapid.T) { s.observe(t, FromGet) },
+			"the list catches up":  func(*rapid.T) { s.listed = s.now.clone() },
+			"Get shows it":         s.get,
 			"List shows it":        s.list,
 			"restart":              s.restart,
 		})

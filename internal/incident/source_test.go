@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -92,8 +93,8 @@ func TestAChangeIsEmittedOnceWhicheverSourceShowsItFirst(t *testing.T) {
 		"both known, List first":           {[]Source{FromGet, FromList}, []Source{FromList, FromGet}, []string{"alerts", "lastUpdateTime", "status"}},
 		"from List at first, Get first":    {[]Source{FromList, FromGet}, []Source{FromGet, FromList}, []string{"alerts", "lastUpdateTime", "status"}},
 		"from List at first, List first":   {[]Source{FromList, FromGet}, []Source{FromList, FromGet}, []string{"alerts", "lastUpdateTime", "status"}},
-		"List for the first time, with it": {[]Source{FromGet}, []Source{FromList, FromGet}, []string{"alerts", "assignedTo", "comments", "lastUpdateTime", "severity", "status", "summary"}},
-		"Get for the first time, with it":  {[]Source{FromList}, []Source{FromGet, FromList}, []string{"alerts", "assignedTo", "comments", "lastUpdateTime", "severity", "status", "summary"}},
+		"List for the first time, with it": {[]Source{FromGet}, []Source{FromList, FromGet}, []string{"alerts", "lastUpdateTime", "status"}},
+		"Get for the first time, with it":  {[]Source{FromList}, []Source{FromGet, FromList}, []string{"alerts", "lastUpdateTime", "status"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := comparer(Split)
@@ -165,11 +166,12 @@ func TestAFieldThatOnlyOneSourceHasChangesByThatSource(t *testing.T) {
 		state := delivered(t, c, order...)
 		change, state := c.Compare(state, snapshot(t, with("comments", "one")))
 		require.Equal(t, []string{"comments", "lastUpdateTime"}, change.Fields)
-		list := listed(t, later)
+		_, state = c.Compare(state, listed(t, later))
+		list := listed(t, ownMovedBy(2*time.Hour))
 		put(list, "summary", "another")
 		change, state = c.Compare(state, list)
-		require.Equal(t, []string{"summary"}, change.Fields)
-		change, _ = c.Compare(state, snapshot(t, with("comments", "one")))
+		require.Equal(t, []string{"lastUpdateTime", "summary"}, change.Fields)
+		change, _ = c.Compare(state, snapshot(t, with("comments", "one"), ownMovedBy(2*time.Hour)))
 		require.True(t, change.Empty())
 	}
 }
@@ -202,7 +204,8 @@ func TestAFieldThatNeitherSourceHasIsForgotten(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			change, state := c.Compare(delivered(t, c, test.before), test.first)
-			require.Contains(t, change.Fields, "tags")
+			require.Equal(t, Updated, change.Kind)
+			require.Equal(t, test.before.Source == test.first.Source, slices.Contains(change.Fields, "tags"))
 			change, state = c.Compare(state, test.second)
 			require.True(t, change.Empty())
 			require.NotContains(t, names(state), "tags")
@@ -214,14 +217,18 @@ func TestAFieldThatNeitherSourceHasIsForgotten(t *testing.T) {
 	require.Contains(t, names(state), "tags")
 }
 
-func TestAnAlertThatASourceDoesNotListIsRemoved(t *testing.T) {
+func TestOnlyGetRemovesAnAlert(t *testing.T) {
 	c := comparer(Split)
-	for _, order := range [][]*Snapshot{{snapshot(t), listed(t, withoutAlert(0))}, {listed(t), snapshot(t, withoutAlert(0))}} {
-		before := delivered(t, c, order[0])
-		change, after := c.Compare(before, order[1])
+	for _, first := range []*Snapshot{snapshot(t), listed(t)} {
+		change, after := c.Compare(delivered(t, c, first), listed(t, withoutAlert(0)))
+		require.Equal(t, Change{Doubt: true}, change)
+		require.Len(t, after.Alerts, 2)
+		change, after = c.Compare(after, snapshot(t, withoutAlert(0)))
 		require.Equal(t, map[string]Kind{"a1": Removed}, alertKinds(change))
 		require.Zero(t, change.Alerts[0].Digest)
 		require.Len(t, after.Alerts, 1)
+		change, _ = c.Compare(after, listed(t, withoutAlert(0)))
+		require.Equal(t, Change{}, change)
 	}
 }
 

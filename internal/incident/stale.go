@@ -16,7 +16,7 @@ func (c *Comparer) compareStale(delivered State, s *Snapshot) (Change, State) {
 		if !known || !newer(alert.LastUpdate, delivered.Alerts[at].LastUpdate) {
 			continue
 		}
-		now, kind := c.compareAlert(delivered, s, alert, false)
+		now, kind, _ := c.compareAlert(delivered, s, alert, false)
 		if kind != Updated { // the same content, or an alert of the intent
 			continue
 		}

@@ -28,8 +28,7 @@ type State struct {
 	// objects that leave out the same names (see NewComparer).
 	API   string `json:"api,omitzero"`
 	Basis uint32 `json:"basis,omitzero"`
-	// Source that knows that fields which are not in Fields are absent; FromGet
-	// if both do.
+	// Source that has shown that fields which are not in Fields are absent.
 	Source Source `json:"source,omitzero"`
 	// Fields are the digests of the incident's own content without its alerts,
 	// sorted by name.
@@ -46,8 +45,12 @@ type State struct {
 	RetiredRevision uint64 `json:"retired,omitzero"`
 	// Intent is what may have been delivered beyond that; nil: nothing.
 	Intent *Intent `json:"intent,omitzero"`
-	// Fetched is when the API last returned the incident or said that there is
-	// none; the next poll after a restart follows from it. Wall clock.
+	// Doubt: a row may have shown a change that only a Get can decide, and no Get
+	// has shown the incident since.
+	Doubt bool `json:"doubt,omitzero"`
+	// Fetched is when the API last returned the incident, without leaving a doubt,
+	// or said that there is none; the next poll after a restart follows from it.
+	// Wall clock.
 	Fetched time.Time `json:"fetched,omitzero"`
 }
 

@@ -15,6 +15,7 @@ type Summary struct {
 
 	resolved                         bool
 	lastUpdate, fetched, closedSince instant
+	row                              Digest // for Comparer.Unchanged
 }
 
 // Summary is the state's own.
@@ -22,6 +23,7 @@ func (s State) Summary() Summary {
 	return Summary{
 		Successor: s.Successor, Seen: s.Seen, Missing: s.Missing, Merged: s.Merged, resolved: resolved(s.Status),
 		lastUpdate: instantOf(s.LastUpdate), fetched: instantOf(s.Fetched), closedSince: instantOf(s.ClosedSince),
+		row: s.rowDigest(),
 	}
 }
 

@@ -77,6 +77,13 @@ func (e *Engine) commit(ctx context.Context, d delivery) {
 	if cycle != nil {
 		e.logCycle(cycle)
 	}
+	switch {
+	case !d.change.Doubt:
+	case incident.Later(d.snapshot.LastUpdate, d.before.LastUpdate): // the row is new, too, not only its doubt
+		e.roster.Mark(d.id, d.snapshot.LastUpdate, d.at)
+	default:
+		e.markUnsure(d.id, unsureInterval, d.at)
+	}
 }
 
 func (e *Engine) logCycle(cycle []int64) {

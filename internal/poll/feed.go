@@ -13,7 +13,7 @@ import (
 
 // The shortest time between two polls of an incident if its row may show a change or not.
 const (
-	unsureInterval   = time.Hour   // a GET does not find the incident, or its row has no time
+	unsureInterval   = time.Hour   // a GET does not find the incident, its row has no time, or only a GET can decide
 	oversizeInterval = time.Minute // the row is too large to be read
 )
 

@@ -1,0 +1,97 @@
+package incident
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+	"time"
+)
+
+// Unchanged reports whether a row shows what the list has shown of the incident
+// before, so that Compare would neither change anything nor leave a doubt. It
+// needs only the summary, so rows that show nothing new cost no access to the
+// storage. If it is false, Compare has to tell.
+func (c *Comparer) Unchanged(known Summary, row *Snapshot) bool {
+	return known.row != Digest{} && sameMoment(known.LastUpdate(), row.LastUpdate) && known.row == c.rowDigest(row)
+}
+
+// sameMoment reports whether two times count as equal, or neither is known.
+func sameMoment(a, b time.Time) bool { return near(a, b) || a.IsZero() && b.IsZero() }
+
+// rowSize is enough for the digests of most rows, so that they are made on the
+// stack.
+const rowSize = 4096
+
+// rowDigest stands for what the list shows of the incident as long as nothing
+// has changed; zero: that is not known. It is the one that rowDigest of a
+// Comparer makes of such a row.
+func (s State) rowDigest() Digest {
+	if !s.Seen || s.Intent != nil || s.Doubt || s.Source == FromGet {
+		return Digest{}
+	}
+	buf, fields := rowHead(make([]byte, 0, rowSize), s.API, s.Basis, s.Status, s.Merged, s.Successor), uint32(0)
+	for i := range s.Fields {
+		d, known := s.Fields[i].shownBy(FromList)
+		if !known {
+			return Digest{}
+		}
+		if d != (Digest{}) { // the list shows it
+			buf, fields = appendPart(buf, s.Fields[i].Name, d), fields+1
+		}
+	}
+	for i := range s.Alerts {
+		a := &s.Alerts[i]
+		d, known := a.shownBy(FromList)
+		if !known || a.Foreign || a.Digest == (Digest{}) {
+			return Digest{}
+		}
+		buf = appendPart(buf, a.ID, d)
+	}
+	return digest(binary.BigEndian.AppendUint32(buf, fields))
+}
+
+// rowDigest stands for what a row shows.
+func (c *Comparer) rowDigest(row *Snapshot) Digest {
+	buf, fields := rowHead(make([]byte, 0, rowSize), row.API, c.basis, row.Status, row.Merged, row.SuccessorID), uint32(0)
+	for i := range row.Fields {
+		if row.Fields[i].Name != row.AlertsField {
+			buf, fields = appendPart(buf, row.Fields[i].Name, row.Fields[i].Digest), fields+1
+		}
+	}
+	order := make([]int, 0, alertsCap)
+	if !row.Merged && c.alerts != None {
+		for i := range row.Alerts {
+			order = append(order, i)
+		}
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(row.Alerts[a].ID, row.Alerts[b].ID) })
+	for _, i := range order {
+		buf = appendPart(buf, row.Alerts[i].ID, row.Alerts[i].Digest)
+	}
+	return digest(binary.BigEndian.AppendUint32(buf, fields))
+}
+
+// rowHead writes what Compare looks at beside the digests, which matters where the
+// names of these fields are ignored. The status is written without case.
+func rowHead(buf []byte, api string, basis uint32, status string, merged bool, successor int64) []byte {
+	buf = append(binary.AppendUvarint(buf, uint64(len(api))), api...)
+	buf = binary.BigEndian.AppendUint32(buf, basis)
+	buf = binary.AppendUvarint(buf, uint64(len(status)))
+	for i := range len(status) {
+		b := status[i]
+		if 'A' <= b && b <= 'Z' {
+			b += 'a' - 'A'
+		}
+		buf = append(buf, b)
+	}
+	var is byte
+	if merged {
+		is = 1
+	}
+	return binary.BigEndian.AppendUint64(append(buf, is), uint64(successor))
+}
+
+func appendPart(buf []byte, name string, d Digest) []byte {
+	buf = append(binary.AppendUvarint(buf, uint64(len(name))), name...)
+	return append(buf, d[:]...)
+}
