@@ -2,8 +2,6 @@ package defendersim
 
 import (
 	"cmp"
-	"crypto/hmac"
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strconv"
@@ -47,8 +45,14 @@ func (x *exchange) alertsOf(i Incident, skip int, after mark) view {
 		}
 		return -1
 	})
-	i.Alerts = i.Alerts[min(behind+skip, len(i.Alerts)):]
+	behind = min(behind+skip, len(i.Alerts))
+	var last mark // of the pages before
+	if behind > 0 {
+		last = markAt(i.Alerts[behind-1])
+	}
+	i.Alerts = i.Alerts[behind:]
 	v := view{Incident: i, expanded: true, link: link{path: fmt.Sprintf("%s/%d/alerts?", x.dialect.path, i.ID)}}
+	v.here = skipToken(x.s.signer.writeMark(i.ID, last))
 	if top := x.query.given.Get("$top"); x.endpoint == EndpointAlerts && top != "" {
 		v.path += "$top=" + top + "&"
 	}
@@ -60,9 +64,9 @@ func (x *exchange) alertsOf(i Incident, skip int, after mark) view {
 		return v
 	}
 	v.Alerts = v.Alerts[:size]
-	v.next = skipTo(skip + size)
-	if x.s.cfg.AlertsSkipToken {
-		v.next = "$skiptoken=" + x.s.signer.writeMark(i.ID, markAt(v.Alerts[size-1]))
+	v.next = skipTo(behind + size)
+	if x.s.cfg.AlertsSkipToken || x.query.again {
+		v.next = skipToken(x.s.signer.writeMark(i.ID, markAt(v.Alerts[size-1])))
 	}
 	return v
 }
@@ -93,23 +97,15 @@ func (m mark) compare(other mark) int {
 	return cmp.Or(m.created.Compare(other.created), cmp.Compare(m.id, other.id))
 }
 
-// macSize is how much of a signature is in a skip token, in bytes.
-const macSize = 12
-
 // writeMark makes a mark in an incident's alerts a token that says nothing to
 // anybody else.
 func (s signer) writeMark(incident int64, m mark) string {
-	text := fmt.Sprintf("%d %d %s", incident, m.created.UnixNano(), m.id)
-	return base64.RawURLEncoding.EncodeToString(append(s.mac(text)[:macSize], text...))
+	return s.seal(fmt.Sprintf("%d %d %s", incident, m.created.UnixNano(), m.id))
 }
 
 // readMark reads a token that writeMark made for the same incident.
 func (s signer) readMark(incident int64, token string) (m mark, good bool) {
-	raw, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil || len(raw) < macSize || !hmac.Equal(raw[:macSize], s.mac(string(raw[macSize:]))[:macSize]) {
-		return mark{}, false
-	}
-	of, rest, _ := strings.Cut(string(raw[macSize:]), " ")
+	of, rest, _ := strings.Cut(s.unseal(token), " ")
 	created, alert, _ := strings.Cut(rest, " ")
 	nanos, err := strconv.ParseInt(created, 10, 64)
 	return mark{time.Unix(0, nanos), alert}, err == nil && of == graphID(incident)

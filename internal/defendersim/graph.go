@@ -24,7 +24,7 @@ func newGraph() *dialect {
 		options: map[string][]string{
 			EndpointIncident: {"$expand"},
 			EndpointAlerts:   {"$top", "$skip", "$skiptoken"},
-			EndpointList:     {"$filter", "$top", "$skip", "$expand"},
+			EndpointList:     {"$filter", "$top", "$skip", "$skiptoken", "$expand"},
 		},
 		fields: map[string]field{
 			"lastUpdateDateTime": {time: func(i *Incident) time.Time { return i.LastUpdate }, ordered: true},

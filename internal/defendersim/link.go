@@ -12,6 +12,7 @@ type link struct {
 	host string // with its scheme; "": the configured one, or the one asked
 	path string // up to where the next option belongs
 	next string // the option that leads on, such as $skip=100; "": nothing follows
+	here string // the option that leads to the rows themselves
 
 	aimless bool // the option that leads on is left out
 	number  bool // a number takes the link's place
@@ -19,6 +20,8 @@ type link struct {
 }
 
 func skipTo(row int) string { return "$skip=" + strconv.Itoa(row) }
+
+func skipToken(token string) string { return "$skiptoken=" + token }
 
 // bend lets the fault that struck spoil a link.
 func (x *exchange) bend(l *link) {

@@ -16,21 +16,16 @@ func LinkFaultKinds() []FaultKind {
 	}
 }
 
-// againOption marks the link of an empty page to the rows in its place. No API
-// knows it, so both pass it over.
-const againOption = "again"
-
 func emptyFirst(x *exchange, _ Fault) bool {
-	if !x.query.given.Has(againOption) {
+	if !x.query.again {
 		x.emptied, x.spoilLink = true, againLink
 	}
 	return false
 }
 
-func againLink(x *exchange, l *link) {
-	stuckLink(x, l)
-	l.next += "&" + againOption + "=1"
-}
+// againLink leads to the rows that belong on the page. With a $skip it could not:
+// clients take one that does not lead on for a loop, and one that does skips rows.
+func againLink(x *exchange, l *link) { l.next = skipToken(x.s.signer.writeAgain(x.id, l.here)) }
 
 // endlessLink leads behind the rows that were asked for, whether there are rows
 // or not.
@@ -53,6 +48,6 @@ func spoiledLink(change func(*exchange, *link)) answer {
 func stuckLink(x *exchange, l *link) {
 	l.next = skipTo(x.query.skip)
 	if token := x.query.given.Get("$skiptoken"); token != "" {
-		l.next = "$skiptoken=" + token
+		l.next = skipToken(token)
 	}
 }

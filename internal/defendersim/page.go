@@ -28,6 +28,7 @@ func (x *exchange) page(q query) page {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := page{at: s.now(), link: x.pageLink()}
+	p.here = skipTo(q.skip)
 	s.evolve(p.at)
 	more := false
 	if p.rows, more = s.listing.page(q); more {

@@ -14,6 +14,7 @@ type query struct {
 	filter    filter
 	top, skip int
 	after     mark       // of $skiptoken
+	again     bool       // an empty page has led here
 	expand    bool       // alerts are wanted
 	given     url.Values // the options as they came, for links to repeat
 }
@@ -85,6 +86,11 @@ func (x *exchange) setOption(name, value string) (wrong string) {
 			return fmt.Sprintf("Query option 'Skip' is limited to %d.", most)
 		}
 	case "$skiptoken":
+		if option, again := x.s.signer.readAgain(x.id, value); again {
+			q.again = true
+			name, value, _ = strings.Cut(option, "=")
+			return x.setOption(name, value)
+		}
 		var good bool
 		if q.after, good = x.s.signer.readMark(x.id, value); !good {
 			return "Query option 'SkipToken' is not valid."

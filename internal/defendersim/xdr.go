@@ -22,7 +22,7 @@ func newXDR(c Config) *dialect {
 		},
 		read:         "Incident.Read.All",
 		write:        "Incident.ReadWrite.All",
-		options:      map[string][]string{EndpointList: {"$filter", "$top", "$skip"}},
+		options:      map[string][]string{EndpointList: {"$filter", "$top", "$skip", "$skiptoken"}},
 		fields:       xdrFields(c),
 		maxTop:       100,
 		maxSkip:      c.ListMaxSkip,
