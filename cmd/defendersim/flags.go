@@ -18,6 +18,8 @@ type options struct {
 	sim              defendersim.Config
 	listen           string
 	allowNonLoopback bool
+	tls              bool
+	tlsCAFile        string // empty: none
 	log              bool
 	listIDs          int
 	demo             bool
@@ -71,6 +73,8 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 	under("Running", func() {
 		fs.StringVar(&o.listen, "listen", o.listen, "`address` to listen on; port 0 picks a free one")
 		fs.BoolVar(&o.allowNonLoopback, "allow-non-loopback", false, "listen where others can reach it too; it hands out tokens and lets anyone steer it")
+		fs.BoolVar(&o.tls, "tls", false, "speak HTTP/2 and HTTP/1.1 over TLS, with a new, self-signed certificate for localhost, 127.0.0.1 and ::1")
+		fs.StringVar(&o.tlsCAFile, "tls-ca-file", "", "`file` that the certificate is written to as PEM, for clients to trust")
 		fs.BoolVar(&o.demo, "demo", false, "a small, lively population: 12 incidents, 8 changes a minute; other flags still count")
 		fs.BoolVar(&o.log, "log", false, "print a line per request")
 		fs.IntVar(&o.listIDs, "list-ids", 0, "print the first `n` incident ids and exit")
@@ -182,6 +186,9 @@ func parseOver(o options, args []string) (options, error) {
 func (o options) check() error {
 	if o.listIDs < 0 {
 		return fmt.Errorf("--list-ids: %d is negative", o.listIDs)
+	}
+	if o.tlsCAFile != "" && !o.tls {
+		return errors.New("--tls-ca-file needs --tls")
 	}
 	for _, f := range o.faults() {
 		if _, err := f.options.rule(f.flag, f.where); err != nil {

@@ -31,6 +31,7 @@ Examples:
   defendersim --list-fault 503 --list-fault-on-skip
   defendersim --list-fault 429-retry-after=90s --list-fault-every 1h
   defendersim --alerts-page 20 --alerts-fault link-stuck
+  defendersim --tls --tls-ca-file ca.pem --fault silent --fault-probability 0.05
   defendersim --token-fault AADSTS7000222 --token-fault-times 3
   defendersim --incidents 500 --list-ids 500 > incidents.txt
 `

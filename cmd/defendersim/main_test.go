@@ -4,11 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"flag"
 	"io"
 	"net/http"
 	"net/http/httptrace"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +79,7 @@ func TestMistakesOnTheCommandLineExitWith2AndSaySo(t *testing.T) {
 		{"--change-shares merge=-0.1", "not between 0 and 1"},
 		{"--list-ids -1", "--list-ids"},
 		{"--throttle-form loud", "loud"},
+		{"--tls-ca-file ca.pem", "--tls-ca-file needs --tls"},
 		{"--listen 0.0.0.0:8470", "--allow-non-loopback"},
 		{"--listen :8470", "--allow-non-loopback"},
 		{"--listen nowhere", "--listen"},
@@ -190,32 +194,39 @@ func TestOtherAddressesAreAllowedOnDemand(t *testing.T) {
 	}
 }
 
-// The program serves what its first lines announce, and ends in good order
-// although one request hangs.
-func TestServesWhatItAnnouncesUntilItIsStopped(t *testing.T) {
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
+// start runs the program, and returns what its first lines announce, the lines
+// after them, and its exit code once it has ended.
+func start(ctx context.Context, args string) (announced map[string]string, lines <-chan string, code <-chan int) {
 	reader, writer := io.Pipe()
-	code := make(chan int, 1)
+	ended := make(chan int, 1)
 	go func() {
-		code <- run(ctx, strings.Fields("--demo --listen 127.0.0.1:0 --allow-anonymous --log --fault 503 --list-fault 504 --list-fault-on-skip --alerts-fault 500 --token-fault AADSTS90033 --token-fault-times 1"), writer, io.Discard)
+		ended <- run(ctx, strings.Fields(args), writer, io.Discard)
 		_ = writer.Close()
 	}()
-	lines := make(chan string, 100) // so that printing never waits for the test
+	printed := make(chan string, 100) // so that printing never waits for the test
 	go func() {
-		defer close(lines)
+		defer close(printed)
 		for scanner := bufio.NewScanner(reader); scanner.Scan(); {
-			lines <- scanner.Text()
+			printed <- scanner.Text()
 		}
 	}()
-	announced := make(map[string]string)
-	for line := range lines {
+	announced = make(map[string]string)
+	for line := range printed {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "  ")
 		announced[name] = strings.TrimSpace(value)
 		if name == "mend" {
 			break
 		}
 	}
+	return announced, printed, ended
+}
+
+// The program serves what its first lines announce, and ends in good order
+// although one request hangs.
+func TestServesWhatItAnnouncesUntilItIsStopped(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	announced, lines, code := start(ctx, "--demo --listen 127.0.0.1:0 --allow-anonymous --log --fault 503 --list-fault 504 --list-fault-on-skip --alerts-fault 500 --token-fault AADSTS90033 --token-fault-times 1")
 	endpoint := announced["endpoint"]
 	require.NotEmpty(t, endpoint)
 	assert.Equal(t, "113", announced["unknown id"])
@@ -258,6 +269,39 @@ func TestServesWhatItAnnouncesUntilItIsStopped(t *testing.T) {
 	stop()
 	assert.Zero(t, <-code)
 	assert.Error(t, <-hung)
+}
+
+func TestServesTLSThatTheFileMakesTrusted(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	announced, _, code := start(ctx, "--demo --listen 127.0.0.1:0 --allow-anonymous --tls --tls-ca-file "+file)
+	assert.Equal(t, "curl --cacert "+file+" "+announced["endpoint"]+"/sim/incidents", announced["look"])
+	inPEM, err := os.ReadFile(file)
+	require.NoError(t, err)
+	roots := x509.NewCertPool()
+	require.True(t, roots.AppendCertsFromPEM(inPEM))
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true}
+	_, port, _ := strings.Cut(strings.TrimPrefix(announced["endpoint"], "https://"), ":")
+	for _, host := range []string{"127.0.0.1", "localhost"} {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+host+":"+port+"/api/incidents/101", nil)
+		require.NoError(t, err)
+		resp, err := transport.RoundTrip(r)
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusOK, resp.StatusCode)
+		assert.Equal(t, "HTTP/2.0", resp.Proto)
+		require.NoError(t, resp.Body.Close())
+	}
+	transport.CloseIdleConnections()
+	stop()
+	assert.Zero(t, <-code)
+}
+
+func TestACertificateThatCannotBeWrittenEndsTheProgram(t *testing.T) {
+	code, stdout, stderr := command(t, "--listen", "127.0.0.1:0", "--tls", "--tls-ca-file", filepath.Join(t.TempDir(), "none", "ca.pem"))
+	assert.Equal(t, 1, code)
+	assert.Empty(t, stdout)
+	assert.Contains(t, stderr, "ca.pem: no such file or directory")
 }
 
 func status(t *testing.T, method, url string) int {

@@ -2,11 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -14,8 +15,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 )
 
-// serve listens until the context ends, then gives requests under way a moment
-// to finish.
+// serve listens until the context ends.
 func serve(ctx context.Context, o options, sim *defendersim.Sim, stdout io.Writer) error {
 	if err := o.setFaults(sim); err != nil {
 		return err
@@ -24,32 +24,41 @@ func serve(ctx context.Context, o options, sim *defendersim.Sim, stdout io.Write
 	if err != nil {
 		return err
 	}
-	printStart(stdout, "http://"+listener.Addr().String(), o.sim, sim)
+	scheme, certificate := "http", (*tls.Certificate)(nil)
+	if o.tls {
+		scheme = "https"
+		if certificate, err = newCertificate(o.tlsCAFile); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+	}
+	printStart(stdout, scheme+"://"+listener.Addr().String(), o, sim)
+	return defendersim.Serve(ctx, listener, sim, certificate)
+}
 
-	server := &http.Server{
-		Handler:           sim,
-		ReadHeaderTimeout: 10 * time.Second,
-		// Requests end with the context, so a hanging one does not hold up the end.
-		BaseContext: func(net.Listener) context.Context { return ctx },
+// newCertificate makes a certificate and writes it to a file, from which clients
+// can trust it; empty: to none.
+func newCertificate(file string) (*tls.Certificate, error) {
+	certificate, inPEM, err := defendersim.NewCertificate()
+	if err != nil || file == "" {
+		return &certificate, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
+	out, err := os.Create(file) //nolint:gosec // the command line names it
+	if err != nil {
+		return nil, err
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	err = server.Shutdown(grace)
-	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
-		err = errors.Join(err, served)
-	}
-	return err
+	_, err = out.Write(inPEM)
+	return &certificate, errors.Join(err, out.Close())
 }
 
 // printStart says everything that is needed to try the simulator out.
-func printStart(w io.Writer, address string, c defendersim.Config, sim *defendersim.Sim) {
+func printStart(w io.Writer, address string, o options, sim *defendersim.Sim) {
+	c, curl := o.sim, "curl"
+	if o.tls {
+		curl += " --insecure"
+	}
+	if o.tlsCAFile != "" {
+		curl = "curl --cacert " + o.tlsCAFile
+	}
 	var plain, merged []string
 	for _, i := range sim.Summaries() {
 		if strings.HasPrefix(i.Summary, "merged") {
@@ -73,13 +82,13 @@ func printStart(w io.Writer, address string, c defendersim.Config, sim *defender
   limits          %[10]s per minute, %[11]s per hour
   limits of List  %[12]s per minute, %[13]s per hour
   graph limits    %[14]s per minute, %[15]s per hour
-  look            curl %[1]s/sim/incidents
-  break           curl -X PUT '%[1]s/sim/faults?fault=503&times=3'
-  mend            curl -X DELETE %[1]s/sim/faults
+  look            %[16]s %[1]s/sim/incidents
+  break           %[16]s -X PUT '%[1]s/sim/faults?fault=503&times=3'
+  mend            %[16]s -X DELETE %[1]s/sim/faults
 `,
 		address, c.TenantID, c.ClientID, c.ClientSecret,
 		len(plain)+len(merged), some(plain), some(merged), sim.UnknownID(),
-		c.ChangesPerHour, limit(c.PerMinute), limit(c.PerHour), limit(c.ListPerMinute), limit(c.ListPerHour), limit(c.GraphPerMinute), limit(c.GraphPerHour))
+		c.ChangesPerHour, limit(c.PerMinute), limit(c.PerHour), limit(c.ListPerMinute), limit(c.ListPerHour), limit(c.GraphPerMinute), limit(c.GraphPerHour), curl)
 }
 
 // some shows the first few ids.

@@ -168,7 +168,7 @@ func TestSlowAnswersComeLateAndUpToDate(t *testing.T) {
 }
 
 func TestHangAndSlowEndWithTheRequest(t *testing.T) {
-	for _, fault := range []string{"hang", "slow=1h"} {
+	for _, fault := range []string{"hang", "silent", "slow=1h"} {
 		synctest.Test(t, func(t *testing.T) {
 			s := faulty(t, fault)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -196,8 +196,11 @@ func TestTruncatedBodyEndsUnexpectedly(t *testing.T) {
 }
 
 func TestResetIsAResetInProcessAndOnASocket(t *testing.T) {
-	s := faulty(t, "reset")
+	s := faulty(t, "goaway")
 	_, err := s.RoundTripper().RoundTrip(request(t.Context(), t, s, "1001"))
+	require.ErrorIs(t, err, syscall.ECONNRESET, "in process it is the same")
+	s = faulty(t, "reset")
+	_, err = s.RoundTripper().RoundTrip(request(t.Context(), t, s, "1001"))
 	require.ErrorIs(t, err, syscall.ECONNRESET)
 
 	server := httptest.NewServer(s)

@@ -30,6 +30,18 @@ func (x *exchange) bend(l *link) {
 	}
 }
 
+// scheme is that of the address that was asked. A server finds none in a request.
+func (x *exchange) scheme() string {
+	c := connectionOf(x.r)
+	switch {
+	case x.r.URL.Scheme != "":
+		return x.r.URL.Scheme
+	case x.r.TLS != nil, c != nil && c.encrypted:
+		return "https"
+	}
+	return "http"
+}
+
 // writeLink writes a link if it leads anywhere. Links to hosts other than the
 // one asked were seen.
 func (x *exchange) writeLink(w *writer, name string, l link) {
@@ -40,7 +52,7 @@ func (x *exchange) writeLink(w *writer, name string, l link) {
 	if l.next == "" {
 		return
 	}
-	asked := cmp.Or(x.r.URL.Scheme, "http") + "://" + x.r.Host
+	asked := x.scheme() + "://" + x.r.Host
 	address := cmp.Or(l.host, x.s.cfg.ListLinkHost, asked) + l.path
 	switch {
 	case l.number:

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -113,15 +112,25 @@ func wrongType(x *exchange, _ Fault) bool {
 // reset closes the connection with an RST if there is one to close. Without a
 // connection, the aborted handler says the same.
 func reset(x *exchange, _ Fault) bool {
+	if c := connectionOf(x.r); c != nil {
+		c.reset()
+		panic(http.ErrAbortHandler)
+	}
 	conn, _, err := http.NewResponseController(x.w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // without it the connection ends in good order
-	}
-	_ = conn.Close()
+	abort(conn)
 	return true
+}
+
+// goAway closes the connection, under HTTP/2 with a GOAWAY. Without a connection
+// it is a reset.
+func goAway(x *exchange, _ Fault) bool {
+	if c := connectionOf(x.r); c != nil && x.r.ProtoMajor == 2 {
+		c.goAway()
+	}
+	panic(http.ErrAbortHandler)
 }
 
 func closeAfter(x *exchange, _ Fault) bool {
@@ -132,6 +141,17 @@ func closeAfter(x *exchange, _ Fault) bool {
 func hang(x *exchange, _ Fault) bool {
 	<-x.r.Context().Done()
 	panic(http.ErrAbortHandler)
+}
+
+// silent hangs, and keeps the connection from being of use to anybody else. The
+// body is read first: until then, a server by HTTP/1.1 does not notice that the
+// client has closed the connection.
+func silent(x *exchange, f Fault) bool {
+	if c := connectionOf(x.r); c != nil {
+		_, _ = io.Copy(io.Discard, x.r.Body)
+		c.silence()
+	}
+	return hang(x, f)
 }
 
 func slow(x *exchange, f Fault) bool {
