@@ -138,7 +138,12 @@ type ChangeFeedConfig struct {
 	// after it was resolved or was no longer found. Default: 168 h.
 	ForgetAfter time.Duration `mapstructure:"forget_after"`
 
-	// RateLimit limits the requests of the feed, which do not count against
+	// Sweep polls incidents by pages of the list, too, where polling each one by
+	// ID takes longer than Config.CollectionInterval. It has no effect under
+	// APIGraph, whose list does not show alerts. Default: true.
+	Sweep bool `mapstructure:"sweep"`
+
+	// RateLimit limits the requests for the list, which do not count against
 	// Config.RateLimit. Default: 50 per minute and 1500 per hour.
 	RateLimit RateLimitConfig `mapstructure:"rate_limit"`
 
@@ -172,6 +177,7 @@ func createDefaultConfig() component.Config {
 			Interval:    30 * time.Second,
 			Lookback:    24 * time.Hour,
 			ForgetAfter: 7 * 24 * time.Hour,
+			Sweep:       true,
 			RateLimit:   RateLimitConfig{RequestsPerMinute: 50, RequestsPerHour: 1500},
 		}),
 		Emit:   EmitChanges,

@@ -35,6 +35,7 @@ func TestConfigDefaults(t *testing.T) {
 			Interval:    30 * time.Second,
 			Lookback:    24 * time.Hour,
 			ForgetAfter: 168 * time.Hour,
+			Sweep:       true,
 			RateLimit:   RateLimitConfig{RequestsPerMinute: 50, RequestsPerHour: 1500},
 		}),
 		Emit:   "changes",
@@ -123,12 +124,13 @@ func TestConfigChangeFeedIsOnWhenPresent(t *testing.T) {
 		Interval:    30 * time.Second,
 		Lookback:    24 * time.Hour,
 		ForgetAfter: 168 * time.Hour,
+		Sweep:       true,
 		RateLimit:   RateLimitConfig{RequestsPerMinute: 50, RequestsPerHour: 1500},
 	}
 	empty := load(t, "defaults.yaml", "feed_empty")
 	require.Equal(t, &want, empty.ChangeFeed.Get())
 
-	want.Discover = true
+	want.Discover, want.Sweep = true, false
 	want.RateLimit.RequestsPerMinute = 20
 	partly := load(t, "defaults.yaml", "feed_partly")
 	require.Equal(t, &want, partly.ChangeFeed.Get())

@@ -56,6 +56,20 @@ func TestEachAPIHasItsOwnAccountsAndTheFeedIsShared(t *testing.T) {
 	}, keys(t, client))
 }
 
+func TestSweepsContinueWhereTheyWere(t *testing.T) {
+	client := newStorage()
+	store, contents := open(t, client)
+	assert.Equal(t, Sweep{}, contents.Sweep)
+	progress := Sweep{Began: at(1795437000000), Completed: at(1795436000001), Pages: 107, List: 1, Skip: 270, Done: 4}
+	require.NoError(t, store.SaveSweep(t.Context(), progress))
+	_, contents = open(t, client)
+	assert.Equal(t, progress, contents.Sweep)
+
+	require.NoError(t, client.Set(t.Context(), "v1/sweep", []byte(`{"pages":"many"}`)))
+	_, _, err := Open(t.Context(), client, "defender_xdr")
+	assert.ErrorContains(t, err, "the checkpoint's entry v1/sweep cannot be read")
+}
+
 func TestFeedIsStoredWithItsAccountInOneOperation(t *testing.T) {
 	client := &wired{Client: newStorage()}
 	store, _ := open(t, client)

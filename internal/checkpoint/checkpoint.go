@@ -31,6 +31,7 @@ const (
 	receiverKey    = "v1/receiver"
 	quotaPrefix    = "v1/quota/" // then the API and the kind of call
 	feedKey        = "v1/feed"
+	sweepKey       = "v1/sweep"
 	legacyIndexKey = "v1/incidents"  // of version 1
 	indexPrefix    = "v2/incidents/" // then the number of a part
 	incidentPrefix = "v1/incident/"  // then the ID
@@ -63,6 +64,16 @@ type Feed struct {
 	// Quota is the account of the feed's own requests. It has an entry of its own:
 	// the rest of the feed is the same for each API, quotas are not.
 	Quota quota.Stored `json:"-"`
+}
+
+// Sweep is how far sweeps of the list have come.
+type Sweep struct {
+	Began     time.Time `json:"began,omitzero"`     // the sweep under way, or the last one
+	Completed time.Time `json:"completed,omitzero"` // the end of the last complete sweep
+	Pages     int       `json:"pages,omitzero"`     // of that sweep
+	List      int       `json:"list,omitzero"`      // of the sweep under way
+	Skip      int       `json:"skip,omitzero"`      // of its next page
+	Done      int       `json:"done,omitzero"`      // its pages so far; 0: no sweep is under way
 }
 
 // Pending is an incident with a pending change.
@@ -117,6 +128,15 @@ func (s *Store) SaveFeed(ctx context.Context, f Feed) error {
 		return err
 	}
 	return s.write(ctx, operation, account)
+}
+
+// SaveSweep stores how far sweeps have come.
+func (s *Store) SaveSweep(ctx context.Context, w Sweep) error {
+	operation, err := setJSON(sweepKey, w)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, operation)
 }
 
 // SaveQuota stores the account of the requests for single incidents.

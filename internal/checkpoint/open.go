@@ -21,6 +21,7 @@ type Contents struct {
 	Receiver  Receiver
 	Quota     quota.Stored // of the requests for single incidents
 	Feed      Feed
+	Sweep     Sweep
 	Summaries map[int64]incident.Summary // of each incident that has a state
 }
 
@@ -49,6 +50,9 @@ func (s *Store) readAll(ctx context.Context) (contents Contents, err error) {
 		return Contents{}, err
 	}
 	if contents.Feed, err = s.readFeed(ctx); err != nil {
+		return Contents{}, err
+	}
+	if contents.Sweep, err = s.readSweep(ctx); err != nil {
 		return Contents{}, err
 	}
 	if contents.Quota, err = s.readQuota(ctx, gets); err != nil {
@@ -122,6 +126,15 @@ func (s *Store) readFeed(ctx context.Context) (Feed, error) {
 		}
 	}
 	return stored.Feed, nil
+}
+
+func (s *Store) readSweep(ctx context.Context) (stored Sweep, err error) {
+	value, err := s.read(ctx, sweepKey)
+	if err != nil || value == nil {
+		return Sweep{}, err
+	}
+	err = decode(sweepKey, value, &stored)
+	return stored, err
 }
 
 func (s *Store) readQuota(ctx context.Context, c call) (quota.Stored, error) {

@@ -11,26 +11,37 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// The entry of a state has three lines: a checksum of the others, the digests
-// last, and the rest of the state between them. Version 1 wrote the state as one JSON object.
+// The entry of a state has four lines: a checksum of the others, the state
+// without its digests, the one digest of a row that the summary has, and the
+// digests. A start checks the whole entry but does not decode the last line. Without
+// that of a row, the third line is absent, and rows are compared with the state. Version 1
+// wrote the state as one JSON object.
 
 func encodeState(s incident.State) ([]byte, error) {
 	digests, err := json.Marshal(incident.State{Fields: s.Fields, Alerts: s.Alerts, Intent: s.Intent})
 	if err != nil {
 		return nil, err
 	}
+	row := s.Row()
 	s.Fields, s.Alerts, s.Intent = nil, nil, nil
 	rest, err := json.Marshal(s)
 	if err != nil {
 		return nil, err
 	}
-	lines := bytes.Join([][]byte{rest, digests}, []byte("\n"))
-	return withChecksum(lines), nil
+	lines := [][]byte{rest, digests}
+	if row != (incident.Digest{}) {
+		text, err := row.MarshalText()
+		if err != nil {
+			return nil, err
+		}
+		lines = [][]byte{rest, text, digests}
+	}
+	return withChecksum(bytes.Join(lines, []byte("\n"))), nil
 }
 
 // decodeState reads the whole state.
 func decodeState(key string, entry []byte) (incident.State, error) {
-	rest, digests, err := linesOf(key, entry)
+	rest, _, digests, err := linesOf(key, entry)
 	if err != nil {
 		return incident.State{}, err
 	}
@@ -45,21 +56,36 @@ func decodeState(key string, entry []byte) (incident.State, error) {
 
 // decodeSummary reads what a start keeps in memory of a state.
 func decodeSummary(key string, entry []byte) (incident.Summary, error) {
-	state, err := decodeState(key, entry)
-	return state.Summary(), err
+	rest, row, _, err := linesOf(key, entry)
+	if err != nil {
+		return incident.Summary{}, err
+	}
+	var state incident.State
+	if err := decode(key, rest, &state); err != nil {
+		return incident.Summary{}, err
+	}
+	summary := state.Summary()
+	summary.Row = incident.Digest{} // that of a state without digests
+	if err := summary.Row.UnmarshalText(row); len(row) > 0 && err != nil {
+		return incident.Summary{}, unreadable(key, err)
+	}
+	return summary, nil
 }
 
 // linesOf checks an entry and splits it.
-func linesOf(key string, entry []byte) (rest, digests []byte, err error) {
+func linesOf(key string, entry []byte) (rest, row, digests []byte, err error) {
 	if bytes.HasPrefix(entry, []byte("{")) { // of version 1
-		return entry, []byte("{}"), nil
+		return entry, nil, []byte("{}"), nil
 	}
 	lines, err := checked(key, entry)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	rest, digests, _ = bytes.Cut(lines, []byte("\n"))
-	return rest, digests, nil
+	if !bytes.HasPrefix(digests, []byte("{")) {
+		row, digests, _ = bytes.Cut(digests, []byte("\n"))
+	}
+	return rest, row, digests, nil
 }
 
 // withChecksum returns an entry: a line with the checksum, then the content.

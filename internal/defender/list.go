@@ -76,6 +76,9 @@ type Row struct {
 	Err error
 }
 
+// WholeRows says whether a row of the list shows its incident whole, with its alerts.
+func (c *Client) WholeRows() bool { return c.dialect.wholeRows }
+
 // MaxTop is the most rows that the API takes being asked for.
 func (c *Client) MaxTop() int { return c.dialect.maxTop }
 

@@ -50,6 +50,12 @@ func TestListAsksForAPageAsTheDocumentationShowsIt(t *testing.T) {
 			ListRequest{Since: at.Truncate(time.Second).In(time.FixedZone("", 3600)), Top: 50},
 			endpoint + "/api/incidents?$filter=lastUpdateTime+ge+2026-11-23T12:00:00.0000000Z&$top=50",
 		},
+		{endpoint, ListRequest{Status: "InProgress", Top: 100}, endpoint + "/api/incidents?$filter=status+eq+%27InProgress%27&$top=100"},
+		{
+			endpoint,
+			ListRequest{Since: at.Truncate(time.Second), Status: "O'Hara", Top: 1},
+			endpoint + "/api/incidents?$filter=lastUpdateTime+ge+2026-11-23T12:00:00.0000000Z+and+status+eq+%27O%27%27Hara%27&$top=1",
+		},
 		{"https://gateway.example/defender/", ListRequest{Top: 2}, "https://gateway.example/defender/api/incidents?$top=2"},
 	} {
 		requests := 0

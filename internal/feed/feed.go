@@ -20,11 +20,16 @@ type Feed struct {
 	hand
 	shown     map[int64]bool // the incidents on the pages of the current call; empty while it may have one page only
 	completed time.Time      // the end of the last complete call; before the first, the start
+	pages     float64        // the mean of a call, in which the last ones count most
+	sofar     int            // of the current call
 }
+
+// recent is how much the last call counts in the mean of pages.
+const recent = 0.2
 
 // New returns a feed whose first page is due now.
 func New(s Settings, now time.Time) *Feed {
-	return &Feed{cursor: newCursor(s.Interval, s.Lookback, s.MaxTop, s.Boundary, now), completed: now}
+	return &Feed{cursor: newCursor(s.Interval, s.Lookback, s.MaxTop, s.Boundary, now), completed: now, pages: 1}
 }
 
 // Due is when to request the next page. Not ok: one is on its way or at hand.
@@ -39,6 +44,7 @@ func (f *Feed) Request() defender.ListRequest {
 // Arrived makes a response the page at hand. The very first one is requested only for the service's time, and its rows are ignored.
 func (f *Feed) Arrived(page *defender.Page, at time.Time) {
 	f.hand.Arrived(page, at)
+	f.sofar++
 	if f.cursor.Boundary().IsZero() {
 		f.rows = nil
 	}
@@ -88,7 +94,14 @@ func (f *Feed) ended(at time.Time, p Progress) Progress {
 	case Incomplete, GivenUp:
 	}
 	f.shown = nil
+	f.pages += recent * (float64(f.sofar) - f.pages)
+	f.sofar = 0
 	return p
+}
+
+// Spacing is the mean time between two requests of the feed.
+func (f *Feed) Spacing() time.Duration {
+	return time.Duration(float64(f.cursor.interval) / max(1, f.pages))
 }
 
 // Failed gives up the current call. The next one begins after wait. refused: the API has answered with an error.

@@ -17,7 +17,7 @@ func TestRowThatComesUpAgainWasShownBefore(t *testing.T) {
 	require.False(t, f.ShownBefore(row))
 
 	page := &defender.Page{Rows: []defender.Row{row}, Date: now}
-	f.Requested()
+	f.Requested(now)
 	f.Arrived(page, now)
 	require.False(t, f.ShownBefore(row), "the call that shows it for the first time has not ended")
 	f.TakePage()

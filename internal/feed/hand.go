@@ -9,13 +9,17 @@ import (
 // hand holds the page that is on its way or at hand.
 type hand struct {
 	requested bool           // a page is on its way
+	sent      time.Time      // when the last page was requested
 	page      *defender.Page // the page at hand; nil: none
 	arrived   time.Time      // when that page arrived
 	rows      []defender.Row // of that page, not returned yet
 }
 
 // Requested notes that the page was requested.
-func (h *hand) Requested() { h.requested = true }
+func (h *hand) Requested(now time.Time) { h.requested, h.sent = true, now }
+
+// Sent is when the last page was requested.
+func (h *hand) Sent() time.Time { return h.sent }
 
 // Arrived makes a response the page at hand.
 func (h *hand) Arrived(page *defender.Page, at time.Time) {

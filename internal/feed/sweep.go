@@ -18,8 +18,9 @@ const (
 	// A page is tried maxTries times, with twice the wait each time.
 	maxTries   = 3
 	firstRetry = 5 * time.Second
-	// slowFor is how long sweeps go at half their pace after a 429 or a timeout.
+	// Sweeps go at half their pace for slowFor after two 429s or timeouts within repeats: one alone is waited out.
 	slowFor = time.Hour
+	repeats = 30 * time.Minute
 	// maxBacks bounds how often one list steps back, which requests a page again.
 	maxBacks = 100
 	// lateBy is the part of a sweep by which an incident may be late before it is polled by ID: a quarter.
@@ -35,12 +36,12 @@ type Pace struct {
 
 // SweepProgress is how far sweeps have come. The next run continues from there.
 type SweepProgress struct {
-	Began     time.Time `json:"began,omitzero"`     // of the sweep under way; else of the last one
-	Completed time.Time `json:"completed,omitzero"` // the end of the last complete sweep
-	Pages     int       `json:"pages,omitzero"`     // of that sweep
-	List      int       `json:"list,omitzero"`      // of the sweep under way, from 0
-	Skip      int       `json:"skip,omitzero"`      // of its next page
-	Done      int       `json:"done,omitzero"`      // its pages so far; 0: no sweep is under way
+	Began     time.Time // of the sweep under way; else of the last one
+	Completed time.Time // the end of the last complete sweep
+	Pages     int       // of that sweep
+	List      int       // of the sweep under way, from 0
+	Skip      int       // of its next page
+	Done      int       // its pages so far; 0: no sweep is under way
 }
 
 // Ending is how a sweep ended.
@@ -67,9 +68,11 @@ type Sweep struct {
 	pace   Pace
 
 	progress SweepProgress
+	since    time.Time // the start
 	next     time.Time // when the next steady sweep begins
 	rested   int       // sweeps in a row that were not worth it
-	slow     time.Time // the sweep goes at half its pace until then
+	trouble  time.Time // the last 429 or timeout
+	slow     time.Time // sweeps go at half their pace until then
 
 	lists   []scope // of the sweep under way; nil: none is
 	first   bool    // it is a first pass
@@ -102,7 +105,7 @@ func (t tally) worth() bool { return t.pages < judgedAfter || t.polled >= worthw
 
 // NewSweep returns a Sweep that continues from an earlier run's progress.
 func NewSweep(maxTop int, p SweepProgress, now time.Time) *Sweep {
-	s := &Sweep{maxTop: maxTop, progress: p, next: now}
+	s := &Sweep{maxTop: maxTop, progress: p, since: now, next: now}
 	if p.Done == 0 || p.List >= len(open()) || p.Began.After(now) {
 		s.progress.Done = 0
 		return s
@@ -310,14 +313,14 @@ func (s *Sweep) Failed(failure defender.Kind, now time.Time) Ending {
 	}
 	switch failure {
 	case defender.Throttled: // its account waits
-		s.slow = now.Add(slowFor)
+		s.struggle(now)
 		return Goes
 	case defender.NoToken: // nothing was requested
 		return Goes
 	case defender.Rejected:
 		return s.end(Refused, now)
 	case defender.Timeout:
-		s.slow = now.Add(slowFor)
+		s.struggle(now)
 	default:
 	}
 	if s.tries++; s.tries >= maxTries {
@@ -325,6 +328,14 @@ func (s *Sweep) Failed(failure defender.Kind, now time.Time) Ending {
 	}
 	s.due = now.Add(firstRetry << (s.tries - 1))
 	return Goes
+}
+
+// struggle notes a 429 or a timeout.
+func (s *Sweep) struggle(now time.Time) {
+	if !s.trouble.IsZero() && now.Sub(s.trouble) < repeats {
+		s.slow = now.Add(slowFor)
+	}
+	s.trouble = now
 }
 
 // TooLarge notes that the page exceeds the size limit for responses: it is requested again with half the rows. A single row is left out,
@@ -341,8 +352,19 @@ func (s *Sweep) TooLarge(now time.Time) {
 	s.skip, s.top, s.token, s.blind = s.skip+1, s.maxTop, "", true
 }
 
+// EndFirst ends a first pass that has shown all that it was for.
+func (s *Sweep) EndFirst(now time.Time) Ending { return s.end(Swept, now) }
+
 // Progress is how far sweeps have come. It is stored, and a later run continues from it.
 func (s *Sweep) Progress() SweepProgress { return s.progress }
+
+// Completed is the end of the last complete sweep, of an earlier run too; before the first, the start.
+func (s *Sweep) Completed() time.Time {
+	if s.progress.Completed.IsZero() {
+		return s.since
+	}
+	return s.progress.Completed
+}
 
 // Cost is what the sweep under way, or the last one, took so far.
 func (s *Sweep) Cost() (pages, bytes int) { return s.total.pages, s.total.bytes }

@@ -139,6 +139,13 @@ func (t *Tracker) ListFailed(failure *defender.Error, now time.Time) Verdict {
 	return v
 }
 
+// ListAsksToWait judges a failure that says nothing about the list as a whole, but asks to wait.
+func (t *Tracker) ListAsksToWait(failure *defender.Error, now time.Time) Verdict {
+	var v Verdict
+	t.pause(failure, now, &v)
+	return v
+}
+
 // ListAnswered judges a response that is a page of the list.
 func (t *Tracker) ListAnswered(now time.Time) Verdict {
 	var v Verdict

@@ -131,12 +131,6 @@ func (c *Comparer) leaveToGet(change Change, delivered, after State, doubt bool)
 	return change, after
 }
 
-// sameState reports whether the snapshot shows the incident's status and merger as
-// they were delivered.
-func (s State) sameState(shown *Snapshot) bool {
-	return sameStatus(s.Status, shown.Status) && s.Merged == shown.Merged && s.Successor == shown.SuccessorID
-}
-
 // keepUnshown keeps what was delivered where a snapshot that may not show all of
 // the incident, or a row, says nothing.
 func (after *State) keepUnshown(before State, s *Snapshot) {

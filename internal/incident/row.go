@@ -12,7 +12,7 @@ import (
 // needs only the summary, so rows that show nothing new cost no access to the
 // storage. If it is false, Compare has to tell.
 func (c *Comparer) Unchanged(known Summary, row *Snapshot) bool {
-	return known.row != Digest{} && sameMoment(known.LastUpdate(), row.LastUpdate) && known.row == c.rowDigest(row)
+	return known.Row != Digest{} && sameMoment(known.LastUpdate(), row.LastUpdate) && known.Row == c.rowDigest(row)
 }
 
 // sameMoment reports whether two times count as equal, or neither is known.
@@ -22,10 +22,10 @@ func sameMoment(a, b time.Time) bool { return near(a, b) || a.IsZero() && b.IsZe
 // stack.
 const rowSize = 4096
 
-// rowDigest stands for what the list shows of the incident as long as nothing
-// has changed; zero: that is not known. It is the one that rowDigest of a
-// Comparer makes of such a row.
-func (s State) rowDigest() Digest {
+// Row stands for what the list shows of the incident as long as nothing has
+// changed; zero: that is not known. It is the digest that a Comparer makes of such
+// a row.
+func (s State) Row() Digest {
 	if !s.Seen || s.Intent != nil || s.Doubt || s.Source == FromGet {
 		return Digest{}
 	}

@@ -3,6 +3,8 @@ package incident
 import (
 	"fmt"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // benched is an incident as large as those in captured answers: 16 fields, and so
@@ -34,6 +36,7 @@ func BenchmarkRow(b *testing.B) {
 		_, state := c.Compare(State{}, row)
 		_, state = c.Compare(state, row)
 		summary := state.Summary()
+		require.True(b, c.Unchanged(summary, row))
 		var f Fingerprint
 		for name, do := range map[string]func(){
 			"digests":   func() { f.Snapshot(row) },

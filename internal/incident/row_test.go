@@ -227,7 +227,7 @@ func TestNoRowIsRecognizedWhereMoreThanItsContentDecides(t *testing.T) {
 	} {
 		other := restarted(t, state)
 		change(&other)
-		require.Zero(t, other.Summary().row, name)
+		require.Zero(t, other.Summary().Row, name)
 		require.False(t, c.Unchanged(other.Summary(), listed(t)), name)
 	}
 	require.False(t, c.Unchanged(Summary{}, &Snapshot{}))

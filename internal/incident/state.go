@@ -77,6 +77,12 @@ type AlertState struct {
 // closed reports whether nothing more is expected of the incident.
 func (s State) closed() bool { return s.Missing || s.Merged || resolved(s.Status) }
 
+// sameState reports whether the snapshot shows the incident's status and merger as
+// they were delivered.
+func (s State) sameState(shown *Snapshot) bool {
+	return sameStatus(s.Status, shown.Status) && s.Merged == shown.Merged && s.Successor == shown.SuccessorID
+}
+
 // Digest stands for the incident's own content and, if withAlerts is set, its
 // alerts, all as they were delivered. It is the same whichever source shows the
 // content.

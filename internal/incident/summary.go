@@ -13,9 +13,11 @@ type Summary struct {
 	Successor             int64
 	Seen, Missing, Merged bool
 
+	// Row is the State's; zero: not known.
+	Row Digest
+
 	resolved                         bool
 	lastUpdate, fetched, closedSince instant
-	row                              Digest // for Comparer.Unchanged
 }
 
 // Summary is the state's own.
@@ -23,7 +25,7 @@ func (s State) Summary() Summary {
 	return Summary{
 		Successor: s.Successor, Seen: s.Seen, Missing: s.Missing, Merged: s.Merged, resolved: resolved(s.Status),
 		lastUpdate: instantOf(s.LastUpdate), fetched: instantOf(s.Fetched), closedSince: instantOf(s.ClosedSince),
-		row: s.rowDigest(),
+		Row: s.Row(),
 	}
 }
 
@@ -32,6 +34,15 @@ func (s Summary) LastUpdate() time.Time { return s.lastUpdate.time() }
 
 // Fetched is the State's; zero: never.
 func (s Summary) Fetched() time.Time { return s.fetched.time() }
+
+// SetFetched notes that the incident was polled and had not changed.
+func (s *Summary) SetFetched(at time.Time) { s.fetched = instantOf(at) }
+
+// Equal reports whether two summaries are the same but for Fetched.
+func (s Summary) Equal(other Summary) bool {
+	s.fetched = other.fetched
+	return s == other
+}
 
 // Followed reports whether the incident is polled. Once it was merged into
 // another one, that one is polled instead.

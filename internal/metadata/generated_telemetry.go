@@ -33,10 +33,12 @@ type TelemetryBuilder struct {
 	ReceiverDefenderIncidentsFeedAge            metric.Float64ObservableGauge
 	ReceiverDefenderIncidentsOverdue            metric.Int64ObservableGauge
 	ReceiverDefenderIncidentsPollDelay          metric.Float64Histogram
+	ReceiverDefenderIncidentsPolls              metric.Int64Counter
 	ReceiverDefenderIncidentsQuotaRemaining     metric.Int64ObservableGauge
 	ReceiverDefenderIncidentsRecords            metric.Int64Counter
 	ReceiverDefenderIncidentsRequests           metric.Int64Counter
 	ReceiverDefenderIncidentsResponseSize       metric.Int64Histogram
+	ReceiverDefenderIncidentsSweepAge           metric.Float64ObservableGauge
 	ReceiverDefenderIncidentsThrottleWait       metric.Float64ObservableGauge
 	ReceiverDefenderIncidentsTracked            metric.Int64ObservableGauge
 }
@@ -88,6 +90,21 @@ func (builder *TelemetryBuilder) RegisterReceiverDefenderIncidentsQuotaRemaining
 		cb(ctx, &observerInt64{inst: builder.ReceiverDefenderIncidentsQuotaRemaining, obs: o})
 		return nil
 	}, builder.ReceiverDefenderIncidentsQuotaRemaining)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverDefenderIncidentsSweepAgeCallback sets callback for observable ReceiverDefenderIncidentsSweepAge metric.
+func (builder *TelemetryBuilder) RegisterReceiverDefenderIncidentsSweepAgeCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ReceiverDefenderIncidentsSweepAge, obs: o})
+		return nil
+	}, builder.ReceiverDefenderIncidentsSweepAge)
 	if err != nil {
 		return err
 	}
@@ -197,6 +214,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithExplicitBucketBoundaries([]float64{1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 14400}...),
 	)
 	errs = errors.Join(errs, err)
+	builder.ReceiverDefenderIncidentsPolls, err = builder.meter.Int64Counter(
+		"otelcol_receiver_defender_incidents_polls",
+		metric.WithDescription("Polls of incidents: each time the API has shown one whole, by ID or in the list. [Alpha]"),
+		metric.WithUnit("{poll}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsQuotaRemaining, err = builder.meter.Int64ObservableGauge(
 		"otelcol_receiver_defender_incidents_quota_remaining",
 		metric.WithDescription("Requests that the rate limits still allow now, by the receiver's own account. [Alpha]"),
@@ -220,6 +243,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithDescription("Size of response bodies, decoded. [Alpha]"),
 		metric.WithUnit("By"),
 		metric.WithExplicitBucketBoundaries([]float64{1000, 3000, 10000, 30000, 100000, 300000, 1e+06, 3e+06, 1e+07, 3.3554432e+07}...),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverDefenderIncidentsSweepAge, err = builder.meter.Float64ObservableGauge(
+		"otelcol_receiver_defender_incidents_sweep_age",
+		metric.WithDescription("Time since a sweep of the list last showed all open incidents, or since the start if none has yet. Only while there are sweeps. [Alpha]"),
+		metric.WithUnit("s"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsThrottleWait, err = builder.meter.Float64ObservableGauge(

@@ -32,6 +32,10 @@ func TestSetupTelemetry(t *testing.T) {
 		observer.Observe(1)
 		return nil
 	}))
+	require.NoError(t, tb.RegisterReceiverDefenderIncidentsSweepAgeCallback(func(_ context.Context, observer metric.Float64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
 	require.NoError(t, tb.RegisterReceiverDefenderIncidentsThrottleWaitCallback(func(_ context.Context, observer metric.Float64Observer) error {
 		observer.Observe(1)
 		return nil
@@ -43,6 +47,7 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ReceiverDefenderIncidentsChangeDelay.Record(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsCheckpointFailures.Add(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsPollDelay.Record(context.Background(), 1)
+	tb.ReceiverDefenderIncidentsPolls.Add(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsRecords.Add(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsRequests.Add(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsResponseSize.Record(context.Background(), 1)
@@ -61,6 +66,9 @@ func TestSetupTelemetry(t *testing.T) {
 	AssertEqualReceiverDefenderIncidentsPollDelay(t, testTel,
 		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
 		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDefenderIncidentsPolls(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsQuotaRemaining(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
@@ -72,6 +80,9 @@ func TestSetupTelemetry(t *testing.T) {
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsResponseSize(t, testTel,
 		[]metricdata.HistogramDataPoint[int64]{{}}, metricdatatest.IgnoreValue(),
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDefenderIncidentsSweepAge(t, testTel,
+		[]metricdata.DataPoint[float64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsThrottleWait(t, testTel,
 		[]metricdata.DataPoint[float64]{{Value: 1}},

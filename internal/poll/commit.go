@@ -63,14 +63,20 @@ func (e *Engine) commit(ctx context.Context, d delivery) {
 		e.roster.Finish(d.id, roster.Outcome{})
 		return
 	}
-	if d.change.Stale {
+	switch {
+	case d.change.Stale:
 		if !d.change.Empty() {
 			e.saveState(ctx, d.id, d.after)
 		}
+		if !d.polled {
+			e.doubtStale(d)
+			return
+		}
 		e.roster.Finish(d.id, roster.Outcome{Due: d.due, Answered: true, Hung: d.hung, Streak: d.streak})
 		return
+	case d.polled || !d.change.Empty() || !d.before.Summary().Equal(d.after.Summary()): // an unchanged row costs no write
+		e.saveState(ctx, d.id, d.after)
 	}
-	e.saveState(ctx, d.id, d.after)
 	cycle := e.roster.Delivered(roster.Delivery{
 		ID: d.id, Summary: d.after.Summary(), Polled: d.polled, Streak: d.streak, Hung: d.hung, Refuted: d.refuted, Due: d.due, Interval: e.interval(d.at),
 	}, d.at)
@@ -82,6 +88,13 @@ func (e *Engine) commit(ctx context.Context, d delivery) {
 	case incident.Later(d.snapshot.LastUpdate, d.before.LastUpdate): // the row is new, too, not only its doubt
 		e.roster.Mark(d.id, d.snapshot.LastUpdate, d.at)
 	default:
+		e.markUnsure(d.id, unsureInterval, d.at)
+	}
+}
+
+// doubtStale has an incident requested by ID if rows still show it older long after it was delivered.
+func (e *Engine) doubtStale(d delivery) {
+	if d.at.Round(0).Sub(d.before.Fetched) >= staleLimit {
 		e.markUnsure(d.id, unsureInterval, d.at)
 	}
 }

@@ -30,11 +30,13 @@ type Engine struct {
 	roster     *roster.Roster
 	health     *health.Tracker
 	conditions health.Conditions
+	cover      cover
 	gets       *quota.Account // of the requests for single incidents
 	lists      *quota.Account // of those for the list
 	feed       *feed.Feed     // nil: the change feed is off
-	pageSent   time.Time      // when its last page was requested
+	sweep      *feed.Sweep    // nil: incidents are polled by ID only
 	comparer   *incident.Comparer
+	quiet      *incident.Comparer // the same without emit: snapshots
 	sink       *sink.Sink
 	meta       checkpoint.Receiver
 
@@ -42,6 +44,7 @@ type Engine struct {
 	shown        uint64              // how many requests for an incident, except for pages of its alerts, the API has answered
 	responses    []response          // not handled yet, oldest first
 	partials     []*defender.Rest    // incidents with pages of alerts left to request, oldest first
+	held         []heldRow           // rows that wait for the end of a request for their incident
 	markedInARow int                 // requests in a row for incidents whose change the feed has shown
 	aheadInARow  int                 // requests in a row for those and for new incidents
 	pending      delivery            // what the sink was offered last
@@ -90,9 +93,13 @@ func Open(ctx context.Context, s Settings, p Parts, contents checkpoint.Contents
 // Close ends the telemetry. Run must have returned, or never have been called.
 func (e *Engine) Close() { e.telemetry.Shutdown() }
 
-// interval is the time from one poll of an incident to the next, as the quota allows it.
+// interval is the time from one request for an incident to the next, as the quota allows it. What sweeps poll takes no part in it.
 func (e *Engine) interval(now time.Time) time.Duration {
-	return roster.Interval(e.settings.Interval, e.gets.Spacing(now, quota.Repeat), e.roster.Cycle())
+	cycle := e.roster.Cycle()
+	if e.sweeps(now) {
+		cycle = e.roster.CycleByID()
+	}
+	return roster.Interval(e.settings.Interval, e.gets.Spacing(now, quota.Repeat), cycle)
 }
 
 // discovers says whether incidents that are not configured are tracked, too.

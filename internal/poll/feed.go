@@ -11,12 +11,6 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/feed"
 )
 
-// The shortest time between two polls of an incident if its row may show a change or not.
-const (
-	unsureInterval   = time.Hour   // a GET does not find the incident, its row has no time, or only a GET can decide
-	oversizeInterval = time.Minute // the row is too large to be read
-)
-
 // handleRow handles the next row of the page at hand, or finishes the page after its last row.
 func (e *Engine) handleRow(ctx context.Context) {
 	row, at, ok := e.feed.NextRow()
@@ -24,37 +18,7 @@ func (e *Engine) handleRow(ctx context.Context) {
 		e.finishPage(ctx)
 		return
 	}
-	e.observeRow(ctx, row, at)
-}
-
-// observeRow delivers what is new in a row. If the row does not show the whole incident, or a poll is under way, the incident is
-// polled instead.
-func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time) {
-	entry := e.roster.Find(row.ID)
-	switch {
-	case entry == nil && !e.worthDiscovering(row, at):
-		return
-	case entry != nil && entry.Summary.Missing && row.LastUpdate.Add(-e.feed.Ahead()).After(entry.Summary.Fetched()):
-		e.roster.Mark(row.ID, row.LastUpdate, at) // it exists again
-		return
-	case entry != nil && (entry.Summary.Missing || entry.Summary.Seen && row.LastUpdate.IsZero()):
-		e.markUnsure(row.ID, unsureInterval, at) // a list that lags still shows incidents that were removed
-		return
-	case entry != nil && entry.Knows(row.LastUpdate):
-		return // not new
-	case e.roster.InFlight(row.ID) || row.Snapshot == nil:
-		e.roster.Mark(row.ID, row.LastUpdate, at)
-		return
-	}
-	before, err := e.load(ctx, entry)
-	if err != nil { // its poll reports the error, should it last
-		e.roster.Mark(row.ID, row.LastUpdate, at)
-		return
-	}
-	row.Snapshot.Observed = at
-	e.roster.ShownItself(row.ID)
-	e.learnTenant(ctx, row.Snapshot.TenantID)
-	e.observe(ctx, observation{id: row.ID, at: at, snapshot: row.Snapshot, before: before})
+	e.observeRow(ctx, row, at, e.feed.Ahead(), changes)
 }
 
 // worthDiscovering says whether the row of an unknown incident makes the receiver track it. An open incident that was forgotten because
@@ -62,17 +26,6 @@ func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time)
 func (e *Engine) worthDiscovering(row defender.Row, at time.Time) bool {
 	closed, shownBefore := row.Closed && row.Err == nil, e.feed.ShownBefore(row)
 	return e.roster.WorthDiscovering(closed || shownBefore, row.LastUpdate, at)
-}
-
-// markUnsure has an incident polled whose row may show a change or not, unless it was polled within the interval.
-func (e *Engine) markUnsure(id int64, interval time.Duration, now time.Time) {
-	entry := e.roster.Find(id)
-	if id <= 0 || entry == nil && !e.discovers() {
-		return
-	}
-	if entry == nil || now.Round(0).Sub(entry.Summary.Fetched()) >= interval {
-		e.roster.Mark(id, time.Time{}, now)
-	}
 }
 
 // finishPage continues with the next page, or ends the call.
@@ -125,7 +78,7 @@ func (e *Engine) handleListFailure(ctx context.Context, page *defender.Page, at 
 	}
 	v := e.health.ListFailed(failure, at)
 	e.apply(v, e.lists, at)
-	e.pause(ctx, e.lists, failure, v, e.pageSent, at)
+	e.pause(ctx, e.lists, failure, v, e.feed.Sent(), at)
 	if failure.Kind == defender.Throttled { // the same page is requested again
 		return
 	}

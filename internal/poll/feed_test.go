@@ -211,8 +211,9 @@ func TestStartupPlanIncludesFeed(t *testing.T) {
 		require.Len(t, plan, 1)
 		require.Equal(t, map[string]any{
 			"incidents": int64(1000), "known_from_checkpoint": int64(0), "collection_interval": 5 * time.Minute,
-			"shortest_cycle_within_limits": 42*time.Minute + 6*time.Second, "interval_can_be_met": false,
+			"shortest_cycle_within_limits": 42*time.Minute + 6*time.Second, "interval_can_be_met": true,
 			"change_feed_finds_changes_within": 30 * time.Second, "discover": false,
+			"sweep": "every 5m0s, of all open incidents; the others are polled by ID",
 		}, plan[0].ContextMap())
 	})
 }

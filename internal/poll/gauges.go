@@ -22,6 +22,8 @@ type gauges struct {
 	accounts  []accountGauge
 	feed      bool
 	completed time.Time // the end of the feed's last complete call, or the start
+	sweeps    bool
+	swept     time.Time // the end of the last complete sweep, or the start
 }
 
 // accountGauge is what one account has left, and until when its requests wait.
@@ -43,6 +45,9 @@ func (e *Engine) publish(now time.Time) {
 	if e.feed != nil {
 		g.accounts = append(g.accounts, accountGauge{callList, e.lists.Remaining(now), e.lists.ThrottledUntil()})
 		g.feed, g.completed = true, e.feed.Completed()
+	}
+	if g.sweeps = e.sweeps(now); g.sweeps {
+		g.swept = e.sweep.Completed()
 	}
 	t.gauges.Store(g)
 }
@@ -80,6 +85,12 @@ func (t *telemetry) registerGauges() error {
 		t.RegisterReceiverDefenderIncidentsFeedAgeCallback(func(_ context.Context, o metric.Float64Observer) error {
 			if g := t.gauges.Load(); g.feed {
 				o.Observe(t.clock().Sub(g.completed).Seconds(), t.with())
+			}
+			return nil
+		}),
+		t.RegisterReceiverDefenderIncidentsSweepAgeCallback(func(_ context.Context, o metric.Float64Observer) error {
+			if g := t.gauges.Load(); g.sweeps {
+				o.Observe(t.clock().Round(0).Sub(g.swept.Round(0)).Seconds(), t.with())
 			}
 			return nil
 		}),

@@ -24,7 +24,11 @@ func (e *Engine) arrived(r response) {
 		if r.page.Err == nil {
 			e.lists.Answered(r.sent)
 		}
-		e.feed.Arrived(r.page, r.at)
+		if r.sweep {
+			e.sweep.Arrived(r.page, r.at)
+		} else {
+			e.feed.Arrived(r.page, r.at)
+		}
 		return
 	}
 	e.telemetry.size(r.answer.Size)

@@ -22,9 +22,11 @@ type request struct {
 	// separate: the incident without its alerts, which are requested next.
 	separate bool
 	page     *defender.ListRequest // nil: an incident
+	sweep    bool                  // the page is one of a sweep
 }
 
-// next is what to request now. Not ok: nothing; wake is when to look again. Pages of the feed go first, then further pages of alerts.
+// next is what to request now. Not ok: nothing; wake is when to look again. Pages of the feed go first, then further pages of
+// alerts and incidents that have changed, then pages of a sweep.
 func (e *Engine) next(now time.Time) (r request, ok bool, wake time.Time) {
 	wake = now.Add(maxSleep)
 	if e.sink.Busy() || e.inFlight >= e.settings.MaxConcurrentRequests {
@@ -45,6 +47,14 @@ func (e *Engine) next(now time.Time) (r request, ok bool, wake time.Time) {
 		r, at = e.nextPartial(now)
 	} else {
 		r, at = e.nextIncident(now)
+	}
+	if r.id != 0 && (r.rest != nil || e.roster.Find(r.id).Class() == roster.Marked) {
+		return r, true, now
+	}
+	if page, sweepAt, ok := e.nextSweep(now); ok && !sweepAt.After(now) {
+		return page, true, now
+	} else if ok && sweepAt.Before(wake) {
+		wake = sweepAt
 	}
 	if r.id == 0 && at.Before(wake) {
 		wake = at
@@ -85,7 +95,7 @@ func (e *Engine) nextIncident(now time.Time) (r request, wake time.Time) {
 	heads := e.roster.Next(max(1, e.settings.MaxConcurrentRequests/2))
 	for _, class := range e.order(heads) {
 		head := heads[class]
-		if !head.OK {
+		if !head.OK || class == roster.Unpolled && e.firstPassCovers(now) {
 			continue
 		}
 		at, ok := e.gets.Next(now, e.demandOf(class))
@@ -133,8 +143,11 @@ func (e *Engine) sending(ctx context.Context, r request, now time.Time) {
 	e.inFlight++
 	if r.page != nil {
 		e.lists.Send(now)
-		e.pageSent = now
-		e.feed.Requested()
+		if r.sweep {
+			e.sweep.Requested(now)
+		} else {
+			e.feed.Requested(now)
+		}
 		e.saveListAccount(ctx, now)
 		return
 	}
@@ -165,7 +178,7 @@ func (e *Engine) countTurn(id int64) {
 
 // send sends a request and returns its response.
 func (e *Engine) send(ctx context.Context, r request, now time.Time) response {
-	response := response{id: r.id, sent: now}
+	response := response{id: r.id, sweep: r.sweep, sent: now}
 	switch {
 	case r.page != nil:
 		page := e.parts.Client.List(ctx, *r.page)

@@ -48,26 +48,41 @@ func (e *Engine) observe(ctx context.Context, o observation) {
 		d.change, d.after = e.comparer.Missing(o.before, o.at)
 		d.due = o.at.Add(o.retry)
 	} else {
-		d.change, d.after = e.comparer.Compare(o.before, o.snapshot)
-		if d.change.Stale {
-			e.observeStale(&d)
-		}
-		if o.polled && o.streak == nil {
-			e.telemetry.answered(d.change, d.after)
-		}
-		switch {
-		case d.change.Stale:
-		case o.streak != nil:
-			d.due = o.at.Add(o.retry)
-		default:
-			d.due = o.at.Add(e.intervalOf(d.after.Merged, o.at))
-		}
+		e.compare(&d)
 	}
 	if d.change.Empty() {
 		e.commit(ctx, d)
 		return
 	}
 	e.offer(ctx, d)
+}
+
+// compare compares a snapshot with what was last delivered.
+func (e *Engine) compare(d *delivery) {
+	comparer := e.comparer
+	if d.before.Seen && !e.emitsUnchanged(d.before.Summary(), d.at) {
+		comparer = e.quiet
+	}
+	d.change, d.after = comparer.Compare(d.before, d.snapshot)
+	if d.change.Stale && d.polled {
+		e.observeStale(d)
+	}
+	if d.polled && d.streak == nil {
+		e.telemetry.answered(d.change, d.after)
+	}
+	switch {
+	case d.change.Stale:
+		return
+	case d.streak != nil:
+		d.due = d.at.Add(d.retry)
+		return
+	case d.polled:
+		d.due = d.at.Add(e.intervalOf(d.after.Merged, d.at))
+		e.telemetry.wasPolled(fromGet)
+	default:
+		d.due = e.listedDue(d.after.Merged, d.at)
+		e.telemetry.wasPolled(fromList)
+	}
 }
 
 // observeStale handles a snapshot older than what was delivered. Usually a replica lags and catches up. If that takes longer than

@@ -24,14 +24,24 @@ func (e *Engine) restore(ctx context.Context, contents checkpoint.Contents, now 
 		return err
 	}
 	e.comparer = incident.NewComparer(e.settings.Alerts, e.settings.Snapshots, incident.Ignore(e.settings.IgnoreChanges...), e.meta.Basis)
+	e.quiet = incident.NewComparer(e.settings.Alerts, false, incident.Ignore(e.settings.IgnoreChanges...), e.meta.Basis)
 	e.gets.Restore(contents.Quota, now)
 	configured := e.configured(contents.Summaries)
 	e.roster.Load(configured, contents.Summaries, now)
-	e.roster.Resume(func(s incident.Summary) time.Time { return e.dueAfterRestart(s, now) }, now)
-	if err := e.parts.Store.Keep(ctx, e.roster.IDs()); err != nil {
-		return err
+	if e.settings.Feed != nil && e.settings.Feed.Sweep && e.parts.Client.WholeRows() {
+		e.sweep = feed.NewSweep(e.parts.Client.MaxTop(), feed.SweepProgress(contents.Sweep), now)
+		e.cover.firstPass = true
 	}
 	if err := e.restoreFeed(ctx, contents, now); err != nil {
+		return err
+	}
+	var swept time.Time
+	if e.sweeps(now) {
+		e.sweepPeriod(now)
+		swept = e.sweep.Shown(now)
+	}
+	e.roster.Resume(func(s incident.Summary) time.Time { return e.dueAfterRestart(s, swept, now) }, now)
+	if err := e.parts.Store.Keep(ctx, e.roster.IDs()); err != nil {
 		return err
 	}
 	e.announce(len(contents.Summaries), now)
@@ -92,13 +102,17 @@ func digestOf(names []string) string {
 }
 
 // dueAfterRestart continues the polling cycle of the earlier run. If the stored time is in the future, the clock was moved, and the
-// incident is due now.
-func (e *Engine) dueAfterRestart(s incident.Summary, now time.Time) time.Time {
+// incident is due now. Open incidents are not due before the first sweep has shown them, at swept; zero: there are no sweeps.
+func (e *Engine) dueAfterRestart(s incident.Summary, swept, now time.Time) time.Time {
 	since := now.Round(0).Sub(s.Fetched())
 	if since < 0 {
 		return now
 	}
-	return now.Add(max(0, e.intervalOf(s.Merged, now)-since))
+	due := now.Add(max(0, e.intervalOf(s.Merged, now)-since))
+	if _, closed := s.ClosedSince(); !closed && swept.After(due) {
+		return swept
+	}
+	return due
 }
 
 // restoreFeed continues where the earlier run stopped.
@@ -142,15 +156,23 @@ func (e *Engine) discoveredBefore(stored checkpoint.Feed) bool {
 // announce logs what is polled, and how often the limits allow it.
 func (e *Engine) announce(stored int, now time.Time) {
 	cycle := roster.Interval(0, e.gets.Spacing(now, quota.Repeat), e.roster.Cycle())
+	possible := cycle
+	if e.sweeps(now) {
+		possible = e.sweepPeriod(now)
+	}
 	fields := []zap.Field{
 		zap.Int("incidents", e.roster.Len()),
 		zap.Int("known_from_checkpoint", stored),
 		zap.Duration("collection_interval", e.settings.Interval),
 		zap.Duration("shortest_cycle_within_limits", cycle.Round(time.Second)),
-		zap.Bool("interval_can_be_met", cycle <= e.settings.Interval),
+		zap.Bool("interval_can_be_met", possible <= e.settings.Interval),
 	}
-	if e.feed != nil {
+	switch {
+	case e.feed != nil:
 		fields = append(fields, e.planFeed(e.lists.Spacing(now, quota.Fresh))...)
+		fields = append(fields, zap.String("sweep", e.planSweep(now)))
+	case possible > e.settings.Interval && e.parts.Client.WholeRows():
+		fields = append(fields, zap.String("advice", "change_feed polls up to 100 incidents with each request; without it, each is requested by ID"))
 	}
 	e.logger.Info("polling incidents", fields...)
 }
@@ -172,6 +194,7 @@ func (e *Engine) reconfigure(ctx context.Context, now time.Time) {
 	ids := e.parts.IDs.IDs()
 	added, forgotten := e.roster.Configure(ids, now)
 	e.forget(ctx, forgotten)
+	e.cover.firstPass = e.sweep != nil && added > 0
 	e.logger.Info("incident IDs changed", zap.Int("incidents", e.roster.Len()), zap.Int("added", added), zap.Int("removed", len(forgotten)))
 	for _, cycle := range e.roster.MergeCycles(ids) {
 		e.logCycle(cycle)

@@ -25,6 +25,7 @@ type response struct {
 	answer defender.Answer
 	of     part           // what the request was for
 	page   *defender.Page // of the list, instead of an answer
+	sweep  bool           // the page is one of a sweep
 	sent   time.Time      // when the request was sent
 	at     time.Time
 }
@@ -86,6 +87,9 @@ func (e *Engine) step(ctx context.Context) (more bool) {
 	switch {
 	case e.feed != nil && e.feed.AtHand():
 		e.handleRow(ctx)
+	case e.releaseHeld(ctx):
+	case e.sweep != nil && e.sweep.AtHand():
+		e.handleSweepRow(ctx)
 	case len(e.responses) > 0:
 		r := e.responses[0]
 		e.responses[0] = response{} // frees its snapshot

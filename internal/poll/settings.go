@@ -37,7 +37,9 @@ type Settings struct {
 // FeedSettings are the settings of the change feed.
 type FeedSettings struct {
 	Interval time.Duration // from one call to the next
-	Limits   []quota.Limit // of its own requests
+	Limits   []quota.Limit // of its own requests, and those of sweeps
+	// Sweep polls incidents by pages of the list where requests for single ones cannot keep to Interval.
+	Sweep bool
 	// Discover incidents that are not configured. The first call finds those that changed within Lookback. A discovered incident is
 	// forgotten ForgetAfter after it was closed.
 	Discover    bool

@@ -22,6 +22,12 @@ const (
 	callList     = "list"
 )
 
+// What shows incidents whole, as the metrics name it.
+const (
+	fromGet  = "get"
+	fromList = "list"
+)
+
 // telemetry holds the metrics of one receiver. Each measurement carries the receiver's ID, since all receivers of a process write to the
 // same instruments, and the collector does not add it (unless its feature gate telemetry.newPipelineTelemetry is on).
 type telemetry struct {
@@ -59,6 +65,11 @@ func (t *telemetry) with(others ...string) metric.MeasurementOption {
 // polled measures how late an incident is requested.
 func (t *telemetry) polled(due, now time.Time) {
 	t.ReceiverDefenderIncidentsPollDelay.Record(context.Background(), max(0, now.Sub(due)).Seconds(), t.with())
+}
+
+// wasPolled counts a poll: something has shown an incident whole.
+func (t *telemetry) wasPolled(source string) {
+	t.ReceiverDefenderIncidentsPolls.Add(context.Background(), 1, t.with("source", source))
 }
 
 // size measures a body, if there was one.

@@ -92,6 +92,28 @@ func TestRepeatsLeaveTheLastFivePercentToFresh(t *testing.T) {
 	requireNext(t, q, after(0), quota.Fresh, after(time.Minute))
 }
 
+// By the documented limits of the list, sweeps leave 4 requests of a minute and 60 of an hour.
+func TestSweepsLeaveRequestsToFresh(t *testing.T) {
+	for _, c := range []struct {
+		limit quota.Limit
+		left  int
+	}{
+		{quota.Limit{Window: time.Minute, Requests: 50}, 4},
+		{quota.Limit{Window: time.Hour, Requests: 1500}, 60},
+		{quota.Limit{Window: time.Minute, Requests: 5}, 2},
+		{quota.Limit{Window: time.Minute, Requests: 1}, 0},
+	} {
+		q := quota.New(c.limit)
+		spend(q, after(0), c.limit.Requests-c.left-1)
+		requireNext(t, q, after(0), quota.Sweep, after(0))
+		spend(q, after(0), 1)
+		requireNext(t, q, after(0), quota.Sweep, after(c.limit.Window))
+		if c.left > 0 {
+			requireNext(t, q, after(0), quota.Fresh, after(0))
+		}
+	}
+}
+
 func TestWhatFreshUsedOfTheReserveRepeatsWaitFor(t *testing.T) {
 	q := quota.New(quota.Limit{Window: time.Minute, Requests: 20})
 	spend(q, after(0), 1)

@@ -14,8 +14,8 @@ import (
 
 // recount is what a plain look at all entries counts.
 type recount struct {
-	tracked, delivered, cycle, discovered, waiting, overdue int
-	states                                                  map[State]int
+	tracked, delivered, cycle, byID, discovered, waiting, overdue int
+	states                                                        map[State]int
 }
 
 func recountOf(r *Roster, now time.Time) recount {
@@ -34,6 +34,9 @@ func recountOf(r *Roster, now time.Time) recount {
 		c.states[e.State()]++
 		if !e.due.Equal(never()) {
 			c.cycle += int(1 + e.extraPages)
+			if !e.listed {
+				c.byID += int(1 + e.extraPages)
+			}
 			if e.Summary.Seen {
 				c.delivered++
 			}
@@ -68,7 +71,7 @@ func requireSound(t require.TestingT, r *Roster, now time.Time) {
 	}
 	require.Equal(t, want.waiting, queued, "each that waits is in exactly one queue")
 	got := recount{
-		tracked: r.Len(), delivered: r.CountDelivered(), cycle: r.Cycle(), discovered: r.Discovered(), states: r.Counts(),
+		tracked: r.Len(), delivered: r.CountDelivered(), cycle: r.Cycle(), byID: r.CycleByID(), discovered: r.Discovered(), states: r.Counts(),
 		waiting: queued, overdue: r.Overdue(now),
 	}
 	require.Equal(t, want, got)
@@ -154,6 +157,7 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 		"unsure":    func(t *rapid.T) { r.Mark(m.id(t), time.Time{}, m.now) },
 		"start":     func(t *rapid.T) { r.Start(m.id(t)) },
 		"row":       func(t *rapid.T) { row(r, m.id(t), m.summary(t), m.now) },
+		"unchanged": func(t *rapid.T) { r.Unchanged(m.id(t), m.moment(t), m.now) },
 		"deliver":   func(t *rapid.T) { deliver(r, m.id(t), m.summary(t), m.now) },
 		"configure": func(t *rapid.T) { r.Configure(m.list(t), m.now) },
 		"expire":    func(*rapid.T) { r.Expire(m.now) },

@@ -15,7 +15,7 @@ const restingAfter = 90 * 24 * time.Hour
 type Delivery struct {
 	ID      int64
 	Summary incident.Summary
-	// Polled: a poll has shown it, and ends with this delivery. Otherwise a row of a list has.
+	// Polled: the response to a request by ID has shown it, which ends with this delivery. Otherwise a row of a list has.
 	Polled bool
 	// Streak of the poll, which fails while the incident is not found, or is not shown completely.
 	Streak *health.Streak
@@ -54,7 +54,7 @@ func (r *Roster) deliver(e *Entry, d Delivery, now time.Time) {
 		e.lag, e.refuted = nil, d.Refuted.UnixNano()
 	}
 	changed, pending := e.Pending()
-	due, behind := d.Due, e.catchUp()
+	due, behind := d.Due, e.catchUp(d.Polled)
 	if pending && !behind && !changed.IsZero() && e.polling {
 		e.marked = time.Time{} // the response shows the change, although its row arrived during the poll
 	}
@@ -66,12 +66,40 @@ func (r *Roster) deliver(e *Entry, d Delivery, now time.Time) {
 	case r.resting(e, now):
 		due = never()
 	}
-	if !d.Polled { // a row does not say whether polls fail or hang
-		e.apply(Outcome{Due: due, Answered: true, Hung: e.hung, Streak: e.Streak})
+	if !d.Polled {
+		e.list(due)
 		return
 	}
+	e.listed, e.fetched = false, now.Unix()
 	delete(r.inFlight, e.ID)
 	e.land(Outcome{Due: due, Answered: true, Hung: d.Hung, Streak: d.Streak})
+}
+
+// list ends a poll by a row, which does not say whether requests by ID fail or hang.
+func (e *Entry) list(due time.Time) {
+	if e.Streak.Failing() && e.due.Before(due) {
+		due = e.due
+	}
+	e.listed = true
+	e.apply(Outcome{Due: due, Answered: true, Hung: e.hung, Streak: e.Streak})
+}
+
+// Unchanged notes that a row shows an incident as it was delivered. It is due again at that time, unless a request by ID is pending.
+func (r *Roster) Unchanged(id int64, due, now time.Time) {
+	e := r.entries[id]
+	if e == nil {
+		return
+	}
+	r.change(e, func() {
+		e.Summary.SetFetched(now)
+		switch {
+		case e.polling || e.lag != nil:
+		case r.resting(e, now):
+			e.list(never())
+		default:
+			e.list(due)
+		}
+	})
 }
 
 // resting says that a discovered incident is open, works, and has not changed for restingAfter.

@@ -20,6 +20,7 @@ type Entry struct {
 	due        time.Time
 	place      uint64 // among entries that are due at the same time
 	since      int64  // when it was added, in seconds since 1970
+	fetched    int64  // when a response to a request by ID last showed it, in seconds since 1970; 0: never
 	refuted    int64  // the lastUpdateTime that polls have not confirmed, in nanoseconds since 1970; 0: none
 	at         int    // its index in its queue, which sets it
 	extraPages int32  // how many requests beyond the first a poll takes
@@ -30,6 +31,7 @@ type Entry struct {
 	hung       bool  // its last poll ran into its timeout
 	blocked    bool  // an earlier entry of the same ID is still being polled
 	stored     bool  // the checkpoint has a state of it
+	listed     bool  // a row of a list was its last poll
 
 	marked time.Time // when a list showed a change during the poll in flight; zero: none did
 	lag    *lag      // nil: the last poll has shown every known change
@@ -98,6 +100,14 @@ func (e *Entry) Knows(changed time.Time) bool {
 
 // Polling says whether the incident is being polled.
 func (e *Entry) Polling() bool { return e != nil && e.polling }
+
+// Fetched is when a response to a request by ID last showed the incident. Right after a restart it is when the stored state was.
+func (e *Entry) Fetched() time.Time { return time.Unix(e.fetched, 0) }
+
+// Refutes says that polls have kept showing a version older than that change.
+func (e *Entry) Refutes(changed time.Time) bool {
+	return incident.Later(changed, e.Summary.LastUpdate()) && e.Knows(changed)
+}
 
 // Pending says whether a list has shown a change that no poll has shown yet, and when the incident changed; zero: not known.
 func (e *Entry) Pending() (changed time.Time, pending bool) {

@@ -43,8 +43,8 @@ func (r *Roster) unknown(summaries map[int64]incident.Summary) []int64 {
 // load fills in an entry that is in no queue yet.
 func (r *Roster) load(e *Entry, summary incident.Summary, stored bool) {
 	e.Summary, e.stored = summary, stored
-	if !summary.Fetched().IsZero() {
-		e.class = Routine
+	if fetched := summary.Fetched(); !fetched.IsZero() {
+		e.class, e.fetched = Routine, fetched.Unix()
 	}
 	r.enter(e)
 }

@@ -86,13 +86,15 @@ func (l *lag) next(interval time.Duration) time.Duration {
 	return min(l.retry.NextBackOff(), interval)
 }
 
-// catchUp compares a new summary with the pending change, if there is one, and says whether the change is still pending.
-func (e *Entry) catchUp() (behind bool) {
+// catchUp compares a new summary with the pending change, if there is one, and says whether the change is still pending. Only the response
+// to a request by ID can show a change whose time is not known.
+func (e *Entry) catchUp(polled bool) (behind bool) {
 	if e.lag == nil {
 		return false
 	}
 	e.lag.staleSince = time.Time{}
-	if changed, pending := e.Pending(); pending && !e.Summary.Missing && incident.Later(changed, e.Summary.LastUpdate()) {
+	changed, pending := e.Pending()
+	if pending && (!e.Summary.Missing && incident.Later(changed, e.Summary.LastUpdate()) || changed.IsZero() && !polled) {
 		return true
 	}
 	e.lag = nil

@@ -30,7 +30,8 @@ type Roster struct {
 	queues [Classes]struct{ others, hung queue }
 
 	tracked   int         // entries that are polled by ID
-	cycle     int         // requests that one poll of each of them takes, without dormant ones
+	cycle     int         // requests that one poll of each of them by ID takes, without dormant ones
+	listed    int         // those of them for incidents whose last poll was a row of a list
 	states    [states]int // of the tracked entries
 	delivered int         // tracked entries of which a state was delivered, without dormant ones
 	inFlight  map[int64]*Entry
@@ -53,8 +54,14 @@ func (r *Roster) Len() int { return r.tracked }
 // change feed only.
 func (r *Roster) CountDelivered() int { return r.delivered }
 
-// Cycle is how many requests one poll of each tracked incident takes, without those that are polled by the change feed only.
+// Cycle is how many requests one poll of each tracked incident by ID takes, without those that are polled by the change feed only.
 func (r *Roster) Cycle() int { return r.cycle }
+
+// CycleByID is Cycle without the incidents whose last poll was a row of a list.
+func (r *Roster) CycleByID() int { return r.cycle - r.listed }
+
+// Unpolled counts the tracked incidents of which nothing was ever delivered, without those that fail.
+func (r *Roster) Unpolled() int { return r.states[Waiting] }
 
 // Start notes that an incident is being polled: Next does not return it again until Finish.
 func (r *Roster) Start(id int64) {
@@ -184,6 +191,9 @@ func (r *Roster) count(e *Entry, n int) {
 	r.tracked += n
 	if !e.dormant() {
 		r.cycle += n * int(1+e.extraPages)
+		if e.listed {
+			r.listed += n * int(1+e.extraPages)
+		}
 	}
 	r.states[e.counted] += n
 	if e.Summary.Seen && !e.dormant() {

@@ -1,0 +1,131 @@
+package poll
+
+import (
+	"context"
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+// The shortest time between two requests for an incident if a row may show a change or not.
+const (
+	unsureInterval   = time.Hour   // only a request by ID can tell
+	oversizeInterval = time.Minute // the row is too large to be read
+)
+
+// listing is what a row was requested for.
+type listing uint8
+
+// The listings.
+const (
+	changes listing = iota // the change feed: what is new
+	all                    // a sweep: polls
+)
+
+// heldRow is a row that waits for the end of a request for its incident: the response may be newer.
+type heldRow struct {
+	row  defender.Row
+	at   time.Time
+	from listing
+}
+
+// observeRow delivers what is new in a row, and says whether it has polled an incident. Where only a request by ID can tell what is new, the
+// incident becomes due for one. ahead is how far the service's clock is ahead of ours.
+//
+// Only rows of the change feed discover incidents. It shows the same rows again and again, so an unchanged one does not put off the next
+// request for its incident, as one of a sweep does.
+func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time, ahead time.Duration, from listing) (polled bool) {
+	entry := e.roster.Find(row.ID)
+	switch {
+	case entry == nil && (from == all || !e.worthDiscovering(row, at)):
+		return false
+	case entry != nil && entry.Summary.Missing && row.LastUpdate.Add(-ahead).After(entry.Summary.Fetched()):
+		e.roster.Mark(row.ID, row.LastUpdate, at) // it exists again
+		return false
+	case entry != nil && (entry.Summary.Missing || entry.Summary.Seen && row.LastUpdate.IsZero()):
+		e.markUnsure(row.ID, unsureInterval, at) // a list that lags still shows incidents that were removed
+		return false
+	case entry != nil && entry.Refutes(row.LastUpdate):
+		return false
+	case e.roster.InFlight(row.ID) || row.Snapshot == nil:
+		if entry == nil || !entry.Knows(row.LastUpdate) {
+			e.roster.Mark(row.ID, row.LastUpdate, at)
+		}
+		e.hold(row, at, from)
+		return false
+	}
+	row.Snapshot.Observed = at
+	if entry != nil && e.recognizes(entry.Summary, row.Snapshot) {
+		if from == all {
+			e.roster.Unchanged(row.ID, e.listedDue(row.Snapshot.Merged, at), at)
+			e.telemetry.wasPolled(fromList)
+		}
+		return true
+	}
+	before, err := e.load(ctx, entry)
+	if err != nil { // the request by ID reports the error, should it last
+		e.roster.Mark(row.ID, row.LastUpdate, at)
+		return false
+	}
+	e.roster.ShownItself(row.ID)
+	e.learnTenant(ctx, row.Snapshot.TenantID)
+	e.observe(ctx, observation{id: row.ID, at: at, snapshot: row.Snapshot, before: before})
+	return true
+}
+
+// recognizes says whether a row shows an incident as it was delivered, and is to have no record.
+func (e *Engine) recognizes(delivered incident.Summary, s *incident.Snapshot) bool {
+	return e.comparer.Unchanged(delivered, s) && !e.emitsUnchanged(delivered, s.Observed)
+}
+
+// emitsUnchanged says whether a poll emits an incident that has not changed: with emit: snapshots, once per interval.
+func (e *Engine) emitsUnchanged(delivered incident.Summary, at time.Time) bool {
+	return e.settings.Snapshots && at.Round(0).Sub(delivered.Fetched()) >= e.settings.Interval
+}
+
+// listedDue is when an incident that a row shows is due by ID. While there are sweeps, the next one should show it before.
+func (e *Engine) listedDue(merged bool, at time.Time) time.Time {
+	if e.sweeps(at) && !merged {
+		return e.sweep.Shown(at)
+	}
+	return at.Add(e.intervalOf(merged, at))
+}
+
+// hold keeps a row until the request for its incident has ended.
+func (e *Engine) hold(row defender.Row, at time.Time, from listing) {
+	if row.Snapshot == nil || !e.roster.InFlight(row.ID) {
+		return
+	}
+	for i := range e.held {
+		if e.held[i].row.ID == row.ID {
+			e.held[i] = heldRow{row, at, from}
+			return
+		}
+	}
+	e.held = append(e.held, heldRow{row, at, from})
+}
+
+// releaseHeld handles a row whose request has ended, and says whether there was one.
+func (e *Engine) releaseHeld(ctx context.Context) bool {
+	for i, h := range e.held {
+		if e.roster.InFlight(h.row.ID) {
+			continue
+		}
+		e.held = append(e.held[:i], e.held[i+1:]...)
+		e.observeRow(ctx, h.row, h.at, 0, h.from)
+		return true
+	}
+	return false
+}
+
+// markUnsure has an incident requested whose row may show a change or not, unless it was within the interval.
+func (e *Engine) markUnsure(id int64, interval time.Duration, now time.Time) {
+	entry := e.roster.Find(id)
+	if id <= 0 || entry == nil && !e.discovers() {
+		return
+	}
+	if entry == nil || now.Round(0).Sub(entry.Fetched()) >= interval {
+		e.roster.Mark(id, time.Time{}, now)
+	}
+}

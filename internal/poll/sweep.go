@@ -1,0 +1,237 @@
+package poll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/feed"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
+)
+
+const (
+	// firstPassFrom is how many incidents must never have been polled for a first pass through the list.
+	firstPassFrom = 100
+	// firstPassPatience is how long requests for those incidents wait for a first pass that cannot go on.
+	firstPassPatience = 2 * time.Minute
+	// leastShare is the part of the list's quota that sweeps use at least, however much the change feed takes: a tenth.
+	leastShare = 10
+)
+
+// cover is what the engine notes of its sweeps.
+type cover struct {
+	firstPass bool      // one is to begin, if enough incidents were never polled
+	began     time.Time // when it did
+	polled    int       // incidents that the rows of the page at hand polled
+	costKnown bool      // what sweeps take was logged
+}
+
+// sweeps says whether incidents are polled by pages of the list: requests for single ones cannot keep to the interval.
+func (e *Engine) sweeps(now time.Time) bool {
+	return e.sweep != nil && roster.Interval(0, e.gets.Spacing(now, quota.Repeat), e.roster.Cycle()) > e.settings.Interval
+}
+
+// nextSweep is the next page of a sweep, and when it may be requested. Not ok: none is to be, or one is under way.
+func (e *Engine) nextSweep(now time.Time) (r request, at time.Time, ok bool) {
+	if e.sweep == nil || e.feed.Boundary().IsZero() { // first, the feed must be ready to show what changes meanwhile
+		return request{}, time.Time{}, false
+	}
+	e.sweep.SetPace(feed.Pace{Interval: e.settings.Interval, Gap: e.sweepGap(now), Tracked: e.roster.Len()})
+	at, ok = e.sweep.Due()
+	if !ok {
+		return request{}, time.Time{}, false
+	}
+	underway, first := e.sweep.Underway()
+	switch {
+	case e.cover.firstPass:
+		e.cover.firstPass = false
+		if e.roster.Unpolled() > firstPassFrom {
+			e.cover.began, e.cover.polled = now, 0
+			e.sweep.BeginFirst(now)
+			at = now
+			break
+		}
+		return e.nextSweep(now)
+	case first, e.sweeps(now):
+	case underway:
+		e.sweep.Stop()
+		return request{}, time.Time{}, false
+	default:
+		return request{}, time.Time{}, false
+	}
+	free, ok := e.lists.Next(now, quota.Sweep)
+	if free.After(at) {
+		at = free
+	}
+	if !ok || at.After(now) {
+		return request{}, at, ok
+	}
+	page := e.sweep.Request(now)
+	return request{page: &page, sweep: true}, now, true
+}
+
+// sweepPeriod is the time from one sweep to the next.
+func (e *Engine) sweepPeriod(now time.Time) time.Duration {
+	e.sweep.SetPace(feed.Pace{Interval: e.settings.Interval, Gap: e.sweepGap(now), Tracked: e.roster.Len()})
+	return e.sweep.Period(now)
+}
+
+// planSweep says at the start how sweeps of the list poll incidents.
+func (e *Engine) planSweep(now time.Time) string {
+	switch {
+	case !e.parts.Client.WholeRows():
+		return "not with this api, whose list shows no alerts"
+	case e.sweep == nil:
+		return "off"
+	case !e.sweeps(now):
+		return "not needed: requests by ID keep to collection_interval"
+	}
+	return fmt.Sprintf("every %v, of all open incidents; the others are polled by ID", e.sweepPeriod(now).Round(time.Second))
+}
+
+// sweepGap is the mean time between two pages of sweeps: what the list's quota leaves beside the change feed.
+func (e *Engine) sweepGap(now time.Time) time.Duration {
+	spacing := e.lists.Spacing(now, quota.Sweep)
+	if spacing <= 0 {
+		return 0
+	}
+	possible := 1 / spacing.Seconds() // pages a second
+	return time.Duration(float64(time.Second) / max(possible-1/e.feed.Spacing().Seconds(), possible/leastShare))
+}
+
+// firstPassCovers says whether a first pass may soon show the incidents that were never polled, so that none is requested by itself.
+func (e *Engine) firstPassCovers(now time.Time) bool {
+	if e.sweep == nil {
+		return false
+	}
+	if _, first := e.sweep.Underway(); !first && !(e.cover.firstPass && e.roster.Unpolled() > firstPassFrom) {
+		return false
+	}
+	at, ok := e.lists.Next(now, quota.Sweep)
+	return !ok || at.Sub(now) < firstPassPatience
+}
+
+// handleSweepRow handles the next row of a sweep's page, or finishes the page after its last row.
+func (e *Engine) handleSweepRow(ctx context.Context) {
+	row, at, ok := e.sweep.NextRow()
+	if !ok {
+		e.finishSweepPage(ctx)
+		return
+	}
+	if e.observeRow(ctx, row, at, e.sweep.Ahead(), all) {
+		e.cover.polled++
+	}
+}
+
+// finishSweepPage continues with the next page, or ends the sweep. Health does not learn of it: the change feed says whether the list works,
+// and its requests differ.
+func (e *Engine) finishSweepPage(ctx context.Context) {
+	page, at := e.sweep.TakePage()
+	_, first := e.sweep.Underway()
+	var how feed.Ending
+	if page.Err != nil {
+		how = e.sweepFailed(ctx, page, at)
+	} else {
+		e.telemetry.responded(callList, "ok")
+		e.logWarning(page.Warning, at)
+		how = e.sweep.Answered(page, e.cover.polled, at)
+		e.cover.polled = 0
+		if first && how == feed.Goes && e.roster.Unpolled() == 0 {
+			how = e.sweep.EndFirst(at)
+		}
+	}
+	e.saveSweep(ctx)
+	switch {
+	case how == feed.Goes:
+	case first:
+		e.logFirstPass(how, page, at)
+	default:
+		e.logSweep(how, page, at)
+	}
+}
+
+// sweepFailed decides what follows from a failed request for a page.
+func (e *Engine) sweepFailed(ctx context.Context, page *defender.Page, at time.Time) feed.Ending {
+	failure, ok := errors.AsType[*defender.Error](page.Err)
+	if !ok {
+		return feed.Goes // canceled by Shutdown
+	}
+	e.telemetry.failed(callList, failure.Kind)
+	switch failure.Kind {
+	case defender.Oversize:
+		e.sweep.TooLarge(at)
+		return feed.Goes
+	case defender.NoToken, defender.Throttled:
+		v := e.health.ListFailed(failure, at)
+		e.apply(v, e.lists, at)
+		e.pause(ctx, e.lists, failure, v, e.sweep.Sent(), at)
+	default:
+		if failure.RetryAfter > 0 {
+			v := e.health.ListAsksToWait(failure, at)
+			e.pause(ctx, e.lists, failure, v, e.sweep.Sent(), at)
+		}
+	}
+	return e.sweep.Failed(failure.Kind, at)
+}
+
+// logFirstPass logs how a first pass ended.
+func (e *Engine) logFirstPass(how feed.Ending, page *defender.Page, at time.Time) {
+	pages, bytes := e.sweep.Cost()
+	fields := []zap.Field{
+		zap.Int("pages", pages), zap.Int("bytes", bytes), zap.Duration("took", at.Sub(e.cover.began).Round(time.Second)),
+		zap.Int("left_to_poll_by_id", e.roster.Unpolled()),
+	}
+	switch how {
+	case feed.PageFailed, feed.Refused, feed.Disordered:
+		e.logger.Warn("first pass through the list ended early; polling the other incidents by ID", append(fields, reason(how, page))...)
+	default:
+		e.logger.Info("first pass through the list ended", fields...)
+	}
+}
+
+// logSweep logs what sweeps take, once, and that they do not show all incidents.
+func (e *Engine) logSweep(how feed.Ending, page *defender.Page, at time.Time) {
+	switch how {
+	case feed.PageFailed, feed.Refused, feed.Disordered:
+		e.log(e.conditions.Failed("sweep ends early", at, zap.WarnLevel,
+			"sweep of the list ended early; polling the incidents that it did not show by ID", reason(how, page)))
+		return
+	case feed.NotWorth:
+		e.log(e.conditions.Failed("sweep worth", at, zap.InfoLevel,
+			"few of the incidents in the list are polled; polling them by ID, and trying the list less and less often"))
+	default:
+		e.log(e.conditions.Works("sweep ends early", at, "sweep of the list shows all open incidents again"))
+		e.log(e.conditions.Works("sweep worth", at, ""))
+	}
+	if e.cover.costKnown || how != feed.Swept {
+		return
+	}
+	e.cover.costKnown = true
+	pages, bytes := e.sweep.Cost()
+	period := e.sweep.Period(at)
+	perHour := float64(time.Hour) / float64(period)
+	e.logger.Info("first sweep of the list ended; a longer collection_interval makes sweeps rarer, change_feed::sweep: false turns them off",
+		zap.Int("pages", pages), zap.Int("bytes", bytes), zap.Duration("sweep_every", period.Round(time.Second)),
+		zap.Int("requests_per_hour", int(float64(pages)*perHour)), zap.Int("bytes_per_hour", int(float64(bytes)*perHour)))
+}
+
+// reason says why a sweep ended early.
+func reason(how feed.Ending, page *defender.Page) zap.Field {
+	if how == feed.Disordered {
+		return zap.String("error", "the list does not keep its order from page to page")
+	}
+	return zap.Error(page.Err)
+}
+
+// saveSweep stores how far sweeps have come.
+func (e *Engine) saveSweep(ctx context.Context) {
+	e.saved(ctx, "sweep", func(ctx context.Context) error {
+		return e.parts.Store.SaveSweep(ctx, checkpoint.Sweep(e.sweep.Progress()))
+	})
+}
