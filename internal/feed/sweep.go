@@ -21,7 +21,7 @@ const (
 	// Sweeps go at half their pace for slowFor after two 429s or timeouts within repeats: one alone is waited out.
 	slowFor = time.Hour
 	repeats = 30 * time.Minute
-	// maxBacks bounds how often one list steps back, which requests a page again.
+	// maxBacks bounds how often one list steps back, which requests pages again.
 	maxBacks = 100
 	// lateBy is the part of a sweep by which an incident may be late before it is polled by ID: a quarter.
 	lateBy = 4
@@ -62,9 +62,10 @@ const (
 //
 // The list runs from the newest change to the oldest, and moves while it is read. A row that changes moves to the front, and the rows
 // before it down: they are shown again. A row that no longer matches moves all rows behind it up: so each page begins a few rows before
-// the end of what was read, and where none of its rows was read before, rows may have been skipped, and the sweep steps back a page.
+// the end of what was read. Where it shows no row that was read, others may have been skipped, and the sweep steps back a page. So it shows
+// each incident that matches from the beginning of its list to the end and does not change meanwhile. The change feed shows those that change.
 type Sweep struct {
-	maxTop int
+	maxTop int // the most rows of a page
 	pace   Pace
 
 	progress SweepProgress
@@ -78,15 +79,16 @@ type Sweep struct {
 	first   bool    // it is a first pass
 	list    int     // which of its lists
 	skip    int
-	top     int
+	width   width // of its pages
 	token   string
-	due     time.Time // of the next page
-	tries   int       // of that page that failed
-	blind   bool      // it begins behind rows that were not read
-	read    map[int64]struct{}
-	current tally // of the list
-	total   tally // of the sweep
-	cut     bool  // one of its lists was not read to its end
+	due     time.Time          // of the next page
+	tries   int                // of that page that failed
+	blind   bool               // it shares no row with the page before
+	read    map[int64]struct{} // the incidents that the list has shown up to here
+	current tally              // of the list
+	total   tally              // of the sweep
+	cut     bool               // one of its lists was not read to its end
+	stale   bool               // the page on its way or at hand belongs to a sweep that has ended
 
 	hand
 }
@@ -98,22 +100,42 @@ type scope struct {
 }
 
 // tally is what the pages of a sweep have brought.
-type tally struct{ pages, barren, backs, polled, bytes int }
+type tally struct {
+	pages    int
+	rows     int // that pages with any could have had
+	fruitful int // pages with an incident that the list had not shown
+	barren   int // pages in a row, up to the last, without
+	backs    int // steps back
+	polled   int // incidents that are tracked
+	bytes    int
+}
 
-// worth says whether the pages poll enough incidents.
-func (t tally) worth() bool { return t.pages < judgedAfter || t.polled >= worthwhile*t.pages }
+// worth says whether full pages of so many rows poll enough incidents.
+func (t tally) worth(full int) bool {
+	return t.rows < judgedAfter*full || t.polled*full >= worthwhile*t.rows
+}
 
 // NewSweep returns a Sweep that continues from an earlier run's progress.
 func NewSweep(maxTop int, p SweepProgress, now time.Time) *Sweep {
 	s := &Sweep{maxTop: maxTop, progress: p, since: now, next: now}
-	if p.Done == 0 || p.List >= len(open()) || p.Began.After(now) {
+	if p.Completed.After(now) {
+		s.progress.Completed = time.Time{}
+	}
+	if !plausible(p.Pages) {
+		s.progress.Pages = 0
+	}
+	if p.Done == 0 || !plausible(p.Done) || p.List < 0 || p.List >= len(open()) || p.Began.After(now) {
 		s.progress.Done = 0
 		return s
 	}
 	s.begin(open(), p.Began, now)
-	s.list, s.skip, s.total.pages = p.List, max(0, p.Skip-s.stride()), p.Done
+	s.list, s.skip = p.List, max(0, min(p.Skip, maxPages*maxTop)-s.stride())
+	s.total = tally{pages: p.Done, rows: s.maxTop * p.Done, polled: worthwhile * p.Done} // else it would have ended
 	return s
 }
+
+// plausible says whether a sweep can have so many pages.
+func plausible(pages int) bool { return pages >= 0 && pages <= len(open())*maxPages }
 
 // open are the lists of a steady sweep. The list does not order incidents by status, and "or" was not seen in use.
 func open() []scope { return []scope{{status: "Active"}, {status: "InProgress"}} }
@@ -143,7 +165,7 @@ func (s *Sweep) Pages() int {
 }
 
 // stride is how many rows a page brings that the one before did not.
-func (s *Sweep) stride() int { return max(1, s.maxTop-overlap) }
+func (s *Sweep) stride() int { return s.maxTop - min(overlap, s.maxTop/2) }
 
 // Shown is when an incident that a sweep shows now is due by ID: a while after the next sweep should have shown it.
 func (s *Sweep) Shown(now time.Time) time.Time {
@@ -183,12 +205,13 @@ func (s *Sweep) begin(lists []scope, began, now time.Time) {
 	s.lists, s.first, s.total, s.cut = lists, false, tally{}, false
 	s.progress.Began = began.Round(0)
 	s.due = now
+	s.stale = s.requested || s.page != nil
 	s.enter(0)
 }
 
 // enter begins the n-th list.
 func (s *Sweep) enter(n int) {
-	s.list, s.skip, s.top, s.token, s.tries, s.blind = n, 0, s.maxTop, "", 0, false
+	s.list, s.skip, s.width, s.token, s.tries, s.blind = n, 0, newWidth(s.maxTop), "", 0, false
 	s.current, s.read = tally{}, map[int64]struct{}{}
 }
 
@@ -196,79 +219,117 @@ func (s *Sweep) enter(n int) {
 func (s *Sweep) Request(now time.Time) defender.ListRequest {
 	if s.lists == nil {
 		s.begin(open(), now, now)
+		s.next = now.Add(s.Period(now))
 	}
 	l := s.lists[s.list]
-	return defender.ListRequest{Since: l.since, Status: l.status, Top: s.top, Skip: s.skip, Token: s.token}
+	return defender.ListRequest{Since: l.since, Status: l.status, Top: s.width.top, Skip: s.skip, Token: s.token}
 }
 
 // Answered continues after a page whose rows were all handled, of which polled were incidents that are tracked.
 func (s *Sweep) Answered(page *defender.Page, polled int, now time.Time) Ending {
-	if s.lists == nil {
-		return Goes // stopped meanwhile
+	if s.ignores() {
+		return Goes
 	}
 	s.tries = 0
 	for _, t := range []*tally{&s.current, &s.total} {
 		t.pages++
 		t.polled += polled
 		t.bytes += page.Size
-	}
-	joins, isNew := s.reads(page)
-	leadsOn := page.Next > 0 || page.Token != ""
-	if s.current.barren++; isNew {
-		s.current.barren = 0
-	}
-	switch {
-	case !joins && s.skip > 0 && (len(page.Rows) > 0 || !leadsOn):
-		if s.current.backs++; s.current.backs > maxBacks {
-			return s.end(Disordered, now)
+		if len(page.Rows) > 0 {
+			t.rows += s.width.top
 		}
-		s.skip, s.token = max(0, s.skip-s.stride()), ""
-	case !leadsOn:
+	}
+	leadsOn := page.Next > 0 || page.Token != ""
+	if !s.joins(page, leadsOn) {
+		return s.stepBack(now)
+	}
+	s.note(page)
+	if !leadsOn || s.stuck() {
 		return s.endList(now)
-	case s.current.barren > maxBarren || s.current.pages >= maxPages:
+	}
+	if !s.current.worth(s.maxTop) || s.current.pages >= maxPages {
 		s.cut = true
 		return s.endList(now)
-	case !s.current.worth():
-		s.cut = true
-		return s.endList(now)
-	case page.Token != "":
-		s.token = page.Token
-	default:
-		next := min(page.Next, s.skip+s.top) // a link beyond that would skip rows
-		s.skip, s.token = max(s.skip+1, next-min(overlap, s.top/2)), ""
+	}
+	s.advance(page)
+	s.proceed(now)
+	return Goes
+}
+
+// ignores says that a page is of no use: its sweep has ended meanwhile.
+func (s *Sweep) ignores() bool {
+	stale := s.stale
+	s.stale = false
+	return stale || s.lists == nil
+}
+
+// joins says whether a page joins what was read of the list. It does if it has a row that was read: the rows before that one were read too,
+// or have changed. An empty page at the end does not: the list was longer.
+func (s *Sweep) joins(page *defender.Page, leadsOn bool) bool {
+	empty := len(page.Rows)+page.Nameless == 0
+	if s.skip == 0 || s.token != "" || s.blind || empty && leadsOn || !empty && len(s.read) == 0 {
+		return true
+	}
+	for _, row := range page.Rows {
+		if _, read := s.read[row.ID]; read {
+			return true
+		}
+	}
+	return false
+}
+
+// stepBack has the rows before a page requested again that does not join. What that page has shown does not count as read.
+func (s *Sweep) stepBack(now time.Time) Ending {
+	if s.current.backs++; s.current.backs > maxBacks {
+		return s.end(Disordered, now)
+	}
+	s.skip, s.token, s.blind = max(0, s.skip-s.stride()), "", false
+	if len(s.read) == 0 { // an earlier run has read the list before here
+		s.skip = 0
 	}
 	s.proceed(now)
 	return Goes
 }
 
-// reads notes the incidents on a page, and says whether it joins what was read of the list before, and whether it has a row that was not.
-func (s *Sweep) reads(page *defender.Page) (joins, isNew bool) {
-	joins = len(s.read) == 0 || s.blind || s.token != "" || s.top == 1
-	s.blind = false
-	for _, row := range page.Rows {
-		if _, again := s.read[row.ID]; again {
-			joins = true
-		} else {
-			isNew = true
-		}
-	}
+// note notes the incidents on a page as read.
+func (s *Sweep) note(page *defender.Page) {
+	known := len(s.read)
 	for _, row := range page.Rows {
 		s.read[row.ID] = struct{}{}
 	}
-	return joins, isNew
+	if s.current.barren++; len(s.read) > known {
+		s.current.barren = 0
+		s.current.fruitful++
+	}
+}
+
+// stuck says that the last pages have shown nothing new, and are too many to be those that were read before and have moved down.
+func (s *Sweep) stuck() bool { return s.current.barren > maxBarren+s.current.fruitful }
+
+// advance goes on to the page behind one that leads on.
+func (s *Sweep) advance(page *defender.Page) {
+	if s.token = page.Token; s.token != "" {
+		return
+	}
+	top := s.width.top
+	next := min(page.Next, s.skip+top) // a link beyond that would skip rows
+	s.width.fits(next, page.Size)
+	end := s.skip + len(page.Rows) + page.Nameless
+	s.skip = max(s.skip+1, next-min(overlap, top/2))
+	s.blind = s.skip >= end
 }
 
 // proceed sets when the next page is due: the pages of a steady sweep are spread evenly over its period.
 func (s *Sweep) proceed(now time.Time) {
 	s.progress.List, s.progress.Skip = s.list, s.skip
-	s.due = now
 	if s.first {
+		s.due = now
 		return
 	}
 	s.progress.Done = s.total.pages
-	pages := s.Pages()
-	if at := s.progress.Began.Add(s.Period(now) / time.Duration(pages) * time.Duration(s.total.pages)); at.After(now.Round(0)) {
-		s.due = now.Add(at.Sub(now.Round(0)))
+	s.due = s.due.Add(s.Period(now) / time.Duration(s.Pages()))
+	if s.due.Before(now) { // pages that are late are not made up for
+		s.due = now
 	}
 }
 
@@ -279,7 +340,7 @@ func (s *Sweep) endList(now time.Time) Ending {
 		s.proceed(now)
 		return Goes
 	}
-	if s.cut && !s.total.worth() {
+	if s.cut && !s.total.worth(s.maxTop) {
 		return s.end(NotWorth, now)
 	}
 	return s.end(Swept, now)
@@ -301,14 +362,15 @@ func (s *Sweep) end(how Ending, now time.Time) Ending {
 		s.next = now.Add(min(maxRest, firstRest<<min(s.rested, 16)))
 		s.rested++
 	default:
-		s.next = now.Add(max(0, s.progress.Began.Add(s.Period(now)).Sub(now.Round(0))))
+		period := s.Period(now)
+		s.next = now.Add(min(period, max(0, s.progress.Began.Add(period).Sub(now.Round(0))))) // the clock may have been moved
 	}
 	return how
 }
 
 // Failed notes that the page failed, which may end the sweep.
 func (s *Sweep) Failed(failure defender.Kind, now time.Time) Ending {
-	if s.lists == nil {
+	if s.ignores() {
 		return Goes
 	}
 	switch failure {
@@ -340,16 +402,20 @@ func (s *Sweep) struggle(now time.Time) {
 
 // TooLarge notes that the page exceeds the size limit for responses: it is requested again with half the rows. A single row is left out,
 // since its incident is polled by ID, and full pages follow.
-func (s *Sweep) TooLarge(now time.Time) {
-	if s.lists == nil {
-		return
+func (s *Sweep) TooLarge(page *defender.Page, now time.Time) Ending {
+	if s.ignores() {
+		return Goes
 	}
 	s.due, s.tries = now, 0
-	if s.top > 1 {
-		s.top /= 2
-		return
+	if !s.width.tooLarge(s.skip, s.width.top) {
+		return Goes
 	}
-	s.skip, s.top, s.token, s.blind = s.skip+1, s.maxTop, "", true
+	s.note(&defender.Page{Rows: []defender.Row{{ID: page.First}}})
+	if s.stuck() {
+		return s.end(PageFailed, now)
+	}
+	s.skip, s.token, s.blind = s.skip+1, "", true
+	return Goes
 }
 
 // EndFirst ends a first pass that has shown all that it was for.

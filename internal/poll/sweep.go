@@ -165,8 +165,7 @@ func (e *Engine) sweepFailed(ctx context.Context, page *defender.Page, at time.T
 	e.telemetry.failed(callList, failure.Kind)
 	switch failure.Kind {
 	case defender.Oversize:
-		e.sweep.TooLarge(at)
-		return feed.Goes
+		return e.sweep.TooLarge(page, at)
 	case defender.NoToken, defender.Throttled:
 		v := e.health.ListFailed(failure, at)
 		e.apply(v, e.lists, at)
