@@ -217,6 +217,61 @@ func BenchmarkDecodePage(b *testing.B) {
 	}
 }
 
+// BenchmarkSweptPage compares what a page of a sweep costs on which nothing has changed with decoding its rows alone.
+func BenchmarkSweptPage(b *testing.B) {
+	body := pageOfHundred(b)
+	client := &Client{dialect: xdr()}
+	comparer := incident.NewComparer(incident.Split, false, incident.Ignore(), 0)
+	known := map[int64]incident.Summary{}
+	for _, row := range decodePageAs(xdr(), body, 0, false).Rows {
+		_, state := comparer.Compare(incident.State{}, row.Snapshot)
+		known[row.ID] = state.Summary()
+	}
+	json, rows := newDecoder(nil), newDecoder(nil)
+	for _, way := range []struct {
+		name string
+		run  func() (unchanged int, err error)
+	}{
+		{"decoded", func() (n int, err error) {
+			json.reset(bytes.NewReader(body), math.MaxInt64)
+			err = json.members(func(name string) error {
+				if name != rowsField {
+					return json.json.SkipValue()
+				}
+				return json.array(func() error {
+					raw, err := json.json.ReadValue()
+					if err != nil {
+						return err
+					}
+					n++
+					_, _, err = client.dialect.decodeIncident(rows.reset(bytes.NewReader(raw), math.MaxInt64))
+					return err
+				})
+			})
+			return n, err
+		}},
+		{"unchanged", func() (n int, err error) {
+			page, err := client.decodePage(json.reset(bytes.NewReader(body), math.MaxInt64), rows, 0)
+			for _, row := range page.Rows {
+				if comparer.Unchanged(known[row.ID], row.Snapshot) {
+					n++
+				}
+			}
+			return n, err
+		}},
+	} {
+		b.Run(way.name, func(b *testing.B) {
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if n, err := way.run(); n != 100 || err != nil {
+					b.Fatal(n, err)
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkDecodePageIntoAny(b *testing.B) {
 	body := pageOfHundred(b)
 	b.SetBytes(int64(len(body)))

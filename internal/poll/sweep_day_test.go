@@ -1,6 +1,7 @@
 package poll_test
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -75,14 +76,52 @@ func openThroughout(sim *defendersim.Sim, id int64, from, until time.Time) bool 
 	return true
 }
 
+// sweptDay is how a population was polled by sweeps for some hours.
+type sweptDay struct {
+	cold         time.Duration // until each incident was delivered
+	day                        // of incidents that were open throughout
+	beyond       delays        // of changes that move the incident, from when the list shows them
+	others       day           // of all incidents
+	twice, older int
+	refused      int // requests beyond a limit
+}
+
 // TestADayOfSweeps prints the figures of docs/sizing.md for 10,000 incidents with sweeps.
 func TestADayOfSweeps(t *testing.T) {
 	n, hours := 1000, 3
 	if *simulate {
 		n, hours = 10_000, 24
 	}
+	for name, change := range map[string]func(*defendersim.Config){
+		"a working day": func(*defendersim.Config) {},
+		"all of them open": func(c *defendersim.Config) {
+			c.Statuses.Resolved, c.CloseHourly, c.BackToActive, c.LargeShare = 0, 0, 1, 0
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			population := workingDay(t, n)
+			change(&population)
+			d := runSweptDay(t, population, time.Duration(hours)*time.Hour)
+			t.Logf("cold start %v", d.cold)
+			t.Logf("changes that move the incident: %s", d.others.listed.row())
+			t.Logf("the same from when the list shows them: %s", d.beyond.row())
+			t.Logf("changes of alerts alone, open throughout: %s", d.unlisted.row())
+			t.Logf("changes of alerts alone: %s", d.others.unlisted.row())
+			t.Logf("%d requests by ID, %d pages, %d beyond a limit; %d changes never delivered, %d twice, %d older after newer",
+				d.others.gets, d.others.lists, d.refused, d.others.lost, d.twice, d.older)
+			require.Zero(t, d.twice)
+			require.Zero(t, d.older)
+			require.Zero(t, d.refused)
+		})
+	}
+}
+
+// runSweptDay polls the incidents of a population that were not merged at its start, and measures from an hour after the last of them was
+// delivered.
+func runSweptDay(t *testing.T, population defendersim.Config, lasting time.Duration) (d sweptDay) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		h := harness.New(t, workingDay(t, n), harness.WithFeed())
+		h := harness.New(t, population, harness.WithFeed())
 		h.Config.IncidentIDs = unmerged(h.Sim)
 		fault := harness.Rule(t, "429-retry-after=90s")
 		fault.Every = time.Hour
@@ -94,42 +133,38 @@ func TestADayOfSweeps(t *testing.T) {
 			require.Less(t, time.Since(began), 24*time.Hour)
 			time.Sleep(time.Second)
 		}
-		cold := time.Since(began)
+		d.cold = time.Since(began)
 		time.Sleep(time.Hour)
 		from := time.Now()
-		time.Sleep(time.Duration(hours) * time.Hour)
+		time.Sleep(lasting)
 		until := time.Now()
 		time.Sleep(2 * time.Hour) // so that the last changes are delivered, too
 		h.Stop()
 
-		var all, open day
 		for _, id := range h.Config.IncidentIDs {
-			all.add(h.Sim, r, id, from, until)
+			before := len(d.others.listed)
+			d.others.add(h.Sim, r, id, from, until)
+			for _, delay := range d.others.listed[before:] {
+				d.beyond = append(d.beyond, max(0, delay-h.Sim.ListDelayOf(id)))
+			}
 			if openThroughout(h.Sim, id, from, until) {
-				open.add(h.Sim, r, id, from, until)
+				d.add(h.Sim, r, id, from, until)
 			}
 		}
-		for _, d := range []*day{&all, &open} {
-			slices.Sort(d.listed)
-			slices.Sort(d.unlisted)
+		for _, all := range []delays{d.listed, d.unlisted, d.others.listed, d.others.unlisted, d.beyond} {
+			slices.Sort(all)
 		}
-		twice, older := r.again()
-		t.Logf("cold start %v; moved: %s of alerts alone, open throughout: %s of alerts alone, all: %s never delivered %d, twice %d, older %d",
-			cold, all.listed.row(), open.unlisted.row(), all.unlisted.row(), all.lost, twice, older)
-		gets, lists, refused := 0, 0, 0
+		d.twice, d.older = r.again()
 		for _, request := range h.Sim.Journal() {
 			switch {
-			case request.Status == 429 && request.Fault == "":
-				refused++
+			case request.Status == http.StatusTooManyRequests && request.Fault == "":
+				d.refused++
 			case request.Endpoint == defendersim.EndpointIncident:
-				gets++
+				d.others.gets++
 			default:
-				lists++
+				d.others.lists++
 			}
 		}
-		t.Logf("%d requests by ID, %d pages, %d beyond a limit", gets, lists, refused)
-		require.Zero(t, twice)
-		require.Zero(t, older)
-		require.Zero(t, refused)
 	})
+	return d
 }
