@@ -45,3 +45,29 @@ func TestMeasureColdStart(t *testing.T) {
 		require.InDelta(t, 0, deviation, 0.01, "request %d", n+1)
 	}
 }
+
+// Thousands of incidents are delivered within seconds by pages of the list, at the default limits. By ID it would take more than an hour.
+func TestColdStartOfThousandsByPagesOfTheList(t *testing.T) {
+	t.Parallel()
+	const incidents = 3000
+	population := defendersim.DefaultConfig()
+	population.Incidents, population.ChangesPerHour, population.MergedShare, population.LargeShare = incidents, 0, 0, 0.005
+	s := newLongSetup(t, 90*time.Second, population, func(c *harness.Settings) {
+		c.RateLimit, c.Interval, c.ChangeFeed = "", 5*time.Minute, "{}"
+	})
+	began := time.Now()
+	s.start()
+	delivered := func() int {
+		seen := map[int64]struct{}{}
+		for _, r := range s.sink.Records() {
+			seen[r.Incident] = struct{}{}
+		}
+		return len(seen)
+	}
+	s.await("every incident", func() bool { return s.sink.RecordCount() >= incidents && delivered() == incidents })
+	t.Logf("%d incidents after %v, %d requests by ID and %d pages", incidents, time.Since(began).Round(100*time.Millisecond), len(s.requests()), s.calls())
+	require.Less(t, len(s.requests()), 100, "those with 150 alerts, which a row may not show whole")
+	require.Less(t, s.calls(), 50)
+	require.LessOrEqual(t, s.Sim.MaxInWindow(time.Minute), 100)
+	s.stop()
+}

@@ -44,8 +44,8 @@ func (e *Engine) logMerge(d delivery) {
 		e.logger.Warn("incident was merged, but the API does not name its successor", zap.Int64("incident", d.id))
 		return
 	}
-	e.logger.Info("incident was merged; polling its successor",
-		zap.Int64("incident", d.id), zap.Int64("successor", d.after.Successor))
+	e.log(e.conditions.Event("merged", d.at, zap.InfoLevel, "incident was merged; polling its successor",
+		zap.Int64("incident", d.id), zap.Int64("successor", d.after.Successor)))
 }
 
 // accepts says whether the incident of a delivery is still known, or is discovered by it.

@@ -95,7 +95,13 @@ func (e *Engine) nextIncident(now time.Time) (r request, wake time.Time) {
 	heads := e.roster.Next(max(1, e.settings.MaxConcurrentRequests/2))
 	for _, class := range e.order(heads) {
 		head := heads[class]
-		if !head.OK || class == roster.Unpolled && e.firstPassCovers(now) {
+		if !head.OK {
+			continue
+		}
+		if until := e.firstPassCovers(now); class == roster.Unpolled && !until.IsZero() {
+			if until.Before(wake) {
+				wake = until
+			}
 			continue
 		}
 		at, ok := e.gets.Next(now, e.demandOf(class))

@@ -81,7 +81,9 @@ func (e *Engine) compare(d *delivery) {
 		e.telemetry.wasPolled(fromGet)
 	default:
 		d.due = e.listedDue(d.after.Merged, d.at)
-		e.telemetry.wasPolled(fromList)
+		if !d.change.Doubt {
+			e.telemetry.wasPolled(fromList)
+		}
 	}
 }
 

@@ -30,7 +30,7 @@ func (e *Engine) restore(ctx context.Context, contents checkpoint.Contents, now 
 	e.roster.Load(configured, contents.Summaries, now)
 	if e.settings.Feed != nil && e.settings.Feed.Sweep && e.parts.Client.WholeRows() {
 		e.sweep = feed.NewSweep(e.parts.Client.MaxTop(), feed.SweepProgress(contents.Sweep), now)
-		e.cover.firstPass = true
+		e.askFirstPass(now)
 	}
 	if err := e.restoreFeed(ctx, contents, now); err != nil {
 		return err
@@ -194,7 +194,9 @@ func (e *Engine) reconfigure(ctx context.Context, now time.Time) {
 	ids := e.parts.IDs.IDs()
 	added, forgotten := e.roster.Configure(ids, now)
 	e.forget(ctx, forgotten)
-	e.cover.firstPass = e.sweep != nil && added > 0
+	if added > 0 {
+		e.askFirstPass(now)
+	}
 	e.logger.Info("incident IDs changed", zap.Int("incidents", e.roster.Len()), zap.Int("added", added), zap.Int("removed", len(forgotten)))
 	for _, cycle := range e.roster.MergeCycles(ids) {
 		e.logCycle(cycle)

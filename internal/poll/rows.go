@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
 
 // The shortest time between two requests for an incident if a row may show a change or not.
@@ -58,8 +59,7 @@ func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time,
 	row.Snapshot.Observed = at
 	if entry != nil && e.recognizes(entry.Summary, row.Snapshot) {
 		if from == all {
-			e.roster.Unchanged(row.ID, e.listedDue(row.Snapshot.Merged, at), at)
-			e.telemetry.wasPolled(fromList)
+			e.unchanged(entry, row.Snapshot)
 		}
 		return true
 	}
@@ -79,9 +79,20 @@ func (e *Engine) recognizes(delivered incident.Summary, s *incident.Snapshot) bo
 	return e.comparer.Unchanged(delivered, s) && !e.emitsUnchanged(delivered, s.Observed)
 }
 
-// emitsUnchanged says whether a poll emits an incident that has not changed: with emit: snapshots, once per interval.
+// unchanged ends a poll by a row that shows an incident as it was delivered.
+func (e *Engine) unchanged(entry *roster.Entry, s *incident.Snapshot) {
+	fetched := s.Observed
+	if e.settings.Snapshots {
+		fetched = entry.Summary.Fetched() // when it was emitted last
+	}
+	e.roster.Unchanged(entry.ID, e.listedDue(s.Merged, s.Observed), fetched, s.Observed)
+	e.telemetry.wasPolled(fromList)
+}
+
+// emitsUnchanged says whether a poll emits an incident that has not changed: with emit: snapshots, once per interval. Polls come a little
+// early at times.
 func (e *Engine) emitsUnchanged(delivered incident.Summary, at time.Time) bool {
-	return e.settings.Snapshots && at.Round(0).Sub(delivered.Fetched()) >= e.settings.Interval
+	return e.settings.Snapshots && at.Round(0).Sub(delivered.Fetched()) >= e.settings.Interval-e.settings.Interval/10
 }
 
 // listedDue is when an incident that a row shows is due by ID. While there are sweeps, the next one should show it before.

@@ -28,6 +28,7 @@ const (
 type cover struct {
 	firstPass bool      // one is to begin, if enough incidents were never polled
 	began     time.Time // when it did
+	went      time.Time // when it last went on, or was asked for
 	polled    int       // incidents that the rows of the page at hand polled
 	costKnown bool      // what sweeps take was logged
 }
@@ -52,7 +53,7 @@ func (e *Engine) nextSweep(now time.Time) (r request, at time.Time, ok bool) {
 	case e.cover.firstPass:
 		e.cover.firstPass = false
 		if e.roster.Unpolled() > firstPassFrom {
-			e.cover.began, e.cover.polled = now, 0
+			e.cover.began, e.cover.went, e.cover.polled = now, now, 0
 			e.sweep.BeginFirst(now)
 			at = now
 			break
@@ -105,16 +106,23 @@ func (e *Engine) sweepGap(now time.Time) time.Duration {
 	return time.Duration(float64(time.Second) / max(possible-1/e.feed.Spacing().Seconds(), possible/leastShare))
 }
 
-// firstPassCovers says whether a first pass may soon show the incidents that were never polled, so that none is requested by itself.
-func (e *Engine) firstPassCovers(now time.Time) bool {
+// askFirstPass has a first pass begin if enough incidents were never polled.
+func (e *Engine) askFirstPass(now time.Time) {
+	e.cover.firstPass, e.cover.went = e.sweep != nil, now
+}
+
+// firstPassCovers says until when requests for incidents that were never polled wait for a first pass to show them; zero: they do not.
+func (e *Engine) firstPassCovers(now time.Time) (until time.Time) {
 	if e.sweep == nil {
-		return false
+		return time.Time{}
 	}
 	if _, first := e.sweep.Underway(); !first && !(e.cover.firstPass && e.roster.Unpolled() > firstPassFrom) {
-		return false
+		return time.Time{}
 	}
-	at, ok := e.lists.Next(now, quota.Sweep)
-	return !ok || at.Sub(now) < firstPassPatience
+	if until = e.cover.went.Add(firstPassPatience); until.After(now) {
+		return until
+	}
+	return time.Time{}
 }
 
 // handleSweepRow handles the next row of a sweep's page, or finishes the page after its last row.
@@ -141,7 +149,7 @@ func (e *Engine) finishSweepPage(ctx context.Context) {
 		e.telemetry.responded(callList, "ok")
 		e.logWarning(page.Warning, at)
 		how = e.sweep.Answered(page, e.cover.polled, at)
-		e.cover.polled = 0
+		e.cover.polled, e.cover.went = 0, at
 		if first && how == feed.Goes && e.roster.Unpolled() == 0 {
 			how = e.sweep.EndFirst(at)
 		}

@@ -297,3 +297,71 @@ func TestSweepRowsDiscoverNothing(t *testing.T) {
 		require.Positive(t, sweepPages(h))
 	})
 }
+
+// While the list cannot be read, incidents that were never polled do not wait for it for long.
+func TestFirstPassThatCannotBeginHoldsUpNoIncidentForLong(t *testing.T) {
+	for name, fault := range map[string]string{"the list is down": "503", "the list hangs": "hang", "the list is denied": "403"} {
+		t.Run(name, func(t *testing.T) {
+			harness.Run(t, func(t *testing.T) {
+				h := harness.New(t, open(400), harness.WithFeed())
+				require.NoError(t, h.Sim.SetFault(defendersim.ListRequests, harness.Rule(t, fault)))
+				h.Start()
+				time.Sleep(10 * time.Minute)
+				require.Greater(t, h.Polls(0), 390)
+				h.Sim.ClearFaults()
+				time.Sleep(time.Hour)
+				require.Positive(t, sweepPages(h))
+			})
+		})
+	}
+}
+
+// A first pass that is interrupted continues, while requests by ID fill the gap.
+func TestFirstPassOutlastsALongPause(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, open(2000), harness.WithFeed())
+		began := time.Now()
+		h.Auth.Use(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			if skip := r.URL.Query().Get("$skip"); skip == "540" && time.Since(began) < 10*time.Minute {
+				paused := answer(r, http.StatusTooManyRequests, "")
+				paused.Header.Set("Retry-After", "600")
+				return paused, nil
+			}
+			return next.RoundTrip(r)
+		})
+		h.Start()
+		time.Sleep(9 * time.Minute)
+		require.Greater(t, h.Polls(0), 300)
+		time.Sleep(3 * time.Minute)
+		delivered := map[int64]bool{}
+		for _, r := range h.Sink.Records() {
+			delivered[r.Incident] = true
+		}
+		require.Len(t, delivered, 2000)
+		require.Less(t, h.Polls(0), 1200)
+	})
+}
+
+// With emit: snapshots, sweeps emit each incident once in an interval, and nothing is emitted more often.
+func TestSweepsEmitSnapshotsOncePerInterval(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		population := open(500)
+		population.LatencyMin, population.LatencyMax = 100*time.Millisecond, 1500*time.Millisecond
+		h := harness.New(t, population, harness.WithFeed(), func(cfg *receiver.Config) { cfg.Emit = receiver.EmitSnapshots })
+		h.Start()
+		time.Sleep(20 * time.Minute)
+		h.Sink.Reset()
+		time.Sleep(50 * time.Minute)
+		emitted := map[int64]int{}
+		for _, r := range h.Sink.Records() {
+			if r.Alert == "" {
+				emitted[r.Incident]++
+			}
+		}
+		require.Len(t, emitted, 500)
+		for id, n := range emitted {
+			require.GreaterOrEqual(t, n, 9, "incident %d", id)
+			require.LessOrEqual(t, n, 11, "incident %d", id)
+		}
+	})
+}

@@ -157,7 +157,7 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 		"unsure":    func(t *rapid.T) { r.Mark(m.id(t), time.Time{}, m.now) },
 		"start":     func(t *rapid.T) { r.Start(m.id(t)) },
 		"row":       func(t *rapid.T) { row(r, m.id(t), m.summary(t), m.now) },
-		"unchanged": func(t *rapid.T) { r.Unchanged(m.id(t), m.moment(t), m.now) },
+		"unchanged": func(t *rapid.T) { r.Unchanged(m.id(t), m.moment(t), m.moment(t), m.now) },
 		"deliver":   func(t *rapid.T) { deliver(r, m.id(t), m.summary(t), m.now) },
 		"configure": func(t *rapid.T) { r.Configure(m.list(t), m.now) },
 		"expire":    func(*rapid.T) { r.Expire(m.now) },

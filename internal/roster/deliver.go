@@ -85,13 +85,14 @@ func (e *Entry) list(due time.Time) {
 }
 
 // Unchanged notes that a row shows an incident as it was delivered. It is due again at that time, unless a request by ID is pending.
-func (r *Roster) Unchanged(id int64, due, now time.Time) {
+// fetched is what its summary says from now on.
+func (r *Roster) Unchanged(id int64, due, fetched, now time.Time) {
 	e := r.entries[id]
 	if e == nil {
 		return
 	}
 	r.change(e, func() {
-		e.Summary.SetFetched(now)
+		e.Summary.SetFetched(fetched)
 		switch {
 		case e.polling || e.lag != nil:
 		case r.resting(e, now):
