@@ -5,7 +5,10 @@
 // A Feed holds the page at hand; a cursor says where the next one begins. Neither waits or reads a clock.
 package feed
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 const (
 	// Settling is how long after its lastUpdateTime a change may become visible in the list.
@@ -30,13 +33,23 @@ type pageRequest struct {
 
 // pageResult is the part of a response that the cursor needs.
 type pageResult struct {
-	Newest time.Time // lastUpdateTime of its rows; zero: it has none
-	Next   int       // the $skip of the next page; 0: it is the last page, unless there is a Token
-	Token  string    // leads on from an empty page
-	Guess  bool      // there is a link to the next page, but where that begins is a guess
-	New    bool      // it has a row that the call has not shown yet
-	Part   bool      // it may lack rows
-	Date   time.Time // by the service's clock
+	Shown  []sighting // its rows
+	Rows   int        // how many they are, with those that name no incident
+	Size   int        // in bytes
+	Newest time.Time  // lastUpdateTime of its rows; zero: it has none
+	Next   int        // the $skip of the next page; 0: it is the last page, unless there is a Token
+	Token  string     // leads on from an empty page
+	Guess  bool       // there is a link to the next page, but where that begins is a guess
+	New    bool       // it has a row that the call has not shown yet
+	Part   bool       // it may lack rows
+	Date   time.Time  // by the service's clock
+}
+
+// oversize is what is known of a page that exceeds the size limit for responses.
+type oversize struct {
+	First int64     // the incident of its first row; 0: not known
+	New   bool      // the call has not shown that one yet
+	Date  time.Time // by the service's clock
 }
 
 // Progress is what a page, or the failure of one, means for its call.
@@ -60,19 +73,21 @@ type place struct {
 type cursor struct {
 	interval time.Duration
 	lookback time.Duration
-	largest  int // the most rows of a page
 
 	boundary time.Time // the current call lists from here on; zero: the service's clock is not known yet
+	reached  time.Time // the newest change that a call had shown when it ended
 	due      time.Time // of the next page
 
-	top    int       // rows of a page
+	width   width     // of pages
+	omitted omissions // rows that are too large to be read
+
 	skip   int       // of the current call
+	lap    int       // rows of its next page that the one before has shown
 	token  string    // of its next page
 	pages  int       // of the current call so far
 	barren int       // pages in a row, up to the last, that brought no new row
 	part   bool      // one of them may have lacked rows
-	newest time.Time // on its first page that has rows
-	blind  bool      // that page was too large, so that its newest time is not known
+	newest time.Time // on its first page that has rows; whatever it has not shown ahead of them is newer
 
 	incomplete      int       // calls in a row
 	incompleteSince time.Time // the end of the first of them
@@ -82,7 +97,7 @@ type cursor struct {
 // newCursor returns a cursor that begins a call each interval, with pages of at most largest rows. It continues from the boundary of an
 // earlier cursor; if that is zero, it begins lookback before the service's current time.
 func newCursor(interval, lookback time.Duration, largest int, boundary, now time.Time) *cursor {
-	return &cursor{interval: interval, lookback: lookback, largest: largest, top: largest, boundary: boundary, due: now}
+	return &cursor{interval: interval, lookback: lookback, width: newWidth(largest), boundary: boundary, due: now}
 }
 
 // Due is when to request the next page.
@@ -97,7 +112,13 @@ func (c *cursor) Request() pageRequest {
 	if c.boundary.IsZero() {
 		return pageRequest{Top: 1}
 	}
-	return pageRequest{Since: c.boundary, Top: c.top, Skip: c.skip, Token: c.token}
+	r := pageRequest{Since: c.boundary, Top: c.width.top, Skip: c.skip, Token: c.token}
+	if since, probes := c.omitted.probe(); probes {
+		r.Since = since
+	} else if next := c.omitted.next(); next != nil {
+		r.Top = min(r.Top, c.lap+next.missing())
+	}
+	return r
 }
 
 // Answered advances the cursor after a page whose rows were all handled. A time in the service's own future does not count: listing from
@@ -110,7 +131,7 @@ func (c *cursor) Answered(now time.Time, p pageResult) Progress {
 	if !p.Date.IsZero() && c.boundary.After(p.Date) {
 		c.boundary = p.Date.Add(-Settling) // one incident's time was in the future
 	}
-	if c.newest.IsZero() && !c.blind {
+	if c.newest.IsZero() {
 		c.newest = p.Newest
 		if !p.Date.IsZero() && c.newest.After(p.Date) {
 			c.newest = p.Date
@@ -122,19 +143,29 @@ func (c *cursor) Answered(now time.Time, p pageResult) Progress {
 	if c.barren++; p.New {
 		c.barren = 0
 	}
+	r := c.Request()
+	_, probing := c.omitted.probe()
+	c.omitted.note(p.Shown)
 	leadsOn := p.Next > 0 || p.Token != ""
+	over := !leadsOn || c.barren > maxBarren && p.Guess // beyond what was shown there is nothing
 	switch {
-	case !leadsOn, c.barren > maxBarren && p.Guess: // beyond what was shown there is nothing
-		return c.end(now)
-	case c.barren > maxBarren, c.pages >= maxPages:
+	case over && !probing:
+		return c.end(now, p.Size)
+	case !over && c.barren > maxBarren, c.pages >= maxPages:
 		return c.cut(now)
+	case over, c.omitted.reached():
+		c.skip, c.lap, c.token = c.skip+p.Rows+c.omitted.pass(), 0, ""
+		return Continues
 	}
 	c.token = p.Token
 	if p.Token != "" {
 		return Continues
 	}
-	next := min(p.Next, c.skip+c.top) // a link beyond that would skip rows
-	c.skip = max(c.skip+1, next-min(overlap, c.top/2))
+	next := min(p.Next, c.skip+r.Top) // a link beyond that would skip rows
+	end := c.skip + p.Rows
+	c.skip = max(c.skip+1, next-min(overlap, r.Top/2))
+	c.lap = max(0, end-c.skip)
+	c.width.fits(next, p.Size)
 	return Continues
 }
 
@@ -148,8 +179,10 @@ func (c *cursor) begin(now, date time.Time) {
 	c.due = now
 }
 
-// end ends a call after its last page.
-func (c *cursor) end(now time.Time) Progress {
+// end ends a call after its last page, of that size.
+func (c *cursor) end(now time.Time, size int) Progress {
+	c.width.fits(math.MaxInt, size)
+	c.omitted.keep()
 	if c.part {
 		return c.cut(now)
 	}
@@ -175,29 +208,60 @@ func (c *cursor) cut(now time.Time) Progress {
 
 // advance moves the boundary for the next call. An empty one keeps it.
 func (c *cursor) advance(now time.Time) {
-	if boundary := c.newest.Add(-Settling); !c.newest.IsZero() && boundary.After(c.boundary) {
-		c.boundary = boundary
+	if !c.newest.IsZero() {
+		if c.newest.After(c.reached) {
+			c.reached = c.newest
+		}
+		if boundary := c.omitted.advance(c.newest.Add(-Settling)); boundary.After(c.boundary) {
+			c.boundary = boundary
+		}
 	}
 	c.restart()
-	c.top = min(2*c.top, c.largest) // after TooLarge the page size recovers
+	c.width.top = min(2*c.width.top, c.width.largest) // after TooLarge the page size recovers
 	c.due = now.Add(c.interval)
 }
 
-// TooLarge notes that the page exceeds the size limit for responses, in one of that date. The next page has half the rows. If the page
-// was a single row, whole is true: the caller must fetch that incident by ID, and the next page begins after it.
-func (c *cursor) TooLarge(now, date time.Time) (whole bool) {
+// ShownBefore says whether an earlier call has shown a change of that time, or could have.
+func (c *cursor) ShownBefore(changed time.Time) bool {
+	return !changed.After(c.boundary.Add(Settling)) || !changed.After(c.reached)
+}
+
+// TooLarge notes that the page exceeds the size limit for responses. The next page has half the rows. If the page was a single row, whole
+// is true: the caller must fetch that incident by ID, and full pages follow behind it. The next calls leave it out until it changes.
+func (c *cursor) TooLarge(now time.Time, p oversize) (whole bool, progress Progress) {
+	if p.Date.IsZero() {
+		p.Date = now.Round(0)
+	}
 	if c.boundary.IsZero() {
-		c.begin(now, date)
-		return false
+		c.begin(now, p.Date)
+		return false, Continues
 	}
 	c.due = now
-	if c.top > 1 {
-		c.top /= 2
-		return false
+	if !c.omitted.moved(p.First) {
+		if !c.halve() {
+			return false, Continues
+		}
+		c.omitted.add(p.First, c.boundary, p.Date)
+		whole = true
 	}
-	c.skip, c.token = c.skip+1, "" // a token leads to the same page
-	c.blind = c.blind || c.newest.IsZero()
-	return true
+	c.skip, c.lap, c.token = c.skip+1, 0, "" // a token leads to the same page
+	if c.barren++; p.New {
+		c.barren = 0
+	}
+	if c.barren > maxBarren {
+		return whole, c.cut(now)
+	}
+	return whole, Continues
+}
+
+// halve makes a page smaller that is too large. single: it was a single row, and proves to be too large.
+func (c *cursor) halve() (single bool) {
+	top := c.Request().Top
+	assumed := c.omitted.misplaced()
+	if c.skip -= assumed; assumed > 0 {
+		c.lap = 0
+	}
+	return c.width.tooLarge(c.skip, top+assumed)
 }
 
 // Failed gives up the current call. The next one begins after wait, from the same boundary. refused: the API has answered this page with an
@@ -215,6 +279,8 @@ func (c *cursor) Failed(now time.Time, wait time.Duration, refused bool) (p Prog
 }
 
 func (c *cursor) restart() {
-	c.skip, c.token, c.newest = 0, "", time.Time{}
-	c.pages, c.barren, c.part, c.blind = 0, 0, false, false
+	c.skip, c.lap, c.token, c.newest = 0, 0, "", time.Time{}
+	c.pages, c.barren, c.part = 0, 0, false
+	c.width.restart()
+	c.omitted.restart()
 }

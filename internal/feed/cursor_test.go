@@ -111,32 +111,38 @@ func TestAFailedCallBeginsAnewFromTheSameBoundary(t *testing.T) {
 
 func TestAPageThatIsTooLargeIsHalvedAndASingleRowSkipped(t *testing.T) {
 	c := newCursor(interval, lookback, 6, noon.Add(-time.Hour), noon)
-	c.Answered(noon, pageResult{Newest: noon, Next: 6})
+	c.Answered(noon, pageResult{Shown: []sighting{{1, noon}, {2, noon.Add(-30 * time.Second)}}, Newest: noon, Next: 6})
 	require.Equal(t, 3, c.Request().Skip)
 	for _, top := range []int{3, 1} {
-		require.False(t, c.TooLarge(noon.Add(time.Second), time.Time{}))
+		require.False(t, tooLarge(c, noon.Add(time.Second), 0))
 		require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: top, Skip: 3}, c.Request())
 		require.Equal(t, noon.Add(time.Second), c.Due(), "at once")
 	}
-	require.True(t, c.TooLarge(noon, time.Time{}), "that row has to be had in another way")
-	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: 1, Skip: 4}, c.Request())
-	require.Equal(t, Continues, c.Answered(noon, pageResult{Newest: noon.Add(-time.Minute), Next: 5}))
-	require.Equal(t, 5, c.Request().Skip)
+	require.True(t, tooLarge(c, noon, 0), "that row has to be had in another way")
+	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: 6, Skip: 4}, c.Request(), "full pages at once")
+	require.Equal(t, Continues, c.Answered(noon, pageResult{Shown: []sighting{{3, noon.Add(-time.Minute)}}, Newest: noon.Add(-time.Minute), Next: 10}))
+	require.Equal(t, 7, c.Request().Skip)
 	require.Equal(t, Complete, c.Answered(noon, pageResult{}))
 	require.Equal(t, noon.Add(-Settling), c.Boundary())
 }
 
-func TestWhenTheFirstRowIsTooLargeTheBoundaryStays(t *testing.T) {
+// tooLarge is the answer to the next page if that is too large; first is the incident of its first row.
+func tooLarge(c *cursor, now time.Time, first int64) (whole bool) {
+	whole, _ = c.TooLarge(now, oversize{First: first, New: true, Date: now})
+	return whole
+}
+
+func TestWhenTheFirstRowIsTooLargeTheBoundaryFollowsTheNext(t *testing.T) {
 	c := newCursor(interval, lookback, 1, noon.Add(-time.Hour), noon)
-	require.True(t, c.TooLarge(noon, time.Time{}))
-	require.Equal(t, Complete, c.Answered(noon, pageResult{Newest: noon.Add(-time.Minute)}))
-	require.Equal(t, noon.Add(-time.Hour), c.Boundary(), "the newest of the first page is not known")
+	require.True(t, tooLarge(c, noon, 1))
+	require.Equal(t, Complete, c.Answered(noon, pageResult{Shown: []sighting{{2, noon.Add(-time.Minute)}}, Newest: noon.Add(-time.Minute)}))
+	require.Equal(t, noon.Add(-time.Minute-Settling), c.Boundary(), "whatever is newer is listed again")
 }
 
 func TestWhatWasTooLargeGrowsBackCallByCall(t *testing.T) {
 	c := listing()
 	for range 5 {
-		require.False(t, c.TooLarge(noon, time.Time{}))
+		require.False(t, tooLarge(c, noon, 0))
 	}
 	var tops []int
 	for range 7 {
@@ -187,7 +193,7 @@ func TestPagesThatAreRefusedHereAndThereDoNotMoveTheBoundary(t *testing.T) {
 func TestATokenLeadsNoFurtherBehindAPageThatIsTooLarge(t *testing.T) {
 	c := listing()
 	require.Equal(t, Continues, c.Answered(noon, pageResult{Token: "a"}))
-	for !c.TooLarge(noon, time.Time{}) {
+	for !tooLarge(c, noon, 0) {
 		require.Equal(t, "a", c.Request().Token)
 	}
 	require.Empty(t, c.Request().Token, "it would lead to the same page")
@@ -339,13 +345,13 @@ func TestEveryChangeThatStandsIsOnAPageHoweverTheListMoves(t *testing.T) {
 				shown[r] = true
 			}
 			if calls < 10 { // else it rests
-				l.change(dice.IntN(5), dice.IntN(min(10, c.largest/2)+1)) // as many as pages overlap by
+				l.change(dice.IntN(5), dice.IntN(min(10, c.width.largest/2)+1)) // as many as pages overlap by
 			}
 			switch dice.IntN(50) {
 			case 0:
 				c.Failed(l.now, 0, false)
 			case 1: // a restart
-				c = newCursor(interval, time.Minute, c.largest, c.Boundary(), l.now)
+				c = newCursor(interval, time.Minute, c.width.largest, c.Boundary(), l.now)
 			default:
 				if c.Answered(l.now, page) == Complete {
 					calls++
@@ -366,6 +372,6 @@ func TestEveryChangeThatStandsIsOnAPageHoweverTheListMoves(t *testing.T) {
 
 func TestAFirstPageThatIsTooLargeBringsTheServicesTimeAllTheSame(t *testing.T) {
 	c := newCursor(interval, lookback, largest, time.Time{}, noon)
-	require.False(t, c.TooLarge(noon, noon))
+	require.False(t, tooLarge(c, noon, 0))
 	require.Equal(t, pageRequest{Since: noon.Add(-lookback), Top: largest}, c.Request())
 }

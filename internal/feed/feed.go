@@ -53,20 +53,22 @@ func (f *Feed) Arrived(page *defender.Page, at time.Time) {
 // ShownBefore says whether an earlier call has shown a row, or could have. Each call begins Settling before the newest row of the one
 // before, so its last rows appear again until others have changed.
 func (f *Feed) ShownBefore(row defender.Row) bool {
-	return !row.LastUpdate.After(f.cursor.Boundary().Add(Settling))
+	return f.cursor.ShownBefore(row.LastUpdate)
 }
 
 // Answered continues with the next page, or ends the call. The caller stores Boundary if it has advanced.
 func (f *Feed) Answered(page *defender.Page, at time.Time) Progress {
-	var newest time.Time
+	p := pageResult{
+		Rows: len(page.Rows) + page.Nameless, Size: page.Size,
+		Next: page.Next, Token: page.Token, Guess: page.Counted, New: f.shows(page), Part: page.Partial, Date: page.Date,
+	}
 	for _, row := range page.Rows {
-		if row.LastUpdate.After(newest) {
-			newest = row.LastUpdate
+		p.Shown = append(p.Shown, sighting{row.ID, row.LastUpdate})
+		if row.LastUpdate.After(p.Newest) {
+			p.Newest = row.LastUpdate
 		}
 	}
-	return f.ended(at, f.cursor.Answered(at, pageResult{
-		Newest: newest, Next: page.Next, Token: page.Token, Guess: page.Counted, New: f.shows(page), Part: page.Partial, Date: page.Date,
-	}))
+	return f.ended(at, f.cursor.Answered(at, p))
 }
 
 // shows notes the incidents on a page of a call that has more pages, and says whether the call has not shown one of them before.
@@ -74,13 +76,19 @@ func (f *Feed) shows(page *defender.Page) (isNew bool) {
 	if len(f.shown) == 0 && page.Next == 0 {
 		return len(page.Rows) > 0
 	}
+	for _, row := range page.Rows {
+		isNew = f.note(row.ID) || isNew
+	}
+	return isNew
+}
+
+// note notes an incident that the call has shown, and says whether it had not been shown before.
+func (f *Feed) note(id int64) (isNew bool) {
 	if f.shown == nil {
 		f.shown = map[int64]bool{}
 	}
-	for _, row := range page.Rows {
-		isNew = isNew || !f.shown[row.ID]
-		f.shown[row.ID] = true
-	}
+	isNew = !f.shown[id]
+	f.shown[id] = true
 	return isNew
 }
 
@@ -110,9 +118,14 @@ func (f *Feed) Failed(at time.Time, wait time.Duration, refused bool) Progress {
 	return f.ended(at, f.cursor.Failed(at, wait, refused))
 }
 
-// TooLarge notes that the page exceeds the size limit for responses. single: it was a single row, which must be polled by ID.
-func (f *Feed) TooLarge(page *defender.Page, at time.Time) (single bool) {
-	return f.cursor.TooLarge(at, page.Date)
+// TooLarge notes that the page exceeds the size limit for responses. single: it was a single row, whose incident must be polled by ID. The
+// next calls leave that row out until the incident changes.
+func (f *Feed) TooLarge(page *defender.Page, at time.Time) (single bool, p Progress) {
+	isNew := page.First != 0 && !f.shown[page.First]
+	if single, p = f.cursor.TooLarge(at, oversize{First: page.First, New: isNew, Date: page.Date}); single {
+		f.note(page.First)
+	}
+	return single, f.ended(at, p)
 }
 
 // Boundary is the time from which the current call lists. It is stored, and a later run continues from it. Zero: not known yet.

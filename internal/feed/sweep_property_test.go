@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -125,7 +126,7 @@ func (s *sweeper) answer(t require.TestingT, page *defender.Page) Ending {
 	}
 	taken, _ := s.TakePage()
 	require.Same(t, page, taken)
-	failure, failed := page.Err.(*defender.Error)
+	failure, failed := errors.AsType[*defender.Error](page.Err)
 	switch {
 	case !failed:
 		return s.Answered(page, s.polled(page), s.now)

@@ -217,12 +217,12 @@ func TestFailedPageIsTriedThreeTimes(t *testing.T) {
 func TestSweepsThatTheAPIRefusesRestLongerAndLonger(t *testing.T) {
 	r := newRegister(300, statusActive)
 	s := newSweeper(SweepProgress{})
-	for _, rest := range []time.Duration{10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440} {
+	for _, minutes := range []int{10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440} {
 		s.request(t)
 		require.Equal(t, Refused, s.answer(t, failing(defender.Rejected)))
 		require.True(t, s.Rests())
 		at, _ := s.Due()
-		require.Equal(t, s.now.Add(rest*time.Minute), at)
+		require.Equal(t, s.now.Add(time.Duration(minutes)*time.Minute), at)
 	}
 	began := s.now.Add(24 * time.Hour)
 	s.answer(t, r.page(s.request(t)))
@@ -247,7 +247,7 @@ func TestListGoesOnWhileTenIncidentsAPageArePolled(t *testing.T) {
 		s.polled = func(page *defender.Page) int { return min(polled, len(page.Rows)) }
 		r := newRegister(1000, statusActive)
 		require.Equal(t, want.how, s.run(t, r.page, nothing), polled)
-		require.Equal(t, want.pages, len(s.requests), "one of them of the other list")
+		require.Len(t, s.requests, want.pages, "one of them of the other list")
 		require.Equal(t, want.how == NotWorth, s.Rests())
 		require.Equal(t, want.how == NotWorth, s.Progress().Completed.IsZero())
 	}

@@ -37,3 +37,10 @@ func (w *width) fits(end, size int) {
 		w.top = min(2*w.top, w.largest)
 	}
 }
+
+// restart goes back to full pages before the list is read from its beginning.
+func (w *width) restart() {
+	if w.until > 0 {
+		w.top, w.until = w.full, 0
+	}
+}

@@ -69,11 +69,14 @@ func (e *Engine) handleListFailure(ctx context.Context, page *defender.Page, at 
 		return // canceled by Shutdown
 	}
 	e.telemetry.failed(callList, failure.Kind)
+	before := e.feed.Boundary()
 	if failure.Kind == defender.Oversize {
 		e.apply(e.health.ListAnswered(at), e.lists, at)
-		if e.feed.TooLarge(page, at) {
-			e.markUnsure(page.First, oversizeInterval, at)
+		single, progress := e.feed.TooLarge(page, at)
+		if single {
+			e.markUnsure(page.First, 0, at.Add(e.oversizeWait(page.First, at)))
 		}
+		e.progressed(ctx, progress, before, at)
 		return
 	}
 	v := e.health.ListFailed(failure, at)
@@ -82,8 +85,22 @@ func (e *Engine) handleListFailure(ctx context.Context, page *defender.Page, at 
 	if failure.Kind == defender.Throttled { // the same page is requested again
 		return
 	}
-	before := e.feed.Boundary()
-	e.logProgress(e.feed.Failed(at, v.Retry, refuses(failure)), at)
+	e.progressed(ctx, e.feed.Failed(at, v.Retry, refuses(failure)), before, at)
+}
+
+// oversizeWait is how long an incident whose row is too large waits for its poll. The change feed leaves the row out from now on, so the
+// change that it may show must not be missed because the incident was polled just before.
+func (e *Engine) oversizeWait(id int64, at time.Time) time.Duration {
+	entry := e.roster.Find(id)
+	if entry == nil {
+		return 0
+	}
+	return min(oversizeInterval, max(0, oversizeInterval-at.Round(0).Sub(entry.Summary.Fetched())))
+}
+
+// progressed notes what the failure of a page means for its call, and stores the boundary if that has advanced.
+func (e *Engine) progressed(ctx context.Context, p feed.Progress, before, at time.Time) {
+	e.logProgress(p, at)
 	if !e.feed.Boundary().Equal(before) {
 		e.saveFeed(ctx, at)
 	}

@@ -1,0 +1,194 @@
+package feed
+
+import (
+	"slices"
+	"time"
+)
+
+// sighting is an incident as a row shows it.
+type sighting struct {
+	id      int64
+	changed time.Time // its lastUpdateTime
+}
+
+// omission is a row that is too large to be read, and its place in the list: while the incident does not change, the row stays behind
+// those that were ahead of it, except for what changes meanwhile. So later calls can leave it out.
+type omission struct {
+	id    int64               // of the incident; 0: not known
+	ahead map[int64]time.Time // the rows between it and the omission before it
+	seen  map[int64]struct{}  // those of them that the current call has shown
+	since time.Time           // when it was found, by the service's clock, which shows whole seconds
+	above time.Time           // the incident changed before that, or at that time
+	below time.Time           // and after that, or at that time
+}
+
+// missing is how many of the rows ahead the current call has not shown yet. The row is at least so far down.
+func (o *omission) missing() int { return len(o.ahead) - len(o.seen) }
+
+// joins says whether the row follows that one: it was ahead, and has not changed.
+func (o *omission) joins(s sighting) bool {
+	before, ahead := o.ahead[s.id]
+	return ahead && before.Equal(s.changed)
+}
+
+// omissions are the rows of a list that are too large, the newest change first. A call begins with what has changed since they were found,
+// goes on to the rows ahead of the first of them, leaves that out, and continues behind it.
+type omissions struct {
+	all    []omission
+	probed bool // what has changed since was listed
+	passed int  // by the current call
+	// assumed of them were passed last, and the page that follows has not been read: they may be elsewhere by now.
+	assumed int
+	loose   int // of the last ones passed, the row behind is not known
+
+	shown  []sighting // the rows that the current call has shown
+	from   int        // where those behind the last omission passed begin
+	before int        // and those behind the one before it
+}
+
+// restart prepares a call.
+func (o *omissions) restart() {
+	for i := range o.all {
+		clear(o.all[i].seen)
+	}
+	*o = omissions{all: o.all}
+}
+
+// next is the omission that the call comes to next; nil: there is none.
+func (o *omissions) next() *omission {
+	if o.passed == len(o.all) {
+		return nil
+	}
+	return &o.all[o.passed]
+}
+
+// probe is the time from which to list what has changed since the rows were found. Not ok: that was done. It is done again where no
+// unchanged row leads to the next omission, since all rows ahead of it have changed.
+func (o *omissions) probe() (since time.Time, ok bool) {
+	next := o.next()
+	switch {
+	case next == nil:
+		return time.Time{}, false
+	case !o.probed:
+		return o.all[0].since, true
+	default:
+		return next.since, next.missing() == 0
+	}
+}
+
+// note notes the rows of a page.
+func (o *omissions) note(rows []sighting) {
+	o.assumed = 0
+	if len(rows) == 0 {
+		return
+	}
+	for i := range o.all {
+		each := &o.all[i]
+		for _, s := range rows {
+			if _, ahead := each.ahead[s.id]; ahead {
+				each.seen[s.id] = struct{}{}
+			}
+		}
+	}
+	for ; o.loose > 0; o.loose-- {
+		if each := &o.all[o.passed-o.loose]; rows[0].changed.After(each.below) && rows[0].changed.Before(each.above) {
+			each.below = rows[0].changed
+		}
+	}
+	o.shown = append(o.shown, rows...)
+}
+
+// last is the last row that the call has shown.
+func (o *omissions) last() (s sighting) {
+	if len(o.shown) > 0 {
+		s = o.shown[len(o.shown)-1]
+	}
+	return s
+}
+
+// reached says that the next omission comes now.
+func (o *omissions) reached() bool {
+	next := o.next()
+	return next != nil && o.probed && next.missing() == 0 && next.joins(o.last())
+}
+
+// pass ends a probe and leaves out the omissions that come now. It returns how many they are.
+func (o *omissions) pass() int {
+	o.probed, o.assumed = true, 0
+	for next := o.next(); next != nil && next.missing() == 0; next = o.next() {
+		o.passed++
+		o.assumed++
+	}
+	if o.assumed > 0 {
+		o.before, o.from = o.from, len(o.shown)
+	}
+	return o.assumed
+}
+
+// misplaced notes that a page is too large: what was omitted before may be on it. The omissions ahead are forgotten, and those that were
+// only assumed to come before the page. It returns how many these are.
+func (o *omissions) misplaced() (assumed int) {
+	assumed, o.assumed = o.assumed, 0
+	if assumed > 0 {
+		o.passed -= assumed
+		o.from = o.before
+	}
+	o.all = o.all[:o.passed]
+	return assumed
+}
+
+// moved says whether the row that was found too large last is this incident's, and has moved down by one.
+func (o *omissions) moved(id int64) bool { return id != 0 && o.loose > 0 && o.all[o.passed-1].id == id }
+
+// add adds a row that has proved to be too large at a time of the service's clock.
+func (o *omissions) add(id int64, boundary, date time.Time) {
+	each := omission{
+		id: id, ahead: map[int64]time.Time{}, seen: map[int64]struct{}{},
+		since: date, above: o.last().changed, below: boundary,
+	}
+	if each.above.IsZero() {
+		each.above = date.Add(time.Second)
+	}
+	for _, s := range o.shown[o.from:] {
+		each.ahead[s.id] = s.changed
+		each.seen[s.id] = struct{}{}
+	}
+	o.all = append(o.all, each)
+	o.passed++
+	o.loose++
+	o.before, o.from = o.from, len(o.shown)
+	o.forgetFirst(id)
+}
+
+// forgetFirst forgets where an incident was that has moved and was found again.
+func (o *omissions) forgetFirst(id int64) {
+	at := slices.IndexFunc(o.all, func(each omission) bool { return each.id == id })
+	if id == 0 || at == len(o.all)-1 {
+		return
+	}
+	following := &o.all[at+1]
+	for id, changed := range o.all[at].ahead {
+		following.ahead[id] = changed
+		following.seen[id] = struct{}{}
+	}
+	o.loose = min(o.loose, len(o.all)-at-1)
+	o.all = slices.Delete(o.all, at, at+1)
+	o.passed--
+}
+
+// keep forgets what a call that has ended did not come to.
+func (o *omissions) keep() { o.all = o.all[:o.passed] }
+
+// advance returns the boundary for the next call, which is not to fall where an omitted row may be on either side of it, and forgets the
+// omissions before it.
+func (o *omissions) advance(boundary time.Time) time.Time {
+	for _, each := range o.all {
+		if boundary.After(each.below) && !boundary.After(each.above) {
+			boundary = each.below
+		}
+	}
+	if at := slices.IndexFunc(o.all, func(each omission) bool { return boundary.After(each.above) }); at >= 0 {
+		o.all = o.all[:at]
+	}
+	return boundary
+}
