@@ -241,8 +241,10 @@ func (c *cursor) TooLarge(now time.Time, p oversize) (whole bool, progress Progr
 		if !c.halve() {
 			return false, Continues
 		}
-		c.omitted.add(p.First, c.boundary, p.Date)
-		whole = true
+		if whole = p.First != 0; whole {
+			c.omitted.add(p.First, c.boundary, p.Date)
+		}
+		c.part = c.part || !whole // nobody knows which incident to fetch
 	}
 	c.skip, c.lap, c.token = c.skip+1, 0, "" // a token leads to the same page
 	if c.barren++; p.New {

@@ -114,16 +114,25 @@ func TestAPageThatIsTooLargeIsHalvedAndASingleRowSkipped(t *testing.T) {
 	c.Answered(noon, pageResult{Shown: []sighting{{1, noon}, {2, noon.Add(-30 * time.Second)}}, Newest: noon, Next: 6})
 	require.Equal(t, 3, c.Request().Skip)
 	for _, top := range []int{3, 1} {
-		require.False(t, tooLarge(c, noon.Add(time.Second), 0))
+		require.False(t, tooLarge(c, noon.Add(time.Second), 7))
 		require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: top, Skip: 3}, c.Request())
 		require.Equal(t, noon.Add(time.Second), c.Due(), "at once")
 	}
-	require.True(t, tooLarge(c, noon, 0), "that row has to be had in another way")
+	require.True(t, tooLarge(c, noon, 7), "that row has to be had in another way")
 	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: 6, Skip: 4}, c.Request(), "full pages at once")
 	require.Equal(t, Continues, c.Answered(noon, pageResult{Shown: []sighting{{3, noon.Add(-time.Minute)}}, Newest: noon.Add(-time.Minute), Next: 10}))
 	require.Equal(t, 7, c.Request().Skip)
 	require.Equal(t, Complete, c.Answered(noon, pageResult{}))
 	require.Equal(t, noon.Add(-Settling), c.Boundary())
+}
+
+// Nobody knows which incident to fetch, so the next call lists from the same time again.
+func TestACallWithALargeRowOfAnUnknownIncidentIsIncomplete(t *testing.T) {
+	c := newCursor(interval, lookback, 1, noon.Add(-time.Hour), noon)
+	require.False(t, tooLarge(c, noon, 0))
+	require.Equal(t, 1, c.Request().Skip)
+	require.Equal(t, Incomplete, c.Answered(noon, pageResult{Shown: []sighting{{3, noon}}, Newest: noon}))
+	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: 1}, c.Request(), "that row is not left out either")
 }
 
 // tooLarge is the answer to the next page if that is too large; first is the incident of its first row.
@@ -193,7 +202,7 @@ func TestPagesThatAreRefusedHereAndThereDoNotMoveTheBoundary(t *testing.T) {
 func TestATokenLeadsNoFurtherBehindAPageThatIsTooLarge(t *testing.T) {
 	c := listing()
 	require.Equal(t, Continues, c.Answered(noon, pageResult{Token: "a"}))
-	for !tooLarge(c, noon, 0) {
+	for !tooLarge(c, noon, 7) {
 		require.Equal(t, "a", c.Request().Token)
 	}
 	require.Empty(t, c.Request().Token, "it would lead to the same page")
