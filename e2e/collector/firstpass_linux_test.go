@@ -3,6 +3,7 @@ package collector
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +31,35 @@ func TestMeasureFirstPass(t *testing.T) {
 		s.stop()
 		t.Logf("%9d | %15s | %16s | %14d", n, mebibytes(u.peak), mebibytes(u.anonymous), sizeOf(t, s.settings.Storage)>>10)
 	}
+}
+
+// TestMeasureSweeps polls many incidents by pages of the list: a first pass, and sweeps after that. docs/sizing.md has the memory.
+func TestMeasureSweeps(t *testing.T) {
+	const incidents, sweeps = 10_000, 3
+	population := defendersim.DefaultConfig()
+	population.Incidents, population.MergedShare, population.ChangesPerHour = incidents, 0, 0
+	population.Statuses = defendersim.StatusMix{Active: 60, InProgress: 30, Resolved: 10}
+	population.ListPerMinute, population.ListPerHour = 0, 0
+	s := newLongSetup(t, 20*time.Minute, population, func(s *harness.Settings) {
+		s.Exporter, s.RateLimit, s.Interval = "debug", "", time.Minute
+		s.ChangeFeed = "{rate_limit: {requests_per_minute: 6000, requests_per_hour: 0}}"
+	})
+	s.start()
+	pages := func() (n int) {
+		for _, r := range s.Sim.Journal() {
+			if r.Endpoint == defendersim.EndpointList && strings.Contains(r.Query, "status") {
+				n++
+			}
+		}
+		return n
+	}
+	for perSweep := incidents * 9 / 10 / 90; pages() < sweeps*perSweep; {
+		s.wait(time.Second)
+	}
+	u := usageOf(t, s.process.PID())
+	s.stop()
+	t.Logf("%d incidents, %d pages of sweeps: resident %s, at most %s; anonymous %s", incidents, pages(), mebibytes(u.resident), mebibytes(u.peak), mebibytes(u.anonymous))
+	require.Less(t, u.peak, int64(100<<20))
 }
 
 // sizeOf returns the size of all files in a directory, in bytes.

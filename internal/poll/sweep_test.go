@@ -14,9 +14,6 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
-// sweeping is an interval that polling 150 incidents by ID cannot keep to.
-func sweeping(cfg *receiver.Config) { cfg.CollectionInterval = 3 * time.Minute }
-
 // open is a population whose incidents are all open, half of them in progress.
 func open(n int) defendersim.Config {
 	population := harness.OneAlert(n)
@@ -157,22 +154,22 @@ func TestPlanAdvisesTheFeedWhereItWouldHelp(t *testing.T) {
 func TestIncidentsArePolledByIDWhereTheListRefusesSweeps(t *testing.T) {
 	for name, c := range map[string]struct {
 		population func(*defendersim.Config)
-		pages      int // of sweeps, in six hours
+		pages      int // of sweeps, in 100 minutes
 	}{
-		"the filter is refused":   {func(p *defendersim.Config) { p.ListStatusFilter = defendersim.StatusFilterRefused }, 6},
-		"a large skip is refused": {func(p *defendersim.Config) { p.ListMaxSkip = 50 }, 500},
+		"the filter is refused":   {func(p *defendersim.Config) { p.ListStatusFilter = defendersim.StatusFilterRefused }, 4},
+		"a large skip is refused": {func(p *defendersim.Config) { p.ListMaxSkip = 50 }, 100},
 	} {
 		t.Run(name, func(t *testing.T) {
 			harness.Run(t, func(t *testing.T) {
-				population := open(600)
+				population := open(300)
 				c.population(&population)
 				h := harness.New(t, population, harness.WithFeed())
 				h.Start()
-				time.Sleep(6 * time.Hour)
+				time.Sleep(80 * time.Minute)
 				h.Sink.Reset()
 				changeAlert(t, h, 1001)
-				changeAlert(t, h, 1550)
-				time.Sleep(40 * time.Minute)
+				changeAlert(t, h, 1290)
+				time.Sleep(20 * time.Minute)
 				require.Len(t, h.Sink.Changes(), 2)
 				require.LessOrEqual(t, sweepPages(h), c.pages)
 				var early []string
@@ -215,7 +212,7 @@ func TestSweepThatFailsIsNoOutageAndEndsByItself(t *testing.T) {
 			return next.RoundTrip(r)
 		})
 		h.Start()
-		time.Sleep(3 * time.Hour)
+		time.Sleep(time.Hour)
 		h.Sink.Reset()
 		changeAlert(t, h, 1001)
 		time.Sleep(45 * time.Minute)
@@ -270,18 +267,18 @@ func TestSweepContinuesAfterARestart(t *testing.T) {
 // Forty incidents among many thousand are not worth a sweep.
 func TestSweepsOfForeignIncidentsAreRare(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
-		h := harness.New(t, open(3000), harness.WithFeed(), sweeping, func(cfg *receiver.Config) {
+		h := harness.New(t, open(1500), harness.WithFeed(), func(cfg *receiver.Config) {
 			cfg.CollectionInterval = time.Minute
 			cfg.IncidentIDs = nil
-			for id := int64(1010); id < 4000; id += 75 {
+			for id := int64(1010); id < 2490; id += 37 {
 				cfg.IncidentIDs = append(cfg.IncidentIDs, id)
 			}
 		})
 		require.Len(t, h.Config.IncidentIDs, 40)
 		h.Start()
-		time.Sleep(24 * time.Hour)
+		time.Sleep(4 * time.Hour)
 		require.Positive(t, sweepPages(h))
-		require.Less(t, sweepPages(h), 24*1500/20)
+		require.Less(t, sweepPages(h), 4*1500/20)
 		require.Len(t, h.Logs.FilterLevelExact(zap.InfoLevel).FilterMessageSnippet("few of the incidents in the list are polled").All(), 1)
 	})
 }
