@@ -158,22 +158,21 @@ func changedAlert(before, now defendersim.State) defendersim.AlertState {
 	return defendersim.AlertState{}
 }
 
-// TestChangeDelayOfADay prints the table of docs/sizing.md.
+// TestChangeDelayOfADay prints the table of docs/sizing.md. TestADayOfSweeps has the rows for 10,000 incidents with the feed.
 func TestChangeDelayOfADay(t *testing.T) {
 	if !*simulate {
 		return
 	}
 	for _, n := range []int{100, 1000, 10_000} {
-		alone, fed := runDay(t, n), runDay(t, n, harness.WithFeed())
-		for how, d := range map[string]day{"polling alone": alone, "with the feed": fed} {
+		days := map[string]day{"polling alone": runDay(t, n)}
+		if n < 10_000 {
+			days["with the feed"] = runDay(t, n, harness.WithFeed())
+			require.Less(t, mean(days["with the feed"].listed), mean(days["polling alone"].listed))
+		}
+		for how, d := range days {
 			requests := float64(d.gets+d.lists) / float64(len(d.listed)+len(d.unlisted))
-			t.Logf("| %d | %s %s %s %.1f | (%d never delivered)", n, how, d.listed.row(), d.unlisted.row()[1:], requests, d.gone)
+			t.Logf("| %d | %s %s %s %.1f | (%d gone before they were seen)", n, how, d.listed.row(), d.unlisted.row()[1:], requests, d.gone)
 			require.Zero(t, d.lost)
 		}
-		if n == 10_000 {
-			require.Less(t, mean(fed.listed), 20*time.Second)
-			require.Less(t, fed.listed[len(fed.listed)*95/100], 35*time.Second)
-		}
-		require.Less(t, mean(fed.listed), mean(alone.listed))
 	}
 }

@@ -113,6 +113,10 @@ func TestADayOfSweeps(t *testing.T) {
 			t.Logf("changes of alerts alone: %s", d.others.unlisted.row())
 			t.Logf("%d requests by ID, %d pages, %d beyond a limit; %d changes of what was gone before it was seen, %d lost, %d twice, %d older after newer",
 				d.others.gets, d.others.lists, d.refused, d.others.gone, d.others.lost, d.twice, d.older)
+			require.Less(t, d.cold, 3*time.Minute)
+			require.Less(t, mean(d.beyond), 20*time.Second)
+			require.Less(t, d.beyond[len(d.beyond)*95/100], 35*time.Second)
+			require.Less(t, d.unlisted[len(d.unlisted)*95/100], 6*time.Minute)
 			require.Zero(t, d.others.lost)
 			require.Zero(t, d.twice)
 			require.Zero(t, d.older)
