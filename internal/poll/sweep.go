@@ -116,13 +116,13 @@ func (e *Engine) firstPassCovers(now time.Time) (until time.Time) {
 	if e.sweep == nil {
 		return time.Time{}
 	}
-	if _, first := e.sweep.Underway(); !first && !(e.cover.firstPass && e.roster.Unpolled() > firstPassFrom) {
+	_, first := e.sweep.Underway()
+	expected := first || e.cover.firstPass && e.roster.Unpolled() > firstPassFrom
+	until = e.cover.went.Add(firstPassPatience)
+	if !expected || !until.After(now) {
 		return time.Time{}
 	}
-	if until = e.cover.went.Add(firstPassPatience); until.After(now) {
-		return until
-	}
-	return time.Time{}
+	return until
 }
 
 // handleSweepRow handles the next row of a sweep's page, or finishes the page after its last row.
