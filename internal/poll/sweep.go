@@ -43,43 +43,52 @@ func (e *Engine) nextSweep(now time.Time) (r request, at time.Time, ok bool) {
 	if e.sweep == nil || e.feed.Boundary().IsZero() { // first, the feed must be ready to show what changes meanwhile
 		return request{}, time.Time{}, false
 	}
-	e.sweep.SetPace(feed.Pace{Interval: e.settings.Interval, Gap: e.sweepGap(now), Tracked: e.roster.Len()})
+	e.setPace(now)
+	if !e.continuesSweep(now) {
+		return request{}, time.Time{}, false
+	}
 	at, ok = e.sweep.Due()
-	if !ok {
+	free, hasRoom := e.lists.Next(now, quota.Sweep)
+	if !ok || !hasRoom {
 		return request{}, time.Time{}, false
 	}
-	underway, first := e.sweep.Underway()
-	switch {
-	case e.cover.firstPass:
-		e.cover.firstPass = false
-		if e.roster.Unpolled() > firstPassFrom {
-			e.cover.began, e.cover.went, e.cover.polled = now, now, 0
-			e.sweep.BeginFirst(now)
-			at = now
-			break
-		}
-		return e.nextSweep(now)
-	case first, e.sweeps(now):
-	case underway:
-		e.sweep.Stop()
-		return request{}, time.Time{}, false
-	default:
-		return request{}, time.Time{}, false
-	}
-	free, ok := e.lists.Next(now, quota.Sweep)
 	if free.After(at) {
 		at = free
 	}
-	if !ok || at.After(now) {
-		return request{}, at, ok
+	if at.After(now) {
+		return request{}, at, true
 	}
 	page := e.sweep.Request(now)
 	return request{page: &page, sweep: true}, now, true
 }
 
+// continuesSweep begins a first pass, or ends a sweep, where that is due, and says whether there is a page to request, now or later.
+func (e *Engine) continuesSweep(now time.Time) bool {
+	if e.cover.firstPass {
+		e.cover.firstPass = false
+		if e.roster.Unpolled() > firstPassFrom {
+			e.cover.began, e.cover.went, e.cover.polled = now, now, 0
+			e.sweep.BeginFirst(now)
+		}
+	}
+	underway, first := e.sweep.Underway()
+	switch {
+	case first || e.sweeps(now):
+		return true
+	case underway:
+		e.sweep.Stop()
+	}
+	return false
+}
+
+// setPace says how fast sweeps may go.
+func (e *Engine) setPace(now time.Time) {
+	e.sweep.SetPace(feed.Pace{Interval: e.settings.Interval, Gap: e.sweepGap(now), Tracked: e.roster.Len()})
+}
+
 // sweepPeriod is the time from one sweep to the next.
 func (e *Engine) sweepPeriod(now time.Time) time.Duration {
-	e.sweep.SetPace(feed.Pace{Interval: e.settings.Interval, Gap: e.sweepGap(now), Tracked: e.roster.Len()})
+	e.setPace(now)
 	return e.sweep.Period(now)
 }
 
