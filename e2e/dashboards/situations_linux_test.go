@@ -33,14 +33,15 @@ type situation struct {
 }
 
 const (
-	changesLate    = "DefenderIncidentsChangesLate"
-	cycleTooLong   = "DefenderIncidentsCycleTooLong"
-	throttled      = "DefenderIncidentsThrottled"
-	denied         = "DefenderIncidentsDenied"
-	nothing        = "DefenderIncidentsNothingAnswered"
-	notAccepted    = "DefenderIncidentsNotAccepted"
-	feedNotWorking = "DefenderIncidentsFeedNotWorking"
-	checkpoint     = "DefenderIncidentsCheckpointFailing"
+	changesLate     = "DefenderIncidentsChangesLate"
+	cycleTooLong    = "DefenderIncidentsCycleTooLong"
+	throttled       = "DefenderIncidentsThrottled"
+	denied          = "DefenderIncidentsDenied"
+	nothing         = "DefenderIncidentsNothingAnswered"
+	notAccepted     = "DefenderIncidentsNotAccepted"
+	feedNotWorking  = "DefenderIncidentsFeedNotWorking"
+	sweepNotWorking = "DefenderIncidentsSweepNotWorking"
+	checkpoint      = "DefenderIncidentsCheckpointFailing"
 )
 
 // lively is a population with a change every few seconds and without rate limits
@@ -58,6 +59,13 @@ func lagging(lag time.Duration) defendersim.Config {
 	return cfg
 }
 
+// unswept is a population whose list refuses sweeps.
+func unswept() defendersim.Config {
+	cfg := lively(20)
+	cfg.ChangesPerHour, cfg.ListStatusFilter = 60, defendersim.StatusFilterRefused
+	return cfg
+}
+
 const healthy = "healthy"
 
 func situations() map[string]situation {
@@ -70,11 +78,19 @@ func situations() map[string]situation {
 		feeding(c)
 		c.Interval = 10 * time.Minute
 	}
+	swept := func(c *harness.Settings) { // polling by ID would take 6 s
+		feeding(c)
+		c.RateLimit = "{requests_per_minute: 120, requests_per_hour: 0}"
+	}
+	refused := func(c *harness.Settings) {
+		feeding(c)
+		c.RateLimit = "{requests_per_minute: 8, requests_per_hour: 0}"
+	}
 	limited := func(c *harness.Settings) {
 		c.Interval, c.RateLimit = time.Second, "{requests_per_minute: 8, requests_per_hour: 0}"
 	}
 	return map[string]situation{
-		healthy: {population: lively(12), settings: feeding},
+		healthy: {population: lively(12), settings: swept},
 		"late": {
 			population: lagging(80 * time.Second), settings: byFeed,
 			fires: []string{changesLate}, shows: "Change delay", of: "95 %",
@@ -111,6 +127,11 @@ func situations() map[string]situation {
 		"without list": {
 			population: lively(12), settings: feeding, faults: map[int64]string{defendersim.ListRequests: "503"},
 			fires: []string{feedNotWorking}, shows: "Age of the change feed", of: "without list",
+		},
+		"without sweeps": {
+			population: unswept(), settings: refused,
+			fires: []string{sweepNotWorking}, may: []string{nothing, changesLate}, // 8 requests at once, then none for a minute
+			shows: "Age of the last sweep", of: "without sweeps",
 		},
 		"backend down": {
 			population: lively(12), settings: often, then: (*setup).refuse,
