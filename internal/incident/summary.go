@@ -35,6 +35,9 @@ func (s Summary) LastUpdate() time.Time { return s.lastUpdate.time() }
 // Fetched is the State's; zero: never.
 func (s Summary) Fetched() time.Time { return s.fetched.time() }
 
+// Listed reports whether the list has shown all of the incident, and left no doubt.
+func (s Summary) Listed() bool { return s.Row != Digest{} }
+
 // SetFetched notes that the incident was polled and had not changed.
 func (s *Summary) SetFetched(at time.Time) { s.fetched = instantOf(at) }
 

@@ -74,11 +74,12 @@ func (e *Engine) commit(ctx context.Context, d delivery) {
 		}
 		e.roster.Finish(d.id, roster.Outcome{Due: d.due, Answered: true, Hung: d.hung, Streak: d.streak})
 		return
-	case d.polled || !d.change.Empty() || !d.before.Summary().Equal(d.after.Summary()): // an unchanged row costs no write
+	case d.polled || !d.change.Empty() || d.before.Doubt != d.after.Doubt || !d.before.Summary().Equal(d.after.Summary()):
+		// an unchanged row costs no write
 		e.saveState(ctx, d.id, d.after)
 	}
 	cycle := e.roster.Delivered(roster.Delivery{
-		ID: d.id, Summary: d.after.Summary(), Polled: d.polled, Streak: d.streak, Hung: d.hung, Refuted: d.refuted, Due: d.due, Interval: e.interval(d.at),
+		ID: d.id, Summary: d.after.Summary(), Polled: d.polled, Doubt: d.change.Doubt, Streak: d.streak, Hung: d.hung, Refuted: d.refuted, Due: d.due, Interval: e.interval(d.at),
 	}, d.at)
 	if cycle != nil {
 		e.logCycle(cycle)
@@ -94,7 +95,7 @@ func (e *Engine) commit(ctx context.Context, d delivery) {
 
 // doubtStale has an incident requested by ID if rows still show it older long after it was delivered.
 func (e *Engine) doubtStale(d delivery) {
-	if d.at.Round(0).Sub(d.before.Fetched) >= staleLimit {
+	if passed(staleLimit, d.before.Fetched, d.at) {
 		e.markUnsure(d.id, unsureInterval, d.at)
 	}
 }

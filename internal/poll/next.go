@@ -26,7 +26,7 @@ type request struct {
 }
 
 // next is what to request now. Not ok: nothing; wake is when to look again. Pages of the feed go first, then further pages of
-// alerts and incidents that have changed, then pages of a sweep.
+// alerts and incidents that have changed, then pages of a sweep in turn with other incidents.
 func (e *Engine) next(now time.Time) (r request, ok bool, wake time.Time) {
 	wake = now.Add(maxSleep)
 	if e.sink.Busy() || e.inFlight >= e.settings.MaxConcurrentRequests {
@@ -48,7 +48,7 @@ func (e *Engine) next(now time.Time) (r request, ok bool, wake time.Time) {
 	} else {
 		r, at = e.nextIncident(now)
 	}
-	if r.id != 0 && (r.rest != nil || e.roster.Find(r.id).Class() == roster.Marked) {
+	if r.id != 0 && (r.rest != nil || e.roster.Find(r.id).Class() == roster.Marked || e.cover.pageSent) {
 		return r, true, now
 	}
 	if page, sweepAt, ok := e.nextSweep(now); ok && !sweepAt.After(now) {
@@ -149,7 +149,7 @@ func (e *Engine) sending(ctx context.Context, r request, now time.Time) {
 	e.inFlight++
 	if r.page != nil {
 		e.lists.Send(now)
-		if r.sweep {
+		if e.cover.pageSent = r.sweep; r.sweep {
 			e.sweep.Requested(now)
 		} else {
 			e.feed.Requested(now)
@@ -157,6 +157,7 @@ func (e *Engine) sending(ctx context.Context, r request, now time.Time) {
 		e.saveListAccount(ctx, now)
 		return
 	}
+	e.cover.pageSent = false
 	e.gets.Send(now)
 	e.saveAccount(ctx, now)
 	if r.rest != nil {

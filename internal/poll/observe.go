@@ -60,7 +60,7 @@ func (e *Engine) observe(ctx context.Context, o observation) {
 // compare compares a snapshot with what was last delivered.
 func (e *Engine) compare(d *delivery) {
 	comparer := e.comparer
-	if d.before.Seen && !e.emitsUnchanged(d.before.Summary(), d.at) {
+	if d.before.Seen && (!e.emitsUnchanged(d.before.Summary(), d.at) || d.before.Doubt && !d.polled) {
 		comparer = e.quiet
 	}
 	d.change, d.after = comparer.Compare(d.before, d.snapshot)

@@ -102,14 +102,15 @@ func digestOf(names []string) string {
 }
 
 // dueAfterRestart continues the polling cycle of the earlier run. If the stored time is in the future, the clock was moved, and the
-// incident is due now. Open incidents are not due before the first sweep has shown them, at swept; zero: there are no sweeps.
+// incident is due now. What sweeps
+// poll is not due before the first of them has ended, at swept; zero: there are none.
 func (e *Engine) dueAfterRestart(s incident.Summary, swept, now time.Time) time.Time {
 	since := now.Round(0).Sub(s.Fetched())
 	if since < 0 {
 		return now
 	}
 	due := now.Add(max(0, e.intervalOf(s.Merged, now)-since))
-	if _, closed := s.ClosedSince(); !closed && swept.After(due) {
+	if _, closed := s.ClosedSince(); !closed && s.Listed() && swept.After(due) {
 		return swept
 	}
 	return due

@@ -79,6 +79,12 @@ func (e *Engine) recognizes(delivered incident.Summary, s *incident.Snapshot) bo
 	return e.comparer.Unchanged(delivered, s) && !e.emitsUnchanged(delivered, s.Observed)
 }
 
+// passed says whether so much time has passed since a stored moment. If that lies in the future, the clock was moved.
+func passed(d time.Duration, since, now time.Time) bool {
+	age := now.Round(0).Sub(since)
+	return age < 0 || age >= d
+}
+
 // unchanged ends a poll by a row that shows an incident as it was delivered.
 func (e *Engine) unchanged(entry *roster.Entry, s *incident.Snapshot) {
 	fetched := s.Observed
@@ -92,7 +98,7 @@ func (e *Engine) unchanged(entry *roster.Entry, s *incident.Snapshot) {
 // emitsUnchanged says whether a poll emits an incident that has not changed: with emit: snapshots, once per interval. Polls come a little
 // early at times.
 func (e *Engine) emitsUnchanged(delivered incident.Summary, at time.Time) bool {
-	return e.settings.Snapshots && at.Round(0).Sub(delivered.Fetched()) >= e.settings.Interval-e.settings.Interval/10
+	return e.settings.Snapshots && passed(e.settings.Interval-e.settings.Interval/10, delivered.Fetched(), at)
 }
 
 // listedDue is when an incident that a row shows is due by ID. While there are sweeps, the next one should show it before.
@@ -136,7 +142,7 @@ func (e *Engine) markUnsure(id int64, interval time.Duration, now time.Time) {
 	if id <= 0 || entry == nil && !e.discovers() {
 		return
 	}
-	if entry == nil || now.Round(0).Sub(entry.Fetched()) >= interval {
+	if entry == nil || passed(interval, entry.Fetched(), now) {
 		e.roster.Mark(id, time.Time{}, now)
 	}
 }

@@ -30,6 +30,7 @@ type cover struct {
 	began     time.Time // when it did
 	went      time.Time // when it last went on, or was asked for
 	polled    int       // incidents that the rows of the page at hand polled
+	pageSent  bool      // the last request but for the feed's was for a page: the next is for an incident, if one is due
 	costKnown bool      // what sweeps take was logged
 }
 
@@ -64,14 +65,15 @@ func (e *Engine) nextSweep(now time.Time) (r request, at time.Time, ok bool) {
 
 // continuesSweep begins a first pass, or ends a sweep, where that is due, and says whether there is a page to request, now or later.
 func (e *Engine) continuesSweep(now time.Time) bool {
-	if e.cover.firstPass {
+	underway, first := e.sweep.Underway()
+	if e.cover.firstPass && !first {
 		e.cover.firstPass = false
 		if e.roster.Unpolled() > firstPassFrom {
 			e.cover.began, e.cover.went, e.cover.polled = now, now, 0
 			e.sweep.BeginFirst(now)
+			first = true
 		}
 	}
-	underway, first := e.sweep.Underway()
 	switch {
 	case first || e.sweeps(now):
 		return true
@@ -115,9 +117,15 @@ func (e *Engine) sweepGap(now time.Time) time.Duration {
 	return time.Duration(float64(time.Second) / max(possible-1/e.feed.Spacing().Seconds(), possible/leastShare))
 }
 
-// askFirstPass has a first pass begin if enough incidents were never polled.
+// askFirstPass has a first pass begin if enough incidents were never polled, once the one under way has ended.
 func (e *Engine) askFirstPass(now time.Time) {
-	e.cover.firstPass, e.cover.went = e.sweep != nil, now
+	if e.sweep == nil {
+		return
+	}
+	e.cover.firstPass = true
+	if _, first := e.sweep.Underway(); !first {
+		e.cover.began, e.cover.went = now, now
+	}
 }
 
 // firstPassCovers says until when requests for incidents that were never polled wait for a first pass to show them; zero: they do not.
@@ -128,6 +136,10 @@ func (e *Engine) firstPassCovers(now time.Time) (until time.Time) {
 	_, first := e.sweep.Underway()
 	expected := first || e.cover.firstPass && e.roster.Unpolled() > firstPassFrom
 	until = e.cover.went.Add(firstPassPatience)
+	byID := e.cover.began.Add(time.Duration(e.roster.Unpolled()) * e.gets.Spacing(now, quota.Fresh))
+	if byID.Before(until) { // by ID it would be as fast
+		until = byID
+	}
 	if !expected || !until.After(now) {
 		return time.Time{}
 	}
@@ -205,7 +217,8 @@ func (e *Engine) logFirstPass(how feed.Ending, page *defender.Page, at time.Time
 	}
 	switch how {
 	case feed.PageFailed, feed.Refused, feed.Disordered:
-		e.logger.Warn("first pass through the list ended early; polling the other incidents by ID", append(fields, reason(how, page))...)
+		e.log(e.conditions.Event("first pass ends early", at, zap.WarnLevel,
+			"first pass through the list ended early; polling the other incidents by ID", append(fields, reason(how, page))...))
 	default:
 		e.logger.Info("first pass through the list ended", fields...)
 	}

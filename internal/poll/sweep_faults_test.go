@@ -67,7 +67,11 @@ func TestSweepsLeaveTheOnlySlotToOtherPolls(t *testing.T) {
 		h := harness.New(t, population, harness.WithFeed(), func(cfg *receiver.Config) { cfg.MaxConcurrentRequests = 1 })
 		h.Auth.Use(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			if strings.Contains(r.URL.RawQuery, "status") {
-				time.Sleep(16 * time.Second)
+				select {
+				case <-time.After(16 * time.Second):
+				case <-r.Context().Done():
+					return nil, r.Context().Err()
+				}
 			}
 			return next.RoundTrip(r)
 		})
@@ -194,34 +198,6 @@ func TestDoubtfulRowThatIsRepeatedKeepsItsIncidentMarked(t *testing.T) {
 		before := h.Polls(1002)
 		time.Sleep(5 * time.Minute)
 		require.Equal(t, 1, h.Polls(1002)-before, "once the pause of two minutes is over")
-	})
-}
-
-// Rows alternate between two versions of the same time, as replicas may show a field that is joined in. No request by ID has shown the incidents.
-func TestRowsThatAlternateAreNotEmittedAgainAndAgain(t *testing.T) {
-	harness.Run(t, func(t *testing.T) {
-		h := harness.New(t, open(300), harness.WithFeed())
-		h.Start()
-		time.Sleep(20 * time.Minute)
-		h.Sink.Reset()
-		pages := 0
-		h.Auth.Use(edited(func(r *http.Request, _ *int, _ http.Header, body []byte) []byte {
-			if !strings.Contains(r.URL.RawQuery, "status") || pages%8 >= 4 {
-				pages++
-				return body
-			}
-			pages++
-			return bytes.ReplaceAll(body, []byte(`"assignedTo":null`), []byte(`"assignedTo":"x"`))
-		}))
-		time.Sleep(2 * time.Hour)
-		perIncident := map[int64]int{}
-		most := 0
-		for _, r := range h.Sink.Records() {
-			perIncident[r.Incident]++
-			most = max(most, perIncident[r.Incident])
-		}
-		t.Logf("%d records, at most %d of one incident, %d polls by ID", len(h.Sink.Records()), most, h.Polls(0))
-		require.LessOrEqual(t, most, 4)
 	})
 }
 

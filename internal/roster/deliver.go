@@ -19,7 +19,9 @@ type Delivery struct {
 	Polled bool
 	// Streak of the poll, which fails while the incident is not found, or is not shown completely.
 	Streak *health.Streak
-	Hung   bool // the poll ran into its timeout
+	// Doubt: it is a row, after which the incident must be requested by ID as if there had been none.
+	Doubt bool
+	Hung  bool // the poll ran into its timeout
 	// Refuted is the lastUpdateTime of what was delivered before, if an older version was accepted. Rows with that time no longer
 	// count, nor does a pending change. Zero: the version is not older.
 	Refuted time.Time
@@ -50,6 +52,9 @@ func (r *Roster) Delivered(d Delivery, now time.Time) (cycle []int64) {
 
 func (r *Roster) deliver(e *Entry, d Delivery, now time.Time) {
 	e.Summary, e.stored = d.Summary, true
+	if d.Doubt {
+		return
+	}
 	if !d.Refuted.IsZero() {
 		e.lag, e.refuted = nil, d.Refuted.UnixNano()
 	}

@@ -46,6 +46,8 @@ func (r *Roster) load(e *Entry, summary incident.Summary, stored bool) {
 	if fetched := summary.Fetched(); !fetched.IsZero() {
 		e.class, e.fetched = Routine, fetched.Unix()
 	}
+	_, closed := summary.ClosedSince()
+	e.listed = !closed && summary.Listed() // sweeps poll it
 	r.enter(e)
 }
 
