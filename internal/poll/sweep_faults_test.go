@@ -76,9 +76,9 @@ func TestSweepsLeaveTheOnlySlotToOtherPolls(t *testing.T) {
 			return next.RoundTrip(r)
 		})
 		h.Start()
-		time.Sleep(time.Hour)
+		time.Sleep(30 * time.Minute)
 		before := h.Polls(0)
-		time.Sleep(2 * time.Hour)
+		time.Sleep(time.Hour)
 		require.Greater(t, h.Polls(0)-before, 100, "some 200 resolved incidents are polled by ID")
 	})
 }
@@ -86,18 +86,18 @@ func TestSweepsLeaveTheOnlySlotToOtherPolls(t *testing.T) {
 // What the list does not show whole was polled every 5 minutes before the restart.
 func TestRestartKeepsTheCycleOfIncidentsThatAreNotSwept(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
-		population := open(2000)
-		population.LargeShare = 0.01
+		population := open(700)
+		population.LargeShare, population.AlertBytes = 0.01, 900
 		h := harness.New(t, population, harness.WithFeed())
 		h.Start()
-		time.Sleep(3 * time.Hour)
+		time.Sleep(30 * time.Minute)
 		before := h.Polls(0)
 		time.Sleep(30 * time.Minute)
 		usual := h.Polls(0) - before
 		require.Positive(t, usual)
 		h.Stop()
 		h.Start()
-		time.Sleep(10 * time.Minute)
+		time.Sleep(7 * time.Minute)
 		before = h.Polls(0)
 		time.Sleep(30 * time.Minute)
 		t.Logf("polls by ID in half an hour: %d before, %d after the restart", usual, h.Polls(0)-before)
@@ -108,18 +108,18 @@ func TestRestartKeepsTheCycleOfIncidentsThatAreNotSwept(t *testing.T) {
 // Runs that are shorter than a sweep and a quarter.
 func TestShortRunsPollIncidentsThatAreNotSwept(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
-		population := open(950)
-		population.LargeShare = 0.01
+		population := open(300)
+		population.LargeShare, population.AlertBytes = 0.01, 900
 		h := harness.New(t, population, harness.WithFeed())
 		h.Start()
-		time.Sleep(2 * time.Hour)
+		time.Sleep(20 * time.Minute)
 		before := h.Polls(0)
-		for range 24 {
+		for range 12 {
 			h.Stop()
 			h.Start()
 			time.Sleep(5 * time.Minute)
 		}
-		require.Positive(t, h.Polls(0)-before, "in two hours")
+		require.Positive(t, h.Polls(0)-before, "in an hour")
 	})
 }
 
@@ -139,7 +139,7 @@ func TestChangesOfTheIDsDoNotBeginTheFirstPassAgain(t *testing.T) {
 			return next.RoundTrip(r)
 		})
 		h.Start()
-		for i := range 60 {
+		for i := range 20 {
 			time.Sleep(time.Minute)
 			ids = append(ids, strconv.Itoa(4901+i))
 			file.write(ids...)
@@ -204,11 +204,11 @@ func TestDoubtfulRowThatIsRepeatedKeepsItsIncidentMarked(t *testing.T) {
 // The clock was a day ahead in the run before.
 func TestDoubtsAreDecidedAfterTheClockWasSetBack(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
-		h := harness.New(t, open(300), harness.WithFeed())
+		h := harness.New(t, open(150), harness.WithFeed())
 		var list withoutAlerts
 		h.Auth.Use(list.answer)
 		h.Start()
-		time.Sleep(20 * time.Minute)
+		time.Sleep(10 * time.Minute)
 		h.Stop()
 		client, err := h.Disk.GetClient(t.Context(), component.KindReceiver, h.Settings.ID, "")
 		require.NoError(t, err)
@@ -223,7 +223,7 @@ func TestDoubtsAreDecidedAfterTheClockWasSetBack(t *testing.T) {
 		require.NoError(t, store.Close(t.Context()))
 		list.on.Store(true)
 		h.Start()
-		time.Sleep(6 * time.Hour)
+		time.Sleep(90 * time.Minute)
 		never := 0
 		for _, id := range h.Sim.IDs() {
 			if h.Polls(id) == 0 {
