@@ -9,10 +9,13 @@ import (
 const (
 	// firstPassReaches is how far back a first pass lists. What changed last before that is polled by ID.
 	firstPassReaches = 180 * 24 * time.Hour
-	// A list is worth its requests while its pages poll so many incidents on average, judged from so many pages on.
+	// A list is worth its requests while its pages poll so many incidents on average, judged from so many pages on. Beyond as many rows that
+	// are too large, each must be made up for by so many incidents as well: it takes about that many requests to isolate one.
 	worthwhile  = 10
 	judgedAfter = 5
-	// After a sweep that was not worth it, the next one waits: firstRest, then twice as long each time.
+	// A sweep ends after so many 429s in a row: each of them holds up the change feed.
+	maxThrottled = 3
+	// After a sweep that was not worth it or met 429s only, the next one waits: firstRest, then twice as long each time.
 	firstRest = 10 * time.Minute
 	maxRest   = 24 * time.Hour
 	// A page is tried maxTries times, with twice the wait each time.
@@ -68,12 +71,14 @@ type Sweep struct {
 	maxTop int // the most rows of a page
 	pace   Pace
 
-	progress SweepProgress
-	since    time.Time // the start
-	next     time.Time // when the next steady sweep begins
-	rested   int       // sweeps in a row that were not worth it
-	trouble  time.Time // the last 429 or timeout
-	slow     time.Time // sweeps go at half their pace until then
+	progress  SweepProgress
+	since     time.Time // the start
+	next      time.Time // when the next steady sweep begins
+	tracked   int       // incidents that were polled when progress.Pages was counted; 0: not known
+	rested    int       // rests since the last complete sweep
+	throttled int       // 429s since the last page that was answered
+	trouble   time.Time // the last 429 or timeout
+	slow      time.Time // sweeps go at half their pace until then
 
 	lists   []scope // of the sweep under way; nil: none is
 	first   bool    // it is a first pass
@@ -101,8 +106,9 @@ type scope struct {
 
 // tally is what the pages of a sweep have brought.
 type tally struct {
-	pages    int
-	rows     int // that pages with any could have had
+	pages    int // with those that were too large
+	rows     int // that pages with any could have had, and those that were too large
+	large    int // rows that were too large
 	fruitful int // pages with an incident that the list had not shown
 	barren   int // pages in a row, up to the last, without
 	backs    int // steps back
@@ -110,8 +116,11 @@ type tally struct {
 	bytes    int
 }
 
-// worth says whether full pages of so many rows poll enough incidents.
+// worth says whether full pages of so many rows poll enough incidents, also for the rows that are too large.
 func (t tally) worth(full int) bool {
+	if t.large > judgedAfter && t.polled < worthwhile*t.large {
+		return false
+	}
 	return t.rows < judgedAfter*full || t.polled*full >= worthwhile*t.rows
 }
 
@@ -152,11 +161,12 @@ func (s *Sweep) Period(now time.Time) time.Duration {
 	return period
 }
 
-// Pages is how many pages a steady sweep has: as many as the last complete one, or else an estimate.
+// Pages is how many pages a steady sweep has: as many as the last complete one. An estimate replaces that if it is larger and the number of
+// incidents that are polled has grown by more than a tenth since.
 func (s *Sweep) Pages() int {
 	pages := s.progress.Pages
-	if pages == 0 {
-		pages = len(open()) + s.pace.Tracked/s.stride()
+	if pages == 0 || s.pace.Tracked*10 > s.tracked*11 {
+		pages = max(pages, len(open())+s.pace.Tracked/s.stride())
 	}
 	if s.lists != nil && !s.first {
 		pages = max(pages, s.total.pages)
@@ -176,7 +186,7 @@ func (s *Sweep) Shown(now time.Time) time.Time {
 // Underway says whether a sweep is under way; first: it is a first pass.
 func (s *Sweep) Underway() (underway, first bool) { return s.lists != nil, s.lists != nil && s.first }
 
-// Rests says that the last sweeps were not worth it, so that the next one waits longer.
+// Rests says that the last sweeps were not worth it or met 429s only, and the next one waits longer.
 func (s *Sweep) Rests() bool { return s.rested > 0 }
 
 // Due is when to request the next page of a sweep, which begins one if none is under way. Not ok: a page is on its way or at hand.
@@ -230,7 +240,7 @@ func (s *Sweep) Answered(page *defender.Page, polled int, now time.Time) Ending 
 	if s.ignores() {
 		return Goes
 	}
-	s.tries = 0
+	s.tries, s.throttled = 0, 0
 	for _, t := range []*tally{&s.current, &s.total} {
 		t.pages++
 		t.polled += polled
@@ -349,18 +359,17 @@ func (s *Sweep) endList(now time.Time) Ending {
 // end ends the sweep.
 func (s *Sweep) end(how Ending, now time.Time) Ending {
 	first := s.first
-	pages := s.total.pages
 	if how == Swept && !first {
-		s.progress.Completed, s.progress.Pages = now.Round(0), pages
+		s.progress.Completed, s.progress.Pages, s.tracked = now.Round(0), s.total.pages, s.pace.Tracked
 		s.rested = 0
 	}
 	s.Stop()
 	switch {
-	case first: // the first steady sweep follows at once
-		s.next = now
-	case how == NotWorth || how == Refused && pages == 0:
+	case s.throttled >= maxThrottled, !first && (how == NotWorth || how == Refused && s.total.polled == 0):
 		s.next = now.Add(min(maxRest, firstRest<<min(s.rested, 16)))
 		s.rested++
+	case first: // the first steady sweep follows at once
+		s.next = now
 	default:
 		period := s.Period(now)
 		s.next = now.Add(min(period, max(0, s.progress.Began.Add(period).Sub(now.Round(0))))) // the clock may have been moved
@@ -376,6 +385,9 @@ func (s *Sweep) Failed(failure defender.Kind, now time.Time) Ending {
 	switch failure {
 	case defender.Throttled: // its account waits
 		s.struggle(now)
+		if s.throttled++; s.throttled >= maxThrottled {
+			return s.end(PageFailed, now)
+		}
 		return Goes
 	case defender.NoToken: // nothing was requested
 		return Goes
@@ -401,20 +413,33 @@ func (s *Sweep) struggle(now time.Time) {
 }
 
 // TooLarge notes that the page exceeds the size limit for responses: it is requested again with half the rows. A single row is left out,
-// since its incident is polled by ID, and full pages follow.
+// since its incident is polled by ID, and full pages follow. A list with too many such rows is not worth its requests.
 func (s *Sweep) TooLarge(page *defender.Page, now time.Time) Ending {
 	if s.ignores() {
 		return Goes
 	}
-	s.due, s.tries = now, 0
-	if !s.width.tooLarge(s.skip, s.width.top) {
-		return Goes
+	s.tries, s.throttled = 0, 0
+	single := s.width.tooLarge(s.skip, s.width.top)
+	for _, t := range []*tally{&s.current, &s.total} {
+		t.pages++
+		t.bytes += page.Size
+		if single {
+			t.rows++
+			t.large++
+		}
 	}
-	s.note(&defender.Page{Rows: []defender.Row{{ID: page.First}}})
+	if single {
+		s.note(&defender.Page{Rows: []defender.Row{{ID: page.First}}})
+		s.skip, s.token, s.blind = s.skip+1, "", true
+	}
+	if !s.current.worth(s.maxTop) {
+		s.cut = true
+		return s.endList(now)
+	}
 	if s.stuck() {
 		return s.end(PageFailed, now)
 	}
-	s.skip, s.token, s.blind = s.skip+1, "", true
+	s.proceed(now)
 	return Goes
 }
 

@@ -80,6 +80,30 @@ func TestSweepOfMoreThanWasExpectedNeverGoesFasterThanTheGap(t *testing.T) {
 	require.Less(t, s.now.Sub(noon), 30*time.Minute)
 }
 
+func TestEstimateOfPagesGrowsWithTheIncidentsThatArePolled(t *testing.T) {
+	track := func(s *sweeper, tracked int) {
+		s.SetPace(Pace{Interval: 5 * time.Minute, Gap: time.Minute, Tracked: tracked})
+	}
+	r := newRegister(2000, statusActive, statusResolved, statusResolved, statusResolved)
+	s := newSweeper(SweepProgress{Pages: 7})
+	track(s, 2000)
+	require.Equal(t, 2+2000/90, s.Pages(), "nobody knows how many incidents there were in the run before")
+	require.Equal(t, Swept, s.run(t, r.page, nothing))
+	require.Equal(t, 7, s.Pages(), "most are closed")
+	track(s, 2200)
+	require.Equal(t, 7, s.Pages(), "hardly more")
+	track(s, 2201)
+	require.Equal(t, 2+2201/90, s.Pages())
+	require.Equal(t, 26*time.Minute, s.Period(s.now))
+	require.Equal(t, Swept, s.run(t, r.page, nothing))
+	require.Equal(t, 7, s.Pages(), "counted again")
+	track(s, 10)
+	require.Equal(t, 7, s.Pages(), "a list does not get shorter because fewer are polled")
+	s = newSweeper(SweepProgress{Pages: 7})
+	track(s, 90)
+	require.Equal(t, 7, s.Pages(), "the larger of the two")
+}
+
 func TestPagesThatAreLateAreNotMadeUpFor(t *testing.T) {
 	r := newRegister(1000, statusActive)
 	s := newSweeper(SweepProgress{Pages: 12})
@@ -122,16 +146,58 @@ func TestTheSecondRateLimitOrTimeoutHalvesThePaceForAnHour(t *testing.T) {
 	}
 }
 
-func TestRateLimitDoesNotEndASweepHoweverOften(t *testing.T) {
+func TestRequestsWithoutATokenDoNotEndASweep(t *testing.T) {
 	r := newRegister(10, statusActive)
 	s := newSweeper(SweepProgress{})
-	for _, kind := range []defender.Kind{defender.Throttled, defender.NoToken} {
-		for range 10 {
-			s.request(t)
-			require.Equal(t, Goes, s.answer(t, failing(kind)))
-		}
+	for range 10 {
+		s.request(t)
+		require.Equal(t, Goes, s.answer(t, failing(defender.NoToken)))
 	}
 	require.Equal(t, Swept, s.run(t, r.page, nothing))
+	require.False(t, s.Rests())
+}
+
+func TestThirdRateLimitInARowEndsTheSweepAndTheNextOneRests(t *testing.T) {
+	r := newRegister(1000, statusActive)
+	for name, begin := range map[string]func(s *sweeper){"a steady sweep": func(*sweeper) {}, "a first pass": func(s *sweeper) { s.BeginFirst(s.now) }} {
+		t.Run(name, func(t *testing.T) {
+			s := newSweeper(SweepProgress{})
+			begin(s)
+			s.answer(t, r.page(s.request(t)))
+			refused := s.request(t)
+			require.Equal(t, Goes, s.answer(t, failing(defender.Throttled)))
+			at, _ := s.Due()
+			require.False(t, at.After(s.now), "its account waits")
+			require.Equal(t, refused, s.request(t), "the same page")
+			s.answer(t, failing(defender.NoToken)) // says nothing about the list
+			s.request(t)
+			require.Equal(t, Goes, s.answer(t, failing(defender.Throttled)))
+			for i, minutes := range []int{10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440} {
+				asked := s.request(t)
+				require.Equal(t, i > 0, asked.Skip == 0, "from the beginning")
+				require.Equal(t, PageFailed, s.answer(t, failing(defender.Throttled)), "one is enough until a page is answered")
+				require.True(t, s.Rests())
+				at, _ = s.Due()
+				require.Equal(t, s.now.Add(time.Duration(minutes)*time.Minute), at)
+			}
+			require.Equal(t, Swept, s.run(t, r.page, nothing))
+			require.False(t, s.Rests(), "a complete sweep makes amends")
+		})
+	}
+}
+
+func TestAnsweredPagesLetASweepWaitOutRateLimitsAgain(t *testing.T) {
+	r := newRegister(1000, statusActive)
+	r.fat[r.entries[250].id] = true
+	s := newSweeper(SweepProgress{})
+	require.Equal(t, Swept, s.run(t, func(q defender.ListRequest) *defender.Page {
+		if n := len(s.requests); n%3 > 0 {
+			return failing(defender.Throttled)
+		}
+		return r.page(q)
+	}, nothing), "pages that are too large were answered")
+	require.Equal(t, 7, s.tooLarge)
+	require.False(t, s.Rests())
 }
 
 func TestFirstPassGoesAsFastAsItMayAndTheFirstSteadySweepFollows(t *testing.T) {
@@ -457,17 +523,100 @@ func TestRowThatLeavesWhileItIsIsolatedDoesNotLeaveSmallPagesBehind(t *testing.T
 	require.LessOrEqual(t, len(s.requests), 2000/40+20)
 }
 
-func TestPagesThatAreAllTooLargeEndTheSweep(t *testing.T) {
-	s := newSweeper(SweepProgress{})
-	require.Equal(t, PageFailed, s.run(t, func(defender.ListRequest) *defender.Page { return failing(defender.Oversize) }, nothing))
-	require.LessOrEqual(t, len(s.requests), 7*(maxBarren+3))
-
-	r := newRegister(30, statusActive)
-	for id := range int64(31) {
-		r.fat[id] = true
+func TestSweepsThatAreAllTooLargeRestLongerAndLonger(t *testing.T) {
+	r := newRegister(300, statusActive, statusInProgress)
+	for _, e := range r.entries {
+		r.fat[e.id] = true
 	}
+	for name, page := range map[string]func(defender.ListRequest) *defender.Page{
+		"rows of known incidents": r.page,
+		"rows of unknown ones":    func(defender.ListRequest) *defender.Page { return failing(defender.Oversize) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSweeper(SweepProgress{})
+			for _, minutes := range []int{10, 20, 40} {
+				s.requests = nil
+				require.Equal(t, NotWorth, s.run(t, page, nothing))
+				require.Len(t, s.requests, 2*6*7, "six rows of each list")
+				pages, _ := s.Cost()
+				require.Equal(t, len(s.requests), pages)
+				at, _ := s.Due()
+				require.Equal(t, s.now.Add(time.Duration(minutes)*time.Minute), at)
+			}
+		})
+	}
+}
+
+func TestManyRowsThatAreTooLargeAreWorthASweepIfTenTimesAsManyArePolled(t *testing.T) {
+	for every, want := range map[int64]Ending{10: NotWorth, 20: Swept} {
+		r := newRegister(1000, statusActive)
+		for id := every; id <= 1000; id += every {
+			r.fat[id] = true
+		}
+		s := newSweeper(SweepProgress{})
+		polled := map[int64]bool{}
+		s.polled = func(page *defender.Page) (n int) {
+			for _, row := range page.Rows {
+				if !polled[row.ID] {
+					n++
+				}
+				polled[row.ID] = true
+			}
+			return n
+		}
+		require.Equal(t, want, s.run(t, r.page, nothing), "one of %d", every)
+	}
+}
+
+func TestListOfRowsThatAreTooLargeIsLeftToItsOtherList(t *testing.T) {
+	r := newRegister(1000, statusActive, statusInProgress)
+	for _, e := range r.entries {
+		r.fat[e.id] = e.status == statusActive
+	}
+	s := newSweeper(SweepProgress{})
+	require.Equal(t, Swept, s.run(t, r.page, nothing))
+	require.Len(t, s.shown, 500)
+	require.Equal(t, 6*7, s.tooLarge)
+}
+
+func TestUnknownRowsThatAreTooLargeAndNeverEndDoNotKeepASweepGoing(t *testing.T) {
+	r := newRegister(200, statusActive)
+	s := newSweeper(SweepProgress{})
+	require.Equal(t, PageFailed, s.run(t, func(q defender.ListRequest) *defender.Page {
+		if q.Skip+q.Top > 100 {
+			return failing(defender.Oversize)
+		}
+		return r.page(q)
+	}, nothing))
+	require.Len(t, s.shown, 100)
+	require.LessOrEqual(t, s.tooLarge, 7*(maxBarren+10))
+	require.False(t, s.Rests(), "what it has shown is worth it")
+}
+
+func TestRowThatIsTooLargeCountsAsOneThatIsNotPolled(t *testing.T) {
+	r := newRegister(1000, statusActive)
+	s := newSweeper(SweepProgress{})
+	s.polled = func(page *defender.Page) int { return len(page.Rows) / 10 }
+	require.Equal(t, Swept, s.run(t, r.page, nothing))
+	r.fat[1000] = true
+	require.Equal(t, NotWorth, s.run(t, r.page, nothing), "below a tenth")
+}
+
+func TestPagesThatAreTooLargeArePacedInSteadySweeps(t *testing.T) {
+	r := newRegister(1000, statusActive)
+	r.fat[r.entries[50].id] = true
+	s := newSweeper(SweepProgress{Pages: 30})
+	require.Equal(t, Swept, s.run(t, r.page, nothing))
+	require.Equal(t, 7, s.tooLarge)
+	for i := range s.times[1:] {
+		require.Equal(t, 10*time.Second, s.times[i+1].Sub(s.times[i]))
+	}
+	require.Equal(t, len(s.requests), s.Progress().Pages)
+
 	s = newSweeper(SweepProgress{})
-	require.Equal(t, Swept, s.run(t, r.page, nothing), "a list of such rows has an end")
+	s.BeginFirst(s.now)
+	require.Equal(t, Swept, s.run(t, r.page, nothing))
+	require.Equal(t, noon, s.now, "a first pass has no pauses")
 }
 
 func TestSweepContinuesAPageEarlierAfterARestart(t *testing.T) {
