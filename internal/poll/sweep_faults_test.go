@@ -126,9 +126,9 @@ func TestShortRunsPollIncidentsThatAreNotSwept(t *testing.T) {
 // A job adds an ID each minute, and a page takes 3 s.
 func TestChangesOfTheIDsDoNotBeginTheFirstPassAgain(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
-		ids := make([]string, 3900)
-		for i := range ids {
-			ids[i] = strconv.Itoa(1001 + i)
+		var ids []string
+		for id := range 3900 {
+			ids = append(ids, strconv.Itoa(1001+id))
 		}
 		file := newIDsFile(t, ids...)
 		h := harness.New(t, open(4000), harness.WithFeed(), file.only)
