@@ -64,8 +64,8 @@ func TestChangeInTheListIsEmittedWithinSeconds(t *testing.T) {
 		api, line string
 		requests  int // for the incident that has changed
 	}{
-		{defendersim.APIDefenderXDR, "1002 updated [assignedTo lastUpdateTime]", 0}, // the row shows the whole incident
-		{defendersim.APIGraph, "1002 updated [assignedTo lastUpdateDateTime]", 1},   // the row only names it
+		{defendersim.APIDefenderXDR, "1002 updated [lastUpdateTime]", 0},          // the first row of the incident, and the whole of it
+		{defendersim.APIGraph, "1002 updated [assignedTo lastUpdateDateTime]", 1}, // the row only names it
 	} {
 		t.Run(each.api, func(t *testing.T) {
 			t.Parallel()
@@ -130,7 +130,7 @@ func TestChangesDuringDowntimeAreFoundInTheList(t *testing.T) {
 			s.awaitListCalls()
 			s.stop()
 			lines := changeLines(s.sink.Deliveries()[first:])
-			require.Contains(t, lines, "1001 updated [assignedTo lastUpdateTime]")
+			require.Contains(t, lines, "1001 updated [lastUpdateTime]", "by its first row, whose rendering was not known")
 			require.Contains(t, lines, fmt.Sprintf("%d first_seen", fresh))
 			require.Len(t, lines, 1+1+len(s.alerts(fresh)), "nothing else and no repeats")
 			require.Len(t, s.requests(), asked)
