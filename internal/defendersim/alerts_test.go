@@ -235,6 +235,24 @@ func TestTheLastPageOfAlertsServesTheStateIfItIsStillThatOfTheGet(t *testing.T) 
 	})
 }
 
+func TestGetsAndPagesOfAlertsSayWhatStateTheyShow(t *testing.T) {
+	s := paged(t, nil)
+	getGraph(t, s, 1001, "/alerts?$skip=4")
+	require.NoError(t, s.Update(1001, func(i *Incident) { i.Severity = SeverityInformational }))
+	getGraph(t, s, 1001, "")
+	get(t, s, 1001)
+	callGraph(t, s, http.MethodGet, incidentsPath)
+	require.NoError(t, s.SetFault(1001, Rule{Fault: Fault{Name: "500"}}))
+	get(t, s, 1001)
+	var shown []int
+	for _, r := range s.Journal() {
+		shown = append(shown, r.Shown)
+	}
+	assert.Equal(t, []int{0, 1, 1, -1, -1}, shown)
+	states, _ := s.History(1001)
+	assert.Equal(t, SeverityInformational, states[1].Severity)
+}
+
 func TestAGetWithoutALinkServesTheStateItself(t *testing.T) {
 	s := paged(t, func(c *Config) { c.AlertsPage = 5 })
 	getGraph(t, s, 1001, expanded)

@@ -76,7 +76,7 @@ func (x *exchange) arrive() {
 	x.arrived = s.now()
 	x.number = s.journal.add(Request{
 		Time: x.arrived, API: x.api(), Endpoint: x.endpoint, Method: x.r.Method, Path: x.r.URL.Path,
-		Query: x.r.URL.RawQuery, ID: x.id, State: -1,
+		Query: x.r.URL.RawQuery, ID: x.id, State: -1, Shown: -1,
 	})
 }
 
@@ -181,9 +181,15 @@ func (x *exchange) enter(row shown, at time.Time, v view) {
 	case v.path != "" || x.endpoint == EndpointIncident && !v.expanded:
 		t.opened = row.state
 	}
-	if served {
-		s.journal.amend(x.number, func(r *Request) { r.State, r.Served = row.state, at })
-	}
+	s.journal.amend(x.number, func(r *Request) {
+		r.Served = at
+		if served {
+			r.State = row.state
+		}
+		if !x.altered {
+			r.Shown = row.state
+		}
+	})
 }
 
 // fail answers with the API's error object.

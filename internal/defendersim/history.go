@@ -16,7 +16,8 @@ type State struct {
 	Removed    bool
 	LastUpdate time.Time
 	Status     string
-	RedirectID int64 // 0: not merged
+	Severity   string // follows the alerts, without LastUpdate where these move quietly
+	RedirectID int64  // 0: not merged
 	Alerts     []AlertState
 }
 
@@ -75,6 +76,7 @@ func (s *Sim) note(t *tracked, at time.Time) {
 		Removed:    t.removed,
 		LastUpdate: t.incident.LastUpdate,
 		Status:     t.incident.Status,
+		Severity:   t.incident.Severity,
 		RedirectID: t.incident.RedirectID,
 	}
 	for _, a := range t.incident.Alerts {

@@ -39,6 +39,9 @@ type Request struct {
 	// the state that the last Get showed.
 	State  int
 	Served time.Time
+	// Shown is the index of the state that a Get showed, with or without its
+	// alerts, or that a page of alerts is of, -1 where none was.
+	Shown int
 	// Rows are what was on the page of a List call, in its order. Nobody may
 	// write to them.
 	Rows []Row
