@@ -163,9 +163,20 @@ func (h *Harness) Warnings() []string {
 // the requests with the configured limits.
 func (h *Harness) RequireProof() {
 	h.t.Helper()
-	require.Empty(h.t, proof.Exactly(h.Sim, h.Sink.Records()))
+	mode := proof.Mode{Alerts: string(h.Config.Alerts), Snapshots: h.Config.Emit == defenderincidentsreceiver.EmitSnapshots}
+	require.Empty(h.t, mode.Exactly(h.Sim, h.Sink.Records()))
 	require.LessOrEqual(h.t, h.Sim.MaxInWindow(time.Minute), h.Config.RateLimit.RequestsPerMinute)
 	require.LessOrEqual(h.t, h.Sim.MaxInWindow(time.Hour), h.Config.RateLimit.RequestsPerHour)
+}
+
+// Run is what the receiver has delivered so far, to compare it with what the
+// simulated API showed by Gets and rows of the list.
+func (h *Harness) Run() proof.Run {
+	run := proof.Run{Sim: h.Sim, Deliveries: h.Sink.Deliveries(), Alerts: string(h.Config.Alerts)}
+	if h.Config.Emit == defenderincidentsreceiver.EmitSnapshots {
+		run.Interval = h.Config.CollectionInterval
+	}
+	return run
 }
 
 // Polls counts the requests for one incident so far or, with 0, for all. Further

@@ -40,6 +40,15 @@ func (s *Sink) Records() []proof.Record {
 	return all
 }
 
+// Deliveries are what Records are, by the response that showed it.
+func (s *Sink) Deliveries() []proof.Delivery {
+	var all []proof.Delivery
+	for _, logs := range s.AllLogs() {
+		all = append(all, proof.Deliveries(logs)...)
+	}
+	return all
+}
+
 // Changes takes the records out of the sink and describes each.
 func (s *Sink) Changes() []string {
 	var all []string

@@ -168,7 +168,7 @@ func (b bounds) served(id int64, answers []answer) {
 	for _, a := range answers {
 		keys := []string{Record{Incident: id, Change: "not_found"}.key()}
 		if a.state != nil {
-			keys = between(id, nil, *a.state)
+			keys = Mode{Alerts: Split}.between(id, nil, *a.state)
 		}
 		for n, key := range keys {
 			switch own := n == 0 && a.state != nil; {
@@ -208,7 +208,7 @@ func (b bounds) stood(id int64, requests [][]time.Time) {
 		}
 		enough := func(requests []time.Time) bool { return within(state, requests) >= 2*len(b.sim.IDs()) }
 		if slices.ContainsFunc(requests, enough) {
-			for _, key := range between(id, nil, state) {
+			for _, key := range (Mode{Alerts: Split}).between(id, nil, state) {
 				b.must[key] = 1
 			}
 		}

@@ -2,7 +2,9 @@
 // served, and when it asked against when it could have: the tests' own
 // bookkeeping, which shares no code with the receiver's.
 //
-// It knows records as delivered with alerts: split and emit: changes.
+// Run knows all of alerts and emit, and content that Gets or rows of lists show.
+// Exactly is stricter, for runs that only send Gets. All else knows records as
+// delivered with alerts: split and emit: changes.
 package proof
 
 import (
@@ -35,7 +37,7 @@ type Record struct {
 func (r Record) key() string {
 	what := "state"
 	switch r.Change {
-	case "merged", "not_found", "removed":
+	case "merged", "not_found", "removed", "snapshot":
 		what = r.Change
 	}
 	at := ""
@@ -80,13 +82,28 @@ func text(r plog.LogRecord, name string) string {
 	return ""
 }
 
+// Exactly is Mode.Exactly with alerts: split and emit: changes.
+func Exactly(sim *defendersim.Sim, records []Record) []string {
+	return Mode{Alerts: Split}.Exactly(sim, records)
+}
+
+// Expected is Mode.Expected with alerts: split and emit: changes.
+func Expected(sim *defendersim.Sim) []string { return Mode{Alerts: Split}.Expected(sim) }
+
+// Mode says how a receiver is configured.
+type Mode struct {
+	Alerts    string // Split, Embedded or None
+	Snapshots bool   // emit: snapshots
+}
+
 // Exactly compares the records with what the answers that went out ask for:
 // one record for each difference between two successive answers, no other, and
-// no identity twice. It returns what does not agree, nothing when all does.
-func Exactly(sim *defendersim.Sim, records []Record) []string {
+// no identity twice. With snapshots, each answer asks for records of what has
+// not changed as well. It returns what does not agree, nothing when all does.
+func (m Mode) Exactly(sim *defendersim.Sim, records []Record) []string {
 	var problems []string
 	counts := map[string]int{}
-	for _, wanted := range Expected(sim) {
+	for _, wanted := range m.Expected(sim) {
 		counts[wanted]++
 	}
 	uids := map[string]Record{}
@@ -109,7 +126,7 @@ func Exactly(sim *defendersim.Sim, records []Record) []string {
 }
 
 // Expected lists the keys of the records that the simulator's answers ask for.
-func Expected(sim *defendersim.Sim) []string {
+func (m Mode) Expected(sim *defendersim.Sim) []string {
 	var keys []string
 	last := map[int64]*defendersim.State{} // the state last served
 	missing := map[int64]bool{}
@@ -122,10 +139,10 @@ func Expected(sim *defendersim.Sim) []string {
 			}
 			missing[id] = true
 			delete(last, id)
-		case shows(request):
+		case shows(request), m.Alerts == None && showsOwn(request):
 			states, first := sim.History(id)
-			state := states[request.State-first]
-			keys = append(keys, between(id, last[id], state)...)
+			state := states[max(request.State, request.Shown)-first]
+			keys = append(keys, m.between(id, last[id], state)...)
 			last[id], missing[id] = &state, false
 		}
 	}
@@ -142,24 +159,48 @@ func notFound(r defendersim.Request) bool {
 // with the last of its alerts.
 func shows(r defendersim.Request) bool { return r.Status == http.StatusOK && r.State >= 0 }
 
+// showsOwn reports whether a request was answered with an incident, perhaps
+// without its alerts.
+func showsOwn(r defendersim.Request) bool {
+	return r.Endpoint == defendersim.EndpointIncident && r.Status == http.StatusOK && r.Shown >= 0
+}
+
 // between lists the records for the step from one served state to the next.
-func between(id int64, before *defendersim.State, after defendersim.State) []string {
+func (m Mode) between(id int64, before *defendersim.State, after defendersim.State) []string {
+	own := Record{Incident: id, Change: "updated", Time: after.LastUpdate}
+	var alerts []string
+	if m.Alerts != None && after.RedirectID == 0 {
+		alerts = m.betweenAlerts(id, before, after)
+	}
+	switch same := before != nil && before.LastUpdate.Equal(after.LastUpdate) && before.Severity == after.Severity; {
+	case after.RedirectID != 0 && !same:
+		own.Change = "merged"
+	case same && m.Alerts == Embedded && len(alerts) > 0:
+	case same && m.Snapshots && after.RedirectID == 0:
+		own.Change = "snapshot"
+	case same:
+		return alerts
+	}
+	if m.Alerts == Embedded {
+		return []string{own.key()}
+	}
+	return append([]string{own.key()}, alerts...)
+}
+
+// betweenAlerts lists the records of alerts. Where they are embedded it lists
+// what they would be, except of alerts that have not changed.
+func (m Mode) betweenAlerts(id int64, before *defendersim.State, after defendersim.State) []string {
 	var keys []string
-	if before == nil || !before.LastUpdate.Equal(after.LastUpdate) {
-		change := "updated"
-		if after.RedirectID != 0 {
-			change = "merged"
-		}
-		keys = append(keys, Record{Incident: id, Change: change, Time: after.LastUpdate}.key())
-	}
-	if after.RedirectID != 0 {
-		return keys
-	}
 	known := times(before)
 	for _, alert := range after.Alerts {
-		if at, told := known[alert.ID]; !told || !at.Equal(alert.LastUpdated) {
-			keys = append(keys, Record{Incident: id, Alert: alert.ID, Change: "updated", Time: alert.LastUpdated}.key())
+		record := Record{Incident: id, Alert: alert.ID, Change: "updated", Time: alert.LastUpdated}
+		if at, delivered := known[alert.ID]; delivered && at.Equal(alert.LastUpdated) {
+			if !m.Snapshots || m.Alerts == Embedded {
+				continue
+			}
+			record.Change = "snapshot"
 		}
+		keys = append(keys, record.key())
 	}
 	return append(keys, departures(id, before, after)...)
 }
