@@ -95,7 +95,7 @@ func (e *Engine) commit(ctx context.Context, d delivery) {
 
 // doubtStale has an incident requested by ID if rows still show it older long after it was delivered.
 func (e *Engine) doubtStale(d delivery) {
-	if passed(staleLimit, d.before.Fetched, d.at) {
+	if e.passed(staleLimit, d.before.Fetched) {
 		e.markUnsure(d.id, unsureInterval, d.at)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -54,6 +55,71 @@ func TestRowThatLacksAnAlertIsDeliveredAndTheIncidentFetched(t *testing.T) {
 				time.Sleep(5 * time.Minute)
 				require.Equal(t, []string{"1002 updated"}, h.Sink.Changes(), "no alert is removed")
 				require.Equal(t, 1, h.Polls(1002)-before)
+			})
+		})
+	}
+}
+
+func TestRowThatIsShownAgainDoesNotPutOffTheRequestThatDecides(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		population := harness.OneAlert(6)
+		population.AlertsPerIncident = 2
+		h := harness.New(t, population, harness.WithFeed(), harness.WithLimits(1, 60), func(cfg *receiver.Config) { cfg.CollectionInterval = 6 * time.Hour })
+		h.Start()
+		time.Sleep(20 * time.Minute)
+		h.Sink.Reset()
+		for _, id := range h.Sim.IDs() {
+			require.NoError(t, h.Sim.RemoveAlert(id, firstAlert(t, h, id)))
+		}
+		time.Sleep(10 * time.Minute) // more than a minute for each request, while each row is shown for two minutes
+		removed := 0
+		for _, r := range h.Sink.Records() {
+			if r.Change == "removed" {
+				removed++
+			}
+		}
+		require.Equal(t, 6, removed)
+	})
+}
+
+func TestMergedIncidentInTheListIsNotEmittedAgain(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(3), harness.WithFeed(), func(cfg *receiver.Config) {
+			cfg.Emit, cfg.CollectionInterval = receiver.EmitSnapshots, time.Minute
+		})
+		h.Start()
+		time.Sleep(10 * time.Minute)
+		require.NoError(t, h.Sim.Merge(1003, 1001))
+		time.Sleep(10 * time.Minute) // the list shows it for two minutes
+		changes := h.Sink.IncidentChanges()
+		require.Contains(t, changes, "1003 merged")
+		require.NotContains(t, changes[slices.Index(changes, "1003 merged"):], "1003 snapshot")
+	})
+}
+
+// Each incident changes every two minutes, so that rows arrive before, during and
+// after the requests by ID.
+func TestRowsDoNotMakeSnapshotsMoreFrequent(t *testing.T) {
+	for name, incomplete := range map[string]bool{"rows that are held": false, "rows that leave a doubt": true} {
+		t.Run(name, func(t *testing.T) {
+			harness.Run(t, func(t *testing.T) {
+				population := harness.OneAlert(20)
+				population.LatencyMin, population.LatencyMax = time.Second, 10*time.Second
+				h := harness.New(t, population, harness.WithFeed(), func(cfg *receiver.Config) {
+					cfg.Emit, cfg.CollectionInterval = receiver.EmitSnapshots, time.Minute
+				})
+				var list withoutAlerts
+				list.on.Store(incomplete)
+				h.Auth.Use(list.answer)
+				began := time.Now()
+				h.Start()
+				for range 10 {
+					time.Sleep(2 * time.Minute)
+					h.Assign(h.Sim.IDs()...)
+				}
+				h.Stop()
+				require.Empty(t, h.Run().Problems())
+				require.Empty(t, h.Run().Silent(h.Sim.IDs(), began, 3*time.Minute))
 			})
 		})
 	}

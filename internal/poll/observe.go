@@ -60,10 +60,13 @@ func (e *Engine) observe(ctx context.Context, o observation) {
 // compare compares a snapshot with what was last delivered.
 func (e *Engine) compare(d *delivery) {
 	comparer := e.comparer
-	if d.before.Seen && (!e.emitsUnchanged(d.before.Summary(), d.at) || d.before.Doubt && !d.polled) {
+	if d.before.Seen && !e.emitsUnchanged(d.before.Summary()) {
 		comparer = e.quiet
 	}
 	d.change, d.after = comparer.Compare(d.before, d.snapshot)
+	if d.change.Doubt { // what seems unchanged may be what is in doubt
+		d.change, d.after = e.quiet.Compare(d.before, d.snapshot)
+	}
 	if d.change.Stale && d.polled {
 		e.observeStale(d)
 	}

@@ -76,12 +76,13 @@ func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time,
 
 // recognizes says whether a row shows an incident as it was delivered, and is to have no record.
 func (e *Engine) recognizes(delivered incident.Summary, s *incident.Snapshot) bool {
-	return e.comparer.Unchanged(delivered, s) && !e.emitsUnchanged(delivered, s.Observed)
+	return e.comparer.Unchanged(delivered, s) && !e.emitsUnchanged(delivered)
 }
 
-// passed says whether so much time has passed since a stored moment. If that lies in the future, the clock was moved.
-func passed(d time.Duration, since, now time.Time) bool {
-	age := now.Round(0).Sub(since)
+// passed says whether so much time has passed since a stored moment. If that lies in the future, the clock was moved. A row may be older: one
+// that is held until the request for its incident has ended is.
+func (e *Engine) passed(d time.Duration, since time.Time) bool {
+	age := e.parts.Clock().Round(0).Sub(since)
 	return age < 0 || age >= d
 }
 
@@ -95,10 +96,10 @@ func (e *Engine) unchanged(entry *roster.Entry, s *incident.Snapshot) {
 	e.telemetry.wasPolled(fromList)
 }
 
-// emitsUnchanged says whether a poll emits an incident that has not changed: with emit: snapshots, once per interval. Polls come a little
-// early at times.
-func (e *Engine) emitsUnchanged(delivered incident.Summary, at time.Time) bool {
-	return e.settings.Snapshots && passed(e.settings.Interval-e.settings.Interval/10, delivered.Fetched(), at)
+// emitsUnchanged says whether a poll emits an incident that has not changed: with emit: snapshots, once per interval until it is
+// merged. Polls come a little early at times.
+func (e *Engine) emitsUnchanged(delivered incident.Summary) bool {
+	return e.settings.Snapshots && !delivered.Merged && e.passed(e.settings.Interval-e.settings.Interval/10, delivered.Fetched())
 }
 
 // listedDue is when an incident that a row shows is due by ID. While there are sweeps, the next one should show it before.
@@ -142,7 +143,7 @@ func (e *Engine) markUnsure(id int64, interval time.Duration, now time.Time) {
 	if id <= 0 || entry == nil && !e.discovers() {
 		return
 	}
-	if entry == nil || passed(interval, entry.Fetched(), now) {
+	if entry == nil || e.passed(interval, entry.Fetched()) {
 		e.roster.Mark(id, time.Time{}, now)
 	}
 }
