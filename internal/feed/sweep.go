@@ -93,6 +93,7 @@ type Sweep struct {
 	current tally              // of the list
 	total   tally              // of the sweep
 	cut     bool               // one of its lists was not read to its end
+	refused bool               // because the API refused a page
 	stale   bool               // the page on its way or at hand belongs to a sweep that has ended
 
 	hand
@@ -212,7 +213,7 @@ func (s *Sweep) Stop() {
 }
 
 func (s *Sweep) begin(lists []scope, began, now time.Time) {
-	s.lists, s.first, s.total, s.cut = lists, false, tally{}, false
+	s.lists, s.first, s.total, s.cut, s.refused = lists, false, tally{}, false, false
 	s.progress.Began = began.Round(0)
 	s.due = now
 	s.stale = s.requested || s.page != nil
@@ -353,6 +354,9 @@ func (s *Sweep) endList(now time.Time) Ending {
 	if s.cut && !s.total.worth(s.maxTop) {
 		return s.end(NotWorth, now)
 	}
+	if s.refused {
+		return s.end(Refused, now)
+	}
 	return s.end(Swept, now)
 }
 
@@ -392,6 +396,10 @@ func (s *Sweep) Failed(failure defender.Kind, now time.Time) Ending {
 	case defender.NoToken: // nothing was requested
 		return Goes
 	case defender.Rejected:
+		if s.skip > 0 && s.list+1 < len(s.lists) { // a skip that is too large for this list: the next one can be read up to there
+			s.refused = true
+			return s.endList(now)
+		}
 		return s.end(Refused, now)
 	case defender.Timeout:
 		s.struggle(now)

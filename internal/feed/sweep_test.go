@@ -293,7 +293,8 @@ func TestSweepsThatTheAPIRefusesRestLongerAndLonger(t *testing.T) {
 	began := s.now.Add(24 * time.Hour)
 	s.answer(t, r.page(s.request(t)))
 	s.request(t)
-	require.Equal(t, Refused, s.answer(t, failing(defender.Rejected)), "a later page")
+	require.Equal(t, Goes, s.answer(t, failing(defender.Rejected)), "a later page")
+	require.Equal(t, Refused, s.answer(t, r.page(s.request(t))), "after the other list")
 	at, _ := s.Due()
 	require.Equal(t, began.Add(5*time.Minute), at, "its first pages are worth a sweep")
 	require.Equal(t, Swept, s.run(t, r.page, nothing))
@@ -700,4 +701,25 @@ func TestClockThatIsMovedBackDoesNotDelayTheNextSweep(t *testing.T) {
 	require.Equal(t, Swept, s.answer(t, r.page(s.Request(s.now))))
 	at, _ := s.Due()
 	require.Equal(t, s.now.Add(5*time.Minute), at)
+}
+
+// A skip that is too large for the first list does not keep the second from being read.
+func TestSkipThatIsRefusedEndsOneListOnly(t *testing.T) {
+	r := newRegister(600, statusActive, statusInProgress)
+	s := newSweeper(SweepProgress{})
+	read := map[string]int{}
+	how := Goes
+	for how == Goes {
+		request := s.request(t)
+		if request.Skip > 90 {
+			if how = s.answer(t, failing(defender.Rejected)); request.Status == statusActive {
+				require.Equal(t, Goes, how)
+			}
+			continue
+		}
+		read[request.Status]++
+		how = s.answer(t, r.page(request))
+	}
+	require.Equal(t, Refused, how)
+	require.Equal(t, map[string]int{"Active": 2, "InProgress": 2}, read)
 }

@@ -160,6 +160,9 @@ func (t *Tracker) ListAnswered(now time.Time) Verdict {
 // Down says whether requests for incidents pause because several of them fail.
 func (t *Tracker) Down() bool { return t.get.isDown() }
 
+// ListDown says whether requests for the list pause because they fail.
+func (t *Tracker) ListDown() bool { return t.list.isDown() }
+
 // Check updates the health for the time that has passed. Its verdict has at
 // most a Release, Notices, Resume and a Status.
 func (t *Tracker) Check(now time.Time) Verdict {

@@ -250,21 +250,3 @@ func TestRowsOfReplicasThatDifferByMicrosecondsLeaveNoDoubt(t *testing.T) {
 		}
 	}
 }
-
-func TestWhatARowLeftInDoubtIsDeliveredOnceWithTheNextChange(t *testing.T) {
-	t.Skip("a row's digest that was doubtful counts as its rendering of what was delivered, also once the incident is newer")
-	c := comparer(Split)
-	severity := func(word string) func(*Snapshot) { return func(s *Snapshot) { put(s, "severity", word) } }
-	row := func(change ...func(*Snapshot)) *Snapshot {
-		s := snapshot(t, change...)
-		s.Source = FromList
-		return s
-	}
-	state := delivered(t, c, snapshot(t), row())
-	change, state := c.Compare(state, row(severity("Medium"))) // with the same time
-	require.True(t, change.Doubt)
-	change, state = c.Compare(state, row(severity("Medium"), later))
-	require.Equal(t, Updated, change.Kind)
-	change, _ = c.Compare(state, snapshot(t, severity("Medium"), later))
-	require.True(t, change.Empty(), "a record has shown that: %v", change.Fields)
-}

@@ -32,6 +32,7 @@ type cover struct {
 	polled    int       // incidents that the rows of the page at hand polled
 	pageSent  bool      // the last request but for the feed's was for a page: the next is for an incident, if one is due
 	costKnown bool      // what sweeps take was logged
+	failure   error     // of the last page that failed
 }
 
 // sweeps says whether incidents are polled by pages of the list: requests for single ones cannot keep to the interval.
@@ -134,7 +135,7 @@ func (e *Engine) firstPassCovers(now time.Time) (until time.Time) {
 		return time.Time{}
 	}
 	_, first := e.sweep.Underway()
-	expected := first || e.cover.firstPass && e.roster.Unpolled() > firstPassFrom
+	expected := (first || e.cover.firstPass) && e.roster.Unpolled() > firstPassFrom && !e.health.ListDown()
 	until = e.cover.went.Add(firstPassPatience)
 	byID := e.cover.began.Add(time.Duration(e.roster.Unpolled()) * e.gets.Spacing(now, quota.Fresh))
 	if byID.Before(until) { // by ID it would be as fast
@@ -179,9 +180,9 @@ func (e *Engine) finishSweepPage(ctx context.Context) {
 	switch {
 	case how == feed.Goes:
 	case first:
-		e.logFirstPass(how, page, at)
+		e.logFirstPass(how, at)
 	default:
-		e.logSweep(how, page, at)
+		e.logSweep(how, at)
 	}
 }
 
@@ -192,6 +193,7 @@ func (e *Engine) sweepFailed(ctx context.Context, page *defender.Page, at time.T
 		return feed.Goes // canceled by Shutdown
 	}
 	e.telemetry.failed(callList, failure.Kind)
+	e.cover.failure = failure
 	switch failure.Kind {
 	case defender.Oversize:
 		return e.sweep.TooLarge(page, at)
@@ -209,7 +211,7 @@ func (e *Engine) sweepFailed(ctx context.Context, page *defender.Page, at time.T
 }
 
 // logFirstPass logs how a first pass ended.
-func (e *Engine) logFirstPass(how feed.Ending, page *defender.Page, at time.Time) {
+func (e *Engine) logFirstPass(how feed.Ending, at time.Time) {
 	pages, bytes := e.sweep.Cost()
 	fields := []zap.Field{
 		zap.Int("pages", pages), zap.Int("bytes", bytes), zap.Duration("took", at.Sub(e.cover.began).Round(time.Second)),
@@ -218,18 +220,18 @@ func (e *Engine) logFirstPass(how feed.Ending, page *defender.Page, at time.Time
 	switch how {
 	case feed.PageFailed, feed.Refused, feed.Disordered:
 		e.log(e.conditions.Event("first pass ends early", at, zap.WarnLevel,
-			"first pass through the list ended early; polling the other incidents by ID", append(fields, reason(how, page))...))
+			"first pass through the list ended early; polling the other incidents by ID", append(fields, e.reason(how))...))
 	default:
 		e.logger.Info("first pass through the list ended", fields...)
 	}
 }
 
 // logSweep logs what sweeps take, once, and that they do not show all incidents.
-func (e *Engine) logSweep(how feed.Ending, page *defender.Page, at time.Time) {
+func (e *Engine) logSweep(how feed.Ending, at time.Time) {
 	switch how {
 	case feed.PageFailed, feed.Refused, feed.Disordered:
 		e.log(e.conditions.Failed("sweep ends early", at, zap.WarnLevel,
-			"sweep of the list ended early; polling the incidents that it did not show by ID", reason(how, page)))
+			"sweep of the list ended early; polling the incidents that it did not show by ID", e.reason(how)))
 		return
 	case feed.NotWorth:
 		e.log(e.conditions.Failed("sweep worth", at, zap.InfoLevel,
@@ -251,11 +253,11 @@ func (e *Engine) logSweep(how feed.Ending, page *defender.Page, at time.Time) {
 }
 
 // reason says why a sweep ended early.
-func reason(how feed.Ending, page *defender.Page) zap.Field {
+func (e *Engine) reason(how feed.Ending) zap.Field {
 	if how == feed.Disordered {
 		return zap.String("error", "the list does not keep its order from page to page")
 	}
-	return zap.Error(page.Err)
+	return zap.Error(e.cover.failure)
 }
 
 // saveSweep stores how far sweeps have come.
