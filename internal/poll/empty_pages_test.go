@@ -1,4 +1,4 @@
-package defendersim_test
+package poll_test
 
 import (
 	"testing"
