@@ -8,10 +8,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	receiver "github.com/seed2514a141/defenderincidentsreceiver"
@@ -221,4 +223,34 @@ func TestIncidentThatAlwaysAsksToWaitBacksOffAlone(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A response that asks to wait arrives while the receiver is being shut down. The next run keeps to it.
+func TestWaitThatIsAskedForDuringShutdownIsKept(t *testing.T) {
+	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
+		h := harness.NewUnder(t, api, harness.OneAlert(3), harness.WithFeed())
+		var refused atomic.Bool
+		var asked time.Time
+		h.Auth.Use(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			if callOf(r) == listCalls || !refused.CompareAndSwap(false, true) {
+				if callOf(r) == incidentCalls && !asked.IsZero() {
+					assert.GreaterOrEqual(t, time.Since(asked), 90*time.Second)
+				}
+				return next.RoundTrip(r)
+			}
+			time.Sleep(2 * time.Second)
+			asked = time.Now()
+			paused := answer(r, http.StatusServiceUnavailable, "")
+			paused.Header.Set("Retry-After", "90")
+			return paused, nil
+		})
+		h.Config.MaxConcurrentRequests = 1
+		h.Start()
+		time.Sleep(time.Second)
+		h.Stop()
+		require.False(t, asked.IsZero())
+		h.Start()
+		time.Sleep(5 * time.Minute)
+		require.Len(t, h.Sink.Changes(), 6, "three incidents with one alert each")
+	})
 }

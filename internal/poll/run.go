@@ -2,12 +2,14 @@ package poll
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
 // maxSleep is how long the loop sleeps if nothing is known to be due.
@@ -158,9 +160,39 @@ func (e *Engine) finish(delivering context.Context, requests *sync.WaitGroup, re
 	for len(responses) > 0 {
 		e.arrived(<-responses)
 	}
+	e.heedUnhandled()
 	e.saveAccount(delivering, e.parts.Clock())
 	if e.feed != nil {
 		e.saveFeed(delivering, e.parts.Clock())
+	}
+}
+
+// heedUnhandled has the next run keep to what responses ask for that this one does not handle any more.
+func (e *Engine) heedUnhandled() {
+	for _, r := range e.responses {
+		e.heed(e.gets, r.answer.Err, r.at)
+	}
+	if e.feed != nil && e.feed.AtHand() {
+		page, at := e.feed.TakePage()
+		e.heed(e.lists, page.Err, at)
+	}
+	if e.sweep != nil && e.sweep.AtHand() {
+		page, at := e.sweep.TakePage()
+		e.heed(e.lists, page.Err, at)
+	}
+}
+
+// heed pauses the requests of an account for as long as a response asks, and all of them if the API has one quota for all.
+func (e *Engine) heed(account *quota.Account, err error, at time.Time) {
+	failure, ok := errors.AsType[*defender.Error](err)
+	if !ok || failure.RetryAfter <= 0 {
+		return
+	}
+	account.Throttle(at.Add(failure.RetryAfter))
+	if failure.Kind == defender.Throttled && e.parts.Client.OneBudget() {
+		for _, a := range e.accounts() {
+			a.Throttle(at.Add(failure.RetryAfter))
+		}
 	}
 }
 
