@@ -148,7 +148,7 @@ func runSweptDay(t *testing.T, population defendersim.Config, lasting time.Durat
 		from := time.Now()
 		time.Sleep(lasting)
 		until := time.Now()
-		time.Sleep(2 * time.Hour) // so that the last changes are delivered, too
+		time.Sleep(6 * time.Hour) // so that the last changes are delivered, too: resolved incidents are polled by ID, in up to five hours
 		h.Stop()
 
 		for _, id := range h.Config.IncidentIDs {
