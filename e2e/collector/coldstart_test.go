@@ -66,7 +66,7 @@ func TestColdStartOfThousandsByPagesOfTheList(t *testing.T) {
 	}
 	s.await("every incident", func() bool { return s.sink.RecordCount() >= incidents && delivered() == incidents })
 	t.Logf("%d incidents after %v, %d requests by ID and %d pages", incidents, time.Since(began).Round(100*time.Millisecond), len(s.requests()), s.calls())
-	require.Less(t, len(s.requests()), 100, "those with 150 alerts, which a row may not show whole")
+	require.Less(t, len(s.requests()), 130, "those with 150 alerts, which a row may not show whole, and some of the last hundred")
 	require.Less(t, s.calls(), 50)
 	require.LessOrEqual(t, s.Sim.MaxInWindow(time.Minute), 100)
 	s.stop()
