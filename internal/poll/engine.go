@@ -30,7 +30,7 @@ type Engine struct {
 	roster     *roster.Roster
 	health     *health.Tracker
 	conditions health.Conditions
-	cover      cover
+	sweeping   sweeping
 	gets       *quota.Account // of the requests for single incidents
 	lists      *quota.Account // of those for the list
 	feed       *feed.Feed     // nil: the change feed is off

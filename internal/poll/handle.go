@@ -222,22 +222,15 @@ func (e *Engine) accounts() []*quota.Account {
 	return []*quota.Account{e.gets, e.lists}
 }
 
-// pause pauses the requests of an account for as long as the API asks, if the verdict says so. After a 429 all requests pause if the API
-// has one quota for all, and the account is corrected: it had room.
+// pause pauses the requests of an account for as long as the API asks, if the verdict says so. After a 429 the account is corrected: it had
+// room.
 func (e *Engine) pause(ctx context.Context, account *quota.Account, failure *defender.Error, v health.Verdict, sent, at time.Time) {
 	if !v.Pause {
 		return
 	}
-	throttled := failure.Kind == defender.Throttled
-	until := at.Add(failure.RetryAfter)
-	account.Throttle(until)
-	if throttled && e.parts.Client.OneBudget() {
-		for _, a := range e.accounts() {
-			a.Throttle(until)
-		}
-	}
+	e.throttle(account, failure, at)
 	var correction quota.Correction
-	if throttled && v.Learn {
+	if failure.Kind == defender.Throttled && v.Learn {
 		named := quota.Limit{Window: failure.Limit.Window, Requests: failure.Limit.Requests}
 		correction = account.Refused(sent, at, named, failure.RetryAfter)
 	}
@@ -245,6 +238,17 @@ func (e *Engine) pause(ctx context.Context, account *quota.Account, failure *def
 		e.logPause(failure, correction)
 	}
 	e.saveAccounts(ctx, at)
+}
+
+// throttle pauses the requests of an account for as long as a failure asks; after a 429 all requests, if the API has one quota for all.
+func (e *Engine) throttle(account *quota.Account, failure *defender.Error, at time.Time) {
+	until := at.Add(failure.RetryAfter)
+	account.Throttle(until)
+	if failure.Kind == defender.Throttled && e.parts.Client.OneBudget() {
+		for _, a := range e.accounts() {
+			a.Throttle(until)
+		}
+	}
 }
 
 // logPause logs how long requests pause, and what was learned about the limit.

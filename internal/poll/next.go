@@ -38,8 +38,8 @@ func (e *Engine) next(now time.Time) (r request, ok bool, wake time.Time) {
 			page := e.feed.Request()
 			return request{page: &page}, true, now
 		}
-		if ok && at.Before(wake) {
-			wake = at
+		if ok {
+			wake = earlier(wake, at)
 		}
 	}
 	at := wake
@@ -48,18 +48,25 @@ func (e *Engine) next(now time.Time) (r request, ok bool, wake time.Time) {
 	} else {
 		r, at = e.nextIncident(now)
 	}
-	if r.id != 0 && (r.rest != nil || e.roster.Find(r.id).Class() == roster.Marked || e.cover.pageSent) {
+	if r.id != 0 && (r.rest != nil || e.roster.Find(r.id).Class() == roster.Marked || e.sweeping.pageSent) {
 		return r, true, now
 	}
 	if page, sweepAt, ok := e.nextSweep(now); ok && !sweepAt.After(now) {
 		return page, true, now
-	} else if ok && sweepAt.Before(wake) {
-		wake = sweepAt
+	} else if ok {
+		wake = earlier(wake, sweepAt)
 	}
-	if r.id == 0 && at.Before(wake) {
-		wake = at
+	if r.id == 0 {
+		wake = earlier(wake, at)
 	}
 	return r, r.id != 0, wake
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // nextPage is when the next page of the feed may be requested. Not ok: one is under way.
@@ -98,11 +105,11 @@ func (e *Engine) nextIncident(now time.Time) (r request, wake time.Time) {
 		if !head.OK {
 			continue
 		}
-		if until := e.firstPassCovers(now); class == roster.Unpolled && !until.IsZero() {
-			if until.Before(wake) {
-				wake = until
+		if class == roster.Unpolled {
+			if until := e.firstPassCovers(now); !until.IsZero() {
+				wake = earlier(wake, until)
+				continue
 			}
-			continue
 		}
 		at, ok := e.gets.Next(now, e.demandOf(class))
 		if head.Due.After(at) {
@@ -111,8 +118,8 @@ func (e *Engine) nextIncident(now time.Time) (r request, wake time.Time) {
 		if ok && !at.After(now) {
 			return request{id: head.ID, due: head.Due, separate: e.separately(head.ID, now)}, now
 		}
-		if ok && at.Before(wake) {
-			wake = at
+		if ok {
+			wake = earlier(wake, at)
 		}
 	}
 	return request{}, wake
@@ -149,7 +156,7 @@ func (e *Engine) sending(ctx context.Context, r request, now time.Time) {
 	e.inFlight++
 	if r.page != nil {
 		e.lists.Send(now)
-		if e.cover.pageSent = r.sweep; r.sweep {
+		if e.sweeping.pageSent = r.sweep; r.sweep {
 			e.sweep.Requested(now)
 		} else {
 			e.feed.Requested(now)
@@ -157,7 +164,7 @@ func (e *Engine) sending(ctx context.Context, r request, now time.Time) {
 		e.saveListAccount(ctx, now)
 		return
 	}
-	e.cover.pageSent = false
+	e.sweeping.pageSent = false
 	e.gets.Send(now)
 	e.saveAccount(ctx, now)
 	if r.rest != nil {

@@ -37,7 +37,7 @@ func (e *Engine) restore(ctx context.Context, contents checkpoint.Contents, now 
 	}
 	var swept time.Time
 	if e.sweeps(now) {
-		e.sweepPeriod(now)
+		e.setPace(now)
 		swept = e.sweep.Shown(now)
 	}
 	e.roster.Resume(func(s incident.Summary) time.Time { return e.dueAfterRestart(s, swept, now) }, now)
@@ -102,8 +102,7 @@ func digestOf(names []string) string {
 }
 
 // dueAfterRestart continues the polling cycle of the earlier run. If the stored time is in the future, the clock was moved, and the
-// incident is due now. What sweeps
-// poll is not due before the first of them has ended, at swept; zero: there are none.
+// incident is due now. What sweeps poll is not due before the first of them has ended, at swept; zero: there are none.
 func (e *Engine) dueAfterRestart(s incident.Summary, swept, now time.Time) time.Time {
 	since := now.Round(0).Sub(s.Fetched())
 	if since < 0 {

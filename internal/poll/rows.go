@@ -2,6 +2,7 @@ package poll
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
@@ -26,9 +27,10 @@ const (
 
 // heldRow is a row that waits for the end of a request for its incident: the response may be newer.
 type heldRow struct {
-	row  defender.Row
-	at   time.Time
-	from listing
+	row   defender.Row
+	at    time.Time
+	ahead time.Duration
+	from  listing
 }
 
 // observeRow delivers what is new in a row, and says whether it has polled an incident. Where only a request by ID can tell what is new, the
@@ -53,7 +55,7 @@ func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time,
 		if entry == nil || !entry.Knows(row.LastUpdate) {
 			e.roster.Mark(row.ID, row.LastUpdate, at)
 		}
-		e.hold(row, at, from)
+		e.hold(heldRow{row, at, ahead, from})
 		return false
 	}
 	row.Snapshot.Observed = at
@@ -79,8 +81,8 @@ func (e *Engine) recognizes(delivered incident.Summary, s *incident.Snapshot) bo
 	return e.comparer.Unchanged(delivered, s) && !e.emitsUnchanged(delivered)
 }
 
-// passed says whether so much time has passed since a stored moment. If that lies in the future, the clock was moved. A row may be older: one
-// that is held until the request for its incident has ended is.
+// passed says whether so much time has passed since a stored moment. If that lies in the future, the clock was moved. It goes by the present
+// time, not by that of the row at hand: a row that was held arrived before the response it waited for.
 func (e *Engine) passed(d time.Duration, since time.Time) bool {
 	age := e.parts.Clock().Round(0).Sub(since)
 	return age < 0 || age >= d
@@ -111,17 +113,17 @@ func (e *Engine) listedDue(merged bool, at time.Time) time.Time {
 }
 
 // hold keeps a row until the request for its incident has ended.
-func (e *Engine) hold(row defender.Row, at time.Time, from listing) {
-	if row.Snapshot == nil || !e.roster.InFlight(row.ID) {
+func (e *Engine) hold(h heldRow) {
+	if h.row.Snapshot == nil || !e.roster.InFlight(h.row.ID) {
 		return
 	}
 	for i := range e.held {
-		if e.held[i].row.ID == row.ID {
-			e.held[i] = heldRow{row, at, from}
+		if e.held[i].row.ID == h.row.ID {
+			e.held[i] = h
 			return
 		}
 	}
-	e.held = append(e.held, heldRow{row, at, from})
+	e.held = append(e.held, h)
 }
 
 // releaseHeld handles a row whose request has ended, and says whether there was one.
@@ -130,8 +132,8 @@ func (e *Engine) releaseHeld(ctx context.Context) bool {
 		if e.roster.InFlight(h.row.ID) {
 			continue
 		}
-		e.held = append(e.held[:i], e.held[i+1:]...)
-		e.observeRow(ctx, h.row, h.at, 0, h.from)
+		e.held = slices.Delete(e.held, i, i+1)
+		e.observeRow(ctx, h.row, h.at, h.ahead, h.from)
 		return true
 	}
 	return false

@@ -182,17 +182,10 @@ func (e *Engine) heedUnhandled() {
 	}
 }
 
-// heed pauses the requests of an account for as long as a response asks, and all of them if the API has one quota for all.
+// heed pauses the requests of an account if a response asks for that.
 func (e *Engine) heed(account *quota.Account, err error, at time.Time) {
-	failure, ok := errors.AsType[*defender.Error](err)
-	if !ok || failure.RetryAfter <= 0 {
-		return
-	}
-	account.Throttle(at.Add(failure.RetryAfter))
-	if failure.Kind == defender.Throttled && e.parts.Client.OneBudget() {
-		for _, a := range e.accounts() {
-			a.Throttle(at.Add(failure.RetryAfter))
-		}
+	if failure, ok := errors.AsType[*defender.Error](err); ok && failure.RetryAfter > 0 {
+		e.throttle(account, failure, at)
 	}
 }
 

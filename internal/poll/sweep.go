@@ -24,8 +24,8 @@ const (
 	leastShare = 10
 )
 
-// cover is what the engine notes of its sweeps.
-type cover struct {
+// sweeping is what the engine notes of its sweeps.
+type sweeping struct {
 	firstPass bool      // one is to begin, if enough incidents were never polled
 	began     time.Time // when it did
 	went      time.Time // when it last went on, or was asked for
@@ -67,10 +67,10 @@ func (e *Engine) nextSweep(now time.Time) (r request, at time.Time, ok bool) {
 // continuesSweep begins a first pass, or ends a sweep, where that is due, and says whether there is a page to request, now or later.
 func (e *Engine) continuesSweep(now time.Time) bool {
 	underway, first := e.sweep.Underway()
-	if e.cover.firstPass && !first {
-		e.cover.firstPass = false
+	if e.sweeping.firstPass && !first {
+		e.sweeping.firstPass = false
 		if e.roster.Unpolled() > firstPassFrom {
-			e.cover.began, e.cover.went, e.cover.polled = now, now, 0
+			e.sweeping.began, e.sweeping.went, e.sweeping.polled = now, now, 0
 			e.sweep.BeginFirst(now)
 			first = true
 		}
@@ -123,9 +123,9 @@ func (e *Engine) askFirstPass(now time.Time) {
 	if e.sweep == nil {
 		return
 	}
-	e.cover.firstPass = true
+	e.sweeping.firstPass = true
 	if _, first := e.sweep.Underway(); !first {
-		e.cover.began, e.cover.went = now, now
+		e.sweeping.began, e.sweeping.went = now, now
 	}
 }
 
@@ -135,9 +135,9 @@ func (e *Engine) firstPassCovers(now time.Time) (until time.Time) {
 		return time.Time{}
 	}
 	_, first := e.sweep.Underway()
-	expected := (first || e.cover.firstPass) && e.roster.Unpolled() > firstPassFrom && !e.health.ListDown()
-	until = e.cover.went.Add(firstPassPatience)
-	byID := e.cover.began.Add(time.Duration(e.roster.Unpolled()) * e.gets.Spacing(now, quota.Fresh))
+	expected := (first || e.sweeping.firstPass) && e.roster.Unpolled() > firstPassFrom && !e.health.ListDown()
+	until = e.sweeping.went.Add(firstPassPatience)
+	byID := e.sweeping.began.Add(time.Duration(e.roster.Unpolled()) * e.gets.Spacing(now, quota.Fresh))
 	if byID.Before(until) { // by ID it would be as fast
 		until = byID
 	}
@@ -155,7 +155,7 @@ func (e *Engine) handleSweepRow(ctx context.Context) {
 		return
 	}
 	if e.observeRow(ctx, row, at, e.sweep.Ahead(), all) {
-		e.cover.polled++
+		e.sweeping.polled++
 	}
 }
 
@@ -170,8 +170,8 @@ func (e *Engine) finishSweepPage(ctx context.Context) {
 	} else {
 		e.telemetry.responded(callList, "ok")
 		e.logWarning(page.Warning, at)
-		how = e.sweep.Answered(page, e.cover.polled, at)
-		e.cover.polled, e.cover.went = 0, at
+		how = e.sweep.Answered(page, e.sweeping.polled, at)
+		e.sweeping.polled, e.sweeping.went = 0, at
 		if first && how == feed.Goes && e.roster.Unpolled() == 0 {
 			how = e.sweep.EndFirst(at)
 		}
@@ -193,7 +193,7 @@ func (e *Engine) sweepFailed(ctx context.Context, page *defender.Page, at time.T
 		return feed.Goes // canceled by Shutdown
 	}
 	e.telemetry.failed(callList, failure.Kind)
-	e.cover.failure = failure
+	e.sweeping.failure = failure
 	switch failure.Kind {
 	case defender.Oversize:
 		return e.sweep.TooLarge(page, at)
@@ -214,7 +214,7 @@ func (e *Engine) sweepFailed(ctx context.Context, page *defender.Page, at time.T
 func (e *Engine) logFirstPass(how feed.Ending, at time.Time) {
 	pages, bytes := e.sweep.Cost()
 	fields := []zap.Field{
-		zap.Int("pages", pages), zap.Int("bytes", bytes), zap.Duration("took", at.Sub(e.cover.began).Round(time.Second)),
+		zap.Int("pages", pages), zap.Int("bytes", bytes), zap.Duration("took", at.Sub(e.sweeping.began).Round(time.Second)),
 		zap.Int("left_to_poll_by_id", e.roster.Unpolled()),
 	}
 	switch how {
@@ -240,10 +240,10 @@ func (e *Engine) logSweep(how feed.Ending, at time.Time) {
 		e.log(e.conditions.Works("sweep ends early", at, "sweep of the list shows all open incidents again"))
 		e.log(e.conditions.Works("sweep worth", at, ""))
 	}
-	if e.cover.costKnown || how != feed.Swept {
+	if e.sweeping.costKnown || how != feed.Swept {
 		return
 	}
-	e.cover.costKnown = true
+	e.sweeping.costKnown = true
 	pages, bytes := e.sweep.Cost()
 	period := e.sweep.Period(at)
 	perHour := float64(time.Hour) / float64(period)
@@ -257,7 +257,7 @@ func (e *Engine) reason(how feed.Ending) zap.Field {
 	if how == feed.Disordered {
 		return zap.String("error", "the list does not keep its order from page to page")
 	}
-	return zap.Error(e.cover.failure)
+	return zap.Error(e.sweeping.failure)
 }
 
 // saveSweep stores how far sweeps have come.
