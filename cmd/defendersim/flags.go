@@ -153,8 +153,8 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 	})
 	under("Answers", func() {
 		o.fault.define(fs, "fault", "every incident")
-		fs.DurationVar(&c.LatencyMin, "latency-min", c.LatencyMin, "least time that an answer of the APIs takes")
-		fs.DurationVar(&c.LatencyMax, "latency-max", c.LatencyMax, "most time that an answer of the APIs takes; 0: none")
+		fs.DurationVar(&c.LatencyMin, "latency-min", c.LatencyMin, "least time that a response of the APIs takes")
+		fs.DurationVar(&c.LatencyMax, "latency-max", c.LatencyMax, "most time that a response of the APIs takes; 0: none")
 		fs.BoolVar(&c.RawDeflate, "raw-deflate", c.RawDeflate, "send deflate without its zlib wrapping")
 		fs.BoolVar(&c.NoCompression, "no-compression", c.NoCompression, "never compress answers")
 	})

@@ -47,7 +47,7 @@ func (b *Builder) Begin(depth int) {
 	b.depth, b.names, b.all, b.object = depth, b.shapes.root, b.shapes.root, Object{}
 }
 
-// Name is told the name of a member, without escapes, and returns it to be kept.
+// Name receives the name of a member, without escapes, and returns it to be kept.
 func (b *Builder) Name(name []byte) (kept string, err error) {
 	if b.all, err = b.shapes.step(b.all, name); err != nil {
 		return "", err
@@ -56,7 +56,7 @@ func (b *Builder) Name(name []byte) (kept string, err error) {
 	return b.all.name, err
 }
 
-// Value is told the value of the member that was named last, by its text.
+// Value receives the value of the member that was named last, by its text.
 func (b *Builder) Value(text []byte) error {
 	b.begins()
 	_, err := b.value(text, 0, b.depth+1)
@@ -74,7 +74,7 @@ func (b *Builder) End() error {
 	return b.ended()
 }
 
-// Whole is told of all of an object on that level, by its text.
+// Whole receives the text of a whole object on that level.
 func (b *Builder) Whole(text []byte, depth int) (err error) {
 	b.Begin(depth)
 	if _, b.names, err = b.members(text, skip(text, 0)+1, depth); err != nil {

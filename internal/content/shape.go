@@ -40,7 +40,7 @@ type node struct {
 	name   string // the last of them; the root has none
 	before *node  // nil: of the root
 	length int    // how many they are
-	next   *node  // where it went on last, if that can be told by the name as it stands in a text
+	next   *node  // where it went on last, if the name as it stands in a text decides that
 	shape  int    // place of what ends here in the list; 0: that is not known yet
 }
 

@@ -101,7 +101,7 @@ func TestTheLimitCountsDecodedBytesToTheByte(t *testing.T) {
 	}
 }
 
-// The two forms of deflate are told apart by two bytes; a bare stream may
+// The two forms of deflate differ in two bytes; a bare stream may
 // begin with bytes that look like one half of a zlib head.
 func TestABareStreamThatLooksLikeZlibIsUndone(t *testing.T) {
 	for name, body := range map[string]string{

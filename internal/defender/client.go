@@ -50,7 +50,7 @@ type Answer struct {
 	// Snapshot is the incident; nil when Err or Rest is not.
 	Snapshot *incident.Snapshot
 	// Rest: the incident has more alerts than the answer shows. To be asked for
-	// with Continue before it can be told what the incident is.
+	// with Continue before it is known what the incident is.
 	Rest *Rest
 	// Partial is what is known of the incident although Err says that more of
 	// its alerts could not be read. It is Incomplete. Nil: nothing is.

@@ -45,7 +45,7 @@ type Page struct {
 	// incident.
 	Partial bool
 	// First is the incident of the first row, of a page with an Err.
-	// 0: it cannot be told.
+	// 0: not known.
 	First int64
 	// Date of the answer, by the service's clock. Zero: not said.
 	Date time.Time
@@ -61,7 +61,7 @@ type Page struct {
 // Row is one incident of a page.
 type Row struct {
 	ID int64
-	// LastUpdate is the zero time where it cannot be told.
+	// LastUpdate is the zero time where it is not known.
 	LastUpdate time.Time
 	// Closed: nothing is expected of the incident any more. False when Err is
 	// not nil.

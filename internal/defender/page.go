@@ -145,7 +145,7 @@ func (p *pageDecoder) decodeRow(raw []byte) Row {
 }
 
 // first is the incident of the first row, as far as the page can be read.
-// 0: it cannot be told.
+// 0: not known.
 func (p *pageDecoder) first() int64 {
 	if len(p.Rows)+p.Nameless > 0 || p.firstRow != 0 {
 		return p.firstRow
@@ -154,7 +154,7 @@ func (p *pageDecoder) first() int64 {
 }
 
 // glance reads which incident it is and when it changed last, as far as that
-// can be told of one that is not sound, or not there to its end.
+// can be read of one that is not sound, or not there to its end.
 func (d dialect) glance(json *decoder) (id int64, changed time.Time) {
 	type scalar struct {
 		kind jsontext.Kind
@@ -186,7 +186,7 @@ func (d dialect) glance(json *decoder) (id int64, changed time.Time) {
 }
 
 // firstID reads the id of the first row out of the beginning of a page.
-// 0: it cannot be told.
+// 0: not known.
 func (d dialect) firstID(json *decoder, body []byte) (id int64) {
 	// A number at the end may have gone on.
 	json.reset(bytes.NewReader(body[:bytes.LastIndexAny(body, ",}")+1]), math.MaxInt64)

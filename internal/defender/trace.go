@@ -13,7 +13,7 @@ import (
 // may ask its sign-in host within the same call, and the transport repeats a
 // request by itself when an idle connection turns out to be gone.
 //
-// A request of ours is told from one for a token by its Accept-Encoding, which
+// A request of ours differs from one for a token in its Accept-Encoding, which
 // no auth extension asks for; by its host it cannot be, for both may go to one.
 type trace struct {
 	hostPort string // the API's, as connections name it

@@ -52,11 +52,11 @@ func FuzzAnswer(f *testing.F) {
 		}
 		client := clientAt(t, "http://api.example", authorized("Bearer hush", once(peer(t, headOf(head)+body))))
 		answer := client.Get(t.Context(), 1)
-		requireTold(t, answer.Err, answer.Reached, answer.Warning)
+		requireBounded(t, answer.Err, answer.Reached, answer.Warning)
 		assert.Equal(t, answer.Err == nil, answer.Snapshot != nil || answer.Rest != nil)
 
 		page := client.List(t.Context(), ListRequest{Top: 100})
-		requireTold(t, page.Err, page.Reached, page.Warning)
+		requireBounded(t, page.Err, page.Reached, page.Warning)
 		assert.True(t, page.Err == nil || page.Rows == nil)
 		if !page.Date.IsZero() {
 			assert.GreaterOrEqual(t, page.Date.Year(), firstYear)
@@ -65,8 +65,8 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// requireTold holds what is said of an answer against what may be said.
-func requireTold(t *testing.T, err error, reached int, warned string) {
+// requireBounded demands that what a response led to is bounded and repeats no secret.
+func requireBounded(t *testing.T, err error, reached int, warned string) {
 	t.Helper()
 	assert.Equal(t, 1, reached)
 	assert.LessOrEqual(t, len(warned), maxWarning)

@@ -72,7 +72,7 @@ func trace(ctx context.Context, r *http.Request) {
 	}
 }
 
-// wroteHeaderFields tells of the fields that the request carries, in the order
+// wroteHeaderFields reports the fields that the request carries, in the order
 // in which HTTP/1 writes them.
 func wroteHeaderFields(t *httptrace.ClientTrace, r *http.Request) {
 	t.WroteHeaderField("Host", []string{cmp.Or(r.Host, r.URL.Host)})

@@ -20,11 +20,11 @@ type Feed struct {
 	hand
 	shown     map[int64]bool // the incidents on the pages of the current call; empty while it may have one page only
 	completed time.Time      // the end of the last complete call; before the first, the start
-	pages     float64        // the mean of a call, in which the last ones count most
-	sofar     int            // of the current call
+	pages     float64        // pages of a call on average, in which the last calls count most
+	sofar     int            // pages of the current call
 }
 
-// recent is how much the last call counts in the mean of pages.
+// recent is how much the last call counts in the average of pages.
 const recent = 0.2
 
 // New returns a feed whose first page is due now.

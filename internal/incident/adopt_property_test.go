@@ -33,11 +33,11 @@ type shownContent struct {
 	status  string
 	moved   time.Time
 	content int64 // what neither status nor time tells
-	since   int   // of an alert that was told: after how many switches
+	since   int   // of an alert that was emitted: after how many switches
 }
 
 // switching is an incident that changes while two APIs show it in turn, and
-// what its records have told of it.
+// what its records have emitted of it.
 type switching struct {
 	comparer *Comparer
 	mode     AlertsMode
@@ -155,7 +155,7 @@ func (s *switching) observe(t *rapid.T, incomplete bool) {
 }
 
 // fieldsToTell are the incident's own fields that have changed since they were
-// told; after a switch only what both APIs show.
+// emitted; after a switch only what both APIs show.
 func (s *switching) fieldsToTell(switched bool) (fields []string) {
 	if s.own.status != s.toldOwn.status {
 		fields = append(fields, "status")
@@ -170,25 +170,25 @@ func (s *switching) fieldsToTell(switched bool) (fields []string) {
 	return fields
 }
 
-// alertsToTell notes them as told.
+// alertsToTell notes them as emitted.
 func (s *switching) alertsToTell(snapshot *Snapshot) (kinds map[string]Kind, moved bool) {
 	kinds = map[string]Kind{}
-	told := s.toldAlerts
+	emitted := s.toldAlerts
 	s.toldAlerts = map[string]shownContent{}
 	for _, shown := range snapshot.Alerts {
-		a, last := s.alerts[shown.ID], told[shown.ID]
+		a, last := s.alerts[shown.ID], emitted[shown.ID]
 		same := a.status == last.status && a.moved.Equal(last.moved) && (a.content == last.content || last.since != s.switches)
-		switch _, known := told[shown.ID]; {
+		switch _, known := emitted[shown.ID]; {
 		case !known:
 			kinds[shown.ID] = FirstSeen
 		case !same:
 			kinds[shown.ID] = Updated
 		}
-		delete(told, shown.ID)
+		delete(emitted, shown.ID)
 		a.since = s.switches
 		s.toldAlerts[shown.ID] = a
 	}
-	for id, a := range told {
+	for id, a := range emitted {
 		if snapshot.Incomplete {
 			s.toldAlerts[id] = a
 			continue
@@ -197,7 +197,7 @@ func (s *switching) alertsToTell(snapshot *Snapshot) (kinds map[string]Kind, mov
 	}
 	moved = len(kinds) > 0
 	for _, shown := range snapshot.Alerts {
-		if _, told := kinds[shown.ID]; !told && s.quiet != "" {
+		if _, emitted := kinds[shown.ID]; !emitted && s.quiet != "" {
 			kinds[shown.ID] = s.quiet
 		}
 	}

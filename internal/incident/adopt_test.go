@@ -121,7 +121,7 @@ func TestASwitchShowsUnchangedWithSnapshots(t *testing.T) {
 }
 
 func TestAChangeWhileTheAPIWasSwitchedIsTold(t *testing.T) {
-	type told struct {
+	type emitted struct {
 		kind   Kind
 		fields []string
 		alerts map[string]Kind // with Split
@@ -129,73 +129,73 @@ func TestAChangeWhileTheAPIWasSwitchedIsTold(t *testing.T) {
 	resolvedAlert := func(s *Snapshot) { alertStatus(0, "Resolved")(s) }
 	for name, test := range map[string]struct {
 		before, after   []func(*Snapshot)
-		split, embedded told
-		none            told
+		split, embedded emitted
+		none            emitted
 		previous        string
 	}{
 		"its time": {
 			after:    []func(*Snapshot){later},
-			split:    told{Updated, []string{"lastUpdateDateTime"}, nil},
-			embedded: told{Updated, []string{"lastUpdateDateTime"}, nil},
-			none:     told{Updated, []string{"lastUpdateDateTime"}, nil},
+			split:    emitted{Updated, []string{"lastUpdateDateTime"}, nil},
+			embedded: emitted{Updated, []string{"lastUpdateDateTime"}, nil},
+			none:     emitted{Updated, []string{"lastUpdateDateTime"}, nil},
 		},
 		"its status": {
 			after:    []func(*Snapshot){func(s *Snapshot) { s.Status = "InProgress"; put(s, "status", "InProgress") }},
-			split:    told{Updated, []string{"status"}, nil},
-			embedded: told{Updated, []string{"status"}, nil},
-			none:     told{Updated, []string{"status"}, nil},
+			split:    emitted{Updated, []string{"status"}, nil},
+			embedded: emitted{Updated, []string{"status"}, nil},
+			none:     emitted{Updated, []string{"status"}, nil},
 			previous: "Active",
 		},
 		"resolved, with an alert": {
 			after:    []func(*Snapshot){status("Resolved"), resolvedAlert},
-			split:    told{Resolved, []string{"alerts", "lastUpdateDateTime", "status"}, map[string]Kind{"a1": Updated}},
-			embedded: told{Resolved, []string{"alerts", "lastUpdateDateTime", "status"}, nil},
-			none:     told{Resolved, []string{"lastUpdateDateTime", "status"}, nil},
+			split:    emitted{Resolved, []string{"alerts", "lastUpdateDateTime", "status"}, map[string]Kind{"a1": Updated}},
+			embedded: emitted{Resolved, []string{"alerts", "lastUpdateDateTime", "status"}, nil},
+			none:     emitted{Resolved, []string{"lastUpdateDateTime", "status"}, nil},
 			previous: "Active",
 		},
 		"reopened": {
 			before:   []func(*Snapshot){status("Resolved")},
 			after:    []func(*Snapshot){status("Active")},
-			split:    told{Reopened, []string{"status"}, nil},
-			embedded: told{Reopened, []string{"status"}, nil},
-			none:     told{Reopened, []string{"status"}, nil},
+			split:    emitted{Reopened, []string{"status"}, nil},
+			embedded: emitted{Reopened, []string{"status"}, nil},
+			none:     emitted{Reopened, []string{"status"}, nil},
 			previous: "Resolved",
 		},
 		"merged": {
 			after: []func(*Snapshot){redirected(552)},
-			split: told{Merged, nil, nil}, embedded: told{Merged, nil, nil}, none: told{Merged, nil, nil},
+			split: emitted{Merged, nil, nil}, embedded: emitted{Merged, nil, nil}, none: emitted{Merged, nil, nil},
 			previous: "Active",
 		},
 		"merged on": {
 			before: []func(*Snapshot){redirected(552)},
 			after:  []func(*Snapshot){redirected(553)},
-			split:  told{Merged, nil, nil}, embedded: told{Merged, nil, nil}, none: told{Merged, nil, nil},
+			split:  emitted{Merged, nil, nil}, embedded: emitted{Merged, nil, nil}, none: emitted{Merged, nil, nil},
 		},
 		"not merged any more": {
 			before:   []func(*Snapshot){redirected(552), func(s *Snapshot) { s.Status = "" }},
 			after:    []func(*Snapshot){later},
-			split:    told{Updated, []string{"alerts", "status"}, map[string]Kind{"a1": FirstSeen, "a2": FirstSeen}},
-			embedded: told{Updated, []string{"alerts", "status"}, nil},
-			none:     told{Updated, []string{"status"}, nil},
+			split:    emitted{Updated, []string{"alerts", "status"}, map[string]Kind{"a1": FirstSeen, "a2": FirstSeen}},
+			embedded: emitted{Updated, []string{"alerts", "status"}, nil},
+			none:     emitted{Updated, []string{"status"}, nil},
 		},
 		"an alert's status": {
 			after:    []func(*Snapshot){resolvedAlert},
-			split:    told{"", nil, map[string]Kind{"a1": Updated}},
-			embedded: told{Updated, []string{"alerts"}, nil},
+			split:    emitted{"", nil, map[string]Kind{"a1": Updated}},
+			embedded: emitted{Updated, []string{"alerts"}, nil},
 		},
 		"an alert's time": {
 			after:    []func(*Snapshot){func(s *Snapshot) { s.Alerts[1].LastUpdate = noon.Add(11 * time.Millisecond) }},
-			split:    told{"", nil, map[string]Kind{"a2": Updated}},
-			embedded: told{Updated, []string{"alerts"}, nil},
+			split:    emitted{"", nil, map[string]Kind{"a2": Updated}},
+			embedded: emitted{Updated, []string{"alerts"}, nil},
 		},
 		"alerts came and left": {
 			after:    []func(*Snapshot){withoutAlert(0), newAlert(t, "a3"), later},
-			split:    told{Updated, []string{"alerts", "lastUpdateDateTime"}, map[string]Kind{"a1": Removed, "a3": FirstSeen}},
-			embedded: told{Updated, []string{"alerts", "lastUpdateDateTime"}, nil},
-			none:     told{Updated, []string{"lastUpdateDateTime"}, nil},
+			split:    emitted{Updated, []string{"alerts", "lastUpdateDateTime"}, map[string]Kind{"a1": Removed, "a3": FirstSeen}},
+			embedded: emitted{Updated, []string{"alerts", "lastUpdateDateTime"}, nil},
+			none:     emitted{Updated, []string{"lastUpdateDateTime"}, nil},
 		},
 	} {
-		for mode, want := range map[AlertsMode]told{Split: test.split, Embedded: test.embedded, None: test.none} {
+		for mode, want := range map[AlertsMode]emitted{Split: test.split, Embedded: test.embedded, None: test.none} {
 			t.Run(name+", "+string(mode), func(t *testing.T) {
 				if want.alerts == nil {
 					want.alerts = map[string]Kind{}
@@ -205,7 +205,7 @@ func TestAChangeWhileTheAPIWasSwitchedIsTold(t *testing.T) {
 				kept := delivered(t, c, snapshot(t, test.before...))
 				other := graph(t, snapshot(t, test.after...))
 				change, after := c.Compare(before, other)
-				require.Equal(t, want, told{change.Kind, change.Fields, alertKinds(change)})
+				require.Equal(t, want, emitted{change.Kind, change.Fields, alertKinds(change)})
 				if change.Kind != "" {
 					require.Equal(t, test.previous, change.PreviousStatus)
 				}

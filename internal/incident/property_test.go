@@ -56,8 +56,8 @@ func (w world) clone() world {
 	return world{w.moved, maps.Clone(w.fields), maps.Clone(w.alerts)}
 }
 
-// told is what the records have shown of an alert.
-type told struct {
+// emitted is what the records have shown of an alert.
+type emitted struct {
 	piece
 	// shown are the sources that have shown the alert since, so that they are
 	// compared with themselves. adopted is the version that was taken for the
@@ -67,7 +67,7 @@ type told struct {
 }
 
 // subject is an incident that changes while a Get shows it as it is and a list
-// shows it as it was, and what its records have told of it. The test plays the
+// shows it as it was, and what its records have emitted of it. The test plays the
 // caller: where a row leaves a doubt, it has a Get decide, at once or later.
 type subject struct {
 	comparer *Comparer
@@ -79,16 +79,16 @@ type subject struct {
 	now       world
 	listed    world // which lags
 	clock     int
-	own       world // as it was told last
-	alerts    map[string]*told
-	highest   map[string]int // versions of alerts that were told, also of those that were removed
+	own       world // as it was emitted last
+	alerts    map[string]*emitted
+	highest   map[string]int // versions of alerts that were emitted, also of those that were removed
 	fieldSeen map[string]map[Source]int
 }
 
 func newSubject(t *rapid.T) *subject {
 	s := &subject{
 		mode: rapid.SampledFrom([]AlertsMode{Split, Embedded, None}).Draw(t, "mode"), render: renderings(),
-		alerts: map[string]*told{}, highest: map[string]int{}, fieldSeen: map[string]map[Source]int{}, own: world{fields: map[string]int{}},
+		alerts: map[string]*emitted{}, highest: map[string]int{}, fieldSeen: map[string]map[Source]int{}, own: world{fields: map[string]int{}},
 		now: world{moved: 1, fields: map[string]int{}, alerts: map[string]piece{}}, clock: 1,
 	}
 	snapshots := rapid.Bool().Draw(t, "snapshots")
@@ -174,10 +174,10 @@ func (s *subject) get(t *rapid.T) {
 	if s.mode == None {
 		return
 	}
-	require.Equal(t, slices.Sorted(maps.Keys(s.now.alerts)), slices.Sorted(maps.Keys(s.alerts)), "each alert that is there was told")
+	require.Equal(t, slices.Sorted(maps.Keys(s.now.alerts)), slices.Sorted(maps.Keys(s.alerts)), "each alert that is there was emitted")
 }
 
-// observe compares, checks the change against what was told, and notes it.
+// observe compares, checks the change against what was emitted, and notes it.
 func (s *subject) observe(t *rapid.T, snapshot *Snapshot, shown world) Change {
 	by := snapshot.Source
 	change, after := s.comparer.Compare(s.state, snapshot)
@@ -204,10 +204,10 @@ func (s *subject) observe(t *rapid.T, snapshot *Snapshot, shown world) Change {
 	return change
 }
 
-// checkOwn: a newer version of the incident is told at once, and no other but of
+// checkOwn: a newer version of the incident is emitted at once, and no other but of
 // what only one source shows. Named is what the source has shown before and now
 // shows otherwise, and nothing that has not changed.
-func (s *subject) checkOwn(t *rapid.T, change Change, shown world, by Source) (told bool) {
+func (s *subject) checkOwn(t *rapid.T, change Change, shown world, by Source) (emitted bool) {
 	if change.Stale {
 		require.Empty(t, change.Kind)
 		return false
@@ -244,9 +244,9 @@ func (s *subject) checkOwn(t *rapid.T, change Change, shown world, by Source) (t
 	return first || newer || slices.Contains(change.Fields, alone)
 }
 
-// checkAlerts: no version of an alert is told twice or after a later one, what
-// leaves is told by a Get, and a version that is not told leaves a doubt, unless
-// its source has not shown the alert since it was told by the other, and nothing
+// checkAlerts: no version of an alert is emitted twice or after a later one, what
+// leaves is emitted by a Get, and a version that is not emitted leaves a doubt, unless
+// its source has not shown the alert since it was emitted by the other, and nothing
 // says that it has changed.
 func (s *subject) checkAlerts(t *rapid.T, change Change, shown world, by Source) {
 	kinds := alertKinds(change)
@@ -284,7 +284,7 @@ func (s *subject) checkAlerts(t *rapid.T, change Change, shown world, by Source)
 			last.shown[by], last.adopted[by] = true, a.version
 		}
 		ok := a.version <= last.version || a.version == last.adopted[by] || change.Doubt
-		require.True(t, ok, "%s: version %d is neither told nor left to a Get", id, a.version)
+		require.True(t, ok, "%s: version %d is neither emitted nor left to a Get", id, a.version)
 		if by == FromGet && last.version != a.version {
 			require.Equal(t, a.version, last.adopted[by])
 		}
@@ -296,8 +296,8 @@ func (s *subject) checkAlerts(t *rapid.T, change Change, shown world, by Source)
 	}
 }
 
-// checkEmbedded: a record is told because an alert or the incident is newer, and
-// shows no alert older than it was told.
+// checkEmbedded: a record is emitted because an alert or the incident is newer, and
+// shows no alert older than it was emitted.
 func (s *subject) checkEmbedded(t *rapid.T, change Change, own bool, shown world, by Source) {
 	require.Empty(t, change.Alerts)
 	if change.Stale {
@@ -322,10 +322,10 @@ func (s *subject) checkEmbedded(t *rapid.T, change Change, own bool, shown world
 
 func (s *subject) tell(id string, a piece, by Source) {
 	s.highest[id] = a.version
-	s.alerts[id] = &told{a, map[Source]bool{by: true}, map[Source]int{}}
+	s.alerts[id] = &emitted{a, map[Source]bool{by: true}, map[Source]int{}}
 }
 
-// outdated: an alert is older than it was told.
+// outdated: an alert is older than it was emitted.
 func (s *subject) outdated(shown world) bool {
 	if s.mode == None {
 		return false

@@ -251,7 +251,7 @@ func filledIn(format string) string {
 
 // texts are what an expression may be: the value of a constant one, all that the
 // function ever sets a variable to, or all that a function of the package returns,
-// but for the empty text. Not known: it cannot be told.
+// but for the empty text. Not known: the code does not show it.
 func (s *source) texts(in *ast.FuncDecl, x ast.Expr) (texts []string, known bool) {
 	switch x := x.(type) {
 	case *ast.Ident:

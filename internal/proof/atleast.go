@@ -17,15 +17,15 @@ const oneRepeatIn = 20
 // each from the given moment on, ended with a kill, all but the last, which
 // ended in good order. Equality cannot be asked for: what a kill cut short is
 // compared once more in the next life, perhaps with a later state, and what was
-// accepted but not noted is told once more. All the same, however the kills fell:
+// accepted but not noted is emitted once more. All the same, however the kills fell:
 //
-//   - What was certainly dealt with is told, with all its alerts and with those
+//   - What was certainly dealt with is emitted, with all its alerts and with those
 //     that have left since: an answer after which the same life asked for the
 //     same incident again, and every answer of the last life.
 //   - What stood while one life sent two requests for each incident there is, in
-//     whatever order, is told, served or not. That is two rounds on any machine.
-//   - Nothing is told that was not served.
-//   - What is told again has the identity that it had, unless the incident's
+//     whatever order, is emitted, served or not. That is two rounds on any machine.
+//   - Nothing is emitted that was not served.
+//   - What is emitted again has the identity that it had, unless the incident's
 //     alerts have changed since, which its own record shows. Of the records one
 //     in 20 is a repeat at most.
 //
@@ -33,7 +33,7 @@ const oneRepeatIn = 20
 // a simulator that forgets nothing. It returns what does not agree, nothing when
 // all does.
 func AtLeast(sim *defendersim.Sim, lives []time.Time, records []Record) []string {
-	told, repeats, problems := identities(records)
+	emitted, repeats, problems := identities(records)
 	b := bounds{sim: sim, may: map[string]int{}, must: map[string]int{}}
 	for id, answers := range answersOf(sim, lives) {
 		b.served(id, answers)
@@ -42,14 +42,14 @@ func AtLeast(sim *defendersim.Sim, lives []time.Time, records []Record) []string
 	for _, id := range sim.IDs() {
 		b.stood(id, requests)
 	}
-	for _, key := range slices.Sorted(keysOf(b.must, told)) {
-		switch n := len(told[key]); {
+	for _, key := range slices.Sorted(keysOf(b.must, emitted)) {
+		switch n := len(emitted[key]); {
 		case n < b.must[key]:
 			problems = append(problems, "lost: "+key)
 		case b.may[key] == 0:
 			problems = append(problems, "never served: "+key)
 		case n > b.may[key]:
-			problems = append(problems, fmt.Sprintf("told under %d identities: %s", n, key))
+			problems = append(problems, fmt.Sprintf("emitted under %d identities: %s", n, key))
 		}
 	}
 	if repeats*oneRepeatIn > len(records) {
@@ -64,9 +64,9 @@ func Repeats(records []Record) int {
 	return repeats
 }
 
-// identities lists under which identities each key was told.
-func identities(records []Record) (told map[string]map[string]bool, repeats int, problems []string) {
-	told = map[string]map[string]bool{}
+// identities lists under which identities each key was emitted.
+func identities(records []Record) (emitted map[string]map[string]bool, repeats int, problems []string) {
+	emitted = map[string]map[string]bool{}
 	shown := map[string]string{} // by identity
 	for _, r := range records {
 		key := r.key()
@@ -81,20 +81,20 @@ func identities(records []Record) (told map[string]map[string]bool, repeats int,
 			repeats++
 		}
 		shown[r.UID] = what
-		if told[key] == nil {
-			told[key] = map[string]bool{}
+		if emitted[key] == nil {
+			emitted[key] = map[string]bool{}
 		}
-		told[key][r.UID] = true
+		emitted[key][r.UID] = true
 	}
-	return told, repeats, problems
+	return emitted, repeats, problems
 }
 
-func keysOf(must map[string]int, told map[string]map[string]bool) func(func(string) bool) {
+func keysOf(must map[string]int, emitted map[string]map[string]bool) func(func(string) bool) {
 	all := map[string]struct{}{}
 	for key := range must {
 		all[key] = struct{}{}
 	}
-	for key := range told {
+	for key := range emitted {
 		all[key] = struct{}{}
 	}
 	return maps.Keys(all)
@@ -154,7 +154,7 @@ func requestsOf(sim *defendersim.Sim, lives []time.Time) [][]time.Time {
 	return requests
 }
 
-// bounds say how many identities each key may be told under, and under how many
+// bounds say how many identities each key may be emitted under, and under how many
 // it has to be.
 type bounds struct {
 	sim       *defendersim.Sim

@@ -266,10 +266,10 @@ func TestWhatWasNeverServedIsFound(t *testing.T) {
 		{Incident: 1005, Change: "merged", Time: s.noted[1005].LastUpdate},
 		{Incident: 4711, Change: "updated", Time: s.records[0].Time},
 	} {
-		told := s.records
+		emitted := s.records
 		s.record(invented)
 		require.Equal(t, []string{"never served: " + invented.key()}, s.problems())
-		s.records = told
+		s.records = emitted
 	}
 }
 
@@ -285,12 +285,12 @@ func TestARepeatIsFineAndOneInTwentyIsFound(t *testing.T) {
 func TestARepeatUnderAnotherIdentityIsFound(t *testing.T) {
 	s := tell(t, nothing)
 	for _, r := range s.records {
-		told := s.records
+		emitted := s.records
 		again := r
 		again.UID = "another"
-		s.records = append(slices.Clone(told), again)
-		require.Equal(t, []string{"told under 2 identities: " + r.key()}, s.problems())
-		s.records = told
+		s.records = append(slices.Clone(emitted), again)
+		require.Equal(t, []string{"emitted under 2 identities: " + r.key()}, s.problems())
+		s.records = emitted
 	}
 }
 
