@@ -1,0 +1,182 @@
+package feed
+
+import (
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+// tally is what the pages of a sweep have brought.
+type tally struct {
+	pages    int // with those that were too large
+	rows     int // that pages with any could have had, and those that were too large
+	large    int // rows that were too large
+	fruitful int // pages with an incident that the list had not shown
+	barren   int // pages in a row, up to the last, without
+	backs    int // steps back
+	polled   int // incidents that are tracked
+	bytes    int
+}
+
+// worth says whether full pages of so many rows poll enough incidents, also for the rows that are too large.
+func (t tally) worth(full int) bool {
+	if t.large > judgedAfter && t.polled < worthwhile*t.large {
+		return false
+	}
+	return t.rows < judgedAfter*full || t.polled*full >= worthwhile*t.rows
+}
+
+// Answered continues after a page whose rows were all handled, of which polled were incidents that are tracked.
+func (s *Sweep) Answered(page *defender.Page, polled int, now time.Time) Ending {
+	if s.ignores() {
+		return Goes
+	}
+	s.tries, s.throttled = 0, 0
+	for _, t := range []*tally{&s.current, &s.total} {
+		t.pages++
+		t.polled += polled
+		t.bytes += page.Size
+		if len(page.Rows) > 0 {
+			t.rows += s.width.top
+		}
+	}
+	leadsOn := page.Next > 0 || page.Token != ""
+	if !s.joins(page, leadsOn) {
+		return s.stepBack(now)
+	}
+	s.note(page)
+	if !leadsOn || s.stuck() {
+		return s.endList(now)
+	}
+	if !s.current.worth(s.maxTop) || s.current.pages >= maxPages {
+		s.cut = true
+		return s.endList(now)
+	}
+	s.advance(page)
+	s.proceed(now)
+	return Goes
+}
+
+// ignores says that a page is of no use: its sweep has ended meanwhile.
+func (s *Sweep) ignores() bool {
+	stale := s.stale
+	s.stale = false
+	return stale || s.lists == nil
+}
+
+// joins says whether a page joins what was read of the list. It does if it has a row that was read: the rows before that one were read too,
+// or have changed. An empty page at the end does not: the list was longer.
+func (s *Sweep) joins(page *defender.Page, leadsOn bool) bool {
+	empty := len(page.Rows)+page.Nameless == 0
+	if s.skip == 0 || s.token != "" || s.blind || empty && leadsOn || !empty && len(s.read) == 0 {
+		return true
+	}
+	for _, row := range page.Rows {
+		if _, read := s.read[row.ID]; read {
+			return true
+		}
+	}
+	return false
+}
+
+// stepBack has the rows before a page requested again that does not join. What that page has shown does not count as read.
+func (s *Sweep) stepBack(now time.Time) Ending {
+	if s.current.backs++; s.current.backs > maxBacks {
+		return s.end(Disordered, now)
+	}
+	s.skip, s.token, s.blind = max(0, s.skip-s.stride()), "", false
+	if len(s.read) == 0 { // an earlier run has read the list before here
+		s.skip = 0
+	}
+	s.proceed(now)
+	return Goes
+}
+
+// note notes the incidents on a page as read.
+func (s *Sweep) note(page *defender.Page) {
+	known := len(s.read)
+	for _, row := range page.Rows {
+		s.read[row.ID] = struct{}{}
+	}
+	if s.current.barren++; len(s.read) > known {
+		s.current.barren = 0
+		s.current.fruitful++
+	}
+}
+
+// stuck says that the last pages have shown nothing new, and are too many to be those that were read before and have moved down.
+func (s *Sweep) stuck() bool { return s.current.barren > maxBarren+s.current.fruitful }
+
+// advance goes on to the page behind one that leads on.
+func (s *Sweep) advance(page *defender.Page) {
+	if s.token = page.Token; s.token != "" {
+		return
+	}
+	top := s.width.top
+	next := min(page.Next, s.skip+top) // a link beyond that would skip rows
+	s.width.fits(next, page.Size)
+	end := s.skip + len(page.Rows) + page.Nameless
+	s.skip = max(s.skip+1, next-min(overlap, top/2))
+	s.blind = s.skip >= end
+}
+
+// proceed sets when the next page is due: the pages of a steady sweep are spread evenly over its period.
+func (s *Sweep) proceed(now time.Time) {
+	s.progress.List, s.progress.Skip = s.list, s.skip
+	if s.first {
+		s.due = now
+		return
+	}
+	s.progress.Done = s.total.pages
+	s.due = s.due.Add(s.Period(now) / time.Duration(s.Pages()))
+	if s.due.Before(now) { // pages that are late are not made up for
+		s.due = now
+	}
+}
+
+// endList goes on to the next list, or ends the sweep.
+func (s *Sweep) endList(now time.Time) Ending {
+	if s.list+1 < len(s.lists) {
+		s.enter(s.list + 1)
+		s.proceed(now)
+		return Goes
+	}
+	if s.cut && !s.total.worth(s.maxTop) {
+		return s.end(NotWorth, now)
+	}
+	if s.refused {
+		return s.end(Refused, now)
+	}
+	return s.end(Swept, now)
+}
+
+// TooLarge notes that the page exceeds the size limit for responses: it is requested again with half the rows. A single row is left out,
+// since its incident is polled by ID, and full pages follow. A list with too many such rows is not worth its requests.
+func (s *Sweep) TooLarge(page *defender.Page, now time.Time) Ending {
+	if s.ignores() {
+		return Goes
+	}
+	s.tries, s.throttled = 0, 0
+	single := s.width.tooLarge(s.skip, s.width.top)
+	for _, t := range []*tally{&s.current, &s.total} {
+		t.pages++
+		t.bytes += page.Size
+		if single {
+			t.rows++
+			t.large++
+		}
+	}
+	if single {
+		s.note(&defender.Page{Rows: []defender.Row{{ID: page.First}}})
+		s.skip, s.token, s.blind = s.skip+1, "", true
+	}
+	if !s.current.worth(s.maxTop) {
+		s.cut = true
+		return s.endList(now)
+	}
+	if s.stuck() {
+		return s.end(PageFailed, now)
+	}
+	s.proceed(now)
+	return Goes
+}
