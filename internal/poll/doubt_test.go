@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 
 	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
@@ -123,4 +125,106 @@ func TestRowsDoNotMakeSnapshotsMoreFrequent(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A row that lacks an alert is a doubt. The change feed repeats it in each call while nothing else changes.
+func TestDoubtfulRowsDoNotPutOffRoutinePolls(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.NewUnder(t, receiver.APIDefenderXDR, harness.OneAlert(3), harness.WithFeed())
+		var list withoutAlerts
+		h.Auth.Use(list.answer)
+		h.Start()
+		time.Sleep(10 * time.Minute)
+		list.on.Store(true)
+		h.Assign(1002)
+		time.Sleep(5 * time.Minute)
+		before := h.Polls(1002)
+		time.Sleep(3 * time.Hour)
+		require.GreaterOrEqual(t, h.Polls(1002)-before, 3*60/5-2, "collection_interval is 5 minutes")
+	})
+}
+
+func TestDoubtfulRowsEmitNoSnapshotsBetweenPolls(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.NewUnder(t, receiver.APIDefenderXDR, harness.OneAlert(3), harness.WithFeed(), func(cfg *receiver.Config) {
+			cfg.Emit = receiver.EmitSnapshots
+		})
+		var list withoutAlerts
+		h.Auth.Use(list.answer)
+		h.Start()
+		time.Sleep(10 * time.Minute)
+		list.on.Store(true)
+		h.Assign(1002)
+		time.Sleep(5 * time.Minute)
+		h.Sink.Reset()
+		time.Sleep(50 * time.Minute)
+		emitted := 0
+		for _, r := range h.Sink.Records() {
+			if r.Incident == 1002 && r.Alert == "" {
+				emitted++
+			}
+		}
+		require.LessOrEqual(t, emitted, 11, "one for each collection_interval")
+	})
+}
+
+// A row shows a change and lacks an alert, so the incident is to be fetched. The next calls show the row again while requests by ID have to wait.
+func TestDoubtfulRowThatIsRepeatedKeepsItsIncidentMarked(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.NewUnder(t, receiver.APIDefenderXDR, harness.OneAlert(3), harness.WithFeed(), func(cfg *receiver.Config) {
+			cfg.CollectionInterval = 6 * time.Hour
+		})
+		var list withoutAlerts
+		h.Auth.Use(list.answer)
+		h.Start()
+		time.Sleep(20 * time.Minute)
+		list.on.Store(true)
+		paused := time.Now()
+		h.Auth.Use(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			if !strings.HasSuffix(r.URL.Path, "/incidents") && time.Since(paused) < time.Minute {
+				refused := answer(r, http.StatusTooManyRequests, "")
+				refused.Header.Set("Retry-After", "120")
+				return refused, nil
+			}
+			return list.answer(next, r)
+		})
+		h.Assign(1002)
+		time.Sleep(time.Minute)
+		before := h.Polls(1002)
+		time.Sleep(5 * time.Minute)
+		require.Equal(t, 1, h.Polls(1002)-before, "once the pause of two minutes is over")
+	})
+}
+
+// The clock was a day ahead in the run before.
+func TestDoubtsAreDecidedAfterTheClockWasSetBack(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, open(150), harness.WithFeed())
+		var list withoutAlerts
+		h.Auth.Use(list.answer)
+		h.Start()
+		time.Sleep(10 * time.Minute)
+		h.Stop()
+		client, err := h.Disk.GetClient(t.Context(), component.KindReceiver, h.Settings.ID, "")
+		require.NoError(t, err)
+		store, contents, err := checkpoint.Open(t.Context(), client, string(h.Config.API))
+		require.NoError(t, err)
+		for id := range contents.Summaries {
+			state, err := store.Load(t.Context(), id)
+			require.NoError(t, err)
+			state.Fetched = state.Fetched.Add(24 * time.Hour)
+			require.NoError(t, store.Save(t.Context(), id, state))
+		}
+		require.NoError(t, store.Close(t.Context()))
+		list.on.Store(true)
+		h.Start()
+		time.Sleep(90 * time.Minute)
+		never := 0
+		for _, id := range h.Sim.IDs() {
+			if h.Polls(id) == 0 {
+				never++
+			}
+		}
+		require.Zero(t, never, "rows have left a doubt about each of them")
+	})
 }

@@ -240,29 +240,6 @@ func TestUnchangedRowsTouchNoStorage(t *testing.T) {
 	})
 }
 
-func TestSweepContinuesAfterARestart(t *testing.T) {
-	harness.Run(t, func(t *testing.T) {
-		h := harness.New(t, open(950), harness.WithFeed())
-		h.Start()
-		time.Sleep(20 * time.Minute)
-		polls, records := h.Polls(0), len(h.Sink.Records())
-		for range 10 { // each run is shorter than a sweep
-			h.Stop()
-			time.Sleep(5 * time.Second)
-			h.Start()
-			time.Sleep(2 * time.Minute)
-		}
-		changeAlert(t, h, 1500)
-		for range 5 {
-			h.Stop()
-			h.Start()
-			time.Sleep(2 * time.Minute)
-		}
-		require.Equal(t, polls, h.Polls(0), "incidents wait for the sweep")
-		require.Len(t, h.Sink.Records(), records+1)
-	})
-}
-
 // Forty incidents among many thousand are not worth a sweep.
 func TestSweepsOfForeignIncidentsAreRare(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
