@@ -69,8 +69,8 @@ type Feed struct {
 // Sweep is how far sweeps of the list have come.
 type Sweep struct {
 	Began     time.Time `json:"began,omitzero"`     // the sweep under way, or the last one
-	Completed time.Time `json:"completed,omitzero"` // the end of the last complete sweep
-	Pages     int       `json:"pages,omitzero"`     // of that sweep
+	Completed time.Time `json:"completed,omitzero"` // the end of the last sweep that has read its lists to their ends
+	Pages     int       `json:"pages,omitzero"`     // of the last sweep that did not fail
 	List      int       `json:"list,omitzero"`      // of the sweep under way
 	Skip      int       `json:"skip,omitzero"`      // of its next page
 	Done      int       `json:"done,omitzero"`      // its pages so far; 0: no sweep is under way

@@ -40,8 +40,8 @@ type Pace struct {
 // SweepProgress is how far sweeps have come. The next run continues from there.
 type SweepProgress struct {
 	Began     time.Time // of the sweep under way; else of the last one
-	Completed time.Time // the end of the last complete sweep
-	Pages     int       // of that sweep
+	Completed time.Time // the end of the last sweep that has read its lists to their ends
+	Pages     int       // of the last sweep that did not fail
 	List      int       // of the sweep under way, from 0
 	Skip      int       // of its next page
 	Done      int       // its pages so far; 0: no sweep is under way
@@ -53,7 +53,7 @@ type Ending uint8
 // The endings.
 const (
 	Goes       Ending = iota // the sweep goes on
-	Swept                    // it has shown all that it lists
+	Swept                    // it has shown all that it lists, but for lists that were not worth their requests
 	NotWorth                 // too few of the incidents on its pages are polled
 	PageFailed               // a page failed again and again
 	Refused                  // the API does not answer such a request

@@ -10,8 +10,11 @@ import (
 func (s *Sweep) end(how Ending, now time.Time) Ending {
 	first := s.first
 	if how == Swept && !first {
-		s.progress.Completed, s.progress.Pages, s.tracked = now.Round(0), s.total.pages, s.pace.Tracked
+		s.progress.Pages, s.tracked = s.total.pages, s.pace.Tracked
 		s.rested = 0
+		if !s.cut {
+			s.progress.Completed = now.Round(0)
+		}
 	}
 	s.Stop()
 	switch {

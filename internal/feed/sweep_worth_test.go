@@ -62,3 +62,19 @@ func TestFewTrackedAmongManyCostNextToNothing(t *testing.T) {
 	}
 	require.LessOrEqual(t, len(s.times), 100, "in a day")
 }
+
+// The incidents that are tracked are in progress, so the active ones are not read to their end.
+func TestSweepThatLeavesAListEarlyHasNotShownAllOpenIncidents(t *testing.T) {
+	r := newRegister(2000, statusActive, statusInProgress)
+	s := newSweeper(SweepProgress{})
+	s.polled = func(page *defender.Page) int {
+		if last := s.requests[len(s.requests)-1]; last.Status == statusActive {
+			return 0
+		}
+		return len(page.Rows)
+	}
+	require.Equal(t, Swept, s.run(t, r.page, nothing))
+	require.False(t, s.Rests(), "the other list was worth it")
+	require.Positive(t, s.Progress().Pages)
+	require.Equal(t, noon, s.Completed(), "the start")
+}
