@@ -42,7 +42,7 @@ func (e *Engine) next(now time.Time) (r request, ok bool, wake time.Time) {
 			wake = earlier(wake, at)
 		}
 	}
-	at := wake
+	var at time.Time
 	if len(e.partials) > 0 {
 		r, at = e.nextPartial(now)
 	} else {
