@@ -46,7 +46,7 @@ func TestReceiverOutlivesTheContextOfStart(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		require.NoError(t, made.Start(ctx, h.Host))
 		cancel()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		require.Equal(t, []string{"1001 first_seen", "1001 alert first_seen"}, h.Sink.Changes())
 		require.NoError(t, made.Shutdown(t.Context()))
 	})
@@ -57,7 +57,7 @@ func TestShutdownCancelsRequestsInFlight(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(10))
 		h.Fail(defendersim.AllIncidents, "hang")
 		h.Start()
-		time.Sleep(time.Second)
+		harness.Sleep(time.Second)
 		require.Equal(t, h.Config.MaxConcurrentRequests, h.Polls(0))
 		before := time.Now()
 		h.Stop()
@@ -85,7 +85,7 @@ func TestShutdownCancelsBlockedDelivery(t *testing.T) {
 				h := harness.New(t, harness.OneAlert(10))
 				h.Sink.Refuse = blocked
 				h.Start()
-				time.Sleep(time.Minute)
+				harness.Sleep(time.Minute)
 				require.LessOrEqual(t, h.Polls(0), h.Config.MaxConcurrentRequests, "polling has stopped")
 
 				ctx := t.Context()
@@ -100,7 +100,7 @@ func TestShutdownCancelsBlockedDelivery(t *testing.T) {
 
 				h.Sink.Refuse = nil
 				h.Start()
-				time.Sleep(time.Minute)
+				harness.Sleep(time.Minute)
 				require.Len(t, h.Sink.Changes(), 20, "what was not accepted is delivered after the next start")
 			})
 		})
@@ -113,7 +113,7 @@ func TestShutdownReportsConsumerThatIgnoresItsContext(t *testing.T) {
 		release := make(chan struct{})
 		h.Sink.Refuse = func(context.Context) error { <-release; return nil }
 		h.Start()
-		time.Sleep(time.Second)
+		harness.Sleep(time.Second)
 		require.ErrorContains(t, h.Receiver.Shutdown(t.Context()), "still waits for the pipeline")
 		close(release)
 		synctest.Wait()
@@ -126,11 +126,11 @@ func TestShutdownFinishesDeliveryUnderWay(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(1))
 		h.Sink.Refuse = func(context.Context) error { time.Sleep(time.Second); return nil }
 		h.Start()
-		time.Sleep(time.Millisecond)
+		harness.Sleep(time.Millisecond)
 		h.Stop()
 		require.Len(t, h.Sink.Changes(), 2)
 		h.Start()
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		require.Empty(t, h.Sink.Changes(), "it is in the checkpoint")
 	})
 }

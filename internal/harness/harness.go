@@ -130,7 +130,7 @@ func (h *Harness) Stop() {
 func (h *Harness) RunOnce() {
 	h.t.Helper()
 	h.Start()
-	time.Sleep(time.Minute)
+	Sleep(time.Minute)
 	h.Stop()
 	h.Sink.Reset()
 }

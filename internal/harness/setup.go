@@ -3,6 +3,7 @@ package harness
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/config/configoptional"
@@ -16,6 +17,14 @@ func Run(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, test)
+}
+
+// Sleep lets time pass in the bubble of the calling test, and then everything that
+// is due by now: without the latter, a test that looks at once may look in between.
+// Only the test's own goroutine may call it.
+func Sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
 
 // UnderEachAPI is Run under each API. It is for what differs between them; all

@@ -29,7 +29,7 @@ func TestAlertPagesAreDeliveredOnceAndCountAsRequests(t *testing.T) {
 				population.AlertsSkipToken, population.ChangesPerHour, population.MergedShare = token, 60, 0.1
 				h := harness.NewUnder(t, receiver.APIGraph, population, harness.WithLimits(40, 250))
 				h.Start()
-				time.Sleep(2 * time.Hour)
+				harness.Sleep(2 * time.Hour)
 				h.Stop()
 				records := h.Sink.Records() // some states changed while their pages were read
 				require.Empty(t, proof.Twice(records))
@@ -50,7 +50,7 @@ func TestNoMoreIncidentsAreStartedThanMayBeInFlight(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.NewUnder(t, receiver.APIGraph, inPages(30), harness.WithLimits(5, 0))
 		h.Start()
-		time.Sleep(30 * time.Minute)
+		harness.Sleep(30 * time.Minute)
 		h.Stop()
 		started, most := map[int64]int{}, 0
 		for _, r := range h.Sim.Journal() {
@@ -70,7 +70,7 @@ func TestCycleTakesAsLongAsItsPagesNeed(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.NewUnder(t, receiver.APIGraph, inPages(10), harness.WithLimits(0, 100))
 		h.Start()
-		time.Sleep(5 * time.Hour)
+		harness.Sleep(5 * time.Hour)
 		h.Stop()
 		last := map[int64]time.Time{}
 		for _, r := range h.Sim.Journal() {
@@ -94,7 +94,7 @@ func TestFailedPageFailsOnlyItsIncident(t *testing.T) {
 				require.NoError(t, h.Sim.Update(1002, func(i *defendersim.Incident) { i.Alerts = i.Alerts[:3] }))
 				h.Fail(defendersim.AlertRequests, fault)
 				h.Start()
-				time.Sleep(20 * time.Minute)
+				harness.Sleep(20 * time.Minute)
 				shown := 1 + 3 // an incident and the alerts on the page that works
 				if fault == "link-stuck" {
 					shown += 2 // those on the page with the link
@@ -103,7 +103,7 @@ func TestFailedPageFailsOnlyItsIncident(t *testing.T) {
 				require.ElementsMatch(t, slices.Repeat([]string{msgFetchFailed}, 3), h.Warnings())
 				require.Less(t, h.Polls(1001), 15, "its backoff grows, although its first page is answered each time")
 				h.Sim.ClearFaults()
-				time.Sleep(20 * time.Minute)
+				harness.Sleep(20 * time.Minute)
 				changes := h.Sink.Changes()
 				require.Len(t, changes, 3*(8-shown), "the rest")
 				require.NotContains(t, changes, "1001 alert removed")
@@ -118,12 +118,12 @@ func TestRateLimitedPagePausesAllAndRestartsItsIncident(t *testing.T) {
 		h := harness.NewUnder(t, receiver.APIGraph, inPages(1), harness.WithFeed(), harness.WithLimits(100, 0))
 		h.FailOnce(defendersim.AlertRequests, "429-retry-after=90s")
 		h.Start()
-		time.Sleep(89 * time.Second)
+		harness.Sleep(89 * time.Second)
 		require.Equal(t, 1, h.Polls(0))
 		require.Equal(t, 1, h.AlertPages(0))
 		require.LessOrEqual(t, len(h.Lists()), 2, "the list is paused too")
 		require.Empty(t, h.Sink.Changes())
-		time.Sleep(2 * time.Second)
+		harness.Sleep(2 * time.Second)
 		require.Equal(t, 2, h.Polls(0))
 		require.Equal(t, 3, h.AlertPages(0))
 		require.Len(t, h.Sink.Changes(), 8)
@@ -134,11 +134,11 @@ func TestRateLimitedListPausesPollingUnderGraphOnly(t *testing.T) {
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 		h := harness.NewUnder(t, api, harness.OneAlert(3), harness.WithFeed())
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		h.Fail(defendersim.ListRequests, "429-retry-after=20m")
-		time.Sleep(31 * time.Second)
+		harness.Sleep(31 * time.Second)
 		before := h.Polls(0)
-		time.Sleep(19 * time.Minute)
+		harness.Sleep(19 * time.Minute)
 		if api == receiver.APIGraph {
 			require.Equal(t, before, h.Polls(0))
 		} else {
@@ -153,20 +153,20 @@ func TestAlertsRemovedBetweenPagesTakeNoOtherWithThem(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.NewUnder(t, receiver.APIGraph, inPages(1))
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		h.Sink.Reset()
 		h.Fail(defendersim.AlertRequests, "slow=10s")
-		time.Sleep(4*time.Minute + 5*time.Second) // a page is in flight
+		harness.Sleep(4*time.Minute + 5*time.Second) // a page is in flight
 		require.Equal(t, 2+1, h.AlertPages(0))
 		incident, err := h.Sim.Incident(1001)
 		require.NoError(t, err)
 		for _, alert := range incident.Alerts[:2] {
 			require.NoError(t, h.Sim.RemoveAlert(1001, alert.ID))
 		}
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		changes := h.Sink.Changes()
 		h.Sim.ClearFaults()
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		require.ElementsMatch(t, []string{"1001 updated", "1001 alert removed", "1001 alert removed"}, append(changes, h.Sink.Changes()...))
 	})
 }
@@ -176,17 +176,17 @@ func TestIncidentRemovedBetweenAlertPagesIsNotFetchedFurther(t *testing.T) {
 		file := newIDsFile(t, "1001", "1002")
 		h := harness.NewUnder(t, receiver.APIGraph, inPages(2), file.only, harness.WithLimits(2, 0), func(cfg *receiver.Config) { cfg.MaxConcurrentRequests = 1 })
 		h.Start()
-		time.Sleep(30 * time.Second) // one is started, its next page has to wait
+		harness.Sleep(30 * time.Second) // one is started, its next page has to wait
 		started := h.Sim.Journal()[0].ID
 		require.Equal(t, 1, h.AlertPages(started))
 		other := 1001 + 1002 - started
 		file.write(map[int64]string{1001: "1001", 1002: "1002"}[other])
-		time.Sleep(5 * time.Minute)
+		harness.Sleep(5 * time.Minute)
 		require.Equal(t, 1, h.AlertPages(started))
 		require.Len(t, h.Sink.Changes(), 8, "all of the other incident")
 
 		file.write("1001", "1002") // it must not count as in flight for ever
-		time.Sleep(5 * time.Minute)
+		harness.Sleep(5 * time.Minute)
 		require.Len(t, h.Sink.Changes(), 8)
 	})
 }

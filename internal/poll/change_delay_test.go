@@ -89,10 +89,10 @@ func runDay(t *testing.T, n int, config ...func(*receiver.Config)) (d day) {
 		r := &recorder{deliveries: map[element][]delivery{}}
 		h.StartWith(r)
 		warmUp := 8 * time.Hour // enough to poll each incident once
-		time.Sleep(warmUp)
+		harness.Sleep(warmUp)
 		from := time.Now()
 		requests := len(h.Sim.Journal())
-		time.Sleep(24 * time.Hour)
+		harness.Sleep(24 * time.Hour)
 		until := time.Now()
 		for _, r := range h.Sim.Journal()[requests:] {
 			switch r.Endpoint {
@@ -106,7 +106,7 @@ func runDay(t *testing.T, n int, config ...func(*receiver.Config)) (d day) {
 		require.LessOrEqual(t, h.Sim.MaxInWindow(time.Hour), 1500)
 		require.LessOrEqual(t, h.Sim.MaxInWindowOf(defendersim.EndpointList, time.Minute), 50)
 		require.LessOrEqual(t, h.Sim.MaxInWindowOf(defendersim.EndpointList, time.Hour), 1500)
-		time.Sleep(8 * time.Hour) // so that the last changes are delivered, too
+		harness.Sleep(8 * time.Hour) // so that the last changes are delivered, too
 		h.Stop()
 		for _, id := range h.Sim.IDs() {
 			d.add(h.Sim, r, id, from, until)

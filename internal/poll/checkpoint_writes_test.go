@@ -25,15 +25,15 @@ func TestAccountOfRequestsIsSmallAndSurvivesKills(t *testing.T) {
 		disk := useStubbornDisk(t, h)
 		h.Start()
 		for _, runs := range []time.Duration{7 * time.Minute, 5 * time.Minute, 46 * time.Minute} {
-			time.Sleep(runs)
+			harness.Sleep(runs)
 			synctest.Wait() // a receiver that is killed must not run on without its disk
 			h.Disk.Kill()
 			h.Stop()
-			time.Sleep(3 * time.Minute)
+			harness.Sleep(3 * time.Minute)
 			h.Start()
 		}
 		before, written := h.Polls(0), disk.writtenUnder("v1/quota/")
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		requests := h.Polls(0) - before
 		require.Greater(t, requests, perHour/3)
 		require.LessOrEqual(t, (disk.writtenUnder("v1/quota/")-written)/requests, 2000, "bytes a request")
@@ -53,7 +53,7 @@ func TestOnlyTheAccountIsWrittenBeforeEachPage(t *testing.T) {
 		})
 		disk := useStubbornDisk(t, h)
 		h.Start()
-		time.Sleep(5 * time.Minute)
+		harness.Sleep(5 * time.Minute)
 		h.Sink.Reset()
 
 		var pages, largest atomic.Int64
@@ -66,7 +66,7 @@ func TestOnlyTheAccountIsWrittenBeforeEachPage(t *testing.T) {
 		})
 		h.Fail(defendersim.AllIncidents, "503")
 		h.Assign(h.Sim.IDs()...)
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		synctest.Wait()
 		h.Disk.Kill()
 		h.Stop()
@@ -78,7 +78,7 @@ func TestOnlyTheAccountIsWrittenBeforeEachPage(t *testing.T) {
 		h.Sim.ClearFaults()
 		h.Fail(defendersim.ListRequests, "503")
 		h.Start()
-		time.Sleep(5 * time.Minute)
+		harness.Sleep(5 * time.Minute)
 		require.ElementsMatch(t, updated(h.Sim.IDs()...), h.Sink.Changes(), "the changes are known without the list")
 	})
 }

@@ -52,7 +52,7 @@ func (c coldStart) run(t *testing.T) (sent, earliest []time.Duration) {
 	var first []defendersim.Request
 	for len(first) < c.incidents {
 		require.Less(t, time.Since(began), 12*time.Hour)
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		first = firsts(h.Sim.Journal())
 	}
 	h.Stop()

@@ -134,7 +134,7 @@ func TestNoRequestIsEarlierThanTheAPIAsksFor(t *testing.T) {
 		h.Start()
 		random := rand.New(rand.NewPCG(3, 4)) // f.rand belongs to the requests
 		for range 12 {
-			time.Sleep(time.Duration(random.Int64N(int64(20 * time.Minute))))
+			harness.Sleep(time.Duration(random.Int64N(int64(20 * time.Minute))))
 			h.Stop()
 			h.Start()
 		}
@@ -153,9 +153,9 @@ func TestOutageIsProbedNoEarlierThanTheAPIAsksFor(t *testing.T) {
 		f := newRefusing(receiver.APIDefenderXDR, func(*http.Request) (int, time.Duration) { return http.StatusServiceUnavailable, 10 * time.Minute })
 		h.Auth.Use(f.roundTrip)
 		h.Start()
-		time.Sleep(2 * time.Hour)
+		harness.Sleep(2 * time.Hour)
 		h.Assign(1001)
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		synctest.Wait()
 		require.Empty(t, f.early)
 		require.GreaterOrEqual(t, f.asked, 2*17, "every ten minutes")
@@ -167,7 +167,7 @@ func TestOutageIsProbedNoEarlierThanTheAPIAsksFor(t *testing.T) {
 		require.Equal(t, 10*time.Minute, lines[0].ContextMap()["wait"].(time.Duration).Round(time.Minute))
 
 		h.Auth.Use(nil)
-		time.Sleep(15 * time.Minute)
+		harness.Sleep(15 * time.Minute)
 		require.Contains(t, h.Sink.Changes(), updated(1001)[0])
 	})
 }
@@ -184,7 +184,7 @@ func TestListThatAsksToWaitHoldsNoPolls(t *testing.T) {
 		})
 		h.Auth.Use(f.roundTrip)
 		h.Start()
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		synctest.Wait()
 		require.Empty(t, f.early)
 		require.Equal(t, 3, f.asked)
@@ -211,7 +211,7 @@ func TestIncidentThatAlwaysAsksToWaitBacksOffAlone(t *testing.T) {
 				h.Start()
 				for range 3 * 12 {
 					h.Assign(1001) // the list shows it each time
-					time.Sleep(5 * time.Minute)
+					harness.Sleep(5 * time.Minute)
 				}
 				synctest.Wait()
 				require.Greater(t, len(refused), 3)
@@ -241,7 +241,7 @@ func TestWaitThatIsAskedForDuringShutdownIsKept(t *testing.T) {
 				}
 				return next.RoundTrip(r)
 			}
-			time.Sleep(2 * time.Second)
+			harness.Sleep(2 * time.Second)
 			asked = time.Now()
 			paused := answer(r, http.StatusServiceUnavailable, "")
 			paused.Header.Set("Retry-After", "90")
@@ -249,11 +249,11 @@ func TestWaitThatIsAskedForDuringShutdownIsKept(t *testing.T) {
 		})
 		h.Config.MaxConcurrentRequests = 1
 		h.Start()
-		time.Sleep(time.Second)
+		harness.Sleep(time.Second)
 		h.Stop()
 		require.False(t, asked.IsZero())
 		h.Start()
-		time.Sleep(5 * time.Minute)
+		harness.Sleep(5 * time.Minute)
 		require.Len(t, h.Sink.Changes(), 6, "three incidents with one alert each")
 	})
 }

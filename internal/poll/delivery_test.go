@@ -28,11 +28,11 @@ func TestPipelineThatRefusesStopsPollingAndLosesNothing(t *testing.T) {
 			return nil
 		}
 		h.Start()
-		time.Sleep(time.Hour - time.Second)
+		harness.Sleep(time.Hour - time.Second)
 		require.LessOrEqual(t, h.Polls(0), h.Config.MaxConcurrentRequests)
 		require.Equal(t, []string{msgRefused}, h.Warnings())
 
-		time.Sleep(2 * time.Minute)
+		harness.Sleep(2 * time.Minute)
 		require.Len(t, h.Sink.Changes(), 100, "it resumes by itself")
 	})
 }
@@ -48,19 +48,19 @@ func TestPermanentlyRejectedRecordsAreLoggedOnceAndDropped(t *testing.T) {
 			return nil
 		}
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		require.Equal(t, []string{msgRejected}, h.Warnings())
 		require.Equal(t, int64(10), sum(t, h, "otelcol_receiver_failed_log_records")+sum(t, h, "otelcol_receiver_refused_log_records"))
 		require.Zero(t, sum(t, h, "otelcol_receiver_accepted_log_records"))
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		require.Empty(t, h.Sink.Changes())
 
 		h.Assign(1001)
-		time.Sleep(6 * time.Minute)
+		harness.Sleep(6 * time.Minute)
 		require.Equal(t, []string{"1001 updated"}, h.Sink.Changes())
 		repaired = time.Now().Add(time.Hour)
 		h.Assign(1001)
-		time.Sleep(6 * time.Minute)
+		harness.Sleep(6 * time.Minute)
 		require.Len(t, h.Warnings(), 2, "a new failure is logged again")
 	})
 }
@@ -71,14 +71,14 @@ func TestRestartEmitsOnlyWhatChangedWhileStopped(t *testing.T) {
 		h.RunOnce()
 		before := h.Polls(0)
 
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		h.Assign(1002)
 		incident, err := h.Sim.Incident(1003)
 		require.NoError(t, err)
 		require.NoError(t, h.Sim.UpdateAlert(1003, incident.Alerts[0].ID, func(a *defendersim.Alert) { a.Status = defendersim.StatusResolved }))
 
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		require.Equal(t, before+4, h.Polls(0), "all were due at once")
 		logs := h.Sink.AllLogs()
 		require.ElementsMatch(t, []string{"1002 updated", "1003 alert updated"}, h.Sink.Changes())
@@ -110,9 +110,9 @@ func TestStaleResponseIsFetchedAgainSoon(t *testing.T) {
 			return response, nil
 		})
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		h.Assign(1001)
-		time.Sleep(9*time.Minute + 31*time.Second)
+		harness.Sleep(9*time.Minute + 31*time.Second)
 		h.Stop()
 		require.Equal(t, []string{"1001 first_seen", "1001 alert first_seen", "1001 updated"}, h.Sink.Changes())
 		require.Len(t, answers, 4)
@@ -124,12 +124,12 @@ func TestDueTimesSurviveRestart(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(1))
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		h.Stop()
 		h.Start()
-		time.Sleep(3 * time.Minute)
+		harness.Sleep(3 * time.Minute)
 		require.Equal(t, 1, h.Polls(0), "not due yet")
-		time.Sleep(time.Minute + time.Second)
+		harness.Sleep(time.Minute + time.Second)
 		require.Equal(t, 2, h.Polls(0))
 	})
 }
@@ -141,13 +141,13 @@ func TestIncidentRemovedFromConfigurationIsForgotten(t *testing.T) {
 
 		h.Config.IncidentIDs = []int64{1001}
 		h.Start()
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		h.Stop()
 		require.Equal(t, 1, h.Polls(1002))
 
 		h.Config.IncidentIDs = []int64{1001, 1002}
 		h.Start()
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		require.Equal(t, []string{"1002 first_seen", "1002 alert first_seen"}, h.Sink.Changes())
 	})
 }
@@ -157,7 +157,7 @@ func TestStartWithoutStorageEmitsEverythingOnce(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(1), func(cfg *receiver.Config) { cfg.StorageID = nil })
 		for range 2 {
 			h.Start()
-			time.Sleep(time.Hour)
+			harness.Sleep(time.Hour)
 			h.Stop()
 			require.Equal(t, []string{"1001 first_seen", "1001 alert first_seen"}, h.Sink.Changes())
 		}

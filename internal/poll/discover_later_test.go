@@ -20,19 +20,19 @@ func TestDiscoveryThatIsTurnedOnLaterLooksBack(t *testing.T) {
 			require.NoError(t, h.Sim.Add(defendersim.Incident{ID: id, Created: changed, LastUpdate: changed}))
 		}
 		h.Start()
-		time.Sleep(30 * time.Minute)
+		harness.Sleep(30 * time.Minute)
 		require.Equal(t, []string{"1 first_seen"}, h.Sink.Changes())
 		h.Stop()
 
 		harness.WithFeed(slowFeed, func(f *receiver.ChangeFeedConfig) { f.Discover = true })(h.Config)
 		h.Start()
-		time.Sleep(30 * time.Minute)
+		harness.Sleep(30 * time.Minute)
 		require.ElementsMatch(t, []string{"2 first_seen", "3 first_seen"}, h.Sink.Changes(), "lookback is 24 h")
 		h.Stop()
 
 		lists := len(h.Lists())
 		h.Start()
-		time.Sleep(30 * time.Minute)
+		harness.Sleep(30 * time.Minute)
 		require.Empty(t, h.Sink.Changes())
 		require.NotContains(t, h.Lists()[lists].Query, "top=1&", "the next start goes on where the feed has come to")
 	})
@@ -41,25 +41,25 @@ func TestDiscoveryThatIsTurnedOnLaterLooksBack(t *testing.T) {
 func TestDiscoveryThatIsTurnedOnAgainLooksBack(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(3), harness.WithDiscovery(slowFeed), harness.WithIDs(1003))
-		time.Sleep(48 * time.Hour)
+		harness.Sleep(48 * time.Hour)
 		h.Assign(1001)
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		h.Assign(1003) // so that the feed has come further than 1001
 		discovering := h.Config.ChangeFeed
 		h.Start()
-		time.Sleep(30 * time.Minute)
+		harness.Sleep(30 * time.Minute)
 		require.Contains(t, h.Sink.Changes(), "1001 first_seen")
 		h.Stop()
 
 		h.Config.ChangeFeed = configoptional.None[receiver.ChangeFeedConfig]()
 		h.Start()
-		time.Sleep(30 * time.Minute)
+		harness.Sleep(30 * time.Minute)
 		require.Equal(t, []int64{1003}, h.Disk.Incidents(), "only what is configured is kept")
 		h.Stop()
 
 		h.Config.ChangeFeed = discovering
 		h.Start()
-		time.Sleep(30 * time.Minute)
+		harness.Sleep(30 * time.Minute)
 		require.Equal(t, []string{"1001 first_seen", "1001 alert first_seen"}, h.Sink.Changes())
 	})
 }

@@ -49,12 +49,12 @@ func TestRowThatLacksAnAlertIsDeliveredAndTheIncidentFetched(t *testing.T) {
 				var list withoutAlerts
 				h.Auth.Use(list.answer)
 				h.Start()
-				time.Sleep(10 * time.Minute)
+				harness.Sleep(10 * time.Minute)
 				h.Sink.Reset()
 				before := h.Polls(1002)
 				list.on.Store(true)
 				h.Assign(1002)
-				time.Sleep(5 * time.Minute)
+				harness.Sleep(5 * time.Minute)
 				require.Equal(t, []string{"1002 updated"}, h.Sink.Changes(), "no alert is removed")
 				require.Equal(t, 1, h.Polls(1002)-before)
 			})
@@ -68,12 +68,12 @@ func TestRowThatIsShownAgainDoesNotPutOffTheRequestThatDecides(t *testing.T) {
 		population.AlertsPerIncident = 2
 		h := harness.New(t, population, harness.WithFeed(), harness.WithLimits(1, 60), func(cfg *receiver.Config) { cfg.CollectionInterval = 6 * time.Hour })
 		h.Start()
-		time.Sleep(20 * time.Minute)
+		harness.Sleep(20 * time.Minute)
 		h.Sink.Reset()
 		for _, id := range h.Sim.IDs() {
 			require.NoError(t, h.Sim.RemoveAlert(id, firstAlert(t, h, id)))
 		}
-		time.Sleep(10 * time.Minute) // more than a minute for each request, while each row is shown for two minutes
+		harness.Sleep(10 * time.Minute) // more than a minute for each request, while each row is shown for two minutes
 		removed := 0
 		for _, r := range h.Sink.Records() {
 			if r.Change == "removed" {
@@ -90,9 +90,9 @@ func TestMergedIncidentInTheListIsNotEmittedAgain(t *testing.T) {
 			cfg.Emit, cfg.CollectionInterval = receiver.EmitSnapshots, time.Minute
 		})
 		h.Start()
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		require.NoError(t, h.Sim.Merge(1003, 1001))
-		time.Sleep(10 * time.Minute) // the list shows it for two minutes
+		harness.Sleep(10 * time.Minute) // the list shows it for two minutes
 		changes := h.Sink.IncidentChanges()
 		require.Contains(t, changes, "1003 merged")
 		require.NotContains(t, changes[slices.Index(changes, "1003 merged"):], "1003 snapshot")
@@ -116,7 +116,7 @@ func TestRowsDoNotMakeSnapshotsMoreFrequent(t *testing.T) {
 				began := time.Now()
 				h.Start()
 				for range 10 {
-					time.Sleep(2 * time.Minute)
+					harness.Sleep(2 * time.Minute)
 					h.Assign(h.Sim.IDs()...)
 				}
 				h.Stop()
@@ -134,12 +134,12 @@ func TestDoubtfulRowsDoNotPutOffRoutinePolls(t *testing.T) {
 		var list withoutAlerts
 		h.Auth.Use(list.answer)
 		h.Start()
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		list.on.Store(true)
 		h.Assign(1002)
-		time.Sleep(5 * time.Minute)
+		harness.Sleep(5 * time.Minute)
 		before := h.Polls(1002)
-		time.Sleep(3 * time.Hour)
+		harness.Sleep(3 * time.Hour)
 		require.GreaterOrEqual(t, h.Polls(1002)-before, 3*60/5-2, "collection_interval is 5 minutes")
 	})
 }
@@ -152,12 +152,12 @@ func TestDoubtfulRowsEmitNoSnapshotsBetweenPolls(t *testing.T) {
 		var list withoutAlerts
 		h.Auth.Use(list.answer)
 		h.Start()
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		list.on.Store(true)
 		h.Assign(1002)
-		time.Sleep(5 * time.Minute)
+		harness.Sleep(5 * time.Minute)
 		h.Sink.Reset()
-		time.Sleep(50 * time.Minute)
+		harness.Sleep(50 * time.Minute)
 		emitted := 0
 		for _, r := range h.Sink.Records() {
 			if r.Incident == 1002 && r.Alert == "" {
@@ -177,7 +177,7 @@ func TestDoubtfulRowThatIsRepeatedKeepsItsIncidentMarked(t *testing.T) {
 		var list withoutAlerts
 		h.Auth.Use(list.answer)
 		h.Start()
-		time.Sleep(20 * time.Minute)
+		harness.Sleep(20 * time.Minute)
 		list.on.Store(true)
 		paused := time.Now()
 		h.Auth.Use(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
@@ -189,9 +189,9 @@ func TestDoubtfulRowThatIsRepeatedKeepsItsIncidentMarked(t *testing.T) {
 			return list.answer(next, r)
 		})
 		h.Assign(1002)
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		before := h.Polls(1002)
-		time.Sleep(5 * time.Minute)
+		harness.Sleep(5 * time.Minute)
 		require.Equal(t, 1, h.Polls(1002)-before, "once the pause of two minutes is over")
 	})
 }
@@ -203,7 +203,7 @@ func TestDoubtsAreDecidedAfterTheClockWasSetBack(t *testing.T) {
 		var list withoutAlerts
 		h.Auth.Use(list.answer)
 		h.Start()
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		h.Stop()
 		client, err := h.Disk.GetClient(t.Context(), component.KindReceiver, h.Settings.ID, "")
 		require.NoError(t, err)
@@ -218,7 +218,7 @@ func TestDoubtsAreDecidedAfterTheClockWasSetBack(t *testing.T) {
 		require.NoError(t, store.Close(t.Context()))
 		list.on.Store(true)
 		h.Start()
-		time.Sleep(90 * time.Minute)
+		harness.Sleep(90 * time.Minute)
 		never := 0
 		for _, id := range h.Sim.IDs() {
 			if h.Polls(id) == 0 {

@@ -131,12 +131,12 @@ func runAndKill(h *harness.Harness, dice *rand.Rand) time.Time {
 	m := &mortal{Sink: h.Sink, disk: h.Disk}
 	h.Auth.Use(m.send)
 	h.StartWith(m)
-	time.Sleep(time.Duration(300+dice.IntN(300)) * time.Second)
+	harness.Sleep(time.Duration(300+dice.IntN(300)) * time.Second)
 	if dice.IntN(2) == 0 {
 		m.kill()
 	}
 	for m.next.Store(true); !m.dead.Load(); {
-		time.Sleep(time.Second)
+		harness.Sleep(time.Second)
 	}
 	killed := time.Now() // or up to a second before
 	h.Stop()
@@ -154,17 +154,17 @@ func (c combination) run(t *testing.T, dice *rand.Rand) []string {
 	var kills []time.Time
 	for range 2 {
 		kills = append(kills, runAndKill(h, dice))
-		time.Sleep(time.Duration(1+dice.IntN(180)) * time.Second)
+		harness.Sleep(time.Duration(1+dice.IntN(180)) * time.Second)
 	}
 	h.Start()
-	time.Sleep(time.Duration(dice.IntN(300)) * time.Second)
+	harness.Sleep(time.Duration(dice.IntN(300)) * time.Second)
 	h.Stop()
 	within, byTime := 12*time.Minute, population.QuietAlertMoves && c.shown != byGets
 	if byTime {
 		within = 80 * time.Minute // only a Get can decide about a row, and there is one an hour
 	}
 	h.Start()
-	time.Sleep(5*time.Minute + within)
+	harness.Sleep(5*time.Minute + within)
 	h.Stop()
 
 	if c.shown == bySweeps {
@@ -202,10 +202,10 @@ func TestPopulationIsDeliveredExactlyInEveryMode(t *testing.T) {
 				population.AlertsPage = 0 // else an answer may show parts of several states
 				h := harness.NewUnder(t, c.api, population, c.configure)
 				h.Start()
-				time.Sleep(16 * time.Minute)
+				harness.Sleep(16 * time.Minute)
 				h.Stop()
 				h.Start()
-				time.Sleep(16 * time.Minute)
+				harness.Sleep(16 * time.Minute)
 				h.Stop()
 				h.RequireProof()
 			})

@@ -114,21 +114,21 @@ func (c faultCell) run(t *testing.T) (problems []string) {
 	})
 	h.Auth.SignIn()
 	h.Start()
-	time.Sleep(20*time.Minute + 20*time.Second) // between polls
+	harness.Sleep(20*time.Minute + 20*time.Second) // between polls
 	c.set(t, h)
 	if c.altersContent() {
 		changeAll(t, h) // so that no state is shown both with and without the fault
 	}
 	for range 3 {
-		time.Sleep(15 * time.Minute)
+		harness.Sleep(15 * time.Minute)
 		changeAll(t, h)
 	}
-	time.Sleep(15 * time.Minute)
+	harness.Sleep(15 * time.Minute)
 	h.Sim.ClearFaults()
 	if c.altersContent() {
 		changeAll(t, h)
 	}
-	time.Sleep(c.recovery())
+	harness.Sleep(c.recovery())
 	h.Stop()
 	return c.problems(h)
 }

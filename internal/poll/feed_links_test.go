@@ -63,7 +63,7 @@ func TestFeedGoesOnBehindLinksThatLeadNowhere(t *testing.T) {
 				h := harness.New(t, harness.Quiet(0), harness.WithIDs(1), harness.WithFeed(), func(cfg *receiver.Config) { cfg.CollectionInterval = 24 * time.Hour })
 				addBare(t, h, incidents)
 				h.Start()
-				time.Sleep(30*time.Minute + 5*time.Second) // between two calls
+				harness.Sleep(30*time.Minute + 5*time.Second) // between two calls
 				require.Len(t, h.Sink.Changes(), incidents)
 				h.Auth.Use(withLink(func(skip int, _ []byte) string {
 					if strings.Contains(link, "%d") {
@@ -73,15 +73,15 @@ func TestFeedGoesOnBehindLinksThatLeadNowhere(t *testing.T) {
 				}))
 				began, polls := time.Now(), h.Polls(0)
 				h.Assign(h.Config.IncidentIDs...)
-				time.Sleep(3 * time.Minute)
+				harness.Sleep(3 * time.Minute)
 				require.Len(t, h.Sink.Changes(), incidents, "all rows are read")
 				require.Equal(t, polls, h.Polls(0))
 				lists := len(h.Lists())
-				time.Sleep(20 * time.Minute)
+				harness.Sleep(20 * time.Minute)
 				require.Less(t, len(h.Lists())-lists, 20*2*9, "no loop")
 				h.Assign(7)
 				later := time.Now()
-				time.Sleep(15 * time.Minute)
+				harness.Sleep(15 * time.Minute)
 				require.Equal(t, []string{"7 updated"}, h.Sink.Changes())
 				require.Greater(t, len(boundaries(h, began)), 1)
 				require.NotContains(t, boundaries(h, later.Add(14*time.Minute)), boundaries(h, began), "the boundary advances")
@@ -95,24 +95,24 @@ func TestListThatDoesNotEndDelaysTheBoundaryOnly(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(5), harness.WithFeed(), func(cfg *receiver.Config) { cfg.CollectionInterval = 24 * time.Hour })
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		h.Sink.Reset()
 		h.Auth.Use(withLink(func(skip int, _ []byte) string { return fmt.Sprintf(`"?$skip=%d"`, skip+100) }))
 		for range 10 {
 			h.Assign(1001)
-			time.Sleep(3 * time.Minute)
+			harness.Sleep(3 * time.Minute)
 			require.Equal(t, []string{"1001 updated"}, h.Sink.Changes(), "rows are delivered all the same")
 		}
 		require.Equal(t, []string{msgListGivenUp}, h.Warnings())
 		before := boundaries(h, time.Now().Add(-time.Minute))
 		h.Assign(1002)
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		after := boundaries(h, time.Now().Add(-time.Minute))
 		require.NotEqual(t, before, after, "the boundary advances")
 		require.Less(t, h.Sim.MaxInWindow(time.Minute), 51)
 
 		h.Auth.Use(nil)
-		time.Sleep(5 * time.Minute)
+		harness.Sleep(5 * time.Minute)
 		require.Equal(t, 1, h.Logs.FilterMessage(msgListShowsAll).Len())
 		require.Len(t, h.Warnings(), 1, "logged once")
 	})
@@ -125,23 +125,23 @@ func TestListThatRefusesItsLaterPagesDoesNotStopTheFeed(t *testing.T) {
 		h := harness.New(t, harness.Quiet(0), harness.WithIDs(1), harness.WithFeed(), func(cfg *receiver.Config) { cfg.CollectionInterval = 6 * time.Hour })
 		addBare(t, h, incidents)
 		h.Start()
-		time.Sleep(30*time.Minute + 5*time.Second) // between two calls
+		harness.Sleep(30*time.Minute + 5*time.Second) // between two calls
 		h.Sink.Reset()
 		refused := harness.Rule(t, "400")
 		refused.OnSkip = true
 		require.NoError(t, h.Sim.SetFault(defendersim.ListRequests, refused))
 		h.Assign(h.Config.IncidentIDs...)
-		time.Sleep(9 * time.Minute)
+		harness.Sleep(9 * time.Minute)
 		first := boundaries(h, time.Now().Add(-time.Minute))
 		require.Len(t, first, 1)
 		require.Len(t, h.Sink.Changes(), 100, "those of the first page")
-		time.Sleep(20 * time.Minute)
+		harness.Sleep(20 * time.Minute)
 		require.Equal(t, []string{msgListGivenUp}, h.Warnings())
 		require.NotEqual(t, first, boundaries(h, time.Now().Add(-time.Minute)))
 		h.Assign(100)
-		time.Sleep(2 * time.Minute)
+		harness.Sleep(2 * time.Minute)
 		require.Contains(t, h.Sink.Changes(), "100 updated")
-		time.Sleep(7 * time.Hour)
+		harness.Sleep(7 * time.Hour)
 		require.Len(t, h.Sink.Changes(), incidents-100, "the rest is found by ID")
 	})
 }
@@ -150,7 +150,7 @@ func TestPartialListDelaysTheBoundaryOnly(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(5), harness.WithFeed(), func(cfg *receiver.Config) { cfg.CollectionInterval = 24 * time.Hour })
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		h.Sink.Reset()
 		h.Auth.Use(edited(func(r *http.Request, status *int, _ http.Header, body []byte) []byte {
 			if strings.HasSuffix(r.URL.Path, "/incidents") {
@@ -160,7 +160,7 @@ func TestPartialListDelaysTheBoundaryOnly(t *testing.T) {
 		}))
 		for range 10 {
 			h.Assign(1001)
-			time.Sleep(2 * time.Minute)
+			harness.Sleep(2 * time.Minute)
 			require.Equal(t, []string{"1001 updated"}, h.Sink.Changes())
 		}
 		require.Equal(t, []string{msgListGivenUp}, h.Warnings())

@@ -43,7 +43,7 @@ func failAtRandom(t *testing.T, h *harness.Harness, each time.Duration) {
 		fault := harness.Rule(t, kind.Name)
 		fault.Probability, fault.OnSkip = 0.9, i%3 == 2
 		require.NoError(t, h.Sim.SetFault(defendersim.ListRequests, fault))
-		time.Sleep(each)
+		harness.Sleep(each)
 	}
 }
 
@@ -67,16 +67,16 @@ func TestPopulationIsDeliveredByFeedExactlyOnce(t *testing.T) {
 				})
 				tracked := h.Sim.IDs()
 				h.Start()
-				time.Sleep(5*time.Minute + 7*time.Second)
+				harness.Sleep(5*time.Minute + 7*time.Second)
 				failAtRandom(t, h, time.Minute)
 				if c.killed {
 					h.Disk.Kill()
 				}
 				h.Stop()
-				time.Sleep(5 * time.Minute)
+				harness.Sleep(5 * time.Minute)
 				h.Start()
 				h.Sim.ClearFaults()
-				time.Sleep(20 * time.Minute) // enough for backoffs to end, and for a cycle
+				harness.Sleep(20 * time.Minute) // enough for backoffs to end, and for a cycle
 				if c.discover {
 					tracked = h.Sim.IDs()
 				}

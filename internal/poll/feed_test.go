@@ -17,17 +17,17 @@ func TestChangeIsDeliveredFromListRow(t *testing.T) {
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 		h := harness.NewUnder(t, api, harness.OneAlert(110), harness.WithFeed())
 		h.Start()
-		time.Sleep(9 * time.Minute)
+		harness.Sleep(9 * time.Minute)
 		h.Sink.Reset()
 		before := h.Polls(0)
 		h.Assign(1007)
-		time.Sleep(31 * time.Second)
+		harness.Sleep(31 * time.Second)
 		require.Equal(t, []string{"1007 updated"}, h.Sink.Changes())
 		if api == receiver.APIGraph {
 			before++ // its list has no alerts
 		}
 		require.Equal(t, before, h.Polls(0), "no request for the incident itself")
-		time.Sleep(20 * time.Minute)
+		harness.Sleep(20 * time.Minute)
 		require.Empty(t, h.Sink.Changes())
 		require.Empty(t, h.Warnings())
 	})
@@ -55,7 +55,7 @@ func TestEachChangeIsDeliveredOnceWhateverTheListDoes(t *testing.T) {
 			happens: func(h *harness.Harness, ids []int64) {
 				for _, id := range ids {
 					h.Assign(id)
-					time.Sleep(50 * time.Millisecond)
+					harness.Sleep(50 * time.Millisecond)
 				}
 			},
 		},
@@ -83,7 +83,7 @@ func TestEachChangeIsDeliveredOnceWhateverTheListDoes(t *testing.T) {
 		"list lags behind": {
 			population: func(c *defendersim.Config) { c.ListLag = 90 * time.Second },
 			happens: func(h *harness.Harness, ids []int64) {
-				time.Sleep(h.Config.CollectionInterval - 5*time.Minute - 10*time.Second)
+				harness.Sleep(h.Config.CollectionInterval - 5*time.Minute - 10*time.Second)
 				h.Assign(ids...) // just before they are polled
 			},
 			within: 2 * time.Minute,
@@ -137,7 +137,7 @@ func TestEachChangeIsDeliveredOnceWhateverTheListDoes(t *testing.T) {
 				h.Assign(ids[:10]...)
 				h.Stop()
 				h.Assign(ids[10:]...)
-				time.Sleep(10 * time.Minute)
+				harness.Sleep(10 * time.Minute)
 				h.Start()
 			},
 			within: time.Minute,
@@ -147,9 +147,9 @@ func TestEachChangeIsDeliveredOnceWhateverTheListDoes(t *testing.T) {
 			happens: func(h *harness.Harness, ids []int64) {
 				h.Fail(defendersim.ListRequests, "slow=2s")
 				h.Assign(ids...)
-				time.Sleep(29 * time.Second)
+				harness.Sleep(29 * time.Second)
 				h.Assign(1125, 1126) // not among ids, and before them in the list
-				time.Sleep(3 * time.Second)
+				harness.Sleep(3 * time.Second)
 				require.NoError(t, h.Sim.Remove(1125))
 				require.NoError(t, h.Sim.Remove(1126))
 			},
@@ -173,12 +173,12 @@ func TestEachChangeIsDeliveredOnceWhateverTheListDoes(t *testing.T) {
 					}
 				})
 				h.Start()
-				time.Sleep(5 * time.Minute)
+				harness.Sleep(5 * time.Minute)
 				h.Sink.Reset()
 				ids := h.Sim.IDs()[:population.Incidents-10]
 
 				c.happens(h, ids)
-				time.Sleep(max(c.within, 35*time.Second) + fetchTime(api, len(ids)))
+				harness.Sleep(max(c.within, 35*time.Second) + fetchTime(api, len(ids)))
 				delivered := map[string]int{}
 				for _, change := range h.Sink.Changes() {
 					delivered[change]++
@@ -187,10 +187,10 @@ func TestEachChangeIsDeliveredOnceWhateverTheListDoes(t *testing.T) {
 					require.Equal(t, 1, delivered[change], change)
 				}
 				h.Sim.ClearFaults()
-				time.Sleep(3 * time.Minute)
+				harness.Sleep(3 * time.Minute)
 				last := h.Sim.IDs()[population.Incidents-1]
 				h.Assign(last) // moves the boundary of the feed
-				time.Sleep(12 * time.Minute)
+				harness.Sleep(12 * time.Minute)
 				for _, change := range h.Sink.Changes() { // of a whole cycle
 					require.NotContains(t, delivered, change, "delivered again")
 					require.Contains(t, append(updated(last), "1125 not_found", "1126 not_found"), change)
@@ -232,7 +232,7 @@ func TestStartupPlanSaysHowFarBackDiscoveryLooks(t *testing.T) {
 					require.NoError(t, h.Sim.Add(defendersim.Incident{ID: id, Status: defendersim.StatusResolved, LastUpdate: time.Now().Add(-age)}))
 				}
 				h.Start()
-				time.Sleep(time.Minute)
+				harness.Sleep(time.Minute)
 				require.Equal(t, []string{"2 first_seen"}, h.Sink.Changes(), "the other one was closed too long ago")
 				plan := h.Logs.FilterMessage(msgPlan).All()
 				require.Len(t, plan, 1)
@@ -249,13 +249,13 @@ func TestRowOfIncidentInFlightWaitsForItsResponse(t *testing.T) {
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 		h := harness.NewUnder(t, api, harness.OneAlert(3), harness.WithFeed(func(f *receiver.ChangeFeedConfig) { f.Interval = 10 * time.Second }))
 		h.Start()
-		time.Sleep(4*time.Minute + 50*time.Second)
+		harness.Sleep(4*time.Minute + 50*time.Second)
 		h.Sink.Reset()
 		h.Fail(1002, "slow=25s") // from the poll at 5 min on
-		time.Sleep(11 * time.Second)
+		harness.Sleep(11 * time.Second)
 		before := h.Polls(1002)
 		h.Assign(1002)
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		require.Equal(t, updated(1002), h.Sink.Changes())
 		require.Equal(t, before, h.Polls(1002), "the response shows the change, too")
 	})
@@ -281,13 +281,13 @@ func TestIncidentWithUnusableRowIsFetchedFirst(t *testing.T) {
 					}
 				})
 				h.Start()
-				time.Sleep(4 * time.Minute)
+				harness.Sleep(4 * time.Minute)
 				h.Sink.Reset()
 				if c.fault != "" {
 					h.Fail(defendersim.ListRequests, c.fault)
 				}
 				h.Assign(1002)
-				time.Sleep(35 * time.Second)
+				harness.Sleep(35 * time.Second)
 				require.Equal(t, updated(1002), h.Sink.Changes())
 				require.Equal(t, 2, h.Polls(1002), "it was fetched by ID")
 			})
@@ -301,11 +301,11 @@ func TestPendingChangeSurvivesRestart(t *testing.T) {
 		population.AlertsPerIncident = 150
 		h := harness.NewUnder(t, api, population, harness.WithFeed(), func(cfg *receiver.Config) { cfg.CollectionInterval = 24 * time.Hour })
 		h.Start()
-		time.Sleep(4 * time.Minute)
+		harness.Sleep(4 * time.Minute)
 		h.Sink.Reset()
 		h.Fail(1002, "503")
 		h.Assign(1002)
-		time.Sleep(40 * time.Second)
+		harness.Sleep(40 * time.Second)
 		synctest.Wait()
 		h.Disk.Kill()
 		h.Stop()
@@ -314,9 +314,9 @@ func TestPendingChangeSurvivesRestart(t *testing.T) {
 
 		h.Sim.ClearFaults()
 		h.Start()
-		time.Sleep(time.Second)
+		harness.Sleep(time.Second)
 		require.Equal(t, updated(1002), h.Sink.Changes())
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		require.NotContains(t, h.Disk.Entry("v1/feed"), "pending")
 	})
 }
@@ -325,10 +325,10 @@ func TestUnconfiguredIncidentInListIsIgnored(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(3), harness.WithFeed(), harness.WithIDs(1001))
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		h.Sink.Reset()
 		h.Assign(1001, 1002)
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		require.Equal(t, updated(1001), h.Sink.Changes())
 		require.Zero(t, h.Polls(1002))
 	})
@@ -339,19 +339,19 @@ func TestFailingFeedIsLoggedOnceAndPollingContinues(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(3), harness.WithFeed())
 		h.Fail(defendersim.ListRequests, "value-missing")
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		h.Sink.Reset()
 		h.Assign(1001)
-		time.Sleep(5 * time.Minute)
+		harness.Sleep(5 * time.Minute)
 		require.Equal(t, updated(1001), h.Sink.Changes())
 		require.Equal(t, []string{msgFeedFails}, h.Warnings())
 		require.Less(t, len(h.Lists()), 20, "the list is requested with backoff")
 
 		h.Sim.ClearFaults()
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		require.Len(t, h.Logs.FilterMessage(msgFeedRecovered).All(), 1)
 		h.Assign(1002)
-		time.Sleep(31 * time.Second)
+		harness.Sleep(31 * time.Second)
 		require.Equal(t, updated(1002), h.Sink.Changes())
 	})
 }
@@ -359,23 +359,23 @@ func TestFailingFeedIsLoggedOnceAndPollingContinues(t *testing.T) {
 func TestDiscoveryTracksWhatTheListShows(t *testing.T) {
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 		h := harness.NewUnder(t, api, harness.OneAlert(5), harness.WithDiscovery())
-		time.Sleep(48 * time.Hour)
+		harness.Sleep(48 * time.Hour)
 		h.Assign(1002)
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		require.Equal(t, []string{"1002 first_seen", "1002 alert first_seen"}, h.Sink.Changes(), "it changed within the lookback of a day")
 		require.Equal(t, map[receiver.API]int{receiver.APIDefenderXDR: 0, receiver.APIGraph: 1}[api], h.Polls(0), "the row shows all of it, or makes it due")
 
 		fresh := h.Sim.Appear()
-		time.Sleep(35 * time.Second)
+		harness.Sleep(35 * time.Second)
 		require.Contains(t, h.Sink.Changes(), harness.Describe(proof.Record{Incident: fresh, Change: "first_seen"}))
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		require.Positive(t, h.Polls(1002), "it is polled as well")
 		h.Stop()
 		before := h.Polls(1002)
 		h.Start()
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		require.Greater(t, h.Polls(1002), before, "discovered incidents survive a restart")
 		require.Empty(t, h.Sink.Changes())
 	})
@@ -392,18 +392,18 @@ func TestResolvedDiscoveredIncidentIsForgottenUntilItChanges(t *testing.T) {
 		}
 		h.Assign(1003)
 		h.Start()
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		require.Positive(t, h.Polls(1002))
-		time.Sleep(2 * time.Hour)
+		harness.Sleep(2 * time.Hour)
 		before := h.Polls(1002)
 		require.Empty(t, h.Disk.Entry("v1/incident/1002"))
 		require.NotEmpty(t, h.Disk.Entry("v1/incident/1001"), "it is configured")
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		require.Equal(t, before, h.Polls(1002))
 		h.Sink.Reset()
 
 		require.NoError(t, h.Sim.Update(1002, func(i *defendersim.Incident) { i.Status = defendersim.StatusActive }))
-		time.Sleep(6 * time.Minute)
+		harness.Sleep(6 * time.Minute)
 		require.Equal(t, []string{"1002 first_seen", "1002 alert first_seen"}, h.Sink.Changes())
 	})
 }

@@ -18,7 +18,7 @@ func TestFloodOfChangesLeavesATenthToRoutinePolls(t *testing.T) {
 			harness.WithLimits(10, 0), func(cfg *receiver.Config) { cfg.MaxConcurrentRequests = 1 })
 		addBare(t, h, 60)
 		h.Start()
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		h.Sink.Reset()
 		flooded := h.Config.IncidentIDs[:40]
 		before, beforeAll := map[int64]int{}, h.Polls(0)
@@ -27,7 +27,7 @@ func TestFloodOfChangesLeavesATenthToRoutinePolls(t *testing.T) {
 		}
 		for range 100 {
 			h.Assign(flooded...)
-			time.Sleep(time.Minute)
+			harness.Sleep(time.Minute)
 		}
 		routine, all := 0, h.Polls(0)-beforeAll
 		for _, id := range h.Config.IncidentIDs[40:] {
@@ -41,10 +41,10 @@ func TestFloodOfChangesLeavesATenthToRoutinePolls(t *testing.T) {
 		require.LessOrEqual(t, h.Sim.MaxInWindow(time.Minute), 10)
 		h.Sink.Reset()
 
-		time.Sleep(20 * time.Minute)
+		harness.Sleep(20 * time.Minute)
 		h.Sink.Reset()
 		h.Assign(flooded[0], 60)
-		time.Sleep(2 * time.Minute)
+		harness.Sleep(2 * time.Minute)
 		require.ElementsMatch(t, updated(flooded[0], 60), h.Sink.Changes())
 	})
 }

@@ -101,7 +101,7 @@ func TestRecordsMatchGoldenFiles(t *testing.T) {
 				require.NoError(t, r.Start(t.Context(), &harness.Host{Extensions: map[component.ID]component.Component{
 					harness.AuthID(): &responses{t: t, api: api, files: maps.Clone(test.files)},
 				}}))
-				time.Sleep(time.Duration(test.polls-1)*cfg.CollectionInterval + time.Second)
+				harness.Sleep(time.Duration(test.polls-1)*cfg.CollectionInterval + time.Second)
 				require.NoError(t, r.Shutdown(context.Background()))
 				compareWithGolden(t, api, name, sink.AllLogs())
 			})

@@ -92,16 +92,16 @@ func (g growth) cost(t *testing.T, config ...func(*receiver.Config)) (c cost) {
 	synctest.Test(t, func(t *testing.T) {
 		api, disk, delivered := harness.NewStubAPI(t, g.incidents), harness.NewDisk(), &counter{}
 		pollAll(t, api, disk)
-		time.Sleep(time.Duration(g.incidents) * time.Hour / 1425)
+		harness.Sleep(time.Duration(g.incidents) * time.Hour / 1425)
 		h := withStub(t, api, disk, config...)
 		h.StartWith(delivered)
-		time.Sleep(time.Duration(g.settling)*time.Hour + collected/4) // between polls
+		harness.Sleep(time.Duration(g.settling)*time.Hour + collected/4) // between polls
 
 		requests, deliveries := api.Requests(), delivered.deliveries.Load()
 		collections := g.hours * int(time.Hour/collected)
 		takes := during(t, func() {
 			for range collections {
-				time.Sleep(collected)
+				harness.Sleep(collected)
 				runtime.GC()
 			}
 		})
@@ -145,7 +145,7 @@ func pollAll(t *testing.T, api *harness.StubAPI, disk *harness.Disk) {
 	h := withStub(t, api, disk, harness.WithFeed(func(feed *receiver.ChangeFeedConfig) { feed.Discover = true }))
 	h.StartWith(&counter{})
 	for !api.AllShown() {
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 	}
 	h.Stop()
 }

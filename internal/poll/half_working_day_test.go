@@ -67,7 +67,7 @@ func runHalfWorking(t *testing.T, c halfWorking, length time.Duration) *halfWork
 	before := c.faultAt(0)
 	d.set(h, before)
 	h.StartWith(k)
-	time.Sleep(20 * time.Second) // so that nothing changes at the moment of a poll
+	harness.Sleep(20 * time.Second) // so that nothing changes at the moment of a poll
 	d.began = time.Now()
 	for at := time.Duration(0); at < length; at += time.Minute {
 		if fault := c.faultAt(at); fault != before {
@@ -77,7 +77,7 @@ func runHalfWorking(t *testing.T, c halfWorking, length time.Duration) *halfWork
 		d.change(t, h, at)
 		statuses := h.Host.Statuses()
 		d.errorAt[at] = len(statuses) > 0 && statuses[len(statuses)-1] != "StatusOK"
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 	}
 	h.Stop()
 	d.collect(h, k)
@@ -256,9 +256,9 @@ func TestIncidentsThatFailBeforeAnOutageIsKnownAreDueWhenItEnds(t *testing.T) {
 		})
 		h.Fail(defendersim.AllIncidents, "400") // each of the first ones backs off for hours
 		h.Start()
-		time.Sleep(4 * time.Minute)
+		harness.Sleep(4 * time.Minute)
 		h.Sim.ClearFaults()
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		require.Len(t, h.Sink.Changes(), 2*halfWorkingIncidents)
 	})
 }

@@ -16,10 +16,10 @@ func TestOtherNamesInIgnoreChangesEmitNothing(t *testing.T) {
 		for _, names := range [][]string{{"riskScore"}, {"riskScore", "healthStatus"}, {"healthStatus"}, nil} {
 			h.Config.IgnoreChanges = names
 			h.Start()
-			time.Sleep(time.Hour)
+			harness.Sleep(time.Hour)
 			require.Empty(t, h.Sink.Changes(), "%v", names)
 			h.Assign(1002)
-			time.Sleep(6 * time.Minute)
+			harness.Sleep(6 * time.Minute)
 			require.Equal(t, []string{"1002 updated"}, h.Sink.Changes(), "what changes then is emitted")
 			h.Stop()
 		}
@@ -33,9 +33,9 @@ func TestChangeWhileIgnoreChangesIsChangedIsEmitted(t *testing.T) {
 		h.RunOnce()
 		h.Assign(1002)
 		h.Config.IgnoreChanges = []string{"riskScore"}
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		h.Start()
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		require.Equal(t, []string{"1002 updated"}, h.Sink.Changes())
 	})
 }

@@ -42,9 +42,9 @@ func paceBeside(t *testing.T, faults []string, from time.Duration) (p pace) {
 		}
 		began := time.Now()
 		h.Start()
-		time.Sleep(from)
+		harness.Sleep(from)
 		fail()
-		time.Sleep(4*time.Hour - from)
+		harness.Sleep(4*time.Hour - from)
 		h.Stop()
 		p = paceOf(h.Sim.Journal(), began, failing)
 	})
@@ -78,9 +78,9 @@ func TestHangingIncidentsUseAtMostHalfOfTheSlots(t *testing.T) {
 			h.Fail(id, "hang")
 		}
 		h.Start()
-		time.Sleep(10 * time.Minute) // by then the receiver knows which hang
+		harness.Sleep(10 * time.Minute) // by then the receiver knows which hang
 		known := time.Now()
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		h.Stop()
 		hanging, highest := map[int64]time.Time{}, 0 // the end of each request that hangs
 		for _, r := range h.Sim.Journal() {

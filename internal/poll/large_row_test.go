@@ -38,43 +38,43 @@ func TestRowThatIsTooLargeDelaysNoOtherChangeAndIsReadOnce(t *testing.T) {
 					cfg.CollectionInterval, cfg.MaxResponseBodySize = 24*time.Hour, limit
 				})
 				h.Start()
-				time.Sleep(5 * time.Minute)
+				harness.Sleep(5 * time.Minute)
 				h.Sink.Reset()
 				var pages atomic.Int64
 				h.Auth.Use(withLargeRow(large, limit, &pages))
 				ids := h.Sim.IDs()[:40]
 				lists, polls := len(h.Lists()), h.Polls(0)
-				time.Sleep(5 * time.Second)
+				harness.Sleep(5 * time.Second)
 				for _, id := range ids {
 					h.Assign(id)
-					time.Sleep(between)
+					harness.Sleep(between)
 				}
-				time.Sleep(35 * time.Second)
+				harness.Sleep(35 * time.Second)
 				require.ElementsMatch(t, updated(ids...), h.Sink.Changes())
 				require.LessOrEqual(t, int(pages.Load()), isolated)
 				require.Less(t, len(h.Lists())-lists, 30)
 				require.Equal(t, polls+1, h.Polls(0), "it alone was fetched by ID")
 
-				time.Sleep(time.Hour)
+				harness.Sleep(time.Hour)
 				require.LessOrEqual(t, int(pages.Load()), isolated, "it is left out")
 				require.Equal(t, polls+1, h.Polls(0))
 				require.Empty(t, h.Sink.Changes())
 
 				h.Assign(large) // and again, while its poll has to wait for a minute
-				time.Sleep(35 * time.Second)
+				harness.Sleep(35 * time.Second)
 				require.Equal(t, updated(large), h.Sink.Changes())
 				h.Assign(large)
-				time.Sleep(time.Minute + 5*time.Second)
+				harness.Sleep(time.Minute + 5*time.Second)
 				require.Equal(t, updated(large), h.Sink.Changes(), "no change is missed")
 				require.LessOrEqual(t, int(pages.Load()), 3*isolated)
 				pages.Store(0)
 
 				h.Assign(1100)
-				time.Sleep(31 * time.Second)
+				harness.Sleep(31 * time.Second)
 				require.Equal(t, updated(1100), h.Sink.Changes())
 				for range 20 {
 					h.Assign(ids[0])
-					time.Sleep(31 * time.Second)
+					harness.Sleep(31 * time.Second)
 					require.Equal(t, updated(ids[0]), h.Sink.Changes())
 				}
 				require.Zero(t, pages.Load())

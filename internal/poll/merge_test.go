@@ -42,23 +42,23 @@ func TestMergeChainIsFollowedToItsEnd(t *testing.T) {
 			harness.Run(t, func(t *testing.T) {
 				h := harness.New(t, harness.OneAlert(4), harness.WithIDs(1001))
 				h.Start()
-				time.Sleep(time.Minute)
+				harness.Sleep(time.Minute)
 				for _, id := range []int64{1001, 1002, 1003} {
 					require.NoError(t, h.Sim.Merge(id, id+1))
-					time.Sleep(test.between)
+					harness.Sleep(test.between)
 				}
-				time.Sleep(5*time.Minute + time.Second)
+				harness.Sleep(5*time.Minute + time.Second)
 				h.RequireProof()
 				require.Equal(t, test.want, h.Sink.IncidentChanges())
 
 				before, lastBefore := h.Polls(0), h.Polls(1004)
-				time.Sleep(time.Hour)
+				harness.Sleep(time.Hour)
 				require.Equal(t, lastBefore+12, h.Polls(1004))
 				require.Equal(t, before+12, h.Polls(0), "only the end of the chain is polled")
 
 				h.Stop()
 				h.Start()
-				time.Sleep(time.Hour)
+				harness.Sleep(time.Hour)
 				require.Equal(t, lastBefore+24, h.Polls(1004), "the schedule survives a restart")
 				require.Equal(t, before+24, h.Polls(0))
 				require.Empty(t, h.Sink.Changes())
@@ -84,16 +84,16 @@ func TestMergeChainPassesThroughConfiguredIncident(t *testing.T) {
 			harness.Run(t, func(t *testing.T) {
 				h := harness.New(t, harness.OneAlert(3), harness.WithIDs(1001, 1002))
 				h.Start()
-				time.Sleep(time.Minute)
+				harness.Sleep(time.Minute)
 				for _, id := range test.merges {
 					require.NoError(t, h.Sim.Merge(id, id+1))
-					time.Sleep(5 * time.Minute)
+					harness.Sleep(5 * time.Minute)
 				}
 				h.RequireProof()
 				require.ElementsMatch(t, test.want, h.Sink.IncidentChanges(), "each hop is emitted once")
 
 				before, lastBefore := h.Polls(0), h.Polls(1003)
-				time.Sleep(time.Hour)
+				harness.Sleep(time.Hour)
 				require.Equal(t, lastBefore+12, h.Polls(1003))
 				require.Equal(t, before+12, h.Polls(0))
 			})
@@ -107,11 +107,11 @@ func TestSuccessorTrackedAlreadyIsPolledOncePerCycle(t *testing.T) {
 		require.NoError(t, h.Sim.Merge(1001, 1003))
 		h.FailOnce(1003, "slow=1s") // it is in flight when 1001 turns out to be merged into it
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		require.Equal(t, 1, h.Polls(1003))
 
 		require.NoError(t, h.Sim.Merge(1002, 1003))
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		require.Equal(t, 13, h.Polls(1003))
 		h.RequireProof()
 		require.ElementsMatch(t, []string{
@@ -129,10 +129,10 @@ func TestTwoIncidentsMergedIntoOneAddOneSuccessor(t *testing.T) {
 		require.NoError(t, h.Sim.Merge(1001, 1003))
 		require.NoError(t, h.Sim.Merge(1002, 1003))
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		require.Equal(t, []string{"1001 merged", "1002 merged", "1003 first_seen"}, h.Sink.IncidentChanges())
 		require.Equal(t, 1, h.Polls(1003))
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		require.Equal(t, 13, h.Polls(1003))
 	})
 }
@@ -161,7 +161,7 @@ func TestIncidentsInMergeCycleAreNotPolled(t *testing.T) {
 					want = append(want, harness.Describe(proof.Record{Incident: id.(int64), Change: "merged"}))
 				}
 				h.Start()
-				time.Sleep(time.Hour + time.Second)
+				harness.Sleep(time.Hour + time.Second)
 				require.ElementsMatch(t, append(want, "1004 first_seen"), h.Sink.IncidentChanges())
 				require.Equal(t, [][]any{cycle}, mergeCycles(h), "logged once")
 				require.Len(t, h.Warnings(), 1)
@@ -170,7 +170,7 @@ func TestIncidentsInMergeCycleAreNotPolled(t *testing.T) {
 
 				h.Stop()
 				h.Start()
-				time.Sleep(time.Hour)
+				harness.Sleep(time.Hour)
 				require.Equal(t, [][]any{cycle, cycle}, mergeCycles(h), "each start logs it again, since a configured incident yields nothing")
 				require.Len(t, h.Warnings(), 2)
 				require.Equal(t, len(cycle)+25, h.Polls(0), "a restart does not poll them either")
@@ -186,15 +186,15 @@ func TestIncidentMergedIntoMergeCycleIsNotPolled(t *testing.T) {
 		redirect(t, h, 1001, 1002)
 		redirect(t, h, 1002, 1001)
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		cycle := []any{int64(1001), int64(1002)}
 		require.Equal(t, [][]any{cycle}, mergeCycles(h))
 
 		require.NoError(t, h.Sim.Merge(1003, 1001))
-		time.Sleep(5 * time.Minute)
+		harness.Sleep(5 * time.Minute)
 		require.Equal(t, [][]any{cycle, cycle}, mergeCycles(h), "logged for this one too")
 		before := h.Polls(0)
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		require.Equal(t, before, h.Polls(0))
 
 		h.Stop()
@@ -209,7 +209,7 @@ func TestMissingSuccessorIsEmittedOnceAndBacksOff(t *testing.T) {
 		require.NoError(t, h.Sim.Merge(1001, 1002))
 		require.NoError(t, h.Sim.Remove(1002))
 		h.Start()
-		time.Sleep(6 * time.Hour)
+		harness.Sleep(6 * time.Hour)
 		require.Equal(t, []string{"1001 merged", "1002 not_found"}, h.Sink.IncidentChanges())
 		require.Equal(t, []string{msgNotFound}, h.Warnings())
 		require.Equal(t, 1, h.Polls(1001))
@@ -218,14 +218,14 @@ func TestMissingSuccessorIsEmittedOnceAndBacksOff(t *testing.T) {
 		h.Stop()
 		h.Start()
 		before := h.Polls(1002)
-		time.Sleep(6 * time.Hour)
+		harness.Sleep(6 * time.Hour)
 		require.Empty(t, h.Sink.Changes(), "not emitted again after a restart")
 		require.Equal(t, 1, h.Polls(1001))
 		require.Greater(t, h.Polls(1002), before)
 		require.Less(t, h.Polls(1002), before+20)
 
 		require.NoError(t, h.Sim.Restore(1002))
-		time.Sleep(time.Hour + time.Second)
+		harness.Sleep(time.Hour + time.Second)
 		require.Equal(t, []string{"1002 first_seen", "1002 alert first_seen", "1002 alert first_seen"}, h.Sink.Changes())
 	})
 }
@@ -235,7 +235,7 @@ func TestMergeWithoutSuccessorIsPolledHourly(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(2), harness.WithIDs(1001))
 		redirect(t, h, 1001, 0)
 		h.Start()
-		time.Sleep(5*time.Hour + time.Second)
+		harness.Sleep(5*time.Hour + time.Second)
 		require.Equal(t, []string{"1001 merged"}, h.Sink.IncidentChanges())
 		require.Equal(t, []string{msgNoSuccessor}, h.Warnings())
 		require.Equal(t, 6, h.Polls(1001))
@@ -243,18 +243,18 @@ func TestMergeWithoutSuccessorIsPolledHourly(t *testing.T) {
 		require.NoError(t, h.Sim.Update(1001, func(i *defendersim.Incident) { i.Name = "another name" }))
 		h.Stop()
 		h.Start()
-		time.Sleep(30 * time.Minute)
+		harness.Sleep(30 * time.Minute)
 		require.Equal(t, 6, h.Polls(1001), "a restart does not poll it sooner")
-		time.Sleep(30 * time.Minute)
+		harness.Sleep(30 * time.Minute)
 		require.Equal(t, 7, h.Polls(1001))
 		require.Equal(t, []string{"1001 updated"}, h.Sink.IncidentChanges())
 
 		redirect(t, h, 1001, 1002)
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		require.Equal(t, []string{"1001 merged", "1002 first_seen"}, h.Sink.IncidentChanges(), "now the successor is named")
 		require.Len(t, h.Warnings(), 1, "logged once")
 		before := h.Polls(1001)
-		time.Sleep(3 * time.Hour)
+		harness.Sleep(3 * time.Hour)
 		require.Equal(t, before, h.Polls(1001))
 		require.Empty(t, h.Sink.Changes())
 	})
@@ -280,12 +280,12 @@ func TestSecondResponseWithTheSameOtherIDIsAMerge(t *testing.T) {
 
 		h.Auth.Use(showsInstead(1001, func() int64 { return 1002 }))
 		h.Start()
-		time.Sleep(4*time.Minute + 30*time.Second)
+		harness.Sleep(4*time.Minute + 30*time.Second)
 		require.Equal(t, 1, h.Polls(1002))
 		require.Empty(t, h.Sink.Changes())
 		require.Equal(t, stored, h.Disk.Entry("v1/incident/1001"), "a single response leaves no trace")
 
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		logs := h.Sink.AllLogs()
 		require.Equal(t, []string{"1001 merged", "1002 first_seen", "1002 alert first_seen"}, h.Sink.Changes())
 		merged := logs[0].ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0)
@@ -299,7 +299,7 @@ func TestSecondResponseWithTheSameOtherIDIsAMerge(t *testing.T) {
 
 		for range 2 {
 			before := h.Polls(1002)
-			time.Sleep(time.Hour)
+			harness.Sleep(time.Hour)
 			require.Equal(t, before+12, h.Polls(1002))
 			h.Stop()
 			h.Start()
@@ -338,7 +338,7 @@ func TestOddOtherIDsAreNoMerge(t *testing.T) {
 					})(next, r)
 				})
 				h.Start()
-				time.Sleep(time.Hour)
+				harness.Sleep(time.Hour)
 				require.Empty(t, left)
 				require.Empty(t, h.Sink.Changes())
 				require.Greater(t, h.Polls(1001), 5, "it is still polled")
@@ -360,7 +360,7 @@ func TestSuccessorIsForgottenWithTheLastIncidentThatLeadsToIt(t *testing.T) {
 
 		h.Config.IncidentIDs = []int64{1002, 1004}
 		h.Start()
-		time.Sleep(5 * time.Minute)
+		harness.Sleep(5 * time.Minute)
 		h.Stop()
 		require.Equal(t, []string{"1004 first_seen"}, h.Sink.IncidentChanges())
 		require.Equal(t, 2, h.Polls(1003), "1002 still leads to it")
@@ -369,14 +369,14 @@ func TestSuccessorIsForgottenWithTheLastIncidentThatLeadsToIt(t *testing.T) {
 		h.Config.IncidentIDs = []int64{1004}
 		h.Start()
 		require.Equal(t, []int64{1004}, h.Disk.Incidents())
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		h.Stop()
 		require.Equal(t, 2, h.Polls(1003))
 		require.Empty(t, h.Sink.Changes())
 
 		h.Config.IncidentIDs = []int64{1004, 1003}
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		require.Equal(t, []string{"1003 first_seen"}, h.Sink.IncidentChanges(), "now configured, it starts afresh")
 		require.Equal(t, 1, h.Polls(1001))
 		require.Equal(t, 1, h.Polls(1002))
@@ -394,9 +394,9 @@ func TestMergedIncidentsDoNotSlowTheCycleAfterRestart(t *testing.T) {
 		h.RunOnce()
 		require.Equal(t, 1, h.Polls(1008))
 		h.Start()
-		time.Sleep(4*time.Minute - time.Second)
+		harness.Sleep(4*time.Minute - time.Second)
 		require.Equal(t, 1, h.Polls(1008))
-		time.Sleep(2 * time.Second)
+		harness.Sleep(2 * time.Second)
 		require.Equal(t, 2, h.Polls(1008), "merged incidents take no part in the cycle")
 	})
 }
@@ -433,16 +433,16 @@ func TestKillAroundMergeLosesNothing(t *testing.T) {
 					return nil
 				}
 				h.Start()
-				time.Sleep(time.Minute)
+				harness.Sleep(time.Minute)
 				require.NoError(t, h.Sim.Merge(1001, 1002))
-				time.Sleep(5 * time.Minute)
+				harness.Sleep(5 * time.Minute)
 				h.Stop()
 				records := h.Sink.Records()
 				require.Equal(t, test.before, h.Sink.IncidentChanges())
 
 				h.Sink.Refuse = nil
 				h.Start()
-				time.Sleep(time.Minute)
+				harness.Sleep(time.Minute)
 				again := h.Sink.Records()
 				require.Equal(t, test.after, h.Sink.IncidentChanges())
 				uids := map[string]bool{}
@@ -452,7 +452,7 @@ func TestKillAroundMergeLosesNothing(t *testing.T) {
 				require.True(t, uids[again[0].UID], "a repeat has the same uid")
 
 				before := h.Polls(1001)
-				time.Sleep(time.Hour)
+				harness.Sleep(time.Hour)
 				require.Equal(t, before, h.Polls(1001))
 				require.Empty(t, h.Sink.Changes())
 			})

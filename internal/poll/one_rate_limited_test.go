@@ -17,7 +17,7 @@ func TestIncidentThatIsAlwaysRateLimitedCostsTheOthersLittle(t *testing.T) {
 		addBare(t, h, incidents)
 		h.Fail(limited, "429")
 		h.Start()
-		time.Sleep(3 * time.Hour)
+		harness.Sleep(3 * time.Hour)
 		others, refused := 0, 0
 		for _, r := range h.Sim.Journal() {
 			switch {
@@ -33,7 +33,7 @@ func TestIncidentThatIsAlwaysRateLimitedCostsTheOthersLittle(t *testing.T) {
 		require.Empty(t, h.Host.Statuses())
 
 		h.Sim.ClearFaults()
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		require.Contains(t, h.Sink.Changes(), "1 first_seen")
 	})
 }

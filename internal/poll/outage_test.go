@@ -26,11 +26,11 @@ func TestOutagePausesAllRequests(t *testing.T) {
 				h := harness.New(t, harness.OneAlert(50), func(cfg *receiver.Config) { cfg.MaxConcurrentRequests = 1 })
 				h.Fail(defendersim.AllIncidents, fault)
 				h.Start()
-				time.Sleep(2 * time.Second)
+				harness.Sleep(2 * time.Second)
 				require.Equal(t, 5, h.Polls(0), "none after the fifth")
 				require.Equal(t, []string{test.began}, h.Warnings(), "one for all incidents")
 
-				time.Sleep(2 * time.Hour)
+				harness.Sleep(2 * time.Hour)
 				if test.began == msgUnavailable {
 					require.Less(t, h.Polls(0), 240, "the backoff grows to a minute")
 				} else {
@@ -39,7 +39,7 @@ func TestOutagePausesAllRequests(t *testing.T) {
 				require.Len(t, h.Warnings(), 1, "logged once")
 
 				h.Sim.ClearFaults()
-				time.Sleep(11 * time.Minute)
+				harness.Sleep(11 * time.Minute)
 				require.Len(t, h.Sink.Changes(), 100, "it recovers by itself")
 				ended := h.Logs.FilterMessage(test.end).All()
 				require.Len(t, ended, 1)
@@ -54,7 +54,7 @@ func TestRejectedRequestIsRetriedRarelyAndLoggedAsError(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(3))
 		h.Fail(1001, "400")
 		h.Start()
-		time.Sleep(10 * time.Hour)
+		harness.Sleep(10 * time.Hour)
 		require.Less(t, h.Polls(1001), 30)
 		require.Greater(t, h.Polls(1001), 8)
 		lines := h.Logs.FilterLevelExact(zap.ErrorLevel).All()
@@ -68,9 +68,9 @@ func TestAnotherFailureOfTheSameIncidentIsLoggedToo(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(10))
 		h.Fail(1001, "500")
 		h.Start()
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		h.Fail(1001, "nested")
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		lines := h.Logs.FilterMessage(msgFetchFailed).All()
 		require.Len(t, lines, 2)
 		require.Contains(t, lines[0].ContextMap()["error"], "server error")
@@ -83,7 +83,7 @@ func TestForbiddenIncidentDoesNotDelayTheOthers(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(10))
 		h.Fail(1001, "403")
 		h.Start()
-		time.Sleep(time.Hour + time.Second)
+		harness.Sleep(time.Hour + time.Second)
 		require.Equal(t, 9*13, h.Polls(0)-h.Polls(1001), "the others are polled as before")
 		require.Less(t, h.Polls(1001), 30)
 		require.Equal(t, []string{msgFetchDenied}, h.Warnings())
@@ -97,20 +97,20 @@ func TestAllIncidentsMissingAfterStartMeansWrongTarget(t *testing.T) {
 		for _, id := range h.Sim.IDs() {
 			require.NoError(t, h.Sim.Remove(id))
 		}
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		h.Config.IncidentIDs = append(h.Config.IncidentIDs, 9999) // never delivered, so it does not count
 		before := h.Polls(0)
 		h.Start()
-		time.Sleep(time.Second)
+		harness.Sleep(time.Second)
 		require.Equal(t, before+1+outageAt, h.Polls(0), "then all requests pause")
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		require.Equal(t, []string{"9999 not_found"}, h.Sink.Changes(), "nothing is emitted of what was delivered before")
 		require.Equal(t, []string{msgNotFound, msgWrongTarget}, h.Warnings(), "one for 9999 and one for all others")
 
 		for _, id := range h.Sim.IDs()[1:] {
 			require.NoError(t, h.Sim.Restore(id))
 		}
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		require.Equal(t, []string{"1001 not_found"}, h.Sink.Changes(), "once one is found, the others count as missing")
 	})
 }
@@ -122,9 +122,9 @@ func TestMissingIncidentsAreEmittedOnceAnotherIsFound(t *testing.T) {
 		for _, id := range h.Sim.IDs()[:4] {
 			require.NoError(t, h.Sim.Remove(id))
 		}
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		h.Start()
-		time.Sleep(6 * time.Minute) // until the others are polled again
+		harness.Sleep(6 * time.Minute) // until the others are polled again
 		require.ElementsMatch(t, []string{"1001 not_found", "1002 not_found", "1003 not_found", "1004 not_found"}, h.Sink.Changes())
 	})
 }
@@ -136,9 +136,9 @@ func TestFewMissingIncidentsAreBelieved(t *testing.T) {
 		for _, id := range h.Sim.IDs() {
 			require.NoError(t, h.Sim.Remove(id))
 		}
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		require.Len(t, h.Sink.Changes(), outageAt-1)
 	})
 }

@@ -18,19 +18,19 @@ func TestIncidentIsEmittedOnceAndThenOnlyItsChanges(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(2))
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		require.ElementsMatch(t, []string{"1001 first_seen", "1001 alert first_seen", "1002 first_seen", "1002 alert first_seen"}, h.Sink.Changes())
 
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		require.Empty(t, h.Sink.Changes(), "nothing changed")
 		require.Equal(t, 2*13, h.Polls(0), "every five minutes")
 
 		require.NoError(t, h.Sim.Update(1002, func(i *defendersim.Incident) { i.Status = defendersim.StatusResolved }))
-		time.Sleep(5 * time.Minute)
+		harness.Sleep(5 * time.Minute)
 		require.Equal(t, []string{"1002 resolved"}, h.Sink.Changes())
 
 		require.NoError(t, h.Sim.Update(1002, func(i *defendersim.Incident) { i.Status = defendersim.StatusActive }))
-		time.Sleep(5 * time.Minute)
+		harness.Sleep(5 * time.Minute)
 		require.Equal(t, []string{"1002 reopened"}, h.Sink.Changes())
 		require.Empty(t, h.Warnings())
 	})
@@ -40,7 +40,7 @@ func TestAlertThatChangesAloneIsEmittedAlone(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(1))
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		h.Sink.Reset()
 
 		before, err := h.Sim.Incident(1001)
@@ -50,7 +50,7 @@ func TestAlertThatChangesAloneIsEmittedAlone(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, before.LastUpdate, after.LastUpdate, "the time of the incident does not move")
 
-		time.Sleep(5 * time.Minute)
+		harness.Sleep(5 * time.Minute)
 		require.Equal(t, []string{"1001 alert updated"}, h.Sink.Changes())
 	})
 }
@@ -59,23 +59,23 @@ func TestMergedIncidentLeadsToItsSuccessor(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(3), harness.WithIDs(1001))
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		h.Sink.Reset()
 
 		require.NoError(t, h.Sim.Merge(1001, 1002))
-		time.Sleep(6 * time.Minute)
+		harness.Sleep(6 * time.Minute)
 		require.Equal(t, []string{"1001 merged", "1002 first_seen", "1002 alert first_seen", "1002 alert first_seen"}, h.Sink.Changes())
 		before := h.Polls(1001)
 
 		require.NoError(t, h.Sim.Merge(1002, 1003))
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		require.Equal(t, []string{"1002 merged", "1003 first_seen"}, h.Sink.Changes()[:2])
 		require.Equal(t, before, h.Polls(1001), "a merged incident is not polled")
 
 		h.Stop()
 		h.Start()
 		h.Assign(1003)
-		time.Sleep(6 * time.Minute)
+		harness.Sleep(6 * time.Minute)
 		require.Equal(t, []string{"1003 updated"}, h.Sink.Changes(), "after a restart, the end of the chain is polled")
 		require.Equal(t, before, h.Polls(1001))
 	})
@@ -85,14 +85,14 @@ func TestUnknownIncidentIsLoggedOnceAndBacksOff(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(1), harness.WithIDs(9999))
 		h.Start()
-		time.Sleep(6 * time.Hour)
+		harness.Sleep(6 * time.Hour)
 		require.Equal(t, []string{"9999 not_found"}, h.Sink.Changes())
 		require.Len(t, h.Warnings(), 1)
 		require.Less(t, h.Polls(9999), 20)
 
 		h.Stop()
 		h.Start()
-		time.Sleep(2 * time.Hour)
+		harness.Sleep(2 * time.Hour)
 		require.Empty(t, h.Sink.Changes(), "not emitted again after a restart")
 	})
 }
@@ -101,11 +101,11 @@ func TestIncidentThatReturnsIsSeenForTheFirstTime(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(1))
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		require.NoError(t, h.Sim.Remove(1001))
-		time.Sleep(5 * time.Minute)
+		harness.Sleep(5 * time.Minute)
 		require.NoError(t, h.Sim.Restore(1001))
-		time.Sleep(2 * time.Hour)
+		harness.Sleep(2 * time.Hour)
 		require.Equal(t, []string{
 			"1001 first_seen", "1001 alert first_seen", "1001 not_found", "1001 first_seen", "1001 alert first_seen",
 		}, h.Sink.Changes())
@@ -119,7 +119,7 @@ func TestPopulationIsDeliveredExactlyOnce(t *testing.T) {
 		})
 		began := time.Now()
 		h.Start()
-		time.Sleep(time.Hour + time.Second) // between polls
+		harness.Sleep(time.Hour + time.Second) // between polls
 		h.Stop()
 		require.Greater(t, len(h.Sink.Records()), 400)
 		h.RequireProof()
@@ -141,7 +141,7 @@ func TestPopulationIsDeliveredExactlyOnceDespiteRandomFaults(t *testing.T) {
 			require.NoError(t, h.Sim.SetFault(id, fault))
 		}
 		h.Start()
-		time.Sleep(2*time.Hour + time.Second) // between polls
+		harness.Sleep(2*time.Hour + time.Second) // between polls
 		h.Stop()
 		occurred := map[string]bool{}
 		for _, r := range h.Sim.Journal() {
@@ -160,16 +160,16 @@ func TestEveryFaultEndsAndDelaysNoOtherIncident(t *testing.T) {
 				h := harness.New(t, harness.OneAlert(3), func(cfg *receiver.Config) { cfg.MaxResponseBodySize = 1 << 20 })
 				h.Fail(1001, kind.Name)
 				h.Start()
-				time.Sleep(30 * time.Minute)
+				harness.Sleep(30 * time.Minute)
 				h.Assign(1003)
-				time.Sleep(15 * time.Minute)
+				harness.Sleep(15 * time.Minute)
 				changes := h.Sink.Changes()
 				require.Contains(t, changes, "1002 first_seen")
 				require.Contains(t, changes, "1003 updated")
 				require.LessOrEqual(t, len(h.Warnings()), 1, "the same failure is logged once: %v", h.Warnings())
 
 				h.Sim.ClearFaults()
-				time.Sleep(70 * time.Minute)
+				harness.Sleep(70 * time.Minute)
 				if !slices.Contains(changes, "1001 first_seen") {
 					require.Contains(t, h.Sink.Changes(), "1001 first_seen", "it recovers by itself")
 				}
@@ -184,7 +184,7 @@ func TestNothingIsSentWithoutToken(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(3))
 		h.Auth.Fail(errors.New(`oauth2: "invalid_client" "AADSTS7000215: Invalid client secret hunter2"`))
 		h.Start()
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		require.Zero(t, h.Polls(0))
 		require.Len(t, h.Warnings(), 1)
 		for _, entry := range h.Logs.All() {
@@ -194,7 +194,7 @@ func TestNothingIsSentWithoutToken(t *testing.T) {
 		}
 
 		h.Auth.Fail(nil)
-		time.Sleep(6 * time.Minute)
+		harness.Sleep(6 * time.Minute)
 		require.Len(t, h.Sink.Changes(), 6, "it recovers by itself")
 	})
 }
@@ -207,15 +207,15 @@ func TestSameFailureOfManyIncidentsIsNotLoggedForEach(t *testing.T) {
 			h.Fail(id[0], "html")
 		}
 		h.Start()
-		time.Sleep(6 * time.Hour)
+		harness.Sleep(6 * time.Hour)
 		require.ElementsMatch(t, append(slices.Repeat([]string{msgFetchFailed}, maxNamed), msgMoreFail), h.Warnings())
 
 		h.Sim.ClearFaults()
-		time.Sleep(24 * time.Hour)
+		harness.Sleep(24 * time.Hour)
 		require.Len(t, h.Sink.Changes(), 20*maxNamed)
 		require.Len(t, h.Logs.FilterMessage(msgIncidentRecovered).All(), maxNamed, "of those that were logged")
 		h.Fail(1001, "html")
-		time.Sleep(6 * time.Hour)
+		harness.Sleep(6 * time.Hour)
 		require.Len(t, h.Warnings(), maxNamed+2, "a new failure is logged again a day later")
 	})
 }

@@ -26,7 +26,7 @@ func TestRequestIsStoredBeforeItIsSent(t *testing.T) {
 		h.Fail(1001, "hang")
 		began := time.Now()
 		h.Start()
-		time.Sleep(time.Second)
+		harness.Sleep(time.Second)
 		h.Disk.Kill() // while the request is in flight
 		h.Stop()
 		require.Equal(t, quota.Stored{Since: began.UTC(), InFlight: 1}, storedQuota(t, h))
@@ -44,7 +44,7 @@ func TestRequestCancelledByShutdownEndsThen(t *testing.T) {
 		})
 		began := time.Now()
 		h.Start()
-		time.Sleep(time.Second)
+		harness.Sleep(time.Second)
 		h.Stop()
 		require.Equal(t, quota.Stored{Since: began.UTC(), Ended: []time.Time{time.Now().UTC()}}, storedQuota(t, h),
 			"and not with the next start, however much later that is")

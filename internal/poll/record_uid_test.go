@@ -30,14 +30,14 @@ func TestIncidentThatReturnsUnchangedHasNewUIDs(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(2))
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		for range 3 {
 			require.NoError(t, h.Sim.Remove(1001))
-			time.Sleep(10 * time.Minute)
+			harness.Sleep(10 * time.Minute)
 			h.Stop()
 			h.Start()
 			require.NoError(t, h.Sim.Restore(1001))
-			time.Sleep(2 * time.Hour)
+			harness.Sleep(2 * time.Hour)
 		}
 		requireDistinctUIDs(t, h, 4+3*3)
 	})
@@ -47,14 +47,14 @@ func TestStateThatReturnsHasAnotherUID(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(1))
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		i, err := h.Sim.Incident(1001)
 		require.NoError(t, err)
 		for range 3 {
 			require.NoError(t, h.Sim.RemoveAlert(1001, i.Alerts[0].ID))
-			time.Sleep(6 * time.Minute)
+			harness.Sleep(6 * time.Minute)
 			require.NoError(t, h.Sim.Update(1001, func(now *defendersim.Incident) { now.Alerts = i.Alerts }))
-			time.Sleep(6 * time.Minute)
+			harness.Sleep(6 * time.Minute)
 		}
 		requireDistinctUIDs(t, h, 2+3*4)
 	})
@@ -65,26 +65,26 @@ func TestChangeDeliveredAgainAfterAKillHasTheSameUID(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(1))
 		h.RunOnce()
 		h.Assign(1001)
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		h.Sink.Refuse = func(context.Context) error {
 			h.Disk.Kill() // accepted, but never stored
 			return nil
 		}
 		h.Start()
-		time.Sleep(time.Second)
+		harness.Sleep(time.Second)
 		synctest.Wait()
 		h.Stop()
 		first := h.Sink.Records()
 		require.Equal(t, []string{"1001 updated"}, h.Sink.Changes())
 
 		h.Sink.Refuse = nil
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		require.Equal(t, first, h.Sink.Records())
 		h.Sink.Reset()
 		h.Assign(1001)
-		time.Sleep(6 * time.Minute)
+		harness.Sleep(6 * time.Minute)
 		require.NotEqual(t, first[0].UID, h.Sink.Records()[0].UID)
 	})
 }
@@ -93,7 +93,7 @@ func TestEachSnapshotHasAnotherUID(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(1), func(cfg *receiver.Config) { cfg.Emit = receiver.EmitSnapshots })
 		h.Start()
-		time.Sleep(21 * time.Minute)
+		harness.Sleep(21 * time.Minute)
 		requireDistinctUIDs(t, h, 5*2)
 	})
 }

@@ -27,7 +27,7 @@ func TestFiveRestartsInAnHourNeitherExceedNorWasteTheLimits(t *testing.T) {
 		inFlight := 0 // requests when the receiver stopped, in all
 		for restart := range 5 {
 			h.Start()
-			time.Sleep(time.Duration(chance.Int64N(int64(10 * time.Minute))))
+			harness.Sleep(time.Duration(chance.Int64N(int64(10 * time.Minute))))
 			synctest.Wait() // a receiver that is killed must not run on without its disk
 			if restart%2 == 1 {
 				h.Disk.Kill()
@@ -42,9 +42,9 @@ func TestFiveRestartsInAnHourNeitherExceedNorWasteTheLimits(t *testing.T) {
 		require.Greater(t, inFlight, 5, "else the test shows little")
 		require.Less(t, time.Since(began), 50*time.Minute)
 		h.Start()
-		time.Sleep(time.Until(began.Add(time.Hour)))
+		harness.Sleep(time.Until(began.Add(time.Hour)))
 		sent := h.Polls(0)
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		h.Stop()
 
 		for _, r := range h.Sim.Journal() {
@@ -66,7 +66,7 @@ func TestStartWithoutStorageWarnsAboutTheLimits(t *testing.T) {
 		h.Config.StorageID = nil
 		for starts := range 2 {
 			h.Start()
-			time.Sleep(time.Hour)
+			harness.Sleep(time.Hour)
 			h.Stop()
 			require.Len(t, h.Logs.FilterMessage(msgNoStorage).FilterLevelExact(zap.InfoLevel).All(), starts+1, "once at each start")
 		}

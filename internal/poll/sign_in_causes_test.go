@@ -17,9 +17,9 @@ func TestAnotherCauseOfAFailedSignInIsLoggedOnceWithItsAdvice(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(5))
 		h.Auth.Fail(errors.New(`oauth2: "temporarily_unavailable" "AADSTS90033: A transient error has occurred. Trace ID: 1"`))
 		h.Start()
-		time.Sleep(10 * time.Second)
+		harness.Sleep(10 * time.Second)
 		h.Auth.Fail(errors.New(`oauth2: "invalid_client" "AADSTS7000222: The provided client secret keys are expired. Trace ID: 2"`))
-		time.Sleep(24 * time.Hour)
+		harness.Sleep(24 * time.Hour)
 		h.Stop()
 
 		lines := h.Logs.FilterLevelExact(zap.ErrorLevel).All()
@@ -47,7 +47,7 @@ func TestARevokedTokenIsLoggedWithTheEndOfItsLife(t *testing.T) {
 			return response, err
 		})
 		h.Start()
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		h.Stop()
 		lines := h.Logs.FilterLevelExact(zap.ErrorLevel).All()
 		require.Len(t, lines, 1)

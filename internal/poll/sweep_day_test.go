@@ -137,18 +137,18 @@ func runSweptDay(t *testing.T, population defendersim.Config, lasting time.Durat
 		h.StartWith(r)
 		for r.misses(h.Config.IncidentIDs) {
 			require.Less(t, time.Since(began), 24*time.Hour)
-			time.Sleep(time.Second)
+			harness.Sleep(time.Second)
 		}
 		d.cold = time.Since(began)
-		time.Sleep(20 * time.Minute) // incidents are closed each full hour
+		harness.Sleep(20 * time.Minute) // incidents are closed each full hour
 		fault := harness.Rule(t, "429-retry-after=90s")
 		fault.Every = time.Hour
 		require.NoError(t, h.Sim.SetFault(defendersim.ListRequests, fault))
-		time.Sleep(40 * time.Minute)
+		harness.Sleep(40 * time.Minute)
 		from := time.Now()
-		time.Sleep(lasting)
+		harness.Sleep(lasting)
 		until := time.Now()
-		time.Sleep(6 * time.Hour) // so that the last changes are delivered, too: resolved incidents are polled by ID, in up to five hours
+		harness.Sleep(6 * time.Hour) // so that the last changes are delivered, too: resolved incidents are polled by ID, in up to five hours
 		h.Stop()
 
 		for _, id := range h.Config.IncidentIDs {

@@ -13,19 +13,19 @@ func TestSweepContinuesAfterARestart(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, open(950), harness.WithFeed())
 		h.Start()
-		time.Sleep(20 * time.Minute)
+		harness.Sleep(20 * time.Minute)
 		polls, records := h.Polls(0), len(h.Sink.Records())
 		for range 10 { // each run is shorter than a sweep
 			h.Stop()
-			time.Sleep(5 * time.Second)
+			harness.Sleep(5 * time.Second)
 			h.Start()
-			time.Sleep(2 * time.Minute)
+			harness.Sleep(2 * time.Minute)
 		}
 		changeAlert(t, h, 1500)
 		for range 5 {
 			h.Stop()
 			h.Start()
-			time.Sleep(2 * time.Minute)
+			harness.Sleep(2 * time.Minute)
 		}
 		require.Equal(t, polls, h.Polls(0), "incidents wait for the sweep")
 		require.Len(t, h.Sink.Records(), records+1)
@@ -39,16 +39,16 @@ func TestRestartKeepsTheCycleOfIncidentsThatAreNotSwept(t *testing.T) {
 		population.LargeShare, population.AlertBytes = 0.01, 900
 		h := harness.New(t, population, harness.WithFeed())
 		h.Start()
-		time.Sleep(30 * time.Minute)
+		harness.Sleep(30 * time.Minute)
 		before := h.Polls(0)
-		time.Sleep(30 * time.Minute)
+		harness.Sleep(30 * time.Minute)
 		usual := h.Polls(0) - before
 		require.Positive(t, usual)
 		h.Stop()
 		h.Start()
-		time.Sleep(7 * time.Minute)
+		harness.Sleep(7 * time.Minute)
 		before = h.Polls(0)
-		time.Sleep(30 * time.Minute)
+		harness.Sleep(30 * time.Minute)
 		t.Logf("polls by ID in half an hour: %d before, %d after the restart", usual, h.Polls(0)-before)
 		require.Greater(t, h.Polls(0)-before, usual/2)
 	})
@@ -61,12 +61,12 @@ func TestShortRunsPollIncidentsThatAreNotSwept(t *testing.T) {
 		population.LargeShare, population.AlertBytes = 0.01, 900
 		h := harness.New(t, population, harness.WithFeed())
 		h.Start()
-		time.Sleep(20 * time.Minute)
+		harness.Sleep(20 * time.Minute)
 		before := h.Polls(0)
 		for range 12 {
 			h.Stop()
 			h.Start()
-			time.Sleep(5 * time.Minute)
+			harness.Sleep(5 * time.Minute)
 		}
 		require.Positive(t, h.Polls(0)-before, "in an hour")
 	})

@@ -32,9 +32,9 @@ func TestSweepsLeaveTheOnlySlotToOtherPolls(t *testing.T) {
 			return next.RoundTrip(r)
 		})
 		h.Start()
-		time.Sleep(30 * time.Minute)
+		harness.Sleep(30 * time.Minute)
 		before := h.Polls(0)
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		require.Greater(t, h.Polls(0)-before, 100, "some 200 resolved incidents are polled by ID")
 	})
 }
@@ -56,7 +56,7 @@ func TestChangesOfTheIDsDoNotBeginTheFirstPassAgain(t *testing.T) {
 		})
 		h.Start()
 		for i := range 20 {
-			time.Sleep(time.Minute)
+			harness.Sleep(time.Minute)
 			ids = append(ids, strconv.Itoa(4901+i))
 			file.write(ids...)
 		}
@@ -82,9 +82,9 @@ func TestSweepPagesThatAreRateLimitedDoNotHoldUpTheFeed(t *testing.T) {
 			return next.RoundTrip(r)
 		})
 		h.Start()
-		time.Sleep(4 * time.Hour)
+		harness.Sleep(4 * time.Hour)
 		before := len(h.Lists())
-		time.Sleep(2 * time.Hour)
+		harness.Sleep(2 * time.Hour)
 		require.Greater(t, len(h.Lists())-before, 100, "the feed lists every 30 s")
 	})
 }
@@ -102,9 +102,9 @@ func TestSweepsThatShowNothingAreGivenUp(t *testing.T) {
 			return bytes.Replace(body, []byte(`"incidentId":`), padding, 1) // one is enough for a page
 		}))
 		h.Start()
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		before, swept := len(h.Lists()), sweepPages(h)
-		time.Sleep(2 * time.Hour)
+		harness.Sleep(2 * time.Hour)
 		t.Logf("%d list requests an hour, %d of them of sweeps", (len(h.Lists())-before)/2, (sweepPages(h)-swept)/2)
 		require.Less(t, (sweepPages(h)-swept)/2, 200)
 	})

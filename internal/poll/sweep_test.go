@@ -51,7 +51,7 @@ func TestFirstPassDeliversPagesAtOnce(t *testing.T) {
 		population.LargeShare, population.AlertBytes = 0.01, 900
 		h := harness.New(t, population, harness.WithFeed())
 		h.Start()
-		time.Sleep(20 * time.Second)
+		harness.Sleep(20 * time.Second)
 		delivered := map[int64]bool{}
 		for _, r := range h.Sink.Records() {
 			delivered[r.Incident] = true
@@ -71,16 +71,16 @@ func TestSweepFindsChangesOfAlertsThatDoNotMoveTheirIncident(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, open(950), harness.WithFeed())
 		h.Start()
-		time.Sleep(20 * time.Minute)
+		harness.Sleep(20 * time.Minute)
 		polls := h.Polls(0)
 		h.Sink.Reset()
 		for id := int64(1001); id < 1951; id += 50 {
 			changeAlert(t, h, id)
 		}
-		time.Sleep(5*time.Minute + time.Second)
+		harness.Sleep(5*time.Minute + time.Second)
 		require.Len(t, h.Sink.Changes(), 19)
 		require.Equal(t, polls, h.Polls(0), "no request by ID")
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		require.Empty(t, h.Sink.Changes(), "each once")
 		require.Equal(t, polls, h.Polls(0))
 		require.Empty(t, h.Warnings())
@@ -121,7 +121,7 @@ func TestSweepsAreOnlyWhereTheyAreNeeded(t *testing.T) {
 				}
 				h := harness.New(t, open(c.incidents), settings...)
 				h.Start()
-				time.Sleep(time.Hour)
+				harness.Sleep(time.Hour)
 				plan := h.Logs.FilterMessage("polling incidents").All()[0].ContextMap()
 				require.Equal(t, c.plan, plan["sweep"])
 				require.Equal(t, c.met, plan["interval_can_be_met"])
@@ -164,11 +164,11 @@ func TestIncidentsArePolledByIDWhereTheListRefusesSweeps(t *testing.T) {
 				c.population(&population)
 				h := harness.New(t, population, harness.WithFeed())
 				h.Start()
-				time.Sleep(80 * time.Minute)
+				harness.Sleep(80 * time.Minute)
 				h.Sink.Reset()
 				changeAlert(t, h, 1001)
 				changeAlert(t, h, 1290)
-				time.Sleep(20 * time.Minute)
+				harness.Sleep(20 * time.Minute)
 				require.Len(t, h.Sink.Changes(), 2)
 				require.LessOrEqual(t, sweepPages(h), c.pages)
 				var early []string
@@ -190,11 +190,11 @@ func TestSweepWorksWhereTheStatusIsNotFiltered(t *testing.T) {
 		population.ListStatusFilter = defendersim.StatusFilterIgnored
 		h := harness.New(t, population, harness.WithFeed())
 		h.Start()
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		polls := h.Polls(0)
 		h.Sink.Reset()
 		changeAlert(t, h, 1300)
-		time.Sleep(6 * time.Minute)
+		harness.Sleep(6 * time.Minute)
 		require.Len(t, h.Sink.Changes(), 1)
 		require.Equal(t, polls, h.Polls(0))
 		require.Empty(t, h.Warnings())
@@ -211,10 +211,10 @@ func TestSweepThatFailsIsNoOutageAndEndsByItself(t *testing.T) {
 			return next.RoundTrip(r)
 		})
 		h.Start()
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		h.Sink.Reset()
 		changeAlert(t, h, 1001)
-		time.Sleep(45 * time.Minute)
+		harness.Sleep(45 * time.Minute)
 		require.Len(t, h.Sink.Changes(), 1, "by ID")
 		require.Equal(t, []string{"sweep of the list ended early; polling the incidents that it did not show by ID"}, h.Warnings())
 		require.Empty(t, h.Host.Statuses(), "the feed works")
@@ -227,15 +227,15 @@ func TestUnchangedRowsTouchNoStorage(t *testing.T) {
 		h := harness.New(t, open(950), harness.WithFeed())
 		disk := useStubbornDisk(t, h)
 		h.Start()
-		time.Sleep(20 * time.Minute)
+		harness.Sleep(20 * time.Minute)
 		written, pages := disk.writtenUnder("v1/incident/"), sweepPages(h)
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		require.Greater(t, sweepPages(h)-pages, 100)
 		require.Equal(t, written, disk.writtenUnder("v1/incident/"))
 
 		h.Stop()
 		h.Start()
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		require.Equal(t, written, disk.writtenUnder("v1/incident/"), "nor after a restart")
 	})
 }
@@ -252,7 +252,7 @@ func TestSweepsOfForeignIncidentsAreRare(t *testing.T) {
 		})
 		require.Len(t, h.Config.IncidentIDs, 40)
 		h.Start()
-		time.Sleep(4 * time.Hour)
+		harness.Sleep(4 * time.Hour)
 		require.Positive(t, sweepPages(h))
 		require.Less(t, sweepPages(h), 4*1500/20)
 		require.Len(t, h.Logs.FilterLevelExact(zap.InfoLevel).FilterMessageSnippet("few of the incidents in the list are polled").All(), 1)
@@ -263,7 +263,7 @@ func TestSweepRowsDiscoverNothing(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, open(950), harness.WithFeed(), func(cfg *receiver.Config) { cfg.IncidentIDs = cfg.IncidentIDs[:500] })
 		h.Start()
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		for _, r := range h.Sink.Records() {
 			require.LessOrEqual(t, r.Incident, int64(1500))
 		}
@@ -279,10 +279,10 @@ func TestFirstPassThatCannotBeginHoldsUpNoIncidentForLong(t *testing.T) {
 				h := harness.New(t, open(400), harness.WithFeed())
 				require.NoError(t, h.Sim.SetFault(defendersim.ListRequests, harness.Rule(t, fault)))
 				h.Start()
-				time.Sleep(10 * time.Minute)
+				harness.Sleep(10 * time.Minute)
 				require.Greater(t, h.Polls(0), 390)
 				h.Sim.ClearFaults()
-				time.Sleep(time.Hour)
+				harness.Sleep(time.Hour)
 				require.Positive(t, sweepPages(h))
 			})
 		})
@@ -303,9 +303,9 @@ func TestFirstPassOutlastsALongPause(t *testing.T) {
 			return next.RoundTrip(r)
 		})
 		h.Start()
-		time.Sleep(9 * time.Minute)
+		harness.Sleep(9 * time.Minute)
 		require.Greater(t, h.Polls(0), 300)
-		time.Sleep(3 * time.Minute)
+		harness.Sleep(3 * time.Minute)
 		delivered := map[int64]bool{}
 		for _, r := range h.Sink.Records() {
 			delivered[r.Incident] = true
@@ -322,9 +322,9 @@ func TestSweepsEmitSnapshotsOncePerInterval(t *testing.T) {
 		population.LatencyMin, population.LatencyMax = 100*time.Millisecond, 1500*time.Millisecond
 		h := harness.New(t, population, harness.WithFeed(), func(cfg *receiver.Config) { cfg.Emit = receiver.EmitSnapshots })
 		h.Start()
-		time.Sleep(20 * time.Minute)
+		harness.Sleep(20 * time.Minute)
 		h.Sink.Reset()
-		time.Sleep(50 * time.Minute)
+		harness.Sleep(50 * time.Minute)
 		emitted := map[int64]int{}
 		for _, r := range h.Sink.Records() {
 			if r.Alert == "" {

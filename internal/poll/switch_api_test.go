@@ -43,10 +43,10 @@ func TestSwitchingAPIEmitsNothingThatBothShowAlike(t *testing.T) {
 				h.RunOnce()
 				for _, api := range []receiver.API{to, from, to} {
 					h.SwitchAPI(api)
-					time.Sleep(time.Hour)
+					harness.Sleep(time.Hour)
 					before := h.Polls(0)
 					h.Start()
-					time.Sleep(20 * time.Minute)
+					harness.Sleep(20 * time.Minute)
 					h.Stop()
 					require.Empty(t, h.Sink.Changes())
 					require.Greater(t, h.Polls(0), before+10)
@@ -81,9 +81,9 @@ func TestChangesDuringAPISwitchAreEmittedOnce(t *testing.T) {
 		moved := len(alerts(1007)) - 2
 
 		h.SwitchAPI(to)
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		h.Start()
-		time.Sleep(20 * time.Minute)
+		harness.Sleep(20 * time.Minute)
 		changes := h.Sink.Changes()
 		want := []string{
 			"1001 updated", "1002 resolved", "1003 alert updated", "1004 updated", "1004 alert first_seen", "1005 updated", "1005 alert removed",
@@ -93,7 +93,7 @@ func TestChangesDuringAPISwitchAreEmittedOnce(t *testing.T) {
 		require.ElementsMatch(t, want, changes)
 
 		set(1001, func(i *defendersim.Incident) { i.AssignedTo = "" })
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		require.Equal(t, updated(1001), h.Sink.Changes())
 	})
 }
@@ -102,19 +102,19 @@ func TestKilledAPISwitchEmitsNothingTwice(t *testing.T) {
 	bothWays(t, func(t *testing.T, from, to receiver.API) {
 		h := harness.NewUnder(t, from, harness.OneAlert(60), harness.WithLimits(10, 0))
 		h.Start()
-		time.Sleep(30 * time.Minute)
+		harness.Sleep(30 * time.Minute)
 		h.Stop()
 		h.Sink.Reset()
 		for range 3 {
 			h.SwitchAPI(to)
 			h.Start()
-			time.Sleep(3 * time.Minute) // part of a cycle
+			harness.Sleep(3 * time.Minute) // part of a cycle
 			synctest.Wait()
 			h.Disk.Kill()
 			h.Stop()
 		}
 		h.Start()
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		require.Empty(t, h.Sink.Changes())
 	})
 }
@@ -126,22 +126,22 @@ func TestEachAPIHasItsOwnPause(t *testing.T) {
 		h := harness.NewUnder(t, from, harness.OneAlert(3))
 		h.Fail(defendersim.AllIncidents, "429-retry-after=45m")
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		h.Stop()
 		h.Sim.ClearFaults()
 		before := h.Polls(0)
 
 		h.SwitchAPI(to)
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		h.Stop()
 		require.Equal(t, before+3, h.Polls(0))
 
 		h.SwitchAPI(from)
 		h.Start()
-		time.Sleep(40 * time.Minute)
+		harness.Sleep(40 * time.Minute)
 		require.Equal(t, before+3, h.Polls(0))
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		require.Greater(t, h.Polls(0), before+3)
 	})
 }
@@ -156,7 +156,7 @@ func TestPopulationIsDeliveredOnceHoweverOftenTheAPISwitches(t *testing.T) {
 				for i := range 3 {
 					h.SwitchAPI([]receiver.API{from, to}[i%2])
 					h.Start()
-					time.Sleep(20*time.Minute + 7*time.Second)
+					harness.Sleep(20*time.Minute + 7*time.Second)
 					h.Stop()
 				}
 				records := h.Sink.Records()

@@ -20,9 +20,9 @@ func TestRequestsAndRecordsAreCounted(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(3), harness.WithIDs(1001, 1002, 9999))
 		h.Start()
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		require.NoError(t, h.Sim.Merge(1002, 1003))
-		time.Sleep(5 * time.Minute)
+		harness.Sleep(5 * time.Minute)
 
 		metadatatest.AssertEqualReceiverDefenderIncidentsRequests(t, h.Telemetry, points(map[attribute.Set]int64{
 			labels(h, "call", "incident", "outcome", "ok"): 3, labels(h, "call", "incident", "outcome", "unchanged"): 1,
@@ -51,9 +51,9 @@ func TestListRequestsAreCountedSeparately(t *testing.T) {
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 		h := harness.NewUnder(t, api, harness.OneAlert(1), harness.WithFeed())
 		h.Start()
-		time.Sleep(time.Minute + time.Second) // at 0, 0, 30 and 60 s
+		harness.Sleep(time.Minute + time.Second) // at 0, 0, 30 and 60 s
 		h.Fail(defendersim.ListRequests, "503")
-		time.Sleep(30 * time.Second)
+		harness.Sleep(30 * time.Second)
 		metadatatest.AssertEqualReceiverDefenderIncidentsRequests(t, h.Telemetry, points(map[attribute.Set]int64{
 			labels(h, "call", "incident", "outcome", "ok"): 1, labels(h, "call", "list", "outcome", "ok"): 4,
 			labels(h, "call", "list", "outcome", "failed"): 1,
@@ -68,9 +68,9 @@ func TestGaugesShowTrackedIncidentsAndRemainingQuota(t *testing.T) {
 		require.NoError(t, h.Sim.Remove(1003))
 		h.Fail(1004, "nested")
 		h.Fail(1005, "hang")
-		time.Sleep(time.Hour) // so that the list does not show that
+		harness.Sleep(time.Hour) // so that the list does not show that
 		h.Start()
-		time.Sleep(16 * time.Second) // what the gauges read is copied every 15 s
+		harness.Sleep(16 * time.Second) // what the gauges read is copied every 15 s
 		metadatatest.AssertEqualReceiverDefenderIncidentsTracked(t, h.Telemetry, points(map[attribute.Set]int64{
 			labels(h, "state", "open"): 1, labels(h, "state", "resolved"): 1, labels(h, "state", "not_found"): 1,
 			labels(h, "state", "failing"): 1, labels(h, "state", "waiting"): 1,
@@ -92,7 +92,7 @@ func TestGaugesShowPauseAndOverdueIncidents(t *testing.T) {
 		h := harness.NewUnder(t, api, harness.OneAlert(8), harness.WithFeed(), func(cfg *receiver.Config) { cfg.MaxConcurrentRequests = 1 })
 		h.Fail(defendersim.AllIncidents, "429-retry-after=100s")
 		h.Start()
-		time.Sleep(46 * time.Second)
+		harness.Sleep(46 * time.Second)
 		metadatatest.AssertEqualReceiverDefenderIncidentsOverdue(t, h.Telemetry, point(h, int64(8)), metricdatatest.IgnoreTimestamp())
 		list := 0.0
 		if api == receiver.APIGraph {
@@ -109,14 +109,14 @@ func TestChangeDelayIsTheAgeOfTheLatestChange(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(3))
 		h.Start()
-		time.Sleep(2 * time.Minute)
+		harness.Sleep(2 * time.Minute)
 		h.Assign(1001)
 		second, err := h.Sim.Incident(1002)
 		require.NoError(t, err)
-		time.Sleep(time.Minute)
+		harness.Sleep(time.Minute)
 		require.NoError(t, h.Sim.UpdateAlert(1002, second.Alerts[0].ID, func(a *defendersim.Alert) { a.Status = defendersim.StatusResolved }))
 		require.NoError(t, h.Sim.Remove(1003))
-		time.Sleep(2*time.Minute + time.Second)
+		harness.Sleep(2*time.Minute + time.Second)
 		require.Len(t, h.Sink.Changes(), 6+3)
 		metadatatest.AssertEqualReceiverDefenderIncidentsChangeDelay(t, h.Telemetry, histogram(labels(h), bounds, 180.0, 120), metricdatatest.IgnoreTimestamp())
 
@@ -124,7 +124,7 @@ func TestChangeDelayIsTheAgeOfTheLatestChange(t *testing.T) {
 		require.NoError(t, h.Sim.Update(1002, func(i *defendersim.Incident) {
 			i.LastUpdate = time.Now().Add(time.Hour) // a service whose clock is ahead
 		}))
-		time.Sleep(10 * time.Minute)
+		harness.Sleep(10 * time.Minute)
 		metadatatest.AssertEqualReceiverDefenderIncidentsChangeDelay(t, h.Telemetry, histogram(labels(h), bounds, 180.0, 120, 0), metricdatatest.IgnoreTimestamp())
 	})
 }
@@ -136,10 +136,10 @@ func TestFeedAgeIsThatOfTheLastCompleteCall(t *testing.T) {
 			metadatatest.AssertEqualReceiverDefenderIncidentsFeedAge(t, h.Telemetry, point(h, float64(seconds)), metricdatatest.IgnoreTimestamp())
 		}
 		h.Start()
-		time.Sleep(5*time.Minute + 25*time.Second) // after the call at 5:00
+		harness.Sleep(5*time.Minute + 25*time.Second) // after the call at 5:00
 		age(25)
 		h.Fail(defendersim.ListRequests, "503")
-		time.Sleep(time.Hour)
+		harness.Sleep(time.Hour)
 		age(3600 + 25)
 	})
 }
@@ -149,7 +149,7 @@ func TestPollDelayIsTheTimeSinceTheDueTime(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(3), harness.WithLimits(1, 0))
 		h.Start()
-		time.Sleep(2*time.Minute + time.Second)
+		harness.Sleep(2*time.Minute + time.Second)
 		metadatatest.AssertEqualReceiverDefenderIncidentsPollDelay(t, h.Telemetry, histogram(labels(h), bounds, 0.0, 60, 120), metricdatatest.IgnoreTimestamp())
 	})
 }
@@ -159,7 +159,7 @@ func TestSizeOfEachResponseIsRecorded(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(2), harness.WithFeed())
 		h.Start()
-		time.Sleep(29 * time.Second)
+		harness.Sleep(29 * time.Second)
 		var sizes []int64
 		for _, r := range h.Sim.Journal() {
 			sizes = append(sizes, r.Bytes)

@@ -42,7 +42,7 @@ func TestReceiversOfOneCollectorHaveSeparateMetrics(t *testing.T) {
 			h.Start()
 		}
 		both[1].Fail(defendersim.AllIncidents, "503")
-		time.Sleep(5*time.Minute + 16*time.Second)
+		harness.Sleep(5*time.Minute + 16*time.Second)
 
 		tracked, requests := map[attribute.Set]int64{}, map[attribute.Set]int64{}
 		for i, states := range []map[string]int64{{"open": 3}, {"failing": 5}} {
@@ -84,7 +84,7 @@ func pollsBeside(t *testing.T, failing bool) (polls [][]poll) {
 		for _, h := range all {
 			h.Start()
 		}
-		time.Sleep(29 * time.Minute)
+		harness.Sleep(29 * time.Minute)
 		for _, h := range all {
 			h.Stop()
 		}

@@ -42,19 +42,19 @@ func TestIncidentsOfUnknownTimesAreComparedByContent(t *testing.T) {
 				h.Auth.Use(withTimes(value))
 				h.Assign(1001) // within the lookback
 				h.Start()
-				time.Sleep(10 * time.Minute)
+				harness.Sleep(10 * time.Minute)
 				requireArrival(t, h)
 				require.Equal(t, []string{"1001 first_seen", "1001 alert first_seen"}, h.Sink.Changes())
 
 				h.Assign(1001)
-				time.Sleep(70 * time.Minute)
+				harness.Sleep(70 * time.Minute)
 				requireArrival(t, h)
 				require.Equal(t, []string{"1001 updated"}, h.Sink.Changes())
 
 				h.Stop()
 				h.Start()
 				require.NoError(t, h.Sim.Update(1001, func(i *defendersim.Incident) { i.Status = defendersim.StatusResolved }))
-				time.Sleep(70 * time.Minute)
+				harness.Sleep(70 * time.Minute)
 				requireArrival(t, h)
 				require.Equal(t, []string{"1001 resolved"}, h.Sink.Changes())
 				require.Empty(t, h.Warnings())

@@ -28,7 +28,7 @@ func upgradeConfig(cfg *receiver.Config) {
 // meanwhile, from the same moment on.
 func liveUntilUpgrade(t *testing.T, sim *defendersim.Sim) {
 	t.Helper()
-	time.Sleep(10 * time.Minute)
+	harness.Sleep(10 * time.Minute)
 	second, err := sim.Incident(1002)
 	require.NoError(t, err)
 	require.NoError(t, sim.RemoveAlert(1002, second.Alerts[0].ID))
@@ -36,11 +36,11 @@ func liveUntilUpgrade(t *testing.T, sim *defendersim.Sim) {
 	require.NoError(t, sim.Merge(1006, 1007))
 	require.NoError(t, sim.Remove(1003))
 	require.NoError(t, sim.Update(1004, func(i *defendersim.Incident) { i.Status = defendersim.StatusResolved }))
-	time.Sleep(10 * time.Minute)
+	harness.Sleep(10 * time.Minute)
 	require.NoError(t, sim.Update(1010, func(i *defendersim.Incident) { i.AssignedTo = "analyst@contoso.example" }))
-	time.Sleep(10 * time.Minute)                                                                                  // in which 1008 was rate limited once
+	harness.Sleep(10 * time.Minute)                                                                                  // in which 1008 was rate limited once
 	require.NoError(t, sim.Update(1005, func(i *defendersim.Incident) { i.AssignedTo = "late@contoso.example" })) // whose polls failed then
-	time.Sleep(10 * time.Second)
+	harness.Sleep(10 * time.Second)
 }
 
 // fileStorage is the file_storage extension over a directory.
@@ -68,11 +68,11 @@ func TestUpgradeFromCheckpointV2EmitsNothingButWhatChanged(t *testing.T) {
 		h.Host.Extensions[*h.Config.StorageID] = fileStorage(t, directory)
 		liveUntilUpgrade(t, h.Sim)
 		h.Start()
-		time.Sleep(2 * time.Hour)
+		harness.Sleep(2 * time.Hour)
 		require.Equal(t, []string{"1005 updated"}, h.Sink.Changes(), "which had changed and was not polled since")
 		h.Stop()
 		h.Start()
-		time.Sleep(2 * time.Hour)
+		harness.Sleep(2 * time.Hour)
 		require.Empty(t, h.Sink.Changes())
 	})
 }
