@@ -47,6 +47,7 @@ type Engine struct {
 	held         []heldRow           // rows that wait for the end of a request for their incident
 	markedInARow int                 // requests in a row for incidents whose change the feed has shown
 	aheadInARow  int                 // requests in a row for those and for new incidents
+	shownInARow  int                 // requests in a row for incidents of which a row has shown a part, but for those
 	pending      delivery            // what the sink was offered last
 	expired      time.Time           // when expired incidents were last searched for
 	flushed      time.Time           // when failed writes were last retried

@@ -132,6 +132,11 @@ func (e *Engine) order(heads [roster.Classes]roster.Candidate) []roster.Class {
 	if routine.OK && (!retry.OK || routine.Due.Before(retry.Due)) {
 		behind = []roster.Class{roster.Routine, roster.Retry}
 	}
+	if e.shownInARow >= share {
+		behind = append(behind, roster.Shown)
+	} else {
+		behind = append([]roster.Class{roster.Shown}, behind...)
+	}
 	front := []roster.Class{roster.Marked, roster.Unpolled}
 	if e.markedInARow >= share {
 		front = []roster.Class{roster.Unpolled, roster.Marked}
@@ -185,8 +190,11 @@ func (e *Engine) countTurn(id int64) {
 	case roster.Unpolled:
 		e.markedInARow = 0
 		e.aheadInARow++
-	default:
+	case roster.Shown:
 		e.markedInARow, e.aheadInARow = 0, 0
+		e.shownInARow++
+	default:
+		e.markedInARow, e.aheadInARow, e.shownInARow = 0, 0, 0
 	}
 }
 

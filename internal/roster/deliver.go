@@ -19,6 +19,8 @@ type Delivery struct {
 	Polled bool
 	// Streak of the poll, which fails while the incident is not found, or is not shown completely.
 	Streak *health.Streak
+	// Partial: the row shows a part of the incident only. It is due as before, or at Due if nothing was ever delivered of it.
+	Partial bool
 	// Doubt: it is a row, after which the incident must be requested by ID as if there had been none.
 	Doubt bool
 	Hung  bool // the poll ran into its timeout
@@ -52,7 +54,13 @@ func (r *Roster) Delivered(d Delivery, now time.Time) (cycle []int64) {
 
 func (r *Roster) deliver(e *Entry, d Delivery, now time.Time) {
 	e.Summary, e.stored = d.Summary, true
-	if d.Doubt {
+	switch {
+	case d.Doubt:
+		return
+	case d.Partial:
+		if e.class == Unpolled {
+			e.apply(Outcome{Due: d.Due, Answered: true, Hung: e.hung, Streak: e.Streak})
+		}
 		return
 	}
 	if !d.Refuted.IsZero() {
@@ -104,6 +112,25 @@ func (r *Roster) Unchanged(id int64, due, fetched, now time.Time) {
 			e.list(never())
 		default:
 			e.list(due)
+		}
+	})
+}
+
+// Hasten makes an incident due ahead of routine polls, because a row has shown a change of a part of it: at once, or wait after a request by
+// ID last showed it. It does nothing for an incident that is due ahead of those anyway.
+func (r *Roster) Hasten(id int64, wait time.Duration, now time.Time) {
+	e := r.entries[id]
+	if e == nil || e.class != Routine && e.class != Shown {
+		return
+	}
+	since := now.Round(0).Sub(e.Fetched())
+	if since < 0 { // the clock was moved
+		since = wait
+	}
+	r.change(e, func() {
+		e.class = Shown
+		if due := e.Streak.NotBefore(now.Add(max(0, wait-since))); due.Before(e.due) {
+			e.due = due
 		}
 	})
 }

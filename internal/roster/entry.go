@@ -56,6 +56,7 @@ type Class uint8
 const (
 	Marked   Class = iota // the change feed has shown a change
 	Unpolled              // never polled
+	Shown                 // polled before; a row has shown a part of it since, and a poll may show more
 	Retry                 // marked or unpolled, and its poll failed since: it must not go first again and again
 	Routine               // polled before
 	Classes               // how many there are
