@@ -251,7 +251,7 @@ func BenchmarkSweptPage(b *testing.B) {
 			return n, err
 		}},
 		{"unchanged", func() (n int, err error) {
-			page, err := client.decodePage(json.reset(bytes.NewReader(body), math.MaxInt64), rows, 0)
+			page, err := client.decodePage(json.reset(bytes.NewReader(body), math.MaxInt64), rows, ListRequest{})
 			for _, row := range page.Rows {
 				if comparer.Unchanged(known[row.ID], row.Snapshot) {
 					n++

@@ -120,7 +120,7 @@ func (c *Client) get(ctx context.Context, id int64, query string) Answer {
 	address.RawQuery = query
 	rest := &Rest{}
 	var link jsontext.Value
-	reply := c.ask(ctx, address, c.maxBody, func(json *decoder) (err error) {
+	reply := c.ask(ctx, call{address, c.dialect.access, c.maxBody, func(json *decoder) (err error) {
 		json.body.keep = c.keepOriginal
 		rest.snapshot, link, err = c.dialect.decode(id, json)
 		if rest.snapshot == nil {
@@ -132,7 +132,7 @@ func (c *Client) get(ctx context.Context, id int64, query string) Answer {
 		}
 		rest.values = json.limits.Found
 		return err
-	})
+	}})
 	answer := Answer{Err: reply.err, Reached: reply.reached, Size: reply.size, Pages: 1, Warning: reply.warning}
 	switch {
 	case errors.Is(reply.err, errAnotherIncident):

@@ -2,8 +2,10 @@ package defender
 
 import (
 	"io"
+	"math"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -125,25 +127,58 @@ func TestGraphIsAskedForTheAlertsTooAndForItsNewerWords(t *testing.T) {
 	}
 }
 
-func TestGraphsListNamesWhatHasChangedAndIsNotTakenForTheWhole(t *testing.T) {
-	client := graphClient(t, endpoint, handled(func(w http.ResponseWriter, r *http.Request) {
-		assert.Equal(t, endpoint+"/v1.0/security/incidents?$filter=lastUpdateDateTime+ge+2026-11-23T12:00:00.0000000Z&$top=50&$skip=50", r.URL.String())
-		_, _ = io.WriteString(w, `{"value":[
-			{"id":"7","status":"active","lastUpdateDateTime":"2026-11-23T12:00:02Z"},
-			{"id":"8","status":"resolved","lastUpdateDateTime":"2026-11-23T12:00:01Z"},
-			{"id":"9","status":"redirected","redirectIncidentId":"7","lastUpdateDateTime":"2026-11-23T12:00:00.5Z"}
-		],"@odata.nextLink":"https://elsewhere.example/v1.0/security/incidents?$skip=100"}`)
-	}))
-	assert.Equal(t, 50, client.MaxTop())
+func TestARowOfGraphsListShowsAnIncidentWithoutItsAlerts(t *testing.T) {
+	rows := []string{
+		`{"id":"7","status":"active","createdDateTime":"2026-11-20T12:00:00Z","lastUpdateDateTime":"2026-11-23T12:00:02Z","customTags":[]}`,
+		`{"id":"8","status":"resolved","lastUpdateDateTime":"2026-11-23T12:00:01Z","alerts":[{"id":"a"}],"alerts@odata.nextLink":"?$skip=1"}`,
+		`{"id":"9","status":"redirected","redirectIncidentId":"7","lastUpdateDateTime":"2026-11-23T12:00:00.5Z"}`,
+	}
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	page := client.List(t.Context(), ListRequest{Since: at, Top: 50, Skip: 50})
+	for _, keep := range []bool{false, true} {
+		client := graphClient(t, endpoint, handled(func(w http.ResponseWriter, r *http.Request) {
+			assert.Equal(t, endpoint+"/v1.0/security/incidents?$filter=lastUpdateDateTime+ge+2026-11-23T12:00:00.0000000Z&$top=50&$skip=50", r.URL.String())
+			_, _ = io.WriteString(w, `{"value":[`+strings.Join(rows, ",")+`],"@odata.nextLink":"https://elsewhere.example/v1.0/security/incidents?$skip=100"}`)
+		}), func(s *Settings) { s.KeepOriginal = keep })
+		page := client.List(t.Context(), ListRequest{Since: at, Top: 50, Skip: 50})
+		require.NoError(t, page.Err)
+		require.Len(t, page.Rows, len(rows))
+		assert.Equal(t, 100, page.Next)
+		for i, want := range []Row{
+			{ID: 7, LastUpdate: at.Add(2 * time.Second), Created: at.AddDate(0, 0, -3)},
+			{ID: 8, LastUpdate: at.Add(time.Second), Closed: true},
+			{ID: 9, LastUpdate: at.Add(500 * time.Millisecond), Closed: true},
+		} {
+			var err error
+			want.Snapshot, _, err = graph().decode(want.ID, newDecoder(nil).reset(strings.NewReader(rows[i]), math.MaxInt64))
+			require.NoError(t, err)
+			want.Snapshot.Source, want.Snapshot.Shows, want.Snapshot.Alerts = incident.FromList, incident.OwnFields, nil
+			new(incident.Fingerprint).Snapshot(want.Snapshot)
+			if keep {
+				want.Snapshot.Original = []byte(rows[i])
+			}
+			assert.Equal(t, shownRow(t, want), shownRow(t, page.Rows[i]))
+		}
+	}
+}
+
+func TestANarrowRowShowsNoIncident(t *testing.T) {
+	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	const times = `"createdDateTime":"2026-11-20T12:00:00Z","lastUpdateDateTime":"2026-11-23T12:00:00Z"`
+	for body, want := range map[string]Row{
+		`{"id":"7",` + times + `}`:                   {ID: 7, LastUpdate: at, Created: at.AddDate(0, 0, -3)},
+		`{"id":"7",` + times + `,"displayName":"x"}`: {ID: 7, LastUpdate: at, Created: at.AddDate(0, 0, -3)},
+		`{"id":"7"}`: {ID: 7},
+	} {
+		page := graphClient(t, endpoint, answering(200, pageOf(body))).List(t.Context(), ListRequest{Narrow: true, Top: 50})
+		require.NoError(t, page.Err)
+		assert.Equal(t, []Row{want}, page.Rows)
+	}
+	page := list(t, answering(200, pageOf(string(fixture(t, "incident.json")))))
+	require.NotNil(t, page.Rows[0].Snapshot)
+	page = clientAt(t, endpoint, answering(200, pageOf(string(fixture(t, "incident.json"))))).List(t.Context(), ListRequest{Narrow: true, Top: 1})
 	require.NoError(t, page.Err)
-	assert.Equal(t, []Row{
-		{ID: 7, LastUpdate: at.Add(2 * time.Second)},
-		{ID: 8, LastUpdate: at.Add(time.Second), Closed: true},
-		{ID: 9, LastUpdate: at.Add(500 * time.Millisecond), Closed: true},
-	}, page.Rows)
-	assert.Equal(t, 100, page.Next)
+	assert.Nil(t, page.Rows[0].Snapshot)
+	assert.EqualValues(t, 4711, page.Rows[0].ID)
 }
 
 func TestOnlyGraphHasOneBudgetForAllCalls(t *testing.T) {

@@ -9,15 +9,32 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// ListRequest asks for one page of the list of incidents, which runs from the
-// latest change to the earliest (seen in captures).
+// ListRequest asks for one page of a list. That of Defender XDR runs from the
+// latest change to the earliest (seen in captures); those of Graph have no order
+// unless one is asked for (measured by others).
 type ListRequest struct {
-	// Since leaves out what changed last before it, to the tenth of a
-	// microsecond. Zero: nothing is left out.
-	Since time.Time
-	// Status leaves out incidents of any other; empty: none is left out.
+	// Alerts asks for the list of alerts instead of the one of incidents. It
+	// requires Client.ListsAlerts.
+	Alerts bool
+	// Since leaves out what changed last before it, and Before what changed last at
+	// that time or later, both to the tenth of a microsecond and never more than they
+	// say. CreatedSince and CreatedBefore are the same of the time of creation. Zero:
+	// nothing is left out.
+	Since, Before               time.Time
+	CreatedSince, CreatedBefore time.Time
+	// Status leaves out rows of any other; empty: none is left out.
 	Status string
-	// Top is how many rows the page may have: 1 to Client.MaxTop.
+	// ByCreation asks for the rows that were created first first. Graph does so
+	// (measured by others); it is not known that Defender XDR takes it, nor what the
+	// next two ask for.
+	ByCreation bool
+	// Count asks for Page.Total.
+	Count bool
+	// Narrow asks for the ids and the times of the rows only. They have no Snapshot,
+	// and Closed is not known.
+	Narrow bool
+	// Top is how many rows the page may have: 1 to Client.MaxTop, or to
+	// Client.MaxAlertTop.
 	Top int
 	// Skip is how many rows of the list come before the page.
 	Skip int
@@ -27,10 +44,14 @@ type ListRequest struct {
 
 // Page is what one call of List brought.
 type Page struct {
-	// Rows are the incidents, in the order of the list.
+	// Rows are the incidents, or the alerts, in the order of the list.
 	Rows []Row
-	// Nameless is how many rows were dropped that name no incident.
+	// Nameless is how many rows were dropped that name no incident, in the list of
+	// alerts no alert.
 	Nameless int
+	// Total is how many rows the list has in all, within the bounds and the status
+	// that were asked for, where that was to be counted. 0: not said, or none.
+	Total int
 	// Next is the Skip of the page that follows. 0: there is none. It is more
 	// than the one that was asked for, unless there is a Token, with which an
 	// empty page leads on.
@@ -44,9 +65,10 @@ type Page struct {
 	// Partial: the API may not have shown all rows, and none of them shows its
 	// incident.
 	Partial bool
-	// First is the incident of the first row, of a page with an Err.
-	// 0: not known.
-	First int64
+	// First is the incident of the first row, and FirstAlert its alert in the list of
+	// alerts, of a page with an Err. 0 and empty: not known.
+	First      int64
+	FirstAlert string
 	// Date of the answer, by the service's clock. Zero: not said.
 	Date time.Time
 
@@ -58,48 +80,74 @@ type Page struct {
 	Warning string
 }
 
-// Row is one incident of a page.
+// Row is one incident of a page, or one alert.
 type Row struct {
+	// ID of the incident. 0 only in the list of alerts: the alert is in none, or its
+	// row has an Err.
 	ID int64
-	// LastUpdate is the zero time where it is not known.
-	LastUpdate time.Time
+	// Alert is the id of the alert. Empty: the row is one of the list of incidents.
+	Alert string
+	// LastUpdate and Created are those of the incident, or of the alert. Zero: not
+	// known.
+	LastUpdate, Created time.Time
 	// Closed: nothing is expected of the incident any more. False when Err is
-	// not nil.
+	// not nil, and of an alert.
 	Closed bool
-	// Snapshot is the incident as the list shows it. Nil where the row does not
-	// show it whole, and it has to be asked for by its id: when Err is not nil,
-	// where the list, the page or the row comes without alerts, with 150 alerts
-	// or more, and on a Partial page.
+	// Snapshot is the incident as the list shows it; its Shows says how much of it
+	// that is. Nil when Err is not nil, when the request was Narrow, on a Partial
+	// page, of an alert that is in no incident, and of a row of Defender XDR's list
+	// that comes without alerts or with 150 or more. A row of incidents without one
+	// does not show what has changed: the incident has to be asked for by its id.
 	Snapshot *incident.Snapshot
-	// Err is an *Error: the row is no sound incident, though it names one. The
-	// other rows are none the worse for it.
+	// Err is an *Error: the row is no sound incident or alert, though it names one.
+	// The other rows are none the worse for it.
 	Err error
 }
 
-// WholeRows says whether a row of the list shows its incident whole, with its alerts.
+// WholeRows says whether a row of the list of incidents shows its incident whole,
+// with its alerts.
 func (c *Client) WholeRows() bool { return c.dialect.wholeRows }
 
-// MaxTop is the most rows that the API takes being asked for.
+// ListsAlerts says whether there is a list of the alerts of all incidents.
+func (c *Client) ListsAlerts() bool { return c.dialect.alertList != "" }
+
+// MaxTop is the most rows that the API takes being asked for, of incidents.
 func (c *Client) MaxTop() int { return c.dialect.maxTop }
+
+// MaxAlertTop is the most rows that a page of alerts may be asked for: Graph takes
+// more (1,000, vendor documentation), but a row is 6 to 10 kB. 0: there is no list
+// of alerts.
+func (c *Client) MaxAlertTop() int { return c.dialect.maxAlertTop }
+
+// MaxSkip is how many rows of a list a page may skip without a token: Graph answers
+// more with a 400 (measured by others). 0: not known. List does not refuse more.
+func (c *Client) MaxSkip() int { return c.dialect.maxSkip }
 
 // List asks for one page. A request that the API would not take is Rejected
 // without being sent.
 func (c *Client) List(ctx context.Context, r ListRequest) Page {
-	if r.Top < 1 || r.Top > c.dialect.maxTop || r.Skip < 0 {
+	path, maxTop, needed := c.dialect.list, c.dialect.maxTop, c.dialect.access
+	if r.Alerts {
+		path, maxTop, needed = c.dialect.alertList, c.dialect.maxAlertTop, c.dialect.alertAccess
+	}
+	switch {
+	case path == "":
+		return Page{Err: &Error{Kind: Rejected, Err: errors.New("the API has no list of alerts")}}
+	case r.Top < 1 || r.Top > maxTop || r.Skip < 0:
 		return Page{Err: &Error{
-			Kind: Rejected, Err: fmt.Errorf("a page of a list has 1 to %d rows and skips none or more", c.dialect.maxTop),
+			Kind: Rejected, Err: fmt.Errorf("a page of a list has 1 to %d rows and skips none or more", maxTop),
 		}}
 	}
-	address := c.endpoint.JoinPath(c.dialect.list)
+	address := c.endpoint.JoinPath(path)
 	address.RawQuery = c.dialect.query(r)
 	rows := c.decoder()
 	var page Page
-	reply := c.ask(ctx, address, c.maxBody, func(json *decoder) (err error) {
-		page, err = c.decodePage(json, rows, r.Skip)
+	reply := c.ask(ctx, call{address, needed, c.maxBody, func(json *decoder) (err error) {
+		page, err = c.decodePage(json, rows, r)
 		return err
-	})
+	}})
 	if reply.err != nil {
-		page = Page{First: page.First, Err: unlisted(reply.err)}
+		page = Page{First: page.First, FirstAlert: page.FirstAlert, Err: unlisted(reply.err, r.Alerts)}
 	} else {
 		c.release(rows, int64(reply.size))
 	}
@@ -113,12 +161,16 @@ func (c *Client) List(ctx context.Context, r ListRequest) Page {
 	return page
 }
 
-// unlisted keeps a 404 from being taken for that of an incident: the list is
-// always there.
-func unlisted(err error) error {
+// unlisted keeps a 404 from being taken for that of an incident. The list of
+// incidents is always there; that of alerts is missing on one of Microsoft's clouds
+// (vendor documentation).
+func unlisted(err error, alerts bool) error {
 	if failure, ok := errors.AsType[*Error](err); ok && failure.Kind == NotFound {
 		failure.Kind = Rejected
 		failure.Err = errors.New("there is no list of incidents: is http::endpoint right?")
+		if alerts {
+			failure.Err = errors.New("there is no list of alerts")
+		}
 	}
 	return err
 }

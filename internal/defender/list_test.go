@@ -76,16 +76,104 @@ func TestListAsksForAPageAsTheDocumentationShowsIt(t *testing.T) {
 	}
 }
 
+func TestEachListIsAskedForByItsOwnNames(t *testing.T) {
+	at := time.Date(2026, 11, 23, 12, 0, 0, 123456700, time.UTC)
+	all := ListRequest{
+		Since: at, Before: at.Add(time.Minute), CreatedSince: at.Add(time.Hour), CreatedBefore: at.Add(2 * time.Hour), Status: "resolved",
+		ByCreation: true, Count: true, Narrow: true, Top: 7, Skip: 14,
+	}
+	alerts := all
+	alerts.Alerts = true
+	const incidentList, alertList = endpoint + "/v1.0/security/incidents?", endpoint + "/v1.0/security/alerts_v2?"
+	const filter = "$filter=lastUpdateDateTime+ge+2026-11-23T12:00:00.1234567Z+and+lastUpdateDateTime+lt+2026-11-23T12:01:00.1234567Z" +
+		"+and+createdDateTime+ge+2026-11-23T13:00:00.1234567Z+and+createdDateTime+lt+2026-11-23T14:00:00.1234567Z+and+status+eq+%27resolved%27"
+	for _, c := range []struct {
+		api     API
+		request ListRequest
+		want    string
+	}{
+		{Graph, ListRequest{Top: 50}, incidentList + "$top=50"},
+		{Graph, ListRequest{Alerts: true, Top: 200}, alertList + "$top=200"},
+		{Graph, ListRequest{ByCreation: true, Top: 1}, incidentList + "$orderby=createdDateTime+asc&$top=1"},
+		{Graph, ListRequest{Count: true, Top: 1}, incidentList + "$count=true&$top=1"},
+		{Graph, ListRequest{Narrow: true, Top: 1}, incidentList + "$select=id,createdDateTime,lastUpdateDateTime&$top=1"},
+		{Graph, ListRequest{Alerts: true, Narrow: true, Top: 1}, alertList + "$select=id,createdDateTime,lastUpdateDateTime,incidentId&$top=1"},
+		{Graph, ListRequest{Before: at, Top: 1}, incidentList + "$filter=lastUpdateDateTime+lt+2026-11-23T12:00:00.1234567Z&$top=1"},
+		{Graph, ListRequest{CreatedSince: at, Top: 1}, incidentList + "$filter=createdDateTime+ge+2026-11-23T12:00:00.1234567Z&$top=1"},
+		{Graph, ListRequest{CreatedBefore: at, Top: 1}, incidentList + "$filter=createdDateTime+lt+2026-11-23T12:00:00.1234567Z&$top=1"},
+		{
+			Graph, all,
+			incidentList + filter + "&$orderby=createdDateTime+asc&$select=id,createdDateTime,lastUpdateDateTime&$count=true&$top=7&$skip=14",
+		},
+		{
+			Graph, alerts,
+			alertList + filter + "&$orderby=createdDateTime+asc&$select=id,createdDateTime,lastUpdateDateTime,incidentId&$count=true&$top=7&$skip=14",
+		},
+		{Graph, ListRequest{Alerts: true, Count: true, Top: 2, Skip: 4, Token: "a+b"}, alertList + "$count=true&$top=2&$skiptoken=a%2Bb"},
+		{Graph, ListRequest{Top: 1, Skip: 501}, incidentList + "$top=1&$skip=501"},
+		{
+			XDR, all,
+			endpoint + "/api/incidents?" + strings.NewReplacer("lastUpdateDateTime", "lastUpdateTime", "createdDateTime", "createdTime").Replace(filter) +
+				"&$orderby=createdTime+asc&$select=incidentId,createdTime,lastUpdateTime&$count=true&$top=7&$skip=14",
+		},
+	} {
+		requests := 0
+		page := graphClient(t, endpoint, handled(func(w http.ResponseWriter, r *http.Request) {
+			requests++
+			assert.Equal(t, c.want, r.URL.String())
+			prefer := r.Header.Get("Prefer")
+			assert.Equal(t, c.api == Graph, prefer == "include-unknown-enum-members", prefer)
+			_, _ = io.WriteString(w, `{"value":[],"@odata.count":3}`)
+		}), func(s *Settings) { s.API = c.api }).List(t.Context(), c.request)
+		require.NoError(t, page.Err)
+		assert.Equal(t, 3, page.Total)
+		assert.Equal(t, 1, requests)
+	}
+}
+
+func TestWhatIsFinerThanABoundIsLeftOutByNeitherSide(t *testing.T) {
+	for nanoseconds, want := range map[int][2]string{
+		0:         {"00.0000000", "00.0000000"},
+		1:         {"00.0000000", "00.0000001"},
+		99:        {"00.0000000", "00.0000001"},
+		100:       {"00.0000001", "00.0000001"},
+		101:       {"00.0000001", "00.0000002"},
+		999999999: {"00.9999999", "01.0000000"},
+	} {
+		at := time.Date(2026, 11, 23, 12, 0, 0, nanoseconds, time.FixedZone("", 3600))
+		query := graph().query(ListRequest{Since: at, Before: at, CreatedSince: at, CreatedBefore: at, Top: 1})
+		assert.Equal(t, "$filter=lastUpdateDateTime+ge+2026-11-23T11:00:"+want[0]+"Z+and+lastUpdateDateTime+lt+2026-11-23T11:00:"+want[1]+
+			"Z+and+createdDateTime+ge+2026-11-23T11:00:"+want[0]+"Z+and+createdDateTime+lt+2026-11-23T11:00:"+want[1]+"Z&$top=1", query)
+	}
+}
+
 func TestAPageThatTheAPIWouldNotTakeIsNotAskedFor(t *testing.T) {
-	client := clientAt(t, endpoint, roundTrip(func(*http.Request) (*http.Response, error) {
+	unasked := roundTrip(func(*http.Request) (*http.Response, error) {
 		assert.Fail(t, "the API was asked")
 		return nil, errors.New("asked")
-	}))
-	assert.Equal(t, 100, client.MaxTop())
-	for _, r := range []ListRequest{{}, {Top: -1}, {Top: 101}, {Top: math.MaxInt}, {Top: 1, Skip: -1}} {
-		page := client.List(t.Context(), r)
+	})
+	client, ofGraph := clientAt(t, endpoint, unasked), graphClient(t, endpoint, unasked)
+	assert.Equal(t, []any{100, 0, 0, false}, []any{client.MaxTop(), client.MaxAlertTop(), client.MaxSkip(), client.ListsAlerts()})
+	assert.Equal(t, []any{50, 200, 500, true}, []any{ofGraph.MaxTop(), ofGraph.MaxAlertTop(), ofGraph.MaxSkip(), ofGraph.ListsAlerts()})
+	for _, c := range []struct {
+		client  *Client
+		request ListRequest
+		want    string
+	}{
+		{client, ListRequest{}, "a page of a list has 1 to 100 rows and skips none or more"},
+		{client, ListRequest{Top: -1}, "a page of a list has 1 to 100 rows and skips none or more"},
+		{client, ListRequest{Top: 101}, "a page of a list has 1 to 100 rows and skips none or more"},
+		{client, ListRequest{Top: math.MaxInt}, "a page of a list has 1 to 100 rows and skips none or more"},
+		{client, ListRequest{Top: 1, Skip: -1}, "a page of a list has 1 to 100 rows and skips none or more"},
+		{client, ListRequest{Top: 1, Alerts: true}, "the API has no list of alerts"},
+		{ofGraph, ListRequest{Top: 51}, "a page of a list has 1 to 50 rows and skips none or more"},
+		{ofGraph, ListRequest{Top: 0, Alerts: true}, "a page of a list has 1 to 200 rows and skips none or more"},
+		{ofGraph, ListRequest{Top: 201, Alerts: true}, "a page of a list has 1 to 200 rows and skips none or more"},
+		{ofGraph, ListRequest{Top: 1, Skip: -1, Alerts: true}, "a page of a list has 1 to 200 rows and skips none or more"},
+	} {
+		page := c.client.List(t.Context(), c.request)
 		assert.Equal(t, Rejected, unlistedAs(t, page).Kind)
-		assert.EqualError(t, page.Err, "rejected: a page of a list has 1 to 100 rows and skips none or more")
+		assert.EqualError(t, page.Err, "rejected: "+c.want)
 		assert.Zero(t, page.Reached)
 	}
 }

@@ -86,8 +86,13 @@ func decodeAs(d dialect, id int64, body []byte) (*incident.Snapshot, error) {
 
 // decodePageAs decodes an answer to List.
 func decodePageAs(d dialect, body []byte, skipped int, keepOriginal bool) Page {
+	return decodeListAs(d, body, ListRequest{Skip: skipped}, keepOriginal)
+}
+
+// decodeListAs decodes an answer to List, to a request.
+func decodeListAs(d dialect, body []byte, r ListRequest, keepOriginal bool) Page {
 	client := &Client{dialect: d, keepOriginal: keepOriginal}
-	page, err := client.decodePage(newDecoder(nil).reset(bytes.NewReader(body), math.MaxInt64), newDecoder(nil), skipped)
+	page, err := client.decodePage(newDecoder(nil).reset(bytes.NewReader(body), math.MaxInt64), newDecoder(nil), r)
 	switch {
 	case errors.Is(err, errTooMuch):
 		page.Err = oversize(err)
@@ -98,7 +103,9 @@ func decodePageAs(d dialect, body []byte, skipped int, keepOriginal bool) Page {
 }
 
 // firstIDAs reads the id of the first row out of a part of an answer to List.
-func firstIDAs(d dialect, body []byte) int64 { return d.firstID(newDecoder(nil), body) }
+func firstIDAs(d dialect, body []byte) int64 {
+	return d.rowFields(false).first(newDecoder(nil), body).ID
+}
 
 // described is what a snapshot says beside its content and the digests of that.
 func described(s *incident.Snapshot) *incident.Snapshot {

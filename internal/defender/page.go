@@ -1,43 +1,36 @@
 package defender
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"math"
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
 const (
-	// maxRows is how many rows a page may have. The API shows up to 100: what
-	// has ten times as many is no page.
+	// maxRows is how many rows a page may have. The APIs show up to 100 incidents,
+	// and as many alerts as are asked for up to 1,000 (vendor documentation): what
+	// has more is no page.
 	maxRows = 1000
 	// maxPageAlerts bounds all the alerts of a page: 100 rows of 150, and some.
 	maxPageAlerts = 2 * maxAlerts
 )
-
-// wholeAlerts is how many alerts a row may show to be taken for the whole
-// incident: lists of alerts seem to end at 150, without a mark (seen in captured
-// List answers).
-const wholeAlerts = 149
 
 // errTooMuch keeps a page from taking much more memory than one incident may:
 // all its sound rows together may have maxValues values and maxPageAlerts
 // alerts. 32 MiB of real rows have about so many values.
 var errTooMuch = errors.New("more values or alerts than are taken at once")
 
-// pageDecoder reads the answer to List incidents. Each row is read on its own, so
-// that one that is no sound incident costs no other.
+// pageDecoder reads the answer to List. Each row is read on its own, so that one
+// that is not sound costs no other.
 type pageDecoder struct {
 	Page
 	dialect      dialect
+	request      ListRequest
+	fields       rowFields // of its rows
 	keepOriginal bool
 	noAlerts     bool     // a row without a list of alerts is whole, too
 	json         *decoder // of the page
@@ -45,21 +38,24 @@ type pageDecoder struct {
 
 	values, alerts int // of all sound rows
 
-	firstRow       int64          // the incident of it; 0: it names none
-	listed, linked bool           // there were rows, and a link
-	link           jsontext.Value // to the next page
+	firstRow                Row            // what it names
+	listed, linked, counted bool           // there were rows, a link, and a count
+	link                    jsontext.Value // to the next page
 }
 
-// decodePage reads the answer to a List incidents that skipped so many rows, each
-// of them with the second decoder. An error leaves nothing of the page but its
-// First.
-func (c *Client) decodePage(json, rows *decoder, skipped int) (Page, error) {
-	p := pageDecoder{dialect: c.dialect, keepOriginal: c.keepOriginal, noAlerts: c.noAlerts, json: json, rows: rows}
+// decodePage reads the answer to a List, each of its rows with the second
+// decoder. An error leaves nothing of the page but what its first row names.
+func (c *Client) decodePage(json, rows *decoder, r ListRequest) (Page, error) {
+	p := pageDecoder{
+		dialect: c.dialect, request: r, fields: c.dialect.rowFields(r.Alerts),
+		keepOriginal: c.keepOriginal, noAlerts: c.noAlerts, json: json, rows: rows,
+	}
 	json.body.keep = true // for the first row, should the page be too large
 	if err := p.decode(); err != nil {
-		return Page{First: p.first()}, err
+		first := p.first()
+		return Page{First: first.ID, FirstAlert: first.Alert}, err
 	}
-	p.follow(skipped)
+	p.follow(r.Skip)
 	return p.Page, nil
 }
 
@@ -91,6 +87,14 @@ func (p *pageDecoder) member(name string) error {
 		link, err := p.json.link()
 		p.link = link
 		return err
+	case countField:
+		if p.counted {
+			return fmt.Errorf("%s twice", countField)
+		}
+		p.counted = true
+		count, err := p.json.count()
+		p.Total = count
+		return err
 	}
 	return p.json.json.SkipValue()
 }
@@ -106,10 +110,10 @@ func (p *pageDecoder) row() error {
 	}
 	row := p.decodeRow(raw)
 	if len(p.Rows)+p.Nameless == 0 {
-		p.firstRow = row.ID
+		p.firstRow = Row{ID: row.ID, Alert: row.Alert}
 		p.json.body.forget()
 	}
-	if row.ID == 0 {
+	if row.ID == 0 && row.Alert == "" {
 		p.Nameless++
 		return nil
 	}
@@ -120,86 +124,12 @@ func (p *pageDecoder) row() error {
 	return nil
 }
 
-// decodeRow reads a row as it would the answer to Get incident. Without an ID
-// it names no incident.
-func (p *pageDecoder) decodeRow(raw []byte) Row {
-	json := p.rows.reset(bytes.NewReader(raw), math.MaxInt64)
-	s, _, err := p.dialect.decodeIncident(json)
-	if err != nil {
-		id, changed := p.dialect.glance(json.reset(bytes.NewReader(raw), math.MaxInt64))
-		return Row{ID: id, LastUpdate: changed, Err: malformed(err)}
-	}
-	row := Row{ID: s.ID, LastUpdate: s.LastUpdate, Closed: s.Closed()}
-	if !p.dialect.wholeRows || len(s.Alerts) > wholeAlerts || s.Alerts == nil && !s.Merged && !p.noAlerts {
-		return row
-	}
-	p.values += json.limits.Found
-	p.alerts += len(s.Alerts)
-	json.print.Snapshot(s)
-	s.Source = incident.FromList
-	if p.keepOriginal {
-		s.Original = bytes.Clone(validUTF8(raw))
-	}
-	row.Snapshot = s
-	return row
-}
-
-// first is the incident of the first row, as far as the page can be read.
-// 0: not known.
-func (p *pageDecoder) first() int64 {
-	if len(p.Rows)+p.Nameless > 0 || p.firstRow != 0 {
+// first is what the first row names, as far as the page can be read.
+func (p *pageDecoder) first() Row {
+	if len(p.Rows)+p.Nameless > 0 || p.firstRow != (Row{}) {
 		return p.firstRow
 	}
-	return p.dialect.firstID(p.rows, p.json.body.kept)
-}
-
-// glance reads which incident it is and when it changed last, as far as that
-// can be read of one that is not sound, or not there to its end.
-func (d dialect) glance(json *decoder) (id int64, changed time.Time) {
-	type scalar struct {
-		kind jsontext.Kind
-		text string
-	}
-	known := map[string]scalar{}
-	_ = json.members(func(name string) error {
-		if _, twice := known[name]; twice || name != d.incident.id && name != d.incident.lastUpdate {
-			return json.json.SkipValue()
-		}
-		value, err := json.value()
-		if err != nil {
-			return err
-		}
-		kind := value.Kind()
-		if kind == '"' {
-			value = json.unquote(value)
-		}
-		known[name] = scalar{kind, string(value)}
-		return nil
-	})
-	if written := known[d.incident.id]; written.kind == '"' || written.kind == '0' {
-		id = incidentID(written.text)
-	}
-	if last := known[d.incident.lastUpdate]; last.kind == '"' {
-		changed = moment(last.text)
-	}
-	return id, changed
-}
-
-// firstID reads the id of the first row out of the beginning of a page.
-// 0: not known.
-func (d dialect) firstID(json *decoder, body []byte) (id int64) {
-	// A number at the end may have gone on.
-	json.reset(bytes.NewReader(body[:bytes.LastIndexAny(body, ",}")+1]), math.MaxInt64)
-	_ = json.members(func(name string) error {
-		if name != rowsField {
-			return json.json.SkipValue()
-		}
-		return json.array(func() error {
-			id, _ = d.glance(json)
-			return errors.New("one is enough")
-		})
-	})
-	return id
+	return p.fields.first(p.rows, p.json.body.kept)
 }
 
 // follow reads out of the link to the next page how many rows that skips. Nothing

@@ -3,6 +3,7 @@ package defender
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -36,9 +37,14 @@ func TestARowIsWhatGetWouldShowOfItsIncident(t *testing.T) {
 		want, err := decodeAs(xdr(), row.ID, []byte(body))
 		require.NoError(t, err)
 		want.Source = incident.FromList
-		assert.Equal(t, shownRow(t, Row{ID: want.ID, LastUpdate: want.LastUpdate, Closed: want.Merged, Snapshot: want}), shownRow(t, row))
+		created, _ := raw(t, want.Object)["createdTime"].(string)
+		assert.Equal(t, shownRow(t, Row{
+			ID: want.ID, LastUpdate: want.LastUpdate, Created: moment(created), Closed: want.Merged, Snapshot: want,
+		}), shownRow(t, row))
 	}
 	assert.EqualValues(t, 4711, page.Rows[0].ID)
+	assert.Equal(t, incident.Everything, page.Rows[0].Snapshot.Shows)
+	assert.Equal(t, time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC), page.Rows[0].Created)
 	assert.Equal(t, time.Date(2026, 2, 3, 5, 6, 7, 123456700, time.UTC), page.Rows[0].LastUpdate)
 	assert.Len(t, page.Rows[0].Snapshot.Alerts, 2)
 	assert.True(t, page.Rows[1].Snapshot.Merged)
@@ -76,6 +82,24 @@ func TestTheOriginalOfARowIsTheRowAloneAndOnRequestOnly(t *testing.T) {
 		clear(body) // nothing of a page is kept for the sake of one row
 		assert.Equal(t, strings.TrimSpace(row), string(page.Rows[0].Snapshot.Original))
 	}
+}
+
+func TestThePageSaysHowManyRowsTheListHas(t *testing.T) {
+	for count, want := range map[string]int{
+		`0`: 0, `1`: 1, `4711`: 4711, `9223372036854775807`: math.MaxInt,
+		`9223372036854775808`: 0, `1` + strings.Repeat("0", 400): 0, `-1`: 0, `-0`: 0, `-9223372036854775809`: 0, `7.0`: 0, `7.5`: 0, `7e2`: 0,
+		`"7"`: 0, `"hush"`: 0, `""`: 0, `null`: 0, `true`: 0, `[7]`: 0, `{"@odata.count":7}`: 0,
+	} {
+		for _, body := range []string{
+			`{"@odata.count":` + count + `,"value":[{"incidentId":1,"@odata.count":9}]}`, `{"value":[{"incidentId":1}],"@odata.count":` + count + `}`,
+		} {
+			page := decodePageAs(xdr(), []byte(body), 0, false)
+			require.NoError(t, page.Err, count)
+			assert.Equal(t, want, page.Total, count)
+			assert.Len(t, page.Rows, 1)
+		}
+	}
+	assert.Zero(t, rowsOf(t, `{"incidentId":1}`).Total)
 }
 
 // The word hush stands wherever an error could find something to repeat.
@@ -146,6 +170,9 @@ func TestAnAnswerThatIsNoPageIsMalformed(t *testing.T) {
 		"rows as an object":         {`{"value":` + row + `}`, "an object where an array should be"},
 		"rows as text":              {`{"value":"hush"}`, "a string where an array should be"},
 		"rows twice":                {`{"value":[],"value":[` + row + `]}`, "value twice"},
+		"a count twice":             {`{"@odata.count":1,"value":[],"@odata.count":1}`, "@odata.count twice"},
+		"an end within a count":     {`{"value":[],"@odata.count":1`, "unexpected EOF"},
+		"a count that is no JSON":   {`{"value":[],"@odata.count":01}`, "invalid character"},
 		"a link twice":              {`{"@odata.nextLink":null,"@odata.nextLink":"?$skip=1","value":[]}`, "@odata.nextLink twice"},
 		"an end within a row":       {`{"value":[` + row[:20], "unexpected EOF"},
 		"an end behind a row":       {`{"value":[` + row, "unexpected EOF"},

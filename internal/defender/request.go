@@ -19,14 +19,21 @@ type reply struct {
 	warning string    // its Warning header, fit for a log line
 }
 
-// ask sends the one request of a call and has its answer read, whose body may
-// have up to limit decoded bytes. What it reads with belongs to the call until
-// ask returns.
-func (c *Client) ask(ctx context.Context, address *url.URL, limit int64, read func(*decoder) error) reply {
+// call is the one request of a call of the API, and what is made of its answer.
+type call struct {
+	address *url.URL
+	access  access               // what the call asks of a token
+	limit   int64                // how many bytes the body may have, decoded
+	read    func(*decoder) error // reads the body
+}
+
+// ask sends a request and has its answer read. What it reads with belongs to the
+// call until ask returns.
+func (c *Client) ask(ctx context.Context, call call) reply {
 	trace := newTrace(c.endpoint)
 	followed, end := trace.attach(ctx)
 	defer end()
-	request, err := http.NewRequestWithContext(followed, http.MethodGet, address.String(), http.NoBody)
+	request, err := http.NewRequestWithContext(followed, http.MethodGet, call.address.String(), http.NoBody)
 	if err != nil {
 		return reply{err: &Error{Kind: Rejected, Err: withoutAddress(err)}}
 	}
@@ -41,17 +48,17 @@ func (c *Client) ask(ctx context.Context, address *url.URL, limit int64, read fu
 		return reply{err: unanswered(ctx, err, trace), reached: trace.reached()}
 	}
 	defer response.Body.Close()
-	answered := c.answer(ctx, response, limit, read)
+	answered := c.answer(ctx, response, call)
 	answered.reached = max(1, trace.reached())
 	return answered
 }
 
-func (c *Client) answer(ctx context.Context, response *http.Response, limit int64, read func(*decoder) error) reply {
+func (c *Client) answer(ctx context.Context, response *http.Response, call call) reply {
 	date := clockOf(response.Header)
 	if !hasContent(response.StatusCode) {
-		return reply{date: date, err: c.refused(response)}
+		return reply{date: date, err: c.refused(response, call.access)}
 	}
-	r := c.read(ctx, response, limit, read)
+	r := c.read(ctx, response, call.limit, call.read)
 	r.date, r.warning = date, warning(response.Header)
 	if response.StatusCode != http.StatusOK {
 		r.partial = true
@@ -142,17 +149,17 @@ func (c *Client) release(d *decoder, size int64) {
 }
 
 // refused explains an answer whose status is not 200, and the token where that
-// is what the API refused.
-func (c *Client) refused(response *http.Response) *Error {
+// is what the API refused: needed is what the call asks of it.
+func (c *Client) refused(response *http.Response, needed access) *Error {
 	failure := refused(response)
 	if failure.Kind == Unauthorized || failure.Kind == Forbidden {
 		failure.Token = sentToken(response)
-		failure.Permission = c.dialect.access.least(failure.Token)
+		failure.Permission = needed.least(failure.Token)
 		switch host := c.endpoint.Hostname(); {
 		case sentNone(response):
-			failure.Advice = c.dialect.access.unsigned(host)
+			failure.Advice = needed.unsigned(host)
 		case failure.Advice == "":
-			failure.Advice = c.dialect.access.advise(failure.Kind, failure.Token, host, response.Header)
+			failure.Advice = needed.advise(failure.Kind, failure.Token, host, response.Header)
 		}
 	}
 	return failure

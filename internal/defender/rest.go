@@ -48,10 +48,10 @@ func (c *Client) Continue(ctx context.Context, r *Rest) Answer {
 	address := c.endpoint.JoinPath(c.dialect.path(r.ID()), c.dialect.alerts)
 	address.RawQuery = r.query()
 	var link jsontext.Value
-	reply := c.ask(ctx, address, c.maxBody-r.size, func(json *decoder) (err error) {
+	reply := c.ask(ctx, call{address, c.dialect.access, c.maxBody - r.size, func(json *decoder) (err error) {
 		link, err = r.read(c.dialect, json)
 		return err
-	})
+	}})
 	answer := Answer{Reached: reply.reached, Size: reply.size, Pages: r.pages + 1, Warning: reply.warning}
 	if reply.err != nil {
 		return r.fail(pageless(reply.err), answer)

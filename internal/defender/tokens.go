@@ -3,6 +3,7 @@ package defender
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -88,6 +89,23 @@ func (d *decoder) unquote(quoted []byte) []byte {
 func (d *decoder) link() (jsontext.Value, error) {
 	link, err := d.value()
 	return link.Clone(), err
+}
+
+// count reads how many there are of something. 0: that is not said, for the value
+// is no whole number in plain digits, or one beyond what an int holds.
+func (d *decoder) count() (int, error) {
+	if d.json.PeekKind() != '0' {
+		return 0, d.json.SkipValue()
+	}
+	value, err := d.json.ReadValue()
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.Atoi(string(value))
+	if err != nil {
+		n = 0
+	}
+	return max(0, n), nil
 }
 
 // unexpected explains a value of another kind; where there is none, the

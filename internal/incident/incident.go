@@ -21,6 +21,7 @@ type Snapshot struct {
 	// the call.
 	API    string
 	Source Source
+	Shows  Shows
 	// SuccessorID is the incident that this one was merged into; 0: none named.
 	SuccessorID int64
 	// Merged: the incident lives on in another. Its alerts are there now.
