@@ -50,9 +50,9 @@ type Change struct {
 	// Stale: the incident is older than what was delivered before, so only
 	// newer versions of known alerts are taken from it.
 	Stale bool
-	// Doubt, of a row only: it may show a change that only a Get can decide. It
-	// comes with every row until a Get has shown the incident. With embedded
-	// alerts nothing else comes with it.
+	// Doubt, of a row only: it may show a change that only a Get can decide, or one
+	// that it cannot show whole. It comes with every row until a Get has shown the
+	// incident. With embedded alerts nothing else comes with it.
 	Doubt bool
 }
 

@@ -32,20 +32,26 @@ func NewComparer(alerts AlertsMode, snapshots bool, ignored Ignored, basis uint3
 //
 // A row of the list may lag behind what a Get has shown. It removes no alert, and
 // where only a Get can decide whether something has changed, the change has a
-// Doubt.
+// Doubt. A row that shows OwnFields leaves the alerts as they were delivered, and
+// one that shows SomeAlerts leaves everything else so. Neither is reported as
+// Unchanged. With embedded alerts nothing is delivered from such rows: whatever is
+// new in them is a Doubt. Without alerts, OwnFields are Everything.
 //
 // If the stored digests cannot be compared with the snapshot's, because they are
 // from the other API or leave out other names, the comparison is by status and
 // times only, and other differences are adopted silently.
 func (c *Comparer) Compare(delivered State, s *Snapshot) (Change, State) {
-	if newer(delivered.base().LastUpdate, s.LastUpdate) {
+	switch {
+	case s.Shows == SomeAlerts:
+		return c.compareSomeAlerts(delivered, s)
+	case newer(delivered.base().LastUpdate, s.LastUpdate):
 		return c.compareStale(delivered, s)
 	}
 	return c.compare(delivered, s, false)
 }
 
 // Accept is Compare for a snapshot that is taken for the truth however old it
-// is.
+// is. It must show Everything.
 func (c *Comparer) Accept(delivered State, s *Snapshot) (Change, State) {
 	return c.compare(delivered, s, true)
 }
@@ -59,7 +65,7 @@ func (c *Comparer) compare(delivered State, s *Snapshot, accept bool) (Change, S
 		before = c.adopt(before, s)
 	}
 	moved := newer(s.LastUpdate, before.LastUpdate) || accept && newer(before.LastUpdate, s.LastUpdate)
-	row := s.Source == FromList
+	row, whole := s.Source == FromList, c.whole(s)
 	after := State{
 		Seen: true, API: s.API, Basis: c.basis, Merged: s.Merged, Successor: s.SuccessorID,
 		Status: intern(s.Status), LastUpdate: latest(before.LastUpdate, s.LastUpdate),
@@ -79,15 +85,25 @@ func (c *Comparer) compare(delivered State, s *Snapshot, accept bool) (Change, S
 		own.doubt = true
 	}
 	var alerts alertsDiff
-	if after.Merged || c.alerts == None {
+	switch {
+	case after.Merged || c.alerts == None:
 		after.RetiredRevision = before.retired()
-	} else {
+	case !whole:
+		after.keepAlerts(before)
+	default:
 		alerts = c.compareAlerts(before, s, newer(s.LastUpdate, before.LastUpdate), accept, &after)
+		after.AlertsUnseen = before.AlertsUnseen && s.Incomplete
 	}
-	after.ClosedSince = closedSince(delivered, after)
+	after.ClosedSince = closedSince(delivered, after, after.Fetched)
+	if !whole && !delivered.Fetched.IsZero() {
+		after.Fetched = delivered.Fetched
+	}
 
 	change := Change{Alerts: alerts.changes}
 	change.Kind = c.kind(before, after, own.changed || c.alerts == Embedded && alerts.moved)
+	if !whole && change.Kind == Unchanged {
+		change.Kind = ""
+	}
 	if change.Kind.changes() {
 		after.Revision = delivered.nextRevision(false)
 	}
@@ -110,7 +126,14 @@ func (c *Comparer) compare(delivered State, s *Snapshot, accept bool) (Change, S
 		after.Doubt = before.Doubt && (s.Incomplete || alerts.older) // it may not have shown what a row has
 		return change, after
 	}
-	return c.leaveToGet(change, delivered, after, before.Doubt || own.doubt || alerts.doubt)
+	hidden := !whole && c.alerts == Embedded && change.Kind.changes() // the record would lack the alerts
+	doubt := before.Doubt || own.doubt || alerts.doubt || hidden
+	return c.leaveToGet(change, delivered, after, doubt)
+}
+
+// whole reports whether the snapshot shows all that is compared of an incident.
+func (c *Comparer) whole(s *Snapshot) bool {
+	return s.Shows == Everything || s.Shows == OwnFields && c.alerts == None
 }
 
 // leaveToGet returns what to deliver of a row, and the state to store, if there is
@@ -142,6 +165,13 @@ func (after *State) keepUnshown(before State, s *Snapshot) {
 	}
 }
 
+// keepAlerts keeps the alerts, and what may have been delivered of them, after an
+// observation that shows none.
+func (after *State) keepAlerts(before State) {
+	after.Alerts, after.Intent = before.Alerts, before.Intent.ofAlerts()
+	after.AlertsUnseen = before.AlertsUnseen || !before.Seen || before.Merged // a merger retired those that were known
+}
+
 // intern returns a copy of the text that all states share. The text in a
 // snapshot is a part of the whole response, which no state may keep alive.
 func intern(text string) string { return unique.Make(text).Value() }
@@ -158,7 +188,7 @@ func (c *Comparer) Missing(before State, observed time.Time) (Change, State) {
 		Missing: true, Fetched: observed,
 		Revision: before.nextRevision(true), RetiredRevision: before.retired(),
 	}
-	after.ClosedSince = closedSince(before, after)
+	after.ClosedSince = closedSince(before, after, observed)
 	change := Change{Kind: NotFound}
 	if before.Seen {
 		change.PreviousStatus = before.Status

@@ -18,7 +18,7 @@ type Snapshot struct {
 	// ID is the incident that was asked for.
 	ID int64
 	// API is the one that showed it, by any name that no other has; Source is
-	// the call.
+	// the call, and Shows is how much of the incident that shows.
 	API    string
 	Source Source
 	Shows  Shows
@@ -58,6 +58,19 @@ type Snapshot struct {
 	// Observed is when the answer had arrived.
 	Observed time.Time
 }
+
+// Shows is how much of an incident an observation shows.
+type Shows uint8
+
+// The extents of an observation. Rows that do not show everything are FromList.
+const (
+	Everything Shows = iota // own fields and alerts: a Get, or a row of Defender XDR's list of incidents
+	OwnFields               // own fields only: a row of Graph's list of incidents
+	// SomeAlerts are some of its alerts and no own fields: rows of Graph's list of
+	// alerts. The snapshot has ID, API, Source, TenantID, Alerts,
+	// AlertLastUpdateField and Observed.
+	SomeAlerts
+)
 
 // Closed says that nothing is expected of the incident any more: it is resolved
 // or merged away.

@@ -51,6 +51,11 @@ func (c *Comparer) Intent(change Change, before, after State) *Intent {
 	case change.Kind.changes() && (i.Revision != 0 || before.Missing):
 		i.Revision, i.Gone = after.Revision, false
 	}
+	return i.orNil()
+}
+
+// orNil is nil if the intent is empty.
+func (i Intent) orNil() *Intent {
 	if i.Revision == 0 && !i.Embedded && len(i.Alerts) == 0 {
 		return nil
 	}
@@ -82,6 +87,20 @@ func byIntentID(a, b AlertIntent) int { return cmp.Compare(a.ID, b.ID) }
 // sameAlerts compares the IDs of two sorted lists.
 func sameAlerts(before, after []AlertState) bool {
 	return slices.EqualFunc(before, after, func(a, b AlertState) bool { return a.ID == b.ID })
+}
+
+// ofAlerts is what remains of the intent once the incident's own record was
+// delivered; nil: nothing.
+func (i *Intent) ofAlerts() *Intent { return Intent{Alerts: i.alerts()}.orNil() }
+
+// without is what remains of the intent once this alert was delivered; nil: nothing.
+func (i *Intent) without(id string) *Intent {
+	if _, found := i.alert(id); !found {
+		return i
+	}
+	rest := *i
+	rest.Alerts = slices.DeleteFunc(slices.Clone(i.Alerts), func(a AlertIntent) bool { return a.ID == id })
+	return rest.orNil()
 }
 
 func (i *Intent) alerts() []AlertIntent {

@@ -10,9 +10,10 @@ import (
 // Unchanged reports whether a row shows what the list has shown of the incident
 // before, so that Compare would neither change anything nor leave a doubt. It
 // needs only the summary, so rows that show nothing new cost no access to the
-// storage. If it is false, Compare has to tell.
+// storage. If it is false, Compare has to tell. It is false for a row that does not
+// show all that is compared.
 func (c *Comparer) Unchanged(known Summary, row *Snapshot) bool {
-	return known.Row != Digest{} && sameMoment(known.LastUpdate(), row.LastUpdate) && known.Row == c.rowDigest(row)
+	return c.whole(row) && known.Row != Digest{} && sameMoment(known.LastUpdate(), row.LastUpdate) && known.Row == c.rowDigest(row)
 }
 
 // sameMoment reports whether two times count as equal, or neither is known.
@@ -22,11 +23,11 @@ func sameMoment(a, b time.Time) bool { return near(a, b) || a.IsZero() && b.IsZe
 // stack.
 const rowSize = 4096
 
-// Row stands for what the list shows of the incident as long as nothing has
-// changed; zero: that is not known. It is the digest that a Comparer makes of such
+// Row stands for what a list that shows everything shows of the incident as long as
+// nothing has changed; zero: that is not known. It is the digest that a Comparer makes of such
 // a row.
 func (s State) Row() Digest {
-	if !s.Seen || s.Intent != nil || s.Doubt || s.Source == FromGet {
+	if !s.Seen || s.AlertsUnseen || s.Intent != nil || s.Doubt || s.Source == FromGet {
 		return Digest{}
 	}
 	buf, fields := rowHead(make([]byte, 0, rowSize), s.API, s.Basis, s.Status, s.Merged, s.Successor), uint32(0)

@@ -33,6 +33,10 @@ type State struct {
 	// Fields are the digests of the incident's own content without its alerts,
 	// sorted by name.
 	Fields []Field `json:"fields,omitzero"`
+	// AlertsUnseen: only rows that show OwnFields or SomeAlerts have shown the
+	// incident, so it may have more alerts than are in Alerts, and none can have
+	// left it.
+	AlertsUnseen bool `json:"alerts_unseen,omitzero"`
 	// Alerts are sorted by ID.
 	Alerts []AlertState `json:"alerts,omitzero"`
 
@@ -48,9 +52,9 @@ type State struct {
 	// Doubt: a row may have shown a change that only a Get can decide, and no Get
 	// has shown the incident since.
 	Doubt bool `json:"doubt,omitzero"`
-	// Fetched is when the API last returned the incident, without leaving a doubt,
-	// or said that there is none; the next poll after a restart follows from it.
-	// Wall clock.
+	// Fetched is when the API last showed everything of the incident, without leaving
+	// a doubt, or said that there is none; before that, when it was delivered for the
+	// first time. The next poll after a restart follows from it. Wall clock.
 	Fetched time.Time `json:"fetched,omitzero"`
 }
 

@@ -35,14 +35,14 @@ func latest(delivered, shown time.Time) time.Time {
 // closedSince returns since when the incident has been closed; zero: it is open.
 // The change that closed it has a time of its own, unless that is unknown or
 // ahead of our clock.
-func closedSince(before, after State) time.Time {
+func closedSince(before, after State, observed time.Time) time.Time {
 	switch {
 	case !after.closed():
 		return time.Time{}
 	case !before.ClosedSince.IsZero():
 		return before.ClosedSince
-	case instantOf(after.LastUpdate) == 0 || after.LastUpdate.After(after.Fetched):
-		return after.Fetched
+	case instantOf(after.LastUpdate) == 0 || after.LastUpdate.After(observed):
+		return observed
 	}
 	return after.LastUpdate
 }

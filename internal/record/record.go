@@ -44,7 +44,9 @@ type Observation struct {
 	// Tenant is the tenant's id; empty: not known yet.
 	Tenant   string
 	Observed time.Time
-	// Snapshot is nil when the incident was not found.
+	// Snapshot is nil when the incident was not found. One that shows
+	// incident.SomeAlerts has nothing for a record of the incident itself, and its
+	// Change has none.
 	Snapshot *incident.Snapshot
 	Change   incident.Change
 	// After is the state to store once these records have been accepted.
@@ -108,8 +110,8 @@ func (b Builder) incident(r plog.LogRecord, o Observation, w *writer) {
 	if s.SuccessorID != 0 {
 		attributes.PutInt("microsoft.defender.incident.redirect_id", s.SuccessorID)
 	}
-	if countable(s) {
-		attributes.PutInt("microsoft.defender.incident.alert_count", int64(len(s.Alerts)))
+	if n, known := b.alertCount(o); known {
+		attributes.PutInt("microsoft.defender.incident.alert_count", int64(n))
 	}
 	if b.Original {
 		put(attributes, "log.record.original", string(s.Original))
@@ -117,8 +119,19 @@ func (b Builder) incident(r plog.LogRecord, o Observation, w *writer) {
 	b.incidentBody(r.Body().SetEmptyMap(), s, w)
 }
 
-// countable says whether the snapshot shows how many alerts the incident has.
-func countable(s *incident.Snapshot) bool { return s.Alerts != nil && !s.Incomplete }
+// alertCount is how many alerts the incident has. Where the snapshot shows none,
+// these are the ones that were delivered, if all were.
+func (b Builder) alertCount(o Observation) (n int, known bool) {
+	switch s := o.Snapshot; {
+	case s == nil || s.Incomplete:
+		return 0, false
+	case s.Shows == incident.Everything:
+		return len(s.Alerts), s.Alerts != nil
+	case b.Alerts == incident.None || o.After.AlertsUnseen:
+		return 0, false
+	}
+	return len(o.After.Alerts), true
+}
 
 func (b Builder) incidentBody(body pcommon.Map, s *incident.Snapshot, w *writer) {
 	w.putObject(s.Object, body, 1) // the alerts

@@ -14,15 +14,13 @@ import (
 // may differ between two records of an incident.
 func (b Builder) incidentUID(o Observation) string {
 	var alerts string
-	switch s := o.Snapshot; {
-	case s == nil:
-	case s.Incomplete: // without a count, and perhaps with other alerts than another time
+	if n, known := b.alertCount(o); known {
+		alerts = count(uint64(n))
+	} else if o.Snapshot != nil && o.Snapshot.Incomplete { // without a count, and perhaps with other alerts than another time
 		alerts = "shown"
-		for _, a := range s.Alerts {
+		for _, a := range o.Snapshot.Alerts {
 			alerts += " " + strconv.Quote(a.ID)
 		}
-	case s.Alerts != nil:
-		alerts = count(uint64(len(s.Alerts)))
 	}
 	digest := o.After.Digest(b.Alerts == incident.Embedded)
 	parts := append(make([]string, 0, 16), b.origin(o), strconv.FormatInt(o.ID, 10), EventIncident,

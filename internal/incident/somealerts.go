@@ -1,0 +1,57 @@
+package incident
+
+import "slices"
+
+// compareSomeAlerts compares each alert of the snapshot by its own time and leaves
+// the rest of the state as it is. An alert that was not delivered is added where
+// none can have left the incident, or where it changed after a Get; otherwise a
+// Get has to show that it is there.
+func (c *Comparer) compareSomeAlerts(delivered State, s *Snapshot) (Change, State) {
+	before := delivered.base()
+	switch {
+	case c.alerts == None || before.Merged || before.Missing:
+		return Change{}, delivered
+	case !before.Seen || !c.comparable(before, s):
+		return Change{Doubt: true}, delivered
+	}
+	var change Change
+	after, doubt := delivered, delivered.Doubt
+	after.Alerts = slices.Clone(delivered.Alerts)
+	for i := range s.Alerts {
+		alert := &s.Alerts[i]
+		if !after.admits(alert) {
+			doubt = true
+			continue
+		}
+		now, kind, seen := c.compareAlert(after, s, alert, false)
+		doubt = doubt || seen == doubtful
+		after.put(now)
+		if kind.changes() {
+			after.Intent = after.Intent.without(now.ID)
+			change.Alerts = append(change.Alerts, AlertChange{Kind: kind, ID: now.ID, Alert: alert, Digest: now.Digest, Revision: now.Revision})
+		}
+	}
+	if c.alerts == Embedded && (doubt || !change.Empty()) {
+		return Change{Doubt: true}, delivered
+	}
+	change.Doubt, after.Doubt = doubt, doubt
+	return change, after
+}
+
+// admits reports whether an alert of a row can be compared, or else added.
+func (s State) admits(alert *Alert) bool {
+	if intent, unsure := s.Intent.alert(alert.ID); unsure {
+		return !intent.Gone // a row may still show what has left
+	}
+	return s.AlertsUnseen || !s.unknown(alert.ID) || Later(alert.LastUpdate, s.Fetched)
+}
+
+// put replaces the alert or adds it. It modifies the list.
+func (s *State) put(alert AlertState) {
+	at, known := slices.BinarySearchFunc(s.Alerts, alert, byID)
+	if known {
+		s.Alerts[at] = alert
+		return
+	}
+	s.Alerts = slices.Insert(s.Alerts, at, alert)
+}
