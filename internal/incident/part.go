@@ -21,15 +21,6 @@ func (s Source) and(other Source) Source {
 	return FromBoth
 }
 
-// Shows is how much of an incident an observation shows.
-type Shows uint8
-
-const (
-	Everything Shows = iota // own fields and alerts (a Get, a row of Defender XDR's list)
-	OwnFields               // own fields only (a row of Graph's list of incidents)
-	SomeAlerts              // some of its alerts and no own fields (rows of Graph's list of alerts)
-)
-
 // Part is what was last delivered of a field or of an alert. What the other
 // source shows of it is kept where it differs, so that each source is compared
 // with itself.
