@@ -108,6 +108,81 @@ func checkRow(t *testing.T, row Row) {
 	assert.Equal(t, Row{ID: alone.ID, LastUpdate: alone.LastUpdate, Created: moment(created), Closed: alone.Closed()}, row)
 }
 
+// FuzzAlertPage reads pages of Graph's list of alerts.
+func FuzzAlertPage(f *testing.F) {
+	alert := string(fixture(f, "graph_alert.json"))
+	f.Add([]byte(pageOf(alert, alert)))
+	f.Add([]byte(pageOf(`{"id":"a"}`, `null`, `{"id":"b","incidentId":"hush"}`, `{"incidentId":7}`)))
+	f.Add([]byte(`{"@odata.count":7,"value":[{"id":"a","incidentId":7,"lastUpdateDateTime":"2026-02-03T04:05:06Z"}],"@odata.nextLink":"?$skip=200"}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		given, r := string(body), ListRequest{Alerts: true}
+		page := decodeListAs(graph(), body, r, true)
+		assert.Equal(t, given, string(body), "the body was changed")
+		assert.Equal(t, page, decodeListAs(graph(), []byte(given), r, true))
+		assert.LessOrEqual(t, len(page.Rows)+page.Nameless, maxRows)
+		assert.GreaterOrEqual(t, page.Total, 0)
+		var texts []json.RawMessage // of the rows
+		if members := map[string]json.RawMessage{}; page.Err == nil && page.Nameless == 0 {
+			require.NoError(t, json.Unmarshal(body, &members))
+			require.NoError(t, json.Unmarshal(members[rowsField], &texts))
+		}
+		for i, row := range page.Rows {
+			checkAlertRow(t, row)
+			if row.Snapshot != nil && page.Nameless == 0 {
+				checkAsInGet(t, row.Snapshot, texts[i])
+			}
+		}
+
+		fields := graph().rowFields(true)
+		first := fields.first(newDecoder(nil), body)
+		if page.Err == nil && page.Nameless == 0 && len(page.Rows) > 0 {
+			assert.Equal(t, page.Rows[0].Alert, first.Alert)
+			assert.Equal(t, page.Rows[0].ID, first.ID)
+		}
+		for _, end := range []int{len(body) / 3, len(body) / 2, max(0, len(body)-1)} {
+			part := fields.first(newDecoder(nil), body[:end])
+			assert.Contains(t, []string{"", first.Alert}, part.Alert, "told of a part, other than of the whole")
+			assert.Contains(t, []int64{0, first.ID}, part.ID, "told of a part, other than of the whole")
+		}
+	})
+}
+
+// checkAlertRow holds a row of the list of alerts against its own alert.
+func checkAlertRow(t *testing.T, row Row) {
+	t.Helper()
+	assert.NotEmpty(t, row.Alert)
+	assert.GreaterOrEqual(t, row.ID, int64(0))
+	assert.False(t, row.Closed)
+	if row.Err != nil {
+		assert.Nil(t, row.Snapshot)
+		assert.True(t, printable(row.Err.Error()), "%q", row.Err.Error())
+		return
+	}
+	s := row.Snapshot
+	require.Equal(t, row.ID != 0, s != nil)
+	if s == nil {
+		return
+	}
+	require.Len(t, s.Alerts, 1)
+	object := raw(t, s.Alerts[0].Object)
+	assert.Equal(t, fmt.Sprint(row.ID), fmt.Sprint(object["incidentId"]))
+	assert.Equal(t, row.Alert, object["id"])
+	assert.Equal(t, row.LastUpdate, s.Alerts[0].LastUpdate)
+	assert.True(t, utf8.ValidString(fmt.Sprint(object, row.Alert, s.TenantID)))
+	assert.Equal(t, incident.Snapshot{
+		ID: row.ID, API: "graph", Source: incident.FromList, Shows: incident.SomeAlerts, TenantID: s.TenantID,
+		AlertsField: "alerts", LastUpdateField: "lastUpdateDateTime", AlertLastUpdateField: "lastUpdateDateTime", Alerts: s.Alerts,
+	}, *s)
+}
+
+// checkAsInGet holds the alert of a row against what Get makes of the same text.
+func checkAsInGet(t *testing.T, s *incident.Snapshot, text []byte) {
+	t.Helper()
+	alone, err := decodeAs(graph(), 1, fmt.Appendf(nil, `{"id":"1","alerts":[%s]}`, text))
+	require.NoError(t, err)
+	assert.Equal(t, alone.Alerts, s.Alerts)
+}
+
 // FuzzLink follows a link to a next page: of the list, and of an incident's alerts.
 func FuzzLink(f *testing.F) {
 	for _, link := range []string{

@@ -125,7 +125,10 @@ func shown(t testing.TB, s *incident.Snapshot) []any {
 	if s == nil {
 		return nil
 	}
-	all := []any{described(s), raw(t, s.Object), s.Fields}
+	all := []any{described(s), s.Fields}
+	if s.Shows != incident.SomeAlerts { // which has no object of its own
+		all = append(all, raw(t, s.Object))
+	}
 	for _, alert := range s.Alerts {
 		all = append(all, raw(t, alert.Object), alert.Digest)
 	}
