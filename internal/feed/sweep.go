@@ -47,17 +47,18 @@ type SweepProgress struct {
 	Done      int       // its pages so far; 0: no sweep is under way
 }
 
-// Ending is how a sweep ended.
+// Ending is how a sweep ended, or a phase of a pass.
 type Ending uint8
 
 // The endings.
 const (
-	Goes       Ending = iota // the sweep goes on
+	Goes       Ending = iota // the sweep, or the phase, goes on
 	Swept                    // it has shown all that it lists, but for lists that were not worth their requests
 	NotWorth                 // too few of the incidents on its pages are polled
 	PageFailed               // a page failed again and again
 	Refused                  // the API does not answer such a request
 	Disordered               // the list does not keep an order in which it can be read page by page
+	NotShown                 // it may have rows that no page can show (Pass only)
 )
 
 // Sweep goes through the list to poll many incidents, page by page, and returns the page at hand row by row. A steady sweep lists what is

@@ -1,0 +1,159 @@
+package feed
+
+import (
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+// Phase is what a pass is doing. It is stored.
+type Phase = string
+
+// The phases, in their order.
+const (
+	PhaseNone      Phase = ""          // no pass has begun
+	PhaseCount     Phase = "count"     // the first incidents, and how many rows each list has
+	PhaseIncidents Phase = "incidents" // the other incidents
+	PhaseAlerts    Phase = "alerts"    // all alerts
+	PhaseDone      Phase = "done"      // the pass has ended or was stopped
+)
+
+// PassSettings are the settings of a Pass.
+type PassSettings struct {
+	MaxTop      int  // the most rows of a page of incidents
+	MaxAlertTop int  // the most rows of a page of alerts
+	MaxSkip     int  // the most rows that may come before a page; 0: none, so each step has one page
+	Alerts      bool // the list of alerts is read, too
+}
+
+// PassProgress is how far a pass has come. The next run continues from there.
+type PassProgress struct {
+	Phase Phase
+	// Since is the creation time of the last row that the phase under way has shown; zero: it has shown none.
+	Since time.Time
+	// IncidentsRead and AlertsRead say that the list was read to its end. It has shown all rows but those that were too large.
+	IncidentsRead, AlertsRead bool
+}
+
+// Pass reads the lists of incidents and of alerts once, from the oldest row to the newest by creation, and returns the page at hand row by
+// row. It belongs to one goroutine. NewPass makes one.
+//
+// It is for Graph, which honors no order but that by creation (measured by others). A list is read in steps. A step lists what was created at
+// or after a moment, page by page, as far as $skip reaches; the next one begins at the moment at which its last row was created. What is
+// created meanwhile comes last and moves no other row. So two pages are requested at once, and returned in the order of the list. A Pass
+// does not notice when a row that it has shown disappears and moves another one up, out of the pages that are left.
+type Pass struct {
+	settings PassSettings
+	progress PassProgress
+
+	alertTotal int         // rows of the list of alerts; negative: not known
+	noAlerts   bool        // the API refuses that list
+	expected   int         // requests that listing takes; 0: not known
+	total      tally       // of the pass
+	throttled  int         // 429s since the last page that was answered
+	waitsFrom  time.Time   // the last of them: requests that were sent before it are not counted again
+	current    tally       // of the phase
+	step       step        // of the phase
+	queue      []*passPage // pages that are not finished, in the order of the list
+	taken      *passPage   // the one at hand, or taken and not finished; nil: none
+	hand       hand        // its rows
+	sent       time.Time   // when the page at hand, or the last one, was requested
+}
+
+// NewPass returns a Pass that continues from an earlier run's progress.
+func NewPass(settings PassSettings, progress PassProgress) *Pass {
+	p := &Pass{settings: settings, progress: progress, alertTotal: -1, noAlerts: !settings.Alerts}
+	switch progress.Phase {
+	case PhaseCount:
+		p.Begin(time.Time{})
+	case PhaseAlerts:
+		if !settings.Alerts {
+			p.Stop()
+			break
+		}
+		p.enter(progress.Since, 0, time.Time{})
+	case PhaseIncidents:
+		p.enter(progress.Since, 0, time.Time{})
+	case PhaseDone:
+		p.Stop()
+	default:
+		p.progress = PassProgress{}
+	}
+	return p
+}
+
+// Begin begins a pass. A pass that is under way ends.
+func (p *Pass) Begin(now time.Time) {
+	p.abandon()
+	p.progress = PassProgress{Phase: PhaseCount}
+	p.alertTotal, p.noAlerts, p.expected, p.total, p.throttled = -1, !p.settings.Alerts, 0, tally{}, 0
+	if p.settings.Alerts {
+		p.queue = append(p.queue, &passPage{counts: true, top: 1, due: now})
+	}
+	p.enter(time.Time{}, 0, now)
+}
+
+// Stop ends the pass under way, if there is one.
+func (p *Pass) Stop() {
+	p.abandon()
+	if p.progress.Phase != PhaseNone {
+		p.progress.Phase, p.progress.Since = PhaseDone, time.Time{}
+	}
+}
+
+// Underway says whether a pass is under way.
+func (p *Pass) Underway() bool { return p.progress.Phase != PhaseNone && p.progress.Phase != PhaseDone }
+
+// Phase is what the pass is doing.
+func (p *Pass) Phase() Phase { return p.progress.Phase }
+
+// Progress is how far the pass has come. It is stored after each page, and a later run continues from it.
+func (p *Pass) Progress() PassProgress { return p.progress }
+
+// Expected is about how many requests a pass takes. It is known once the phase PhaseCount has ended, if the service says how many rows the
+// lists have and an earlier run has not begun the pass.
+func (p *Pass) Expected() (requests int, known bool) { return p.expected, p.expected > 0 }
+
+// Cost is what the pass under way, or the last one, took in this run, with pages that were too large.
+func (p *Pass) Cost() (pages, bytes int) { return p.total.pages, p.total.bytes }
+
+// enter begins a phase with what was created at or after a moment. total is how many rows that are; 0: not known.
+func (p *Pass) enter(since time.Time, total int, now time.Time) {
+	p.current = tally{}
+	top := p.settings.MaxTop
+	if p.progress.Phase == PhaseAlerts {
+		top = p.settings.MaxAlertTop
+	}
+	p.step = newStep(since, total, newWidth(top))
+	p.plan(now)
+}
+
+// count notes what the first page of incidents says of their number, which ends the phase PhaseCount.
+func (p *Pass) count(page *defender.Page) {
+	p.progress.Phase = PhaseIncidents
+	incidents, known := totalOf(page)
+	if !known || !p.noAlerts && p.alertTotal < 0 {
+		return
+	}
+	p.expected = p.settings.requests(incidents, p.settings.MaxTop)
+	if !p.noAlerts {
+		p.expected += 1 + p.settings.requests(p.alertTotal, p.settings.MaxAlertTop)
+	}
+}
+
+// requests is how many pages of top rows a list has. Each step repeats a row of the one before.
+func (s PassSettings) requests(total, top int) int {
+	step := s.MaxSkip/top*top + top
+	return max(1, (total+total/step+top-1)/top)
+}
+
+// totalOf is how many rows a page says that its list has.
+func totalOf(page *defender.Page) (total int, known bool) {
+	return page.Total, page.Total > 0 || rowsOf(page) == 0 && !leadsOn(page)
+}
+
+// rowsOf is how many rows a page has.
+func rowsOf(page *defender.Page) int { return len(page.Rows) + page.Nameless }
+
+// leadsOn says whether a page links to a next one.
+func leadsOn(page *defender.Page) bool { return page.Next > 0 || page.Token != "" }

@@ -1,0 +1,214 @@
+package feed
+
+import (
+	"slices"
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+// finish returns the page that was taken, and its place in the queue. Not ok: it is of no use any more.
+func (p *Pass) finish() (q *passPage, place int, ok bool) {
+	q, p.taken = p.taken, nil
+	place = slices.Index(p.queue, q)
+	if place < 0 {
+		return q, place, false
+	}
+	if q.stale {
+		p.queue = slices.Delete(p.queue, place, place+1)
+		return q, place, false
+	}
+	return q, place, true
+}
+
+// goOn continues with the next page.
+func (p *Pass) goOn(now time.Time) {
+	p.plan(now)
+	p.pull()
+}
+
+// again has a page requested again.
+func (q *passPage) again(due time.Time) { q.state, q.page, q.due = planned, nil, due }
+
+// Answered continues after a page whose rows were all handled. If the phase has ended, the result says how; Underway says whether another one
+// follows.
+func (p *Pass) Answered(page *defender.Page, now time.Time) Ending {
+	q, place, ok := p.finish()
+	defer p.goOn(now)
+	if !ok {
+		return Goes
+	}
+	p.answered(page)
+	if q.counts {
+		p.queue = slices.Delete(p.queue, place, place+1)
+		if total, known := totalOf(page); known {
+			p.alertTotal = total
+		}
+		return Goes
+	}
+	if page.Partial {
+		return p.retry(q, NotShown, now)
+	}
+	if p.progress.Phase == PhaseCount {
+		p.count(page)
+	}
+	if q.request.Count {
+		p.step.count(page)
+	}
+	ordered := p.step.note(page)
+	rows := rowsOf(page)
+	p.current.rows += rows
+	p.step.width.fits(q.skip+rows, page.Size)
+	p.queue = slices.Replace(p.queue, place, place+1, p.missing(q, page, now)...)
+	if !ordered || p.step.barren > maxBarren {
+		return p.endPhase(Disordered, now)
+	}
+	p.progress.Since = p.step.last
+	return p.proceed(rows, leadsOn(page), now)
+}
+
+// answered counts a page.
+func (p *Pass) answered(page *defender.Page) {
+	p.throttled = 0
+	for _, t := range []*tally{&p.current, &p.total} {
+		t.pages++
+		t.bytes += page.Size
+	}
+}
+
+// missing is the page with the rows that a page was to have and has not, though the list goes on. If none is planned behind it, the next one
+// begins there.
+func (p *Pass) missing(q *passPage, page *defender.Page, now time.Time) []*passPage {
+	rows := rowsOf(page)
+	if rows == 0 || rows >= q.top || !leadsOn(page) && !p.step.said {
+		return nil
+	}
+	if end := q.skip + q.top; end < p.step.planned {
+		return p.part(q.skip+rows, q.top-rows, now)
+	}
+	p.step.planned = q.skip + rows
+	return nil
+}
+
+// part is a part of a page as a page of its own, if $skip reaches it. Else the next step has its rows.
+func (p *Pass) part(skip, top int, now time.Time) []*passPage {
+	if skip > p.settings.MaxSkip {
+		return nil
+	}
+	return []*passPage{{skip: skip, top: top, due: now}}
+}
+
+// proceed goes on to the next page or step, or ends the phase, after a page with so many rows.
+func (p *Pass) proceed(rows int, leadsOn bool, now time.Time) Ending {
+	s := &p.step
+	switch {
+	case s.complete():
+		return p.endPhase(Swept, now)
+	case p.current.pages >= maxPages:
+		return p.endPhase(NotShown, now)
+	case p.unfinished():
+		return Goes
+	case rows == 0 && (s.said || leadsOn):
+		return p.endPhase(NotShown, now)
+	case !s.said && !leadsOn:
+		return p.endPhase(Swept, now)
+	case s.planned <= p.settings.MaxSkip:
+		return Goes
+	}
+	next, ok := s.next()
+	if !ok {
+		return p.endPhase(NotShown, now)
+	}
+	p.step = next
+	return Goes
+}
+
+// endPhase ends the phase, and begins the next one or ends the pass.
+func (p *Pass) endPhase(how Ending, now time.Time) Ending {
+	if p.progress.Phase == PhaseAlerts {
+		p.progress.AlertsRead = how == Swept
+		p.Stop()
+		return how
+	}
+	p.progress.IncidentsRead = how == Swept
+	if p.noAlerts {
+		p.Stop()
+		return how
+	}
+	p.abandon()
+	p.progress.Phase, p.progress.Since = PhaseAlerts, time.Time{}
+	p.enter(time.Time{}, max(0, p.alertTotal), now)
+	return how
+}
+
+// Failed notes that the page failed, which may end the phase or the pass.
+func (p *Pass) Failed(failure defender.Kind, now time.Time) Ending {
+	q, place, ok := p.finish()
+	defer p.goOn(now)
+	if !ok {
+		return Goes
+	}
+	switch {
+	case failure == defender.Throttled: // its account waits
+		q.again(now)
+		if !q.sent.Before(p.waitsFrom) {
+			p.throttled++
+			p.waitsFrom = now
+		}
+		if p.throttled >= maxThrottled {
+			p.Stop()
+			return PageFailed
+		}
+		return Goes
+	case failure == defender.NoToken: // nothing was requested
+		q.again(now)
+		return Goes
+	case failure == defender.Rejected, q.request.Alerts && failure == defender.Forbidden:
+		if q.counts {
+			p.queue = slices.Delete(p.queue, place, place+1)
+			p.noAlerts = true
+			return Refused
+		}
+		return p.endPhase(Refused, now)
+	}
+	return p.retry(q, PageFailed, now)
+}
+
+// retry has a page requested again after a while. If it has failed too often, the phase ends, or the pass if it is PageFailed.
+func (p *Pass) retry(q *passPage, how Ending, now time.Time) Ending {
+	if q.tries++; q.tries < maxTries {
+		q.again(now.Add(firstRetry << (q.tries - 1)))
+		return Goes
+	}
+	if how == PageFailed {
+		p.Stop()
+		return how
+	}
+	return p.endPhase(how, now)
+}
+
+// TooLarge notes that the page exceeds the size limit for responses. Its rows are requested in two halves. A single row is left out. A list
+// with too many such rows is not worth its requests.
+func (p *Pass) TooLarge(page *defender.Page, now time.Time) Ending {
+	q, place, ok := p.finish()
+	defer p.goOn(now)
+	if !ok {
+		return Goes
+	}
+	p.answered(page)
+	if q.counts {
+		p.queue = slices.Delete(p.queue, place, place+1)
+		return Goes
+	}
+	if !p.step.width.tooLarge(q.skip, q.top) {
+		half := q.top / 2
+		p.queue = slices.Replace(p.queue, place, place+1, append(p.part(q.skip, half, now), p.part(q.skip+half, q.top-half, now)...)...)
+		return p.proceed(q.top, true, now)
+	}
+	p.queue = slices.Delete(p.queue, place, place+1)
+	p.step.read++
+	if p.current.large++; p.current.large > judgedAfter && p.current.rows < worthwhile*p.current.large {
+		return p.endPhase(NotWorth, now)
+	}
+	return p.proceed(1, true, now)
+}

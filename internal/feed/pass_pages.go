@@ -1,0 +1,213 @@
+package feed
+
+import (
+	"slices"
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+const (
+	// passInFlight is how many pages of a pass may be on their way at once.
+	passInFlight = 2
+	// passInMemory is how many may be on their way or have arrived.
+	passInMemory = 3
+)
+
+// passPage is a page of a pass, from when it is planned until it is finished.
+type passPage struct {
+	counts    bool // it is requested for the number of alerts only
+	skip, top int
+	due       time.Time
+	tries     int // that failed
+
+	state   pageState
+	stale   bool // the pass has no use for it any more
+	request defender.ListRequest
+	sent    time.Time
+	page    *defender.Page
+	arrived time.Time
+}
+
+// pageState is how far a page has come.
+type pageState uint8
+
+const (
+	planned pageState = iota
+	onItsWay
+	hasArrived
+)
+
+// plan plans the next page of the step, unless one is planned. While the number of rows is not known, or up to it all pages are planned, the
+// rows of the earlier ones decide first.
+func (p *Pass) plan(now time.Time) {
+	s := &p.step
+	if !p.Underway() || p.next() != nil || s.planned > p.settings.MaxSkip || s.planned >= s.total && p.unfinished() {
+		return
+	}
+	p.queue = append(p.queue, &passPage{skip: s.planned, top: s.width.top, due: now})
+	s.planned += s.width.top
+}
+
+// next is the page to request next; nil: none is planned.
+func (p *Pass) next() *passPage {
+	for _, q := range p.queue {
+		if q.state == planned {
+			return q
+		}
+	}
+	return nil
+}
+
+// unfinished says whether there are pages of the step that are not finished.
+func (p *Pass) unfinished() bool {
+	return slices.ContainsFunc(p.queue, func(q *passPage) bool { return !q.stale && !q.counts })
+}
+
+// abandon gives up all pages of the phase.
+func (p *Pass) abandon() {
+	p.queue = slices.DeleteFunc(p.queue, func(q *passPage) bool { return q.state == planned })
+	for _, q := range p.queue {
+		q.stale = true
+	}
+}
+
+// Due is when to request the next page. Not ok: none may be requested now. As many are on their way as may be, those at hand decide what
+// follows, or no pass is under way.
+func (p *Pass) Due() (at time.Time, ok bool) {
+	next := p.next()
+	if next == nil {
+		return time.Time{}, false
+	}
+	var inFlight, inMemory int
+	for _, q := range p.queue {
+		switch q.state {
+		case planned:
+		case onItsWay:
+			inFlight++
+			inMemory++
+		case hasArrived:
+			inMemory++
+		}
+	}
+	return next.due, inFlight < passInFlight && inMemory < passInMemory
+}
+
+// Request is the page to request next, once one is due.
+func (p *Pass) Request() defender.ListRequest {
+	q := p.next()
+	if q == nil {
+		return defender.ListRequest{}
+	}
+	if q.counts {
+		return defender.ListRequest{Alerts: true, Count: true, Top: q.top}
+	}
+	return defender.ListRequest{
+		Alerts: p.progress.Phase == PhaseAlerts, CreatedSince: p.step.since, ByCreation: true,
+		Count: !p.step.asked && p.first() == q, Top: q.top, Skip: q.skip,
+	}
+}
+
+// first is the page whose rows are returned next; nil: there is none.
+func (p *Pass) first() *passPage {
+	for _, q := range p.queue {
+		if !q.stale && !q.counts {
+			return q
+		}
+	}
+	return nil
+}
+
+// Requested notes that the page was requested.
+func (p *Pass) Requested(now time.Time) {
+	q := p.next()
+	if q == nil {
+		return
+	}
+	q.request = p.Request()
+	q.state, q.sent = onItsWay, now
+	p.plan(now)
+}
+
+// Arrived takes the response to a request. Responses may come in any order.
+func (p *Pass) Arrived(request defender.ListRequest, page *defender.Page, at time.Time) {
+	for _, q := range p.queue {
+		if q.state == onItsWay && q.request == request {
+			q.state, q.page, q.arrived = hasArrived, page, at
+			break
+		}
+	}
+	p.pull()
+}
+
+// pull makes a response the page at hand, if none is. Rows are returned in the order of the list. What has none for the pass does not wait
+// for other responses.
+func (p *Pass) pull() {
+	if p.taken != nil {
+		return
+	}
+	waits := false
+	for _, q := range p.queue {
+		if q.state == hasArrived && (!waits || q.stale || q.page.Err != nil) {
+			p.taken, p.sent = q, q.sent
+			p.hand.Arrived(q.page, q.arrived)
+			p.hand.rows = p.newRows(q)
+			return
+		}
+		waits = waits || !q.stale
+	}
+}
+
+// newRows are the rows to return of a page: those of alerts that are in an incident, by incident.
+func (p *Pass) newRows(q *passPage) (rows []defender.Row) {
+	if q.stale || q.counts || q.page.Partial {
+		return nil
+	}
+	position := map[int64]int{} // of the incident on the page
+	for _, row := range q.page.Rows {
+		if row.ID == 0 || !p.step.isNew(row) {
+			continue
+		}
+		if _, known := position[row.ID]; !known {
+			position[row.ID] = len(position)
+		}
+		rows = append(rows, row)
+	}
+	slices.SortStableFunc(rows, func(a, b defender.Row) int { return position[a.ID] - position[b.ID] })
+	return rows
+}
+
+// AtHand says whether there is a page at hand.
+func (p *Pass) AtHand() bool { return p.hand.AtHand() }
+
+// NextRows returns the next row of a page of incidents, or all rows of the next incident on a page of alerts, and when the page arrived.
+// Rows that were returned before are left out. Not ok: there are no more; call TakePage.
+func (p *Pass) NextRows() (rows []defender.Row, arrived time.Time, ok bool) {
+	first, arrived, ok := p.hand.NextRow()
+	if !ok {
+		return nil, arrived, false
+	}
+	rows = []defender.Row{first}
+	for first.Alert != "" && len(p.hand.rows) > 0 && p.hand.rows[0].ID == first.ID {
+		row, _, _ := p.hand.NextRow()
+		rows = append(rows, row)
+	}
+	return rows, arrived, true
+}
+
+// TakePage removes and returns the page at hand, once all its rows were handled, and what it was requested with. Then call Answered, Failed
+// or TooLarge.
+func (p *Pass) TakePage() (request defender.ListRequest, page *defender.Page, arrived time.Time) {
+	if p.taken != nil {
+		request = p.taken.request
+	}
+	page, arrived = p.hand.TakePage()
+	return request, page, arrived
+}
+
+// Sent is when the page at hand, or the last one, was requested.
+func (p *Pass) Sent() time.Time { return p.sent }
+
+// Ahead is how far the service's clock was ahead of ours when the page at hand arrived, to the second; negative: behind. Zero also where
+// the page has no date.
+func (p *Pass) Ahead() time.Duration { return p.hand.Ahead() }

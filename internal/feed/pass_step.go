@@ -1,0 +1,109 @@
+package feed
+
+import (
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+// step is a part of a list: what was created at or after a moment, as far as $skip reaches.
+type step struct {
+	since time.Time // the moment; zero: the list's beginning
+	last  time.Time // the creation time of the last row that was read
+
+	total int  // rows from the moment on, to the list's end; 0: not known
+	said  bool // a page of this step has said so; else it is an estimate
+	asked bool // a page that was to say so has been answered
+
+	planned int // rows that pages were planned for
+	read    int // different rows that were read, or were too large
+	barren  int // pages in a row, up to the last, that had rows but no other ones than the step has shown
+	width   width
+
+	shown map[rowKey]sight // its rows, and those of the moment that the step before has shown
+}
+
+// rowKey tells the rows of a list apart.
+type rowKey struct {
+	id    int64
+	alert string // then there is no id, since an alert can move to another incident
+}
+
+// sight is what a step knows of a row.
+type sight struct {
+	created time.Time
+	before  bool // only the step before has shown it
+}
+
+func newStep(since time.Time, total int, w width) step {
+	return step{since: since, last: since, total: total, width: w, shown: map[rowKey]sight{}}
+}
+
+func keyOf(row defender.Row) rowKey {
+	if row.Alert != "" {
+		return rowKey{alert: row.Alert}
+	}
+	return rowKey{id: row.ID}
+}
+
+// isNew says whether neither this step nor the one before has shown a row.
+func (s *step) isNew(row defender.Row) bool {
+	_, known := s.shown[keyOf(row)]
+	return !known
+}
+
+// note notes the rows of a page as read. Not ordered: they are not in the order of their creation. A row that the step knows may come again
+// on a later page, if one has appeared before it.
+func (s *step) note(page *defender.Page) (ordered bool) {
+	var last time.Time
+	read := s.read
+	s.read += page.Nameless
+	for _, row := range page.Rows {
+		if !row.Created.IsZero() {
+			if row.Created.Before(last) || row.Created.Before(s.last) && s.isNew(row) {
+				return false
+			}
+			last = row.Created
+		}
+		if seen, known := s.shown[keyOf(row)]; !known || seen.before {
+			s.read++
+		}
+		s.shown[keyOf(row)] = sight{created: row.Created}
+	}
+	if last.After(s.last) {
+		s.last = last
+	}
+	if s.barren++; s.read > read || rowsOf(page) == 0 {
+		s.barren = 0
+	}
+	return true
+}
+
+// count notes how many rows there are, if a page says so. A number below that of its own rows says nothing.
+func (s *step) count(page *defender.Page) {
+	s.asked = true
+	if page.Total > 0 && page.Total >= rowsOf(page) {
+		s.total, s.said = page.Total, true
+	}
+}
+
+// complete says whether the step has read all rows to the list's end.
+func (s *step) complete() bool { return s.said && s.read >= s.total }
+
+// next returns the step that begins with the last row of this one. Not ok: that would be the same one.
+func (s *step) next() (next step, ok bool) {
+	if !s.last.After(s.since) {
+		return step{}, false
+	}
+	next = newStep(s.last, 0, s.width)
+	next.width.restart()
+	for key, seen := range s.shown {
+		if seen.created.Equal(s.last) {
+			next.shown[key] = sight{created: seen.created, before: true}
+		}
+	}
+	if s.said {
+		next.total = s.total - s.read + len(next.shown)
+	}
+	return next, true
+}

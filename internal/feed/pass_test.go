@@ -1,0 +1,214 @@
+package feed
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+// graphLimits are those of Graph.
+func graphLimits() PassSettings {
+	return PassSettings{MaxTop: 50, MaxAlertTop: 200, MaxSkip: 500, Alerts: true}
+}
+
+// lists plays Graph's lists of incidents and of alerts.
+type lists struct {
+	incidents, alerts []defender.Row
+	fat               map[rowKey]bool // rows that are too large
+	silent            bool            // it does not count
+}
+
+// newLists returns lists of so many incidents, of which every next was created a second later, and of so many alerts.
+func newLists(incidents, alerts int) *lists {
+	l := &lists{fat: map[rowKey]bool{}}
+	for i := range incidents {
+		l.add(defender.Row{ID: int64(i + 1), Created: noon.Add(time.Duration(i) * time.Second)})
+	}
+	for i := range alerts {
+		l.add(defender.Row{ID: int64(i%max(1, incidents) + 1), Alert: "a" + strconv.Itoa(i+1), Created: noon.Add(time.Duration(i) * time.Second)})
+	}
+	return l
+}
+
+func (l *lists) add(row defender.Row) {
+	if row.Alert != "" {
+		l.alerts = append(l.alerts, row)
+		return
+	}
+	l.incidents = append(l.incidents, row)
+}
+
+// all are the rows of the list that a request asks for.
+func (l *lists) all(alerts bool) []defender.Row {
+	if alerts {
+		return l.alerts
+	}
+	return l.incidents
+}
+
+// page answers a request.
+func (l *lists) page(q defender.ListRequest) *defender.Page {
+	var rows []defender.Row
+	for _, row := range l.all(q.Alerts) {
+		if !row.Created.Before(q.CreatedSince) {
+			rows = append(rows, row)
+		}
+	}
+	if q.ByCreation {
+		slices.SortStableFunc(rows, func(a, b defender.Row) int {
+			return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Alert, b.Alert))
+		})
+	}
+	p := &defender.Page{Rows: rows[min(q.Skip, len(rows)):min(q.Skip+q.Top, len(rows))]}
+	p.Size = 1000 * len(p.Rows)
+	if slices.ContainsFunc(p.Rows, func(row defender.Row) bool { return l.fat[keyOf(row)] }) {
+		return failing(defender.Oversize)
+	}
+	if q.Count && !l.silent {
+		p.Total = len(rows)
+	}
+	if q.Skip+q.Top < len(rows) {
+		p.Next = q.Skip + q.Top
+	}
+	return p
+}
+
+// passer runs a pass over lists.
+type passer struct {
+	*Pass
+	settings PassSettings
+	now      time.Time
+	requests []defender.ListRequest
+	inFlight []defender.ListRequest
+	shown    map[rowKey]int // how often a row was returned
+	endings  []Ending       // of the phases
+}
+
+func newPasser(settings PassSettings) *passer {
+	p := &passer{Pass: NewPass(settings, PassProgress{}), settings: settings, now: noon.AddDate(0, 1, 0), shown: map[rowKey]int{}}
+	p.Begin(p.now)
+	return p
+}
+
+// request requests whatever may be requested, now or later if nothing else is to be done, and says whether that was something.
+func (p *passer) request(t require.TestingT) (requested bool) {
+	for {
+		at, ok := p.Due()
+		if !ok || at.After(p.now) && len(p.inFlight) > 0 {
+			return requested
+		}
+		if at.After(p.now) {
+			p.now = at
+		}
+		q := p.Request()
+		most := p.settings.MaxTop
+		if q.Alerts {
+			most = p.settings.MaxAlertTop
+		}
+		require.True(t, q.Top >= 1 && q.Top <= most, "$top %d", q.Top)
+		require.True(t, q.Skip >= 0 && q.Skip <= p.settings.MaxSkip, "$skip %d", q.Skip)
+		require.Empty(t, q.Token)
+		p.Requested(p.now)
+		p.requests, p.inFlight = append(p.requests, q), append(p.inFlight, q)
+		require.LessOrEqual(t, len(p.inFlight), 2)
+		requested = true
+	}
+}
+
+// arrive has the response to the n-th request arrive that is in flight.
+func (p *passer) arrive(n int, page *defender.Page) {
+	q := p.inFlight[n]
+	p.inFlight = slices.Delete(p.inFlight, n, n+1)
+	p.Arrived(q, page, p.now)
+}
+
+// handle handles the pages at hand.
+func (p *passer) handle(t require.TestingT) {
+	for p.AtHand() {
+		p.rows(t)
+		if how := p.end(t); how != Goes {
+			p.endings = append(p.endings, how)
+		}
+	}
+}
+
+// rows handles the rows of the page at hand.
+func (p *passer) rows(t require.TestingT) {
+	incidents := map[int64]bool{}
+	for rows, _, ok := p.NextRows(); ok; rows, _, ok = p.NextRows() {
+		require.NotEmpty(t, rows)
+		require.False(t, incidents[rows[0].ID], "rows of one incident come together")
+		incidents[rows[0].ID] = true
+		for _, row := range rows {
+			require.Equal(t, rows[0].ID, row.ID)
+			require.NotZero(t, row.ID)
+			p.shown[keyOf(row)]++
+		}
+	}
+}
+
+// end ends the page at hand.
+func (p *passer) end(t require.TestingT) Ending {
+	_, page, at := p.TakePage()
+	require.NotNil(t, page)
+	failure, failed := errors.AsType[*defender.Error](page.Err)
+	switch {
+	case !failed:
+		return p.Answered(page, at)
+	case failure.Kind == defender.Oversize:
+		return p.TooLarge(page, at)
+	default:
+		return p.Failed(failure.Kind, at)
+	}
+}
+
+// run runs the pass to its end.
+func (p *passer) run(t require.TestingT, page func(defender.ListRequest) *defender.Page) []Ending {
+	for p.request(t); len(p.inFlight) > 0; p.request(t) {
+		p.now = p.now.Add(time.Second)
+		p.arrive(0, page(p.inFlight[0]))
+		p.handle(t)
+	}
+	require.False(t, p.Underway())
+	return p.endings
+}
+
+// requireShown requires that each row was returned once.
+func (p *passer) requireShown(t require.TestingT, rows ...defender.Row) {
+	for _, row := range rows {
+		require.Equal(t, 1, p.shown[keyOf(row)], "%v", row)
+	}
+}
+
+func TestPassReadsBothListsInStepsFromTheOldestRow(t *testing.T) {
+	l := newLists(1000, 1500)
+	p := newPasser(graphLimits())
+	require.Equal(t, PhaseCount, p.Phase())
+	require.Equal(t, []Ending{Swept, Swept}, p.run(t, l.page))
+	p.requireShown(t, l.incidents...)
+	p.requireShown(t, l.alerts...)
+	want := []defender.ListRequest{{Alerts: true, Count: true, Top: 1}}
+	for skip := 0; skip <= 500; skip += 50 {
+		want = append(want, defender.ListRequest{ByCreation: true, Count: skip == 0, Top: 50, Skip: skip})
+	}
+	for skip := 0; skip <= 450; skip += 50 { // its first row is the 550th
+		want = append(want, defender.ListRequest{ByCreation: true, Count: skip == 0, CreatedSince: noon.Add(549 * time.Second), Top: 50, Skip: skip})
+	}
+	for step, since := range []time.Time{{}, noon.Add(599 * time.Second), noon.Add(1198 * time.Second)} {
+		for skip := 0; skip <= 400 && (step < 2 || skip < 302); skip += 200 {
+			want = append(want, defender.ListRequest{Alerts: true, ByCreation: true, Count: skip == 0, CreatedSince: since, Top: 200, Skip: skip})
+		}
+	}
+	require.Equal(t, want, p.requests)
+	require.Equal(t, PassProgress{Phase: PhaseDone, IncidentsRead: true, AlertsRead: true}, p.Progress())
+	pages, bytes := p.Cost()
+	require.Equal(t, len(p.requests), pages)
+	require.Equal(t, (1+1000+1+1500+2)*1000, bytes)
+}
