@@ -78,7 +78,7 @@ func (x *exchange) sendAlerts(contentType string) {
 		x.notFound()
 		return
 	}
-	v := x.partly(x.alertsOf(row.incident, x.query.skip, x.query.after))
+	v := x.partly(x.alertsOf(*row.incident, x.query.skip, x.query.after))
 	x.bend(&v.link)
 	x.enter(row, at, v)
 	x.sendFound(contentType, x.reshaped(renderAlerts(x, v)))

@@ -18,7 +18,8 @@ func BenchmarkList(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	boundary := s.listing.rows[len(s.listing.rows)-70].incident.LastUpdate.Format(timeForm)
+	rows := s.xdrList.sorted(byUpdate)
+	boundary := rows[len(rows)-70].incident.LastUpdate.Format(timeForm)
 	for name, options := range map[string]url.Values{
 		"page":   {},
 		"recent": {"$filter": {"lastUpdateTime ge " + boundary}},
@@ -58,7 +59,7 @@ func BenchmarkSweep(b *testing.B) {
 			for range changes {
 				at = at.Add(time.Millisecond)
 				s.mu.Lock()
-				for _, row := range s.listing.rows {
+				for _, row := range s.xdrList.sorted(byUpdate) {
 					if row.incident.Status == StatusActive {
 						s.change(s.incidents[row.incident.ID], ChangeName, at)
 						break

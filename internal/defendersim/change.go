@@ -131,17 +131,21 @@ func (s *Sim) moveAlert(from *tracked, at time.Time) bool {
 	n := s.evolution.dice.IntN(len(from.incident.Alerts))
 	moved := from.incident.Alerts[n]
 	moveTime := func(i *Incident) {
-		if !s.cfg.QuietAlertMoves {
+		if !s.cfg.QuietAlertMoves && !s.cfg.SilentAlertMoves {
 			i.LastUpdate = later(i.LastUpdate, at)
 		}
 	}
+	// The other incident comes first, so that the alert is never in none.
+	s.apply(into, at, func(i *Incident) {
+		i.adopt([]Alert{moved}, at)
+		if s.cfg.SilentAlertMoves {
+			i.Alerts[i.alert(moved.ID)].LastUpdated = moved.LastUpdated
+		}
+		moveTime(i)
+	})
 	s.apply(from, at, func(i *Incident) {
 		i.Alerts = slices.Delete(i.Alerts, n, n+1)
 		i.raiseSeverity()
-		moveTime(i)
-	})
-	s.apply(into, at, func(i *Incident) {
-		i.adopt([]Alert{moved}, at)
 		moveTime(i)
 	})
 	return true
@@ -158,8 +162,8 @@ func (s *Sim) chooseOther(than *tracked, room int) *tracked {
 func (s *Sim) merge(from, into *tracked, at time.Time) {
 	source, target := from.incident.clone(), into.incident.clone()
 	merge(&source, &target, at)
+	s.replace(into, target, at) // first, so that the alerts are never in no incident
 	s.replace(from, source, at)
-	s.replace(into, target, at)
 }
 
 // merge empties one incident into another. The times of both move to the same

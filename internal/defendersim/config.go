@@ -33,6 +33,9 @@ type Config struct {
 	// AlertBytes is about the size of every alert as compact JSON; 0: a median
 	// of 1.4 kB, a few up to 20 kB. Alerts do not get smaller than some 900.
 	AlertBytes int
+	// LooseAlerts is how many alerts in no incident there are at the start for each
+	// one that is in an incident. Only Graph's list of alerts shows them.
+	LooseAlerts float64
 
 	// ChangesPerHour is the mean number of changes in the whole population,
 	// spread as a Poisson process; 0: nothing changes by itself.
@@ -56,6 +59,9 @@ type Config struct {
 	// QuietAlertMoves lets an alert move to another incident without moving the
 	// lastUpdateTime of either: only the alert's own time moves.
 	QuietAlertMoves bool
+	// SilentAlertMoves lets an alert move to another incident without moving any
+	// time, its own neither.
+	SilentAlertMoves bool
 	// QuietAfter leaves resolved incidents alone once nothing has happened to
 	// them for that long; 0: they go on changing.
 	QuietAfter time.Duration
@@ -82,11 +88,12 @@ type Config struct {
 	// under Graph ThrottleSeconds.
 	ThrottleForm ThrottleForm
 
-	// ListDelay is how much later than Get the List call shows a change, at
-	// most: each incident has a part of it that the seed decides; 0: at once.
-	// Incidents that are there at the start are no change.
+	// ListDelay is how much later than Get the lists show a change, at most; 0: at
+	// once. Under Defender XDR each incident has a part of it that the seed decides,
+	// under Graph each state of an incident or an alert. Incidents that are there at
+	// the start are no change.
 	ListDelay time.Duration
-	// ListLag is how far List lies behind Get, for all incidents alike, on top
+	// ListLag is how far lists lie behind Get, for all incidents alike, on top
 	// of ListDelay: rows show the states of that long ago.
 	ListLag time.Duration
 	// ListDiffers lets Defender XDR's List write two fields in another case than
@@ -116,14 +123,27 @@ type Config struct {
 	// incidents with so many alerts or more; 0: for none. Without $expand they are
 	// answered, and so are their pages of alerts.
 	GraphExpandFails int
+	// GraphNoCount leaves @odata.count out of lists that $count=true asks for it.
+	GraphNoCount bool
+	// GraphOrderByAlone refuses $orderby together with $filter with a 400.
+	GraphOrderByAlone bool
+	// GraphNoUpperBounds refuses lt and le in $filter with a 400.
+	GraphNoUpperBounds bool
+	// GraphSkipToken lets links of Graph's lists carry a $skiptoken, which may lead
+	// past any number of rows, instead of a $skip, which is a 400 beyond 500.
+	GraphSkipToken bool
 	// GraphCoarseTimes lets Graph cut times to the millisecond.
 	GraphCoarseTimes bool
 
 	// TenantID, ClientID and ClientSecret are what the token endpoint accepts.
 	TenantID, ClientID, ClientSecret string
 	// Roles are the application roles in all tokens; nil: Incident.Read.All, and
-	// SecurityIncident.Read.All in those for Graph; empty: none.
+	// SecurityIncident.Read.All and SecurityAlert.Read.All in those for Graph;
+	// empty: none.
 	Roles []string
+	// NoAlertRole leaves SecurityAlert.Read.All, which the list of alerts needs, out
+	// of tokens for Graph.
+	NoAlertRole bool
 	// TokenLifetime is how long a token lasts; 0: one hour.
 	TokenLifetime time.Duration
 	// AllowAnonymous answers requests that carry no token.
@@ -164,6 +184,7 @@ func DefaultConfig() Config {
 		Incidents:        100,
 		FirstID:          1001,
 		MergedShare:      0.05,
+		LooseAlerts:      0.02,
 		ChangesPerHour:   60,
 		PerMinute:        100,
 		PerHour:          1500,

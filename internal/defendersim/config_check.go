@@ -45,6 +45,9 @@ func (c *Config) checkPopulation() error {
 	if c.AlertsPerIncident < 0 || c.AlertsPerIncident > maxAlerts {
 		errs = append(errs, fmt.Errorf("alerts per incident: %d is not between 0 and %d", c.AlertsPerIncident, maxAlerts))
 	}
+	if !(c.LooseAlerts >= 0 && c.LooseAlerts <= 1) {
+		errs = append(errs, fmt.Errorf("loose alerts: %v is not between 0 and 1", c.LooseAlerts))
+	}
 	if c.AlertBytes < 0 {
 		errs = append(errs, fmt.Errorf("alert bytes: %d is negative", c.AlertBytes))
 	}

@@ -8,8 +8,9 @@ const (
 	APIGraph       = "graph"
 )
 
-// dialect is what the two APIs differ in. All else is the same for both: the
-// population, its changes, the order of the list, limits, faults and journal.
+// dialect is what the two APIs differ in, and of Graph the lists of incidents and of
+// alerts. All else is the same: the population, its changes, limits, faults and
+// journal.
 type dialect struct {
 	api    string // its name in the journal
 	path   string // of List in links; with an id behind it, that of Get
@@ -22,6 +23,13 @@ type dialect struct {
 	fields  map[string]field    // that $filter compares
 	maxTop  int                 // the largest page of List, and the usual one
 	maxSkip int                 // the largest $skip; 0: there is none
+
+	clampsTop bool                // a larger page than the largest is the largest; otherwise it is refused
+	list      func(*Sim) *listing // what List shows
+	order     order               // of its rows, unless something else is asked for
+	backward  bool                // in which they come the other way round
+	tokens    bool                // links of List carry a $skiptoken instead of a $skip
+	sample    *shown              // a row that has all members that can be selected
 
 	preference string // of a client, that it follows; "": none
 
@@ -46,7 +54,7 @@ type dialect struct {
 
 // speaks are the dialects that a simulator answers in.
 type speaks struct {
-	xdr, graph *dialect
+	xdr, graph, graphAlerts *dialect
 }
 
 // of returns the dialect of an API by its name: Defender XDR's for any other.

@@ -21,6 +21,7 @@ const (
 	streamArrivals
 	streamClosings
 	streamLatency
+	streamLoose
 )
 
 // dice is one stream of chance.

@@ -35,7 +35,7 @@ func (s *Sim) Update(id int64, change func(*Incident)) error {
 		if !next.LastUpdate.After(before.LastUpdate) {
 			next.LastUpdate = later(before.LastUpdate, at)
 		}
-		touchChanged(before.Alerts, next.Alerts, at)
+		touchChanged(next.ID, before.Alerts, next.Alerts, at)
 		next.sortAlerts()
 		if next.Severity == before.Severity {
 			next.raiseSeverity()
@@ -45,12 +45,17 @@ func (s *Sim) Update(id int64, change func(*Incident)) error {
 	})
 }
 
-// touchChanged moves the time of each alert that differs from its former self.
-func touchChanged(before, after []Alert, at time.Time) {
+// touchChanged moves the time of each alert that differs from its former self. New
+// ones are the incident's.
+func touchChanged(incident int64, before, after []Alert, at time.Time) {
 	for n := range after {
 		a := &after[n]
 		was := slices.IndexFunc(before, func(b Alert) bool { return b.ID == a.ID })
-		if was < 0 || reflect.DeepEqual(before[was], *a) {
+		if was < 0 {
+			orDefault(&a.IncidentID, incident)
+			continue
+		}
+		if reflect.DeepEqual(before[was], *a) {
 			continue
 		}
 		if !a.LastUpdated.After(before[was].LastUpdated) {

@@ -180,7 +180,9 @@ func (s *Sim) evolve(now time.Time) {
 		}
 		happen(s.stamp(at))
 	}
-	s.listing.catchUp(now)
+	for _, l := range s.lists() {
+		l.catchUp(now)
+	}
 }
 
 // upcoming returns what happens next by itself, and when; nil: nothing ever.

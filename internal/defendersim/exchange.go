@@ -83,10 +83,15 @@ func (x *exchange) arrive() {
 // api is the one that a request is for, "" where it is for neither.
 func (x *exchange) api() string {
 	switch x.endpoint {
-	case EndpointIncident, EndpointAlerts, EndpointList:
+	case EndpointIncident, EndpointAlerts, EndpointList, EndpointAlertList:
 		return x.dialect.api
 	}
 	return ""
+}
+
+// lists reports whether a request is for a list of all incidents or alerts.
+func (x *exchange) lists() bool {
+	return x.endpoint == EndpointList || x.endpoint == EndpointAlertList
 }
 
 // end ends the connection after the answer, if a fault asks for that. The client
@@ -121,7 +126,7 @@ func (x *exchange) finish() (ended Request) {
 // sendRegular answers as the call does when nothing is in its way.
 func (x *exchange) sendRegular(contentType string) {
 	switch x.endpoint {
-	case EndpointList:
+	case EndpointList, EndpointAlertList:
 		x.sendPage(contentType, x.page(x.query))
 	case EndpointAlerts:
 		x.sendAlerts(contentType)
@@ -141,7 +146,7 @@ func (x *exchange) sendIncident(contentType string) {
 		x.fail(http.StatusInternalServerError, "InternalServerError", "")
 		return
 	}
-	v := x.view(row.incident)
+	v := x.view(*row.incident)
 	x.bend(&v.link)
 	x.enter(row, at, v)
 	x.sendFound(contentType, x.reshaped(x.whole(&row, v)))

@@ -140,7 +140,7 @@ func (f Fault) String() string {
 // it can.
 func (f Fault) Fits(where int64) error {
 	switch {
-	case f.in(listOnlyKinds()) && where != ListRequests:
+	case f.in(listOnlyKinds()) && where != ListRequests && where != AlertListRequests:
 		return fmt.Errorf("fault %s: that is for List calls alone", f.Name)
 	case f.in(TokenFaultKinds()) && where != TokenRequests:
 		return fmt.Errorf("fault %s: that is for the token endpoint alone", f.Name)

@@ -10,20 +10,20 @@ import (
 // value passes everything.
 type filter struct {
 	conditions []condition
-	// since is a time before which no lastUpdateTime passes, for the search to
-	// stop at; zero: none.
-	since time.Time
+	// spans are times outside of which no row passes, by the order that goes by
+	// them, so that a search need not look there.
+	spans [orders]span
 }
 
-type condition func(*Incident) bool
+type condition func(*shown) bool
 
 // field is what a filter may compare: a time or a text.
 type field struct {
-	time    func(*Incident) time.Time // nil: it is a text
-	text    func(*Incident) string
-	ordered bool // the list is ordered by it
-	rising  bool // lt and le are refused
-	ignored bool // a comparison passes everything
+	time    func(*shown) time.Time // nil: it is a text
+	text    func(*shown) string
+	order   order // that goes by the time
+	rising  bool  // lt and le are refused
+	ignored bool  // a comparison passes everything
 }
 
 // StatusFilter is what List does with a $filter on status.
@@ -44,9 +44,9 @@ func (f StatusFilter) check() error {
 	return fmt.Errorf("unknown list status filter %q: one of honoured, ignored, refused", string(f))
 }
 
-func (f filter) passes(i *Incident) bool {
+func (f filter) passes(row *shown) bool {
 	for _, met := range f.conditions {
-		if !met(i) {
+		if !met(row) {
 			return false
 		}
 	}
@@ -147,10 +147,8 @@ func (f *filter) addTime(operator string, value term, compared field) (wrong str
 	default:
 		return fmt.Sprintf("The operator '%s' is not supported for times.", operator)
 	}
-	if compared.ordered && operator[0] == 'g' {
-		f.since = latest(f.since, limit)
-	}
-	f.conditions = append(f.conditions, func(i *Incident) bool { return met(compared.time(i).Compare(limit)) })
+	f.spans[compared.order].narrow(operator[0] == 'g', limit)
+	f.conditions = append(f.conditions, func(row *shown) bool { return met(compared.time(row).Compare(limit)) })
 	return ""
 }
 
@@ -169,6 +167,6 @@ func (f *filter) addText(operator string, value term, compared field) (wrong str
 	if operator != "eq" || !value.quoted {
 		return "Text can only be compared with eq, and with a string between single quotes."
 	}
-	f.conditions = append(f.conditions, func(i *Incident) bool { return compared.ignored || compared.text(i) == value.text })
+	f.conditions = append(f.conditions, func(row *shown) bool { return compared.ignored || compared.text(row) == value.text })
 	return ""
 }

@@ -8,7 +8,7 @@ import (
 
 // newGraph is the security API of Microsoft Graph. Its tokens are for the host
 // of each cloud, or for Graph's own application id.
-func newGraph() *dialect {
+func newGraph(c Config) *dialect {
 	return &dialect{
 		api:    APIGraph,
 		path:   "/v1.0/security/incidents",
@@ -24,18 +24,23 @@ func newGraph() *dialect {
 		options: map[string][]string{
 			EndpointIncident: {"$expand"},
 			EndpointAlerts:   {"$top", "$skip", "$skiptoken"},
-			EndpointList:     {"$filter", "$top", "$skip", "$skiptoken", "$expand"},
+			EndpointList:     append(graphListOptions(), "$expand"),
 		},
 		fields: map[string]field{
-			"lastUpdateDateTime": {time: func(i *Incident) time.Time { return i.LastUpdate }, ordered: true},
-			"createdDateTime":    {time: func(i *Incident) time.Time { return i.Created }},
-			"status":             {text: func(i *Incident) string { return graphWord(i.Status) }},
-			"severity":           {text: func(i *Incident) string { return graphWord(i.Severity) }},
-			"classification":     {text: func(i *Incident) string { return graphWord(i.Classification) }},
-			"determination":      {text: func(i *Incident) string { return graphWord(i.Determination) }},
-			"assignedTo":         {text: func(i *Incident) string { return i.AssignedTo }},
+			"lastUpdateDateTime": {time: (*shown).updated, order: byUpdate, rising: c.GraphNoUpperBounds},
+			"createdDateTime":    {time: (*shown).created, order: byCreation, rising: c.GraphNoUpperBounds},
+			"status":             {text: func(r *shown) string { return graphWord(r.incident.Status) }},
+			"severity":           {text: func(r *shown) string { return graphWord(r.incident.Severity) }},
+			"classification":     {text: func(r *shown) string { return graphWord(r.incident.Classification) }},
+			"determination":      {text: func(r *shown) string { return graphWord(r.incident.Determination) }},
+			"assignedTo":         {text: func(r *shown) string { return r.incident.AssignedTo }},
 		},
+		list:         func(s *Sim) *listing { return &s.graphList },
+		order:        byPlace,
 		maxTop:       50,
+		maxSkip:      500,
+		tokens:       c.GraphSkipToken,
+		sample:       &shown{incident: &Incident{}},
 		preference:   "include-unknown-enum-members",
 		context:      graphContext,
 		identity:     `"id":"%d"`,
@@ -49,6 +54,10 @@ func newGraph() *dialect {
 		exceeded:     func(refusal) string { return "Too many requests." },
 		details:      graphDetails,
 	}
+}
+
+func graphListOptions() []string {
+	return []string{"$filter", "$orderby", "$select", "$count", "$top", "$skip", "$skiptoken"}
 }
 
 // graphView shows an incident without alerts, or with the first of them where

@@ -126,7 +126,7 @@ func TestTheTokenEndpointServesBothAPIs(t *testing.T) {
 	want.Issued, want.NotBefore, want.Expires = got.Issued, got.NotBefore, got.Expires
 	assert.Equal(t, want, got)
 	assert.Equal(t, "https://graph.microsoft.com", got.Audience)
-	assert.Equal(t, []string{"SecurityIncident.Read.All"}, got.Roles)
+	assert.Equal(t, []string{"SecurityIncident.Read.All", "SecurityAlert.Read.All"}, got.Roles)
 	xdr, err := s.signer.verify(s.TokenOf(APIDefenderXDR))
 	assert.NoError(t, err)
 	assert.Equal(t, "https://api.security.microsoft.com", xdr.Audience)

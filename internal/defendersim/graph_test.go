@@ -225,7 +225,7 @@ func TestBothAPIsShowTheSamePopulation(t *testing.T) {
 			apis[r.API]++
 		}
 		require.Equal(t, map[string]int{APIDefenderXDR: 10, APIGraph: 10}, apis)
-		call(t, s, http.MethodGet, "/v1.0/security/alerts_v2")
+		call(t, s, http.MethodGet, "/v1.0/security/secureScores")
 		require.Empty(t, s.Journal()[20].API)
 	})
 }

@@ -44,6 +44,12 @@ func (t *tracked) live() bool { return !t.removed && !t.incident.redirected() }
 // present is the index of the present state in the whole history.
 func (t *tracked) present() int { return t.dropped + len(t.states) - 1 }
 
+// row is the present state as lists show it.
+func (t *tracked) row() *shown {
+	i := t.incident
+	return &shown{incident: &i, owner: i.ID, state: t.present(), version: t.present(), removed: t.removed}
+}
+
 // apply changes a copy of an incident and makes it the present one. The caller
 // holds the mutex.
 func (s *Sim) apply(t *tracked, at time.Time, change func(*Incident)) {
@@ -68,8 +74,10 @@ func (s *Sim) replace(t *tracked, next Incident, at time.Time) {
 // clock, as what it is compared with.
 func (s *Sim) note(t *tracked, at time.Time) {
 	at = at.Add(-s.cfg.ClockSkew)
+	var before []AlertState
 	if n := len(t.states); n > 0 {
 		t.states[n-1].Until = at
+		before = t.states[n-1].Alerts
 	}
 	state := State{
 		From:       at,
@@ -83,7 +91,11 @@ func (s *Sim) note(t *tracked, at time.Time) {
 		state.Alerts = append(state.Alerts, AlertState{a.ID, a.LastUpdated})
 	}
 	t.states = append(t.states, state)
-	s.listing.take(&shown{incident: t.incident, state: t.present(), removed: t.removed}, at)
+	row := t.row()
+	row.place = s.placeOf(row.key())
+	s.xdrList.take(row, at)
+	s.graphList.take(row, at)
+	s.noteAlerts(t, before, at)
 	if kept := s.cfg.StatesKept; kept > 0 && len(t.states) > kept {
 		excess := len(t.states) - kept
 		t.states = slices.Delete(t.states, 0, excess)

@@ -12,7 +12,9 @@ const (
 	EndpointIncident = "GetIncident"
 	EndpointList     = "ListIncidents"
 	EndpointAlerts   = "ListAlerts" // of one incident, which only Graph has
-	EndpointOther    = "Other"      // not part of the API that is played
+	// EndpointAlertList is Graph's list of the alerts of all incidents, alerts_v2.
+	EndpointAlertList = "ListAllAlerts"
+	EndpointOther     = "Other" // not part of the API that is played
 )
 
 // Request is one request that reached the simulator.
@@ -45,13 +47,30 @@ type Request struct {
 	// Rows are what was on the page of a List call, in its order. Nobody may
 	// write to them.
 	Rows []Row
+	// AlertRows are what was on the page of the list of alerts, in its order.
+	// Nobody may write to them.
+	AlertRows []AlertRow
 }
 
-// Row says which state of an incident was on a page.
+// Row says which state of an incident was on a page. Rows of Graph show its own
+// fields, and alerts only with $expand.
 type Row struct {
 	ID int64
 	// State is the index in the incident's whole history, -1 where a fault
-	// spoiled the row.
+	// spoiled the row, or where $select left something out.
+	State int
+}
+
+// AlertRow says which version of an alert was on a page of the list of alerts.
+type AlertRow struct {
+	ID string
+	// LastUpdated identifies the version, unless the alert moved silently.
+	LastUpdated time.Time
+	// Incident is the one that the alert was in; 0: none.
+	Incident int64
+	// State is the index in the incident's whole history of the first state in
+	// which the alert stood like this, -1 where a fault spoiled the row, where
+	// $select left something out, and for an alert in no incident.
 	State int
 }
 

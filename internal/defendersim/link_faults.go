@@ -25,13 +25,21 @@ func emptyFirst(x *exchange, _ Fault) bool {
 
 // againLink leads to the rows that belong on the page. With a $skip it could not:
 // clients take one that does not lead on for a loop, and one that does skips rows.
-func againLink(x *exchange, l *link) { l.next = skipToken(x.s.signer.writeAgain(x.id, l.here)) }
+func againLink(x *exchange, l *link) { l.next = skipToken(x.s.signer.writeAgain(x.call(), l.here)) }
+
+// call tells apart the calls that have links: by the incident, or by the list.
+func (x *exchange) call() int64 {
+	if x.lists() {
+		return x.target()
+	}
+	return x.id
+}
 
 // endlessLink leads behind the rows that were asked for, whether there are rows
 // or not.
 func endlessLink(x *exchange, l *link) {
 	if l.next == "" {
-		l.next = skipTo(x.query.skip + max(1, x.query.top))
+		l.next = x.skipTo(x.query.skip + max(1, x.query.top))
 	}
 }
 

@@ -31,9 +31,9 @@ func spoiledPage(change func(*exchange, *page, Fault)) answer {
 }
 
 func loopLink(x *exchange, p *page, _ Fault) {
-	p.next = skipTo(0)
+	p.next = x.skipTo(0)
 	if x.query.skip == 0 {
-		p.next = skipTo(x.query.top)
+		p.next = x.skipTo(x.query.top)
 	}
 }
 

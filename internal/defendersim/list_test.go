@@ -21,6 +21,7 @@ type listed struct {
 	Context  string            `json:"@odata.context"`
 	Value    []json.RawMessage `json:"value"`
 	NextLink string            `json:"@odata.nextLink"`
+	Count    int               `json:"@odata.count"`
 }
 
 // listPath is the path of a List call with the given options, name and value in

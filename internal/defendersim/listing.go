@@ -2,48 +2,96 @@ package defendersim
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"time"
 )
 
-// listing is the population as List shows it: in the order of lastUpdateTime,
-// and where it is so configured, later than Get shows it. It is kept in order
-// change by change, so that a call looks only at the rows it may answer with.
+// listing is what a list shows: incidents or alerts, and where it is so
+// configured, later than Get shows them. Its indexes are kept in order change by
+// change, so that a call looks only at the rows it may answer with.
 type listing struct {
-	rows []*shown // ascending by lastUpdateTime, then by id
-	byID map[int64]*shown
-	late []lateRow // ascending by when they show up
+	indexes [orders]index
+	byKey   map[rowKey]*shown // also those that were removed
+	late    []lateRow         // ascending by when they show up
+	started bool              // what is taken from now on is news
 
 	seed       uint64
 	delay, lag time.Duration
+	overtaking bool // each state has a delay of its own, so a later one may be shown first
 }
 
-// shown is an incident in one of its states. It is never written to, so it may
-// be read without the mutex.
+// shown is a row: an incident in one of its states, or an alert. It is never
+// written to, so it may be read without the mutex.
 type shown struct {
-	incident Incident
-	state    int // index in the incident's whole history
-	removed  bool
+	incident *Incident // nil in the row of an alert
+	alert    *Alert    // nil in the row of an incident
+	owner    int64     // the incident, also of an alert; 0: none
+	// state is the index in the incident's whole history; of an alert, that of the
+	// first state in which it stood like this, -1 where it is in no incident.
+	state   int
+	version int // counts what was shown of the same incident or alert
+	removed bool
+	place   uint64 // in an order that is none
 }
 
-// lateRow is a state that List does not show yet.
+// rowKey tells apart what lists show: the incidents, or the alerts by their ids.
+type rowKey struct {
+	incident int64
+	alert    string
+}
+
+func (r *shown) key() rowKey {
+	if r.alert != nil {
+		return rowKey{alert: r.alert.ID}
+	}
+	return rowKey{incident: r.incident.ID}
+}
+
+func (k rowKey) compare(other rowKey) int {
+	return cmp.Or(cmp.Compare(k.incident, other.incident), cmp.Compare(k.alert, other.alert))
+}
+
+func (r *shown) updated() time.Time {
+	if r.alert != nil {
+		return r.alert.LastUpdated
+	}
+	return r.incident.LastUpdate
+}
+
+func (r *shown) created() time.Time {
+	if r.alert != nil {
+		return r.alert.Created
+	}
+	return r.incident.Created
+}
+
+// lateRow is a state that the list does not show yet.
 type lateRow struct {
 	due time.Time
 	row *shown
 }
 
-func newListing(c Config) listing {
-	return listing{byID: make(map[int64]*shown), seed: c.Seed, delay: c.ListDelay, lag: c.ListLag}
+func newListing(c Config, overtaking bool) listing {
+	l := listing{byKey: make(map[rowKey]*shown), seed: c.Seed, delay: c.ListDelay, lag: c.ListLag, overtaking: overtaking}
+	for o := range l.indexes {
+		l.indexes[o].order = order(o)
+	}
+	return l
 }
 
-// ListDelayOf returns how much later than Get the List call shows a change of
-// an incident: its part of ListDelay, and ListLag.
-func (s *Sim) ListDelayOf(id int64) time.Duration { return s.listing.lag + s.listing.delayOf(id) }
+// ListDelayOf returns how much later than Get the List call of Defender XDR shows
+// a change of an incident: its part of ListDelay, and ListLag. Under Graph each
+// change has a part of ListDelay of its own.
+func (s *Sim) ListDelayOf(id int64) time.Duration {
+	return s.xdrList.waitOf(&shown{incident: &Incident{ID: id}})
+}
 
-// take is given every new state of an incident and when it came about.
+// take is given every new state and when it came about. What is there before the
+// start is no news, and shown at once.
 func (l *listing) take(row *shown, at time.Time) {
-	wait := l.lag + l.delayOf(row.incident.ID)
-	if wait == 0 {
+	wait := l.waitOf(row)
+	if wait == 0 || !l.started {
 		l.show(row)
 		return
 	}
@@ -59,14 +107,17 @@ func (l *listing) take(row *shown, at time.Time) {
 	l.late = slices.Insert(l.late, n, lateRow{due, row})
 }
 
-// delayOf is how much later than Get the List call shows an incident. It is
-// the same for all states of one incident, or else they might overtake each
-// other.
-func (l *listing) delayOf(id int64) time.Duration {
+// waitOf is how much later than Get the list shows a state. It is the same for
+// all states of one incident, unless they may overtake each other.
+func (l *listing) waitOf(row *shown) time.Duration {
 	if l.delay == 0 {
-		return 0
+		return l.lag
 	}
-	return time.Duration(newDice(l.seed, streamListing, uint64(id)).Int64N(int64(l.delay) + 1))
+	number := uint64(row.key().incident)
+	if l.overtaking {
+		number = scatter(row.place + uint64(row.version))
+	}
+	return l.lag + time.Duration(newDice(l.seed, streamListing, number).Int64N(int64(l.delay)+1))
 }
 
 // catchUp shows what has become due.
@@ -79,55 +130,74 @@ func (l *listing) catchUp(now time.Time) {
 	l.late = slices.Delete(l.late, 0, due)
 }
 
-// settle shows all that is late: the population at the start is no news.
-func (l *listing) settle() {
-	for _, late := range l.late {
-		l.show(late.row)
-	}
-	l.late = nil
-}
-
-// show puts an incident's new state into the place of its former one.
+// show puts a new state into the place of the former one, unless that is newer.
 func (l *listing) show(row *shown) {
-	id := row.incident.ID
-	if was, listed := l.byID[id]; listed {
-		n, _ := slices.BinarySearchFunc(l.rows, was, newestLast)
-		l.rows = slices.Delete(l.rows, n, n+1)
-		delete(l.byID, id)
-	}
-	if row.removed {
+	key := row.key()
+	was, listed := l.byKey[key]
+	if listed && was.version > row.version {
 		return
 	}
-	n, _ := slices.BinarySearchFunc(l.rows, row, newestLast)
-	l.rows = slices.Insert(l.rows, n, row)
-	l.byID[id] = row
-}
-
-// newestLast orders by lastUpdateTime. How the API orders rows of the same time
-// is not known: here it is by id.
-func newestLast(a, b *shown) int {
-	return cmp.Or(a.incident.LastUpdate.Compare(b.incident.LastUpdate), cmp.Compare(a.incident.ID, b.incident.ID))
-}
-
-// page returns the rows that a query asks for, newest change first, and whether
-// there are more of them.
-func (l *listing) page(q query) (rows []*shown, more bool) {
-	skip := q.skip
-	for _, row := range slices.Backward(l.rows) {
-		if row.incident.LastUpdate.Before(q.filter.since) {
-			break // and so is all that follows
+	l.byKey[key] = row
+	for o := range l.indexes {
+		if listed && !was.removed {
+			l.indexes[o].remove(was)
 		}
-		if !q.filter.passes(&row.incident) {
-			continue
+		if !row.removed {
+			l.indexes[o].insert(row)
 		}
-		if skip > 0 {
-			skip--
-			continue
-		}
-		if len(rows) == q.top {
-			return rows, true
-		}
-		rows = append(rows, row)
 	}
-	return rows, false
+}
+
+// sorted returns all rows in an order. Nobody may write to them.
+func (l *listing) sorted(o order) []*shown {
+	in := &l.indexes[o]
+	if !in.built {
+		in.build(l.byKey)
+	}
+	return in.rows
+}
+
+// page returns the rows that a query asks for, whether there are more of them,
+// and, where the query asks for that too, how many pass its filter.
+func (l *listing) page(q query) (rows []*shown, more bool, total int) {
+	for row := range l.passing(q) {
+		total++
+		switch {
+		case total <= q.skip:
+		case len(rows) < q.top:
+			rows = append(rows, row)
+		default:
+			more = true
+		}
+		if more && !q.count {
+			break
+		}
+	}
+	return rows, more, total
+}
+
+// passing yields the rows that a query's filter passes, in its order.
+func (l *listing) passing(q query) iter.Seq[*shown] {
+	rows := within(l.sorted(q.order), q.order, q.filter.spans[q.order])
+	for o, s := range q.filter.spans {
+		if order(o) == q.order || s == (span{}) {
+			continue
+		}
+		// Few rows are sooner sorted than looked for among all.
+		if few := within(l.sorted(order(o)), order(o), s); len(few) < len(rows)/8 {
+			rows = slices.DeleteFunc(slices.Clone(few), func(row *shown) bool { return !q.filter.passes(row) })
+			slices.SortFunc(rows, q.order.compare)
+		}
+	}
+	return func(yield func(*shown) bool) {
+		for n := range rows {
+			row := rows[n]
+			if q.backward {
+				row = rows[len(rows)-1-n]
+			}
+			if q.filter.passes(row) && !yield(row) {
+				return
+			}
+		}
+	}
 }

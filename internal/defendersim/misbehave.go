@@ -179,7 +179,7 @@ func truncated(x *exchange, _ Fault) bool {
 // object is the page or the incident as it stands, or a stand-in for one that
 // is not there. It does not count as served.
 func (x *exchange) object() []byte {
-	if x.endpoint == EndpointList {
+	if x.lists() {
 		return x.renderPage(x.page(x.query))
 	}
 	row, _, found := x.s.look(x.id)
@@ -187,9 +187,9 @@ func (x *exchange) object() []byte {
 	case !found:
 		return fmt.Appendf(nil, "{"+x.dialect.identity+"}", x.id)
 	case x.endpoint == EndpointAlerts:
-		return renderAlerts(x, x.alertsOf(row.incident, x.query.skip, x.query.after))
+		return renderAlerts(x, x.alertsOf(*row.incident, x.query.skip, x.query.after))
 	}
-	return x.dialect.render(x, x.dialect.view(x, row.incident))
+	return x.dialect.render(x, x.dialect.view(x, *row.incident))
 }
 
 // huge streams an incident, or a page of one, with an endless name.
@@ -217,7 +217,7 @@ func huge(x *exchange, f Fault) bool {
 // in a page's first row, or in a page without rows itself.
 func spliced(member func(Fault) string) answer {
 	return func(x *exchange, f Fault) bool {
-		if x.endpoint == EndpointList {
+		if x.lists() {
 			p := x.page(x.query)
 			if len(p.rows) > 0 {
 				p.spoil = func(row []byte) []byte { return splice(row, member(f)) }

@@ -10,9 +10,10 @@ import (
 
 // page is what a List call is answered with, and what a fault makes of it.
 type page struct {
-	at   time.Time // when the rows stood like that
-	rows []*shown
-	link // to the next page
+	at    time.Time // when the rows stood like that
+	rows  []*shown
+	total int // of rows that pass the filter
+	link      // to the next page
 
 	value   string                  // stands in place of the rows; "": the rows themselves
 	bare    bool                    // there is no value at all
@@ -21,18 +22,18 @@ type page struct {
 }
 
 // page finds the rows that a query asks for as things stand now. Each page is
-// found anew: what changes between two pages moves to the top, and rows that
-// were on the first one are on the second one again.
+// found anew. Under Defender XDR what changes between two pages moves to the top,
+// and rows that were on the first one are on the second one again.
 func (x *exchange) page(q query) page {
 	s := x.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := page{at: s.now(), link: x.pageLink()}
-	p.here = skipTo(q.skip)
+	p.here = x.skipTo(q.skip)
 	s.evolve(p.at)
 	more := false
-	if p.rows, more = s.listing.page(q); more {
-		p.next = skipTo(q.skip + len(p.rows))
+	if p.rows, more, p.total = x.dialect.list(s).page(q); more {
+		p.next = x.skipTo(q.skip + len(p.rows))
 	}
 	return p
 }
@@ -40,8 +41,11 @@ func (x *exchange) page(q query) page {
 // sendPage answers with a page and takes down which states are on it.
 func (x *exchange) sendPage(contentType string, p page) {
 	x.bend(&p.link)
-	if x.emptied {
+	switch {
+	case x.emptied:
 		p.rows = nil
+	case x.halved():
+		p.rows = p.rows[:len(p.rows)/2]
 	}
 	w, spare := x.s.pages.Get().(*writer)
 	if !spare {
@@ -54,21 +58,30 @@ func (x *exchange) sendPage(contentType string, p page) {
 	x.s.pages.Put(w) // whoever was given its text has copied it
 }
 
+// halved reports whether a page of alerts has only half of its rows. Those it has
+// are whole.
+func (x *exchange) halved() bool { return x.partial && x.endpoint == EndpointAlertList }
+
 // takeDown enters what is on a page into the journal.
 func (x *exchange) takeDown(p page) {
-	rows := make([]Row, len(p.rows))
+	var rows []Row
+	var alerts []AlertRow
+	altered := x.altered && !x.halved() || x.query.selected != nil
 	for n, row := range p.rows {
-		rows[n] = Row{ID: row.incident.ID, State: row.state}
-	}
-	for n := range rows {
-		if x.altered || n == 0 && p.spoil != nil {
-			rows[n].State = -1
+		state := row.state
+		if altered || n == 0 && p.spoil != nil {
+			state = -1
 		}
+		if row.alert != nil {
+			alerts = append(alerts, AlertRow{row.alert.ID, row.alert.LastUpdated, row.owner, state})
+			continue
+		}
+		rows = append(rows, Row{row.owner, state})
 	}
 	s := x.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.journal.amend(x.number, func(r *Request) { r.Rows, r.Served = rows, p.at })
+	s.journal.amend(x.number, func(r *Request) { r.Rows, r.AlertRows, r.Served = rows, alerts, p.at })
 }
 
 func (x *exchange) renderPage(p page) []byte {
@@ -82,6 +95,9 @@ func (x *exchange) renderPage(p page) []byte {
 func (x *exchange) writePage(w *writer, p page) {
 	w.open('{')
 	w.text("@odata.context", x.dialect.context)
+	if x.query.count && !x.s.cfg.GraphNoCount {
+		w.integer("@odata.count", int64(p.total))
+	}
 	if !p.bare {
 		w.name("value")
 		x.renderRows(w, p)
@@ -113,10 +129,18 @@ func (x *exchange) renderRows(w *writer, p page) {
 	w.close(']')
 }
 
+// skipTo is the option of a link that leads past as many rows.
+func (x *exchange) skipTo(rows int) string {
+	if x.dialect.tokens {
+		return skipToken(x.s.signer.writeSkip(x.endpoint, rows))
+	}
+	return skipTo(rows)
+}
+
 // pageLink is where pages of this call are: its options are repeated.
 func (x *exchange) pageLink() link {
 	path := x.dialect.path + "?"
-	for _, name := range []string{"$filter", "$top", "$expand"} {
+	for _, name := range []string{"$filter", "$orderby", "$select", "$count", "$top", "$expand"} {
 		if x.query.given.Has(name) {
 			value := strings.ReplaceAll(url.QueryEscape(x.query.given.Get(name)), "+", "%20")
 			path += name + "=" + value + "&"

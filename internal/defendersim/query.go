@@ -13,9 +13,13 @@ import (
 type query struct {
 	filter    filter
 	top, skip int
-	after     mark       // of $skiptoken
-	again     bool       // an empty page has led here
-	expand    bool       // alerts are wanted
+	after     mark // of $skiptoken
+	again     bool // an empty page has led here
+	expand    bool // alerts are wanted
+	count     bool // so is how many rows the filter passes
+	order     order
+	backward  bool       // the last rows of that order come first
+	selected  []string   // names of members that are wanted; nil: all are
 	given     url.Values // the options as they came, for links to repeat
 }
 
@@ -34,7 +38,7 @@ func (x *exchange) readQuery() (wrong string) {
 	if err != nil {
 		return "The query string cannot be read."
 	}
-	x.query = query{top: x.dialect.maxTop, given: given}
+	x.query = query{top: x.dialect.maxTop, order: x.dialect.order, backward: x.dialect.backward, given: given}
 	if x.endpoint == EndpointAlerts {
 		x.query.top = maxAlertsTop
 	}
@@ -52,6 +56,26 @@ func (x *exchange) readQuery() (wrong string) {
 			return wrong
 		}
 	}
+	if x.s.cfg.GraphOrderByAlone && given.Has("$orderby") && given.Has("$filter") {
+		return "The query options '$orderby' and '$filter' cannot be combined."
+	}
+	return ""
+}
+
+// orderBy takes over $orderby, or says what is wrong with it. An order by the last
+// change is accepted and ignored, as was seen.
+func (x *exchange) orderBy(value string) (wrong string) {
+	name, direction, directed := strings.Cut(value, " ")
+	if directed && direction != "asc" && direction != "desc" {
+		return fmt.Sprintf("Syntax error in orderby '%s'.", value)
+	}
+	switch name {
+	case "createdDateTime":
+		x.query.order, x.query.backward = byCreation, direction == "desc"
+	case "lastUpdateDateTime":
+	default:
+		return fmt.Sprintf("The property '%s' cannot be used in the $orderby query option.", name)
+	}
 	return ""
 }
 
@@ -68,8 +92,11 @@ func (x *exchange) setOption(name, value string) (wrong string) {
 	case "$top":
 		q.top = number
 		if x.endpoint == EndpointAlerts {
-			q.top = min(number, maxAlertsTop)
-			largest = max(largest, number)
+			largest = maxAlertsTop
+		}
+		if x.endpoint == EndpointAlerts || x.dialect.clampsTop {
+			q.top = min(number, largest)
+			number = q.top
 		}
 		if err != nil || number < 1 {
 			return fmt.Sprintf("Query option 'Top' must be a number from 1 to %d.", largest)
@@ -82,19 +109,32 @@ func (x *exchange) setOption(name, value string) (wrong string) {
 		if err != nil || number < 0 {
 			return "Query option 'Skip' must be a number from 0 up."
 		}
-		if most := x.dialect.maxSkip; most > 0 && number > most {
+		if most := x.dialect.maxSkip; x.lists() && most > 0 && number > most {
 			return fmt.Sprintf("Query option 'Skip' is limited to %d.", most)
 		}
 	case "$skiptoken":
-		if option, again := x.s.signer.readAgain(x.id, value); again {
+		if option, again := x.s.signer.readAgain(x.call(), value); again {
 			q.again = true
 			name, value, _ = strings.Cut(option, "=")
 			return x.setOption(name, value)
+		}
+		if skip, leads := x.s.signer.readSkip(x.endpoint, value); leads {
+			q.skip = skip
+			return ""
 		}
 		var good bool
 		if q.after, good = x.s.signer.readMark(x.id, value); !good {
 			return "Query option 'SkipToken' is not valid."
 		}
+	case "$count":
+		q.count = value == "true"
+		if !q.count && value != "false" {
+			return "Query option 'Count' must be true or false."
+		}
+	case "$orderby":
+		return x.orderBy(value)
+	case "$select":
+		return x.selectMembers(value)
 	case "$expand":
 		q.expand = value == "alerts"
 		if !q.expand {

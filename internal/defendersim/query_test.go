@@ -121,6 +121,6 @@ func TestFiltersOfAnyKindAreReadOrRefused(t *testing.T) {
 		if (wrong == "") != (len(f.conditions) > 0) {
 			t.Fatalf("%q: %d conditions, and wrong is %q", text, len(f.conditions), wrong)
 		}
-		f.passes(&Incident{LastUpdate: time.Now()})
+		f.passes(&shown{incident: &Incident{LastUpdate: time.Now()}})
 	})
 }

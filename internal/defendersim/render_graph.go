@@ -58,6 +58,10 @@ func graphID(id int64) string {
 }
 
 func (w graphWriter) incidentURL(id int64) {
+	if id == 0 {
+		w.null("incidentWebUrl")
+		return
+	}
 	w.text("incidentWebUrl", fmt.Sprintf("https://security.microsoft.com/incident2/%d/overview?tid=%s", id, w.tenant))
 }
 
@@ -126,14 +130,15 @@ func alertsContext(incident int64) string {
 func (w graphWriter) alerts(name string, alerts []Alert) {
 	w.name(name)
 	w.open('[')
-	for _, a := range alerts {
-		w.alert(a)
+	for n := range alerts {
+		w.open('{')
+		w.alertMembers(&alerts[n])
+		w.close('}')
 	}
 	w.close(']')
 }
 
-func (w graphWriter) alert(a Alert) {
-	w.open('{')
+func (w graphWriter) alertMembers(a *Alert) {
 	w.text("id", a.ID)
 	w.text("providerAlertId", a.ProviderID)
 	w.id("incidentId", a.IncidentID)
@@ -180,5 +185,4 @@ func (w graphWriter) alert(a Alert) {
 		w.evidence(e)
 	}
 	w.close(']')
-	w.close('}')
 }

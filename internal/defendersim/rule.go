@@ -16,6 +16,9 @@ const (
 	// AlertRequests stands for the pages of alerts where a fault is set. No
 	// other fault strikes those.
 	AlertRequests int64 = -3
+	// AlertListRequests stands for the calls that list the alerts of all incidents
+	// where a fault is set. No other fault strikes those.
+	AlertListRequests int64 = -4
 )
 
 // Rule says when a fault strikes.
@@ -41,9 +44,9 @@ type activeRule struct {
 }
 
 // SetFault lets a fault strike requests for one incident, for AllIncidents, for
-// TokenRequests, for ListRequests or for AlertRequests, under both APIs. It takes
-// the place of the one that was set there before; that of a single incident goes
-// before that of all.
+// TokenRequests, for ListRequests, for AlertRequests or for AlertListRequests, under
+// both APIs. It takes the place of the one that was set there before; that of a
+// single incident goes before that of all.
 func (s *Sim) SetFault(id int64, r Rule) error {
 	if _, known := findFault(r.Fault.Name); !known {
 		return fmt.Errorf("unknown fault %q", r.Fault.Name)
@@ -51,7 +54,7 @@ func (s *Sim) SetFault(id int64, r Rule) error {
 	if err := r.Fault.Fits(id); err != nil {
 		return err
 	}
-	if id != ListRequests && r.OnSkip {
+	if id != ListRequests && id != AlertListRequests && r.OnSkip {
 		return fmt.Errorf("fault %s: sparing first pages is for List calls alone", r.Fault.Name)
 	}
 	if !(r.Probability >= 0 && r.Probability <= 1) {
@@ -91,6 +94,8 @@ func (x *exchange) target() int64 {
 		return ListRequests
 	case EndpointAlerts:
 		return AlertRequests
+	case EndpointAlertList:
+		return AlertListRequests
 	}
 	return x.id
 }

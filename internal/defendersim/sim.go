@@ -37,7 +37,10 @@ type Sim struct {
 	throws    map[int64]uint64      // of the faults' dice, by the same
 	answers   map[int64]uint64      // whose latency was drawn, by the same
 	journal   journal
-	listing   listing
+	alerts    map[string]*shown // the newest version of each, shown or not
+	xdrList   listing
+	graphList listing
+	alertList listing
 }
 
 // New makes a simulator whose population stands as it is at the configured
@@ -48,7 +51,7 @@ func New(cfg Config) (*Sim, error) {
 	}
 	s := &Sim{
 		cfg:        cfg,
-		dialects:   speaks{newXDR(cfg), newGraph()},
+		dialects:   speaks{newXDR(cfg), newGraph(cfg), newGraphAlerts(cfg)},
 		population: newPopulation(cfg),
 		signer:     newSigner(cfg.Seed),
 		evolution:  newProcess(cfg, streamEvolution, cfg.changeEvents()),
@@ -60,24 +63,30 @@ func New(cfg Config) (*Sim, error) {
 			EndpointList:     newLimits(cfg, EndpointList),
 			APIGraph:         newLimits(cfg, APIGraph),
 		},
-		rules:   make(map[int64]*activeRule),
-		throws:  make(map[int64]uint64),
-		answers: make(map[int64]uint64),
-		texts:   newTexts(),
-		journal: journal{kept: cfg.RequestsKept},
-		listing: newListing(cfg),
+		rules:     make(map[int64]*activeRule),
+		throws:    make(map[int64]uint64),
+		answers:   make(map[int64]uint64),
+		texts:     newTexts(),
+		journal:   journal{kept: cfg.RequestsKept},
+		alerts:    make(map[string]*shown),
+		xdrList:   newListing(cfg, false),
+		graphList: newListing(cfg, true),
+		alertList: newListing(cfg, true),
 	}
 	for _, i := range s.population.incidents() {
 		s.add(*i, s.stamp(cfg.Start))
 	}
-	s.listing.settle()
+	s.loosen()
+	for _, l := range s.lists() {
+		l.started = true
+	}
 	s.mux = s.routes()
 	return s, nil
 }
 
 func (s *Sim) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	xdr, graph := s.dialects.xdr, s.dialects.graph
+	xdr, graph, graphAlerts := s.dialects.xdr, s.dialects.graph, s.dialects.graphAlerts
 	mux.HandleFunc("/{tenant}/oauth2/v2.0/token", s.recorded(xdr, EndpointToken, s.signIn))
 	mux.HandleFunc("/api/incidents", s.recorded(xdr, EndpointList, s.answer))
 	mux.HandleFunc("/api/incidents/{$}", s.recorded(xdr, EndpointList, s.answer))
@@ -86,11 +95,15 @@ func (s *Sim) routes() *http.ServeMux {
 	mux.HandleFunc("/v1.0/security/incidents/{$}", s.recorded(graph, EndpointList, s.answer))
 	mux.HandleFunc("/v1.0/security/incidents/{id}", s.recorded(graph, EndpointIncident, s.answer))
 	mux.HandleFunc("/v1.0/security/incidents/{id}/alerts", s.recorded(graph, EndpointAlerts, s.answer))
+	mux.HandleFunc("/v1.0/security/alerts_v2", s.recorded(graphAlerts, EndpointAlertList, s.answer))
+	mux.HandleFunc("/v1.0/security/alerts_v2/{$}", s.recorded(graphAlerts, EndpointAlertList, s.answer))
 	mux.HandleFunc("/v1.0/security/", s.recorded(graph, EndpointOther, notPlayed))
 	mux.HandleFunc("/", s.recorded(xdr, EndpointOther, notPlayed))
 	s.adminRoutes(mux)
 	return mux
 }
+
+func (s *Sim) lists() []*listing { return []*listing{&s.xdrList, &s.graphList, &s.alertList} }
 
 // ServeHTTP answers the API, the token endpoint and the admin endpoints.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
@@ -127,7 +140,7 @@ func (s *Sim) answer(x *exchange) {
 		x.methodNotAllowed(http.MethodGet)
 		return
 	}
-	if x.endpoint != EndpointList && x.id < 1 {
+	if !x.lists() && x.id < 1 {
 		x.fail(http.StatusBadRequest, "BadRequest", "The incident id must be a positive integer.")
 		return
 	}
@@ -174,7 +187,7 @@ func (s *Sim) look(id int64) (row shown, at time.Time, found bool) {
 	if !known || t.removed {
 		return shown{}, at, false
 	}
-	return shown{incident: t.incident, state: t.present()}, at, true
+	return *t.row(), at, true
 }
 
 func notPlayed(x *exchange) {

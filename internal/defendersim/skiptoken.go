@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"encoding/base64"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -24,13 +25,25 @@ func (s signer) unseal(token string) string {
 	return string(raw[macSize:])
 }
 
-// writeAgain makes a token of the option that leads to the rows of an empty page:
-// of an incident's alerts, or of List, where the incident is 0.
-func (s signer) writeAgain(incident int64, option string) string {
-	return s.seal(fmt.Sprintf("again %d %s", incident, option))
+// writeSkip makes a token that leads a list past as many rows, however many.
+func (s signer) writeSkip(endpoint string, rows int) string {
+	return s.seal(fmt.Sprintf("skip %s %d", endpoint, rows))
+}
+
+// readSkip reads a token that writeSkip made for the same list.
+func (s signer) readSkip(endpoint, token string) (rows int, good bool) {
+	text, good := strings.CutPrefix(s.unseal(token), "skip "+endpoint+" ")
+	rows, err := strconv.Atoi(text)
+	return rows, good && err == nil
+}
+
+// writeAgain makes a token of the option that leads to the rows of an empty page of
+// a call, which is an incident whose alerts are shown, or a list.
+func (s signer) writeAgain(call int64, option string) string {
+	return s.seal(fmt.Sprintf("again %d %s", call, option))
 }
 
 // readAgain reads a token that writeAgain made for the same call.
-func (s signer) readAgain(incident int64, token string) (option string, good bool) {
-	return strings.CutPrefix(s.unseal(token), fmt.Sprintf("again %d ", incident))
+func (s signer) readAgain(call int64, token string) (option string, good bool) {
+	return strings.CutPrefix(s.unseal(token), fmt.Sprintf("again %d ", call))
 }

@@ -49,15 +49,15 @@ func TestWhatIsKeptOfRowsFollowsEveryChange(t *testing.T) {
 func TestRowsThatHaveNotChangedAreWrittenOnce(t *testing.T) {
 	s := newSim(t, nil)
 	list(t, s)
-	kept := s.texts.byID[1001].members
+	kept := s.texts.byKey[textKey{rowKey: rowKey{incident: 1001}}].members
 	require.NotEmpty(t, kept)
 	get(t, s, 1001)
 	list(t, s)
-	assert.Same(t, &kept[0], &s.texts.byID[1001].members[0])
+	assert.Same(t, &kept[0], &s.texts.byKey[textKey{rowKey: rowKey{incident: 1001}}].members[0])
 	touch(t, s, 1001)
 	list(t, s)
-	assert.NotEqual(t, string(kept), string(s.texts.byID[1001].members))
-	assert.Len(t, s.texts.byID, 10, "one of each incident")
+	assert.NotEqual(t, string(kept), string(s.texts.byKey[textKey{rowKey: rowKey{incident: 1001}}].members))
+	assert.Len(t, s.texts.byKey, 10, "one of each incident")
 }
 
 func TestFaultsLeaveWhatIsKeptOfRowsAlone(t *testing.T) {
@@ -94,7 +94,7 @@ func TestWhatIsKeptOfRowsIsBounded(t *testing.T) {
 		}
 		touch(t, s, 1001)
 		sum := 0
-		for _, kept := range s.texts.byID {
+		for _, kept := range s.texts.byKey {
 			sum += len(kept.members)
 		}
 		assert.Equal(t, sum, s.texts.size)
@@ -113,7 +113,7 @@ func TestPagesAtTheSameTimeDoNotMix(t *testing.T) {
 				assert.Equal(t, http.StatusOK, resp.StatusCode)
 				assert.True(t, json.Valid(body))
 				for row := range 5 {
-					id := s.listing.rows[39-5*n-row].incident.ID
+					id := s.xdrList.sorted(byUpdate)[39-5*n-row].incident.ID
 					assert.Contains(t, string(body), fmt.Sprintf(`{"incidentId":%d,`, id))
 				}
 			}

@@ -127,6 +127,9 @@ func (s *Sim) roles(audience string) []string {
 	if s.cfg.Roles != nil || d == nil {
 		return s.cfg.Roles
 	}
+	if d == s.dialects.graph && !s.cfg.NoAlertRole {
+		return []string{d.read, s.dialects.graphAlerts.read}
+	}
 	return []string{d.read}
 }
 

@@ -3,7 +3,6 @@ package defendersim
 import (
 	"fmt"
 	"slices"
-	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -26,6 +25,9 @@ func newXDR(c Config) *dialect {
 		fields:       xdrFields(c),
 		maxTop:       100,
 		maxSkip:      c.ListMaxSkip,
+		list:         func(s *Sim) *listing { return &s.xdrList },
+		order:        byUpdate,
+		backward:     true, // the newest change first
 		context:      "https://api.security.microsoft.com/api/$metadata#Incidents",
 		identity:     `"incidentId":%d`,
 		name:         "incidentName",
@@ -46,10 +48,10 @@ func newXDR(c Config) *dialect {
 // xdrFields are those that a filter may compare.
 func xdrFields(c Config) map[string]field {
 	fields := map[string]field{
-		"lastUpdateTime": {time: func(i *Incident) time.Time { return i.LastUpdate }, ordered: true, rising: !c.ListUpperBounds},
-		"createdTime":    {time: func(i *Incident) time.Time { return i.Created }, rising: !c.ListUpperBounds},
-		"status":         {text: func(i *Incident) string { return i.Status }, ignored: c.ListStatusFilter == StatusFilterIgnored},
-		"assignedTo":     {text: func(i *Incident) string { return i.AssignedTo }},
+		"lastUpdateTime": {time: (*shown).updated, order: byUpdate, rising: !c.ListUpperBounds},
+		"createdTime":    {time: (*shown).created, order: byCreation, rising: !c.ListUpperBounds},
+		"status":         {text: func(r *shown) string { return r.incident.Status }, ignored: c.ListStatusFilter == StatusFilterIgnored},
+		"assignedTo":     {text: func(r *shown) string { return r.incident.AssignedTo }},
 	}
 	if c.ListStatusFilter == StatusFilterRefused {
 		delete(fields, "status")
