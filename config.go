@@ -70,8 +70,9 @@ type Config struct {
 	// Default: 5 min.
 	CollectionInterval time.Duration `mapstructure:"collection_interval"`
 
-	// RateLimit limits the requests for single incidents. Default: 100 per
-	// minute and 1500 per hour; with APIGraph 100 per minute, no hourly limit.
+	// RateLimit limits the requests for single incidents, and with APIGraph all
+	// requests. Default: 100 per minute and 1500 per hour; with APIGraph 150 per
+	// minute, no hourly limit.
 	RateLimit RateLimitConfig `mapstructure:"rate_limit"`
 
 	// MaxConcurrentRequests is the maximum number of requests in flight at once,
@@ -143,8 +144,15 @@ type ChangeFeedConfig struct {
 	// APIGraph, whose list does not show alerts. Default: true.
 	Sweep bool `mapstructure:"sweep"`
 
+	// AlertFeed also lists the alerts that have changed, since a change of an
+	// alert need not change its incident. It needs the permission
+	// SecurityAlert.Read.All. It has no effect under APIDefenderXDR, whose list
+	// shows alerts with their incidents. Default: true.
+	AlertFeed bool `mapstructure:"alert_feed"`
+
 	// RateLimit limits the requests for the list, which do not count against
-	// Config.RateLimit. Default: 50 per minute and 1500 per hour.
+	// Config.RateLimit. It has no effect under APIGraph, where Config.RateLimit
+	// counts all requests. Default: 50 per minute and 1500 per hour.
 	RateLimit RateLimitConfig `mapstructure:"rate_limit"`
 
 	// prevent unkeyed literal initialization
@@ -178,6 +186,7 @@ func createDefaultConfig() component.Config {
 			Lookback:    24 * time.Hour,
 			ForgetAfter: 7 * 24 * time.Hour,
 			Sweep:       true,
+			AlertFeed:   true,
 			RateLimit:   RateLimitConfig{RequestsPerMinute: 50, RequestsPerHour: 1500},
 		}),
 		Emit:   EmitChanges,
@@ -196,7 +205,7 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	}
 	if conf.Get("api") == string(APIGraph) {
 		c.HTTP.Endpoint = defaultEndpoint(APIGraph)
-		c.RateLimit = RateLimitConfig{RequestsPerMinute: 100}
+		c.RateLimit = RateLimitConfig{RequestsPerMinute: 150}
 	}
 	if ids != nil {
 		c.IncidentIDs = ids

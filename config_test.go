@@ -36,6 +36,7 @@ func TestConfigDefaults(t *testing.T) {
 			Lookback:    24 * time.Hour,
 			ForgetAfter: 168 * time.Hour,
 			Sweep:       true,
+			AlertFeed:   true,
 			RateLimit:   RateLimitConfig{RequestsPerMinute: 50, RequestsPerHour: 1500},
 		}),
 		Emit:   "changes",
@@ -84,9 +85,9 @@ func TestConfigRateLimitKeepsTheOtherDefault(t *testing.T) {
 		"minute_only":       {RequestsPerMinute: 10, RequestsPerHour: 1500},
 		"hour_only":         {RequestsPerMinute: 100, RequestsPerHour: 300},
 		"no_hour_limit":     {RequestsPerMinute: 100, RequestsPerHour: 0},
-		"graph":             {RequestsPerMinute: 100, RequestsPerHour: 0},
+		"graph":             {RequestsPerMinute: 150, RequestsPerHour: 0},
 		"graph_minute_only": {RequestsPerMinute: 10, RequestsPerHour: 0},
-		"graph_hour_only":   {RequestsPerMinute: 100, RequestsPerHour: 300},
+		"graph_hour_only":   {RequestsPerMinute: 150, RequestsPerHour: 300},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, want, load(t, "defaults.yaml", name).RateLimit)
@@ -125,12 +126,13 @@ func TestConfigChangeFeedIsOnWhenPresent(t *testing.T) {
 		Lookback:    24 * time.Hour,
 		ForgetAfter: 168 * time.Hour,
 		Sweep:       true,
+		AlertFeed:   true,
 		RateLimit:   RateLimitConfig{RequestsPerMinute: 50, RequestsPerHour: 1500},
 	}
 	empty := load(t, "defaults.yaml", "feed_empty")
 	require.Equal(t, &want, empty.ChangeFeed.Get())
 
-	want.Discover, want.Sweep = true, false
+	want.Discover, want.Sweep, want.AlertFeed = true, false, false
 	want.RateLimit.RequestsPerMinute = 20
 	partly := load(t, "defaults.yaml", "feed_partly")
 	require.Equal(t, &want, partly.ChangeFeed.Get())

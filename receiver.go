@@ -178,7 +178,8 @@ func (c *Config) pollSettings(host string) poll.Settings {
 	}
 	if f := c.ChangeFeed.Get(); f != nil {
 		s.Feed = &poll.FeedSettings{
-			Interval: f.Interval, Limits: f.RateLimit.limits(), Sweep: f.Sweep, Discover: f.Discover, Lookback: f.Lookback, ForgetAfter: f.ForgetAfter,
+			Interval: f.Interval, Limits: f.RateLimit.limits(), Sweep: f.Sweep, AlertFeed: f.AlertFeed,
+			Discover: f.Discover, Lookback: f.Lookback, ForgetAfter: f.ForgetAfter,
 		}
 	}
 	return s

@@ -21,7 +21,7 @@ type Settings struct {
 	Host string
 	// Interval from one poll of an incident to the next, as long as Limits allow it.
 	Interval time.Duration
-	// Limits of the requests for single incidents.
+	// Limits of the requests for single incidents, or of all where the API counts all together.
 	Limits []quota.Limit
 	// MaxConcurrentRequests bounds the requests in flight at once; at least 1.
 	MaxConcurrentRequests int
@@ -37,9 +37,11 @@ type Settings struct {
 // FeedSettings are the settings of the change feed.
 type FeedSettings struct {
 	Interval time.Duration // from one call to the next
-	Limits   []quota.Limit // of its own requests, and those of sweeps
+	Limits   []quota.Limit // of its own requests, and those of sweeps; without effect where Settings.Limits are for all
 	// Sweep polls incidents by pages of the list where requests for single ones cannot keep to Interval.
 	Sweep bool
+	// AlertFeed also lists the alerts that have changed, where the API has a list of them.
+	AlertFeed bool
 	// Discover incidents that are not configured. The first call finds those that changed within Lookback. A discovered incident is
 	// forgotten ForgetAfter after it was closed.
 	Discover    bool
