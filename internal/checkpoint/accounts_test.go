@@ -74,13 +74,29 @@ func TestFeedIsStoredWithItsAccountInOneOperation(t *testing.T) {
 	client := &wired{Client: newStorage()}
 	store, _ := open(t, client)
 	client.batches = nil
-	require.NoError(t, store.SaveFeed(t.Context(), Feed{}))
+	feed := Feed{Quota: quota.Stored{Since: at(1795437000000)}}
+	require.NoError(t, store.SaveFeed(t.Context(), feed))
 	assert.Equal(t, [][]string{{"v1/feed", "v1/quota/defender_xdr/list"}}, client.batches)
 
 	client.fails, client.failsOn = errors.New("disk full"), "v1/quota/defender_xdr/list"
-	assert.EqualError(t, store.SaveFeed(t.Context(), Feed{}), "write the checkpoint's entry v1/feed: disk full")
+	assert.EqualError(t, store.SaveFeed(t.Context(), feed), "write the checkpoint's entry v1/feed: disk full")
 	client.failsOn = "v1/quota/defender_xdr/incidents"
 	assert.EqualError(t, store.SaveQuota(t.Context(), quota.Stored{}), "write the checkpoint's entry v1/quota/defender_xdr/incidents: disk full")
+}
+
+// Where one account counts all requests, the feed has none of its own.
+func TestFeedWithoutAnAccountLeavesTheStoredOne(t *testing.T) {
+	client := newStorage()
+	store, _ := open(t, client)
+	account := quota.Stored{Since: at(1795437000000), InFlight: 1}
+	require.NoError(t, store.SaveListQuota(t.Context(), account))
+	require.NoError(t, store.SaveFeed(t.Context(), Feed{Boundary: at(1795437282500)}))
+	_, contents := open(t, client)
+	assert.Equal(t, Feed{Boundary: at(1795437282500), Quota: account}, contents.Feed)
+
+	require.NoError(t, store.SaveListQuota(t.Context(), quota.Stored{}))
+	_, contents = open(t, client)
+	assert.True(t, contents.Feed.Quota.Empty())
 }
 
 // Before there were two APIs, there was one account of each kind of request.

@@ -61,8 +61,10 @@ type Feed struct {
 	// Discover is whether the feed discovered incidents; nil: not recorded, as
 	// before version 3.
 	Discover *bool `json:"discover,omitzero"`
-	// Quota is the account of the feed's own requests. It has an entry of its own:
-	// the rest of the feed is the same for each API, quotas are not.
+	// Quota is the account of the requests for the list. It has an entry of its own:
+	// the rest of the feed is the same for each API, quotas are not. SaveFeed leaves
+	// that entry as it is if Quota is empty: where one account counts all requests,
+	// it is saved by SaveQuota.
 	Quota quota.Stored `json:"-"`
 }
 
@@ -116,12 +118,15 @@ func (s *Store) SaveReceiver(ctx context.Context, r Receiver) error {
 	return s.write(ctx, operation)
 }
 
-// SaveFeed stores how far the change feed has come and the account of its
-// requests, in one operation.
+// SaveFeed stores how far the change feed has come and, unless it is empty, the
+// account of the requests for the list, in one operation.
 func (s *Store) SaveFeed(ctx context.Context, f Feed) error {
 	operation, err := setJSON(feedKey, f)
 	if err != nil {
 		return err
+	}
+	if f.Quota.Empty() {
+		return s.write(ctx, operation)
 	}
 	account, err := s.setQuota(lists, f.Quota)
 	if err != nil {
@@ -139,7 +144,8 @@ func (s *Store) SaveSweep(ctx context.Context, w Sweep) error {
 	return s.write(ctx, operation)
 }
 
-// SaveQuota stores the account of the requests for single incidents.
+// SaveQuota stores the account of the requests for single incidents, or of all
+// requests.
 func (s *Store) SaveQuota(ctx context.Context, q quota.Stored) error {
 	account, err := s.setQuota(gets, q)
 	if err != nil {
@@ -148,7 +154,8 @@ func (s *Store) SaveQuota(ctx context.Context, q quota.Stored) error {
 	return s.write(ctx, account)
 }
 
-// SaveListQuota stores the account of the requests for the list, without the rest of SaveFeed.
+// SaveListQuota stores the account of the requests for the list, without the rest
+// of SaveFeed. The zero value empties it.
 func (s *Store) SaveListQuota(ctx context.Context, q quota.Stored) error {
 	account, err := s.setQuota(lists, q)
 	if err != nil {

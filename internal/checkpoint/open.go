@@ -19,7 +19,7 @@ const readAtOnce = 2000
 // Contents is what a checkpoint held, with the accounts of one API.
 type Contents struct {
 	Receiver  Receiver
-	Quota     quota.Stored // of the requests for single incidents
+	Quota     quota.Stored // of the requests for single incidents, or of all
 	Feed      Feed
 	Sweep     Sweep
 	Summaries map[int64]incident.Summary // of each incident that has a state

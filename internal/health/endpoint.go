@@ -174,7 +174,7 @@ func (e *endpoint) hold(c class, now time.Time, v *Verdict) {
 		return
 	}
 	v.Hold = e.states[c].backoff.NextBackOff()
-	v.HoldAll = e.name == SignIn
+	v.Held = e.name
 	e.heldUntil = now.Add(v.Hold)
 }
 

@@ -70,11 +70,11 @@ type Verdict struct {
 	// again. Zero after a failure: with Pause, until the pause is over; without
 	// a token, the schedule stays as it is.
 	Retry time.Duration
-	// Hold is how long no request may go to the endpoint. Zero: a hold that
+	// Hold is how long no request may go to the endpoint Held. Zero: a hold that
 	// is running stays as it is.
 	Hold time.Duration
-	// HoldAll says that Hold is for every endpoint.
-	HoldAll bool
+	// Held is the endpoint of the Hold. SignIn: no request may go to any.
+	Held Endpoint
 	// Resume lists endpoints whose hold is over before its time.
 	Resume []Endpoint
 	// Pause says that the error's RetryAfter concerns the endpoint, or after a

@@ -330,5 +330,5 @@ func TestWithoutATokenTheIncidentStaysWhereItIs(t *testing.T) {
 	v := h.do(step{1, defender.NoToken})
 	require.Zero(t, v.Retry)
 	require.Equal(t, before, *v.Streak)
-	require.True(t, v.HoldAll)
+	require.Equal(t, SignIn, v.Held)
 }

@@ -22,7 +22,7 @@ func TestASignInThatWorksAgainDoesNotEndTheHoldOfTheList(t *testing.T) {
 	tracker, now, r := New(), start(), Roster{Tracked: 20, Interval: interval}
 	tracker.ListFailed(failure(defender.Forbidden), now)
 	require.Positive(t, tracker.ListFailed(failure(defender.Forbidden), now).Hold)
-	require.True(t, tracker.IncidentFailed(Incident{ID: 1}, failure(defender.NoToken), r, now).HoldAll)
+	require.Equal(t, SignIn, tracker.IncidentFailed(Incident{ID: 1}, failure(defender.NoToken), r, now).Held)
 	require.Empty(t, tracker.IncidentAnswered(Incident{ID: 8}, r, now).Resume)
 	require.Equal(t, []Endpoint{Get}, tracker.IncidentAnswered(Incident{ID: 9}, r, now).Resume)
 }

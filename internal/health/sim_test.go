@@ -168,10 +168,11 @@ func (s *sim) pause(id int64, wait time.Duration) {
 }
 
 func (s *sim) obeyAt(v Verdict, e Endpoint) {
-	if v.Hold > 0 && (v.HoldAll || e == Get) {
+	require.True(s.t, v.Hold == 0 || v.Held == SignIn || v.Held == e)
+	if v.Hold > 0 && (v.Held == SignIn || e == Get) {
 		s.heldGet = latest(s.heldGet, s.now.Add(v.Hold))
 	}
-	if v.Hold > 0 && (v.HoldAll || e == List) {
+	if v.Hold > 0 && (v.Held == SignIn || e == List) {
 		s.heldList = latest(s.heldList, s.now.Add(v.Hold))
 	}
 	if v.LogPause {

@@ -78,7 +78,7 @@ func TestTheLastFailureOfARowMakesAState(t *testing.T) {
 			v := h.do(c.steps[last])
 			require.Positive(t, v.Hold)
 			require.LessOrEqual(t, v.Hold, firstHold*3/2)
-			require.Equal(t, c.message == msgNoToken, v.HoldAll)
+			require.Equal(t, c.message == msgNoToken, v.Held == SignIn)
 			require.Equal(t, []zapcore.Level{c.level}, h.levels(c.message))
 			require.NotNil(t, v.Status)
 			require.ErrorContains(t, v.Status.Err, c.message)

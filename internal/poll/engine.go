@@ -32,9 +32,10 @@ type Engine struct {
 	conditions health.Conditions
 	sweeping   sweeping
 	gets       *quota.Account // of the requests for single incidents
-	lists      *quota.Account // of those for the list
-	feed       *feed.Feed     // nil: the change feed is off
-	sweep      *feed.Sweep    // nil: incidents are polled by ID only
+	lists      *quota.Account // of those for the list; the same where the API counts all requests together; nil: there are none
+	holds      holds
+	feed       *feed.Feed  // nil: the change feed is off
+	sweep      *feed.Sweep // nil: incidents are polled by ID only
 	comparer   *incident.Comparer
 	quiet      *incident.Comparer // the same without emit: snapshots
 	sink       *sink.Sink
@@ -68,15 +69,14 @@ func Open(ctx context.Context, s Settings, p Parts, contents checkpoint.Contents
 	e := &Engine{
 		settings: s, parts: p, logger: p.Receiver.Logger,
 		health: health.New(),
-		gets:   quota.NewAccount(s.Limits...),
 		sink: sink.New(p.Next, report, record.Builder{
 			Alerts: s.Alerts, Original: s.IncludeOriginal, Host: s.Host,
 			Scope: metadata.ScopeName, ScopeVersion: p.Receiver.BuildInfo.Version,
 		}),
 	}
+	e.openAccounts()
 	rules := roster.Rules{}
 	if s.Feed != nil {
-		e.lists = quota.NewAccount(s.Feed.Limits...)
 		rules = roster.Rules{Discover: s.Feed.Discover, ForgetAfter: s.Feed.ForgetAfter}
 	}
 	e.roster = roster.New(rules)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/feed"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
 // handleRow handles the next row of the page at hand, or finishes the page after its last row.
@@ -36,7 +38,7 @@ func (e *Engine) finishPage(ctx context.Context) {
 		return
 	}
 	e.telemetry.responded(callList, "ok")
-	e.apply(e.health.ListAnswered(at), e.lists, at)
+	e.apply(e.health.ListAnswered(at), at)
 	e.logWarning(page.Warning, at)
 	before := e.feed.Boundary()
 	if page.LinkErr != nil { // logged once in a run, since other pages may have links that work
@@ -71,7 +73,7 @@ func (e *Engine) handleListFailure(ctx context.Context, page *defender.Page, at 
 	e.telemetry.failed(callList, failure.Kind)
 	before := e.feed.Boundary()
 	if failure.Kind == defender.Oversize {
-		e.apply(e.health.ListAnswered(at), e.lists, at)
+		e.apply(e.health.ListAnswered(at), at)
 		single, progress := e.feed.TooLarge(page, at)
 		if single {
 			e.markUnsure(page.First, 0, at.Add(e.oversizeWait(page.First, at)))
@@ -80,8 +82,8 @@ func (e *Engine) handleListFailure(ctx context.Context, page *defender.Page, at 
 		return
 	}
 	v := e.health.ListFailed(failure, at)
-	e.apply(v, e.lists, at)
-	e.pause(ctx, e.lists, failure, v, e.feed.Sent(), at)
+	e.apply(v, at)
+	e.pause(ctx, health.List, failure, v, e.feed.Sent(), at)
 	if failure.Kind == defender.Throttled { // the same page is requested again
 		return
 	}
@@ -114,6 +116,19 @@ func refuses(failure *defender.Error) bool {
 	default:
 		return false
 	}
+}
+
+// planAlertFeed says at the start whether changed alerts are listed.
+func (e *Engine) planAlertFeed() string {
+	switch {
+	case e.parts.Client.WholeRows():
+		return "not with this api, whose list shows alerts with their incidents"
+	case e.settings.Alerts == incident.None:
+		return "not needed: alerts are not emitted"
+	case !e.settings.Feed.AlertFeed:
+		return "off"
+	}
+	return "on"
 }
 
 // planFeed returns the fields about the change feed in the log line of the start.

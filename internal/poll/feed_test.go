@@ -213,9 +213,30 @@ func TestStartupPlanIncludesFeed(t *testing.T) {
 			"incidents": int64(1000), "known_from_checkpoint": int64(0), "collection_interval": 5 * time.Minute,
 			"shortest_cycle_within_limits": 42*time.Minute + 6*time.Second, "interval_can_be_met": true,
 			"change_feed_finds_changes_within": 30 * time.Second, "discover": false,
-			"sweep": "every 5m0s, of all open incidents; the others are polled by ID",
+			"sweep":      "every 5m0s, of all open incidents; the others are polled by ID",
+			"alert_feed": "not with this api, whose list shows alerts with their incidents",
 		}, plan[0].ContextMap())
 	})
+}
+
+func TestStartupPlanSaysWhichSettingsHaveNoEffectUnderGraph(t *testing.T) {
+	for want, change := range map[string]func(*receiver.Config){
+		"on":                                 func(*receiver.Config) {},
+		"off":                                harness.WithFeed(func(f *receiver.ChangeFeedConfig) { f.AlertFeed = false }),
+		"not needed: alerts are not emitted": func(cfg *receiver.Config) { cfg.Alerts = receiver.AlertsNone },
+	} {
+		t.Run(want, func(t *testing.T) {
+			harness.Run(t, func(t *testing.T) {
+				h := harness.NewUnder(t, receiver.APIGraph, harness.Quiet(1), harness.WithFeed(), change)
+				h.Start()
+				plan := h.Logs.FilterMessage(msgPlan).All()
+				require.Len(t, plan, 1)
+				require.Equal(t, want, plan[0].ContextMap()["alert_feed"])
+				require.Equal(t, "not with this api, whose list shows no alerts", plan[0].ContextMap()["sweep"])
+				require.Equal(t, "not with this api: rate_limit counts all requests", plan[0].ContextMap()["change_feed_rate_limit"])
+			})
+		})
+	}
 }
 
 func TestStartupPlanSaysHowFarBackDiscoveryLooks(t *testing.T) {

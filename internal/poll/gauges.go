@@ -41,15 +41,26 @@ func (e *Engine) publish(now time.Time) {
 	}
 	t.published = now
 	g := &gauges{tracked: e.roster.Counts(), overdue: e.roster.Overdue(now)}
-	g.accounts = append(g.accounts, accountGauge{callIncident, e.gets.Remaining(now), e.gets.ThrottledUntil()})
+	g.accounts = e.accountGauges(now)
 	if e.feed != nil {
-		g.accounts = append(g.accounts, accountGauge{callList, e.lists.Remaining(now), e.lists.ThrottledUntil()})
 		g.feed, g.completed = true, e.feed.Completed()
 	}
 	if g.sweeps = e.sweeps(now); g.sweeps {
 		g.swept = e.sweep.Completed()
 	}
 	t.gauges.Store(g)
+}
+
+// accountGauges is what each account shows.
+func (e *Engine) accountGauges(now time.Time) []accountGauge {
+	if e.oneAccount() {
+		return []accountGauge{{callAll, e.gets.Remaining(now), latest(e.gets.ThrottledUntil(), e.holds.longest())}}
+	}
+	shown := []accountGauge{{callIncident, e.gets.Remaining(now), e.gets.ThrottledUntil()}}
+	if e.lists != nil {
+		shown = append(shown, accountGauge{callList, e.lists.Remaining(now), e.lists.ThrottledUntil()})
+	}
+	return shown
 }
 
 // due is when to make the next copy.

@@ -56,13 +56,13 @@ func (e *Engine) handle(ctx context.Context, r response) {
 		e.roster.Finish(r.id, roster.Outcome{})
 		if failed {
 			v := e.health.UntrackedFailed(failure, r.at)
-			e.apply(v, e.gets, r.at)
-			e.pause(ctx, e.gets, failure, v, r.sent, r.at)
+			e.apply(v, r.at)
+			e.pause(ctx, health.Get, failure, v, r.sent, r.at)
 		}
 	case failed:
 		e.handleFailure(ctx, r, entry, failure)
 	case r.answer.Rest != nil: // more pages of alerts follow; the last one decides about the incident
-		e.apply(e.health.IncidentAnswered(health.Incident{ID: r.id}, e.population(r.at), r.at), e.gets, r.at)
+		e.apply(e.health.IncidentAnswered(health.Incident{ID: r.id}, e.population(r.at), r.at), r.at)
 		e.telemetry.responded(callIncident, "ok")
 		e.partials = append(e.partials, r.answer.Rest)
 	default:
@@ -75,8 +75,8 @@ func (e *Engine) handleFailure(ctx context.Context, r response, entry *roster.En
 	failing := subject(entry)
 	failing.Shown = r.answer.Partial != nil
 	v := e.health.IncidentFailed(failing, failure, e.population(r.at), r.at)
-	e.apply(v, e.gets, r.at)
-	e.pause(ctx, e.gets, failure, v, r.sent, r.at)
+	e.apply(v, r.at)
+	e.pause(ctx, health.Get, failure, v, r.sent, r.at)
 	switch {
 	case failure.Kind == defender.NoToken: // nothing was sent: the incident keeps its place
 		e.roster.Finish(r.id, roster.Outcome{})
@@ -108,7 +108,7 @@ func (e *Engine) handleSnapshot(ctx context.Context, r response, entry *roster.E
 		e.unreadable(entry, err, r.at)
 		return
 	}
-	e.apply(e.health.IncidentAnswered(subject(entry), e.population(r.at), r.at), e.gets, r.at)
+	e.apply(e.health.IncidentAnswered(subject(entry), e.population(r.at), r.at), r.at)
 	e.observe(ctx, observation{id: r.id, at: r.at, snapshot: s, before: before, polled: true})
 }
 
@@ -153,7 +153,7 @@ func (e *Engine) handleMissing(ctx context.Context, r response, entry *roster.En
 // state can be read nothing is emitted for it, and nothing is lost.
 func (e *Engine) unreadable(entry *roster.Entry, err error, at time.Time) {
 	v := e.health.IncidentUnreadable(subject(entry), err, e.population(at), at)
-	e.apply(v, e.gets, at)
+	e.apply(v, at)
 	e.roster.Finish(entry.ID, roster.Outcome{Due: at.Add(v.Retry), Streak: v.Streak})
 }
 
@@ -171,8 +171,7 @@ func (e *Engine) population(now time.Time) health.Roster {
 const apartAfterSignIn = 10 * time.Second
 
 // apply carries out the parts of a verdict that are not about one incident: it logs, reports the status, and holds and releases requests.
-// account is the one that a Hold is for; nil: the verdict has none.
-func (e *Engine) apply(v health.Verdict, account *quota.Account, now time.Time) {
+func (e *Engine) apply(v health.Verdict, now time.Time) {
 	for _, n := range v.Notices {
 		e.logger.Log(n.Level, n.Message, n.Fields...)
 	}
@@ -180,31 +179,17 @@ func (e *Engine) apply(v health.Verdict, account *quota.Account, now time.Time) 
 		e.report(v.Status)
 	}
 	if v.Hold > 0 {
-		accounts := []*quota.Account{account}
-		if v.HoldAll {
-			accounts = e.accounts()
-		}
-		for _, a := range accounts {
-			a.Pause(now.Add(v.Hold))
-			if v.HoldAll { // each request without a token is an attempt to sign in
-				a.KeepApart(now.Add(v.Hold + apartAfterSignIn))
-			}
+		e.holds.hold(v.Held, now.Add(v.Hold))
+	}
+	if v.Hold > 0 && v.Held == health.SignIn { // each request without a token is an attempt to sign in
+		for _, a := range e.accounts() {
+			a.KeepApart(now.Add(v.Hold + apartAfterSignIn))
 		}
 	}
 	for _, endpoint := range v.Resume {
-		if a := e.accountOf(endpoint); a != nil {
-			a.Resume()
-		}
+		e.holds.resume(endpoint)
 	}
 	e.roster.Release(v.Release, now)
-}
-
-// accountOf is the account of an endpoint's requests; nil: it has none.
-func (e *Engine) accountOf(endpoint health.Endpoint) *quota.Account {
-	if endpoint == health.List {
-		return e.lists
-	}
-	return e.gets
 }
 
 func (e *Engine) report(s *health.Status) {
@@ -215,40 +200,22 @@ func (e *Engine) report(s *health.Status) {
 	e.parts.Report(componentstatus.NewRecoverableErrorEvent(s.Err))
 }
 
-func (e *Engine) accounts() []*quota.Account {
-	if e.lists == nil {
-		return []*quota.Account{e.gets}
-	}
-	return []*quota.Account{e.gets, e.lists}
-}
-
-// pause pauses the requests of an account for as long as the API asks, if the verdict says so. After a 429 the account is corrected: it had
-// room.
-func (e *Engine) pause(ctx context.Context, account *quota.Account, failure *defender.Error, v health.Verdict, sent, at time.Time) {
+// pause pauses the requests to an endpoint for as long as the API asks, if the verdict says so. After a 429 their account is corrected: it
+// had room.
+func (e *Engine) pause(ctx context.Context, endpoint health.Endpoint, failure *defender.Error, v health.Verdict, sent, at time.Time) {
 	if !v.Pause {
 		return
 	}
-	e.throttle(account, failure, at)
+	e.throttle(endpoint, failure, at)
 	var correction quota.Correction
 	if failure.Kind == defender.Throttled && v.Learn {
 		named := quota.Limit{Window: failure.Limit.Window, Requests: failure.Limit.Requests}
-		correction = account.Refused(sent, at, named, failure.RetryAfter)
+		correction = e.accountOf(endpoint).Refused(sent, at, named, failure.RetryAfter)
 	}
 	if v.LogPause || correction.New || correction.Assumed > 0 {
 		e.logPause(failure, correction)
 	}
 	e.saveAccounts(ctx, at)
-}
-
-// throttle pauses the requests of an account for as long as a failure asks; after a 429 all requests, if the API has one quota for all.
-func (e *Engine) throttle(account *quota.Account, failure *defender.Error, at time.Time) {
-	until := at.Add(failure.RetryAfter)
-	account.Throttle(until)
-	if failure.Kind == defender.Throttled && e.parts.Client.OneBudget() {
-		for _, a := range e.accounts() {
-			a.Throttle(until)
-		}
-	}
 }
 
 // logPause logs how long requests pause, and what was learned about the limit.

@@ -29,17 +29,45 @@ func TestOnlyTheHoldOfAnEndpointThatIsWellAgainEnds(t *testing.T) {
 			if tt.feed {
 				e.lists = quota.NewAccount()
 			}
-			e.apply(health.Verdict{Hold: time.Minute, HoldAll: true}, e.gets, now)
-			e.apply(health.Verdict{Resume: []health.Endpoint{tt.well}}, e.gets, now)
-			require.Equal(t, tt.gets, onHold(e.gets, now))
+			e.apply(health.Verdict{Hold: time.Minute, Held: health.SignIn}, now)
+			e.apply(health.Verdict{Resume: []health.Endpoint{tt.well}}, now)
+			require.Equal(t, tt.gets, onHold(e, health.Get, now))
 			if tt.feed {
-				require.Equal(t, tt.lists, onHold(e.lists, now))
+				require.Equal(t, tt.lists, onHold(e, health.List, now))
 			}
 		})
 	}
 }
 
-func onHold(account *quota.Account, now time.Time) bool {
-	at, ok := account.Next(now, quota.Fresh)
+func TestAHoldHoldsOneEndpointEvenIfBothShareAnAccount(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, held := range []health.Endpoint{health.Get, health.List} {
+		other := health.Get + health.List - held
+		one := quota.NewAccount()
+		e := &Engine{roster: roster.New(roster.Rules{}), gets: one, lists: one}
+		e.apply(health.Verdict{Hold: time.Minute, Held: held}, now)
+		require.True(t, onHold(e, held, now))
+		require.False(t, onHold(e, other, now))
+		require.False(t, onHold(e, held, now.Add(time.Minute)))
+
+		one.Throttle(now.Add(time.Hour))
+		e.apply(health.Verdict{Resume: []health.Endpoint{held}}, now)
+		require.True(t, onHold(e, held, now), "the API asked to wait")
+		require.True(t, onHold(e, other, now))
+	}
+}
+
+func TestAWaitThatAnEndpointAskedForOutlastsItsHold(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	e := &Engine{roster: roster.New(roster.Rules{}), gets: quota.NewAccount()}
+	e.holds.wait(health.Get, now.Add(time.Hour))
+	e.apply(health.Verdict{Hold: time.Minute, Held: health.Get}, now)
+	e.apply(health.Verdict{Resume: []health.Endpoint{health.Get}}, now)
+	require.True(t, onHold(e, health.Get, now.Add(time.Hour-1)))
+	require.False(t, onHold(e, health.Get, now.Add(time.Hour)))
+}
+
+func onHold(e *Engine, endpoint health.Endpoint, now time.Time) bool {
+	at, ok := e.room(now, endpoint, quota.Fresh)
 	return !ok || at.After(now)
 }

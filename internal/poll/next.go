@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
@@ -75,7 +76,7 @@ func (e *Engine) nextPage(now time.Time) (at time.Time, ok bool) {
 	if !ok {
 		return time.Time{}, false
 	}
-	at, ok = e.lists.Next(now, quota.Fresh)
+	at, ok = e.room(now, health.List, quota.Fresh)
 	if due.After(at) {
 		at = due
 	}
@@ -85,7 +86,7 @@ func (e *Engine) nextPage(now time.Time) (at time.Time, ok bool) {
 // nextPartial continues an incident that has more pages of alerts. No other incident is requested before, which bounds the number of
 // incomplete ones in memory. It may therefore use the whole quota.
 func (e *Engine) nextPartial(now time.Time) (r request, wake time.Time) {
-	at, ok := e.gets.Next(now, quota.Fresh)
+	at, ok := e.room(now, health.Get, quota.Fresh)
 	switch {
 	case !ok:
 		return request{}, now.Add(maxSleep)
@@ -111,7 +112,7 @@ func (e *Engine) nextIncident(now time.Time) (r request, wake time.Time) {
 				continue
 			}
 		}
-		at, ok := e.gets.Next(now, e.demandOf(class))
+		at, ok := e.room(now, health.Get, e.demandOf(class))
 		if head.Due.After(at) {
 			at = head.Due
 		}

@@ -25,7 +25,9 @@ func (e *Engine) restore(ctx context.Context, contents checkpoint.Contents, now 
 	}
 	e.comparer = incident.NewComparer(e.settings.Alerts, e.settings.Snapshots, incident.Ignore(e.settings.IgnoreChanges...), e.meta.Basis)
 	e.quiet = incident.NewComparer(e.settings.Alerts, false, incident.Ignore(e.settings.IgnoreChanges...), e.meta.Basis)
-	e.gets.Restore(contents.Quota, now)
+	if err := e.restoreAccounts(ctx, contents, now); err != nil {
+		return err
+	}
 	configured := e.configured(contents.Summaries)
 	e.roster.Load(configured, contents.Summaries, now)
 	if e.settings.Feed != nil && e.settings.Feed.Sweep && e.parts.Client.WholeRows() {
@@ -125,7 +127,6 @@ func (e *Engine) restoreFeed(ctx context.Context, contents checkpoint.Contents, 
 		stored.Discover = new(false) // if discovery is turned on again, the first call looks back
 		return e.parts.Store.SaveFeed(ctx, stored)
 	}
-	e.lists.Restore(stored.Quota, now)
 	settings := feed.Settings{
 		Interval: e.settings.Feed.Interval, Lookback: feed.Settling, MaxTop: e.parts.Client.MaxTop(), Boundary: stored.Boundary,
 	}
@@ -170,7 +171,10 @@ func (e *Engine) announce(stored int, now time.Time) {
 	switch {
 	case e.feed != nil:
 		fields = append(fields, e.planFeed(e.lists.Spacing(now, quota.Fresh))...)
-		fields = append(fields, zap.String("sweep", e.planSweep(now)))
+		fields = append(fields, zap.String("sweep", e.planSweep(now)), zap.String("alert_feed", e.planAlertFeed()))
+		if e.oneAccount() {
+			fields = append(fields, zap.String("change_feed_rate_limit", "not with this api: rate_limit counts all requests"))
+		}
 	case possible > e.settings.Interval && e.parts.Client.WholeRows():
 		fields = append(fields, zap.String("advice", "change_feed polls up to 100 incidents with each request; without it, each is requested by ID"))
 	}

@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
-	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
 )
 
 // maxSleep is how long the loop sleeps if nothing is known to be due.
@@ -114,7 +114,7 @@ func (e *Engine) housekeep(ctx context.Context, now time.Time) {
 		e.forget(ctx, e.roster.Expire(now))
 	}
 	if at, ok := e.health.NextCheck(); ok && !at.After(now) {
-		e.apply(e.health.Check(now), nil, now)
+		e.apply(e.health.Check(now), now)
 	}
 	if since, sending := e.sink.Sending(); sending && now.Sub(since) >= blockedAfter {
 		e.log(e.conditions.Failed("pipeline", now, zap.WarnLevel, "pipeline has not returned for a minute; polling pauses until it does"))
@@ -170,22 +170,22 @@ func (e *Engine) finish(delivering context.Context, requests *sync.WaitGroup, re
 // heedUnhandled has the next run keep to what responses ask for that this one does not handle any more.
 func (e *Engine) heedUnhandled() {
 	for _, r := range e.responses {
-		e.heed(e.gets, r.answer.Err, r.at)
+		e.heed(health.Get, r.answer.Err, r.at)
 	}
 	if e.feed != nil && e.feed.AtHand() {
 		page, at := e.feed.TakePage()
-		e.heed(e.lists, page.Err, at)
+		e.heed(health.List, page.Err, at)
 	}
 	if e.sweep != nil && e.sweep.AtHand() {
 		page, at := e.sweep.TakePage()
-		e.heed(e.lists, page.Err, at)
+		e.heed(health.List, page.Err, at)
 	}
 }
 
-// heed pauses the requests of an account if a response asks for that.
-func (e *Engine) heed(account *quota.Account, err error, at time.Time) {
+// heed pauses the requests to an endpoint if a response asks for that.
+func (e *Engine) heed(endpoint health.Endpoint, err error, at time.Time) {
 	if failure, ok := errors.AsType[*defender.Error](err); ok && failure.RetryAfter > 0 {
-		e.throttle(account, failure, at)
+		e.throttle(endpoint, failure, at)
 	}
 }
 

@@ -50,19 +50,23 @@ func (e *Engine) recordIntent(ctx context.Context, d delivery) {
 // saveAccounts stores the accounts of all requests.
 func (e *Engine) saveAccounts(ctx context.Context, now time.Time) {
 	e.saveAccount(ctx, now)
-	if e.feed != nil {
+	if e.lists != nil && !e.oneAccount() {
 		e.saveListAccount(ctx, now)
 	}
 }
 
 // saveListAccount stores the account of the requests for the list.
 func (e *Engine) saveListAccount(ctx context.Context, now time.Time) {
+	if e.oneAccount() {
+		e.saveAccount(ctx, now)
+		return
+	}
 	e.saved(ctx, "quota", func(ctx context.Context) error { return e.parts.Store.SaveListQuota(ctx, e.lists.Stored(now)) })
 }
 
-// saveAccount stores the account of the requests for single incidents.
+// saveAccount stores the account of the requests for single incidents, or of all requests.
 func (e *Engine) saveAccount(ctx context.Context, now time.Time) {
-	e.saved(ctx, "quota", func(ctx context.Context) error { return e.parts.Store.SaveQuota(ctx, e.gets.Stored(now)) })
+	e.saved(ctx, "quota", func(ctx context.Context) error { return e.parts.Store.SaveQuota(ctx, e.stored(now)) })
 }
 
 // saveFeed stores how far the feed has come. Its boundary advances only after all rows of a call were handled.
@@ -71,11 +75,11 @@ func (e *Engine) saveFeed(ctx context.Context, now time.Time) {
 	for _, p := range e.roster.Pending() {
 		pending = append(pending, checkpoint.Pending(p))
 	}
-	e.saved(ctx, "feed", func(ctx context.Context) error {
-		return e.parts.Store.SaveFeed(ctx, checkpoint.Feed{
-			Boundary: e.feed.Boundary(), Pending: pending, Discover: new(e.settings.Feed.Discover), Quota: e.lists.Stored(now),
-		})
-	})
+	stored := checkpoint.Feed{Boundary: e.feed.Boundary(), Pending: pending, Discover: new(e.settings.Feed.Discover)}
+	if !e.oneAccount() {
+		stored.Quota = e.lists.Stored(now)
+	}
+	e.saved(ctx, "feed", func(ctx context.Context) error { return e.parts.Store.SaveFeed(ctx, stored) })
 }
 
 // flush retries failed writes, a limited number at a time.

@@ -11,6 +11,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/feed"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
@@ -50,7 +51,7 @@ func (e *Engine) nextSweep(now time.Time) (r request, at time.Time, ok bool) {
 		return request{}, time.Time{}, false
 	}
 	at, ok = e.sweep.Due()
-	free, hasRoom := e.lists.Next(now, quota.Sweep)
+	free, hasRoom := e.room(now, health.List, quota.Sweep)
 	if !ok || !hasRoom {
 		return request{}, time.Time{}, false
 	}
@@ -199,12 +200,12 @@ func (e *Engine) sweepFailed(ctx context.Context, page *defender.Page, at time.T
 		return e.sweep.TooLarge(page, at)
 	case defender.NoToken, defender.Throttled:
 		v := e.health.ListFailed(failure, at)
-		e.apply(v, e.lists, at)
-		e.pause(ctx, e.lists, failure, v, e.sweep.Sent(), at)
+		e.apply(v, at)
+		e.pause(ctx, health.List, failure, v, e.sweep.Sent(), at)
 	default:
 		if failure.RetryAfter > 0 {
 			v := e.health.ListAsksToWait(failure, at)
-			e.pause(ctx, e.lists, failure, v, e.sweep.Sent(), at)
+			e.pause(ctx, health.List, failure, v, e.sweep.Sent(), at)
 		}
 	}
 	return e.sweep.Failed(failure.Kind, at)

@@ -20,6 +20,7 @@ import (
 const (
 	callIncident = "incident"
 	callList     = "list"
+	callAll      = "all" // where the API counts all requests together
 )
 
 // What shows incidents whole, as the metrics name it.

@@ -76,14 +76,18 @@ func TestGaugesShowTrackedIncidentsAndRemainingQuota(t *testing.T) {
 			labels(h, "state", "failing"): 1, labels(h, "state", "waiting"): 1,
 		}), metricdatatest.IgnoreTimestamp())
 		metadatatest.AssertEqualReceiverDefenderIncidentsOverdue(t, h.Telemetry, point(h, int64(0)), metricdatatest.IgnoreTimestamp())
-		metadatatest.AssertEqualReceiverDefenderIncidentsQuotaRemaining(t, h.Telemetry, points(map[attribute.Set]int64{
+		remaining := map[attribute.Set]int64{
 			labels(h, "call", "incident", "window", "1m"): 95, labels(h, "call", "incident", "window", "1h"): 1495,
 			labels(h, "call", "list", "window", "1m"): 48, labels(h, "call", "list", "window", "1h"): 1498,
-		}), metricdatatest.IgnoreTimestamp())
+		}
+		waits := map[attribute.Set]float64{labels(h, "call", "incident"): 0, labels(h, "call", "list"): 0}
+		if api == receiver.APIGraph {
+			remaining = map[attribute.Set]int64{labels(h, "call", "all", "window", "1m"): 93, labels(h, "call", "all", "window", "1h"): 1493}
+			waits = map[attribute.Set]float64{labels(h, "call", "all"): 0}
+		}
+		metadatatest.AssertEqualReceiverDefenderIncidentsQuotaRemaining(t, h.Telemetry, points(remaining), metricdatatest.IgnoreTimestamp())
 		metadatatest.AssertEqualReceiverDefenderIncidentsFeedAge(t, h.Telemetry, point(h, float64(16)), metricdatatest.IgnoreTimestamp())
-		metadatatest.AssertEqualReceiverDefenderIncidentsThrottleWait(t, h.Telemetry, points(map[attribute.Set]float64{
-			labels(h, "call", "incident"): 0, labels(h, "call", "list"): 0,
-		}), metricdatatest.IgnoreTimestamp())
+		metadatatest.AssertEqualReceiverDefenderIncidentsThrottleWait(t, h.Telemetry, points(waits), metricdatatest.IgnoreTimestamp())
 	})
 }
 
@@ -94,13 +98,11 @@ func TestGaugesShowPauseAndOverdueIncidents(t *testing.T) {
 		h.Start()
 		harness.Sleep(46 * time.Second)
 		metadatatest.AssertEqualReceiverDefenderIncidentsOverdue(t, h.Telemetry, point(h, int64(8)), metricdatatest.IgnoreTimestamp())
-		list := 0.0
+		waits := map[attribute.Set]float64{labels(h, "call", "incident"): 54, labels(h, "call", "list"): 0}
 		if api == receiver.APIGraph {
-			list = 54
+			waits = map[attribute.Set]float64{labels(h, "call", "all"): 54}
 		}
-		metadatatest.AssertEqualReceiverDefenderIncidentsThrottleWait(t, h.Telemetry, points(map[attribute.Set]float64{
-			labels(h, "call", "incident"): 54, labels(h, "call", "list"): list,
-		}), metricdatatest.IgnoreTimestamp())
+		metadatatest.AssertEqualReceiverDefenderIncidentsThrottleWait(t, h.Telemetry, points(waits), metricdatatest.IgnoreTimestamp())
 	})
 }
 

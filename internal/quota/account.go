@@ -8,9 +8,9 @@ import (
 // MaxWait is the longest pause that Restore restores, whatever was stored: the API's longest window is an hour.
 const MaxWait = time.Hour
 
-// apartAfterPause is how long requests keep apart after a pause that the API asked for, and apartAfterRefusal after a repeated refusal.
+// ApartAfterPause is how long requests keep apart after a pause that the API asked for, and apartAfterRefusal after a repeated refusal.
 const (
-	apartAfterPause   = time.Minute
+	ApartAfterPause   = time.Minute
 	apartAfterRefusal = 10 * time.Minute
 )
 
@@ -93,7 +93,7 @@ func (a *Account) Throttle(until time.Time) {
 	if until.After(a.throttledUntil) {
 		a.throttledUntil = until
 	}
-	a.KeepApart(until.Add(apartAfterPause))
+	a.KeepApart(until.Add(ApartAfterPause))
 	a.Pause(until)
 }
 
@@ -112,9 +112,6 @@ func (a *Account) Refused(sent, now time.Time, named Limit, wait time.Duration) 
 	}
 	return correction
 }
-
-// Resume ends a pause, but for one that the API asked for.
-func (a *Account) Resume() { a.paused = a.throttledUntil }
 
 // ThrottledUntil returns the end of the last pause that the API asked for, which may have passed; zero: it never asked for one.
 func (a *Account) ThrottledUntil() time.Time { return a.throttledUntil }

@@ -1,0 +1,142 @@
+package poll
+
+import (
+	"context"
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
+)
+
+// holds say until when no request goes to an endpoint, whatever its account allows: endpoints may share an account.
+type holds struct {
+	failing map[health.Endpoint]time.Time // the endpoint fails; this wait may end early
+	asked   map[health.Endpoint]time.Time // the endpoint asked for it, and shares its account
+}
+
+// hold sends nothing to an endpoint before until, or nothing at all if it is the sign-in that fails. It never shortens a hold.
+func (h *holds) hold(endpoint health.Endpoint, until time.Time) {
+	if endpoint != health.SignIn {
+		extend(&h.failing, endpoint, until)
+		return
+	}
+	for _, each := range []health.Endpoint{health.Get, health.List} {
+		extend(&h.failing, each, until)
+	}
+}
+
+// wait sends nothing to an endpoint before until, because it asked for that.
+func (h *holds) wait(endpoint health.Endpoint, until time.Time) { extend(&h.asked, endpoint, until) }
+
+// resume ends the hold of an endpoint that works again. A wait that the endpoint asked for goes on.
+func (h *holds) resume(endpoint health.Endpoint) { delete(h.failing, endpoint) }
+
+// until is when the holds of an endpoint end; zero: it was never held.
+func (h *holds) until(endpoint health.Endpoint) time.Time {
+	return latest(h.asked[endpoint], h.failing[endpoint])
+}
+
+// longest is when the last wait ends that an endpoint asked for; zero: none ever did.
+func (h *holds) longest() (end time.Time) {
+	for _, until := range h.asked {
+		end = latest(end, until)
+	}
+	return end
+}
+
+func extend(ends *map[health.Endpoint]time.Time, endpoint health.Endpoint, until time.Time) {
+	if *ends == nil {
+		*ends = map[health.Endpoint]time.Time{}
+	}
+	(*ends)[endpoint] = latest((*ends)[endpoint], until)
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// room is the earliest time at which a request of that demand may be sent to an endpoint. Not ok: that depends on when a request in flight
+// ends.
+func (e *Engine) room(now time.Time, endpoint health.Endpoint, d quota.Demand) (at time.Time, ok bool) {
+	at, ok = e.accountOf(endpoint).Next(now, d)
+	return latest(at, e.holds.until(endpoint)), ok
+}
+
+// oneAccount says that one account counts all requests, since the API does.
+func (e *Engine) oneAccount() bool { return e.lists == e.gets }
+
+// openAccounts makes the accounts, with nothing sent yet.
+func (e *Engine) openAccounts() {
+	e.gets = quota.NewAccount(e.settings.Limits...)
+	switch {
+	case e.parts.Client.OneBudget():
+		e.lists = e.gets
+	case e.settings.Feed != nil:
+		e.lists = quota.NewAccount(e.settings.Feed.Limits...)
+	}
+}
+
+// accountOf is the account of an endpoint's requests.
+func (e *Engine) accountOf(endpoint health.Endpoint) *quota.Account {
+	if endpoint == health.Get {
+		return e.gets
+	}
+	return e.lists
+}
+
+// accounts are all that there are, each once.
+func (e *Engine) accounts() []*quota.Account {
+	if e.lists == nil || e.oneAccount() {
+		return []*quota.Account{e.gets}
+	}
+	return []*quota.Account{e.gets, e.lists}
+}
+
+// throttle pauses the requests to an endpoint for as long as a failure asks. A 429 pauses all requests of its account. With one account for all
+// requests, other failures pause those to the endpoint only.
+func (e *Engine) throttle(endpoint health.Endpoint, failure *defender.Error, at time.Time) {
+	account, until := e.accountOf(endpoint), at.Add(failure.RetryAfter)
+	if failure.Kind == defender.Throttled || !e.oneAccount() {
+		account.Throttle(until)
+		return
+	}
+	e.holds.wait(endpoint, until)
+	account.KeepApart(until.Add(quota.ApartAfterPause))
+}
+
+// stored is what to store of the account of the requests for single incidents, or of all requests. A wait that one endpoint asked for is stored
+// as one of the account: after a restart, all its requests wait.
+func (e *Engine) stored(now time.Time) quota.Stored {
+	s := e.gets.Stored(now)
+	if wait := e.holds.longest().Sub(now); wait > 0 {
+		s.PausedUntil = latest(s.PausedUntil, now.Add(wait).Round(0).UTC())
+	}
+	return s
+}
+
+// restoreAccounts continues the accounts of the earlier run. Where one account counts all requests, an earlier version may have stored two.
+// They are merged, and the second is emptied once the merged one is stored: at no time does the storage hold less than was sent.
+func (e *Engine) restoreAccounts(ctx context.Context, contents checkpoint.Contents, now time.Time) error {
+	ofGets, ofLists := contents.Quota, contents.Feed.Quota
+	if !e.oneAccount() {
+		e.gets.Restore(ofGets, now)
+		if e.lists != nil {
+			e.lists.Restore(ofLists, now)
+		}
+		return nil
+	}
+	merged := quota.Merge(ofGets, ofLists)
+	e.gets.Restore(merged, now)
+	if ofLists.Empty() {
+		return nil
+	}
+	if err := e.parts.Store.SaveQuota(ctx, merged); err != nil {
+		return err
+	}
+	return e.parts.Store.SaveListQuota(ctx, quota.Stored{})
+}
