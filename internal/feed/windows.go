@@ -1,0 +1,495 @@
+package feed
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+const (
+	// windowOverlap is how far before the boundary a call begins: rows were seen up to 18 s after their time (measured by others).
+	windowOverlap = time.Minute
+	// quietAfter is how long no new row must have come for the overlap to be zero. Else each call of a quiet tenant shows the same rows again.
+	quietAfter = 10 * time.Minute
+)
+
+// WindowSettings are the settings of Windows.
+type WindowSettings struct {
+	Alerts   bool          // list alerts; else incidents
+	Interval time.Duration // from the end of one call to the next
+	Lookback time.Duration // how far back the very first call looks
+	MaxTop   int           // the most rows of a page
+	MaxSkip  int           // the most rows that a request may skip; 0: not known
+	Boundary time.Time     // of an earlier run; zero: there was none
+}
+
+// Windows lists what has changed from a list that keeps no order by change, as those of Microsoft Graph, and returns the page at hand row by
+// row. It belongs to one goroutine. NewWindows makes one.
+//
+// A call lists what has changed since the newest change that was shown, and a little before. This window has no end. If it has more rows than
+// can be reached by skipping, it is divided by time. What is left of it is the newest part, which is read first and again at each interval, so
+// that a backlog does not delay what changes now. The others are read in between, from the oldest on. The boundary follows them: what changed
+// before it was shown completely, however often the receiver starts again.
+//
+// A window is complete if no link leads on and it has shown as many different rows as it has. One that is not is read again, first as it is, then
+// in halves, and then has to do. Every 30 minutes a re-read lists the last hour again, without content, to find what appeared late.
+type Windows struct {
+	settings WindowSettings
+	hand
+	asked    defender.ListRequest // the page on its way or at hand
+	seen     seen
+	refusals refusals
+	maxSkip  int
+	top      int // rows of a window's first page
+
+	boundary time.Time // what changed before was shown
+	reached  time.Time // the newest change in windows that are complete; zero: the service's time is not known yet
+	date     time.Time // of the last page, by the service's clock
+	heard    time.Time // when that was
+	stirred  time.Time // when the last new row came
+
+	tail    *window   // the window without an end
+	from    time.Time // where it begins, without the overlap, while there is a backlog
+	backlog []*window // the others that are not complete, from the oldest on
+	current *window   // that of the page on its way or at hand; nil: it is requested for the service's time
+	reread  reread
+
+	completed time.Time
+	pages     float64 // of a call on average, in which the last calls count most
+	sofar     int     // since the last call began
+}
+
+// NewWindows returns one whose first page is due now.
+func NewWindows(s WindowSettings, now time.Time) *Windows {
+	f := &Windows{settings: s, maxSkip: s.MaxSkip, top: s.MaxTop, stirred: now, completed: now, heard: now, pages: 1}
+	if f.maxSkip == 0 {
+		f.maxSkip = math.MaxInt / 2
+	}
+	f.reread.due = now.Add(rereadInterval)
+	f.tail = &window{}
+	f.begin(s.Boundary, now)
+	return f
+}
+
+// begin sets the first boundary.
+func (f *Windows) begin(boundary, now time.Time) {
+	f.boundary, f.reached, f.from, f.reread.floor = boundary, boundary, boundary, boundary
+	f.restart(f.tail, now)
+	f.aim(now)
+}
+
+// restart has a window read from its beginning.
+func (f *Windows) restart(w *window, due time.Time) {
+	top := f.top
+	if w.reread { // its rows are small
+		top = f.settings.MaxTop
+	}
+	w.restart(top, f.settings.MaxTop, due)
+}
+
+// aim sets where the next call begins.
+func (f *Windows) aim(now time.Time) {
+	if f.tail.begun || f.reached.IsZero() {
+		return
+	}
+	since := f.from
+	if len(f.backlog) == 0 {
+		since = f.reached
+	}
+	if now.Sub(f.stirred) < quietAfter {
+		since = since.Add(-windowOverlap)
+	}
+	f.tail.since = since
+}
+
+// Due is when to request the next page of a call. Not ok: a page is on its way or at hand.
+func (f *Windows) Due() (at time.Time, ok bool) {
+	_, at = f.next()
+	return at, !f.requested && f.page == nil
+}
+
+// next is the window to read now: the newest changes first, then the window of the backlog that has been begun, then the oldest that is due.
+func (f *Windows) next() (w *window, due time.Time) {
+	w, due = f.tail, f.tail.due
+	if w.begun {
+		return w, due
+	}
+	for _, each := range f.backlog {
+		at := each.due
+		if at.Before(f.heard) {
+			at = f.heard // however long it has waited, what has become due since goes first
+		}
+		if each.begun && at.Before(f.tail.due) {
+			return each, at
+		}
+		if at.Before(due) {
+			w, due = each, at
+		}
+	}
+	return w, due
+}
+
+// Request is the page of a call to request next. While the boundary is not known, it is a single row, which brings the service's time.
+func (f *Windows) Request() defender.ListRequest {
+	if f.reached.IsZero() {
+		return defender.ListRequest{Alerts: f.settings.Alerts, Top: 1}
+	}
+	w, _ := f.next()
+	return f.requestOf(w)
+}
+
+func (f *Windows) requestOf(w *window) defender.ListRequest {
+	q := f.refusals.strip(w.request())
+	q.Alerts = f.settings.Alerts
+	return q
+}
+
+// Requested notes that Request was requested.
+func (f *Windows) Requested(now time.Time) {
+	q := f.Request()
+	if f.current = nil; !f.reached.IsZero() {
+		f.current, _ = f.next()
+	}
+	if f.current == f.tail && !f.tail.begun {
+		f.pages += recent * (float64(max(1, f.sofar)) - f.pages)
+		f.sofar = 0
+	}
+	f.sofar++
+	f.send(q, now)
+}
+
+// send notes that a page of the current window was requested.
+func (f *Windows) send(q defender.ListRequest, now time.Time) {
+	f.asked = q
+	if f.current != nil {
+		f.current.begun = true
+	}
+	f.hand.Requested(now)
+}
+
+// Arrived makes a response the page at hand. The rows of the very first one are ignored: it is requested only for the service's time.
+func (f *Windows) Arrived(page *defender.Page, at time.Time) {
+	f.hand.Arrived(page, at)
+	if f.current == nil {
+		f.rows = nil
+	}
+}
+
+// NextRow returns the next row of the page at hand that was not returned before as of the same change, and when the page arrived. Not ok: there
+// are no more; call TakePage.
+func (f *Windows) NextRow() (row defender.Row, arrived time.Time, ok bool) {
+	for {
+		row, arrived, ok = f.hand.NextRow()
+		if !ok {
+			return row, arrived, false
+		}
+		if f.Rereading() && row.LastUpdate.After(f.boundary) {
+			continue // the next call shows it, with its content
+		}
+		if !f.seen.returns(row, arrived) {
+			continue
+		}
+		switch {
+		case f.Rereading():
+			f.reread.late++
+		case !row.LastUpdate.IsZero():
+			f.stirred = arrived
+		}
+		return row, arrived, true
+	}
+}
+
+// Answered continues behind the page, whose rows were all handled. The caller stores Boundary if it has advanced. A re-read always Continues.
+func (f *Windows) Answered(page *defender.Page, at time.Time) Progress {
+	w := f.current
+	f.hear(page, at)
+	if w == nil {
+		f.begin(dateOf(page, at).Add(-f.settings.Lookback), at)
+		return Continues
+	}
+	if f.accepted(at) {
+		return Continues
+	}
+	if f.asked.ByCreation && disordered(page) {
+		f.refusals.refused |= ordering
+		w.part = w.part || !w.resume.IsZero() // where it went on from may not have been the last creation
+	}
+	w.due = at
+	return f.went(w, w.answered(page, f.asked, f.maxSkip, at), at)
+}
+
+// hear notes the service's time.
+func (f *Windows) hear(page *defender.Page, at time.Time) { f.date, f.heard = dateOf(page, at), at }
+
+// disordered says whether a page is not in the order of creation.
+func disordered(page *defender.Page) bool {
+	var last time.Time
+	for _, row := range page.Rows {
+		if row.Created.IsZero() {
+			continue
+		}
+		if row.Created.Before(last) {
+			return true
+		}
+		last = row.Created
+	}
+	return false
+}
+
+// accepted notes what the API has proved to refuse, now that it has accepted a request without. begins: the windows are others now.
+func (f *Windows) accepted(at time.Time) (begins bool) {
+	refused := f.refusals.accepted()
+	if refused&creation != 0 {
+		f.current.part = true // it has shown other rows than it should
+	}
+	if refused&bounding == 0 {
+		return false
+	}
+	for _, w := range f.backlog { // no window has an end any more
+		if w.since.Before(f.reached) {
+			f.reached = w.since
+		}
+	}
+	if f.tail.since.Before(f.reached) {
+		f.reached = f.tail.since
+	}
+	f.backlog, f.reread.windows = nil, nil
+	f.tail = &window{tries: f.tail.tries, last: f.tail.last}
+	f.restart(f.tail, at)
+	f.aim(at)
+	return true
+}
+
+// went continues after a page.
+func (f *Windows) went(w *window, how outcome, at time.Time) Progress {
+	if how == tooMany {
+		how = f.divide(w, at)
+	}
+	switch {
+	case how == goesOn:
+		return Continues
+	case w.reread:
+		f.reread.ended(w, how, f, at)
+		return Continues
+	case how == complete:
+		return f.finished(w, Complete, at)
+	default:
+		return f.fellShort(w, at)
+	}
+}
+
+// divide divides a window that has more rows than can be reached by skipping. Where that cannot be done by time, it is read as far as possible,
+// and then goes on by creation. Else it is short.
+func (f *Windows) divide(w *window, at time.Time) outcome {
+	tail := f.tail
+	if !w.undivided && f.refusals.allows(bounding) && f.replace(w, w.byTime(f.maxSkip+w.width.top), at) {
+		f.tail.begun = f.tail.begun || w == tail
+		return goesOn
+	}
+	w.undivided = true
+	switch {
+	case !w.exhausted(f.maxSkip):
+		return goesOn
+	case !f.refusals.allows(creation):
+	case f.refusals.allows(ordering):
+		if w.goOnByCreation() {
+			return goesOn
+		}
+	case f.refusals.allows(bounding) && !w.before.IsZero():
+		if f.replace(w, w.byCreation(), at) {
+			return goesOn
+		}
+	}
+	return short
+}
+
+// replace puts parts in the place of a window, due at a time. Not ok: there are none, or there would be too many windows.
+func (f *Windows) replace(w *window, parts []*window, due time.Time) (ok bool) {
+	lane := &f.backlog
+	if w.reread {
+		lane = &f.reread.windows
+	}
+	if len(parts) == 0 || len(*lane)+len(parts) > maxWindows {
+		return false
+	}
+	for _, part := range parts {
+		f.restart(part, due)
+	}
+	if w == f.tail {
+		newest := len(parts) - 1
+		f.tail, parts = parts[newest], parts[:newest]
+		f.from = f.tail.since
+	}
+	*lane = append(slices.DeleteFunc(*lane, func(other *window) bool { return other == w }), parts...)
+	slices.SortStableFunc(*lane, func(a, b *window) int { return a.since.Compare(b.since) })
+	return true
+}
+
+// finished ends a window whose rows count: it was Complete or GivenUp.
+func (f *Windows) finished(w *window, how Progress, at time.Time) Progress {
+	newest := w.newest
+	if newest.After(w.date) {
+		newest = w.date
+	}
+	if how == GivenUp && w.before.IsZero() && len(w.shown) == 0 {
+		newest = w.date // else it would be listed for ever
+	}
+	if newest.After(f.reached) {
+		f.reached, f.stirred = newest, at
+	}
+	f.top = min(2*w.width.top, f.settings.MaxTop) // after TooLarge the page size recovers
+	if w == f.tail {
+		if newest.After(f.from) {
+			f.from = newest
+		}
+		f.heedFuture(w.date)
+		f.tail = &window{}
+		f.restart(f.tail, at.Add(f.settings.Interval))
+	} else {
+		f.backlog = slices.DeleteFunc(f.backlog, func(other *window) bool { return other == w })
+	}
+	f.aim(at)
+	f.advance()
+	switch {
+	case how == GivenUp:
+		return GivenUp
+	case len(f.backlog) > 0 || f.tail.tries > 0 || f.tail.begun:
+		return Continues
+	}
+	f.completed = at
+	return Complete
+}
+
+// heedFuture returns from the service's future: listing from there would find nothing until then.
+func (f *Windows) heedFuture(date time.Time) {
+	if f.reached.After(date) {
+		f.reached = date.Add(-windowOverlap)
+		f.boundary, f.from = f.reached, f.reached
+		if f.reread.floor.After(f.reached) {
+			f.reread.floor = f.reached
+		}
+	}
+}
+
+// advance moves the boundary to where the windows are complete.
+func (f *Windows) advance() {
+	boundary := f.reached
+	if len(f.backlog) > 0 && f.backlog[0].since.Before(boundary) {
+		boundary = f.backlog[0].since
+	}
+	if boundary.After(f.boundary) {
+		f.boundary = boundary
+	}
+}
+
+// fellShort has a window read again that may have more rows than it has shown: at the next interval, after maxIncomplete times in halves, and then
+// no more.
+func (f *Windows) fellShort(w *window, at time.Time) Progress {
+	due := at.Add(f.settings.Interval)
+	w.tries++
+	if w.tries >= maxIncomplete && !w.last {
+		w.last = true
+		if f.refusals.allows(bounding) && f.replace(w, w.evenly(2), due) {
+			f.aim(at)
+			return Incomplete
+		}
+	}
+	if w.last {
+		f.reread.cover(w)
+		return f.finished(w, GivenUp, at)
+	}
+	f.restart(w, due)
+	f.aim(at)
+	return Incomplete
+}
+
+// Failed notes that the page failed. It is requested again after wait, and nothing else before; after maxTries times, its window is read from its
+// beginning. refused: the API has answered with an error. A window that cannot be read to its end because of that is incomplete.
+func (f *Windows) Failed(at time.Time, wait time.Duration, refused bool) (p Progress) {
+	f.heard = at
+	if w := f.current; w != nil {
+		if w.failures++; w.failures >= maxTries {
+			p = f.failed(w, refused && w.pages > 0, at)
+		}
+	}
+	f.hold(at.Add(wait))
+	return p
+}
+
+// failed has a window read anew of which a page fails again and again.
+func (f *Windows) failed(w *window, incomplete bool, at time.Time) Progress {
+	switch {
+	case w.reread:
+		f.reread.ended(w, short, f, at)
+	case incomplete:
+		return f.fellShort(w, at)
+	default:
+		f.restart(w, at)
+		f.aim(at)
+	}
+	return Continues
+}
+
+// hold has nothing requested before due.
+func (f *Windows) hold(due time.Time) {
+	for _, w := range slices.Concat([]*window{f.tail}, f.backlog, f.reread.windows) {
+		if w.due.Before(due) {
+			w.due = due
+		}
+	}
+}
+
+// TooLarge notes that the page exceeds the size limit for responses. The next page has half the rows. single: it was a single row, whose incident
+// must be polled by ID; full pages follow behind it.
+func (f *Windows) TooLarge(page *defender.Page, at time.Time) (single bool, p Progress) {
+	w := f.current
+	f.hear(page, at)
+	if w == nil {
+		f.begin(f.date.Add(-f.settings.Lookback), at)
+		return false, Continues
+	}
+	if f.accepted(at) {
+		return false, Continues
+	}
+	w.due = at
+	single, how := w.tooLarge(page, f.maxSkip)
+	return single && page.First != 0, f.went(w, how, at)
+}
+
+// Rejected notes that the API rejected the request (HTTP 400 and the like). handled: the next one does without what may be the reason, so that
+// it is not a failure yet. Else call Failed.
+func (f *Windows) Rejected(at time.Time) (handled bool, p Progress) {
+	w := f.current
+	switch {
+	case w == nil || w.token != "":
+		return false, Continues
+	case w.skip > 0: // the first page was accepted: so many rows cannot be skipped
+		f.heard = at
+		f.maxSkip = w.skip - 1
+		w.due = at
+		return true, f.went(w, tooMany, at)
+	}
+	f.heard = at
+	w.due = at
+	all := refusals{refused: f.refusals.refused}
+	return f.refusals.rejected(optionsOf(all.strip(w.request()))), Continues
+}
+
+// Boundary is the time up to which everything was shown. It is stored, and a later run continues from it. Zero: not known yet.
+func (f *Windows) Boundary() time.Time { return f.boundary }
+
+// Completed is the end of the last complete call; before the first, the start.
+func (f *Windows) Completed() time.Time { return f.completed }
+
+// Spacing is the mean time between two requests of calls; re-reads are left out.
+func (f *Windows) Spacing() time.Duration {
+	return time.Duration(float64(f.settings.Interval) / max(1, f.pages))
+}
+
+// ShownBefore says whether an earlier call has shown a row as of the same change, or could have.
+func (f *Windows) ShownBefore(row defender.Row) bool { return !row.LastUpdate.After(f.boundary) }
+
+// Degraded is what the API refuses and the requests do without.
+func (f *Windows) Degraded() []string { return f.refusals.names() }

@@ -1,0 +1,215 @@
+package feed
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+// rowName tells the rows of a list apart: alerts by their own ID, incidents by theirs.
+type rowName struct {
+	alert    string
+	incident int64
+}
+
+func nameOf(row defender.Row) rowName {
+	if row.Alert != "" {
+		return rowName{alert: row.Alert}
+	}
+	return rowName{incident: row.ID}
+}
+
+// window is a part of the list, by the time of the last update: what changed at or after since and before before. It is read page by page.
+//
+// By creation, the rows of a window keep their places while they are in it. One that changes leaves a window that has an end, and those
+// behind it move up: so pages overlap, and a page that shows none of the rows before it may have skipped some. In a window without an end,
+// rows only come in, and move others down.
+type window struct {
+	since, before               time.Time // zero before: no end
+	createdSince, createdBefore time.Time // of a window of one second that is too large; zero: not bounded
+	reread                      bool      // of what was listed before, without content
+
+	due   time.Time // of its next page
+	tries int       // that were incomplete, of it or the window that it is a part of
+	last  bool      // if this one is incomplete, too, what it has shown has to do
+	reading
+}
+
+// reading is how far a window has been read.
+type reading struct {
+	begun bool
+	width width
+	skip  int // of the next page
+	end   int // of what was read
+	floor int // behind the last row that was too large
+	token string
+	// A window that cannot be divided by time is read as far as $skip reaches. Then it goes on from the creation of the last row.
+	undivided bool
+	resume    time.Time
+
+	date     time.Time // of its first page, by the service's clock
+	total    int       // of its rows, as its first page said; 0: not said
+	shown    map[rowName]struct{}
+	nameless int
+	created  []time.Time // of its rows
+	newest   time.Time   // of its rows' changes, but for those in the service's future
+	pages    int
+	barren   int // pages in a row, up to the last, that have shown nothing new
+	failures int // of the next page
+	part     bool
+}
+
+// outcome is what a page means for its window.
+type outcome uint8
+
+const (
+	goesOn   outcome = iota
+	complete         // it was read to its end, and has shown as many rows as it has
+	short            // it may have more rows than it has shown
+	tooMany          // it has more rows than can be reached by skipping
+)
+
+// restart has a window read from its beginning.
+func (w *window) restart(top, largest int, due time.Time) {
+	w.due = due
+	w.reading = reading{width: width{largest: largest, top: top}, shown: map[rowName]struct{}{}}
+}
+
+// request is that for its next page.
+func (w *window) request() defender.ListRequest {
+	q := defender.ListRequest{
+		Since: w.since, Before: w.before, CreatedSince: w.createdSince, CreatedBefore: w.createdBefore,
+		ByCreation: true, Count: true, Narrow: w.reread, Top: w.width.top, Skip: w.skip, Token: w.token,
+	}
+	if w.resume.After(q.CreatedSince) {
+		q.CreatedSince = w.resume
+	}
+	return q
+}
+
+// fresh says that its next page is the first that is requested in this way: if the API rejects that, it may be because of its options.
+func (w *window) fresh() bool { return w.skip == 0 && w.token == "" }
+
+// answered continues behind a page, whose rows begin at most at maxSkip.
+func (w *window) answered(page *defender.Page, q defender.ListRequest, maxSkip int, at time.Time) outcome {
+	first := w.date.IsZero()
+	if first {
+		w.date, w.total = dateOf(page, at), page.Total
+	}
+	w.pages++
+	w.failures = 0
+	w.part = w.part || page.Partial
+	w.note(page, q.ByCreation)
+	leadsOn := page.Next > 0 || page.Token != ""
+	switch {
+	case !leadsOn, w.barren > maxBarren && page.Counted: // beyond what was shown there is nothing
+		w.width.fits(math.MaxInt, page.Size)
+		return w.ended()
+	case w.barren > maxBarren, w.pages >= maxPages:
+		return short
+	case page.Token != "":
+		w.token, w.skip = page.Token, w.end
+		return goesOn
+	}
+	w.token = ""
+	next := min(page.Next, q.Skip+q.Top) // a link beyond that would skip rows
+	w.width.fits(next, page.Size)
+	return w.advance(next, q.Skip, maxSkip, first)
+}
+
+// advance goes on to the page whose link says next, behind one that began at from.
+func (w *window) advance(next, from, maxSkip int, first bool) outcome {
+	stride := max(1, next-from)
+	w.skip = max(from+1, w.floor, next-min(overlap, stride/2))
+	if w.skip > maxSkip {
+		if maxSkip <= from || maxSkip < w.floor {
+			return tooMany
+		}
+		w.skip = maxSkip
+	}
+	if first && !w.undivided && w.total-maxSkip > stride {
+		return tooMany
+	}
+	return goesOn
+}
+
+// exhausted says that the rows behind what was read cannot be reached by skipping.
+func (w *window) exhausted(maxSkip int) bool { return w.skip > maxSkip }
+
+// note notes the rows of a page.
+func (w *window) note(page *defender.Page, ordered bool) {
+	lap := 0
+	if w.pages > 1 && w.token == "" {
+		lap = max(0, w.end-w.skip)
+	}
+	repeated, known := 0, len(w.shown)
+	limit := dateOf(page, w.date).Add(time.Second) // a Date shows whole seconds
+	for _, row := range page.Rows {
+		if _, shown := w.shown[nameOf(row)]; shown {
+			repeated++
+		} else {
+			w.shown[nameOf(row)] = struct{}{}
+			w.created = append(w.created, row.Created)
+		}
+		inside := w.before.IsZero() || row.LastUpdate.Before(w.before)
+		if inside && row.LastUpdate.After(w.newest) && !row.LastUpdate.After(limit) {
+			w.newest = row.LastUpdate
+		}
+	}
+	w.nameless += max(0, page.Nameless-max(0, lap-repeated)) // the others were there before
+	if ordered && lap > 0 && repeated == 0 {
+		w.part = true // rows may have moved up unseen
+	}
+	if w.barren++; len(w.shown) > known {
+		w.barren = 0
+	}
+	w.end = max(w.end, w.skip+len(page.Rows)+page.Nameless)
+}
+
+// ended says how a window ends of which no link leads on.
+func (w *window) ended() outcome {
+	if w.part || len(w.shown)+w.nameless < w.total {
+		return short
+	}
+	return complete
+}
+
+// tooLarge notes that the page exceeds the size limit for responses. single: it has one row only, which is left out. That counts as a row.
+func (w *window) tooLarge(page *defender.Page, maxSkip int) (single bool, how outcome) {
+	w.failures = 0
+	if w.pages++; w.pages >= maxPages {
+		return false, short
+	}
+	if single = w.width.tooLarge(w.skip, w.width.top); !single {
+		return false, goesOn
+	}
+	w.nameless++
+	w.part = w.part || page.First == 0 // nobody knows which incident to fetch
+	w.skip, w.token = w.skip+1, ""
+	w.floor, w.end = w.skip, w.skip
+	if w.skip > maxSkip {
+		return true, tooMany
+	}
+	return true, goesOn
+}
+
+// goOnByCreation has a window, in the order of creation, go on from the creation of the last row that it has shown. Not ok: it has come no
+// further since it did so last.
+func (w *window) goOnByCreation() (ok bool) {
+	last := slices.MaxFunc(append(w.created, time.Time{}), time.Time.Compare)
+	if !last.After(w.resume) || !last.After(w.createdSince) {
+		return false
+	}
+	w.resume, w.skip, w.end, w.floor, w.token = last, 0, 0, 0, ""
+	return true
+}
+
+// dateOf is the Date of a page; otherwise says what it is for a page without.
+func dateOf(page *defender.Page, otherwise time.Time) time.Time {
+	if page.Date.IsZero() {
+		return otherwise.Round(0)
+	}
+	return page.Date
+}
