@@ -14,7 +14,7 @@ type faultOptions struct {
 	probability float64
 	times       int
 	every       time.Duration
-	onSkip      bool // of List alone
+	onSkip      bool // of lists alone
 }
 
 // define makes the flags for a fault that strikes the given requests.
@@ -72,6 +72,7 @@ func (o options) faults() []flagFault {
 		{o.fault, "fault", defendersim.AllIncidents},
 		{o.listFault, "list-fault", defendersim.ListRequests},
 		{o.alertsFault, "alerts-fault", defendersim.AlertRequests},
+		{o.alertListFault, "alert-list-fault", defendersim.AlertListRequests},
 		{o.tokenFault, "token-fault", defendersim.TokenRequests},
 	}
 }

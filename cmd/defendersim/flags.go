@@ -26,6 +26,7 @@ type options struct {
 	fault            faultOptions
 	listFault        faultOptions
 	alertsFault      faultOptions
+	alertListFault   faultOptions
 	tokenFault       faultOptions
 	throttleForm     string
 }
@@ -92,6 +93,7 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 		})
 		fs.Float64Var(&c.LargeShare, "large-share", c.LargeShare, "share of the incidents that have 150 alerts, 0 to 1")
 		fs.IntVar(&c.AlertsPerIncident, "alerts-per-incident", c.AlertsPerIncident, "alerts of every incident, up to 150; 0: as in real life")
+		fs.Float64Var(&c.LooseAlerts, "loose-alerts", c.LooseAlerts, "alerts in no incident for each one that is in an incident, 0 to 1; only Graph's list of alerts shows them")
 		fs.IntVar(&c.AlertBytes, "alert-bytes", c.AlertBytes, "size of every alert in `bytes`; 0: as in real life")
 	})
 	under("Change", func() {
@@ -101,6 +103,7 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 			return err
 		})
 		fs.BoolVar(&c.QuietAlertMoves, "quiet-alert-moves", c.QuietAlertMoves, "an alert that moves to another incident moves the lastUpdateTime of neither")
+		fs.BoolVar(&c.SilentAlertMoves, "silent-alert-moves", c.SilentAlertMoves, "an alert that moves to another incident moves no time, its own neither")
 		fs.BoolVar(&c.Bursty, "bursty", c.Bursty, "changes come in bursts, and mostly to the newest incidents")
 		fs.Float64Var(&c.BackToActive, "back-to-active", c.BackToActive, "how often an incident in progress becomes active again instead of resolved, 0 to 1")
 		fs.IntVar(&c.CloseHourly, "close-hourly", c.CloseHourly, "how many open incidents are resolved at the same moment, each hour after the start; 0: none")
@@ -119,8 +122,8 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 		fs.IntVar(&c.ListPerMinute, "list-per-minute", c.ListPerMinute, "List calls of Defender XDR in any minute; 0: not limited")
 		fs.IntVar(&c.ListPerHour, "list-per-hour", c.ListPerHour, "List calls of Defender XDR in any hour; 0: not limited")
 		fs.IntVar(&c.ListForeignPerMinute, "list-foreign-per-minute", c.ListForeignPerMinute, "List calls of Defender XDR per minute that another program takes")
-		fs.DurationVar(&c.ListDelay, "list-delay", c.ListDelay, "how much later than Get it shows a change, at most; each incident has its part of it")
-		fs.DurationVar(&c.ListLag, "list-lag", c.ListLag, "how far it lies behind Get for all incidents")
+		fs.DurationVar(&c.ListDelay, "list-delay", c.ListDelay, "how much later than Get lists show a change, at most; each incident has its part of it, under Graph each change")
+		fs.DurationVar(&c.ListLag, "list-lag", c.ListLag, "how far lists lie behind Get for all incidents")
 		fs.BoolVar(&c.ListDiffers, "list-differs", c.ListDiffers, "that of Defender XDR writes determination and investigationState in another case than Get")
 		fs.BoolVar(&c.ListUpperBounds, "list-upper-bounds", c.ListUpperBounds, "that of Defender XDR takes lt and le in $filter; otherwise they are a 400")
 		fs.StringVar((*string)(&c.ListStatusFilter), "list-status-filter", string(c.ListStatusFilter), "`what` that of Defender XDR does with a $filter on status: honoured, ignored (all incidents pass), refused (400)")
@@ -137,7 +140,14 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 		fs.BoolVar(&c.AlertsSkipToken, "alerts-skip-token", c.AlertsSkipToken, "links to more alerts carry a $skiptoken instead of a $skip")
 		fs.BoolVar(&c.GraphCoarseTimes, "graph-coarse-times", c.GraphCoarseTimes, "times are cut to the millisecond")
 		fs.IntVar(&c.GraphExpandFails, "graph-expand-fails", c.GraphExpandFails, "answer 500 to $expand=alerts for incidents with so many alerts or more; 0: for none")
-		o.alertsFault.define(fs, "alerts-fault", "pages of alerts")
+		fs.BoolVar(&c.GraphSkipToken, "graph-skip-token", c.GraphSkipToken, "links of lists carry a $skiptoken, which may lead past any number of rows, instead of a $skip, which is a 400 beyond 500")
+		fs.BoolVar(&c.NoAlertList, "no-alert-list", c.NoAlertList, "there is no list of all alerts, as in China's cloud: a 404")
+		fs.BoolVar(&c.GraphNoCount, "graph-no-count", c.GraphNoCount, "lists ignore $count=true")
+		fs.BoolVar(&c.GraphOrderByAlone, "graph-orderby-alone", c.GraphOrderByAlone, "lists answer 400 to $orderby together with $filter")
+		fs.BoolVar(&c.GraphNoUpperBounds, "graph-no-upper-bounds", c.GraphNoUpperBounds, "lists answer 400 to lt and le in $filter")
+		o.alertsFault.define(fs, "alerts-fault", "pages of an incident's alerts")
+		o.alertListFault.define(fs, "alert-list-fault", "the list of all alerts")
+		fs.BoolVar(&o.alertListFault.onSkip, "alert-list-fault-on-skip", false, "the fault spares first pages")
 	})
 	under("Sign-in", func() {
 		fs.StringVar(&c.TenantID, "tenant-id", c.TenantID, "tenant `id`")
@@ -147,6 +157,7 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 			c.Roles = splitRoles(text)
 			return nil
 		})
+		fs.BoolVar(&c.NoAlertRole, "no-alert-role", c.NoAlertRole, "tokens for Graph lack SecurityAlert.Read.All, which the list of all alerts needs")
 		fs.DurationVar(&c.TokenLifetime, "token-lifetime", defaultLifetime, "how long a token lasts")
 		fs.BoolVar(&c.AllowAnonymous, "allow-anonymous", c.AllowAnonymous, "answer requests without a token")
 		o.tokenFault.define(fs, "token-fault", "requests for a token")

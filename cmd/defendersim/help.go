@@ -17,8 +17,8 @@ that changes as time goes by, with the APIs' limits and with faults on demand:
 
   a token endpoint for both
   GET /api/incidents/{id}, GET /api/incidents
-  GET /v1.0/security/incidents/{id}, the same with /alerts behind it, and
-  GET /v1.0/security/incidents
+  GET /v1.0/security/incidents/{id}, the same with /alerts behind it,
+  GET /v1.0/security/incidents, GET /v1.0/security/alerts_v2
 
 Usage:
   defendersim [flags]
@@ -31,6 +31,7 @@ Examples:
   defendersim --list-fault 503 --list-fault-on-skip
   defendersim --list-fault 429-retry-after=90s --list-fault-every 1h
   defendersim --alerts-page 20 --alerts-fault link-stuck
+  defendersim --list-delay 20s --alert-list-fault 503 --alert-list-fault-times 10
   defendersim --tls --tls-ca-file ca.pem --fault silent --fault-probability 0.05
   defendersim --token-fault AADSTS7000222 --token-fault-times 3
   defendersim --incidents 500 --list-ids 500 > incidents.txt

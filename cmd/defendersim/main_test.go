@@ -164,12 +164,17 @@ func TestFlagsReachTheSimulator(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, defendersim.Rule{Fault: defendersim.Fault{Name: "429-retry-after", Wait: 90 * time.Second}, Every: time.Hour}, rule)
 
-	o, err = parse(strings.Fields("--graph-per-minute 4 --graph-per-hour 5 --graph-foreign-per-minute 6 --alerts-page 7 --alerts-skip-token --graph-coarse-times --graph-expand-fails 8"))
+	o, err = parse(strings.Fields("--graph-per-minute 4 --graph-per-hour 5 --graph-foreign-per-minute 6 --alerts-page 7 --alerts-skip-token --graph-coarse-times --graph-expand-fails 8 --graph-skip-token --no-alert-list --graph-no-count --graph-orderby-alone --graph-no-upper-bounds --no-alert-role --loose-alerts 0.5 --silent-alert-moves --alert-list-fault 503 --alert-list-fault-on-skip"))
 	require.NoError(t, err)
 	want = defaults().sim
 	want.GraphPerMinute, want.GraphPerHour, want.GraphForeignPerMinute = 4, 5, 6
 	want.AlertsPage, want.AlertsSkipToken, want.GraphCoarseTimes, want.GraphExpandFails = 7, true, true, 8
+	want.GraphSkipToken, want.GraphNoCount, want.GraphOrderByAlone, want.GraphNoUpperBounds = true, true, true, true
+	want.NoAlertList, want.NoAlertRole, want.LooseAlerts, want.SilentAlertMoves = true, true, 0.5, true
 	want.TokenLifetime = o.sim.TokenLifetime
+	rule, err = o.alertListFault.rule("alert-list-fault", defendersim.AlertListRequests)
+	require.NoError(t, err)
+	assert.Equal(t, defendersim.Rule{Fault: defendersim.Fault{Name: "503"}, OnSkip: true}, rule)
 	assert.Equal(t, want, o.sim, "roles and the form of a 429 are those of each API unless they are given")
 
 	o, err = parse([]string{"--roles", ""})
@@ -226,7 +231,7 @@ func start(ctx context.Context, args string) (announced map[string]string, lines
 func TestServesWhatItAnnouncesUntilItIsStopped(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	announced, lines, code := start(ctx, "--demo --listen 127.0.0.1:0 --allow-anonymous --log --fault 503 --list-fault 504 --list-fault-on-skip --alerts-fault 500 --token-fault AADSTS90033 --token-fault-times 1")
+	announced, lines, code := start(ctx, "--demo --listen 127.0.0.1:0 --allow-anonymous --log --fault 503 --list-fault 504 --list-fault-on-skip --alerts-fault 500 --alert-list-fault 504 --alert-list-fault-on-skip --token-fault AADSTS90033 --token-fault-times 1")
 	endpoint := announced["endpoint"]
 	require.NotEmpty(t, endpoint)
 	assert.Equal(t, "113", announced["unknown id"])
@@ -247,6 +252,10 @@ func TestServesWhatItAnnouncesUntilItIsStopped(t *testing.T) {
 	assert.Regexp(t, ` api=graph fault=503$`, <-lines)
 	assert.Equal(t, http.StatusInternalServerError, status(t, http.MethodGet, endpoint+"/v1.0/security/incidents/101/alerts"))
 	assert.Regexp(t, ` api=graph fault=500$`, <-lines)
+	assert.Equal(t, http.StatusOK, status(t, http.MethodGet, endpoint+"/v1.0/security/alerts_v2?$top=3"))
+	assert.Regexp(t, `GET /v1.0/security/alerts_v2\?\$top=3 200 \d+B .* api=graph rows=3$`, <-lines)
+	assert.Equal(t, http.StatusGatewayTimeout, status(t, http.MethodGet, endpoint+"/v1.0/security/alerts_v2?$skip=3"))
+	<-lines
 	assert.Equal(t, http.StatusInternalServerError, status(t, http.MethodPost, announced["token url"]))
 	assert.Regexp(t, ` 500 .* fault=AADSTS90033$`, <-lines)
 	assert.Equal(t, http.StatusBadRequest, status(t, http.MethodPost, announced["token url"]), "it struck once")

@@ -124,8 +124,11 @@ func accessLog(w io.Writer) func(defendersim.Request) {
 		if r.API == defendersim.APIGraph {
 			fmt.Fprint(w, " api=graph")
 		}
-		if r.Endpoint == defendersim.EndpointList {
+		switch r.Endpoint {
+		case defendersim.EndpointList:
 			fmt.Fprintf(w, " rows=%d", len(r.Rows))
+		case defendersim.EndpointAlertList:
+			fmt.Fprintf(w, " rows=%d", len(r.AlertRows))
 		}
 		if r.Fault != "" {
 			fmt.Fprintf(w, " fault=%s", r.Fault)

@@ -198,8 +198,8 @@ func (s *Sim) deleteFault(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// faultTarget is the incident that a fault's path names, or "token", "list" or
-// "alerts", or all incidents where it names none.
+// faultTarget is the incident that a fault's path names, or "token", "list", "alerts"
+// or "alert-list", or all incidents where it names none.
 func faultTarget(r *http.Request) (int64, error) {
 	switch text := r.PathValue("id"); {
 	case text == "":
@@ -210,11 +210,13 @@ func faultTarget(r *http.Request) (int64, error) {
 		return ListRequests, nil
 	case strings.EqualFold(text, "alerts"):
 		return AlertRequests, nil
+	case strings.EqualFold(text, "alert-list"):
+		return AlertListRequests, nil
 	default:
 		if id := incidentID(r); id > 0 {
 			return id, nil
 		}
-		return 0, fmt.Errorf("%q is neither an incident id nor token, list or alerts", text)
+		return 0, fmt.Errorf("%q is neither an incident id nor token, list, alerts or alert-list", text)
 	}
 }
 

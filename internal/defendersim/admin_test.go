@@ -32,9 +32,12 @@ func TestAdminSetsAndClearsFaults(t *testing.T) {
 
 	admin[any](t, s, http.MethodPut, "/sim/faults/alerts?fault=link-broken&every=1h", http.StatusNoContent)
 
+	admin[any](t, s, http.MethodPut, "/sim/faults/alert-list?fault=count-high%3D7&on_skip=true", http.StatusNoContent)
+
 	assert.Equal(t, 429, status(1001))
 	assert.Equal(t, 503, status(1002))
 	assert.Equal(t, []faultShown{
+		{ID: -4, Fault: "count-high=7", Every: "0s", OnSkip: true},
 		{ID: -3, Fault: "link-broken", Every: "1h0m0s"},
 		{ID: -2, Fault: "row-twice", Every: "0s", OnSkip: true},
 		{ID: -1, Fault: "500", Every: "0s"},
@@ -51,6 +54,7 @@ func TestAdminSetsAndClearsFaults(t *testing.T) {
 	assert.Equal(t, 200, status(1001), "the fault of all incidents is another one by now")
 	admin[any](t, s, http.MethodDelete, "/sim/faults/list", http.StatusNoContent)
 	admin[any](t, s, http.MethodDelete, "/sim/faults/alerts", http.StatusNoContent)
+	admin[any](t, s, http.MethodDelete, "/sim/faults/alert-list", http.StatusNoContent)
 	assert.Len(t, admin[[]faultShown](t, s, http.MethodGet, "/sim/faults", http.StatusOK), 2)
 	admin[any](t, s, http.MethodDelete, "/sim/faults", http.StatusNoContent)
 	assert.Equal(t, 200, status(1001))

@@ -128,7 +128,13 @@ func (s *Sim) moveAlert(from *tracked, at time.Time) bool {
 	if into == nil {
 		return false
 	}
-	n := s.evolution.dice.IntN(len(from.incident.Alerts))
+	s.move(from, s.evolution.dice.IntN(len(from.incident.Alerts)), into, at)
+	return true
+}
+
+// move moves an alert to another incident, and the times of all three unless the
+// configuration says otherwise.
+func (s *Sim) move(from *tracked, n int, into *tracked, at time.Time) {
 	moved := from.incident.Alerts[n]
 	moveTime := func(i *Incident) {
 		if !s.cfg.QuietAlertMoves && !s.cfg.SilentAlertMoves {
@@ -148,7 +154,6 @@ func (s *Sim) moveAlert(from *tracked, at time.Time) bool {
 		i.raiseSeverity()
 		moveTime(i)
 	})
-	return true
 }
 
 // chooseOther picks another incident with room for some more alerts.

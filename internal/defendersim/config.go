@@ -123,6 +123,8 @@ type Config struct {
 	// incidents with so many alerts or more; 0: for none. Without $expand they are
 	// answered, and so are their pages of alerts.
 	GraphExpandFails int
+	// NoAlertList lets Graph have no list of alerts, as in China's cloud: it is a 404.
+	NoAlertList bool
 	// GraphNoCount leaves @odata.count out of lists that $count=true asks for it.
 	GraphNoCount bool
 	// GraphOrderByAlone refuses $orderby together with $filter with a 400.

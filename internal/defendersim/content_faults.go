@@ -18,7 +18,7 @@ func ContentFaultKinds() []FaultKind {
 		{"other-id", "9999999", "incidents have that ID", alteredBy(otherID)},
 		{"alerts-missing", "", "no alerts member, in a page of alerts no value", altered(cutAlerts(""))},
 		{"alerts-null", "", "alerts, in a page of alerts value, is null", altered(cutAlerts("null"))},
-		{"partial", "", "206 with a Warning header and half of the alerts", halfOfTheAlerts},
+		{"partial", "", "206 with a Warning header and half of the alerts, in the list of alerts half of the rows", halfOfTheAlerts},
 		{"expand-500", "", "500 to $expand=alerts, without it the regular answer", failExpanded},
 		{"time-no-zone", "", "times without a zone", rewritten(timesAs(func(seconds, fraction string) string { return `"` + seconds + fraction + `"` }))},
 		{"time-offset", "", "times with +00:00 as their zone", rewritten(timesAs(func(seconds, fraction string) string { return `"` + seconds + fraction + `+00:00"` }))},

@@ -124,6 +124,25 @@ func (s *Sim) RemoveAlert(id int64, alertID string) error {
 	})
 }
 
+// MoveAlert moves an alert to another incident. Which times move with it is as
+// configured.
+func (s *Sim) MoveAlert(id int64, alertID string, into int64) error {
+	return s.direct(id, func(t *tracked, at time.Time) error {
+		target, known := s.incidents[into]
+		n := t.incident.alert(alertID)
+		switch {
+		case !known:
+			return unknown(into)
+		case n < 0:
+			return fmt.Errorf("incident %d has no alert %s", id, alertID)
+		case t == target || !target.live():
+			return fmt.Errorf("incident %d cannot take an alert of incident %d", into, id)
+		}
+		s.move(t, n, target, at)
+		return nil
+	})
+}
+
 // Change lets a change of the given kind happen to an incident now.
 func (s *Sim) Change(id int64, kind Kind) error {
 	if kind < 0 || kind >= changeKinds {

@@ -41,7 +41,7 @@ func FaultGroups() []FaultGroup {
 		{"Odd encodings, which any answer can have, as in --list-fault bom", EncodingFaultKinds()},
 		{"Odd content, of incidents, pages of alerts and List pages, as in --fault alerts-null", ContentFaultKinds()},
 		{"Wrong links, of Graph's incidents, pages of alerts and List pages, as in --alerts-fault link-stuck", LinkFaultKinds()},
-		{"Faults that List alone can have, as in --list-fault padded=1MiB", listOnlyKinds()},
+		{"Faults that lists alone can have, of incidents or of all alerts, as in --list-fault padded=1MiB", listOnlyKinds()},
 		{"Refusals of the token endpoint, as in --token-fault AADSTS7000222", TokenFaultKinds()},
 	}
 }

@@ -19,16 +19,18 @@ func TestGraphHasOneBudgetForAllItsCalls(t *testing.T) {
 		assert.Equal(t, 200, status(of1001))
 		assert.Equal(t, 200, status(of1001+"/alerts"))
 		assert.Equal(t, 200, status(incidentsPath))
-		for _, path := range []string{of1001, of1001 + "/alerts", incidentsPath} {
+		for _, path := range []string{of1001, of1001 + "/alerts", incidentsPath, alertsPath} {
 			assert.Equal(t, 429, status(path))
 		}
+		assert.Equal(t, 7, s.MaxInWindowOfAPI(APIGraph, time.Minute))
+		assert.Equal(t, 1, s.MaxInWindowOf(EndpointAlertList, time.Minute))
 		resp, _ := get(t, s, 1001)
 		assert.Equal(t, 200, resp.StatusCode, "Defender XDR has its own")
 		list(t, s)
 
 		time.Sleep(time.Minute)
 		assert.Equal(t, 200, status(of1001))
-		assert.Equal(t, 200, status(of1001))
+		assert.Equal(t, 200, status(alertsPath))
 		assert.Equal(t, 429, status(of1001), "the hour is full")
 		time.Sleep(59 * time.Minute)
 		assert.Equal(t, 200, status(of1001))

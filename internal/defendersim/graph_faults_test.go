@@ -17,7 +17,7 @@ import (
 
 // callsOfGraph are where faults are set, and a call that each of them strikes.
 func callsOfGraph() map[int64]string {
-	return map[int64]string{AllIncidents: of1001 + expanded, AlertRequests: of1001 + "/alerts?$skip=2", ListRequests: incidentsPath + "?$top=1"}
+	return map[int64]string{AllIncidents: of1001 + expanded, AlertRequests: of1001 + "/alerts?$skip=2", ListRequests: incidentsPath + "?$top=1", AlertListRequests: alertsPath + "?$top=1"}
 }
 
 func setFault(t *testing.T, s *Sim, where int64, fault string) {
@@ -83,6 +83,9 @@ func TestFaultsSpeakGraphToo(t *testing.T) {
 			code, message := graphError(t, body)
 			assert.Equal(t, fault[:3], fmt.Sprint(resp.StatusCode))
 			assert.Equal(t, want[0], code)
+			if where == AlertListRequests {
+				want[1] = strings.ReplaceAll(want[1], "SecurityIncident", "SecurityAlert")
+			}
 			assert.Contains(t, message, want[1])
 		}
 	}
@@ -101,7 +104,7 @@ func TestBrokenAnswersOfGraphHaveItsForm(t *testing.T) {
 		_, body = callGraph(t, s, http.MethodGet, path)
 		assert.True(t, json.Valid(body))
 		assert.InDelta(t, 1<<20, len(body), 100)
-		head := map[int64]string{AllIncidents: `{"id":"1001"`, AlertRequests: `{"value":[{"id":"1001"`, ListRequests: `{"value":[{"id":"0"`}
+		head := map[int64]string{AllIncidents: `{"id":"1001"`, AlertRequests: `{"value":[{"id":"1001"`, ListRequests: `{"value":[{"id":"0"`, AlertListRequests: `{"value":[{"id":"0"`}
 		assert.True(t, strings.HasPrefix(string(body), head[where]+`,"displayName":"x`), path)
 	}
 	s := paged(t, nil)
@@ -139,11 +142,11 @@ func linkOf(t *testing.T, s *Sim, path string) string {
 func TestLinksOfGraphMayBeSpoiled(t *testing.T) {
 	const asked, alerts = `"http://api.example`, of1001 + "/alerts"
 	for fault, want := range map[string]map[int64]string{
-		"link-stuck":     {AllIncidents: asked + alerts + `?$skip=0"`, AlertRequests: asked + alerts + `?$skip=2"`, ListRequests: asked + incidentsPath + `?$top=1&$skip=0"`},
-		"link-elsewhere": {AllIncidents: `"https://elsewhere.contoso.example` + alerts + `?$skip=2"`, AlertRequests: `"https://elsewhere.contoso.example` + alerts + `?$skip=4"`, ListRequests: `"https://elsewhere.contoso.example` + incidentsPath + `?$top=1&$skip=1"`},
-		"link-bare":      {AllIncidents: asked + alerts + `"`, AlertRequests: asked + alerts + `"`, ListRequests: asked + incidentsPath + `?$top=1"`},
-		"link-broken":    {AllIncidents: "7", AlertRequests: "7", ListRequests: "7"},
-		"link-empty":     {AllIncidents: `""`, AlertRequests: `""`, ListRequests: `""`},
+		"link-stuck":     {AllIncidents: asked + alerts + `?$skip=0"`, AlertRequests: asked + alerts + `?$skip=2"`, ListRequests: asked + incidentsPath + `?$top=1&$skip=0"`, AlertListRequests: asked + alertsPath + `?$top=1&$skip=0"`},
+		"link-elsewhere": {AllIncidents: `"https://elsewhere.contoso.example` + alerts + `?$skip=2"`, AlertRequests: `"https://elsewhere.contoso.example` + alerts + `?$skip=4"`, ListRequests: `"https://elsewhere.contoso.example` + incidentsPath + `?$top=1&$skip=1"`, AlertListRequests: `"https://elsewhere.contoso.example` + alertsPath + `?$top=1&$skip=1"`},
+		"link-bare":      {AllIncidents: asked + alerts + `"`, AlertRequests: asked + alerts + `"`, ListRequests: asked + incidentsPath + `?$top=1"`, AlertListRequests: asked + alertsPath + `?$top=1"`},
+		"link-broken":    {AllIncidents: "7", AlertRequests: "7", ListRequests: "7", AlertListRequests: "7"},
+		"link-empty":     {AllIncidents: `""`, AlertRequests: `""`, ListRequests: `""`, AlertListRequests: `""`},
 	} {
 		for where, path := range callsOfGraph() {
 			s := paged(t, func(c *Config) { c.Incidents, c.ListLinkHost = 2, "http://api.example" })
@@ -233,7 +236,7 @@ func TestLinksMayLeadOnForEver(t *testing.T) {
 func TestWhichLinksAreThereWhereNothingFollows(t *testing.T) {
 	made := []string{"link-stuck", "link-empty", "link-endless", "page-empty"}
 	for _, kind := range LinkFaultKinds() {
-		for where, path := range map[int64]string{AllIncidents: of1001 + expanded, AlertRequests: of1001 + "/alerts", ListRequests: incidentsPath} {
+		for where, path := range map[int64]string{AllIncidents: of1001 + expanded, AlertRequests: of1001 + "/alerts", ListRequests: incidentsPath, AlertListRequests: alertsPath} {
 			s := paged(t, func(c *Config) { c.AlertsPage = 0 })
 			setFault(t, s, where, kind.Name)
 			getGraph(t, s, 1001, expanded)

@@ -170,18 +170,26 @@ func (r *Request) served() iter.Seq[Row] {
 // MaxInWindow is MaxInWindowOf for the calls that get one incident: Get, and
 // the pages of alerts that belong to it.
 func (s *Sim) MaxInWindow(d time.Duration) int {
-	return s.mostOf(d, EndpointIncident, EndpointAlerts)
+	return s.mostOf(d, func(r Request) bool { return r.Endpoint == EndpointIncident || r.Endpoint == EndpointAlerts })
+}
+
+// MaxInWindowOfAPI is MaxInWindowOf for all calls of an API together, as Graph
+// counts them.
+func (s *Sim) MaxInWindowOfAPI(api string, d time.Duration) int {
+	return s.mostOf(d, func(r Request) bool { return r.API == api })
 }
 
 // MaxInWindowOf returns the most requests to an endpoint, of both APIs, that
 // arrived within any half-open window of the given length, among those the
 // journal keeps. Refused ones count.
-func (s *Sim) MaxInWindowOf(endpoint string, d time.Duration) int { return s.mostOf(d, endpoint) }
+func (s *Sim) MaxInWindowOf(endpoint string, d time.Duration) int {
+	return s.mostOf(d, func(r Request) bool { return r.Endpoint == endpoint })
+}
 
-func (s *Sim) mostOf(d time.Duration, endpoints ...string) int {
+func (s *Sim) mostOf(d time.Duration, counts func(Request) bool) int {
 	var arrivals []time.Time
 	for _, r := range s.Journal() {
-		if slices.Contains(endpoints, r.Endpoint) {
+		if counts(r) {
 			arrivals = append(arrivals, r.Time)
 		}
 	}

@@ -2,8 +2,8 @@ package defendersim
 
 import "bytes"
 
-// ListFaultKinds lists the faults of links, which List shares with other calls,
-// and those that List alone can have.
+// ListFaultKinds lists the faults of links, which lists share with other calls,
+// and those that lists alone can have: those of incidents, and that of alerts.
 func ListFaultKinds() []FaultKind { return append(LinkFaultKinds(), listOnlyKinds()...) }
 
 func listOnlyKinds() []FaultKind {
@@ -13,9 +13,10 @@ func listOnlyKinds() []FaultKind {
 		{"value-missing", "", "a page without value", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.rows, p.bare = nil, true })},
 		{"value-null", "", "value is null", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.rows, p.value = nil, "null" })},
 		{"value-object", "", "value is an object", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.rows, p.value = nil, "{}" })},
-		{"row-without-id", "", "the first row lacks incidentId", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.spoil = withoutID })},
+		{"row-without-id", "", "the first row lacks its ID", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.spoil = withoutID })},
 		{"row-null", "", "the first row is null", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.spoil = nullRow })},
 		{"row-twice", "", "the first row once more at the end of its page", spoiledPage(repeatRow)},
+		{"count-high", "50", "@odata.count, where it is asked for, is that much too high", spoiledPage(func(_ *exchange, p *page, f Fault) { p.total += int(f.Size) })},
 		{"padded", "512KiB", "each row holds that many blanks more", spoiledPage(func(_ *exchange, p *page, f Fault) { p.padding = f.Size })},
 	}
 }
@@ -52,7 +53,7 @@ func repeatRow(_ *exchange, p *page, _ Fault) {
 	}
 }
 
-// withoutID relies on incidentId being the first member.
+// withoutID relies on the ID being the first member.
 func withoutID(row []byte) []byte {
 	_, rest, _ := bytes.Cut(row, []byte{','})
 	return append([]byte{'{'}, rest...)

@@ -31,7 +31,7 @@ type Rule struct {
 	// Every is how long it spares requests after it was set and each time it has
 	// struck; 0: not at all.
 	Every time.Duration
-	// OnSkip spares List calls that skip no row: the fault strikes between the
+	// OnSkip spares calls of lists that skip no row: the fault strikes between the
 	// pages.
 	OnSkip bool
 }

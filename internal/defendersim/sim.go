@@ -95,8 +95,12 @@ func (s *Sim) routes() *http.ServeMux {
 	mux.HandleFunc("/v1.0/security/incidents/{$}", s.recorded(graph, EndpointList, s.answer))
 	mux.HandleFunc("/v1.0/security/incidents/{id}", s.recorded(graph, EndpointIncident, s.answer))
 	mux.HandleFunc("/v1.0/security/incidents/{id}/alerts", s.recorded(graph, EndpointAlerts, s.answer))
-	mux.HandleFunc("/v1.0/security/alerts_v2", s.recorded(graphAlerts, EndpointAlertList, s.answer))
-	mux.HandleFunc("/v1.0/security/alerts_v2/{$}", s.recorded(graphAlerts, EndpointAlertList, s.answer))
+	alertList := s.answer
+	if s.cfg.NoAlertList {
+		alertList = s.notThere
+	}
+	mux.HandleFunc("/v1.0/security/alerts_v2", s.recorded(graphAlerts, EndpointAlertList, alertList))
+	mux.HandleFunc("/v1.0/security/alerts_v2/{$}", s.recorded(graphAlerts, EndpointAlertList, alertList))
 	mux.HandleFunc("/v1.0/security/", s.recorded(graph, EndpointOther, notPlayed))
 	mux.HandleFunc("/", s.recorded(xdr, EndpointOther, notPlayed))
 	s.adminRoutes(mux)
@@ -188,6 +192,16 @@ func (s *Sim) look(id int64) (row shown, at time.Time, found bool) {
 		return shown{}, at, false
 	}
 	return *t.row(), at, true
+}
+
+// notThere answers as an API does that lacks a call. The request takes quota all the
+// same.
+func (s *Sim) notThere(x *exchange) {
+	if refused := s.spend(x); refused != nil {
+		x.throttle(cmp.Or(s.cfg.ThrottleForm, x.dialect.throttleForm), *refused)
+		return
+	}
+	notPlayed(x)
 }
 
 func notPlayed(x *exchange) {
