@@ -40,10 +40,11 @@ func (c *Comparer) compareSomeAlerts(delivered State, s *Snapshot) (Change, Stat
 
 // admits reports whether an alert of a row can be compared, or else added.
 func (s State) admits(alert *Alert) bool {
-	if intent, unsure := s.Intent.alert(alert.ID); unsure {
-		return !intent.Gone // a row may still show what has left
+	last, known := alertOf(s.Alerts, alert.ID)
+	if intent, unsure := s.Intent.alert(alert.ID); unsure { // a row may still show it as it was before it left
+		return !intent.Gone && !newer(last.LastUpdate, alert.LastUpdate)
 	}
-	return s.AlertsUnseen || !s.unknown(alert.ID) || Later(alert.LastUpdate, s.Fetched)
+	return known || s.AlertsUnseen || Later(alert.LastUpdate, s.Fetched)
 }
 
 // put replaces the alert or adds it. It modifies the list.

@@ -1,0 +1,360 @@
+package incident
+
+import (
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// apart is an incident that a Get shows as it is, while a list of incidents shows
+// its own fields and a list of alerts each of its alerts, all as they were at
+// different moments. Every change has a time, and both calls show it, each in its own
+// rendering. The test notes what the records have emitted.
+type apart struct {
+	comparer *Comparer
+	mode     AlertsMode
+	quiet    Kind
+	state    State
+	clock    int
+
+	now    world
+	own    world            // as the list of incidents shows it, without alerts
+	alerts map[string]piece // as the list of alerts shows them, also when they have left
+
+	killed  bool  // since this was set to false
+	safe    bool  // from being killed
+	emitted world // moved is 0 before anything is
+	highest map[string]int
+	unseen  bool // no complete Get has shown the alerts
+	lastGet int
+}
+
+func newApart(t *rapid.T) *apart {
+	a := &apart{
+		mode:  rapid.SampledFrom([]AlertsMode{Split, Embedded, None}).Draw(t, "mode"),
+		clock: 1, now: world{moved: 1, fields: map[string]int{}, alerts: map[string]piece{}}, alerts: map[string]piece{},
+		emitted: world{alerts: map[string]piece{}}, highest: map[string]int{},
+	}
+	snapshots := rapid.Bool().Draw(t, "snapshots")
+	if snapshots {
+		a.quiet = Unchanged
+	}
+	a.comparer = NewComparer(a.mode, snapshots, nil, 0)
+	for name := range renderings() {
+		a.now.fields[name] = 1
+	}
+	a.own = a.now.clone()
+	return a
+}
+
+func (a *apart) tick() int { a.clock++; return a.clock }
+
+func (a *apart) change(t *rapid.T) {
+	a.now.moved = a.tick()
+	a.now.fields["lastUpdateTime"] = a.clock
+	for _, name := range rapid.SliceOfDistinct(rapid.SampledFrom([]string{"alike", "casing", "null", statusField}), rapid.ID).Draw(t, "fields") {
+		a.now.fields[name] = a.clock
+	}
+}
+
+func (a *apart) drawAlert(t *rapid.T) string {
+	return rapid.SampledFrom([]string{"alike", "casing", "null"}).Draw(t, "alert")
+}
+
+// changeAlert lets an alert come, change, or leave for another incident.
+func (a *apart) changeAlert(t *rapid.T) {
+	if rapid.Bool().Draw(t, "moves the incident") {
+		a.change(t)
+	}
+	id, at := a.drawAlert(t), a.tick()
+	if _, there := a.now.alerts[id]; there && rapid.Bool().Draw(t, "leaves") {
+		delete(a.now.alerts, id)
+		return
+	}
+	a.now.alerts[id] = piece{at, at}
+}
+
+// listAlert has the list of alerts show one as it is. An alert that has left is a
+// row of another incident there.
+func (a *apart) listAlert(id string) {
+	delete(a.alerts, id)
+	if p, there := a.now.alerts[id]; there {
+		a.alerts[id] = p
+	}
+}
+
+func (a *apart) snapshot(w world, by Source, shows Shows) *Snapshot {
+	s := (&subject{render: renderings()}).snapshot(w, by)
+	s.Shows, s.Observed = shows, noon.Add(time.Duration(a.tick())*time.Second)
+	switch shows {
+	case OwnFields:
+		s.Alerts = nil
+	case SomeAlerts:
+		s = &Snapshot{
+			ID: s.ID, API: s.API, Source: by, Shows: shows, AlertLastUpdateField: s.AlertLastUpdateField,
+			Alerts: s.Alerts, Observed: s.Observed,
+		}
+	}
+	return s
+}
+
+// compare compares, and notes what was accepted. The process may be killed before
+// anything is.
+func (a *apart) compare(t *rapid.T, s *Snapshot, shown world) Change {
+	change, after := a.comparer.Compare(a.state, s)
+	if !change.Empty() && !a.safe && rapid.IntRange(0, 5).Draw(t, "killed") == 0 {
+		a.killed = true
+		a.state.Intent = a.comparer.Intent(change, a.state, after)
+		a.state = restarted(t, a.state)
+		return change
+	}
+	a.note(t, s, change, shown)
+	a.state = after
+	return change
+}
+
+// note checks that nothing is emitted twice or after a later version of it.
+func (a *apart) note(t *rapid.T, s *Snapshot, change Change, shown world) {
+	if change.Kind.changes() {
+		if a.state.Intent == nil || !a.state.Intent.Embedded {
+			newer := shown.moved > a.emitted.moved
+			require.True(t, newer || a.mode == Embedded && a.alertsDiffer(shown), "the incident is emitted once")
+		}
+		require.GreaterOrEqual(t, shown.moved, a.emitted.moved)
+		a.emitted.moved = shown.moved
+		a.emitted.fields = shown.fields
+	}
+	if change.Kind.changes() && a.mode == Embedded {
+		for id, p := range shown.alerts {
+			require.GreaterOrEqual(t, p.version, a.highest[id])
+			a.highest[id] = p.version
+		}
+		a.emitted.alerts = maps.Clone(shown.alerts)
+	}
+	require.Len(t, change.Alerts, len(alertKinds(change)), "none twice")
+	for _, c := range change.Alerts {
+		_, known := a.emitted.alerts[c.ID]
+		unsure := a.unsure(c.ID)
+		switch c.Kind {
+		case Removed:
+			require.Equal(t, FromGet, s.Source)
+			require.NotContains(t, shown.alerts, c.ID)
+			require.True(t, known || unsure)
+			delete(a.emitted.alerts, c.ID)
+		case FirstSeen, Updated:
+			version := shown.alerts[c.ID]
+			switch last, _ := alertOf(a.state.Alerts, c.ID); {
+			case unsure && last.Digest == Digest{}: // of what may have been emitted no version is known
+			case unsure:
+				require.GreaterOrEqual(t, version.version, a.highest[c.ID])
+			default:
+				require.Greater(t, version.version, a.highest[c.ID], "each version is emitted once")
+				require.Equal(t, known, c.Kind == Updated)
+			}
+			a.highest[c.ID], a.emitted.alerts[c.ID] = version.version, version
+		default:
+			require.Equal(t, Unchanged, c.Kind)
+			require.Equal(t, a.quiet, c.Kind)
+			require.Equal(t, Everything, s.Shows)
+		}
+	}
+}
+
+// unsure: a process was killed that may have emitted the alert, or that it left.
+func (a *apart) unsure(id string) bool {
+	_, intended := a.state.Intent.alert(id)
+	last, known := alertOf(a.state.Alerts, id)
+	return intended || known && last.Digest == Digest{}
+}
+
+func (a *apart) alertsDiffer(shown world) bool { return !maps.Equal(shown.alerts, a.emitted.alerts) }
+
+func (a *apart) get(t *rapid.T) {
+	s := a.snapshot(a.now, FromGet, Everything)
+	killed := a.state
+	change := a.compare(t, s, a.now)
+	require.False(t, change.Stale || change.Doubt)
+	if a.state.Fetched.Equal(killed.Fetched) {
+		return // killed
+	}
+	require.Equal(t, s.Observed, a.state.Fetched)
+	require.False(t, a.state.AlertsUnseen || a.state.Doubt)
+	require.Nil(t, a.state.Intent)
+	a.unseen, a.lastGet = false, a.clock
+	a.checkComplete(t)
+}
+
+// checkComplete: all that a Get shows was emitted, and what it does not was removed.
+func (a *apart) checkComplete(t *rapid.T) {
+	require.Equal(t, a.now.moved, a.emitted.moved)
+	require.Equal(t, a.now.fields, a.emitted.fields)
+	if a.mode == None {
+		require.Empty(t, a.emitted.alerts)
+		return
+	}
+	require.Equal(t, a.now.alerts, a.emitted.alerts)
+	require.Len(t, a.state.Alerts, len(a.now.alerts))
+}
+
+func (a *apart) getPart(t *rapid.T) {
+	if a.mode == Embedded || !a.state.Seen {
+		return // its record would show some alerts, which is not what is tested here
+	}
+	shown := a.now.clone()
+	delete(shown.alerts, a.drawAlert(t))
+	s := a.snapshot(shown, FromGet, Everything)
+	s.Incomplete = true
+	change := a.compare(t, s, shown)
+	require.False(t, change.Stale || change.Doubt)
+	if a.state.Fetched.Equal(s.Observed) {
+		a.lastGet = a.clock
+		require.Equal(t, a.unseen, a.state.AlertsUnseen)
+	}
+}
+
+func (a *apart) showOwn(t *rapid.T) (change Change) {
+	row := a.snapshot(a.own, FromList, OwnFields)
+	before, known := a.state, a.comparer.Unchanged(a.state.Summary(), row)
+	require.False(t, known && a.mode != None, "it does not show all that counts")
+	change = a.compare(t, row, world{moved: a.own.moved, fields: a.own.fields})
+	accepted := a.emitted.moved == a.own.moved
+	if known {
+		require.Equal(t, a.quiet, change.Kind)
+		require.Equal(t, asKnown(before), asKnown(a.state))
+	}
+	require.Empty(t, change.Alerts)
+	require.Equal(t, before.Seen && a.own.moved < seconds(before.LastUpdate), change.Stale)
+	if change.Stale {
+		require.Equal(t, before, a.state)
+		return change
+	}
+	newer := !before.Seen || a.own.moved > seconds(before.LastUpdate)
+	switch {
+	case a.mode == None:
+		require.True(t, !newer || change.Kind.changes())
+		return change
+	case a.mode == Embedded:
+		require.Equal(t, Change{Doubt: change.Doubt}, change)
+		require.True(t, change.Doubt || !newer)
+		require.Equal(t, before.Digest(true), a.state.Digest(true))
+	case newer:
+		require.True(t, change.Kind.changes(), "it is emitted at once")
+	case before.Intent == nil:
+		require.Empty(t, change.Kind)
+	}
+	require.Equal(t, before.Alerts, a.state.Alerts)
+	require.Equal(t, before.Intent.alerts(), a.state.Intent.alerts())
+	if !before.Seen && a.state.Seen && accepted {
+		a.unseen, a.lastGet = true, a.clock
+	}
+	require.Equal(t, a.unseen, a.state.AlertsUnseen)
+	if a.state.Seen {
+		require.Equal(t, a.lastGet, seconds(a.state.Fetched))
+	}
+	return change
+}
+
+func (a *apart) showAlert(t *rapid.T, id string) (change Change) {
+	p, there := a.alerts[id]
+	if !there {
+		return Change{}
+	}
+	shown := world{fields: a.own.fields, alerts: map[string]piece{id: p}}
+	row := a.snapshot(shown, FromList, SomeAlerts)
+	before := a.state
+	last, known := a.emitted.alerts[id]
+	intent, _ := before.Intent.alert(id)
+	unsure := a.unsure(id)
+	require.False(t, a.comparer.Unchanged(before.Summary(), row))
+	change = a.compare(t, row, shown)
+	require.Empty(t, change.Kind)
+	require.False(t, change.Stale)
+	if a.mode != Split || !before.Seen {
+		require.Equal(t, Change{Doubt: change.Doubt}, change)
+		require.Equal(t, before.Digest(true), a.state.Digest(true))
+		require.Equal(t, a.mode != None && (!before.Seen || !known || p.version > last.version || before.Doubt), change.Doubt)
+		return change
+	}
+	switch {
+	case intent.Gone, intent.ID == id && known && p.version < last.version:
+		require.Equal(t, Change{Doubt: true}, change)
+	case unsure, known && p.version > last.version, !known && (a.unseen || p.moved > a.lastGet):
+		require.Contains(t, alertKinds(change), id, "it is emitted at once")
+	case !known:
+		require.Equal(t, Change{Doubt: true}, change, "it may have left")
+	default:
+		require.Equal(t, Change{Doubt: before.Doubt}, change)
+	}
+	require.Equal(t, withoutAlerts(before), withoutAlerts(a.state))
+	require.True(t, isSuperset(a.state.Alerts, before.Alerts), "a row removes nothing")
+	return change
+}
+
+// seconds is a time of the test.
+func seconds(at time.Time) int { return int(at.Sub(noon) / time.Second) }
+
+// withoutAlerts is what a row of the list of alerts leaves as it is.
+func withoutAlerts(s State) State {
+	s.Alerts, s.Intent, s.Doubt = nil, nil, false
+	return s
+}
+
+func isSuperset(all, some []AlertState) bool {
+	return slices.IsSortedFunc(all, byID) && !slices.ContainsFunc(some, func(s AlertState) bool {
+		_, found := alertOf(all, s.ID)
+		return !found
+	})
+}
+
+// catchUp has the Get and all lists show the newest, in any order. Whatever a
+// row finds before the Get, the Get does not find again, and after it nothing does.
+func (a *apart) catchUp(t *rapid.T) {
+	a.own, a.killed = a.now.clone(), false
+	ids := []string{"alike", "casing", "null"}
+	shows := []func(){func() { a.showOwn(t) }, func() { a.get(t) }}
+	for _, id := range ids {
+		a.listAlert(id)
+		shows = append(shows, func() { a.showAlert(t, id) })
+	}
+	for _, show := range rapid.Permutation(shows).Draw(t, "order") {
+		show()
+	}
+	if a.killed {
+		a.safe = true
+		a.get(t)
+		a.safe = false
+	}
+	a.checkComplete(t)
+	for _, id := range ids {
+		require.Equal(t, Change{}, a.showAlert(t, id))
+	}
+	require.False(t, a.showOwn(t).Kind.changes())
+	require.False(t, a.state.Doubt)
+}
+
+func TestRowsThatLagAndShowAPartTellEachChangeOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := newApart(t)
+		decide := func(t *rapid.T, change Change) {
+			if change.Doubt && rapid.Bool().Draw(t, "the Get comes at once") {
+				a.get(t)
+			}
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"the incident changes":             a.change,
+			"an alert changes":                 a.changeAlert,
+			"the list of incidents catches up": func(*rapid.T) { a.own = a.now.clone() },
+			"the list of alerts catches up":    func(t *rapid.T) { a.listAlert(a.drawAlert(t)) },
+			"Get shows it":                     a.get,
+			"Get shows a part of it":           a.getPart,
+			"the list shows the incident":      func(t *rapid.T) { decide(t, a.showOwn(t)) },
+			"the list shows an alert":          func(t *rapid.T) { decide(t, a.showAlert(t, a.drawAlert(t))) },
+			"restart":                          func(t *rapid.T) { a.state = restarted(t, a.state) },
+			"everything has shown the newest":  a.catchUp,
+		})
+	})
+}
