@@ -94,6 +94,19 @@ func (w *crashing) snapshot() *incident.Snapshot {
 	return s
 }
 
+// rows are what lists show of a snapshot: the incident without its alerts, and each
+// alert alone.
+func rows(s *incident.Snapshot) (own *incident.Snapshot, alerts []*incident.Snapshot) {
+	row := *s
+	row.Source, row.Shows, row.Alerts = incident.FromList, incident.OwnFields, nil
+	for _, a := range s.Alerts {
+		alerts = append(alerts, &incident.Snapshot{
+			ID: s.ID, API: s.API, Source: incident.FromList, Shows: incident.SomeAlerts, Alerts: []incident.Alert{a},
+		})
+	}
+	return &row, alerts
+}
+
 // observe compares a snapshot with a stored state.
 func (w *crashing) observe(before incident.State, s *incident.Snapshot, at time.Time) Observation {
 	o := Observation{ID: 437, Tenant: tenant, Observed: at, Snapshot: s}
@@ -230,6 +243,19 @@ func TestNoTwoRecordsShareAUIDHoweverTheReceiverCrashes(t *testing.T) {
 					w.accept = rapid.Bool().Draw(t, "accept")
 					w.deliver(t, w.old)
 					w.accept = false
+				}
+			},
+			"its row is observed": func(t *rapid.T) {
+				if s := rapid.SampledFrom([]*incident.Snapshot{w.snapshot(), w.old}).Draw(t, "row of"); s != nil {
+					own, _ := rows(s)
+					w.deliver(t, own)
+				}
+			},
+			"an alert's row is observed": func(t *rapid.T) {
+				s := rapid.SampledFrom([]*incident.Snapshot{w.snapshot(), w.old}).Draw(t, "row of")
+				if s != nil && len(s.Alerts) > 0 {
+					_, alerts := rows(s)
+					w.deliver(t, rapid.SampledFrom(alerts).Draw(t, "alert"))
 				}
 			},
 			"a part of it is observed": func(t *rapid.T) {
