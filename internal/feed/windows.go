@@ -42,6 +42,7 @@ type Windows struct {
 	seen     seen
 	refusals refusals
 	maxSkip  int
+	skipped  int // maxSkip before a page was rejected behind it, until another one is answered; 0: none was
 	top      int // rows of a window's first page
 
 	boundary time.Time // what changed before was shown
@@ -185,8 +186,8 @@ func (f *Windows) NextRow() (row defender.Row, arrived time.Time, ok bool) {
 		if !ok {
 			return row, arrived, false
 		}
-		if f.Rereading() && row.LastUpdate.After(f.boundary) {
-			continue // the next call shows it, with its content
+		if f.Rereading() && (row.LastUpdate.IsZero() || row.LastUpdate.After(f.boundary)) {
+			continue // calls show it, with its content
 		}
 		if !f.seen.returns(row, arrived) {
 			continue
@@ -240,6 +241,7 @@ func disordered(page *defender.Page) bool {
 
 // accepted notes what the API has proved to refuse, now that it has accepted a request without. begins: the windows are others now.
 func (f *Windows) accepted(at time.Time) (begins bool) {
+	f.skipped = 0
 	refused := f.refusals.accepted()
 	if refused&creation != 0 {
 		f.current.part = true // it has shown other rows than it should
@@ -409,6 +411,9 @@ func (f *Windows) fellShort(w *window, at time.Time) Progress {
 // beginning. refused: the API has answered with an error. A window that cannot be read to its end because of that is incomplete.
 func (f *Windows) Failed(at time.Time, wait time.Duration, refused bool) (p Progress) {
 	f.heard = at
+	if f.skipped > 0 { // everything fails
+		f.maxSkip, f.skipped = f.skipped, 0
+	}
 	if w := f.current; w != nil {
 		if w.failures++; w.failures >= maxTries {
 			p = f.failed(w, refused && w.pages > 0, at)
@@ -466,13 +471,11 @@ func (f *Windows) Rejected(at time.Time) (handled bool, p Progress) {
 	case w == nil || w.token != "":
 		return false, Continues
 	case w.skip > 0: // the first page was accepted: so many rows cannot be skipped
-		f.heard = at
-		f.maxSkip = w.skip - 1
-		w.due = at
+		f.heard, w.due = at, at
+		f.skipped, f.maxSkip = max(f.skipped, f.maxSkip), w.skip-1
 		return true, f.went(w, tooMany, at)
 	}
-	f.heard = at
-	w.due = at
+	f.heard, w.due = at, at
 	all := refusals{refused: f.refusals.refused}
 	return f.refusals.rejected(optionsOf(all.strip(w.request()))), Continues
 }
