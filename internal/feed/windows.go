@@ -39,6 +39,7 @@ type Windows struct {
 	settings WindowSettings
 	hand
 	asked    defender.ListRequest // the page on its way or at hand
+	wanted   option               // the options that it would have if nothing were on trial
 	seen     seen
 	refusals refusals
 	maxSkip  int
@@ -163,9 +164,11 @@ func (f *Windows) Requested(now time.Time) {
 
 // send notes that a page of the current window was requested.
 func (f *Windows) send(q defender.ListRequest, now time.Time) {
-	f.asked = q
+	f.asked, f.wanted = q, 0
 	if f.current != nil {
 		f.current.begun = true
+		all := refusals{refused: f.refusals.refused}
+		f.wanted = optionsOf(all.strip(f.current.request()))
 	}
 	f.hand.Requested(now)
 }
@@ -239,10 +242,16 @@ func disordered(page *defender.Page) bool {
 	return false
 }
 
-// accepted notes what the API has proved to refuse, now that it has accepted a request without. begins: the windows are others now.
+// accepted notes what the API has proved to refuse, now that it has accepted a request without. begins: the window begins again, or is another one
+// now, and the page does not count for it.
 func (f *Windows) accepted(at time.Time) (begins bool) {
 	f.skipped = 0
-	refused := f.refusals.accepted()
+	refused, again := f.refusals.accepted(f.wanted)
+	if again {
+		f.restart(f.current, at)
+		f.current.begun = true
+		return true
+	}
 	if refused&creation != 0 {
 		f.current.part = true // it has shown other rows than it should
 	}
@@ -331,12 +340,12 @@ func (f *Windows) replace(w *window, parts []*window, due time.Time) (ok bool) {
 
 // finished ends a window whose rows count: it was Complete or GivenUp.
 func (f *Windows) finished(w *window, how Progress, at time.Time) Progress {
-	newest := w.newest
-	if newest.After(w.date) {
-		newest = w.date
+	newest, end := w.newest, w.date
+	if !w.before.IsZero() {
+		end = earliest(end, w.before)
 	}
-	if how == GivenUp && w.before.IsZero() && len(w.shown) == 0 {
-		newest = w.date // else it would be listed for ever
+	if newest.After(end) || w.left > 0 || how == GivenUp && len(w.shown) == 0 { // of what was not shown, nobody knows when it changed
+		newest = end
 	}
 	if newest.After(f.reached) {
 		f.reached, f.stirred = newest, at
@@ -459,7 +468,7 @@ func (f *Windows) TooLarge(page *defender.Page, at time.Time) (single bool, p Pr
 		return false, Continues
 	}
 	w.due = at
-	single, how := w.tooLarge(page, f.maxSkip)
+	single, how := w.tooLarge(page, f.maxSkip, at)
 	return single && page.First != 0, f.went(w, how, at)
 }
 
@@ -476,8 +485,7 @@ func (f *Windows) Rejected(at time.Time) (handled bool, p Progress) {
 		return true, f.went(w, tooMany, at)
 	}
 	f.heard, w.due = at, at
-	all := refusals{refused: f.refusals.refused}
-	return f.refusals.rejected(optionsOf(all.strip(w.request()))), Continues
+	return f.refusals.rejected(f.wanted), Continues
 }
 
 // Boundary is the time up to which everything was shown. It is stored, and a later run continues from it. Zero: not known yet.

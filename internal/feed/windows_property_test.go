@@ -32,20 +32,27 @@ func TestWindowsReturnEveryChange(t *testing.T) {
 		draw := func(lowest, highest int, label string) int { return rapid.IntRange(lowest, highest).Draw(t, label) }
 		s := newService()
 		s.maxTop = rapid.SampledFrom([]int{1000, 100, 20}).Draw(t, "largest page")
+		s.maxSkip = rapid.SampledFrom([]int{500, 500, 200}).Draw(t, "largest skip")
 		s.tokens = rapid.Bool().Draw(t, "tokens")
-		s.refuses = option(rapid.SampledFrom([]int{0, 0, 0, int(ordering), int(bounding), int(counting), int(narrowing), int(ordering | counting)}).Draw(t, "refuses"))
-		ordered := s.refuses&ordering == 0
+		refuses := []option{0, 0, 0, ordering, bounding, counting, creation, narrowing, ordering | counting, bounding | counting | narrowing}
+		s.refuses = rapid.SampledFrom(refuses).Draw(t, "refuses")
+		s.ignores = rapid.SampledFrom([]option{0, 0, counting, ordering}).Draw(t, "ignores")
+		ordered := (s.refuses|s.ignores)&ordering == 0
 		settings := WindowSettings{Alerts: rapid.Bool().Draw(t, "alerts"), Boundary: noon.Add(-6 * time.Hour)}
 		if settings.Alerts {
 			settings.MaxTop = 200
 		}
-		n := draw(0, 2000, "items")
-		if s.refuses&bounding != 0 && s.refuses&creation != 0 {
-			n = min(n, 500)
+		atOnce := time.Duration(rapid.SampledFrom([]int{0, 1, 1, 1}).Draw(t, "seconds between changes"))
+		if s.refuses&creation != 0 {
+			atOnce = 1
 		}
-		for i := range n { // some of them at the same time
-			at := noon.Add(-time.Duration(draw(1, 8, "hours ago")) * time.Hour).Add(time.Duration(i%1000) * time.Second)
-			s.add(at.Add(-time.Duration(i%7)*time.Hour), earliest(at, noon.Add(-30*time.Second)))
+		most := 2000
+		if !ordered && s.refuses&bounding != 0 { // more cannot be reached
+			most = 150
+		}
+		for i := range draw(0, most, "items") {
+			at := noon.Add(-time.Duration(draw(1, 8, "hours ago")) * time.Hour).Add(time.Duration(i%1000) * atOnce * time.Second)
+			s.add(at.Add(-time.Duration(i)*time.Minute), earliest(at, noon.Add(-30*time.Second)))
 		}
 		l := newLister(s, settings)
 		failing := draw(0, 20, "percent of pages that fail")
@@ -55,7 +62,7 @@ func TestWindowsReturnEveryChange(t *testing.T) {
 			}
 			return rapid.SampledFrom([]defender.Kind{defender.Timeout, defender.Throttled, defender.ServerError, defender.NoToken}).Draw(t, "failure"), true
 		}
-		most := 100
+		most = 100
 		if !ordered { // without an order nobody can see that rows have moved up, but for the pages' overlap
 			most = 5
 		}
@@ -82,6 +89,8 @@ func TestWindowsReturnEveryChange(t *testing.T) {
 			}
 		}
 		l.fails = nil
+		l.until(t, s.now.Add(20*time.Second+2*interval+20*time.Second)) // with the pages of a backlog
+		require.Empty(t, l.missing(noon, s.now, 2*interval))
 		for range 12 {
 			l.call(t)
 			check()

@@ -2,6 +2,7 @@ package feed
 
 import (
 	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
@@ -19,10 +20,13 @@ const (
 	allOptions = 1<<iota - 1
 )
 
-// refusals are the options that the service refuses. They are found by leaving out as few as possible from a request that it rejects.
+// refusals are the options that the service refuses. They are found by leaving out as few as possible from a request that it rejects. Since an
+// outage may end just then, the request must be rejected once more, and be accepted once more without them.
 type refusals struct {
-	refused option
-	trial   option // left out of the next request to find out
+	refused  option
+	trial    option // left out of the next request to find out
+	found    option // by a trial, to be proved
+	provable bool   // the trial is the one that was found
 }
 
 // allows says whether requests may have that option.
@@ -45,33 +49,54 @@ func (r *refusals) strip(q defender.ListRequest) defender.ListRequest {
 // rejected notes that a request was rejected which has these options when nothing is on trial. It says whether there is one with fewer options
 // to try. If there is none, the options were not the reason, and none is refused.
 func (r *refusals) rejected(used option) (again bool) {
-	trials := []option{}
-	for size := 1; size <= bits.Len8(uint8(allOptions)); size++ {
-		for o := option(1); o <= allOptions; o++ {
-			if o&^used == 0 && bits.OnesCount8(uint8(o)) == size {
-				trials = append(trials, o)
-			}
-		}
+	if r.found != 0 && r.trial == 0 && r.found&^used == 0 {
+		r.trial, r.provable = r.found, true
+		return true
 	}
-	next := 0
-	for i, o := range trials {
-		if o == r.trial {
-			next = i + 1
-		}
+	trials := trialsOf(used)
+	next := 1 + slices.Index(trials, r.trial)
+	if r.provable {
+		next = 0
 	}
-	if next >= len(trials) {
-		r.trial = 0
+	r.trial, r.found, r.provable = 0, 0, false
+	if next == len(trials) {
 		return false
 	}
 	r.trial = trials[next]
 	return true
 }
 
-// accepted notes that a request was answered, and returns what of it has proved to be refused.
-func (r *refusals) accepted() (refused option) {
-	refused, r.trial = r.trial, 0
+// trialsOf are the sets of options that can be left out of a request, the smallest first.
+func trialsOf(used option) (trials []option) {
+	for size := 1; size <= bits.OnesCount8(uint8(used)); size++ {
+		for o := option(1); o <= allOptions; o++ {
+			if o&^used == 0 && bits.OnesCount8(uint8(o)) == size {
+				trials = append(trials, o)
+			}
+		}
+	}
+	return trials
+}
+
+// accepted notes that a request was answered which has these options when nothing is on trial, and returns what has proved to be refused. again:
+// the answer was to a request with less, and the request is to be made again.
+func (r *refusals) accepted(used option) (refused option, again bool) {
+	switch {
+	case r.trial == 0:
+		if r.found&^used == 0 {
+			r.found = 0 // it works
+		}
+		return 0, false
+	case r.trial&used == 0: // of another kind
+		return 0, false
+	case !r.provable:
+		r.found, r.trial = r.trial, 0
+		return 0, true
+	}
+	refused = r.trial
 	r.refused |= refused
-	return refused
+	r.trial, r.found, r.provable = 0, 0, false
+	return refused, false
 }
 
 // names are the refused options, in their order, in the words of the API.

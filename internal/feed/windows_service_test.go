@@ -155,6 +155,7 @@ type lister struct {
 	s        *service
 	latency  time.Duration // of a page
 	requests []defender.ListRequest
+	times    []time.Time // of the requests
 	rereads  int
 	returned []defender.Row
 	found    map[int64][]time.Time // the changes returned, by item
@@ -204,7 +205,7 @@ func (l *lister) step(t require.TestingT) Progress {
 	var q defender.ListRequest
 	if reread {
 		q = l.RereadRequest()
-		require.True(t, q.Narrow || l.s.refuses != 0)
+		require.Equal(t, l.refusals.allows(narrowing), q.Narrow)
 		l.RereadRequested(at)
 		l.rereads++
 	} else {
@@ -222,7 +223,7 @@ func (l *lister) step(t require.TestingT) Progress {
 	if q.Token == "" {
 		require.LessOrEqual(t, q.Skip, 500)
 	}
-	l.requests = append(l.requests, q)
+	l.requests, l.times = append(l.requests, q), append(l.times, at)
 	before := l.Boundary()
 	page := l.s.page(q)
 	if l.fails != nil {

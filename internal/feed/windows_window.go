@@ -51,11 +51,13 @@ type reading struct {
 
 	date     time.Time // of its first page, by the service's clock
 	total    int       // of its rows, as its first page said; 0: not said
-	shown    map[rowName]struct{}
+	shown    map[rowName]bool
 	nameless int
 	created  []time.Time // of its rows
 	newest   time.Time   // of its rows' changes, but for those in the service's future
 	pages    int
+	large    int // of them that were too large
+	left     int // rows that were left out because of that
 	barren   int // pages in a row, up to the last, that have shown nothing new
 	failures int // of the next page
 	part     bool
@@ -74,7 +76,7 @@ const (
 // restart has a window read from its beginning.
 func (w *window) restart(top, largest int, due time.Time) {
 	w.due = due
-	w.reading = reading{width: width{largest: largest, top: top}, shown: map[rowName]struct{}{}}
+	w.reading = reading{width: width{largest: largest, top: top}, shown: map[rowName]bool{}}
 }
 
 // request is that for its next page.
@@ -89,15 +91,13 @@ func (w *window) request() defender.ListRequest {
 	return q
 }
 
-// fresh says that its next page is the first that is requested in this way: if the API rejects that, it may be because of its options.
-func (w *window) fresh() bool { return w.skip == 0 && w.token == "" }
-
 // answered continues behind a page, whose rows begin at most at maxSkip.
 func (w *window) answered(page *defender.Page, q defender.ListRequest, maxSkip int, at time.Time) outcome {
-	first := w.date.IsZero()
+	first := w.pages == w.large
 	if first {
-		w.date, w.total = dateOf(page, at), page.Total
+		w.total = page.Total
 	}
+	w.began(page, at)
 	w.pages++
 	w.failures = 0
 	w.part = w.part || page.Partial
@@ -117,6 +117,13 @@ func (w *window) answered(page *defender.Page, q defender.ListRequest, maxSkip i
 	next := min(page.Next, q.Skip+q.Top) // a link beyond that would skip rows
 	w.width.fits(next, page.Size)
 	return w.advance(next, q.Skip, maxSkip, first)
+}
+
+// began notes when the window was read, by the service's clock.
+func (w *window) began(page *defender.Page, at time.Time) {
+	if w.date.IsZero() {
+		w.date = dateOf(page, at)
+	}
 }
 
 // advance goes on to the page whose link says next, behind one that began at from.
@@ -147,10 +154,10 @@ func (w *window) note(page *defender.Page, ordered bool) {
 	repeated, known := 0, len(w.shown)
 	limit := dateOf(page, w.date).Add(time.Second) // a Date shows whole seconds
 	for _, row := range page.Rows {
-		if _, shown := w.shown[nameOf(row)]; shown {
+		if name := nameOf(row); w.shown[name] {
 			repeated++
 		} else {
-			w.shown[nameOf(row)] = struct{}{}
+			w.shown[name] = true
 			w.created = append(w.created, row.Created)
 		}
 		inside := w.before.IsZero() || row.LastUpdate.Before(w.before)
@@ -177,19 +184,28 @@ func (w *window) ended() outcome {
 }
 
 // tooLarge notes that the page exceeds the size limit for responses. single: it has one row only, which is left out. That counts as a row.
-func (w *window) tooLarge(page *defender.Page, maxSkip int) (single bool, how outcome) {
+func (w *window) tooLarge(page *defender.Page, maxSkip int, at time.Time) (single bool, how outcome) {
+	w.began(page, at)
 	w.failures = 0
+	w.large++
 	if w.pages++; w.pages >= maxPages {
 		return false, short
 	}
 	if single = w.width.tooLarge(w.skip, w.width.top); !single {
 		return false, goesOn
 	}
-	w.nameless++
-	w.part = w.part || page.First == 0 // nobody knows which incident to fetch
+	w.left++
 	w.skip, w.token = w.skip+1, ""
 	w.floor, w.end = w.skip, w.skip
-	if w.skip > maxSkip {
+	w.part = w.part || page.First == 0 // nobody knows which incident to fetch
+	name := rowName{incident: page.First}
+	if w.barren++; page.First != 0 && !w.shown[name] {
+		w.shown[name], w.barren = true, 0
+	}
+	switch {
+	case w.barren > maxBarren:
+		return true, short
+	case w.skip > maxSkip:
 		return true, tooMany
 	}
 	return true, goesOn
