@@ -57,6 +57,9 @@ func (p *Pass) Answered(page *defender.Page, now time.Time) Ending {
 	}
 	ordered := p.step.note(page)
 	rows := rowsOf(page)
+	if rows == 0 && p.expectsMore(page) && p.last(q) { // the count may be newer than the page
+		return p.retry(q, NotShown, now)
+	}
 	p.current.rows += rows
 	p.step.width.fits(q.skip+rows, page.Size)
 	p.queue = slices.Replace(p.queue, place, place+1, p.missing(q, page, now)...)
@@ -64,7 +67,7 @@ func (p *Pass) Answered(page *defender.Page, now time.Time) Ending {
 		return p.endPhase(Disordered, now)
 	}
 	p.progress.Since = p.step.last
-	return p.proceed(rows, leadsOn(page), now)
+	return p.proceed(leadsOn(page), now)
 }
 
 // answered counts a page.
@@ -74,6 +77,16 @@ func (p *Pass) answered(page *defender.Page) {
 		t.pages++
 		t.bytes += page.Size
 	}
+}
+
+// expectsMore says whether the list has rows behind those that the step has read, in spite of an empty page.
+func (p *Pass) expectsMore(page *defender.Page) bool {
+	return leadsOn(page) || p.step.said && !p.step.complete()
+}
+
+// last says whether no page of the step is unfinished but this one.
+func (p *Pass) last(q *passPage) bool {
+	return !slices.ContainsFunc(p.queue, func(other *passPage) bool { return other != q && !other.stale && !other.counts })
 }
 
 // missing is the page with the rows that a page was to have and has not, though the list goes on. If none is planned behind it, the next one
@@ -98,8 +111,8 @@ func (p *Pass) part(skip, top int, now time.Time) []*passPage {
 	return []*passPage{{skip: skip, top: top, due: now}}
 }
 
-// proceed goes on to the next page or step, or ends the phase, after a page with so many rows.
-func (p *Pass) proceed(rows int, leadsOn bool, now time.Time) Ending {
+// proceed goes on to the next page or step, or ends the phase. leadsOn: the last page links to a next one, or did not arrive.
+func (p *Pass) proceed(leadsOn bool, now time.Time) Ending {
 	s := &p.step
 	switch {
 	case s.complete():
@@ -108,8 +121,6 @@ func (p *Pass) proceed(rows int, leadsOn bool, now time.Time) Ending {
 		return p.endPhase(NotShown, now)
 	case p.unfinished():
 		return Goes
-	case rows == 0 && (s.said || leadsOn):
-		return p.endPhase(NotShown, now)
 	case !s.said && !leadsOn:
 		return p.endPhase(Swept, now)
 	case s.planned <= p.settings.MaxSkip:
@@ -203,12 +214,12 @@ func (p *Pass) TooLarge(page *defender.Page, now time.Time) Ending {
 	if !p.step.width.tooLarge(q.skip, q.top) {
 		half := q.top / 2
 		p.queue = slices.Replace(p.queue, place, place+1, append(p.part(q.skip, half, now), p.part(q.skip+half, q.top-half, now)...)...)
-		return p.proceed(q.top, true, now)
+		return p.proceed(true, now)
 	}
 	p.queue = slices.Delete(p.queue, place, place+1)
 	p.step.read++
 	if p.current.large++; p.current.large > judgedAfter && p.current.rows < worthwhile*p.current.large {
 		return p.endPhase(NotWorth, now)
 	}
-	return p.proceed(1, true, now)
+	return p.proceed(true, now)
 }

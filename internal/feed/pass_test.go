@@ -1,7 +1,6 @@
 package feed
 
 import (
-	"cmp"
 	"errors"
 	"slices"
 	"strconv"
@@ -62,9 +61,7 @@ func (l *lists) page(q defender.ListRequest) *defender.Page {
 		}
 	}
 	if q.ByCreation {
-		slices.SortStableFunc(rows, func(a, b defender.Row) int {
-			return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Alert, b.Alert))
-		})
+		slices.SortStableFunc(rows, func(a, b defender.Row) int { return a.Created.Compare(b.Created) })
 	}
 	p := &defender.Page{Rows: rows[min(q.Skip, len(rows)):min(q.Skip+q.Top, len(rows))]}
 	p.Size = 1000 * len(p.Rows)
@@ -211,4 +208,233 @@ func TestPassReadsBothListsInStepsFromTheOldestRow(t *testing.T) {
 	pages, bytes := p.Cost()
 	require.Equal(t, len(p.requests), pages)
 	require.Equal(t, (1+1000+1+1500+2)*1000, bytes)
+}
+
+func TestPassWithoutAlertsRequestsNone(t *testing.T) {
+	settings := graphLimits()
+	settings.Alerts = false
+	p := newPasser(settings)
+	require.Equal(t, []Ending{Swept}, p.run(t, newLists(120, 500).page))
+	require.Equal(t, []defender.ListRequest{
+		{ByCreation: true, Count: true, Top: 50}, {ByCreation: true, Top: 50, Skip: 50}, {ByCreation: true, Top: 50, Skip: 100},
+	}, p.requests)
+	require.Equal(t, PassProgress{Phase: PhaseDone, IncidentsRead: true}, p.Progress())
+	expected, known := p.Expected()
+	require.Equal(t, 3, expected)
+	require.True(t, known)
+}
+
+func TestPassOfEmptyListsTakesARequestForEach(t *testing.T) {
+	p := newPasser(graphLimits())
+	require.Equal(t, []Ending{Swept, Swept}, p.run(t, newLists(0, 0).page))
+	require.Len(t, p.requests, 3)
+	expected, known := p.Expected()
+	require.Equal(t, 3, expected)
+	require.True(t, known)
+}
+
+func TestCountsSayHowManyRequestsAPassTakesBeforeItGoesOn(t *testing.T) {
+	for _, c := range []struct{ incidents, alerts int }{{0, 10}, {50, 0}, {1000, 1500}, {10_000, 30_000}} {
+		l := newLists(c.incidents, c.alerts)
+		p := newPasser(graphLimits())
+		p.request(t)
+		require.Len(t, p.requests, 2)
+		for range 2 {
+			require.Equal(t, PhaseCount, p.Phase())
+			_, known := p.Expected()
+			require.False(t, known)
+			_, ok := p.Due()
+			require.False(t, ok, "it may not be worth more")
+			p.arrive(0, l.page(p.inFlight[0]))
+			p.handle(t)
+		}
+		expected, known := p.Expected()
+		require.True(t, known)
+		require.Len(t, p.shown, min(50, c.incidents))
+		p.run(t, l.page)
+		require.InDelta(t, len(p.requests), expected, 0.02*float64(expected)+1, "%+v", c)
+	}
+}
+
+func TestExpectedIsNotKnownWithoutCounts(t *testing.T) {
+	for name, page := range map[string]func(l *lists, q defender.ListRequest) *defender.Page{
+		"no counts": func(l *lists, q defender.ListRequest) *defender.Page {
+			l.silent = true
+			return l.page(q)
+		},
+		"none of alerts": func(l *lists, q defender.ListRequest) *defender.Page {
+			l.silent = q.Alerts
+			return l.page(q)
+		},
+		"an alert that is too large": func(l *lists, q defender.ListRequest) *defender.Page {
+			if q.Top == 1 {
+				return failing(defender.Oversize)
+			}
+			return l.page(q)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLists(700, 900)
+			p := newPasser(graphLimits())
+			require.Equal(t, []Ending{Swept, Swept}, p.run(t, func(q defender.ListRequest) *defender.Page { return page(l, q) }))
+			_, known := p.Expected()
+			require.False(t, known)
+			p.requireShown(t, l.incidents...)
+			p.requireShown(t, l.alerts...)
+			require.Len(t, p.requests, 1+11+4+3+2)
+		})
+	}
+}
+
+func TestStoppedPassRequestsNothingMoreAndCanBeginAgain(t *testing.T) {
+	l := newLists(600, 600)
+	p := newPasser(graphLimits())
+	p.request(t)
+	first := p.inFlight[0]
+	p.arrive(0, l.page(first))
+	p.handle(t)
+	p.Stop()
+	require.False(t, p.Underway())
+	require.Equal(t, PassProgress{Phase: PhaseDone}, p.Progress())
+	require.False(t, p.request(t))
+	p.arrive(0, l.page(p.inFlight[0]))
+	require.True(t, p.AtHand(), "for its failure, if it is one")
+	p.handle(t)
+	require.Empty(t, p.shown, "it is of no use")
+	require.Equal(t, PassProgress{Phase: PhaseDone}, p.Progress())
+
+	p.Begin(p.now)
+	p.requests = nil
+	require.Equal(t, []Ending{Swept, Swept}, p.run(t, l.page))
+	p.requireShown(t, l.incidents...)
+	require.Equal(t, first, p.requests[0])
+	pages, _ := p.Cost()
+	require.Equal(t, len(p.requests), pages)
+
+	idle := NewPass(graphLimits(), PassProgress{})
+	idle.Stop()
+	require.Equal(t, PassProgress{}, idle.Progress(), "none has begun")
+}
+
+func TestPassThatBeginsAgainIgnoresPagesOfTheOneBefore(t *testing.T) {
+	for name, page := range map[string]*defender.Page{
+		"a page": newLists(1, 0).page(defender.ListRequest{Top: 50}), "a failure": failing(defender.Rejected), "too large": failing(defender.Oversize),
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLists(120, 3)
+			p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
+			p.request(t)
+			old := p.inFlight
+			p.Begin(p.now.Add(time.Hour))
+			p.now = p.now.Add(time.Hour)
+			p.request(t)
+			p.inFlight = p.inFlight[1:]
+			p.Arrived(old[0], page, p.now)
+			p.handle(t)
+			require.Empty(t, p.endings)
+			require.Empty(t, p.shown)
+			require.Equal(t, PhaseCount, p.Phase())
+			require.Equal(t, []Ending{Swept}, p.run(t, l.page))
+			p.requireShown(t, l.incidents...)
+		})
+	}
+}
+
+func TestPagesAreReturnedInTheOrderOfTheirRequests(t *testing.T) {
+	l := newLists(200, 0)
+	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
+	p.request(t)
+	p.arrive(0, l.page(p.inFlight[0]))
+	p.handle(t)
+	p.request(t)
+	require.Len(t, p.inFlight, 2)
+	p.now = p.now.Add(time.Second)
+	p.arrive(1, l.page(p.inFlight[1]))
+	require.False(t, p.AtHand(), "the one before is on its way")
+	p.request(t)
+	require.Len(t, p.inFlight, 2)
+	p.arrive(1, l.page(p.inFlight[1]))
+	require.False(t, p.request(t), "no more than three pages are kept")
+	first := p.inFlight[0]
+	p.now = p.now.Add(time.Second)
+	p.arrive(0, l.page(first))
+	for _, skip := range []int{50, 100, 150} {
+		require.True(t, p.AtHand())
+		require.False(t, p.AtHand() && p.request(t))
+		rows, arrived, ok := p.NextRows()
+		require.True(t, ok)
+		require.Equal(t, int64(skip+1), rows[0].ID)
+		for range 49 {
+			_, _, ok = p.NextRows()
+			require.True(t, ok)
+		}
+		_, _, ok = p.NextRows()
+		require.False(t, ok)
+		q, page, at := p.TakePage()
+		require.Equal(t, skip, q.Skip)
+		require.Equal(t, arrived, at)
+		require.False(t, p.AtHand())
+		require.Equal(t, skip == 150, p.Answered(page, at) == Swept)
+	}
+	require.Equal(t, PhaseDone, p.Phase())
+}
+
+func TestAlertsOfOneIncidentOnAPageComeTogether(t *testing.T) {
+	l := &lists{}
+	for i, id := range []int64{3, 1, 0, 3, 2, 1, 3} {
+		l.add(defender.Row{ID: id, Alert: strconv.Itoa(i), Created: noon.Add(time.Duration(i))})
+	}
+	p := NewPass(graphLimits(), PassProgress{Phase: PhaseAlerts})
+	q := p.Request()
+	p.Requested(noon)
+	page := l.page(q)
+	page.Date = noon.Add(3 * time.Second)
+	p.Arrived(q, page, noon.Add(time.Second))
+	require.Equal(t, noon, p.Sent())
+	require.Equal(t, 2*time.Second, p.Ahead())
+	var groups [][]string
+	for rows, _, ok := p.NextRows(); ok; rows, _, ok = p.NextRows() {
+		var group []string
+		for _, row := range rows {
+			group = append(group, row.Alert)
+		}
+		groups = append(groups, group)
+	}
+	require.Equal(t, [][]string{{"0", "3", "6"}, {"1", "5"}, {"4"}}, groups, "those in no incident are left out")
+	_, page, at := p.TakePage()
+	require.Equal(t, Swept, p.Answered(page, at), "but count")
+}
+
+func TestRowsOfTheSameMomentAreReturnedOnce(t *testing.T) {
+	l := newLists(400, 0)
+	for range 500 {
+		l.add(defender.Row{ID: int64(len(l.incidents) + 1), Created: noon.Add(500 * time.Second)})
+	}
+	for range 200 {
+		l.add(defender.Row{ID: int64(len(l.incidents) + 1), Created: noon.Add(600 * time.Second)})
+	}
+	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
+	require.Equal(t, []Ending{Swept}, p.run(t, l.page))
+	p.requireShown(t, l.incidents...)
+	require.Len(t, p.requests, 11+11+4, "the second step ends after 550, the third has 200")
+}
+
+func TestMoreRowsOfOneMomentThanSkipReachesAreNotShown(t *testing.T) {
+	l := newLists(0, 10)
+	for range 600 {
+		l.add(defender.Row{ID: int64(len(l.incidents) + 1), Created: noon})
+	}
+	p := newPasser(graphLimits())
+	require.Equal(t, []Ending{NotShown, Swept}, p.run(t, l.page), "the alerts are read")
+	p.requireShown(t, l.incidents[:550]...)
+	require.Len(t, p.requests, 1+11+11+1)
+	require.Equal(t, PassProgress{Phase: PhaseDone, AlertsRead: true}, p.Progress())
+}
+
+func TestServiceWithoutSkipIsReadAPageAStep(t *testing.T) {
+	l := newLists(200, 0)
+	p := newPasser(PassSettings{MaxTop: 50})
+	require.Equal(t, []Ending{Swept}, p.run(t, l.page))
+	p.requireShown(t, l.incidents...)
+	require.Len(t, p.requests, 5)
 }
