@@ -70,6 +70,35 @@ func TestSweepsContinueWhereTheyWere(t *testing.T) {
 	assert.ErrorContains(t, err, "the checkpoint's entry v1/sweep cannot be read")
 }
 
+func TestPassContinuesWhereItWas(t *testing.T) {
+	client := newStorage()
+	store, contents := open(t, client)
+	assert.Equal(t, Pass{}, contents.Pass)
+	for _, progress := range []Pass{
+		{Phase: "alerts", Since: at(1795437000000).Add(100), IncidentsRead: true},
+		{Phase: "done", IncidentsRead: true, AlertsRead: true},
+		{},
+	} {
+		require.NoError(t, store.SavePass(t.Context(), progress))
+		_, contents = open(t, client)
+		assert.Equal(t, progress, contents.Pass)
+	}
+
+	require.NoError(t, client.Set(t.Context(), "v1/pass", []byte(`{"since":"yesterday"}`)))
+	_, _, err := Open(t.Context(), client, "graph")
+	assert.ErrorContains(t, err, "the checkpoint's entry v1/pass cannot be read")
+}
+
+func TestEntryOfAPassReadsAsItDid(t *testing.T) {
+	client := newStorage()
+	store, _ := open(t, client)
+	progress := Pass{Phase: "alerts", Since: time.Date(2026, 2, 3, 4, 5, 6, 123456700, time.UTC), IncidentsRead: true, AlertsRead: true}
+	require.NoError(t, store.SavePass(t.Context(), progress))
+	entry, err := client.Get(t.Context(), "v1/pass")
+	require.NoError(t, err)
+	assert.Equal(t, `{"phase":"alerts","since":"2026-02-03T04:05:06.1234567Z","incidents_read":true,"alerts_read":true}`, string(entry))
+}
+
 func TestFeedIsStoredWithItsAccountInOneOperation(t *testing.T) {
 	client := &wired{Client: newStorage()}
 	store, _ := open(t, client)

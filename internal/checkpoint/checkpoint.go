@@ -32,6 +32,7 @@ const (
 	quotaPrefix    = "v1/quota/" // then the API and the kind of call
 	feedKey        = "v1/feed"
 	sweepKey       = "v1/sweep"
+	passKey        = "v1/pass"
 	legacyIndexKey = "v1/incidents"  // of version 1
 	indexPrefix    = "v2/incidents/" // then the number of a part
 	incidentPrefix = "v1/incident/"  // then the ID
@@ -76,6 +77,20 @@ type Sweep struct {
 	List      int       `json:"list,omitzero"`      // of the sweep under way
 	Skip      int       `json:"skip,omitzero"`      // of its next page
 	Done      int       `json:"done,omitzero"`      // its pages so far; 0: no sweep is under way
+}
+
+// Pass is how far a pass through the lists has come, which reads them once from
+// the oldest row to the newest.
+type Pass struct {
+	// Phase is what it is doing: "count", "incidents" or "alerts"; "done": it has
+	// ended; empty: none has begun.
+	Phase string `json:"phase,omitzero"`
+	// Since is the creation time of the last row that the phase has shown; zero: it
+	// has shown none.
+	Since time.Time `json:"since,omitzero"`
+	// IncidentsRead and AlertsRead: it has read the list to its end.
+	IncidentsRead bool `json:"incidents_read,omitzero"`
+	AlertsRead    bool `json:"alerts_read,omitzero"`
 }
 
 // Pending is an incident with a pending change.
@@ -138,6 +153,15 @@ func (s *Store) SaveFeed(ctx context.Context, f Feed) error {
 // SaveSweep stores how far sweeps have come.
 func (s *Store) SaveSweep(ctx context.Context, w Sweep) error {
 	operation, err := setJSON(sweepKey, w)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, operation)
+}
+
+// SavePass stores how far a pass through the lists has come.
+func (s *Store) SavePass(ctx context.Context, p Pass) error {
+	operation, err := setJSON(passKey, p)
 	if err != nil {
 		return err
 	}

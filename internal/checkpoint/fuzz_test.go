@@ -114,6 +114,30 @@ func feedInUTC(f Feed) Feed {
 	return f
 }
 
+func FuzzPass(f *testing.F) {
+	for _, entry := range []string{
+		`{"phase":"alerts","since":"2026-11-23T12:00:00.0000001Z","incidents_read":true,"alerts_read":false}`,
+		`{"phase":"done"}`, `{"phase":"comments"}`, `{"phase":1}`, `{"since":"0000-01-01T00:00:00+23:59"}`, `{"since":"9999-12-31T23:59:59.999999999-23:59"}`,
+		`{"incidents_read":1}`, `{"phase":"count","phase":"done"}`, `{"phase":null,"since":null}`, `null`, `{}`, ``,
+	} {
+		f.Add([]byte(entry))
+	}
+	f.Fuzz(func(t *testing.T, entry []byte) {
+		for _, version := range []string{"1", "2", "3"} {
+			client := memory{"version": []byte(version)}
+			store, contents := openDamaged(t, client, "v1/pass", entry)
+			if store == nil {
+				continue
+			}
+			require.NoError(t, store.SavePass(t.Context(), contents.Pass))
+			require.Equal(t, "3", string(client["version"]))
+			want, again := contents.Pass, reopened(t, client).Pass
+			want.Since, again.Since = want.Since.UTC(), again.Since.UTC()
+			require.Equal(t, want, again)
+		}
+	})
+}
+
 // FuzzIndex reads a part of the index and the whole one of version 1.
 func FuzzIndex(f *testing.F) {
 	for _, entry := range []string{

@@ -22,6 +22,7 @@ type Contents struct {
 	Quota     quota.Stored // of the requests for single incidents, or of all
 	Feed      Feed
 	Sweep     Sweep
+	Pass      Pass
 	Summaries map[int64]incident.Summary // of each incident that has a state
 }
 
@@ -53,6 +54,9 @@ func (s *Store) readAll(ctx context.Context) (contents Contents, err error) {
 		return Contents{}, err
 	}
 	if contents.Sweep, err = s.readSweep(ctx); err != nil {
+		return Contents{}, err
+	}
+	if contents.Pass, err = s.readPass(ctx); err != nil {
 		return Contents{}, err
 	}
 	if contents.Quota, err = s.readQuota(ctx, gets); err != nil {
@@ -134,6 +138,15 @@ func (s *Store) readSweep(ctx context.Context) (stored Sweep, err error) {
 		return Sweep{}, err
 	}
 	err = decode(sweepKey, value, &stored)
+	return stored, err
+}
+
+func (s *Store) readPass(ctx context.Context) (stored Pass, err error) {
+	value, err := s.read(ctx, passKey)
+	if err != nil || value == nil {
+		return Pass{}, err
+	}
+	err = decode(passKey, value, &stored)
 	return stored, err
 }
 

@@ -74,6 +74,8 @@ func TestFirstWriteRaisesTheVersionOnce(t *testing.T) {
 		"receiver": func(s *Store) error { return s.SaveReceiver(t.Context(), Receiver{}) },
 		"feed":     func(s *Store) error { return s.SaveFeed(t.Context(), Feed{}) },
 		"quota":    func(s *Store) error { return s.SaveQuota(t.Context(), quota.Stored{}) },
+		"sweep":    func(s *Store) error { return s.SaveSweep(t.Context(), Sweep{}) },
+		"pass":     func(s *Store) error { return s.SavePass(t.Context(), Pass{}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := versionTwo(t)
