@@ -247,6 +247,20 @@ func TestPassHalvesPagesThatAreTooLargeAndLeavesOutSingleRows(t *testing.T) {
 	}
 }
 
+func TestNextStepHasFullPagesAfterOneThatWasTooLarge(t *testing.T) {
+	l := newLists(900, 0)
+	l.fat[keyOf(l.incidents[540])] = true // on the half that $skip does not reach
+	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
+	require.Equal(t, []Ending{Swept}, p.run(t, func(q defender.ListRequest) *defender.Page {
+		if !q.CreatedSince.IsZero() {
+			clear(l.fat)
+		}
+		return l.page(q)
+	}))
+	p.requireShown(t, l.incidents...)
+	require.Len(t, p.requests, 12+8)
+}
+
 func TestListOfRowsThatAreTooLargeIsNotWorthAPass(t *testing.T) {
 	l := newLists(700, 700)
 	for _, row := range l.incidents[100:] {

@@ -60,8 +60,9 @@ func (l *lists) page(q defender.ListRequest) *defender.Page {
 			rows = append(rows, row)
 		}
 	}
-	if q.ByCreation {
-		slices.SortStableFunc(rows, func(a, b defender.Row) int { return a.Created.Compare(b.Created) })
+	byCreation := func(a, b defender.Row) int { return a.Created.Compare(b.Created) }
+	if q.ByCreation && !slices.IsSortedFunc(rows, byCreation) {
+		slices.SortStableFunc(rows, byCreation)
 	}
 	p := &defender.Page{Rows: rows[min(q.Skip, len(rows)):min(q.Skip+q.Top, len(rows))]}
 	p.Size = 1000 * len(p.Rows)
@@ -234,7 +235,7 @@ func TestPassOfEmptyListsTakesARequestForEach(t *testing.T) {
 }
 
 func TestCountsSayHowManyRequestsAPassTakesBeforeItGoesOn(t *testing.T) {
-	for _, c := range []struct{ incidents, alerts int }{{0, 10}, {50, 0}, {1000, 1500}, {10_000, 30_000}} {
+	for _, c := range []struct{ incidents, alerts int }{{0, 10}, {50, 0}, {1000, 1500}, {3000, 9000}} {
 		l := newLists(c.incidents, c.alerts)
 		p := newPasser(graphLimits())
 		p.request(t)
@@ -437,4 +438,16 @@ func TestServiceWithoutSkipIsReadAPageAStep(t *testing.T) {
 	require.Equal(t, []Ending{Swept}, p.run(t, l.page))
 	p.requireShown(t, l.incidents...)
 	require.Len(t, p.requests, 5)
+}
+
+func TestNextStepRequestsTwoPagesAtOnceIfItHasTwo(t *testing.T) {
+	for incidents, want := range map[int]int{599: 1, 600: 2} { // the second step has 50 or 51
+		l := newLists(incidents, 0)
+		p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
+		for p.request(t); len(p.shown) < 550; p.request(t) {
+			p.arrive(0, l.page(p.inFlight[0]))
+			p.handle(t)
+		}
+		require.Len(t, p.inFlight, want)
+	}
 }
