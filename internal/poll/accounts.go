@@ -70,6 +70,22 @@ func (e *Engine) room(now time.Time, endpoint health.Endpoint, d quota.Demand) (
 // oneAccount says that one account counts all requests, since the API does.
 func (e *Engine) oneAccount() bool { return e.lists == e.gets }
 
+// ahead is the demand of requests that go ahead of routine polls. On an account that pages of the feed share, they leave a part to those.
+func (e *Engine) ahead() quota.Demand {
+	if e.oneAccount() && e.settings.Feed != nil {
+		return quota.Behind
+	}
+	return quota.Fresh
+}
+
+// routine is the demand of routine polls.
+func (e *Engine) routine() quota.Demand {
+	if e.ahead() == quota.Behind {
+		return quota.RepeatBehind
+	}
+	return quota.Repeat
+}
+
 // openAccounts makes the accounts, with nothing sent yet.
 func (e *Engine) openAccounts() {
 	e.gets = quota.NewAccount(e.settings.Limits...)

@@ -100,7 +100,7 @@ func (e *Engine) interval(now time.Time) time.Duration {
 	if e.sweeps(now) {
 		cycle = e.roster.CycleByID()
 	}
-	return roster.Interval(e.settings.Interval, e.gets.Spacing(now, quota.Repeat), cycle)
+	return roster.Interval(e.settings.Interval, e.gets.Spacing(now, e.routine()), cycle)
 }
 
 // discovers says whether incidents that are not configured are tracked, too.

@@ -84,9 +84,9 @@ func (e *Engine) nextPage(now time.Time) (at time.Time, ok bool) {
 }
 
 // nextPartial continues an incident that has more pages of alerts. No other incident is requested before, which bounds the number of
-// incomplete ones in memory. It may therefore use the whole quota.
+// incomplete ones in memory. It may therefore use as much of the quota as a change.
 func (e *Engine) nextPartial(now time.Time) (r request, wake time.Time) {
-	at, ok := e.room(now, health.Get, quota.Fresh)
+	at, ok := e.room(now, health.Get, e.ahead())
 	switch {
 	case !ok:
 		return request{}, now.Add(maxSleep)
@@ -152,9 +152,9 @@ func (e *Engine) order(heads [roster.Classes]roster.Candidate) []roster.Class {
 // flood of changes.
 func (e *Engine) demandOf(class roster.Class) quota.Demand {
 	if class == roster.Marked || class == roster.Unpolled || e.aheadInARow >= share {
-		return quota.Fresh
+		return e.ahead()
 	}
-	return quota.Repeat
+	return e.routine()
 }
 
 // sending counts a request in its account and stores the account, before the request is sent.

@@ -31,11 +31,11 @@ func TestUnderGraphOneAccountCountsAllRequests(t *testing.T) {
 		h.Start()
 		time.Sleep(10*time.Minute + time.Second)
 		require.LessOrEqual(t, h.Sim.MaxInWindow(time.Minute), 20, "lists and incidents together")
-		require.GreaterOrEqual(t, len(h.Lists()), 15, "pages go first, as soon as there is room")
-		require.GreaterOrEqual(t, len(h.Sim.Journal()), 10*19, "no request counts twice")
+		require.GreaterOrEqual(t, len(h.Lists()), 20, "8 requests are left to them")
+		require.GreaterOrEqual(t, len(h.Sim.Journal()), 10*11, "no request counts twice")
 		h.Stop()
 		stored(t, h, func(_ *checkpoint.Store, c checkpoint.Contents) {
-			require.GreaterOrEqual(t, len(c.Quota.Ended), 19)
+			require.GreaterOrEqual(t, len(c.Quota.Ended), 11)
 			require.True(t, c.Feed.Quota.Empty())
 		})
 	})
@@ -43,6 +43,10 @@ func TestUnderGraphOneAccountCountsAllRequests(t *testing.T) {
 
 func TestTwoStoredAccountsOfGraphAreMerged(t *testing.T) {
 	for name, feed := range map[string]bool{"with the change feed": true, "without it": false} {
+		free := 8
+		if feed {
+			free = 2 // pages; 8 of 20 requests are left to pages
+		}
 		t.Run(name, func(t *testing.T) {
 			harness.Run(t, func(t *testing.T) {
 				options := []func(*receiver.Config){harness.WithLimits(20, 0)}
@@ -66,12 +70,12 @@ func TestTwoStoredAccountsOfGraphAreMerged(t *testing.T) {
 				time.Sleep(40*time.Second - 1)
 				require.Empty(t, h.Sim.Journal(), "both together have used the minute up")
 				time.Sleep(time.Second)
-				require.Len(t, h.Sim.Journal(), 8)
+				require.Len(t, h.Sim.Journal(), free)
 				h.Disk.Kill()
 				h.Stop()
 				stored(t, h, func(_ *checkpoint.Store, c checkpoint.Contents) {
 					require.True(t, c.Feed.Quota.Empty(), "it must not count again")
-					require.GreaterOrEqual(t, len(c.Quota.Ended)+c.Quota.InFlight, 20)
+					require.GreaterOrEqual(t, len(c.Quota.Ended)+c.Quota.InFlight, 12+free)
 				})
 			})
 		})

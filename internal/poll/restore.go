@@ -156,7 +156,7 @@ func (e *Engine) discoveredBefore(stored checkpoint.Feed) bool {
 
 // announce logs what is polled, and how often the limits allow it.
 func (e *Engine) announce(stored int, now time.Time) {
-	cycle := roster.Interval(0, e.gets.Spacing(now, quota.Repeat), e.roster.Cycle())
+	cycle := roster.Interval(0, e.gets.Spacing(now, e.routine()), e.roster.Cycle())
 	possible := cycle
 	if e.sweeps(now) {
 		possible = e.sweepPeriod(now)

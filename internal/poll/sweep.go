@@ -38,7 +38,7 @@ type sweeping struct {
 
 // sweeps says whether incidents are polled by pages of the list: requests for single ones cannot keep to the interval.
 func (e *Engine) sweeps(now time.Time) bool {
-	return e.sweep != nil && roster.Interval(0, e.gets.Spacing(now, quota.Repeat), e.roster.Cycle()) > e.settings.Interval
+	return e.sweep != nil && roster.Interval(0, e.gets.Spacing(now, e.routine()), e.roster.Cycle()) > e.settings.Interval
 }
 
 // nextSweep is the next page of a sweep, and when it may be requested. Not ok: none is to be, or one is under way.

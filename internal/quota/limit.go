@@ -71,10 +71,19 @@ func (l *limit) usable(at time.Time, d Demand) int {
 		allowed -= allowed / reserve
 	case Sweep:
 		allowed -= max(allowed/leftBySweeps, min(sweepsLeave, allowed/2))
+	case Behind:
+		allowed -= behind(allowed)
+	case RepeatBehind:
+		allowed -= behind(allowed) + allowed/reserve
+	case Half:
+		allowed = max(1, allowed/2)
 	case Fresh:
 	}
 	return allowed
 }
+
+// behind returns how many of the allowed requests Behind leaves.
+func behind(allowed int) int { return max(allowed*leftBehind/documented, min(leftBehind, allowed/2)) }
 
 // rises returns when the limit will next allow more; ok is false if it is whole.
 func (l *limit) rises(at time.Time) (next time.Time, ok bool) {

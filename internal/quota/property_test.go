@@ -84,16 +84,36 @@ func (w *world) moveTo(then time.Time) {
 	w.now = then
 }
 
+// leaves is how many requests of a limit a demand leaves to others.
+func leaves(d quota.Demand, requests int) int {
+	part := func(times, of, atLeast int) int { return max(requests*times/of, min(atLeast, requests/2)) }
+	switch d {
+	case quota.Repeat:
+		return requests / 20
+	case quota.Sweep:
+		return part(4, 100, 4)
+	case quota.Behind:
+		return part(8, 150, 8)
+	case quota.RepeatBehind:
+		return part(8, 150, 8) + requests/20
+	case quota.Half:
+		return requests - max(1, requests/2)
+	}
+	return 0
+}
+
+// demands are all, each after those that leave less.
+func demands() []quota.Demand {
+	return []quota.Demand{quota.Fresh, quota.Sweep, quota.Repeat, quota.Behind, quota.RepeatBehind, quota.Half}
+}
+
 // room says whether a request may be sent at that moment if those in flight now still are: the plain count.
 func (w *world) room(at time.Time, d quota.Demand) bool {
 	if at.Before(w.paused) {
 		return false
 	}
 	for _, l := range w.limits {
-		usable := l.Requests
-		if d == quota.Repeat {
-			usable -= l.Requests / 20
-		}
+		usable := l.Requests - leaves(d, l.Requests)
 		occupied := len(w.inFlight)
 		for _, r := range w.ended {
 			if at.Before(r.ends.Add(l.Window)) {
@@ -110,7 +130,7 @@ func (w *world) room(at time.Time, d quota.Demand) bool {
 // run makes random moves; each answer of Next goes to check before it is acted upon.
 func (w *world) run(t *testing.T, maxReached int, check func(d quota.Demand, at time.Time, ok bool)) {
 	for range 300 {
-		d := quota.Demand(w.rand.IntN(2))
+		d := demands()[w.rand.IntN(len(demands()))]
 		at, ok := w.quota.Next(w.now, d)
 		check(d, at, ok)
 		switch w.rand.IntN(40) {
@@ -171,4 +191,38 @@ func TestNothingWaitsThatCouldGo(t *testing.T) {
 			}
 		})
 	})
+}
+
+func TestEachDemandLeavesRoomToThoseBeforeItAndGetsSomeItself(t *testing.T) {
+	for requests := 1; requests <= 400; requests++ {
+		usable := func(d quota.Demand) int {
+			q := quota.New(perMinute(requests))
+			for n := 0; ; n++ {
+				if at, ok := q.Next(after(0), d); !ok || !at.Equal(after(0)) {
+					return n
+				}
+				q.Send(after(0))
+			}
+		}
+		fresh, behind, repeat, half := usable(quota.Fresh), usable(quota.Behind), usable(quota.RepeatBehind), usable(quota.Half)
+		require.Equal(t, requests, fresh)
+		require.Positive(t, min(behind, repeat, half), requests)
+		require.LessOrEqual(t, repeat, behind, requests)
+		require.LessOrEqual(t, half, max(1, requests/2), requests)
+		require.LessOrEqual(t, fresh-behind, max(requests/2, requests*8/150), "of a small limit at most half is left")
+		if requests >= 16 {
+			require.GreaterOrEqual(t, fresh-behind, 8)
+		}
+		if requests >= 20 {
+			require.Less(t, repeat, behind, "changes go on where routine polls have used up their part")
+		}
+	}
+}
+
+func TestDemandsAtTheLimitThatIsDocumented(t *testing.T) {
+	for d, want := range map[quota.Demand]time.Duration{
+		quota.Fresh: time.Minute / 150, quota.Behind: time.Minute / 142, quota.RepeatBehind: time.Minute / 135, quota.Half: time.Minute / 75,
+	} {
+		require.Equal(t, want, quota.NewAccount(perMinute(150)).Spacing(after(0), d))
+	}
 }

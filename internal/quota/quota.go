@@ -21,6 +21,20 @@ const (
 	// Sweep is for pages that poll many incidents. They leave 4 requests of a minute and 60 of an hour, by the documented limits of the
 	// list, to Fresh.
 	Sweep
+	// Behind is for incidents that are new or have a pending change, and for all else that goes ahead of routine polls, on an account that
+	// pages of the change feed share. They leave 8 of 150 requests a minute to those pages, which are Fresh.
+	Behind
+	// RepeatBehind is Repeat on such an account: they leave what Behind leaves, and 5 % of each window to Behind.
+	RepeatBehind
+	// Half is for routine polls that find little, since change feeds show nearly all changes. They use a window up to its half.
+	Half
+)
+
+// leftBehind of documented requests a minute are what Behind leaves, of other limits in proportion, but at least leftBehind of them where that is
+// no more than half.
+const (
+	leftBehind = 8
+	documented = 150
 )
 
 // leftBySweeps is what they leave of a window: 4 % of its requests, and at least sweepsLeave of them where that is no more than half.
