@@ -244,12 +244,12 @@ func TestTheListOfAlertsFollowsEveryChange(t *testing.T) {
 			c.GraphPerMinute = 0
 			c.Weights = Weights{ChangeAlertLeaves: 10, ChangeMerge: 1, ChangeNewAlert: 3, ChangeAlert: 3, ChangeAlertAlone: 3}
 		})
-		for n := range 40 {
+		for n := range 16 {
 			time.Sleep(20 * time.Second)
-			if n == 20 {
+			if n == 8 {
 				require.NoError(t, s.Remove(1001))
 			}
-			if n == 30 {
+			if n == 12 {
 				require.NoError(t, s.Restore(1001))
 			}
 			want := map[string]string{}
