@@ -23,6 +23,7 @@ func TestEachAPIHasItsOwnAccountsAndTheFeedIsShared(t *testing.T) {
 	discover := false
 	feed := Feed{
 		Boundary: time.Date(2026, 11, 23, 12, 0, 0, 100, time.UTC),
+		Alerts:   time.Date(2026, 11, 23, 12, 0, 1, 200, time.UTC),
 		Pending:  []Pending{{ID: 437, Changed: time.Date(2026, 11, 23, 11, 59, 0, 1, time.UTC)}, {ID: 552}},
 		Discover: &discover,
 		Quota:    quota.Stored{Since: at(1795437000001), InFlight: 1},
@@ -39,7 +40,7 @@ func TestEachAPIHasItsOwnAccountsAndTheFeedIsShared(t *testing.T) {
 		Feed:      shared,
 		Summaries: map[int64]incident.Summary{437: stateOf("Active").Summary()},
 	}, contents)
-	moved := Feed{Boundary: feed.Boundary.Add(time.Hour), Pending: []Pending{{ID: 552}}, Quota: quota.Stored{Since: at(2)}}
+	moved := Feed{Boundary: feed.Boundary.Add(time.Hour), Alerts: feed.Alerts.Add(time.Minute), Pending: []Pending{{ID: 552}}, Quota: quota.Stored{Since: at(2)}}
 	require.NoError(t, store.SaveQuota(t.Context(), quota.Stored{Since: at(1)}))
 	require.NoError(t, store.SaveFeed(t.Context(), moved))
 	_, contents = openFor(t, client, "graph")
@@ -48,7 +49,7 @@ func TestEachAPIHasItsOwnAccountsAndTheFeedIsShared(t *testing.T) {
 
 	_, contents = openFor(t, client, "defender_xdr") // back again
 	assert.Equal(t, incidents, contents.Quota)
-	assert.Equal(t, Feed{Boundary: moved.Boundary, Pending: moved.Pending, Quota: feed.Quota}, contents.Feed)
+	assert.Equal(t, Feed{Boundary: moved.Boundary, Alerts: moved.Alerts, Pending: moved.Pending, Quota: feed.Quota}, contents.Feed)
 	assert.Equal(t, []string{
 		"v1/feed", "v1/incident/437",
 		"v1/quota/defender_xdr/incidents", "v1/quota/defender_xdr/list", "v1/quota/graph/incidents", "v1/quota/graph/list",

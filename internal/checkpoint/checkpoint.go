@@ -56,6 +56,9 @@ type Feed struct {
 	// Boundary is the lastUpdateTime since which the next call lists; zero: the
 	// feed has not begun.
 	Boundary time.Time `json:"boundary,omitzero"`
+	// Alerts is the time of an alert's last change since which the next call of
+	// the alert feed lists; zero: it has not begun.
+	Alerts time.Time `json:"alerts,omitzero"`
 	// Pending are the changes that the list showed and that no poll has shown
 	// since.
 	Pending []Pending `json:"pending,omitzero"`

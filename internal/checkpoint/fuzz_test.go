@@ -80,7 +80,7 @@ func FuzzReceiver(f *testing.F) {
 
 func FuzzFeed(f *testing.F) {
 	for _, entry := range []string{
-		`{"boundary":"2026-11-23T12:00:00.0000001Z","pending":[{"id":437,"changed":"2026-11-23T11:59:00Z","noted":"2026-11-23T12:00:00Z"},{"id":552}],"discover":true}`,
+		`{"boundary":"2026-11-23T12:00:00.0000001Z","alerts":"2026-11-23T12:00:01Z","pending":[{"id":437,"changed":"2026-11-23T11:59:00Z","noted":"2026-11-23T12:00:00Z"},{"id":552}],"discover":true}`,
 		`{"boundary":"2026-11-23T12:00:00.0000001Z","named":[437,552]}`, `{"named":[1],"pending":[{"id":2}],"discover":false}`,
 		`{"boundary":"0000-01-01T00:00:00+23:59"}`, `{"boundary":"9999-12-31T23:59:59.999999999-23:59"}`, `{"pending":[{"id":0}]}`, `{"named":[-1]}`,
 		`{"pending":[null],"discover":null}`, `{"quota":{"since":1}}`, `null`, `{}`,

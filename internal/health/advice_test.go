@@ -12,7 +12,7 @@ import (
 
 func TestAdviceAboutAProxyNamesNoPermission(t *testing.T) {
 	failure := &defender.Error{Kind: defender.Network, Advice: "check the proxy", Err: errors.New("refused")}
-	require.Equal(t, []zap.Field{zap.String("advice", "check the proxy")}, advice(unavailable, failure))
+	require.Equal(t, []zap.Field{zap.String("advice", "check the proxy")}, advice(Get, unavailable, failure))
 	failure = &defender.Error{Kind: defender.Forbidden, Advice: "grant it", Permission: "Incident.Read.All"}
-	require.Equal(t, []zap.Field{zap.String("advice", "grant it"), zap.String("permission_needed", "Incident.Read.All")}, advice(denied, failure))
+	require.Equal(t, []zap.Field{zap.String("advice", "grant it"), zap.String("permission_needed", "Incident.Read.All")}, advice(Get, denied, failure))
 }

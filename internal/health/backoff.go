@@ -20,6 +20,16 @@ func longestHold(c class) time.Duration {
 	return 5 * time.Minute
 }
 
+// hourly is for what somebody may never want to change.
+func hourly() *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.RandomizationFactor = 0.1
+	b.InitialInterval = time.Duration(float64(time.Hour) / (1 + b.RandomizationFactor))
+	b.MaxInterval = b.InitialInterval
+	b.Reset()
+	return b
+}
+
 // slow says whether only a person can end failures of a kind.
 func slow(kind defender.Kind) bool {
 	return kind == defender.NotFound || kind == defender.Rejected

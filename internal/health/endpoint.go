@@ -3,6 +3,8 @@ package health
 import (
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
@@ -37,6 +39,8 @@ type endpoint struct {
 	// failures counts those since the last success, evidence or not.
 	failures int
 	refusals refusals
+	// retry is the backoff of a list after failures before a state; nil: it works.
+	retry *backoff.ExponentialBackOff
 }
 
 // isShown says whether the endpoint is in a state, or was a while ago.
@@ -117,7 +121,7 @@ func (e *endpoint) judgeAll(last suspect, tracked int, now time.Time, v *Verdict
 // needed is how many different incidents, and how many failures, raise a
 // state. Incidents that fail alone are no evidence and do not count.
 func (e *endpoint) needed(c class, tracked int) (distinct, failures int) {
-	if e.name == List {
+	if e.name == List || e.name == AlertList {
 		if c == unavailable {
 			return 1, 3
 		}
@@ -173,9 +177,24 @@ func (e *endpoint) hold(c class, now time.Time, v *Verdict) {
 	if now.Before(e.heldUntil) {
 		return
 	}
-	v.Hold = e.states[c].backoff.NextBackOff()
+	v.Hold = e.nextHold(c)
 	v.Held = e.name
 	e.heldUntil = now.Add(v.Hold)
+}
+
+// nextHold is how long the next hold of a state is.
+func (e *endpoint) nextHold(c class) time.Duration {
+	state := &e.states[c]
+	if lacksAlerts(e.name, state.failure) {
+		return hourly().NextBackOff()
+	}
+	return state.backoff.NextBackOff()
+}
+
+// lacksAlerts says whether a failure is the lack of the permission for the list
+// of alerts.
+func lacksAlerts(e Endpoint, failure *defender.Error) bool {
+	return e == AlertList && failure.Kind == defender.Forbidden
 }
 
 // lift ends the hold of an endpoint that is in no state any more, and says whether there was one.

@@ -2,8 +2,8 @@
 // about it and how often. It is pure: the poller passes in every outcome and
 // the time, and carries out the verdict.
 //
-// Health is kept per endpoint: sign-in, requests for one incident, and
-// requests for the list. A failure that several incidents share puts its
+// Health is kept per endpoint: sign-in, requests for one incident, requests for
+// the list, and those for the list of alerts. A failure that several incidents share puts its
 // endpoint into a state, and requests to it pause. Any other failure is the
 // incident's own, and only that incident backs off.
 package health
@@ -20,9 +20,10 @@ type Endpoint uint8
 
 // The endpoints, the most important one first.
 const (
-	SignIn Endpoint = iota // the token endpoint, behind the auth extension
-	Get                    // requests for one incident, or for a page of its alerts
-	List                   // requests of the change feed
+	SignIn    Endpoint = iota // the token endpoint, behind the auth extension
+	Get                       // requests for one incident, or for a page of its alerts
+	List                      // requests of the change feed
+	AlertList                 // its requests for the list of alerts; never the component's status, since polling shows alerts, too
 	endpoints
 )
 
@@ -34,6 +35,9 @@ func (e Endpoint) String() string {
 		return "incident"
 	case List:
 		return "list"
+	case AlertList:
+		return "alert list"
+	case endpoints:
 	}
 	return "unknown"
 }
@@ -66,8 +70,8 @@ type Verdict struct {
 	// Streak is the incident's from now on. Nil: it has none. Set by the
 	// methods whose names begin with Incident only.
 	Streak *Streak
-	// Retry is how long to wait before the incident, or the list, is requested
-	// again. Zero after a failure: with Pause, until the pause is over; without
+	// Retry is how long to wait before the incident, or the list that failed, is
+	// requested again. Zero after a failure: with Pause, until the pause is over; without
 	// a token, the schedule stays as it is.
 	Retry time.Duration
 	// Hold is how long no request may go to the endpoint Held. Zero: a hold that

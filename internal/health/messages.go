@@ -1,5 +1,7 @@
 package health
 
+import "github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+
 // The messages that the verdicts contain. docs/troubleshooting.md explains
 // each of them.
 const (
@@ -18,6 +20,10 @@ const (
 	msgListDown    = "change feed unavailable; falling back to polling by ID"
 	msgListCleared = "change feed available again"
 
+	msgAlertListDenied  = "no permission to list alerts; changes of alerts alone are found by polling (grant SecurityAlert.Read.All, or set change_feed::alert_feed: false)"
+	msgAlertListDown    = "alert feed unavailable; changes of alerts alone are found by polling"
+	msgAlertListCleared = "alert feed available again"
+
 	msgAnotherCause = "requests still fail, now with another error"
 
 	msgIncidentFailed     = "cannot fetch incident; retrying with backoff"
@@ -28,9 +34,14 @@ const (
 	msgMoreIncidents      = "more incidents fail with the same error; not logging further ones"
 )
 
-func raisedMessage(e Endpoint, c class) string {
-	if e == List {
+func raisedMessage(e Endpoint, c class, failure *defender.Error) string {
+	switch {
+	case e == List:
 		return msgListDown
+	case lacksAlerts(e, failure):
+		return msgAlertListDenied
+	case e == AlertList:
+		return msgAlertListDown
 	}
 	switch c {
 	case noToken:
@@ -47,8 +58,12 @@ func raisedMessage(e Endpoint, c class) string {
 }
 
 func clearedMessage(e Endpoint, c class) string {
-	if e == List {
+	switch e {
+	case List:
 		return msgListCleared
+	case AlertList:
+		return msgAlertListCleared
+	case SignIn, Get, endpoints:
 	}
 	switch c {
 	case noToken:

@@ -29,16 +29,18 @@ func causeOf(failure *defender.Error) string {
 	return fmt.Sprint(failure.Kind, failure.Status, failure.Code, strings.Join(slices.Compact(codes), " "))
 }
 
-func levelOf(c class) zapcore.Level {
-	if c == unavailable {
+// levelOf is the level of a state of an endpoint. Without the list of alerts
+// polling still shows them.
+func levelOf(e Endpoint, c class) zapcore.Level {
+	if c == unavailable || e == AlertList {
 		return zapcore.WarnLevel
 	}
 	return zapcore.ErrorLevel
 }
 
 func stateRaised(e Endpoint, c class, s *state) Notice {
-	fields := append([]zap.Field{zap.String("reason", c.String()), zap.Error(s.failure)}, advice(c, s.failure)...)
-	return Notice{Level: levelOf(c), Message: raisedMessage(e, c), Fields: fields}
+	fields := append([]zap.Field{zap.String("reason", c.String()), zap.Error(s.failure)}, advice(e, c, s.failure)...)
+	return Notice{Level: levelOf(e, c), Message: raisedMessage(e, c, s.failure), Fields: fields}
 }
 
 func stateCleared(e Endpoint, c class, s *state) Notice {
@@ -50,7 +52,7 @@ func stateCleared(e Endpoint, c class, s *state) Notice {
 
 func anotherCause(e Endpoint, c class, failure *defender.Error) Notice {
 	fields := []zap.Field{zap.Stringer("endpoint", e), zap.String("reason", c.String()), zap.Error(failure)}
-	return Notice{Level: levelOf(c), Message: msgAnotherCause, Fields: append(fields, advice(c, failure)...)}
+	return Notice{Level: levelOf(e, c), Message: msgAnotherCause, Fields: append(fields, advice(e, c, failure)...)}
 }
 
 // incidentFailed names an incident that fails alone.
@@ -84,9 +86,10 @@ func incidentRecovered(s *Streak, now time.Time) Notice {
 	}}
 }
 
-// advice are the fields that say what to check.
-func advice(c class, failure *defender.Error) []zap.Field {
-	if c == misconfigured {
+// advice are the fields that say what to check. A list of alerts alone that is
+// misconfigured may be missing at that endpoint.
+func advice(e Endpoint, c class, failure *defender.Error) []zap.Field {
+	if c == misconfigured && e != AlertList {
 		return []zap.Field{zap.String("advice", "check http::endpoint and any proxy")}
 	}
 	return refusal(failure)

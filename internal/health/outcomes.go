@@ -177,20 +177,20 @@ func (t *Tracker) pause(failure *defender.Error, now time.Time, v *Verdict) {
 	}
 }
 
-// listFailed judges a failure of the list. In a state the hold says when the
-// list is requested again.
-func (t *Tracker) listFailed(failure *defender.Error, now time.Time, v *Verdict) {
+// pageFailed judges a failure of a list. In a state the hold says when the list
+// is requested again.
+func (e *endpoint) pageFailed(failure *defender.Error, now time.Time, v *Verdict) {
 	if c := classOf(failure.Kind); c != own {
-		t.list.fail(0, suspect{class: c, failure: failure}, 1, now, v)
+		e.fail(0, suspect{class: c, failure: failure}, 1, now, v)
 	}
-	if held := t.list.heldUntil.Sub(now); held > 0 {
+	if held := e.heldUntil.Sub(now); held > 0 {
 		v.Retry = held
 		return
 	}
-	if t.listBackoff == nil {
-		t.listBackoff = newBackoff(10*time.Second, 5*time.Minute)
+	if e.retry == nil {
+		e.retry = newBackoff(10*time.Second, 5*time.Minute)
 	}
-	v.Retry = t.listBackoff.NextBackOff()
+	v.Retry = e.retry.NextBackOff()
 }
 
 // name logs an incident that fails alone, unless it, or enough others, were

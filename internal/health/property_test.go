@@ -34,7 +34,7 @@ func TestAConstantFaultCostsAHandfulOfLinesADay(t *testing.T) {
 	for _, kind := range kinds() {
 		for _, share := range []int64{1, 9, 20} {
 			t.Run(fmt.Sprint(kind, share), func(t *testing.T) {
-				s := newSim(t, 20, true, some(share, kind))
+				s := newSim(t, 20, true, some(share, kind)).withAlerts()
 				s.run(day)
 				require.LessOrEqual(t, len(s.lines), 30, "%v", s.messages())
 				require.LessOrEqual(t, len(s.statuses), 6, "%v", s.statuses)

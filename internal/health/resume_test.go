@@ -24,5 +24,5 @@ func TestASignInThatWorksAgainDoesNotEndTheHoldOfTheList(t *testing.T) {
 	require.Positive(t, tracker.ListFailed(failure(defender.Forbidden), now).Hold)
 	require.Equal(t, SignIn, tracker.IncidentFailed(Incident{ID: 1}, failure(defender.NoToken), r, now).Held)
 	require.Empty(t, tracker.IncidentAnswered(Incident{ID: 8}, r, now).Resume)
-	require.Equal(t, []Endpoint{Get}, tracker.IncidentAnswered(Incident{ID: 9}, r, now).Resume)
+	require.Equal(t, []Endpoint{Get, AlertList}, tracker.IncidentAnswered(Incident{ID: 9}, r, now).Resume)
 }

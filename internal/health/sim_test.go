@@ -28,6 +28,9 @@ func failure(kind defender.Kind) *defender.Error {
 	return f
 }
 
+// alerts stands for the list of alerts where incident 0 stands for the list.
+const alerts int64 = -1
+
 // answers says how a request is answered; incident 0 is the list. Nil: well.
 type answers func(id int64, now time.Time) *defender.Error
 
@@ -42,12 +45,12 @@ type sim struct {
 	delivered map[int64]bool
 	answer    answers
 
-	heldGet, heldList time.Time
-	requests          map[int64]int
-	lines             []Notice
-	statuses          []error
-	pausesLogged      int
-	missing           int
+	heldGet, heldList, heldAlerts time.Time
+	requests                      map[int64]int
+	lines                         []Notice
+	statuses                      []error
+	pausesLogged                  int
+	missing                       int
 }
 
 func newSim(t require.TestingT, incidents int, feed bool, answer answers) *sim {
@@ -62,6 +65,12 @@ func newSim(t require.TestingT, incidents int, feed bool, answer answers) *sim {
 	if feed {
 		s.due[0] = s.now
 	}
+	return s
+}
+
+// withAlerts requests the list of alerts, too.
+func (s *sim) withAlerts() *sim {
+	s.due[alerts] = s.now
 	return s
 }
 
@@ -92,19 +101,22 @@ func (s *sim) run(d time.Duration) {
 
 // next is the request that may be sent first, the longest overdue one first.
 func (s *sim) next() (int64, time.Time) {
-	best, bestAt, bestDue := int64(-1), time.Time{}, time.Time{}
-	for _, id := range append([]int64{0}, s.tracked...) {
+	best, bestAt, bestDue, found := int64(0), time.Time{}, time.Time{}, false
+	for _, id := range append([]int64{0, alerts}, s.tracked...) {
 		due, ok := s.due[id]
 		if !ok {
 			continue
 		}
 		held := s.heldGet
-		if id == 0 {
+		switch id {
+		case 0:
 			held = s.heldList
+		case alerts:
+			held = s.heldAlerts
 		}
 		at := latest(latest(s.now, due), held)
-		if best < 0 || at.Before(bestAt) || at.Equal(bestAt) && due.Before(bestDue) {
-			best, bestAt, bestDue = id, at, due
+		if !found || at.Before(bestAt) || at.Equal(bestAt) && due.Before(bestDue) {
+			best, bestAt, bestDue, found = id, at, due, true
 		}
 	}
 	return best, bestAt
@@ -113,8 +125,12 @@ func (s *sim) next() (int64, time.Time) {
 func (s *sim) request(id int64) {
 	s.requests[id]++
 	f := s.answer(id, s.now)
-	if id == 0 {
+	switch id {
+	case 0:
 		s.requestList(f)
+		return
+	case alerts:
+		s.requestAlerts(f)
 		return
 	}
 	i := Incident{ID: id, Streak: s.streaks[id], Delivered: s.delivered[id]}
@@ -159,9 +175,28 @@ func (s *sim) requestList(f *defender.Error) {
 	s.obeyAt(v, List)
 }
 
+func (s *sim) requestAlerts(f *defender.Error) {
+	if f == nil {
+		s.due[alerts] = s.now.Add(feedTick)
+		s.obey(s.tracker.AlertListAnswered(s.now))
+		return
+	}
+	v := s.tracker.AlertListFailed(f, s.now)
+	require.True(s.t, v.Retry > 0 || v.Pause || f.Kind == defender.NoToken, "it would be requested at once, and for ever")
+	if v.Pause {
+		s.pause(alerts, f.RetryAfter)
+	}
+	s.due[alerts] = s.now.Add(v.Retry)
+	s.obeyAt(v, AlertList)
+}
+
 func (s *sim) pause(id int64, wait time.Duration) {
-	if id == 0 {
+	switch id {
+	case 0:
 		s.heldList = latest(s.heldList, s.now.Add(wait))
+		return
+	case alerts:
+		s.heldAlerts = latest(s.heldAlerts, s.now.Add(wait))
 		return
 	}
 	s.heldGet = latest(s.heldGet, s.now.Add(wait))
@@ -174,6 +209,9 @@ func (s *sim) obeyAt(v Verdict, e Endpoint) {
 	}
 	if v.Hold > 0 && (v.Held == SignIn || e == List) {
 		s.heldList = latest(s.heldList, s.now.Add(v.Hold))
+	}
+	if v.Hold > 0 && (v.Held == SignIn || e == AlertList) {
+		s.heldAlerts = latest(s.heldAlerts, s.now.Add(v.Hold))
 	}
 	if v.LogPause {
 		s.pausesLogged++
@@ -213,7 +251,7 @@ func (s *sim) messages() map[string]int {
 func (s *sim) polls(except int64) int {
 	n := 0
 	for id, count := range s.requests {
-		if id != 0 && id != except {
+		if id > 0 && id != except {
 			n += count
 		}
 	}
@@ -225,7 +263,7 @@ func well(int64, time.Time) *defender.Error { return nil }
 // some lets the first incidents fail, for good.
 func some(n int64, kind defender.Kind) answers {
 	return func(id int64, _ time.Time) *defender.Error {
-		if id == 0 || id > n {
+		if id <= 0 || id > n {
 			return nil
 		}
 		return failure(kind)
@@ -242,7 +280,7 @@ func during(from, to time.Duration, kind defender.Kind) answers {
 	}
 }
 
-// step is a request by hand: an incident, or the list as incident 0.
+// step is a request by hand: an incident, the list as incident 0, or the list of alerts.
 type step struct {
 	id   int64
 	kind defender.Kind // 0: it succeeds
@@ -268,7 +306,7 @@ func (h *hand) do(steps ...step) (v Verdict) {
 	for _, s := range steps {
 		h.now = h.now.Add(time.Second)
 		v = h.one(s)
-		if s.id != 0 {
+		if s.id > 0 {
 			h.streaks[s.id] = v.Streak
 		}
 		h.note(v)
@@ -279,6 +317,10 @@ func (h *hand) do(steps ...step) (v Verdict) {
 func (h *hand) one(s step) Verdict {
 	i := Incident{ID: s.id, Streak: h.streaks[s.id], Delivered: h.roster.Delivered > 0}
 	switch {
+	case s.id == alerts && s.kind == 0:
+		return h.AlertListAnswered(h.now)
+	case s.id == alerts:
+		return h.AlertListFailed(failure(s.kind), h.now)
 	case s.id == 0 && s.kind == 0:
 		return h.ListAnswered(h.now)
 	case s.id == 0:

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
@@ -20,14 +18,13 @@ const LongPause = 5 * time.Minute
 // Tracker keeps the health of all endpoints. It belongs to one goroutine.
 // Memory grows with the number of incidents that fail, and with nothing else.
 type Tracker struct {
-	signIn, get, list endpoint
-	found             found
-	naming            naming
+	signIn, get, list, alertList endpoint
+	found                        found
+	naming                       naming
 
-	listBackoff *backoff.ExponentialBackOff // of the failures before a state; nil: the list works
-	throttled   pauses                      // after a 429
-	asked       pauses                      // after any other response that asked to wait
-	reported    reported
+	throttled pauses // after a 429
+	asked     pauses // after any other response that asked to wait
+	reported  reported
 }
 
 // pauses are those after responses of a kind.
@@ -47,14 +44,16 @@ func New() *Tracker {
 	return &Tracker{
 		signIn: endpoint{name: SignIn},
 		get:    endpoint{name: Get, failing: map[int64]uint64{}, flaky: map[int64]time.Time{}},
-		list:   endpoint{name: List},
+		list:   endpoint{name: List}, alertList: endpoint{name: AlertList},
 		found:  found{held: map[int64]*Streak{}},
 		naming: naming{kinds: map[defender.Kind]*named{}},
 	}
 }
 
 // all are the endpoints, the most important one first.
-func (t *Tracker) all() [endpoints]*endpoint { return [...]*endpoint{&t.signIn, &t.get, &t.list} }
+func (t *Tracker) all() [endpoints]*endpoint {
+	return [...]*endpoint{&t.signIn, &t.get, &t.list, &t.alertList}
+}
 
 // IncidentFailed judges a request for an incident that has failed.
 func (t *Tracker) IncidentFailed(i Incident, failure *defender.Error, r Roster, now time.Time) Verdict {
@@ -119,6 +118,16 @@ func (t *Tracker) IncidentAnswered(i Incident, r Roster, now time.Time) Verdict 
 
 // ListFailed judges a request for a page of the list that has failed.
 func (t *Tracker) ListFailed(failure *defender.Error, now time.Time) Verdict {
+	return t.pageFailed(&t.list, failure, now)
+}
+
+// AlertListFailed judges a request for a page of the list of alerts that has failed. A state of that list is logged as one of the other, but
+// it is never the status. Without the permission the list is requested about hourly.
+func (t *Tracker) AlertListFailed(failure *defender.Error, now time.Time) Verdict {
+	return t.pageFailed(&t.alertList, failure, now)
+}
+
+func (t *Tracker) pageFailed(list *endpoint, failure *defender.Error, now time.Time) Verdict {
 	v := Verdict{Hung: failure.Kind == defender.Timeout}
 	t.advance(now, &v)
 	t.reach(failure, now, &v)
@@ -127,9 +136,9 @@ func (t *Tracker) ListFailed(failure *defender.Error, now time.Time) Verdict {
 	case defender.Throttled:
 		t.pause(failure, now, &v)
 		v.Learn = true
-		t.list.refuse(0, failure, 1, now, &v)
+		list.refuse(0, failure, 1, now, &v)
 	default:
-		t.listFailed(failure, now, &v)
+		list.pageFailed(failure, now, &v)
 		if failure.RetryAfter > 0 {
 			t.pause(failure, now, &v)
 			v.Retry = max(v.Retry, failure.RetryAfter)
@@ -147,12 +156,17 @@ func (t *Tracker) ListAsksToWait(failure *defender.Error, now time.Time) Verdict
 }
 
 // ListAnswered judges a response that is a page of the list.
-func (t *Tracker) ListAnswered(now time.Time) Verdict {
+func (t *Tracker) ListAnswered(now time.Time) Verdict { return t.pageAnswered(&t.list, now) }
+
+// AlertListAnswered judges a response that is a page of the list of alerts.
+func (t *Tracker) AlertListAnswered(now time.Time) Verdict { return t.pageAnswered(&t.alertList, now) }
+
+func (t *Tracker) pageAnswered(list *endpoint, now time.Time) Verdict {
 	var v Verdict
 	t.advance(now, &v)
 	t.reach(nil, now, &v)
-	t.listBackoff = nil
-	t.list.succeed(0, 1, now, &v)
+	list.retry = nil
+	list.succeed(0, 1, now, &v)
 	t.finish(now, &v)
 	return v
 }
@@ -162,6 +176,9 @@ func (t *Tracker) Down() bool { return t.get.isDown() }
 
 // ListDown says whether requests for the list pause because they fail.
 func (t *Tracker) ListDown() bool { return t.list.isDown() }
+
+// AlertListDown says whether requests for the list of alerts pause because they fail.
+func (t *Tracker) AlertListDown() bool { return t.alertList.isDown() }
 
 // Check updates the health for the time that has passed. Its verdict has at
 // most a Release, Notices, Resume and a Status.
@@ -227,7 +244,7 @@ func (t *Tracker) finish(now time.Time, v *Verdict) {
 // resume ends the holds of endpoints that are no longer in a state. A hold of the sign-in holds all endpoints.
 func (t *Tracker) resume(now time.Time, v *Verdict) {
 	signIn := t.signIn.lift(now)
-	for _, e := range []*endpoint{&t.get, &t.list} {
+	for _, e := range []*endpoint{&t.get, &t.list, &t.alertList} {
 		lifted := e.lift(now) || signIn
 		if lifted && !now.Before(e.heldUntil) && !now.Before(t.signIn.heldUntil) {
 			v.Resume = append(v.Resume, e.name)
@@ -244,15 +261,16 @@ func (t *Tracker) report(v *Verdict) {
 	t.reported = worst
 	v.Status = &Status{}
 	if state != nil {
-		v.Status.Err = fmt.Errorf("%s: %w", raisedMessage(worst.endpoint, worst.class), state.failure)
+		v.Status.Err = fmt.Errorf("%s: %w", raisedMessage(worst.endpoint, worst.class, state.failure), state.failure)
 	}
 }
 
-// worst is the most severe state that is shown. Nil: none is.
+// worst is the most severe state that is shown, but for those of the list of
+// alerts. Nil: none is.
 func (t *Tracker) worst() (reported, *state) {
 	for c := noToken; c > own; c-- {
 		for _, e := range t.all() {
-			if state := &e.states[c]; state.shown {
+			if state := &e.states[c]; state.shown && e.name != AlertList {
 				return reported{c, e.name}, state
 			}
 		}

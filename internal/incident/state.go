@@ -78,6 +78,9 @@ type AlertState struct {
 	Foreign bool `json:"foreign,omitzero"`
 }
 
+// Alert finds an alert by its ID.
+func (s State) Alert(id string) (a AlertState, known bool) { return alertOf(s.Alerts, id) }
+
 // closed reports whether nothing more is expected of the incident.
 func (s State) closed() bool { return s.Missing || s.Merged || resolved(s.Status) }
 

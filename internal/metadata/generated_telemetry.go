@@ -31,6 +31,7 @@ type TelemetryBuilder struct {
 	ReceiverDefenderIncidentsChangeDelay        metric.Float64Histogram
 	ReceiverDefenderIncidentsCheckpointFailures metric.Int64Counter
 	ReceiverDefenderIncidentsFeedAge            metric.Float64ObservableGauge
+	ReceiverDefenderIncidentsLateChanges        metric.Int64Counter
 	ReceiverDefenderIncidentsOverdue            metric.Int64ObservableGauge
 	ReceiverDefenderIncidentsPollDelay          metric.Float64Histogram
 	ReceiverDefenderIncidentsPolls              metric.Int64Counter
@@ -197,8 +198,14 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsFeedAge, err = builder.meter.Float64ObservableGauge(
 		"otelcol_receiver_defender_incidents_feed_age",
-		metric.WithDescription("Time since the change feed last listed all changes, or since the start if it has not yet. [Alpha]"),
+		metric.WithDescription("Time since the change feed last listed all changes, or since the start if it has not yet, of incidents (list) and of alerts (alerts). [Alpha]"),
 		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverDefenderIncidentsLateChanges, err = builder.meter.Int64Counter(
+		"otelcol_receiver_defender_incidents_late_changes",
+		metric.WithDescription("Changes that the change feed did not list when they happened, and found when it listed that time again. [Alpha]"),
+		metric.WithUnit("{change}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsOverdue, err = builder.meter.Int64ObservableGauge(

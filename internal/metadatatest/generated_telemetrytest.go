@@ -55,13 +55,29 @@ func AssertEqualReceiverDefenderIncidentsCheckpointFailures(t *testing.T, tt *co
 func AssertEqualReceiverDefenderIncidentsFeedAge(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_feed_age",
-		Description: "Time since the change feed last listed all changes, or since the start if it has not yet. [Alpha]",
+		Description: "Time since the change feed last listed all changes, or since the start if it has not yet, of incidents (list) and of alerts (alerts). [Alpha]",
 		Unit:        "s",
 		Data: metricdata.Gauge[float64]{
 			DataPoints: dps,
 		},
 	}
 	got, err := tt.GetMetric("otelcol_receiver_defender_incidents_feed_age")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualReceiverDefenderIncidentsLateChanges(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_defender_incidents_late_changes",
+		Description: "Changes that the change feed did not list when they happened, and found when it listed that time again. [Alpha]",
+		Unit:        "{change}",
+		Data: metricdata.Sum[int64]{
+			Temporality: metricdata.CumulativeTemporality,
+			IsMonotonic: true,
+			DataPoints:  dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_defender_incidents_late_changes")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }

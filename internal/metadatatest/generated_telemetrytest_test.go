@@ -46,6 +46,7 @@ func TestSetupTelemetry(t *testing.T) {
 	}))
 	tb.ReceiverDefenderIncidentsChangeDelay.Record(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsCheckpointFailures.Add(context.Background(), 1)
+	tb.ReceiverDefenderIncidentsLateChanges.Add(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsPollDelay.Record(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsPolls.Add(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsRecords.Add(context.Background(), 1)
@@ -59,6 +60,9 @@ func TestSetupTelemetry(t *testing.T) {
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsFeedAge(t, testTel,
 		[]metricdata.DataPoint[float64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDefenderIncidentsLateChanges(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsOverdue(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},

@@ -22,7 +22,7 @@ func (h *holds) hold(endpoint health.Endpoint, until time.Time) {
 		extend(&h.failing, endpoint, until)
 		return
 	}
-	for _, each := range []health.Endpoint{health.Get, health.List} {
+	for _, each := range []health.Endpoint{health.Get, health.List, health.AlertList} {
 		extend(&h.failing, each, until)
 	}
 }
@@ -78,9 +78,12 @@ func (e *Engine) ahead() quota.Demand {
 	return quota.Fresh
 }
 
-// routine is the demand of routine polls.
+// routine is the demand of routine polls. While rows of lists show every change, they find little, and half of the account has to do.
 func (e *Engine) routine() quota.Demand {
-	if e.ahead() == quota.Behind {
+	switch {
+	case e.rowsShowAll(e.parts.Clock()):
+		return quota.Half
+	case e.ahead() == quota.Behind:
 		return quota.RepeatBehind
 	}
 	return quota.Repeat

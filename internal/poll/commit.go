@@ -2,6 +2,7 @@ package poll
 
 import (
 	"context"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -74,17 +75,22 @@ func (e *Engine) commit(ctx context.Context, d delivery) {
 		}
 		e.roster.Finish(d.id, roster.Outcome{Due: d.due, Answered: true, Hung: d.hung, Streak: d.streak})
 		return
-	case d.polled || !d.change.Empty() || d.before.Doubt != d.after.Doubt || !d.before.Summary().Equal(d.after.Summary()):
+	case d.polled || !d.change.Empty() || e.partial(d.observation) || d.before.Doubt != d.after.Doubt || !d.before.Summary().Equal(d.after.Summary()):
 		// an unchanged row costs no write
 		e.saveState(ctx, d.id, d.after)
 	}
+	if e.holders != nil {
+		e.holders.delivered(d.id, d.before.Alerts, d.after.Alerts)
+	}
 	cycle := e.roster.Delivered(roster.Delivery{
-		ID: d.id, Summary: d.after.Summary(), Polled: d.polled, Doubt: d.change.Doubt, Streak: d.streak, Hung: d.hung, Refuted: d.refuted, Due: d.due, Interval: e.interval(d.at),
+		ID: d.id, Summary: d.after.Summary(), Polled: d.polled, Partial: e.partial(d.observation), Doubt: d.change.Doubt, Streak: d.streak, Hung: d.hung, Refuted: d.refuted, Due: d.due, Interval: e.interval(d.at),
 	}, d.at)
 	if cycle != nil {
 		e.logCycle(cycle)
 	}
 	switch {
+	case e.partial(d.observation):
+		e.followUp(d)
 	case !d.change.Doubt:
 	case incident.Later(d.snapshot.LastUpdate, d.before.LastUpdate): // the row is new, too, not only its doubt
 		e.roster.Mark(d.id, d.snapshot.LastUpdate, d.at)
@@ -93,9 +99,30 @@ func (e *Engine) commit(ctx context.Context, d delivery) {
 	}
 }
 
-// doubtStale has an incident requested by ID if rows still show it older long after it was delivered.
+// followUp has an incident requested by ID of which a row has shown a part.
+func (e *Engine) followUp(d delivery) {
+	ownFields := d.snapshot.Shows == incident.OwnFields
+	later := ownFields && incident.Later(d.snapshot.LastUpdate, d.before.LastUpdate)
+	switch {
+	case d.change.Doubt && e.settings.Alerts == incident.Embedded: // the request delivers the change
+		e.roster.Mark(d.id, d.snapshot.LastUpdate, d.at)
+	case d.change.Doubt:
+		e.hasten(d.id, d.at)
+	case ownFields && !d.before.Seen:
+		if !e.passShowsAlerts() {
+			e.roster.Mark(d.id, time.Time{}, d.at)
+		}
+	case !later && d.change.Empty(), !ownFields:
+	case e.rowsShowAll(d.at):
+		e.hasten(d.id, d.at)
+	default:
+		e.roster.Mark(d.id, time.Time{}, d.at)
+	}
+}
+
+// doubtStale has an incident requested by ID if rows still show it older long after it changed and was delivered.
 func (e *Engine) doubtStale(d delivery) {
-	if e.passed(staleLimit, d.before.Fetched) {
+	if e.passed(staleLimit, d.before.Fetched) && e.passed(staleLimit, d.before.LastUpdate) {
 		e.markUnsure(d.id, unsureInterval, d.at)
 	}
 }

@@ -30,12 +30,16 @@ type Engine struct {
 	roster     *roster.Roster
 	health     *health.Tracker
 	conditions health.Conditions
+	first      firstPass
 	sweeping   sweeping
+	passFailed error // of the last page of a pass that failed
 	gets       *quota.Account // of the requests for single incidents
 	lists      *quota.Account // of those for the list; the same where the API counts all requests together; nil: there are none
 	holds      holds
-	feed       *feed.Feed  // nil: the change feed is off
-	sweep      *feed.Sweep // nil: incidents are polled by ID only
+	feeds      []*changeFeed // of incidents, then of alerts; none: the change feed is off
+	sweep      *feed.Sweep   // nil: there are no sweeps
+	pass       *feed.Pass    // nil: Graph's lists are not read as a whole
+	holders    *holders      // nil: there is no feed of alerts
 	comparer   *incident.Comparer
 	quiet      *incident.Comparer // the same without emit: snapshots
 	sink       *sink.Sink
@@ -45,7 +49,8 @@ type Engine struct {
 	shown        uint64              // how many requests for an incident, except for pages of its alerts, the API has answered
 	responses    []response          // not handled yet, oldest first
 	partials     []*defender.Rest    // incidents with pages of alerts left to request, oldest first
-	held         []heldRow           // rows that wait for the end of a request for their incident
+	held         []heldRows          // rows that wait for the end of a request for their incident
+	pageSent     bool                // the last request but for the feeds' was for a page: the next is for an incident, if one is due
 	markedInARow int                 // requests in a row for incidents whose change the feed has shown
 	aheadInARow  int                 // requests in a row for those and for new incidents
 	shownInARow  int                 // requests in a row for incidents of which a row has shown a part, but for those

@@ -13,82 +13,149 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// handleRow handles the next row of the page at hand, or finishes the page after its last row.
-func (e *Engine) handleRow(ctx context.Context) {
-	row, at, ok := e.feed.NextRow()
+// handleFeeds handles the next row of a feed's page at hand, or finishes the page after its last row. False: there is none at hand.
+func (e *Engine) handleFeeds(ctx context.Context) bool {
+	for _, f := range e.feeds {
+		if f.AtHand() {
+			e.handleRow(ctx, f)
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Engine) handleRow(ctx context.Context, f *changeFeed) {
+	row, at, ok := f.NextRow()
 	if !ok {
-		e.finishPage(ctx)
+		e.finishPage(ctx, f)
 		return
 	}
-	e.observeRow(ctx, row, at, e.feed.Ahead(), changes)
+	l := f.listing
+	if f.rereading() {
+		l = l.again()
+	}
+	if f.listing == alertChanges {
+		e.observeAlerts(ctx, []defender.Row{row}, at, l)
+		return
+	}
+	if l == rereads && e.isLate(row) {
+		e.telemetry.late()
+	}
+	e.observeRow(ctx, row, at, f.Ahead(), l)
+}
+
+// isLate says whether a row of a re-read shows a change that the feed has missed.
+func (e *Engine) isLate(row defender.Row) bool {
+	entry := e.roster.Find(row.ID)
+	return entry != nil && entry.Summary.Seen && !entry.Knows(row.LastUpdate)
 }
 
 // worthDiscovering says whether the row of an unknown incident makes the receiver track it. An open incident that was forgotten because
 // all its polls failed must not return with the row that had discovered it.
 func (e *Engine) worthDiscovering(row defender.Row, at time.Time) bool {
-	closed, shownBefore := row.Closed && row.Err == nil, e.feed.ShownBefore(row)
+	closed, shownBefore := row.Closed && row.Err == nil, e.feeds[0].ShownBefore(row)
 	return e.roster.WorthDiscovering(closed || shownBefore, row.LastUpdate, at)
 }
 
 // finishPage continues with the next page, or ends the call.
-func (e *Engine) finishPage(ctx context.Context) {
-	page, at := e.feed.TakePage()
+func (e *Engine) finishPage(ctx context.Context, f *changeFeed) {
+	page, at := f.TakePage()
 	if page.Err != nil {
-		e.handleListFailure(ctx, page, at)
+		e.handleListFailure(ctx, f, page, at)
 		return
 	}
-	e.telemetry.responded(callList, "ok")
-	e.apply(e.health.ListAnswered(at), at)
+	e.telemetry.responded(f.call(), "ok")
+	e.listAnswered(f, at)
 	e.logWarning(page.Warning, at)
-	before := e.feed.Boundary()
+	before := f.Boundary()
 	if page.LinkErr != nil { // logged once in a run, since other pages may have links that work
 		e.log(e.conditions.Failed("list link", at, zap.WarnLevel,
 			"cannot follow the list's link to its next page; counting rows instead", zap.Error(page.LinkErr)))
 	}
-	progress := e.feed.Answered(page, at)
-	e.logProgress(progress, at)
-	if progress == feed.Complete || !e.feed.Boundary().Equal(before) {
+	progress := f.Answered(page, at)
+	e.logProgress(f, progress, at)
+	if progress == feed.Complete || !f.Boundary().Equal(before) {
 		e.saveFeed(ctx, at)
 	}
 }
 
+// listAnswered tells health that a list was answered. A re-read says nothing: its requests differ from those of the feed.
+func (e *Engine) listAnswered(f *changeFeed, at time.Time) {
+	switch {
+	case f.rereading():
+	case f.endpoint() == health.AlertList:
+		e.apply(e.health.AlertListAnswered(at), at)
+	default:
+		e.apply(e.health.ListAnswered(at), at)
+	}
+}
+
+// listFailed is what health says of a failed request for a page of a list.
+func (e *Engine) listFailed(endpoint health.Endpoint, failure *defender.Error, at time.Time) health.Verdict {
+	if endpoint == health.AlertList {
+		return e.health.AlertListFailed(failure, at)
+	}
+	return e.health.ListFailed(failure, at)
+}
+
 // logProgress logs that changes may have been skipped, because the list does not show all of them.
-func (e *Engine) logProgress(p feed.Progress, at time.Time) {
+func (e *Engine) logProgress(f *changeFeed, p feed.Progress, at time.Time) {
+	list := zap.String("list", f.call())
 	switch p {
 	case feed.GivenUp:
-		e.log(e.conditions.Failed("list", at, zap.WarnLevel,
-			"list does not show all changes; the change feed continues without those that it does not show"))
+		e.log(e.conditions.Failed(f.call(), at, zap.WarnLevel,
+			"list does not show all changes; the change feed continues without those that it does not show", list))
 	case feed.Complete:
-		e.log(e.conditions.Works("list", at, "list shows all changes again"))
+		e.log(e.conditions.Works(f.call(), at, "list shows all changes again", list))
 	case feed.Continues, feed.Incomplete:
+	}
+	if f.windows == nil {
+		return
+	}
+	for _, option := range f.windows.Degraded() {
+		e.log(e.conditions.Failed(f.call()+" "+option, at, zap.WarnLevel,
+			"API does not take an option of a list; the change feed does without it", list, zap.String("option", option)))
 	}
 }
 
 // handleListFailure decides what follows from a failed request for a page.
-func (e *Engine) handleListFailure(ctx context.Context, page *defender.Page, at time.Time) {
+func (e *Engine) handleListFailure(ctx context.Context, f *changeFeed, page *defender.Page, at time.Time) {
 	failure, ok := errors.AsType[*defender.Error](page.Err)
 	if !ok {
 		return // canceled by Shutdown
 	}
-	e.telemetry.failed(callList, failure.Kind)
-	before := e.feed.Boundary()
-	if failure.Kind == defender.Oversize {
-		e.apply(e.health.ListAnswered(at), at)
-		single, progress := e.feed.TooLarge(page, at)
+	e.telemetry.failed(f.call(), failure.Kind)
+	before := f.Boundary()
+	switch {
+	case failure.Kind == defender.Oversize:
+		e.listAnswered(f, at)
+		single, progress := f.TooLarge(page, at)
 		if single {
 			e.markUnsure(page.First, 0, at.Add(e.oversizeWait(page.First, at)))
 		}
-		e.progressed(ctx, progress, before, at)
+		e.progressed(ctx, f, progress, before, at)
+		return
+	case failure.Kind == defender.Rejected && f.windows != nil:
+		if handled, progress := f.windows.Rejected(at); handled {
+			e.progressed(ctx, f, progress, before, at)
+			return
+		}
+	case f.rereading() && failure.Kind != defender.Throttled && failure.Kind != defender.NoToken:
+		wait := max(rereadRetry, failure.RetryAfter)
+		e.progressed(ctx, f, f.Failed(at, wait, refuses(failure)), before, at)
 		return
 	}
-	v := e.health.ListFailed(failure, at)
+	v := e.listFailed(f.endpoint(), failure, at)
 	e.apply(v, at)
-	e.pause(ctx, health.List, failure, v, e.feed.Sent(), at)
+	e.pause(ctx, f.endpoint(), failure, v, f.Sent(), at)
 	if failure.Kind == defender.Throttled { // the same page is requested again
 		return
 	}
-	e.progressed(ctx, e.feed.Failed(at, v.Retry, refuses(failure)), before, at)
+	e.progressed(ctx, f, f.Failed(at, v.Retry, refuses(failure)), before, at)
 }
+
+// rereadRetry is how long a page of a re-read that failed waits. Health does not learn of it, since the feed's own requests differ.
+const rereadRetry = 5 * time.Second
 
 // oversizeWait is how long an incident whose row is too large waits for its poll. The change feed leaves the row out from now on, so the
 // change that it may show must not be missed because the incident was polled just before.
@@ -101,9 +168,9 @@ func (e *Engine) oversizeWait(id int64, at time.Time) time.Duration {
 }
 
 // progressed notes what the failure of a page means for its call, and stores the boundary if that has advanced.
-func (e *Engine) progressed(ctx context.Context, p feed.Progress, before, at time.Time) {
-	e.logProgress(p, at)
-	if !e.feed.Boundary().Equal(before) {
+func (e *Engine) progressed(ctx context.Context, f *changeFeed, p feed.Progress, before, at time.Time) {
+	e.logProgress(f, p, at)
+	if !f.Boundary().Equal(before) {
 		e.saveFeed(ctx, at)
 	}
 }
@@ -133,9 +200,6 @@ func (e *Engine) planAlertFeed() string {
 
 // planFeed returns the fields about the change feed in the log line of the start.
 func (e *Engine) planFeed(spacing time.Duration) []zap.Field {
-	if e.feed == nil {
-		return nil
-	}
 	f := e.settings.Feed
 	fields := []zap.Field{
 		zap.Duration("change_feed_finds_changes_within", max(f.Interval, spacing)),

@@ -20,10 +20,15 @@ type gauges struct {
 	tracked   map[roster.State]int
 	overdue   int
 	accounts  []accountGauge
-	feed      bool
-	completed time.Time // the end of the feed's last complete call, or the start
+	feeds     []feedGauge
 	sweeps    bool
 	swept     time.Time // the end of the last complete sweep, or the start
+}
+
+// feedGauge is the end of a feed's last complete call, or the start.
+type feedGauge struct {
+	call      string
+	completed time.Time
 }
 
 // accountGauge is what one account has left, and until when its requests wait.
@@ -42,8 +47,8 @@ func (e *Engine) publish(now time.Time) {
 	t.published = now
 	g := &gauges{tracked: e.roster.Counts(), overdue: e.roster.Overdue(now)}
 	g.accounts = e.accountGauges(now)
-	if e.feed != nil {
-		g.feed, g.completed = true, e.feed.Completed()
+	for _, f := range e.feeds {
+		g.feeds = append(g.feeds, feedGauge{f.call(), f.Completed()})
 	}
 	if g.sweeps = e.sweeps(now); g.sweeps {
 		g.swept = e.sweep.Completed()
@@ -94,8 +99,8 @@ func (t *telemetry) registerGauges() error {
 			return nil
 		}),
 		t.RegisterReceiverDefenderIncidentsFeedAgeCallback(func(_ context.Context, o metric.Float64Observer) error {
-			if g := t.gauges.Load(); g.feed {
-				o.Observe(t.clock().Sub(g.completed).Seconds(), t.with())
+			for _, f := range t.gauges.Load().feeds {
+				o.Observe(t.clock().Sub(f.completed).Seconds(), t.with("call", f.call))
 			}
 			return nil
 		}),

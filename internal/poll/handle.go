@@ -24,11 +24,7 @@ func (e *Engine) arrived(r response) {
 		if r.page.Err == nil {
 			e.lists.Answered(r.sent)
 		}
-		if r.sweep {
-			e.sweep.Arrived(r.page, r.at)
-		} else {
-			e.feed.Arrived(r.page, r.at)
-		}
+		e.pageArrived(r)
 		return
 	}
 	e.telemetry.size(r.answer.Size)

@@ -23,21 +23,21 @@ type request struct {
 	// separate: the incident without its alerts, which are requested next.
 	separate bool
 	page     *defender.ListRequest // nil: an incident
-	sweep    bool                  // the page is one of a sweep
+	listing  listing               // what the page is for
 }
 
-// next is what to request now. Not ok: nothing; wake is when to look again. Pages of the feed go first, then further pages of
-// alerts and incidents that have changed, then pages of a sweep in turn with other incidents.
+// next is what to request now. Not ok: nothing; wake is when to look again. Pages of the feeds go first, then further pages of
+// alerts and incidents that have changed, then other pages in turn with other incidents.
 func (e *Engine) next(now time.Time) (r request, ok bool, wake time.Time) {
 	wake = now.Add(maxSleep)
 	if e.sink.Busy() || e.inFlight >= e.settings.MaxConcurrentRequests {
 		return request{}, false, wake
 	}
-	if e.feed != nil {
-		at, ok := e.nextPage(now)
+	for _, f := range e.feeds {
+		at, ok := e.nextPage(f, now)
 		if ok && !at.After(now) {
-			page := e.feed.Request()
-			return request{page: &page}, true, now
+			page := f.Request()
+			return request{page: &page, listing: f.listing}, true, now
 		}
 		if ok {
 			wake = earlier(wake, at)
@@ -49,13 +49,17 @@ func (e *Engine) next(now time.Time) (r request, ok bool, wake time.Time) {
 	} else {
 		r, at = e.nextIncident(now)
 	}
-	if r.id != 0 && (r.rest != nil || e.roster.Find(r.id).Class() == roster.Marked || e.sweeping.pageSent) {
+	if r.id != 0 && (r.rest != nil || e.roster.Find(r.id).Class() == roster.Marked || e.pageSent) {
 		return r, true, now
 	}
-	if page, sweepAt, ok := e.nextSweep(now); ok && !sweepAt.After(now) {
-		return page, true, now
-	} else if ok {
-		wake = earlier(wake, sweepAt)
+	for _, next := range []func(time.Time) (request, time.Time, bool){e.nextSweep, e.nextPass, e.nextReread} {
+		page, pageAt, ok := next(now)
+		if ok && !pageAt.After(now) {
+			return page, true, now
+		}
+		if ok {
+			wake = earlier(wake, pageAt)
+		}
 	}
 	if r.id == 0 {
 		wake = earlier(wake, at)
@@ -70,13 +74,13 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// nextPage is when the next page of the feed may be requested. Not ok: one is under way.
-func (e *Engine) nextPage(now time.Time) (at time.Time, ok bool) {
-	due, ok := e.feed.Due()
+// nextPage is when the next page of a feed may be requested. Not ok: one is under way.
+func (e *Engine) nextPage(f *changeFeed, now time.Time) (at time.Time, ok bool) {
+	due, ok := f.Due()
 	if !ok {
 		return time.Time{}, false
 	}
-	at, ok = e.room(now, health.List, quota.Fresh)
+	at, ok = e.room(now, f.endpoint(), quota.Fresh)
 	if due.After(at) {
 		at = due
 	}
@@ -162,15 +166,12 @@ func (e *Engine) sending(ctx context.Context, r request, now time.Time) {
 	e.inFlight++
 	if r.page != nil {
 		e.lists.Send(now)
-		if e.sweeping.pageSent = r.sweep; r.sweep {
-			e.sweep.Requested(now)
-		} else {
-			e.feed.Requested(now)
-		}
+		e.pageSent = r.listing.background()
+		e.requested(r.listing, now)
 		e.saveListAccount(ctx, now)
 		return
 	}
-	e.sweeping.pageSent = false
+	e.pageSent = false
 	e.gets.Send(now)
 	e.saveAccount(ctx, now)
 	if r.rest != nil {
@@ -201,11 +202,11 @@ func (e *Engine) countTurn(id int64) {
 
 // send sends a request and returns its response.
 func (e *Engine) send(ctx context.Context, r request, now time.Time) response {
-	response := response{id: r.id, sweep: r.sweep, sent: now}
+	response := response{id: r.id, listing: r.listing, sent: now}
 	switch {
 	case r.page != nil:
 		page := e.parts.Client.List(ctx, *r.page)
-		response.page = &page
+		response.page, response.request = &page, *r.page
 	case r.rest != nil:
 		response.answer, response.of = e.parts.Client.Continue(ctx, r.rest), alertPage
 	case r.separate:

@@ -25,10 +25,19 @@ type observation struct {
 	snapshot *incident.Snapshot // nil: the API has no such incident
 	before   incident.State     // what was last delivered
 	polled   bool               // shown by a poll, which ends with this observation
+	from     listing            // of a row
 	// streak, retry and hung are the verdict on a missing incident, or on one that could not be fetched completely; nil: it was.
 	streak *health.Streak
 	retry  time.Duration
 	hung   bool
+}
+
+// partial says whether the observation shows a part only of what is compared of an incident.
+func (e *Engine) partial(o observation) bool {
+	if o.snapshot == nil {
+		return false
+	}
+	return o.snapshot.Shows != incident.Everything && e.settings.Alerts != incident.None
 }
 
 // delivery is an observation and its outcome, which is committed once the records are accepted, or at once if there are none.
@@ -82,6 +91,8 @@ func (e *Engine) compare(d *delivery) {
 	case d.polled:
 		d.due = d.at.Add(e.intervalOf(d.after.Merged, d.at))
 		e.telemetry.wasPolled(fromGet)
+	case e.partial(d.observation):
+		d.due = d.at.Add(e.intervalOf(d.after.Merged, d.at)) // if it was never polled
 	default:
 		d.due = e.listedDue(d.after.Merged, d.at)
 		if !d.change.Doubt {

@@ -127,16 +127,18 @@ func (e *Engine) restoreFeed(ctx context.Context, contents checkpoint.Contents, 
 		stored.Discover = new(false) // if discovery is turned on again, the first call looks back
 		return e.parts.Store.SaveFeed(ctx, stored)
 	}
-	settings := feed.Settings{
-		Interval: e.settings.Feed.Interval, Lookback: feed.Settling, MaxTop: e.parts.Client.MaxTop(), Boundary: stored.Boundary,
-	}
+	lookback := feed.Settling
 	if e.settings.Feed.Discover {
-		settings.Lookback = e.settings.Feed.Lookback
+		lookback = e.settings.Feed.Lookback
 		if !e.discoveredBefore(stored) {
-			settings.Boundary = time.Time{} // the first call looks back
+			stored.Boundary = time.Time{} // the first call looks back
 		}
 	}
-	e.feed = feed.New(settings, now)
+	e.openFeeds(stored.Boundary, stored.Alerts, lookback, now)
+	if e.alertFeed() != nil {
+		e.restoreHolders(ctx)
+	}
+	e.openPass(feed.PassProgress(contents.Pass), now)
 	for _, p := range stored.Pending {
 		if e.discovers() || e.roster.Find(p.ID) != nil {
 			e.roster.Restore(roster.Pending(p), now)
@@ -169,7 +171,7 @@ func (e *Engine) announce(stored int, now time.Time) {
 		zap.Bool("interval_can_be_met", possible <= e.settings.Interval),
 	}
 	switch {
-	case e.feed != nil:
+	case len(e.feeds) > 0:
 		fields = append(fields, e.planFeed(e.lists.Spacing(now, quota.Fresh))...)
 		fields = append(fields, zap.String("sweep", e.planSweep(now)), zap.String("alert_feed", e.planAlertFeed()))
 		if e.oneAccount() {

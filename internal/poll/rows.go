@@ -16,18 +16,9 @@ const (
 	oversizeInterval = time.Minute // the row is too large to be read
 )
 
-// listing is what a row was requested for.
-type listing uint8
-
-// The listings.
-const (
-	changes listing = iota // the change feed: what is new
-	all                    // a sweep: polls
-)
-
-// heldRow is a row that waits for the end of a request for its incident: the response may be newer.
-type heldRow struct {
-	row   defender.Row
+// heldRows are rows of one incident, or of its alerts, that wait for the end of a request for it: the response may be newer.
+type heldRows struct {
+	rows  []defender.Row
 	at    time.Time
 	ahead time.Duration
 	from  listing
@@ -41,7 +32,9 @@ type heldRow struct {
 func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time, ahead time.Duration, from listing) (polled bool) {
 	entry := e.roster.Find(row.ID)
 	switch {
-	case entry == nil && (from == all || !e.worthDiscovering(row, at)):
+	case entry == nil && (from != changes || !e.worthDiscovering(row, at)):
+		return false
+	case from == wholeListings && entry.Knows(row.LastUpdate):
 		return false
 	case entry != nil && entry.Summary.Missing && row.LastUpdate.Add(-ahead).After(entry.Summary.Fetched()):
 		e.roster.Mark(row.ID, row.LastUpdate, at) // it exists again
@@ -51,11 +44,13 @@ func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time,
 		return false
 	case entry != nil && entry.Refutes(row.LastUpdate):
 		return false
-	case e.roster.InFlight(row.ID) || row.Snapshot == nil:
+	case e.roster.InFlight(row.ID) || row.Snapshot == nil || e.lacksAlerts(row.Snapshot, entry):
 		if entry == nil || !entry.Knows(row.LastUpdate) {
 			e.roster.Mark(row.ID, row.LastUpdate, at)
 		}
-		e.hold(heldRow{row, at, ahead, from})
+		if row.Snapshot != nil {
+			e.hold(heldRows{[]defender.Row{row}, at, ahead, from})
+		}
 		return false
 	}
 	row.Snapshot.Observed = at
@@ -72,8 +67,13 @@ func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time,
 	}
 	e.roster.ShownItself(row.ID)
 	e.learnTenant(ctx, row.Snapshot.TenantID)
-	e.observe(ctx, observation{id: row.ID, at: at, snapshot: row.Snapshot, before: before})
+	e.observe(ctx, observation{id: row.ID, at: at, snapshot: row.Snapshot, before: before, from: from})
 	return true
+}
+
+// lacksAlerts says whether a row cannot deliver an incident for the first time, because the record is to have the alerts.
+func (e *Engine) lacksAlerts(s *incident.Snapshot, entry *roster.Entry) bool {
+	return s.Shows == incident.OwnFields && e.settings.Alerts == incident.Embedded && (entry == nil || !entry.Summary.Seen)
 }
 
 // recognizes says whether a row shows an incident as it was delivered, and is to have no record.
@@ -112,28 +112,32 @@ func (e *Engine) listedDue(merged bool, at time.Time) time.Time {
 	return at.Add(e.intervalOf(merged, at))
 }
 
-// hold keeps a row until the request for its incident has ended.
-func (e *Engine) hold(h heldRow) {
-	if h.row.Snapshot == nil || !e.roster.InFlight(h.row.ID) {
+// hold keeps rows until the request for their incident has ended. A later row takes the place of an earlier one.
+func (e *Engine) hold(h heldRows) {
+	if !e.roster.InFlight(h.rows[0].ID) {
 		return
 	}
 	for i := range e.held {
-		if e.held[i].row.ID == h.row.ID {
-			e.held[i] = h
-			return
-		}
+		e.held[i].rows = slices.DeleteFunc(e.held[i].rows, func(row defender.Row) bool {
+			return slices.ContainsFunc(h.rows, func(later defender.Row) bool { return later.ID == row.ID && later.Alert == row.Alert })
+		})
 	}
+	e.held = slices.DeleteFunc(e.held, func(other heldRows) bool { return len(other.rows) == 0 })
 	e.held = append(e.held, h)
 }
 
-// releaseHeld handles a row whose request has ended, and says whether there was one.
+// releaseHeld handles rows whose request has ended, and says whether there were any.
 func (e *Engine) releaseHeld(ctx context.Context) bool {
 	for i, h := range e.held {
-		if e.roster.InFlight(h.row.ID) {
+		if e.roster.InFlight(h.rows[0].ID) {
 			continue
 		}
 		e.held = slices.Delete(e.held, i, i+1)
-		e.observeRow(ctx, h.row, h.at, h.ahead, h.from)
+		if h.rows[0].Alert != "" {
+			e.observeAlerts(ctx, h.rows, h.at, h.from)
+		} else {
+			e.observeRow(ctx, h.rows[0], h.at, h.ahead, h.from)
+		}
 		return true
 	}
 	return false

@@ -26,9 +26,11 @@ type response struct {
 	id     int64
 	answer defender.Answer
 	of     part           // what the request was for
-	page   *defender.Page // of the list, instead of an answer
-	sweep  bool           // the page is one of a sweep
-	sent   time.Time      // when the request was sent
+	page   *defender.Page // of a list, instead of an answer
+	// request and listing are those of the page.
+	request defender.ListRequest
+	listing listing
+	sent    time.Time // when the request was sent
 	at     time.Time
 }
 
@@ -87,11 +89,11 @@ func (e *Engine) step(ctx context.Context) (more bool) {
 		return false
 	}
 	switch {
-	case e.feed != nil && e.feed.AtHand():
-		e.handleRow(ctx)
-	case e.releaseHeld(ctx):
+	case e.handleFeeds(ctx), e.releaseHeld(ctx):
 	case e.sweep != nil && e.sweep.AtHand():
 		e.handleSweepRow(ctx)
+	case e.pass != nil && e.pass.AtHand():
+		e.handlePassRows(ctx)
 	case len(e.responses) > 0:
 		r := e.responses[0]
 		e.responses[0] = response{} // frees its snapshot
@@ -162,7 +164,7 @@ func (e *Engine) finish(delivering context.Context, requests *sync.WaitGroup, re
 	}
 	e.heedUnhandled()
 	e.saveAccount(delivering, e.parts.Clock())
-	if e.feed != nil {
+	if len(e.feeds) > 0 {
 		e.saveFeed(delivering, e.parts.Clock())
 	}
 }
@@ -172,13 +174,20 @@ func (e *Engine) heedUnhandled() {
 	for _, r := range e.responses {
 		e.heed(health.Get, r.answer.Err, r.at)
 	}
-	if e.feed != nil && e.feed.AtHand() {
-		page, at := e.feed.TakePage()
-		e.heed(health.List, page.Err, at)
+	for _, f := range e.feeds {
+		if f.AtHand() {
+			page, at := f.TakePage()
+			e.heed(f.endpoint(), page.Err, at)
+		}
 	}
 	if e.sweep != nil && e.sweep.AtHand() {
 		page, at := e.sweep.TakePage()
 		e.heed(health.List, page.Err, at)
+	}
+	for e.pass != nil && e.pass.AtHand() {
+		request, page, at := e.pass.TakePage()
+		e.heed(endpointOf(request), page.Err, at)
+		e.pass.Stop()
 	}
 }
 

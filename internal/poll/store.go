@@ -75,7 +75,10 @@ func (e *Engine) saveFeed(ctx context.Context, now time.Time) {
 	for _, p := range e.roster.Pending() {
 		pending = append(pending, checkpoint.Pending(p))
 	}
-	stored := checkpoint.Feed{Boundary: e.feed.Boundary(), Pending: pending, Discover: new(e.settings.Feed.Discover)}
+	stored := checkpoint.Feed{Boundary: e.feeds[0].Boundary(), Pending: pending, Discover: new(e.settings.Feed.Discover)}
+	if f := e.alertFeed(); f != nil {
+		stored.Alerts = f.Boundary()
+	}
 	if !e.oneAccount() {
 		stored.Quota = e.lists.Stored(now)
 	}

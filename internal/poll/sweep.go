@@ -16,22 +16,12 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
 
-const (
-	// firstPassFrom is how many incidents must never have been polled for a first pass through the list.
-	firstPassFrom = 100
-	// firstPassPatience is how long requests for those incidents wait for a first pass that cannot go on.
-	firstPassPatience = 2 * time.Minute
-	// leastShare is the part of the list's quota that sweeps use at least, however much the change feed takes: a tenth.
-	leastShare = 10
-)
+// leastShare is the part of the list's quota that sweeps use at least, however much the change feed takes: a tenth.
+const leastShare = 10
 
 // sweeping is what the engine notes of its sweeps.
 type sweeping struct {
-	firstPass bool      // one is to begin, if enough incidents were never polled
-	began     time.Time // when it did
-	went      time.Time // when it last went on, or was asked for
 	polled    int       // incidents that the rows of the page at hand polled
-	pageSent  bool      // the last request but for the feed's was for a page: the next is for an incident, if one is due
 	costKnown bool      // what sweeps take was logged
 	failure   error     // of the last page that failed
 }
@@ -43,7 +33,7 @@ func (e *Engine) sweeps(now time.Time) bool {
 
 // nextSweep is the next page of a sweep, and when it may be requested. Not ok: none is to be, or one is under way.
 func (e *Engine) nextSweep(now time.Time) (r request, at time.Time, ok bool) {
-	if e.sweep == nil || e.feed.Boundary().IsZero() { // first, the feed must be ready to show what changes meanwhile
+	if e.sweep == nil || !e.feedsBegan() { // first, the feed must be ready to show what changes meanwhile
 		return request{}, time.Time{}, false
 	}
 	e.setPace(now)
@@ -62,19 +52,16 @@ func (e *Engine) nextSweep(now time.Time) (r request, at time.Time, ok bool) {
 		return request{}, at, true
 	}
 	page := e.sweep.Request(now)
-	return request{page: &page, sweep: true}, now, true
+	return request{page: &page, listing: all}, now, true
 }
 
 // continuesSweep begins a first pass, or ends a sweep, where that is due, and says whether there is a page to request, now or later.
 func (e *Engine) continuesSweep(now time.Time) bool {
 	underway, first := e.sweep.Underway()
-	if e.sweeping.firstPass && !first {
-		e.sweeping.firstPass = false
-		if e.roster.Unpolled() > firstPassFrom {
-			e.sweeping.began, e.sweeping.went, e.sweeping.polled = now, now, 0
-			e.sweep.BeginFirst(now)
-			first = true
-		}
+	if !first && e.beginsFirstPass(now) {
+		e.sweeping.polled = 0
+		e.sweep.BeginFirst(now)
+		first = true
 	}
 	switch {
 	case first || e.sweeps(now):
@@ -116,36 +103,7 @@ func (e *Engine) sweepGap(now time.Time) time.Duration {
 		return 0
 	}
 	possible := 1 / spacing.Seconds() // pages a second
-	return time.Duration(float64(time.Second) / max(possible-1/e.feed.Spacing().Seconds(), possible/leastShare))
-}
-
-// askFirstPass has a first pass begin if enough incidents were never polled, once the one under way has ended.
-func (e *Engine) askFirstPass(now time.Time) {
-	if e.sweep == nil {
-		return
-	}
-	e.sweeping.firstPass = true
-	if _, first := e.sweep.Underway(); !first {
-		e.sweeping.began, e.sweeping.went = now, now
-	}
-}
-
-// firstPassCovers says until when requests for incidents that were never polled wait for a first pass to show them; zero: they do not.
-func (e *Engine) firstPassCovers(now time.Time) (until time.Time) {
-	if e.sweep == nil {
-		return time.Time{}
-	}
-	_, first := e.sweep.Underway()
-	expected := (first || e.sweeping.firstPass) && e.roster.Unpolled() > firstPassFrom && !e.health.ListDown()
-	until = e.sweeping.went.Add(firstPassPatience)
-	byID := e.sweeping.began.Add(time.Duration(e.roster.Unpolled()) * e.gets.Spacing(now, quota.Fresh))
-	if byID.Before(until) { // by ID it would be as fast
-		until = byID
-	}
-	if !expected || !until.After(now) {
-		return time.Time{}
-	}
-	return until
+	return time.Duration(float64(time.Second) / max(possible-1/e.feeds[0].Spacing().Seconds(), possible/leastShare))
 }
 
 // handleSweepRow handles the next row of a sweep's page, or finishes the page after its last row.
@@ -172,7 +130,7 @@ func (e *Engine) finishSweepPage(ctx context.Context) {
 		e.telemetry.responded(callList, "ok")
 		e.logWarning(page.Warning, at)
 		how = e.sweep.Answered(page, e.sweeping.polled, at)
-		e.sweeping.polled, e.sweeping.went = 0, at
+		e.sweeping.polled, e.first.went = 0, at
 		if first && how == feed.Goes && e.roster.Unpolled() == 0 {
 			how = e.sweep.EndFirst(at)
 		}
@@ -181,7 +139,8 @@ func (e *Engine) finishSweepPage(ctx context.Context) {
 	switch {
 	case how == feed.Goes:
 	case first:
-		e.logFirstPass(how, at)
+		pages, bytes := e.sweep.Cost()
+		e.logFirstPass(how, callList, pages, bytes, e.reason(how), at)
 	default:
 		e.logSweep(how, at)
 	}
@@ -209,22 +168,6 @@ func (e *Engine) sweepFailed(ctx context.Context, page *defender.Page, at time.T
 		}
 	}
 	return e.sweep.Failed(failure.Kind, at)
-}
-
-// logFirstPass logs how a first pass ended.
-func (e *Engine) logFirstPass(how feed.Ending, at time.Time) {
-	pages, bytes := e.sweep.Cost()
-	fields := []zap.Field{
-		zap.Int("pages", pages), zap.Int("bytes", bytes), zap.Duration("took", at.Sub(e.sweeping.began).Round(time.Second)),
-		zap.Int("left_to_poll_by_id", e.roster.Unpolled()),
-	}
-	switch how {
-	case feed.PageFailed, feed.Refused, feed.Disordered:
-		e.log(e.conditions.Event("first pass ends early", at, zap.WarnLevel,
-			"first pass through the list ended early; polling the other incidents by ID", append(fields, e.reason(how))...))
-	default:
-		e.logger.Info("first pass through the list ended", fields...)
-	}
 }
 
 // logSweep logs what sweeps take, once, and that they do not show all incidents.

@@ -3,7 +3,6 @@ package poll
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 const (
 	callIncident = "incident"
 	callList     = "list"
+	callAlerts   = "alerts"
 	callAll      = "all" // where the API counts all requests together
 )
 
@@ -71,6 +71,11 @@ func (t *telemetry) polled(due, now time.Time) {
 // wasPolled counts a poll: something has shown an incident whole.
 func (t *telemetry) wasPolled(source string) {
 	t.ReceiverDefenderIncidentsPolls.Add(context.Background(), 1, t.with("source", source))
+}
+
+// late counts a change that only a re-read has found.
+func (t *telemetry) late() {
+	t.ReceiverDefenderIncidentsLateChanges.Add(context.Background(), 1, t.with())
 }
 
 // size measures a body, if there was one.
@@ -150,18 +155,13 @@ func newestChange(d delivery) (newest time.Time) {
 		if change.Alert == nil {
 			continue
 		}
-		if at := change.Alert.LastUpdate; at.After(deliveredOf(d.before, change.ID)) && at.After(newest) {
+		last, known := d.before.Alert(change.ID)
+		if !known && d.before.AlertsUnseen { // it may be as old as the incident
+			continue
+		}
+		if at := change.Alert.LastUpdate; at.After(last.LastUpdate) && at.After(newest) {
 			newest = at
 		}
 	}
 	return newest
-}
-
-// deliveredOf is the time of the last delivered change of an alert. Zero: none was delivered.
-func deliveredOf(before incident.State, alert string) time.Time {
-	i, found := slices.BinarySearchFunc(before.Alerts, alert, func(a incident.AlertState, id string) int { return strings.Compare(a.ID, id) })
-	if !found {
-		return time.Time{}
-	}
-	return before.Alerts[i].LastUpdate
 }

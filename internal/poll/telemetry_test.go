@@ -86,7 +86,7 @@ func TestGaugesShowTrackedIncidentsAndRemainingQuota(t *testing.T) {
 			waits = map[attribute.Set]float64{labels(h, "call", "all"): 0}
 		}
 		metadatatest.AssertEqualReceiverDefenderIncidentsQuotaRemaining(t, h.Telemetry, points(remaining), metricdatatest.IgnoreTimestamp())
-		metadatatest.AssertEqualReceiverDefenderIncidentsFeedAge(t, h.Telemetry, point(h, float64(16)), metricdatatest.IgnoreTimestamp())
+		metadatatest.AssertEqualReceiverDefenderIncidentsFeedAge(t, h.Telemetry, points(map[attribute.Set]float64{labels(h, "call", "list"): 16}), metricdatatest.IgnoreTimestamp())
 		metadatatest.AssertEqualReceiverDefenderIncidentsThrottleWait(t, h.Telemetry, points(waits), metricdatatest.IgnoreTimestamp())
 	})
 }
@@ -135,7 +135,7 @@ func TestFeedAgeIsThatOfTheLastCompleteCall(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(1), harness.WithFeed())
 		age := func(seconds float64) {
-			metadatatest.AssertEqualReceiverDefenderIncidentsFeedAge(t, h.Telemetry, point(h, float64(seconds)), metricdatatest.IgnoreTimestamp())
+			metadatatest.AssertEqualReceiverDefenderIncidentsFeedAge(t, h.Telemetry, points(map[attribute.Set]float64{labels(h, "call", "list"): float64(seconds)}), metricdatatest.IgnoreTimestamp())
 		}
 		h.Start()
 		harness.Sleep(5*time.Minute + 25*time.Second) // after the call at 5:00

@@ -32,6 +32,15 @@ func (r *Roster) Next(maxHung int) (heads [Classes]Candidate) {
 	return heads
 }
 
+// PollUnseen has the incidents polled of which nothing has shown the alerts, as if nothing had shown them at all.
+func (r *Roster) PollUnseen(now time.Time) {
+	for _, e := range r.entries {
+		if e.Summary.AlertsUnseen && (e.class == Routine || e.class == Shown) {
+			r.change(e, func() { e.class, e.due = Unpolled, e.Streak.NotBefore(now) })
+		}
+	}
+}
+
 // Overdue counts the incidents whose due time has passed, without those in flight.
 func (r *Roster) Overdue(now time.Time) int {
 	n := 0

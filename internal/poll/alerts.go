@@ -1,0 +1,149 @@
+package poll
+
+import (
+	"context"
+	"hash/maphash"
+	"slices"
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+// holders says which incident each delivered alert was last delivered with: a row that shows it in another one shows that it has moved. An
+// alert takes 16 bytes and what a map needs beside them. Two alerts with the same hash are told apart by the states of their incidents.
+type holders struct {
+	seed maphash.Seed
+	of   map[uint64]int64
+}
+
+func newHolders() *holders { return &holders{seed: maphash.MakeSeed(), of: map[uint64]int64{}} }
+
+// find is the incident that an alert was delivered with; 0: none, or it is not known.
+func (h *holders) find(alert string) int64 { return h.of[maphash.String(h.seed, alert)] }
+
+// delivered notes the alerts of a state that was delivered, and those that left the incident since the one before.
+func (h *holders) delivered(id int64, before, after []incident.AlertState) {
+	for i := range before {
+		if key := maphash.String(h.seed, before[i].ID); h.of[key] == id {
+			delete(h.of, key)
+		}
+	}
+	for i := range after {
+		h.of[maphash.String(h.seed, after[i].ID)] = id
+	}
+}
+
+// forget forgets the alerts of incidents that are not known any more.
+func (h *holders) forget(ids []int64) {
+	for key, id := range h.of {
+		if slices.Contains(ids, id) {
+			delete(h.of, key)
+		}
+	}
+}
+
+// restoreHolders notes which alerts the stored states have. An incident whose state cannot be read has none until it is polled.
+func (e *Engine) restoreHolders(ctx context.Context) {
+	e.holders = newHolders()
+	for _, id := range e.roster.IDs() {
+		if state, err := e.load(ctx, e.roster.Find(id)); err == nil {
+			e.holders.delivered(id, nil, state.Alerts)
+		}
+	}
+}
+
+// observeAlerts delivers what is new in rows of the list of alerts, all of one incident. Where only a request by ID can tell what is new, the
+// incident becomes due for one. A row without a snapshot names an alert that has changed.
+func (e *Engine) observeAlerts(ctx context.Context, rows []defender.Row, at time.Time, from listing) {
+	rows = slices.DeleteFunc(rows, func(row defender.Row) bool { return !e.isHere(ctx, row, at) })
+	if len(rows) == 0 {
+		return
+	}
+	id := rows[0].ID
+	entry := e.roster.Find(id)
+	switch {
+	case entry == nil || !entry.Summary.Followed():
+		return
+	case e.roster.InFlight(id): // the response may be newer
+		e.hold(heldRows{rows: rows, at: at, from: from})
+		return
+	case entry.Summary.Missing:
+		e.markUnsure(id, unsureInterval, at)
+		return
+	case !entry.Summary.Seen: // it is due by ID, or a row of the list of incidents will show it
+		return
+	}
+	before, err := e.load(ctx, entry)
+	if err != nil {
+		e.roster.Mark(id, time.Time{}, at)
+		return
+	}
+	for _, row := range rows {
+		if row.Snapshot != nil || knows(before, row) {
+			continue
+		}
+		e.roster.Mark(id, time.Time{}, at)
+		if from == alertRereads {
+			e.telemetry.late()
+		}
+	}
+	if s := together(rows); s != nil {
+		s.Observed = at
+		e.learnTenant(ctx, s.TenantID)
+		e.observe(ctx, observation{id: id, at: at, snapshot: s, before: before, from: from})
+	}
+}
+
+// knows says whether a version of an alert was delivered.
+func knows(s incident.State, row defender.Row) bool {
+	alert, delivered := s.Alert(row.Alert)
+	return delivered && !incident.Later(row.LastUpdate, alert.LastUpdate)
+}
+
+// together returns the snapshot of all rows; nil: none has one.
+func together(rows []defender.Row) (all *incident.Snapshot) {
+	for _, row := range rows {
+		switch {
+		case row.Snapshot == nil:
+		case all == nil:
+			all = row.Snapshot
+		default:
+			all.Alerts = append(all.Alerts, row.Snapshot.Alerts...)
+		}
+	}
+	return all
+}
+
+// isHere says whether a row shows an alert where it is. An alert that was delivered with another incident has moved, if the row is newer: that
+// incident is requested. If it is as old, both are. A row that is older shows where the alert was.
+func (e *Engine) isHere(ctx context.Context, row defender.Row, at time.Time) bool {
+	holder := e.holders.find(row.Alert)
+	if holder == 0 || holder == row.ID {
+		return row.ID != 0
+	}
+	entry := e.roster.Find(holder)
+	if entry == nil {
+		return row.ID != 0
+	}
+	state, err := e.load(ctx, entry)
+	if err != nil {
+		e.roster.Mark(holder, time.Time{}, at)
+		return row.ID != 0
+	}
+	last, held := state.Alert(row.Alert)
+	switch {
+	case !held:
+		return row.ID != 0
+	case incident.Later(row.LastUpdate, last.LastUpdate):
+		e.roster.Mark(holder, time.Time{}, at)
+		return row.ID != 0
+	case !incident.Later(last.LastUpdate, row.LastUpdate):
+		e.hasten(holder, at)
+		e.hasten(row.ID, at)
+	}
+	return false
+}
+
+// hasten has an incident requested soon, at most once per interval.
+func (e *Engine) hasten(id int64, at time.Time) { e.roster.Hasten(id, e.settings.Interval, at) }

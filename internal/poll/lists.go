@@ -1,0 +1,214 @@
+package poll
+
+import (
+	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/feed"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+// listing is what a page of a list was requested for.
+type listing uint8
+
+// The listings.
+const (
+	changes       listing = iota // the feed of incidents: what is new
+	alertChanges                 // the feed of alerts
+	rereads                      // the feed of incidents: what appeared late
+	alertRereads                 // the feed of alerts: the same
+	all                          // a sweep: polls
+	wholeListings                // the first pass through Graph's lists
+)
+
+// again is the listing of the re-reads of a feed.
+func (l listing) again() listing {
+	if l == alertChanges {
+		return alertRereads
+	}
+	return rereads
+}
+
+// background says whether pages of the listing go in turn with incidents.
+func (l listing) background() bool { return l != changes && l != alertChanges }
+
+// lister is what Feed and Windows have in common.
+type lister interface {
+	Due() (at time.Time, ok bool)
+	Request() defender.ListRequest
+	Requested(now time.Time)
+	Sent() time.Time
+	Arrived(page *defender.Page, at time.Time)
+	AtHand() bool
+	NextRow() (row defender.Row, arrived time.Time, ok bool)
+	TakePage() (page *defender.Page, arrived time.Time)
+	Ahead() time.Duration
+	Answered(page *defender.Page, at time.Time) feed.Progress
+	Failed(at time.Time, wait time.Duration, refused bool) feed.Progress
+	TooLarge(page *defender.Page, at time.Time) (single bool, p feed.Progress)
+	Boundary() time.Time
+	Completed() time.Time
+	Spacing() time.Duration
+	ShownBefore(row defender.Row) bool
+}
+
+// changeFeed is one of the feeds: of incidents or of alerts.
+type changeFeed struct {
+	lister
+	listing listing
+	windows *feed.Windows // the lister, where the list keeps no order; nil: it does
+}
+
+// endpoint is where the feed's requests go.
+func (f *changeFeed) endpoint() health.Endpoint {
+	if f.listing == alertChanges {
+		return health.AlertList
+	}
+	return health.List
+}
+
+// call is what the metrics name the feed's requests.
+func (f *changeFeed) call() string { return callOf(f.endpoint()) }
+
+// rereading says whether the page on its way or at hand is of a re-read.
+func (f *changeFeed) rereading() bool { return f.windows != nil && f.windows.Rereading() }
+
+// endpointOf is where a request for a page goes.
+func endpointOf(r defender.ListRequest) health.Endpoint {
+	if r.Alerts {
+		return health.AlertList
+	}
+	return health.List
+}
+
+// callOf is what the metrics name requests to an endpoint.
+func callOf(endpoint health.Endpoint) string {
+	switch endpoint {
+	case health.AlertList:
+		return callAlerts
+	case health.List:
+		return callList
+	default:
+		return callIncident
+	}
+}
+
+// feedOf is the feed of a listing; nil: it belongs to none.
+func (e *Engine) feedOf(l listing) *changeFeed {
+	switch l {
+	case changes, rereads:
+		return e.feeds[0]
+	case alertChanges, alertRereads:
+		return e.feeds[1]
+	default:
+		return nil
+	}
+}
+
+// alertFeed is the feed of alerts; nil: there is none.
+func (e *Engine) alertFeed() *changeFeed {
+	if len(e.feeds) < 2 {
+		return nil
+	}
+	return e.feeds[1]
+}
+
+// openFeeds makes the feeds, which continue from the boundaries of an earlier run.
+func (e *Engine) openFeeds(boundary, alerts time.Time, lookback time.Duration, now time.Time) {
+	client, interval := e.parts.Client, e.settings.Feed.Interval
+	if client.WholeRows() {
+		ordered := feed.New(feed.Settings{Interval: interval, Lookback: lookback, MaxTop: client.MaxTop(), Boundary: boundary}, now)
+		e.feeds = []*changeFeed{{lister: ordered, listing: changes}}
+		return
+	}
+	incidents := feed.NewWindows(feed.WindowSettings{
+		Interval: interval, Lookback: lookback, MaxTop: client.MaxTop(), MaxSkip: client.MaxSkip(), Boundary: boundary,
+	}, now)
+	e.feeds = []*changeFeed{{lister: incidents, listing: changes, windows: incidents}}
+	if !e.listsAlerts() {
+		return
+	}
+	ofAlerts := feed.NewWindows(feed.WindowSettings{
+		Alerts: true, Interval: interval, Lookback: feed.Settling, MaxTop: client.MaxAlertTop(), MaxSkip: client.MaxSkip(), Boundary: alerts,
+	}, now)
+	e.feeds = append(e.feeds, &changeFeed{lister: ofAlerts, listing: alertChanges, windows: ofAlerts})
+}
+
+// listsAlerts says whether the list of alerts is read.
+func (e *Engine) listsAlerts() bool {
+	return e.settings.Feed.AlertFeed && e.parts.Client.ListsAlerts() && e.settings.Alerts != incident.None
+}
+
+// feedsBegan says whether the feeds are ready to show what changes from now on.
+func (e *Engine) feedsBegan() bool {
+	if len(e.feeds) == 0 || e.feeds[0].Boundary().IsZero() {
+		return false
+	}
+	alerts := e.alertFeed()
+	return alerts == nil || !alerts.Boundary().IsZero() || e.health.AlertListDown()
+}
+
+// worksWithin is how long ago a feed must have shown all changes to be relied on.
+const worksWithin = 10 * time.Minute
+
+// rowsShowAll says whether rows of lists show every change of an incident and of its alerts.
+func (e *Engine) rowsShowAll(now time.Time) bool {
+	if len(e.feeds) == 0 || e.parts.Client.WholeRows() {
+		return false
+	}
+	if e.settings.Alerts == incident.None {
+		return now.Sub(e.feeds[0].Completed()) < worksWithin
+	}
+	alerts := e.alertFeed()
+	return alerts != nil && !e.health.AlertListDown() && now.Sub(alerts.Completed()) < worksWithin
+}
+
+// nextReread is the next page that a feed reads again, and when it may be requested. Not ok: there is none.
+func (e *Engine) nextReread(now time.Time) (r request, at time.Time, ok bool) {
+	for _, f := range e.feeds {
+		if f.windows == nil {
+			continue
+		}
+		due, is := f.windows.RereadDue()
+		free, hasRoom := e.room(now, f.endpoint(), e.ahead())
+		if !is || !hasRoom {
+			continue
+		}
+		due = latest(due, free)
+		if !due.After(now) {
+			page := f.windows.RereadRequest()
+			return request{page: &page, listing: f.listing.again()}, now, true
+		}
+		if !ok || due.Before(at) {
+			at, ok = due, true
+		}
+	}
+	return request{}, at, ok
+}
+
+// requested notes that the next page of a listing was requested.
+func (e *Engine) requested(l listing, now time.Time) {
+	switch l {
+	case all:
+		e.sweep.Requested(now)
+	case wholeListings:
+		e.pass.Requested(now)
+	case rereads, alertRereads:
+		e.feedOf(l).windows.RereadRequested(now)
+	default:
+		e.feedOf(l).Requested(now)
+	}
+}
+
+// pageArrived hands a page to what requested it.
+func (e *Engine) pageArrived(r response) {
+	switch r.listing {
+	case all:
+		e.sweep.Arrived(r.page, r.at)
+	case wholeListings:
+		e.pass.Arrived(r.request, r.page, r.at)
+	default:
+		e.feedOf(r.listing).Arrived(r.page, r.at)
+	}
+}

@@ -1,0 +1,155 @@
+package poll
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/feed"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+// openPass makes the first pass through Graph's lists, which continues an earlier run's. With embedded alerts there is none: a row of an
+// incident cannot deliver it.
+func (e *Engine) openPass(progress feed.PassProgress, now time.Time) {
+	client := e.parts.Client
+	if client.WholeRows() || e.settings.Alerts == incident.Embedded {
+		return
+	}
+	e.pass = feed.NewPass(feed.PassSettings{
+		MaxTop: client.MaxTop(), MaxAlertTop: client.MaxAlertTop(), MaxSkip: client.MaxSkip(), Alerts: e.listsAlerts(),
+	}, progress)
+	if e.pass.Underway() {
+		e.first = firstPass{began: now, went: now}
+		return
+	}
+	e.askFirstPass(now)
+	e.pollUnseen(now)
+}
+
+// nextPass is the next page of the first pass, and when it may be requested. Not ok: none is to be, or as many as may be are under way.
+func (e *Engine) nextPass(now time.Time) (r request, at time.Time, ok bool) {
+	if e.pass == nil || !e.feedsBegan() { // first, the feeds must be ready to show what changes meanwhile
+		return request{}, time.Time{}, false
+	}
+	if !e.pass.Underway() && e.beginsFirstPass(now) {
+		e.pass.Begin(now)
+	}
+	at, ok = e.pass.Due()
+	if !ok {
+		return request{}, time.Time{}, false
+	}
+	page := e.pass.Request()
+	free, hasRoom := e.room(now, endpointOf(page), e.ahead())
+	if !hasRoom {
+		return request{}, time.Time{}, false
+	}
+	return request{page: &page, listing: wholeListings}, latest(at, free), true
+}
+
+// passShowsAlerts says whether the first pass will show the alerts of an incident that a row has shown.
+func (e *Engine) passShowsAlerts() bool {
+	return e.pass != nil && e.pass.Underway() && e.listsAlerts()
+}
+
+// handlePassRows handles the next rows of the first pass's page, or finishes the page after its last rows.
+func (e *Engine) handlePassRows(ctx context.Context) {
+	rows, at, ok := e.pass.NextRows()
+	switch {
+	case !ok:
+		e.finishPassPage(ctx)
+	case rows[0].Alert != "":
+		e.observeAlerts(ctx, rows, at, wholeListings)
+	default:
+		e.observeRow(ctx, rows[0], at, e.pass.Ahead(), wholeListings)
+	}
+}
+
+// finishPassPage continues with the next page, or ends a phase. As with sweeps, health does not learn of it.
+func (e *Engine) finishPassPage(ctx context.Context) {
+	asked, page, at := e.pass.TakePage()
+	phase := e.pass.Phase()
+	var how feed.Ending
+	if page.Err != nil {
+		how = e.passPageFailed(ctx, asked, page, at)
+	} else {
+		e.telemetry.responded(callOf(endpointOf(asked)), "ok")
+		e.logWarning(page.Warning, at)
+		how = e.pass.Answered(page, at)
+		e.first.went = at
+	}
+	if how != feed.Goes {
+		e.logPass(phase, how, at)
+	}
+	if phase == feed.PhaseCount && e.pass.Phase() == feed.PhaseIncidents {
+		e.weighPass()
+	}
+	if !e.pass.Underway() {
+		e.pollUnseen(at)
+	}
+	e.savePass(ctx)
+}
+
+// weighPass ends the first pass if requests by ID take no more requests.
+func (e *Engine) weighPass() {
+	requests, known := e.pass.Expected()
+	if unpolled := e.roster.Unpolled(); known && requests >= unpolled {
+		e.pass.Stop()
+		e.logger.Info("reading the lists would take more requests than polling the new incidents by ID",
+			zap.Int("requests", requests), zap.Int("incidents", unpolled))
+	}
+}
+
+// logPass logs how a phase of the first pass ended.
+func (e *Engine) logPass(phase feed.Phase, how feed.Ending, at time.Time) {
+	reason := zap.Error(e.passFailed)
+	if how == feed.Disordered || how == feed.NotShown {
+		reason = zap.String("error", "the list does not show all of its rows in the order of creation")
+	}
+	pages, bytes := e.pass.Cost()
+	list := callList
+	if phase == feed.PhaseAlerts {
+		list = callAlerts
+	}
+	e.logFirstPass(how, list, pages, bytes, reason, at)
+}
+
+// passPageFailed decides what follows from a failed request for a page.
+func (e *Engine) passPageFailed(ctx context.Context, asked defender.ListRequest, page *defender.Page, at time.Time) feed.Ending {
+	failure, ok := errors.AsType[*defender.Error](page.Err)
+	if !ok {
+		return feed.Goes // canceled by Shutdown
+	}
+	endpoint := endpointOf(asked)
+	e.telemetry.failed(callOf(endpoint), failure.Kind)
+	e.passFailed = failure
+	switch {
+	case failure.Kind == defender.Oversize:
+		return e.pass.TooLarge(page, at)
+	case failure.Kind == defender.NoToken, failure.Kind == defender.Throttled, failure.Kind == defender.Forbidden && asked.Alerts:
+		v := e.listFailed(endpoint, failure, at)
+		e.apply(v, at)
+		e.pause(ctx, endpoint, failure, v, e.pass.Sent(), at)
+	case failure.RetryAfter > 0:
+		e.pause(ctx, endpoint, failure, e.health.ListAsksToWait(failure, at), e.pass.Sent(), at)
+	}
+	return e.pass.Failed(failure.Kind, at)
+}
+
+// pollUnseen has incidents polled by ID whose alerts nothing has shown, unless the first pass has.
+func (e *Engine) pollUnseen(now time.Time) {
+	if !e.pass.Progress().AlertsRead {
+		e.roster.PollUnseen(now)
+	}
+}
+
+// savePass stores how far the first pass has come.
+func (e *Engine) savePass(ctx context.Context) {
+	e.saved(ctx, "pass", func(ctx context.Context) error {
+		return e.parts.Store.SavePass(ctx, checkpoint.Pass(e.pass.Progress()))
+	})
+}
