@@ -136,7 +136,6 @@ func TestFewRequestsAreMadeForEachChange(t *testing.T) {
 			require.Zero(t, l.Late())
 			require.GreaterOrEqual(t, len(l.returned), changes-60)
 			require.LessOrEqual(t, len(l.returned), changes)
-			t.Log(len(l.requests), l.rereads, changes)
 		})
 	}
 }

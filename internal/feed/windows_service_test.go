@@ -201,6 +201,7 @@ func (l *lister) turn(t require.TestingT) (at time.Time, reread bool) {
 // step requests the next page once it is due, and handles the response.
 func (l *lister) step(t require.TestingT) Progress {
 	at, reread := l.turn(t)
+	require.False(t, reread && l.tail.begun, "within a call")
 	l.s.now = at
 	var q defender.ListRequest
 	if reread {

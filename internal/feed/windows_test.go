@@ -340,3 +340,13 @@ func TestOfWhatCannotBeDividedTheRowsThatCanBeReachedAreTaken(t *testing.T) {
 		})
 	}
 }
+
+func TestOfTheLastSecondWhatHasHappenedIsDividedFromWhatComes(t *testing.T) {
+	w := window{since: noon.Add(-time.Second / 2), reading: reading{date: noon}}
+	parts := w.byTime(550)
+	require.Len(t, parts, 2)
+	require.Equal(t, noon, parts[0].before)
+	require.Equal(t, noon, parts[1].since)
+	require.Zero(t, parts[1].before)
+	require.Empty(t, parts[0].byTime(550))
+}

@@ -43,7 +43,6 @@ type reading struct {
 	width width
 	skip  int // of the next page
 	end   int // of what was read
-	floor int // behind the last row that was too large
 	token string
 	// A window that cannot be divided by time is read as far as $skip reaches. Then it goes on from the creation of the last row.
 	undivided bool
@@ -129,9 +128,9 @@ func (w *window) began(page *defender.Page, at time.Time) {
 // advance goes on to the page whose link says next, behind one that began at from.
 func (w *window) advance(next, from, maxSkip int, first bool) outcome {
 	stride := max(1, next-from)
-	w.skip = max(from+1, w.floor, next-min(overlap, stride/2))
+	w.skip = max(from+1, next-min(overlap, stride/2))
 	if w.skip > maxSkip {
-		if maxSkip <= from || maxSkip < w.floor {
+		if maxSkip <= from {
 			return tooMany
 		}
 		w.skip = maxSkip
@@ -196,7 +195,7 @@ func (w *window) tooLarge(page *defender.Page, maxSkip int, at time.Time) (singl
 	}
 	w.left++
 	w.skip, w.token = w.skip+1, ""
-	w.floor, w.end = w.skip, w.skip
+	w.end = w.skip
 	w.part = w.part || page.First == 0 // nobody knows which incident to fetch
 	name := rowName{incident: page.First}
 	if w.barren++; page.First != 0 && !w.shown[name] {
@@ -218,7 +217,7 @@ func (w *window) goOnByCreation() (ok bool) {
 	if !last.After(w.resume) || !last.After(w.createdSince) {
 		return false
 	}
-	w.resume, w.skip, w.end, w.floor, w.token = last, 0, 0, 0, ""
+	w.resume, w.skip, w.end, w.token = last, 0, 0, ""
 	return true
 }
 
