@@ -42,7 +42,7 @@ func TestWindowsReturnEveryChange(t *testing.T) {
 		if settings.Alerts {
 			settings.MaxTop = 200
 		}
-		atOnce := time.Duration(rapid.SampledFrom([]int{0, 1, 1, 1}).Draw(t, "seconds between changes"))
+		atOnce := rapid.SampledFrom([]int{0, 1, 1, 1}).Draw(t, "seconds between changes")
 		if s.refuses&creation != 0 {
 			atOnce = 1
 		}
@@ -51,7 +51,7 @@ func TestWindowsReturnEveryChange(t *testing.T) {
 			most = 150
 		}
 		for i := range draw(0, most, "items") {
-			at := noon.Add(-time.Duration(draw(1, 8, "hours ago")) * time.Hour).Add(time.Duration(i%1000) * atOnce * time.Second)
+			at := noon.Add(-time.Duration(draw(1, 8, "hours ago")) * time.Hour).Add(time.Duration(i%1000*atOnce) * time.Second)
 			s.add(at.Add(-time.Duration(i)*time.Minute), earliest(at, noon.Add(-30*time.Second)))
 		}
 		l := newLister(s, settings)

@@ -99,7 +99,7 @@ func TestRereadThatFailsOrIsIncompleteEnds(t *testing.T) {
 		"fails":         func(p *defender.Page, _ defender.ListRequest) { *p = *failing(defender.ServerError) },
 		"is refused":    func(p *defender.Page, _ defender.ListRequest) { *p = *failing(defender.Rejected) },
 		"is incomplete": func(p *defender.Page, _ defender.ListRequest) { p.Total++ },
-		"is too large":  func(p *defender.Page, q defender.ListRequest) { *p = *failing(defender.Oversize) },
+		"is too large":  func(p *defender.Page, _ defender.ListRequest) { *p = *failing(defender.Oversize) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newService()
