@@ -108,6 +108,7 @@ func TestARowThatIsNoSoundIncidentCostsNoOther(t *testing.T) {
 	for name, c := range map[string]struct{ row, want string }{
 		"two alerts with one id": {head + `,"alerts":[{"alertId":"hush"},{"alertId":"hush"}]}`, "two alerts with the same id"},
 		"an alert without an id": {head + `,"alerts":[{"title":"hush"}]}`, "an alert without alertId"},
+		"a name that is empty":   {head + `,"":"hush","alerts":"hush"}`, "a string where an array should be"},
 		"alerts as text":         {head + `,"alerts":"hush"}`, "a string where an array should be"},
 		"an alert of null":       {head + `,"alerts":[null]}`, "null where an object should be"},
 		"too many alerts":        {head + "," + strings.TrimPrefix(withAlerts(maxAlerts+1, 0), `{"incidentId":1,`), "more than 10000 alerts"},
