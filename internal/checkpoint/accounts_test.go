@@ -97,7 +97,7 @@ func TestEntryOfAPassReadsAsItDid(t *testing.T) {
 	require.NoError(t, store.SavePass(t.Context(), progress))
 	entry, err := client.Get(t.Context(), "v1/pass")
 	require.NoError(t, err)
-	assert.Equal(t, `{"phase":"alerts","since":"2026-02-03T04:05:06.1234567Z","incidents_read":true,"alerts_read":true}`, string(entry))
+	assert.JSONEq(t, `{"phase":"alerts","since":"2026-02-03T04:05:06.1234567Z","incidents_read":true,"alerts_read":true}`, string(entry))
 }
 
 func TestFeedIsStoredWithItsAccountInOneOperation(t *testing.T) {

@@ -253,7 +253,7 @@ func TestCountsSayHowManyRequestsAPassTakesBeforeItGoesOn(t *testing.T) {
 		require.True(t, known)
 		require.Len(t, p.shown, min(50, c.incidents))
 		p.run(t, l.page)
-		require.InDelta(t, len(p.requests), expected, 0.02*float64(expected)+1, "%+v", c)
+		require.InDelta(t, expected, len(p.requests), 0.02*float64(expected)+1, "%+v", c)
 	}
 }
 
