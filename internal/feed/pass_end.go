@@ -89,11 +89,10 @@ func (p *Pass) last(q *passPage) bool {
 	return !slices.ContainsFunc(p.queue, func(other *passPage) bool { return other != q && !other.stale && !other.counts })
 }
 
-// missing is the page with the rows that a page was to have and has not, though the list goes on. If none is planned behind it, the next one
-// begins there.
+// missing is the page with the rows that a short page lacks. If none is planned behind it, the next one begins there.
 func (p *Pass) missing(q *passPage, page *defender.Page, now time.Time) []*passPage {
 	rows := rowsOf(page)
-	if rows == 0 || rows >= q.top || !leadsOn(page) && !p.step.said {
+	if rows == 0 || rows >= q.top {
 		return nil
 	}
 	if end := q.skip + q.top; end < p.step.planned {

@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -425,4 +426,60 @@ func TestCallsWithoutAPageChangeNothing(t *testing.T) {
 	require.Equal(t, Goes, p.TooLarge(&defender.Page{}, noon))
 	require.Equal(t, PassProgress{Phase: PhaseIncidents, Since: noon}, p.Progress())
 	require.True(t, p.Underway())
+}
+
+func TestRowThatIsCountedAndHiddenKeepsNoOtherFromBeingShown(t *testing.T) {
+	l := newLists(300, 0)
+	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
+	require.Equal(t, []Ending{NotShown}, p.run(t, func(q defender.ListRequest) *defender.Page {
+		page := l.page(q)
+		page.Rows = slices.DeleteFunc(slices.Clone(page.Rows), func(row defender.Row) bool { return row.ID == 100 })
+		return page
+	}))
+	p.requireShown(t, l.incidents[:99]...)
+	p.requireShown(t, l.incidents[100:]...)
+}
+
+func TestCountThatIsTooHighEndsThePhaseSoon(t *testing.T) {
+	l := newLists(100, 0)
+	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
+	require.Equal(t, []Ending{NotShown}, p.run(t, func(q defender.ListRequest) *defender.Page {
+		page := l.page(q)
+		if page.Total > 0 {
+			page.Total += 5
+		}
+		return page
+	}))
+	p.requireShown(t, l.incidents...)
+	require.Len(t, p.requests, 2+maxTries)
+	require.False(t, p.Progress().IncidentsRead)
+}
+
+func TestFewRowsThatAreTooLargeAreWorthAPass(t *testing.T) {
+	l := newLists(1000, 0)
+	for i := 95; i < 1000; i += 100 {
+		l.fat[keyOf(l.incidents[i])] = true
+	}
+	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
+	require.Equal(t, []Ending{Swept}, p.run(t, l.page))
+	require.Len(t, p.shown, 990)
+}
+
+func TestPagesGrowAgainBehindLargeRows(t *testing.T) {
+	l := newLists(1000, 0)
+	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 2000})
+	require.Equal(t, []Ending{Swept}, p.run(t, func(q defender.ListRequest) *defender.Page {
+		page := l.page(q)
+		for _, row := range page.Rows {
+			if row.ID <= 100 {
+				page.Size += 9000
+			}
+		}
+		if page.Size > 300_000 {
+			return failing(defender.Oversize)
+		}
+		return page
+	}))
+	p.requireShown(t, l.incidents...)
+	require.LessOrEqual(t, len(p.requests), 30, "with pages of 25 rows it would be 40")
 }
