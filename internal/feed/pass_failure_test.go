@@ -483,3 +483,15 @@ func TestPagesGrowAgainBehindLargeRows(t *testing.T) {
 	p.requireShown(t, l.incidents...)
 	require.LessOrEqual(t, len(p.requests), 30, "with pages of 25 rows it would be 40")
 }
+
+func TestIncidentsThatMayNotBeReadEndThePassAfterThreeTries(t *testing.T) {
+	p := newPasser(graphLimits())
+	l := newLists(100, 10)
+	require.Equal(t, []Ending{PageFailed}, p.run(t, func(q defender.ListRequest) *defender.Page {
+		if !q.Alerts {
+			return failing(defender.Forbidden)
+		}
+		return l.page(q)
+	}), "the permission may be granted meanwhile")
+	require.Len(t, p.requests, 1+maxTries)
+}

@@ -451,3 +451,15 @@ func TestNextStepRequestsTwoPagesAtOnceIfItHasTwo(t *testing.T) {
 		require.Len(t, p.inFlight, want)
 	}
 }
+
+func TestPhaseOfAlertsBeginsWithTwoPagesAtOnce(t *testing.T) {
+	for alerts, want := range map[int]int{200: 1, 201: 2} {
+		l := newLists(10, alerts)
+		p := newPasser(graphLimits())
+		for p.request(t); p.Phase() != PhaseAlerts; p.request(t) {
+			p.arrive(0, l.page(p.inFlight[0]))
+			p.handle(t)
+		}
+		require.Len(t, p.inFlight, want)
+	}
+}
