@@ -259,6 +259,7 @@ func TestARowOfAnAlertNeedsAnIncidentToCompareItWith(t *testing.T) {
 		want  Change
 	}{
 		"never seen":          {State{}, Change{Doubt: true}},
+		"known by API alone":  {State{API: "defender_xdr"}, Change{Doubt: true}},
 		"not found":           {missing, Change{}},
 		"perhaps not found":   {perhaps, Change{Doubt: true}},
 		"of another API":      {delivered(t, c, graph(t, snapshot(t))), Change{Doubt: true}},
