@@ -112,7 +112,7 @@ func TestMergeLeavesWhatItIsGiven(t *testing.T) {
 		return times[:10] // with room behind it
 	}
 	a, b := quota.Stored{Since: ago(time.Hour), Ended: ends()}, quota.Stored{Since: ago(time.Hour), Ended: ends()}
-	before := [][]time.Time{slices.Clone(a.Ended[:20]), slices.Clone(b.Ended[:20])}
+	want := [][]time.Time{slices.Clone(a.Ended[:20]), slices.Clone(b.Ended[:20])}
 	quota.Merge(a, b)
-	require.Equal(t, before, [][]time.Time{a.Ended[:20], b.Ended[:20]})
+	require.Equal(t, want, [][]time.Time{a.Ended[:20], b.Ended[:20]})
 }
