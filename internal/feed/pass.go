@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"slices"
 	"time"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
@@ -91,6 +92,15 @@ func (p *Pass) Begin(now time.Time) {
 		p.queue = append(p.queue, &passPage{counts: true, top: 1, due: now})
 	}
 	p.enter(time.Time{}, 0, now)
+}
+
+// SkipAlerts has the pass under way read the list of incidents only, if it has not begun to read that of alerts: that one does not work.
+func (p *Pass) SkipAlerts() {
+	if p.progress.Phase == PhaseAlerts {
+		return
+	}
+	p.noAlerts = true
+	p.queue = slices.DeleteFunc(p.queue, func(q *passPage) bool { return q.counts && q.state == planned })
 }
 
 // Stop ends the pass under way, if there is one.

@@ -3,6 +3,7 @@ package poll
 import (
 	"context"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"time"
 
@@ -36,11 +37,11 @@ func (h *holders) delivered(id int64, before, after []incident.AlertState) {
 
 // forget forgets the alerts of incidents that are not known any more.
 func (h *holders) forget(ids []int64) {
-	for key, id := range h.of {
-		if slices.Contains(ids, id) {
-			delete(h.of, key)
-		}
+	gone := make(map[int64]bool, len(ids))
+	for _, id := range ids {
+		gone[id] = true
 	}
+	maps.DeleteFunc(h.of, func(_ uint64, id int64) bool { return gone[id] })
 }
 
 // restoreHolders notes which alerts the stored states have. An incident whose state cannot be read has none until it is polled.

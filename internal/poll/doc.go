@@ -11,7 +11,12 @@
 //	handle.go    one path for every response
 //	observe.go   one path for everything that shows an incident
 //	commit.go    what follows once a delivery was accepted
-//	feed.go      pages of the list and their rows
+//	lists.go     the lists, and what their pages are requested for
+//	feed.go      pages of the change feed
+//	sweep.go     sweeps: polls by pages of the list
+//	pass.go      the first pass through Graph's lists; first_pass.go has what it shares with that of a sweep
+//	rows.go      rows of incidents; those of alerts are in alerts.go
+//	accounts.go  which requests count together, and which wait
 //	restore.go   from a checkpoint to a running engine, and a changed list of IDs
 //	store.go     the checkpoint
 //	telemetry.go metrics that count; those that are read are in gauges.go

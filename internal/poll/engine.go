@@ -32,7 +32,7 @@ type Engine struct {
 	conditions health.Conditions
 	first      firstPass
 	sweeping   sweeping
-	passFailed error // of the last page of a pass that failed
+	passFailed error          // of the last page of a pass that failed
 	gets       *quota.Account // of the requests for single incidents
 	lists      *quota.Account // of those for the list; the same where the API counts all requests together; nil: there are none
 	holds      holds

@@ -51,10 +51,17 @@ func (e *Engine) isLate(row defender.Row) bool {
 }
 
 // worthDiscovering says whether the row of an unknown incident makes the receiver track it. An open incident that was forgotten because
-// all its polls failed must not return with the row that had discovered it.
-func (e *Engine) worthDiscovering(row defender.Row, at time.Time) bool {
-	closed, shownBefore := row.Closed && row.Err == nil, e.feeds[0].ShownBefore(row)
-	return e.roster.WorthDiscovering(closed || shownBefore, row.LastUpdate, at)
+// all its polls failed must not return with the row that had discovered it. A re-read has only rows that no call has shown.
+func (e *Engine) worthDiscovering(row defender.Row, at time.Time, from listing) bool {
+	switch from {
+	case changes:
+		closed, shownBefore := row.Closed && row.Err == nil, e.feeds[0].ShownBefore(row)
+		return e.roster.WorthDiscovering(closed || shownBefore, row.LastUpdate, at)
+	case rereads:
+		return e.roster.WorthDiscovering(false, row.LastUpdate, at)
+	default:
+		return false
+	}
 }
 
 // finishPage continues with the next page, or ends the call.

@@ -17,12 +17,12 @@ const gaugeInterval = 15 * time.Second
 
 // gauges is a copy of what the gauges show. It never changes once it is published.
 type gauges struct {
-	tracked   map[roster.State]int
-	overdue   int
-	accounts  []accountGauge
-	feeds     []feedGauge
-	sweeps    bool
-	swept     time.Time // the end of the last complete sweep, or the start
+	tracked  map[roster.State]int
+	overdue  int
+	accounts []accountGauge
+	feeds    []feedGauge
+	sweeps   bool
+	swept    time.Time // the end of the last complete sweep, or the start
 }
 
 // feedGauge is the end of a feed's last complete call, or the start.

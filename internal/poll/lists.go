@@ -154,11 +154,11 @@ const worksWithin = 10 * time.Minute
 
 // rowsShowAll says whether rows of lists show every change of an incident and of its alerts.
 func (e *Engine) rowsShowAll(now time.Time) bool {
-	if len(e.feeds) == 0 || e.parts.Client.WholeRows() {
+	if len(e.feeds) == 0 || e.parts.Client.WholeRows() || e.health.ListDown() || now.Sub(e.feeds[0].Completed()) >= worksWithin {
 		return false
 	}
 	if e.settings.Alerts == incident.None {
-		return now.Sub(e.feeds[0].Completed()) < worksWithin
+		return true
 	}
 	alerts := e.alertFeed()
 	return alerts != nil && !e.health.AlertListDown() && now.Sub(alerts.Completed()) < worksWithin

@@ -39,6 +39,9 @@ func (e *Engine) nextPass(now time.Time) (r request, at time.Time, ok bool) {
 	if !e.pass.Underway() && e.beginsFirstPass(now) {
 		e.pass.Begin(now)
 	}
+	if e.health.AlertListDown() {
+		e.pass.SkipAlerts()
+	}
 	at, ok = e.pass.Due()
 	if !ok {
 		return request{}, time.Time{}, false
@@ -82,7 +85,7 @@ func (e *Engine) finishPassPage(ctx context.Context) {
 		how = e.pass.Answered(page, at)
 		e.first.went = at
 	}
-	if how != feed.Goes {
+	if counts := phase == feed.PhaseCount && asked.Alerts; how != feed.Goes && !counts { // without that count the pass goes on
 		e.logPass(phase, how, at)
 	}
 	if phase == feed.PhaseCount && e.pass.Phase() == feed.PhaseIncidents {

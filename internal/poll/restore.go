@@ -220,6 +220,9 @@ func (e *Engine) forget(ctx context.Context, entries []*roster.Entry) {
 		e.health.Forget(entry.Streak)
 		e.dropPartial(entry.ID)
 	}
+	if e.holders != nil {
+		e.holders.forget(ids)
+	}
 	e.saved(ctx, "incidents", func(ctx context.Context) error { return e.parts.Store.Forget(ctx, ids...) })
 }
 

@@ -32,7 +32,7 @@ type heldRows struct {
 func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time, ahead time.Duration, from listing) (polled bool) {
 	entry := e.roster.Find(row.ID)
 	switch {
-	case entry == nil && (from != changes || !e.worthDiscovering(row, at)):
+	case entry == nil && !e.worthDiscovering(row, at, from):
 		return false
 	case from == wholeListings && entry.Knows(row.LastUpdate):
 		return false

@@ -31,7 +31,7 @@ type response struct {
 	request defender.ListRequest
 	listing listing
 	sent    time.Time // when the request was sent
-	at     time.Time
+	at      time.Time
 }
 
 // part is what a request for an incident is for.

@@ -21,9 +21,9 @@ const leastShare = 10
 
 // sweeping is what the engine notes of its sweeps.
 type sweeping struct {
-	polled    int       // incidents that the rows of the page at hand polled
-	costKnown bool      // what sweeps take was logged
-	failure   error     // of the last page that failed
+	polled    int   // incidents that the rows of the page at hand polled
+	costKnown bool  // what sweeps take was logged
+	failure   error // of the last page that failed
 }
 
 // sweeps says whether incidents are polled by pages of the list: requests for single ones cannot keep to the interval.
@@ -87,7 +87,7 @@ func (e *Engine) sweepPeriod(now time.Time) time.Duration {
 func (e *Engine) planSweep(now time.Time) string {
 	switch {
 	case !e.parts.Client.WholeRows():
-		return "not with this api, whose list shows no alerts"
+		return "not with this api, whose list of incidents shows no alerts"
 	case e.sweep == nil:
 		return "off"
 	case !e.sweeps(now):

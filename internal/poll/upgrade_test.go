@@ -38,7 +38,7 @@ func liveUntilUpgrade(t *testing.T, sim *defendersim.Sim) {
 	require.NoError(t, sim.Update(1004, func(i *defendersim.Incident) { i.Status = defendersim.StatusResolved }))
 	harness.Sleep(10 * time.Minute)
 	require.NoError(t, sim.Update(1010, func(i *defendersim.Incident) { i.AssignedTo = "analyst@contoso.example" }))
-	harness.Sleep(10 * time.Minute)                                                                                  // in which 1008 was rate limited once
+	harness.Sleep(10 * time.Minute)                                                                               // in which 1008 was rate limited once
 	require.NoError(t, sim.Update(1005, func(i *defendersim.Incident) { i.AssignedTo = "late@contoso.example" })) // whose polls failed then
 	harness.Sleep(10 * time.Second)
 }

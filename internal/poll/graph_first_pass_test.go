@@ -1,0 +1,161 @@
+package poll_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
+)
+
+const (
+	msgFirstPassEnded = "first pass through the list ended"
+	msgFirstPassEarly = "first pass through the list ended early; polling the other incidents by ID"
+)
+
+// requireFirstSeen requires that each incident and each of its alerts was emitted once, and nothing else.
+func requireFirstSeen(t *testing.T, h *harness.Harness, alerts int) {
+	t.Helper()
+	count := map[string]int{"alerts": 0}
+	seen := map[element]bool{}
+	for _, r := range h.Sink.Records() {
+		e := element{r.Incident, r.Alert}
+		require.False(t, seen[e], "%v twice", e)
+		seen[e] = true
+		require.Equal(t, "first_seen", r.Change)
+		count[map[bool]string{true: "incidents", false: "alerts"}[r.Alert == ""]]++
+	}
+	require.Equal(t, map[string]int{"incidents": len(h.Config.IncidentIDs), "alerts": alerts}, count)
+}
+
+func TestFirstPassReadsGraphsLists(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		population := harness.Quiet(700)
+		population.AlertsPerIncident = 2
+		h := underGraph(t, population)
+		h.Start()
+		harness.Sleep(time.Minute)
+		requireFirstSeen(t, h, 1400)
+		require.LessOrEqual(t, h.Polls(0), 5, "once few are left, some are requested by ID")
+		require.Empty(t, h.Warnings())
+		ended := h.Logs.FilterMessage(msgFirstPassEnded).All()
+		require.Len(t, ended, 2, "of incidents and of alerts")
+		require.Equal(t, "list", ended[0].ContextMap()["list"])
+		require.Equal(t, "alerts", ended[1].ContextMap()["list"])
+
+		h.Sink.Reset()
+		harness.Sleep(13 * time.Hour)
+		require.GreaterOrEqual(t, h.Polls(0), 700, "each is polled in its turn")
+		require.Empty(t, h.Sink.Changes(), "which shows nothing new")
+	})
+}
+
+func TestFirstPassContinuesAfterAKill(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		population := harness.Quiet(700)
+		population.AlertsPerIncident = 2
+		population.LatencyMin, population.LatencyMax = time.Second, time.Second
+		h := underGraph(t, population)
+		h.Start()
+		for range 5 {
+			harness.Sleep(5 * time.Second)
+			h.Disk.Kill()
+			h.Stop()
+			h.Start()
+		}
+		harness.Sleep(2 * time.Minute)
+		seen := map[element]bool{}
+		for _, r := range h.Sink.Records() {
+			seen[element{r.Incident, r.Alert}] = true
+		}
+		require.Len(t, seen, 700+1400)
+		require.LessOrEqual(t, h.Polls(0), 5)
+		require.Less(t, len(h.Lists()), 3*14, "it did not begin anew each time")
+	})
+}
+
+func TestFirstPassWithoutAlerts(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := underGraph(t, harness.OneAlert(300), withAlerts(receiver.AlertsNone))
+		h.Start()
+		harness.Sleep(time.Minute)
+		requireFirstSeen(t, h, 0)
+		require.LessOrEqual(t, h.Polls(0), 100, "once few are left, some are requested by ID")
+	})
+}
+
+func TestEmbeddedAlertsHaveNoFirstPass(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := underGraph(t, harness.OneAlert(300), withAlerts(receiver.AlertsEmbedded))
+		h.Start()
+		harness.Sleep(3 * time.Minute)
+		requireFirstSeen(t, h, 0)
+		require.Equal(t, 300, h.Polls(0))
+	})
+}
+
+// What the list of alerts does not show is requested by ID.
+func TestFirstPassWithoutTheListOfAlerts(t *testing.T) {
+	tests := map[string]func(*harness.Harness){
+		"denied":            func(h *harness.Harness) { h.Fail(defendersim.AlertListRequests, "403") },
+		"fails":             func(h *harness.Harness) { h.Fail(defendersim.AlertListRequests, "500") },
+		"fails later":       nil,
+		"turned off":        func(h *harness.Harness) { h.Config.ChangeFeed.Get().AlertFeed = false },
+		"shows a part only": func(h *harness.Harness) { h.Fail(defendersim.AlertListRequests, "partial") },
+	}
+	for name, change := range tests {
+		t.Run(name, func(t *testing.T) {
+			harness.Run(t, func(t *testing.T) {
+				h := underGraph(t, harness.OneAlert(300))
+				if change != nil {
+					change(h)
+				}
+				h.Start()
+				if change == nil {
+					harness.Sleep(time.Second)
+					h.Fail(defendersim.AlertListRequests, "500")
+				}
+				harness.Sleep(10 * time.Minute)
+				requireFirstSeen(t, h, 300)
+				require.LessOrEqual(t, h.Polls(0), 300)
+			})
+		})
+	}
+}
+
+func TestFirstPassEndsWhereTheListOfIncidentsFails(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := underGraph(t, harness.OneAlert(300))
+		rule := harness.Rule(t, "500")
+		rule.OnSkip = true
+		require.NoError(t, h.Sim.SetFault(defendersim.ListRequests, rule))
+		h.Start()
+		harness.Sleep(10 * time.Minute)
+		requireFirstSeen(t, h, 300)
+		require.Len(t, h.Logs.FilterMessage(msgFirstPassEarly).All(), 1)
+	})
+}
+
+func TestFirstPassIsLeftOutWhereRequestsByIDAreFewer(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := underGraph(t, harness.OneAlert(9000), func(cfg *receiver.Config) { cfg.IncidentIDs = cfg.IncidentIDs[:120] })
+		h.Start()
+		harness.Sleep(2 * time.Minute)
+		requireFirstSeen(t, h, 120)
+		require.Len(t, h.Logs.FilterMessage("reading the lists would take more requests than polling the new incidents by ID").All(), 1)
+		require.Equal(t, 120, h.Polls(0))
+	})
+}
+
+func TestIncidentThatThePassDoesNotShowIsRequested(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := underGraph(t, harness.OneAlert(300), func(cfg *receiver.Config) { cfg.IncidentIDs = append(cfg.IncidentIDs, 999_999) })
+		h.Start()
+		harness.Sleep(2 * time.Minute)
+		require.Contains(t, h.Sink.Changes(), "999999 not_found")
+		require.Equal(t, 1, h.Polls(0))
+	})
+}
