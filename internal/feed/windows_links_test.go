@@ -3,6 +3,7 @@ package feed
 import (
 	"math"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,6 +82,56 @@ func TestEndlessListComesToAnEnd(t *testing.T) {
 				}
 				require.True(t, s.now.Before(end))
 			}
+		})
+	}
+}
+
+// Each page comes behind an empty one that links to it by a token.
+func TestRowsBehindEmptyPagesAreShownByOneCall(t *testing.T) {
+	for name, tokens := range map[string]bool{"links that skip": false, "links with tokens": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newService()
+			s.spread(230, noon.Add(-230*time.Minute), time.Minute)
+			s.tokens = tokens
+			s.edit = func(p *defender.Page, q defender.ListRequest) {
+				if strings.HasPrefix(q.Token, "0") { // behind the empty page
+					return
+				}
+				from := q.Skip
+				if q.Token != "" {
+					from, _ = strconv.Atoi(q.Token)
+				}
+				p.Rows, p.Next, p.Token = nil, 0, "0"+strconv.Itoa(from)
+			}
+			l := listingFrom(s, noon.Add(-5*time.Hour))
+			require.Equal(t, Complete, l.call(t))
+			require.Len(t, l.returned, 230)
+			require.LessOrEqual(t, len(l.requests), 2*6)
+		})
+	}
+}
+
+func TestRowsThatMoveUpBehindAnEmptyPageAreMissed(t *testing.T) {
+	for name, c := range map[string]struct {
+		from int // the first row behind the empty page; 40 is the first that repeats
+		ends outcome
+	}{"some rows repeat": {45, complete}, "no row repeats": {50, short}} {
+		t.Run(name, func(t *testing.T) {
+			rows := func(from, to int) (rows []defender.Row) {
+				for id := from; id < to; id++ {
+					rows = append(rows, defender.Row{ID: int64(id + 1), LastUpdate: noon, Created: noon})
+				}
+				return rows
+			}
+			w := &window{}
+			w.restart(50, 50, noon)
+			last := outcome(0)
+			for _, page := range []*defender.Page{
+				{Rows: rows(0, 50), Next: 50}, {Token: "behind"}, {Rows: rows(c.from, 80)},
+			} {
+				last = w.answered(page, w.request(), 500, noon)
+			}
+			require.Equal(t, c.ends, last)
 		})
 	}
 }

@@ -109,7 +109,10 @@ func (w *window) answered(page *defender.Page, q defender.ListRequest, maxSkip i
 	case w.barren > maxBarren, w.pages >= maxPages:
 		return short
 	case page.Token != "":
-		w.token, w.skip = page.Token, w.end
+		w.token = page.Token
+		if !empty(page) {
+			w.skip = w.end
+		}
 		return goesOn
 	}
 	w.token = ""
@@ -147,7 +150,7 @@ func (w *window) exhausted(maxSkip int) bool { return w.skip > maxSkip }
 // note notes the rows of a page.
 func (w *window) note(page *defender.Page, ordered bool) {
 	lap := 0
-	if w.pages > 1 && w.token == "" {
+	if w.pages > 1 {
 		lap = max(0, w.end-w.skip)
 	}
 	repeated, known := 0, len(w.shown)
@@ -165,7 +168,7 @@ func (w *window) note(page *defender.Page, ordered bool) {
 		}
 	}
 	w.nameless += max(0, page.Nameless-max(0, lap-repeated)) // the others were there before
-	if ordered && lap > 0 && repeated == 0 {
+	if behind := empty(page) && page.Token != ""; ordered && lap > 0 && repeated == 0 && !behind {
 		w.part = true // rows may have moved up unseen
 	}
 	if w.barren++; len(w.shown) > known {
@@ -173,6 +176,9 @@ func (w *window) note(page *defender.Page, ordered bool) {
 	}
 	w.end = max(w.end, w.skip+len(page.Rows)+page.Nameless)
 }
+
+// empty says whether a page has no rows. If its link has a token, they are on the next one.
+func empty(page *defender.Page) bool { return len(page.Rows)+page.Nameless == 0 }
 
 // ended says how a window ends of which no link leads on.
 func (w *window) ended() outcome {
