@@ -17,18 +17,23 @@ import (
 	"github.com/stretchr/testify/require"
 
 	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
 const (
 	incidentCalls = "incident"
 	listCalls     = "list"
+	alertCalls    = "alerts"
 )
 
 // callOf is the endpoint that a request goes to.
 func callOf(r *http.Request) string {
-	if strings.HasSuffix(r.URL.Path, "/incidents") {
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/incidents"):
 		return listCalls
+	case strings.HasSuffix(r.URL.Path, "/alerts_v2"):
+		return alertCalls
 	}
 	return incidentCalls
 }
@@ -75,8 +80,9 @@ func (f *refusing) roundTrip(next http.RoundTripper, r *http.Request) (*http.Res
 	header, body := askedFor(form, wait)
 	f.holds(call, wait)
 	if f.api == receiver.APIGraph && status == http.StatusTooManyRequests {
-		f.holds(incidentCalls, wait)
-		f.holds(listCalls, wait)
+		for _, each := range []string{incidentCalls, listCalls, alertCalls} {
+			f.holds(each, wait)
+		}
 	}
 	return &http.Response{
 		StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: header, Body: io.NopCloser(strings.NewReader(body)), Request: r,
@@ -142,6 +148,36 @@ func TestNoRequestIsEarlierThanTheAPIAsksFor(t *testing.T) {
 		require.Empty(t, f.early)
 		require.Greater(t, f.asked, 100)
 		require.Len(t, f.statuses, 12)
+	})
+}
+
+// What lists again what was listed before waits as well, also after a restart.
+func TestRereadComesBackWhenTheAPIAsksFor(t *testing.T) {
+	const wait = 20 * time.Minute
+	harness.Run(t, func(t *testing.T) {
+		h := harness.NewUnder(t, receiver.APIGraph, harness.OneAlert(3), harness.WithFeed())
+		f := newRefusing(receiver.APIGraph, func(r *http.Request) (int, time.Duration) {
+			if r.URL.Query().Has("$select") {
+				return http.StatusInternalServerError, wait
+			}
+			return 0, 0
+		})
+		h.Auth.Use(f.roundTrip)
+		h.Start()
+		first, err := h.Sim.Incident(1001)
+		require.NoError(t, err)
+		for range 2 { // so that there is something to list again
+			harness.Sleep(12 * time.Minute)
+			h.Assign(1001)
+			require.NoError(t, h.Sim.UpdateAlert(1001, first.Alerts[0].ID, func(a *defendersim.Alert) { a.AssignedTo += "+" }))
+		}
+		harness.Sleep(11 * time.Minute)
+		require.Equal(t, 2, f.asked, "one of each list")
+		h.Stop()
+		h.Start()
+		harness.Sleep(wait)
+		require.Empty(t, f.early)
+		require.Len(t, h.Logs.FilterMessage(msgAsksToWait).All(), 1)
 	})
 }
 

@@ -144,10 +144,12 @@ func (e *Engine) handleListFailure(ctx context.Context, f *changeFeed, page *def
 		return
 	case failure.Kind == defender.Rejected && f.windows != nil:
 		if handled, progress := f.windows.Rejected(at); handled {
+			e.asksToWait(ctx, f, failure, at)
 			e.progressed(ctx, f, progress, before, at)
 			return
 		}
 	case f.rereading() && failure.Kind != defender.Throttled && failure.Kind != defender.NoToken:
+		e.asksToWait(ctx, f, failure, at)
 		wait := max(rereadRetry, failure.RetryAfter)
 		e.progressed(ctx, f, f.Failed(at, wait, refuses(failure)), before, at)
 		return
@@ -159,6 +161,13 @@ func (e *Engine) handleListFailure(ctx context.Context, f *changeFeed, page *def
 		return
 	}
 	e.progressed(ctx, f, f.Failed(at, v.Retry, refuses(failure)), before, at)
+}
+
+// asksToWait has all requests to a list wait, if a failure that says nothing else about the list asks for that.
+func (e *Engine) asksToWait(ctx context.Context, f *changeFeed, failure *defender.Error, at time.Time) {
+	if failure.RetryAfter > 0 {
+		e.pause(ctx, f.endpoint(), failure, e.health.ListAsksToWait(failure, at), f.Sent(), at)
+	}
 }
 
 // rereadRetry is how long a page of a re-read that failed waits. Health does not learn of it, since the feed's own requests differ.
