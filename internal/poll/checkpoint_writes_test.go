@@ -48,7 +48,7 @@ func TestAccountOfRequestsIsSmallAndSurvivesKills(t *testing.T) {
 func TestOnlyTheAccountIsWrittenBeforeEachPage(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		const incidents = 200
-		h := harness.NewUnder(t, receiver.APIGraph, harness.OneAlert(incidents), harness.WithFeed(), func(cfg *receiver.Config) {
+		h := harness.NewUnder(t, receiver.APIGraph, harness.OneAlert(incidents), harness.WithFeed(), withUnusableRows, func(cfg *receiver.Config) {
 			cfg.CollectionInterval, cfg.MaxConcurrentRequests = 24*time.Hour, 1 // so that nothing else is written before a page
 		})
 		disk := useStubbornDisk(t, h)

@@ -91,7 +91,7 @@ func TestPendingChangeThatCannotBeFetchedKeepsItsBackoff(t *testing.T) {
 		if api == receiver.APIDefenderXDR {
 			population.AlertsPerIncident = 150 // so that the row cannot be used, as under Graph
 		}
-		h := harness.NewUnder(t, api, population, harness.WithFeed())
+		h := harness.NewUnder(t, api, population, harness.WithFeed(), withUnusableRows)
 		h.Start()
 		harness.Sleep(4 * time.Minute)
 		h.Fail(1002, "503")
@@ -103,6 +103,36 @@ func TestPendingChangeThatCannotBeFetchedKeepsItsBackoff(t *testing.T) {
 		h.Sink.Reset()
 		harness.Sleep(6 * time.Minute)
 		require.Equal(t, updated(1002), h.Sink.Changes())
+	})
+}
+
+func TestAlertsOfAChangeThatCannotBeFetchedKeepTheirBackoff(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.NewUnder(t, receiver.APIGraph, harness.OneAlert(3), harness.WithFeed(), withoutAlertFeed, func(cfg *receiver.Config) {
+			cfg.CollectionInterval = time.Hour // the backoff begins with a tenth of it
+		})
+		h.Start()
+		harness.Sleep(4 * time.Minute)
+		h.Sink.Reset()
+		h.Fail(1002, "503")
+		second, err := h.Sim.Incident(1002)
+		require.NoError(t, err)
+		require.NoError(t, h.Sim.UpdateAlert(1002, second.Alerts[0].ID, func(a *defendersim.Alert) { a.InvestigationState += "+" }))
+		before := h.Polls(1002)
+		var rows []int64
+		for range 20 {
+			h.Assign(1002)
+			rows = append(rows, 1002)
+			harness.Sleep(time.Minute)
+		}
+		require.Equal(t, updated(rows...), h.Sink.Changes(), "by its rows")
+		polls := h.Polls(1002) - before
+		require.Greater(t, polls, 1)
+		require.Less(t, polls, 8)
+		h.Sim.ClearFaults()
+		harness.Sleep(30 * time.Minute)
+		require.Equal(t, []string{"1002 alert updated"}, h.Sink.Changes())
+		require.Equal(t, polls+1, h.Polls(1002)-before, "nothing is pending any more")
 	})
 }
 
@@ -126,11 +156,18 @@ func TestDiscoveredIncidentWithPendingChangeSurvivesKill(t *testing.T) {
 		synctest.Wait()
 		h.Disk.Kill()
 		h.Stop()
-		h.Sink.Reset()
+		before := h.Sink.Changes()
 		h.Sim.ClearFaults()
 		h.Start()
 		harness.Sleep(5 * time.Second)
-		require.Contains(t, h.Sink.Changes(), "1002 first_seen")
+		after := h.Sink.Changes()
+		if api == receiver.APIDefenderXDR {
+			require.NotContains(t, before, "1002 first_seen")
+			require.Contains(t, after, "1002 first_seen")
+			return
+		}
+		require.Contains(t, before, "1002 first_seen", "by its row")
+		require.Equal(t, []string{"1002 alert first_seen"}, after, "what is left")
 	})
 }
 

@@ -23,9 +23,6 @@ func TestChangeIsDeliveredFromListRow(t *testing.T) {
 		h.Assign(1007)
 		harness.Sleep(31 * time.Second)
 		require.Equal(t, []string{"1007 updated"}, h.Sink.Changes())
-		if api == receiver.APIGraph {
-			before++ // its list has no alerts
-		}
 		require.Equal(t, before, h.Polls(0), "no request for the incident itself")
 		harness.Sleep(20 * time.Minute)
 		require.Empty(t, h.Sink.Changes())
@@ -310,7 +307,11 @@ func TestIncidentWithUnusableRowIsFetchedFirst(t *testing.T) {
 				h.Assign(1002)
 				harness.Sleep(35 * time.Second)
 				require.Equal(t, updated(1002), h.Sink.Changes())
-				require.Equal(t, 2, h.Polls(1002), "it was fetched by ID")
+				polls := 2
+				if api == receiver.APIGraph && c.fault == "" {
+					polls = 1 // its rows have no alerts, but show the change
+				}
+				require.Equal(t, polls, h.Polls(1002), "requests by ID")
 			})
 		})
 	}
@@ -320,7 +321,7 @@ func TestPendingChangeSurvivesRestart(t *testing.T) {
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 		population := harness.Quiet(3)
 		population.AlertsPerIncident = 150
-		h := harness.NewUnder(t, api, population, harness.WithFeed(), func(cfg *receiver.Config) { cfg.CollectionInterval = 24 * time.Hour })
+		h := harness.NewUnder(t, api, population, harness.WithFeed(), withUnusableRows, func(cfg *receiver.Config) { cfg.CollectionInterval = 24 * time.Hour })
 		h.Start()
 		harness.Sleep(4 * time.Minute)
 		h.Sink.Reset()

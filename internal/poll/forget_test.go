@@ -71,42 +71,47 @@ func TestMergedIncidentAndItsSuccessorStayForgotten(t *testing.T) {
 }
 
 func TestEachKindOfClosedIncidentIsForgottenAndStaysForgotten(t *testing.T) {
+	asUsual := func(*receiver.Config) {}
 	for name, c := range map[string]struct {
-		api   receiver.API
-		close func(t *testing.T, h *harness.Harness)
+		api    receiver.API
+		config func(*receiver.Config)
+		fails  string // each request for it
+		close  func(t *testing.T, h *harness.Harness)
 	}{
 		"resolved": {
-			receiver.APIDefenderXDR,
-			func(t *testing.T, h *harness.Harness) { resolve(t, h, 1001) },
+			api: receiver.APIDefenderXDR, config: asUsual,
+			close: func(t *testing.T, h *harness.Harness) { resolve(t, h, 1001) },
 		},
 		"not found": {
-			receiver.APIDefenderXDR,
-			func(t *testing.T, h *harness.Harness) { require.NoError(t, h.Sim.Remove(1001)) },
+			api: receiver.APIDefenderXDR, config: asUsual,
+			close: func(t *testing.T, h *harness.Harness) { require.NoError(t, h.Sim.Remove(1001)) },
 		},
 		"merged, with no successor named": {
-			receiver.APIDefenderXDR,
-			func(t *testing.T, h *harness.Harness) { redirect(t, h, 1001, 0) },
+			api: receiver.APIDefenderXDR, config: asUsual,
+			close: func(t *testing.T, h *harness.Harness) { redirect(t, h, 1001, 0) },
 		},
-		"always failing": { // Graph's rows are not delivered without a Get
-			receiver.APIGraph,
-			func(_ *testing.T, h *harness.Harness) { h.Fail(1001, "403") },
+		"never shown, always failing":    {api: receiver.APIGraph, config: withUnusableRows, fails: "403"},
+		"never shown, always timing out": {api: receiver.APIGraph, config: withUnusableRows, fails: "hang"},
+		"resolved as its rows show, always failing": {
+			api: receiver.APIGraph, config: asUsual, fails: "403",
+			close: func(t *testing.T, h *harness.Harness) { resolve(t, h, 1001) },
 		},
-		"always timing out": {
-			receiver.APIGraph,
-			func(_ *testing.T, h *harness.Harness) { h.Fail(1001, "hang") },
+		"resolved as its rows show without the list of alerts, always timing out": {
+			api: receiver.APIGraph, config: withoutAlertFeed, fails: "hang",
+			close: func(t *testing.T, h *harness.Harness) { resolve(t, h, 1001) },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			harness.Run(t, func(t *testing.T) {
-				h := harness.NewUnder(t, c.api, harness.OneAlert(3), forgetting(2*time.Hour),
+				h := harness.NewUnder(t, c.api, harness.OneAlert(3), forgetting(2*time.Hour), c.config,
 					func(cfg *receiver.Config) { cfg.IncidentIDs = []int64{1003} })
 				h.Start()
 				harness.Sleep(time.Minute)
-				if c.api == receiver.APIGraph {
-					c.close(t, h)
-					h.Assign(1001)
-				} else {
-					h.Assign(1001)
+				if c.fails != "" {
+					h.Fail(1001, c.fails)
+				}
+				h.Assign(1001)
+				if c.close != nil {
 					harness.Sleep(6 * time.Minute)
 					c.close(t, h)
 				}
@@ -122,6 +127,7 @@ func TestEachKindOfClosedIncidentIsForgottenAndStaysForgotten(t *testing.T) {
 					harness.Sleep(3 * time.Hour)
 					require.Equal(t, polls, h.Polls(1001))
 					require.Equal(t, []int64{1003}, h.Disk.Incidents())
+					require.NotContains(t, h.Disk.Entry("v1/feed"), "pending")
 					h.Stop()
 					h.Start()
 				}
@@ -214,7 +220,7 @@ func TestResolvedIncidentThatChangesIsForgottenAfterItsLastChange(t *testing.T) 
 
 func TestIncidentThatAlwaysFailsIsForgottenAlthoughTheReceiverRestartsEveryHour(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
-		h := harness.NewUnder(t, receiver.APIGraph, harness.OneAlert(3), forgetting(3*time.Hour), harness.WithIDs(1003))
+		h := harness.NewUnder(t, receiver.APIGraph, harness.OneAlert(3), forgetting(3*time.Hour), withUnusableRows, harness.WithIDs(1003))
 		h.Start()
 		harness.Sleep(time.Minute)
 		h.Fail(1001, "403")

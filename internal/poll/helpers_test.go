@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
+	receiver "github.com/seed2514a141/defenderincidentsreceiver"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
@@ -43,6 +44,18 @@ func busy(changesPerHour float64) defendersim.Config {
 	cfg.Incidents, cfg.ChangesPerHour = 40, changesPerHour
 	return cfg
 }
+
+// withUnusableRows has each change take a request by ID under Graph: the record is to have the alerts, which rows do not show. Under Defender XDR
+// it changes nothing: there, incidents of 150 alerts have such rows.
+func withUnusableRows(cfg *receiver.Config) {
+	if cfg.API == receiver.APIGraph {
+		cfg.Alerts = receiver.AlertsEmbedded
+	}
+}
+
+// withoutAlertFeed has the list of incidents read, but not that of alerts, so that a change takes a request by ID for the alerts. Use it behind
+// harness.WithFeed or harness.WithDiscovery.
+func withoutAlertFeed(cfg *receiver.Config) { cfg.ChangeFeed.Get().AlertFeed = false }
 
 // addBare adds incidents without alerts, with IDs from 1, and lists them: the
 // cheapest way to have thousands.

@@ -59,7 +59,7 @@ func TestChangeIsFetchedAgainUntilTheResponseHasCaughtUpWithTheList(t *testing.T
 	} {
 		t.Run(name, func(t *testing.T) {
 			harness.Run(t, func(t *testing.T) {
-				h := harness.NewUnder(t, receiver.APIGraph, harness.OneAlert(3), harness.WithFeed(func(f *receiver.ChangeFeedConfig) {
+				h := harness.NewUnder(t, receiver.APIGraph, harness.OneAlert(3), withUnusableRows, harness.WithFeed(func(f *receiver.ChangeFeedConfig) {
 					f.Interval = c.lag - 10*time.Second
 				}), func(cfg *receiver.Config) { cfg.CollectionInterval = 6 * time.Hour })
 				var replica lagging
