@@ -61,10 +61,12 @@ func (r *recorder) delay(e element, changed, version time.Time) (time.Duration, 
 type day struct {
 	listed   delays // of changes that move the time of the incident, which a list shows
 	unlisted delays // of changes of alerts alone, which a list does not show
-	gone     int    // changes of what was merged or removed before they were delivered
-	lost     int    // other changes that were not delivered
-	gets     int
-	lists    int
+	// withoutAlerts: changes of alerts alone do not count, since they have no record of their own.
+	withoutAlerts bool
+	gone          int // changes of what was merged or removed before they were delivered
+	lost          int // other changes that were not delivered
+	gets          int
+	lists         int
 }
 
 // delays are the times from changes to their records, ascending.
@@ -127,6 +129,9 @@ func (d *day) add(sim *defendersim.Sim, r *recorder, id int64, from, until time.
 		}
 		e, version, delays := element{incident: id}, now.LastUpdate, &d.listed
 		if now.LastUpdate.Equal(before.LastUpdate) {
+			if d.withoutAlerts {
+				continue
+			}
 			alert := changedAlert(before, now)
 			e, version, delays = element{id, alert.ID}, alert.LastUpdated, &d.unlisted
 		}

@@ -16,12 +16,14 @@ import (
 
 // graphDay is how a population was followed under Graph.
 type graphDay struct {
-	cold         time.Duration // until each incident and each of its alerts was delivered
-	day                        // of all incidents
-	changes      int
-	lists, gets  int // requests while the day lasted
-	twice, older int
-	refused      int // requests beyond a limit
+	incidents, alerts int           // at the start
+	cold              time.Duration // until each of them was delivered
+	day                             // of all incidents
+	changes           int
+	lists, gets       int // requests while the day lasted
+	because           int // of the requests by ID: those within the interval after a change of the incident
+	twice, older      int
+	refused           int // requests beyond a limit
 }
 
 // TestADayUnderGraph prints the figures of docs/sizing.md for 10,000 incidents under Microsoft Graph.
@@ -32,26 +34,43 @@ func TestADayUnderGraph(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		alerts receiver.AlertsMode
-		lag    time.Duration
+		late   time.Duration
 		hours  int
-		n      int
+		// The most that each may be.
+		cold, mean, p95 time.Duration
+		pages, requests float64
 	}{
-		"split, rows up to 20 s late": {receiver.AlertsSplit, 20 * time.Second, 1, 1_500},
-		"split, rows never late":      {receiver.AlertsSplit, 0, 1, 1_500},
-		"none, rows up to 20 s late":  {receiver.AlertsNone, 20 * time.Second, 1, 1_500},
+		"split":                  {receiver.AlertsSplit, 20 * time.Second, 4, 4 * time.Minute, 28 * time.Second, 46 * time.Second, .2, .8},
+		"split, rows never late": {receiver.AlertsSplit, 0, 2, 4 * time.Minute, 16 * time.Second, 30 * time.Second, .2, .8},
+		"none":                   {receiver.AlertsNone, 20 * time.Second, 2, 4 * time.Minute, 28 * time.Second, 46 * time.Second, .2, .2},
+		"embedded":               {receiver.AlertsEmbedded, 20 * time.Second, 2, 75 * time.Minute, 31 * time.Second, time.Minute, .2, 1.2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			population := workingDay(t, c.n)
-			population.ListDelay = c.lag
+			population := workingDay(t, 10_000)
+			population.ListDelay = c.late
 			d := runGraphDay(t, population, c.alerts, time.Duration(c.hours)*time.Hour)
-			t.Logf("cold start %v", d.cold)
+			t.Logf("cold start of %d incidents with %d alerts: %v", d.incidents, d.alerts, d.cold)
 			t.Logf("changes that move the incident: %s", d.listed.row())
 			t.Logf("changes of alerts alone: %s", d.unlisted.row())
-			t.Logf("%d requests by ID, %d pages for %d changes: %.2f pages a change, %.2f requests in all", d.gets, d.lists, d.changes,
-				float64(d.lists)/float64(d.changes), float64(d.lists+d.gets)/float64(d.changes))
+			perChange := func(requests int) float64 { return float64(requests) / float64(d.changes) }
+			t.Logf("for %d changes %d pages (%.2f a change), %d requests by ID because of a change, %d others by ID",
+				d.changes, d.lists, perChange(d.lists), d.because, d.gets-d.because)
 			t.Logf("%d beyond a limit; %d changes of what was gone before it was seen, %d lost, %d twice, %d older after newer",
 				d.refused, d.gone, d.lost, d.twice, d.older)
+			require.Less(t, d.cold, c.cold)
+			for _, delays := range []delays{d.listed, d.unlisted} {
+				if len(delays) > 0 {
+					require.Less(t, mean(delays), c.mean)
+					require.Less(t, delays[len(delays)*95/100], c.p95)
+				}
+			}
+			require.Less(t, perChange(d.lists), c.pages)
+			require.Less(t, perChange(d.lists+d.because), c.requests)
+			require.Zero(t, d.lost)
+			require.Zero(t, d.twice)
+			require.Zero(t, d.older)
+			require.Zero(t, d.refused)
 		})
 	}
 }
@@ -77,6 +96,24 @@ func (r *recorder) missesAny(elements []element) bool {
 	return len(r.deliveries) < len(elements) || slices.ContainsFunc(elements, func(e element) bool { return r.deliveries[e] == nil })
 }
 
+// soonAfterChanges counts the requests for an incident that are the first within ten minutes after one of its changes.
+func soonAfterChanges(sim *defendersim.Sim, id int64, gets []time.Time, from, until time.Time) (n int) {
+	states, _ := sim.History(id)
+	for i, at := range gets {
+		if at.Before(from) || !at.Before(until) {
+			continue
+		}
+		if slices.ContainsFunc(states[1:], func(s defendersim.State) bool {
+			return s.From.Before(at) && at.Sub(s.From) <= 10*time.Minute && (i == 0 || gets[i-1].Before(s.From))
+		}) {
+			n++
+		}
+	}
+	return n
+}
+
+// runGraphDay follows the incidents of a population that were not merged at its start, and measures from an hour after the last of them and
+// of their alerts was delivered.
 func runGraphDay(t *testing.T, population defendersim.Config, alerts receiver.AlertsMode, lasting time.Duration) (d graphDay) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -104,13 +141,27 @@ func runGraphDay(t *testing.T, population defendersim.Config, alerts receiver.Al
 		time.Sleep(6 * time.Hour)
 		h.Stop()
 
+		d.withoutAlerts = alerts != receiver.AlertsSplit
+		gets := map[int64][]time.Time{}
+		for _, request := range h.Sim.Journal() {
+			if request.Endpoint == defendersim.EndpointIncident {
+				gets[request.ID] = append(gets[request.ID], request.Time)
+			}
+		}
 		for _, id := range h.Config.IncidentIDs {
 			d.add(h.Sim, r, id, from, until)
+			d.because += soonAfterChanges(h.Sim, id, gets[id], from, until)
+			states, _ := h.Sim.History(id)
+			d.alerts += len(states[0].Alerts)
 		}
+		d.incidents = len(h.Config.IncidentIDs)
 		d.changes = len(d.listed) + len(d.unlisted)
 		slices.Sort(d.listed)
 		slices.Sort(d.unlisted)
 		d.twice, d.older = r.again()
+		if alerts == receiver.AlertsEmbedded {
+			d.twice = 0 // an alert that changes does not change the incident's time
+		}
 		for _, request := range h.Sim.Journal() {
 			during := !request.Time.Before(from) && request.Time.Before(until)
 			switch {
