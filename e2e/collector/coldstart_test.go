@@ -3,6 +3,7 @@
 package collector
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -70,4 +71,42 @@ func TestColdStartOfThousandsByPagesOfTheList(t *testing.T) {
 	require.Less(t, s.calls(), 50)
 	require.LessOrEqual(t, s.Sim.MaxInWindow(time.Minute), 100)
 	s.stop()
+}
+
+// Under Graph, too, where the alerts have a list of their own. What changes afterwards is shown by both lists.
+func TestColdStartUnderGraphByBothLists(t *testing.T) {
+	t.Parallel()
+	const incidents = 1500
+	population := defendersim.DefaultConfig()
+	population.Incidents, population.AlertsPerIncident, population.ChangesPerHour, population.MergedShare = incidents, 2, 0, 0
+	population.PerMinute, population.PerHour = 150, 0
+	s := newLongSetup(t, 3*time.Minute, population, func(c *harness.Settings) {
+		c.RateLimit, c.Interval, c.ChangeFeed = "", time.Hour, "{interval: 2s}"
+	})
+	s.use(defendersim.APIGraph)
+	began := time.Now()
+	s.start()
+	delivered := func() int {
+		seen := map[string]struct{}{}
+		for _, r := range s.sink.Records() {
+			seen[fmt.Sprint(r.Incident, r.Alert)] = struct{}{}
+		}
+		return len(seen)
+	}
+	s.await("every incident and alert", func() bool { return s.sink.RecordCount() >= 3*incidents && delivered() == 3*incidents })
+	t.Logf("%d incidents with %d alerts after %v, %d requests by ID and %d in all",
+		incidents, 2*incidents, time.Since(began).Round(100*time.Millisecond), len(s.requests()), len(s.Sim.Journal()))
+	require.Less(t, len(s.requests()), 130, "some of the last hundred")
+
+	first, asked := len(s.sink.Deliveries()), len(s.requests())
+	alert := s.alerts(1002)[1]
+	require.NoError(t, s.Sim.UpdateAlert(1002, alert, func(a *defendersim.Alert) { a.AssignedTo = "soc@contoso.example" }))
+	s.change(1003, func(i *defendersim.Incident) { i.AssignedTo = "soc@contoso.example" })
+	s.awaitRecordOf(1002, 3*incidents)
+	s.awaitRecordOf(1003, 3*incidents)
+	require.LessOrEqual(t, s.Sim.MaxInWindowOfAPI(defendersim.APIGraph, time.Minute), 150)
+	requireNoComplaint(t, s.stop())
+	require.ElementsMatch(t, []string{"1002 " + alert + " updated", "1003 updated [lastUpdateDateTime]"}, changeLines(s.sink.Deliveries()[first:]))
+	require.LessOrEqual(t, len(s.requests())-asked, 2, "both were shown by rows")
+	s.requireOnly(defendersim.APIGraph, 0)
 }
