@@ -146,6 +146,12 @@ func (p *player) checkShown(claims []claim) {
 }
 
 func (p *player) shows(s showing, claims []claim) bool {
+	if s.some != nil {
+		return !slices.ContainsFunc(claims, func(c claim) bool { return s.some[c.alert] != c.value })
+	}
+	if p.Alerts == Embedded && p.d.Own != nil && s.last < 0 {
+		return false // the record needs the alerts
+	}
 	if p.d.Embedded != nil && p.Alerts == Embedded && !p.d.Partial && s.state == s.last && len(p.d.Embedded) != len(p.states[s.state].Alerts) {
 		return false
 	}

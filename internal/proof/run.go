@@ -99,14 +99,18 @@ type subject struct {
 	unchanged time.Time      // when unchanged content was delivered last; zero: nobody knows
 }
 
-// showing is a state of an incident that a response or a row showed.
+// showing is what a response, a row or a page of Graph's list of alerts showed of
+// an incident.
 type showing struct {
 	at    time.Time
 	state int
-	// last is the state that the last page of the alerts was of; -1: there are
-	// no alerts.
+	// last is the state that the last page of the alerts was of; -1: it does not
+	// show the alerts.
 	last int
 	row  bool
+	// some are the alerts that a page of the list of alerts showed of the incident,
+	// which is all that it showed; nil: it is something else.
+	some map[string]value
 }
 
 func (r Run) subjects() map[int64]*subject {
@@ -123,14 +127,32 @@ func (r Run) subjects() map[int64]*subject {
 			if row.State < 0 {
 				continue
 			}
-			seen := showing{request.Served, row.State, row.State, true}
+			seen := showing{at: request.Served, state: row.State, last: row.State, row: true}
 			if request.API == defendersim.APIGraph { // whose rows are without alerts
 				seen.last = -1
 			}
 			all[row.ID].shown = append(all[row.ID].shown, seen)
 		}
+		for id, some := range alertRows(request) {
+			all[id].shown = append(all[id].shown, showing{at: request.Served, state: -1, last: -1, row: true, some: some})
+		}
 	}
 	return all
+}
+
+// alertRows are the alerts on a page of the list of alerts, by incident.
+func alertRows(request defendersim.Request) map[int64]map[string]value {
+	rows := map[int64]map[string]value{}
+	for _, row := range request.AlertRows {
+		switch {
+		case row.State < 0: // spoiled, a part only, or in no incident
+			continue
+		case rows[row.Incident] == nil:
+			rows[row.Incident] = map[string]value{}
+		}
+		rows[row.Incident][row.ID] = alertValue(row.LastUpdated)
+	}
+	return rows
 }
 
 // note takes in what a request about the incident was answered.

@@ -355,6 +355,124 @@ func TestDeliveriesThatAreWrong(t *testing.T) {
 	}
 }
 
+func (s *script) listAlerts() {
+	s.t.Helper()
+	s.send("/v1.0/security/alerts_v2")
+}
+
+// What the lists of Graph show: rows of incidents have no alerts, and rows of
+// alerts have nothing else.
+func TestDeliveriesFromRowsOfGraph(t *testing.T) {
+	for name, c := range map[string]struct {
+		alerts  string
+		act     func(s *script)
+		problem string // empty: there is none
+	}{
+		"own content, from rows of incidents": {Split, func(s *script) {
+			s.assign(1003)
+			s.send("/v1.0/security/incidents")
+			s.deliver(1003, "updated")
+		}, ""},
+		"own content, from rows of alerts": {Split, func(s *script) {
+			s.assign(1003)
+			s.listAlerts()
+			s.deliver(1003, "updated")
+		}, "nothing has shown this"},
+		"own content, from narrow rows": {Split, func(s *script) {
+			s.assign(1003)
+			s.send("/v1.0/security/incidents?$select=id,lastUpdateDateTime")
+			s.deliver(1003, "updated")
+		}, "nothing has shown this"},
+		"an alert, from rows of alerts": {Split, func(s *script) {
+			alert := s.changeAlert(1003)
+			s.listAlerts()
+			s.deliver(1003, "", alert)
+		}, ""},
+		"alerts of one page": {Split, func(s *script) {
+			all := s.alerts(1003)
+			for _, alert := range all {
+				require.NoError(s.t, s.sim.UpdateAlert(1003, alert, func(a *defendersim.Alert) { a.AssignedTo += "+" }))
+			}
+			s.listAlerts()
+			s.deliver(1003, "", all...)
+		}, ""},
+		"an alert, from rows of incidents": {Split, func(s *script) {
+			alert := s.changeAlert(1003)
+			s.send("/v1.0/security/incidents")
+			s.deliver(1003, "", alert)
+		}, "nothing has shown this"},
+		"an alert, from narrow rows": {Split, func(s *script) {
+			alert := s.changeAlert(1003)
+			s.send("/v1.0/security/alerts_v2?$select=id,incidentId,lastUpdateDateTime")
+			s.deliver(1003, "", alert)
+		}, "nothing has shown this"},
+		"an alert with its incident, from rows of both": {Split, func(s *script) {
+			alert := s.changeAlert(1003)
+			s.assign(1003)
+			s.send("/v1.0/security/incidents")
+			s.listAlerts()
+			s.deliver(1003, "updated", alert)
+		}, "nothing has shown this"},
+		"an alert in the incident that it was in before": {Split, func(s *script) {
+			moved := s.alerts(1003)[0]
+			require.NoError(s.t, s.sim.MoveAlert(1003, moved, 1002))
+			s.listAlerts()
+			s.deliver(1002, "", moved)
+			s.deliver(1003, "", moved)
+		}, "incident 1003 at 00:01:01: nothing has shown this"},
+		"an alert that has left, from rows of alerts": {Split, func(s *script) {
+			gone := s.removeAlert(1003)
+			s.listAlerts()
+			s.deliver(1003, "", gone)
+		}, "nothing has shown this"},
+		"the same version by a Get and a row": {Split, func(s *script) {
+			alert := s.changeAlert(1003)
+			s.listAlerts()
+			s.deliver(1003, "", alert)
+			s.ask(1003)
+			s.deliver(1003, "", alert)
+		}, "delivered twice"},
+		"an older row after a newer one": {Split, func(s *script) {
+			alert := s.changeAlert(1003)
+			s.listAlerts()
+			s.deliver(1003, "", alert)
+			time.Sleep(time.Second)
+			s.changeAlert(1003)
+			s.listAlerts()
+			s.deliver(1003, "", alert)
+			last := len(s.run.Deliveries) - 1
+			older, newer := s.run.Deliveries[last-1].Alerts[0], s.run.Deliveries[last].Alerts[0]
+			s.run.Deliveries[last-1].Alerts[0], s.run.Deliveries[last].Alerts[0] = newer, older
+			s.run.Deliveries[last-1].Observed = s.run.Deliveries[last].Observed
+		}, "older after newer"},
+		"embedded, from rows": {Embedded, func(s *script) {
+			s.assign(1003)
+			s.send("/v1.0/security/incidents")
+			s.listAlerts()
+			s.deliver(1003, "updated")
+		}, "nothing has shown this"},
+		"without alerts, from rows": {None, func(s *script) {
+			s.assign(1003)
+			s.send("/v1.0/security/incidents")
+			s.deliver(1003, "updated")
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, c.alerts, func(s *script) {
+				s.api = defendersim.APIGraph
+				time.Sleep(time.Second)
+				c.act(s)
+				problems := s.run.Problems()
+				if c.problem == "" {
+					require.Empty(t, problems)
+				} else {
+					require.Contains(t, strings.Join(problems, "\n"), c.problem)
+				}
+			})
+		})
+	}
+}
+
 func TestSilenceIsFound(t *testing.T) {
 	play(t, Split, func(s *script) {
 		began := time.Now().Add(-time.Minute)
