@@ -98,7 +98,8 @@ func (c combination) population(dice *rand.Rand) defendersim.Config {
 type mortal struct {
 	*harness.Sink
 	disk *harness.Disk
-	next atomic.Bool // the next delivery that is accepted is the last
+	also harness.Middleware // nil: none
+	next atomic.Bool        // the next delivery that is accepted is the last
 	dead atomic.Bool
 }
 
@@ -122,17 +123,20 @@ func (m *mortal) send(next http.RoundTripper, r *http.Request) (*http.Response, 
 	if m.dead.Load() {
 		return nil, errUnavailable
 	}
+	if m.also != nil {
+		return m.also(next, r)
+	}
 	return next.RoundTrip(r)
 }
 
-// runAndKill starts a receiver and kills it some time later, right after a
-// delivery or at any other moment. It returns when.
-func runAndKill(h *harness.Harness, dice *rand.Rand) time.Time {
-	m := &mortal{Sink: h.Sink, disk: h.Disk}
+// runAndKill starts a receiver, with this middleware before the API, and kills it
+// after so long, or right after the next delivery. It returns when.
+func runAndKill(h *harness.Harness, also harness.Middleware, after time.Duration, atOnce bool) time.Time {
+	m := &mortal{Sink: h.Sink, disk: h.Disk, also: also}
 	h.Auth.Use(m.send)
 	h.StartWith(m)
-	harness.Sleep(time.Duration(300+dice.IntN(300)) * time.Second)
-	if dice.IntN(2) == 0 {
+	harness.Sleep(after)
+	if atOnce {
 		m.kill()
 	}
 	for m.next.Store(true); !m.dead.Load(); {
@@ -153,7 +157,7 @@ func (c combination) run(t *testing.T, dice *rand.Rand) []string {
 	began := time.Now()
 	var kills []time.Time
 	for range 2 {
-		kills = append(kills, runAndKill(h, dice))
+		kills = append(kills, runAndKill(h, nil, time.Duration(300+dice.IntN(300))*time.Second, dice.IntN(2) == 0))
 		harness.Sleep(time.Duration(1+dice.IntN(180)) * time.Second)
 	}
 	h.Start()
