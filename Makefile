@@ -47,7 +47,7 @@ measure: build ## Measure memory, processor time and start-up of the built colle
 
 .PHONY: simulate
 simulate: ## Run the measurements in simulated time
-	$(GO) test -count=1 -v -timeout 30m -run "HalfOfTheAPI|EveryFaultIsOver|TenFailingIncidents|ChangeDelayOfADay|ADayOfSweeps|ColdStart|CostOverGrowth" ./internal/poll -simulate
+	$(GO) test -count=1 -v -timeout 30m -run "HalfOfTheAPI|EveryFaultIsOver|TenFailingIncidents|ChangeDelayOfADay|ADayOfSweeps|ADayUnderGraph|ColdStart|CostOverGrowth" ./internal/poll -simulate
 
 .PHONY: populations
 populations: ## Tell SEEDS (100) other populations amid random faults, and hold each record against what was served

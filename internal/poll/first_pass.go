@@ -61,8 +61,14 @@ func (e *Engine) firstPassCovers(now time.Time) (until time.Time) {
 	if e.sweep == nil && e.pass == nil {
 		return time.Time{}
 	}
-	expected := (e.showsUnpolled() || e.first.asked) && e.roster.Unpolled() > firstPassFrom && !e.health.ListDown()
 	until = e.first.went.Add(firstPassPatience)
+	if e.pass != nil && e.showsUnpolled() { // it goes on only if that takes fewer requests
+		if e.health.ListDown() || !until.After(now) {
+			return time.Time{}
+		}
+		return until
+	}
+	expected := (e.showsUnpolled() || e.first.asked) && e.roster.Unpolled() > firstPassFrom && !e.health.ListDown()
 	byID := e.first.began.Add(time.Duration(e.roster.Unpolled()) * e.gets.Spacing(now, quota.Fresh))
 	if byID.Before(until) { // by ID it would be as fast
 		until = byID
