@@ -229,7 +229,7 @@ func TestStartupPlanSaysWhichSettingsHaveNoEffectUnderGraph(t *testing.T) {
 				plan := h.Logs.FilterMessage(msgPlan).All()
 				require.Len(t, plan, 1)
 				require.Equal(t, want, plan[0].ContextMap()["alert_feed"])
-				require.Equal(t, "not with this api, whose list shows no alerts", plan[0].ContextMap()["sweep"])
+				require.Equal(t, "not with this api, whose list of incidents shows no alerts", plan[0].ContextMap()["sweep"])
 				require.Equal(t, "not with this api: rate_limit counts all requests", plan[0].ContextMap()["change_feed_rate_limit"])
 			})
 		})
