@@ -57,6 +57,9 @@ type Snapshot struct {
 
 	// Observed is when the answer had arrived.
 	Observed time.Time
+	// Ahead is the most that the service's clock may have been ahead of ours then;
+	// negative: it was behind. Set with SomeAlerts only.
+	Ahead time.Duration
 }
 
 // Shows is how much of an incident an observation shows.

@@ -244,6 +244,17 @@ func TestAnAlertThatMayHaveLeftIsAddedOnlyIfItChangedAfterTheLastGet(t *testing.
 	require.Equal(t, "a1", after.Alerts[0].ID, "they stay sorted")
 	require.Equal(t, before.Fetched, after.Fetched)
 
+	for ahead, doubt := range map[time.Duration]bool{0: false, time.Second: true, -time.Minute: false, time.Minute: true} {
+		row := alertRow(t, 2, withoutAlert(0), movedAlert(t, "a1", before.Fetched.Add(time.Second)))
+		row.Ahead = ahead
+		change, _ = c.Compare(before, row)
+		require.Equal(t, doubt, change.Doubt, "the service's clock is %v ahead", ahead)
+		row = alertRow(t, 2, withoutAlert(0), movedAlert(t, "a1", before.Fetched.Add(-time.Second)))
+		row.Ahead = ahead
+		change, _ = c.Compare(before, row)
+		require.Equal(t, ahead >= 0, change.Doubt, "the service's clock is %v ahead", ahead)
+	}
+
 	_, listed := c.Compare(before, ownRow(t, ownMovedBy(2*time.Hour)))
 	change, _ = c.Compare(listed, alertRow(t, 2, withoutAlert(0), movedAlert(t, "a1", before.Fetched)))
 	require.Equal(t, Change{Doubt: true}, change, "a newer row of the incident is no Get")

@@ -1,6 +1,9 @@
 package incident
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // compareSomeAlerts compares each alert of the snapshot by its own time and leaves
 // the rest of the state as it is. An alert that was not delivered is added where
@@ -19,7 +22,7 @@ func (c *Comparer) compareSomeAlerts(delivered State, s *Snapshot) (Change, Stat
 	after.Alerts = slices.Clone(delivered.Alerts)
 	for i := range s.Alerts {
 		alert := &s.Alerts[i]
-		if !after.admits(alert) {
+		if !after.admits(alert, s.Ahead) {
 			doubt = true
 			continue
 		}
@@ -38,13 +41,15 @@ func (c *Comparer) compareSomeAlerts(delivered State, s *Snapshot) (Change, Stat
 	return change, after
 }
 
-// admits reports whether an alert of a row can be compared, or else added.
-func (s State) admits(alert *Alert) bool {
+// admits reports whether an alert of a row can be compared, or else added. The time
+// of the alert is the service's, whose clock is at most so far ahead of the one that
+// Fetched is of.
+func (s State) admits(alert *Alert, ahead time.Duration) bool {
 	last, known := alertOf(s.Alerts, alert.ID)
 	if intent, unsure := s.Intent.alert(alert.ID); unsure { // a row may still show it as it was before it left
 		return !intent.Gone && !newer(last.LastUpdate, alert.LastUpdate)
 	}
-	return known || s.AlertsUnseen || Later(alert.LastUpdate, s.Fetched)
+	return known || s.AlertsUnseen || Later(alert.LastUpdate.Add(-ahead), s.Fetched)
 }
 
 // put replaces the alert or adds it. It modifies the list.

@@ -11,6 +11,14 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
+const (
+	// clockDoubt is how wrong it may be how far the service's clock is ahead of ours. A response has its date in whole seconds, and takes a
+	// while to arrive.
+	clockDoubt = 5 * time.Second
+	// answerLag is how long before its arrival a response to a request by ID may have been made.
+	answerLag = 30 * time.Second
+)
+
 // holders says which incident each delivered alert was last delivered with: a row that shows it in another one shows that it has moved. An
 // alert takes 16 bytes and what a map needs beside them. Two alerts with the same hash are told apart by the states of their incidents.
 type holders struct {
@@ -55,8 +63,8 @@ func (e *Engine) restoreHolders(ctx context.Context) {
 }
 
 // observeAlerts delivers what is new in rows of the list of alerts, all of one incident. Where only a request by ID can tell what is new, the
-// incident becomes due for one. A row without a snapshot names an alert that has changed.
-func (e *Engine) observeAlerts(ctx context.Context, rows []defender.Row, at time.Time, from listing) {
+// incident becomes due for one. A row without a snapshot names an alert that has changed. ahead is how far the service's clock is ahead of ours.
+func (e *Engine) observeAlerts(ctx context.Context, rows []defender.Row, at time.Time, ahead time.Duration, from listing) {
 	rows = slices.DeleteFunc(rows, func(row defender.Row) bool { return !e.isHere(ctx, row, at) })
 	if len(rows) == 0 {
 		return
@@ -67,7 +75,7 @@ func (e *Engine) observeAlerts(ctx context.Context, rows []defender.Row, at time
 	case entry == nil || !entry.Summary.Followed():
 		return
 	case e.roster.InFlight(id): // the response may be newer
-		e.hold(heldRows{rows: rows, at: at, from: from})
+		e.hold(heldRows{rows, at, ahead, from})
 		return
 	case entry.Summary.Missing:
 		e.markUnsure(id, unsureInterval, at)
@@ -90,7 +98,7 @@ func (e *Engine) observeAlerts(ctx context.Context, rows []defender.Row, at time
 		}
 	}
 	if s := together(rows); s != nil {
-		s.Observed = at
+		s.Observed, s.Ahead = at, ahead+clockDoubt
 		e.learnTenant(ctx, s.TenantID)
 		e.observe(ctx, observation{id: id, at: at, snapshot: s, before: before, from: from})
 	}
@@ -114,6 +122,15 @@ func together(rows []defender.Row) (all *incident.Snapshot) {
 		}
 	}
 	return all
+}
+
+// mayBeNew says whether rows show an alert that is not known, since it has changed about when a request by ID last showed the incident: perhaps
+// before, and so it has left, perhaps after.
+func mayBeNew(d delivery) bool {
+	return d.snapshot.Shows == incident.SomeAlerts && slices.ContainsFunc(d.snapshot.Alerts, func(a incident.Alert) bool {
+		_, known := d.after.Alert(a.ID)
+		return !known && incident.Later(a.LastUpdate.Add(-d.snapshot.Ahead), d.before.Fetched.Add(-clockDoubt-answerLag))
+	})
 }
 
 // isHere says whether a row shows an alert where it is. An alert that was delivered with another incident has moved, if the row is newer: that

@@ -106,6 +106,8 @@ func (e *Engine) followUp(d delivery) {
 	switch {
 	case d.change.Doubt && e.settings.Alerts == incident.Embedded: // the request delivers the change
 		e.roster.Mark(d.id, d.snapshot.LastUpdate, d.at)
+	case d.change.Doubt && mayBeNew(d):
+		e.roster.Mark(d.id, time.Time{}, d.at)
 	case d.change.Doubt:
 		e.hasten(d.id, d.at)
 	case ownFields && !d.before.Seen:

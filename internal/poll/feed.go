@@ -35,7 +35,7 @@ func (e *Engine) handleRow(ctx context.Context, f *changeFeed) {
 		l = l.again()
 	}
 	if f.listing == alertChanges {
-		e.observeAlerts(ctx, []defender.Row{row}, at, l)
+		e.observeAlerts(ctx, []defender.Row{row}, at, f.Ahead(), l)
 		return
 	}
 	if l == rereads && e.isLate(row) {

@@ -66,7 +66,7 @@ func (e *Engine) handlePassRows(ctx context.Context) {
 	case !ok:
 		e.finishPassPage(ctx)
 	case rows[0].Alert != "":
-		e.observeAlerts(ctx, rows, at, wholeListings)
+		e.observeAlerts(ctx, rows, at, e.pass.Ahead(), wholeListings)
 	default:
 		e.observeRow(ctx, rows[0], at, e.pass.Ahead(), wholeListings)
 	}

@@ -134,7 +134,7 @@ func (e *Engine) releaseHeld(ctx context.Context) bool {
 		}
 		e.held = slices.Delete(e.held, i, i+1)
 		if h.rows[0].Alert != "" {
-			e.observeAlerts(ctx, h.rows, h.at, h.from)
+			e.observeAlerts(ctx, h.rows, h.at, h.ahead, h.from)
 		} else {
 			e.observeRow(ctx, h.rows[0], h.at, h.ahead, h.from)
 		}
