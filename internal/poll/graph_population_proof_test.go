@@ -61,6 +61,9 @@ func (w graphWorld) upTo(d time.Duration) time.Duration {
 
 func (w graphWorld) population() defendersim.Config {
 	p := w.combination.population(w.dice)
+	if w.either() {
+		p.ListDelay, p.ListLag = w.upTo(40*time.Second), w.upTo(15*time.Second)
+	}
 	p.QuietAlertMoves, p.SilentAlertMoves = false, false
 	switch w.dice.IntN(3) {
 	case 0:
@@ -70,6 +73,9 @@ func (w graphWorld) population() defendersim.Config {
 	}
 	p.Weights[defendersim.ChangeMerge] = 3
 	p.GraphNoCount, p.GraphOrderByAlone, p.GraphNoUpperBounds, p.GraphSkipToken = w.either(), w.either(), w.either(), w.either()
+	if w.either() {
+		p.ClockSkew = w.upTo(4*time.Minute) - 2*time.Minute
+	}
 	p.NoAlertRole = w.lists == byOneList
 	if w.lists == byFirstPasses {
 		p.Incidents = 135 // more than a page of them, and more than firstPassFrom are configured
@@ -162,7 +168,10 @@ func (w graphWorld) run(t *testing.T) []string {
 	began := time.Now()
 	least, within := 3*time.Minute, 7*time.Minute
 	if w.lists == byFirstPasses {
-		least, within = 2*time.Second, 10*time.Minute // each incident may need several requests
+		least, within = 2*time.Second, 15*time.Minute // each incident may need requests by ID, which are slow
+	}
+	if population.ListDelay+population.ListLag > 55*time.Second {
+		within += 35 * time.Minute // only a re-read finds rows that appear later than feeds look back
 	}
 	if w.lists == byOneList || population.SilentAlertMoves {
 		within += h.Config.CollectionInterval // only a Get shows some changes
@@ -192,7 +201,7 @@ func (w graphWorld) run(t *testing.T) []string {
 	run.ByTime = population.QuietAlertMoves || population.SilentAlertMoves
 	problems := slices.Concat(run.Problems(), run.Late(tracked, began, within), tooManyOfAll(h))
 	if w.emit == receiver.EmitSnapshots {
-		problems = append(problems, run.Silent(tracked, began, h.Config.CollectionInterval+within)...)
+		problems = append(problems, run.Silent(tracked, began, 2*h.Config.CollectionInterval+within)...)
 	}
 	return problems
 }
