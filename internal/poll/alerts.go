@@ -56,7 +56,10 @@ func (h *holders) forget(ids []int64) {
 func (e *Engine) restoreHolders(ctx context.Context) {
 	e.holders = newHolders()
 	for _, id := range e.roster.IDs() {
-		if state, err := e.load(ctx, e.roster.Find(id)); err == nil {
+		if !e.roster.Find(id).Stored() {
+			continue
+		}
+		if state, err := e.parts.Store.Load(ctx, id); err == nil {
 			e.holders.delivered(id, nil, state.Alerts)
 		}
 	}

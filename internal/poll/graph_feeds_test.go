@@ -2,6 +2,8 @@ package poll_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -10,10 +12,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 	"go.uber.org/zap/zapcore"
 
 	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadatatest"
@@ -321,4 +326,38 @@ func TestOptionsThatGraphRefusesAreLoggedOnce(t *testing.T) {
 			})
 		})
 	}
+}
+
+// unloadable is a storage that cannot return the state of one incident alone.
+type unloadable struct {
+	storage.Client
+	component.StartFunc
+	component.ShutdownFunc
+	id string
+}
+
+func (u *unloadable) GetClient(context.Context, component.Kind, component.ID, string) (storage.Client, error) {
+	return u, nil
+}
+
+func (u *unloadable) Batch(ctx context.Context, operations ...*storage.Operation) error {
+	if len(operations) == 1 && operations[0].Type == storage.Get && u.id != "" && strings.HasSuffix(operations[0].Key, u.id) {
+		return errors.New("input/output error")
+	}
+	return u.Client.Batch(ctx, operations...)
+}
+
+func TestStateThatCannotBeLoadedDoesNotStopTheStart(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := underGraph(t, harness.OneAlert(3))
+		store := &unloadable{Client: checkpoint.NewMemory()}
+		h.Host.Extensions[*h.Config.StorageID] = store
+		h.RunOnce()
+		store.id = "1002"
+		h.Start()
+		harness.Sleep(time.Minute)
+		require.NoError(t, h.Sim.MoveAlert(1001, alertOf(t, h, 1001), 1003))
+		harness.Sleep(time.Minute)
+		require.ElementsMatch(t, []string{"1001 updated", "1001 alert removed", "1003 updated", "1003 alert first_seen"}, h.Sink.Changes())
+	})
 }
