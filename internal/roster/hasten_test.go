@@ -94,3 +94,23 @@ func TestPartOfAnIncidentKeepsItDue(t *testing.T) {
 		requirePending(t, r, 1, sec(5))
 	})
 }
+
+func TestIncidentsWhoseAlertsNothingHasShownArePolled(t *testing.T) {
+	r := New(Rules{})
+	unseen := func(id int64) {
+		e := r.add(id, sec(600))
+		r.leave(e)
+		r.load(e, incident.State{Seen: true, Status: "active", AlertsUnseen: true, LastUpdate: start(), Fetched: start()}.Summary(), true)
+	}
+	unseen(1)
+	polled(r, 2, sec(600))
+	unseen(3)
+	r.Mark(3, sec(8), sec(9))
+	r.PollUnseen(sec(20))
+	requireHeads(t, r, map[Class]Candidate{
+		Unpolled: {ID: 1, Due: sec(20)}, Routine: {ID: 2, Due: sec(600)}, Marked: {ID: 3, Due: sec(9)},
+	})
+	require.Zero(t, r.Unpolled(), "they were delivered")
+	poll(r, 1, answered(sec(900)))
+	require.Equal(t, Routine, r.Find(1).Class())
+}

@@ -1,0 +1,45 @@
+package feed
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+)
+
+func TestPassReadsIncidentsOnlyIfTheListOfAlertsDoesNotWork(t *testing.T) {
+	for name, requested := range map[string]bool{"before their number was requested": false, "and after": true} {
+		t.Run(name, func(t *testing.T) {
+			l := newLists(120, 300)
+			p := newPasser(graphLimits())
+			if requested {
+				require.True(t, p.request(t))
+			}
+			p.SkipAlerts()
+			require.Equal(t, []Ending{Swept}, p.run(t, l.page))
+			p.requireShown(t, l.incidents...)
+			require.True(t, p.Progress().IncidentsRead)
+			require.False(t, p.Progress().AlertsRead)
+			for _, q := range p.requests {
+				require.False(t, q.Alerts && q.Top > 1)
+				require.False(t, q.Alerts && !requested)
+			}
+		})
+	}
+}
+
+func TestPassThatReadsAlertsGoesOn(t *testing.T) {
+	l := newLists(60, 700)
+	p := newPasser(graphLimits())
+	skipped := false
+	require.Equal(t, []Ending{Swept, Swept}, p.run(t, func(q defender.ListRequest) *defender.Page {
+		if p.Phase() == PhaseAlerts && !skipped {
+			p.SkipAlerts()
+			skipped = true
+		}
+		return l.page(q)
+	}))
+	p.requireShown(t, l.alerts...)
+	require.True(t, skipped)
+}
