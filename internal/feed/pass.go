@@ -95,12 +95,13 @@ func (p *Pass) Begin(now time.Time) {
 }
 
 // SkipAlerts has the pass under way read the list of incidents only, if it has not begun to read that of alerts: that one does not work.
-func (p *Pass) SkipAlerts() {
-	if p.progress.Phase == PhaseAlerts {
+func (p *Pass) SkipAlerts(now time.Time) {
+	if p.noAlerts || !p.Underway() || p.progress.Phase == PhaseAlerts {
 		return
 	}
 	p.noAlerts = true
 	p.queue = slices.DeleteFunc(p.queue, func(q *passPage) bool { return q.counts && q.state == planned })
+	p.plan(now)
 }
 
 // Stop ends the pass under way, if there is one.

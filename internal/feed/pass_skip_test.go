@@ -16,7 +16,7 @@ func TestPassReadsIncidentsOnlyIfTheListOfAlertsDoesNotWork(t *testing.T) {
 			if requested {
 				require.True(t, p.request(t))
 			}
-			p.SkipAlerts()
+			p.SkipAlerts(p.now)
 			require.Equal(t, []Ending{Swept}, p.run(t, l.page))
 			p.requireShown(t, l.incidents...)
 			require.True(t, p.Progress().IncidentsRead)
@@ -35,7 +35,7 @@ func TestPassThatReadsAlertsGoesOn(t *testing.T) {
 	skipped := false
 	require.Equal(t, []Ending{Swept, Swept}, p.run(t, func(q defender.ListRequest) *defender.Page {
 		if p.Phase() == PhaseAlerts && !skipped {
-			p.SkipAlerts()
+			p.SkipAlerts(p.now)
 			skipped = true
 		}
 		return l.page(q)

@@ -40,7 +40,7 @@ func (e *Engine) nextPass(now time.Time) (r request, at time.Time, ok bool) {
 		e.pass.Begin(now)
 	}
 	if e.health.AlertListDown() {
-		e.pass.SkipAlerts()
+		e.pass.SkipAlerts(now)
 	}
 	at, ok = e.pass.Due()
 	if !ok {
