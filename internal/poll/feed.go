@@ -137,7 +137,7 @@ func (e *Engine) handleListFailure(ctx context.Context, f *changeFeed, page *def
 	case failure.Kind == defender.Oversize:
 		e.listAnswered(f, at)
 		single, progress := f.TooLarge(page, at)
-		if single {
+		if single && (f.listing == changes || e.roster.Find(page.First) != nil) { // alerts discover nothing
 			e.markUnsure(page.First, 0, at.Add(e.oversizeWait(page.First, at)))
 		}
 		e.progressed(ctx, f, progress, before, at)

@@ -18,13 +18,14 @@ import (
 func (e *Engine) openPass(progress feed.PassProgress, now time.Time) {
 	client := e.parts.Client
 	if client.WholeRows() || e.settings.Alerts == incident.Embedded {
+		e.roster.PollUnseen(now)
 		return
 	}
 	e.pass = feed.NewPass(feed.PassSettings{
 		MaxTop: client.MaxTop(), MaxAlertTop: client.MaxAlertTop(), MaxSkip: client.MaxSkip(), Alerts: e.listsAlerts(),
 	}, progress)
 	if e.pass.Underway() {
-		e.first = firstPass{began: now, went: now}
+		e.first = firstPass{asked: true, began: now, went: now} // IDs may have been added since
 		return
 	}
 	e.askFirstPass(now)
@@ -54,9 +55,10 @@ func (e *Engine) nextPass(now time.Time) (r request, at time.Time, ok bool) {
 	return request{page: &page, listing: wholeListings}, latest(at, free), true
 }
 
-// passShowsAlerts says whether the first pass will show the alerts of an incident that a row has shown.
+// passShowsAlerts says whether the first pass will show the alerts of an incident that a row has shown. Once it reads alerts, it may have gone
+// past them.
 func (e *Engine) passShowsAlerts() bool {
-	return e.pass != nil && e.pass.Underway() && e.listsAlerts()
+	return e.pass != nil && e.pass.Underway() && e.pass.Phase() != feed.PhaseAlerts && e.listsAlerts()
 }
 
 // handlePassRows handles the next rows of the first pass's page, or finishes the page after its last rows.
@@ -132,6 +134,9 @@ func (e *Engine) passPageFailed(ctx context.Context, asked defender.ListRequest,
 	e.passFailed = failure
 	switch {
 	case failure.Kind == defender.Oversize:
+		if asked.Top == 1 && e.roster.Find(page.First) != nil {
+			e.markUnsure(page.First, 0, at)
+		}
 		return e.pass.TooLarge(page, at)
 	case failure.Kind == defender.NoToken, failure.Kind == defender.Throttled, failure.Kind == defender.Forbidden && asked.Alerts:
 		v := e.listFailed(endpoint, failure, at)
@@ -145,7 +150,7 @@ func (e *Engine) passPageFailed(ctx context.Context, asked defender.ListRequest,
 
 // pollUnseen has incidents polled by ID whose alerts nothing has shown, unless the first pass has.
 func (e *Engine) pollUnseen(now time.Time) {
-	if !e.pass.Progress().AlertsRead {
+	if e.settings.Alerts != incident.None && !e.pass.Progress().AlertsRead {
 		e.roster.PollUnseen(now)
 	}
 }

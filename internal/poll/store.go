@@ -75,6 +75,11 @@ func (e *Engine) saveFeed(ctx context.Context, now time.Time) {
 	for _, p := range e.roster.Pending() {
 		pending = append(pending, checkpoint.Pending(p))
 	}
+	for _, h := range e.held {
+		if h.rows[0].Alert != "" { // rows of incidents are pending
+			pending = append(pending, checkpoint.Pending{ID: h.rows[0].ID, Noted: h.at})
+		}
+	}
 	stored := checkpoint.Feed{Boundary: e.feeds[0].Boundary(), Pending: pending, Discover: new(e.settings.Feed.Discover)}
 	if f := e.alertFeed(); f != nil {
 		stored.Alerts = f.Boundary()

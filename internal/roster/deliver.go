@@ -53,12 +53,13 @@ func (r *Roster) Delivered(d Delivery, now time.Time) (cycle []int64) {
 }
 
 func (r *Roster) deliver(e *Entry, d Delivery, now time.Time) {
+	seen := e.Summary.Seen
 	e.Summary, e.stored = d.Summary, true
 	switch {
 	case d.Doubt:
 		return
 	case d.Partial:
-		if e.class == Unpolled {
+		if e.class == Unpolled && !seen {
 			e.apply(Outcome{Due: d.Due, Answered: true, Hung: e.hung, Streak: e.Streak})
 		}
 		return
@@ -117,10 +118,16 @@ func (r *Roster) Unchanged(id int64, due, fetched, now time.Time) {
 }
 
 // Hasten makes an incident due ahead of routine polls, because a row has shown a change of a part of it: at once, or wait after a request by
-// ID last showed it. It does nothing for an incident that is due ahead of those anyway.
+// ID last showed it. It does nothing for an incident that is due ahead of those anyway. One that is being polled is due again after that poll.
 func (r *Roster) Hasten(id int64, wait time.Duration, now time.Time) {
 	e := r.entries[id]
-	if e == nil || e.class != Routine && e.class != Shown {
+	switch {
+	case e == nil:
+		return
+	case e.polling:
+		e.hastened = now
+		return
+	case e.class != Routine && e.class != Shown:
 		return
 	}
 	since := now.Round(0).Sub(e.Fetched())

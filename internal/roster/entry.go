@@ -33,8 +33,9 @@ type Entry struct {
 	stored     bool  // the checkpoint has a state of it
 	listed     bool  // a row of a list was its last poll
 
-	marked time.Time // when a list showed a change during the poll in flight; zero: none did
-	lag    *lag      // nil: the last poll has shown every known change
+	hastened time.Time // when Hasten was called during the poll in flight; zero: it was not
+	marked   time.Time // when a list showed a change during the poll in flight; zero: none did
+	lag      *lag      // nil: the last poll has shown every known change
 
 	separation *separation // nil: its alerts come together with it
 	instead    *instead    // nil: the last response shows no other incident

@@ -114,3 +114,25 @@ func TestIncidentsWhoseAlertsNothingHasShownArePolled(t *testing.T) {
 	poll(r, 1, answered(sec(900)))
 	require.Equal(t, Routine, r.Find(1).Class())
 }
+
+func TestIncidentThatIsHastenedDuringItsPollIsPolledAgain(t *testing.T) {
+	r := New(Rules{})
+	polled(r, 1, sec(10))
+	r.Start(1)
+	r.Hasten(1, 5*time.Minute, sec(12))
+	r.Finish(1, answered(sec(900)))
+	requireHeads(t, r, map[Class]Candidate{Shown: {ID: 1, Due: sec(12)}})
+	poll(r, 1, answered(sec(1800)))
+	requireHeads(t, r, map[Class]Candidate{Routine: {ID: 1, Due: sec(1800)}})
+}
+
+func TestRowOfAnAlertLeavesAnIncidentToBePolled(t *testing.T) {
+	r := New(Rules{})
+	unseen := incident.State{Seen: true, Status: "active", AlertsUnseen: true, LastUpdate: start(), Fetched: start()}.Summary()
+	e := r.add(1, sec(600))
+	r.leave(e)
+	r.load(e, unseen, true)
+	r.PollUnseen(sec(20))
+	r.Delivered(Delivery{ID: 1, Summary: unseen, Partial: true, Due: sec(1000), Interval: interval}, sec(21))
+	requireHeads(t, r, map[Class]Candidate{Unpolled: {ID: 1, Due: sec(20)}})
+}

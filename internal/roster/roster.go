@@ -109,6 +109,13 @@ func (e *Entry) land(o Outcome) {
 		e.mark(e.marked)
 		e.marked = time.Time{}
 	}
+	if !e.hastened.IsZero() && e.class == Routine {
+		e.class = Shown
+		if due := e.Streak.NotBefore(e.hastened); due.Before(e.due) {
+			e.due = due
+		}
+	}
+	e.hastened = time.Time{}
 }
 
 // Release makes incidents due at once. It ignores those that are unknown by now, being polled, or already due.
