@@ -117,34 +117,9 @@ func (e *Engine) followUp(d delivery) {
 	case !later && d.change.Empty(), !ownFields:
 	case !e.rowsShowAll(d.at):
 		e.roster.Mark(d.id, time.Time{}, d.at)
-	case !writtenOnly(d):
+	default: // also where somebody has written: an alert may have left since the row before
 		e.hasten(d.id, d.at)
 	}
-}
-
-// written says whether a field of Graph's incidents is one that somebody writes: it does not change because an alert has come or left.
-func written(field string) bool {
-	switch field {
-	case "assignedTo", "classification", "comments", "customTags", "determination", "lastModifiedBy", "resolvingComment", "status":
-		return true
-	}
-	return false
-}
-
-// writtenOnly says whether a row shows that only such fields have changed, and how it showed the others before is known. A request by ID would
-// show nothing more.
-func writtenOnly(d delivery) bool {
-	others := 0
-	for _, name := range d.change.Fields {
-		if name == d.snapshot.LastUpdateField {
-			continue
-		}
-		if !written(name) {
-			return false
-		}
-		others++
-	}
-	return others > 0 && d.before.Source != incident.FromGet
 }
 
 // doubtStale has an incident requested by ID if rows still show it older long after it changed and was delivered.
