@@ -197,6 +197,7 @@ func (w graphWorld) run(t *testing.T) []string {
 	w.requireShown(t, h)
 	run := h.Run()
 	run.Kills, run.Renderings = kills, population.ListDiffers
+	run.Unlisted = h.Config.CollectionInterval
 	run.ByTime = population.QuietAlertMoves || population.SilentAlertMoves
 	problems := slices.Concat(run.Problems(), run.Late(tracked, began, within), tooManyOfAll(h))
 	if w.emit == receiver.EmitSnapshots {

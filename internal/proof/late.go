@@ -12,7 +12,8 @@ import (
 // Late lists what was not delivered within the given time. Every version of the
 // incidents' own content and of their alerts that stood at the given moment or
 // came about later has to be delivered by then, or one that superseded it. An
-// alert that leaves within that time need not be delivered at all.
+// alert that leaves within that time need not be delivered at all. That an alert
+// has left may take Run.Unlisted longer.
 func (r Run) Late(ids []int64, since time.Time, within time.Duration) (late []string) {
 	now := time.Now()
 	subjects, _ := r.play()
@@ -31,8 +32,12 @@ func (r Run) Late(ids []int64, since time.Time, within time.Duration) (late []st
 				if begin.Before(since) {
 					begin = since
 				}
-				if !e.settled(n, begin, within, now) {
-					late = append(late, fmt.Sprintf("incident %d alert %q: %s was not delivered within %v of %s", id, alert, v.value, within, begin.Format(time.TimeOnly)))
+				deadline := within
+				if v.value == absent {
+					deadline += r.Unlisted
+				}
+				if !e.settled(n, begin, deadline, now) {
+					late = append(late, fmt.Sprintf("incident %d alert %q: %s was not delivered within %v of %s", id, alert, v.value, deadline, begin.Format(time.TimeOnly)))
 				}
 			}
 		}

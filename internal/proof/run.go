@@ -35,6 +35,8 @@ type Run struct {
 	// be delivered with another change and once more by itself. Where lists show
 	// incidents, nobody can tell it from another rendering.
 	ByTime bool
+	// Unlisted is how much longer what only a Get shows may take to be delivered.
+	Unlisted time.Duration
 }
 
 // Problems returns what is wrong with the deliveries; nothing, if every one of
