@@ -47,16 +47,15 @@ func (s *Store) readAll(ctx context.Context) (contents Contents, err error) {
 	if err := s.readVersion(ctx); err != nil {
 		return Contents{}, err
 	}
-	if err := s.readReceiver(ctx, &contents.Receiver); err != nil {
-		return Contents{}, err
+	for _, entry := range []struct {
+		key  string
+		into any
+	}{{receiverKey, &contents.Receiver}, {sweepKey, &contents.Sweep}, {passKey, &contents.Pass}} {
+		if err := s.readInto(ctx, entry.key, entry.into); err != nil {
+			return Contents{}, err
+		}
 	}
 	if contents.Feed, err = s.readFeed(ctx); err != nil {
-		return Contents{}, err
-	}
-	if contents.Sweep, err = s.readSweep(ctx); err != nil {
-		return Contents{}, err
-	}
-	if contents.Pass, err = s.readPass(ctx); err != nil {
 		return Contents{}, err
 	}
 	if contents.Quota, err = s.readQuota(ctx, gets); err != nil {
@@ -104,21 +103,18 @@ func (s *Store) readVersion(ctx context.Context) error {
 	return nil
 }
 
-func (s *Store) readReceiver(ctx context.Context, into *Receiver) error {
-	value, err := s.read(ctx, receiverKey)
+// readInto decodes an entry into a value, which stays as it is if there is none.
+func (s *Store) readInto(ctx context.Context, key string, into any) error {
+	value, err := s.read(ctx, key)
 	if err != nil || value == nil {
 		return err
 	}
-	return decode(receiverKey, value, into)
+	return decode(key, value, into)
 }
 
 func (s *Store) readFeed(ctx context.Context) (Feed, error) {
-	value, err := s.read(ctx, feedKey)
-	if err != nil || value == nil {
-		return Feed{}, err
-	}
 	var stored storedFeed
-	if err := decode(feedKey, value, &stored); err != nil {
+	if err := s.readInto(ctx, feedKey, &stored); err != nil {
 		return Feed{}, err
 	}
 	for _, id := range stored.Named {
@@ -130,24 +126,6 @@ func (s *Store) readFeed(ctx context.Context) (Feed, error) {
 		}
 	}
 	return stored.Feed, nil
-}
-
-func (s *Store) readSweep(ctx context.Context) (stored Sweep, err error) {
-	value, err := s.read(ctx, sweepKey)
-	if err != nil || value == nil {
-		return Sweep{}, err
-	}
-	err = decode(sweepKey, value, &stored)
-	return stored, err
-}
-
-func (s *Store) readPass(ctx context.Context) (stored Pass, err error) {
-	value, err := s.read(ctx, passKey)
-	if err != nil || value == nil {
-		return Pass{}, err
-	}
-	err = decode(passKey, value, &stored)
-	return stored, err
 }
 
 func (s *Store) readQuota(ctx context.Context, c call) (quota.Stored, error) {
