@@ -239,7 +239,7 @@ func (x *exchange) send(status int, contentType string, body []byte) {
 	x.headers(contentType)
 	x.w.Header().Set("Content-Length", strconv.Itoa(len(coded)))
 	x.w.WriteHeader(status)
-	// A client that has gone away is no trouble of the simulator's.
+	// A client that has gone away is not the simulator's concern.
 	_, _ = x.w.Write(coded)
 }
 

@@ -78,7 +78,7 @@ type Sweep struct {
 	tracked   int       // incidents that were polled when progress.Pages was counted; 0: not known
 	rested    int       // rests since the last complete sweep
 	throttled int       // 429s since the last page that was answered
-	trouble   time.Time // the last 429 or timeout
+	struggled time.Time // the last 429 or timeout
 	slow      time.Time // sweeps go at half their pace until then
 
 	lists   []scope // of the sweep under way; nil: none is

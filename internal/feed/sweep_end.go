@@ -63,10 +63,10 @@ func (s *Sweep) Failed(failure defender.Kind, now time.Time) Ending {
 
 // struggle notes a 429 or a timeout.
 func (s *Sweep) struggle(now time.Time) {
-	if !s.trouble.IsZero() && now.Sub(s.trouble) < repeats {
+	if !s.struggled.IsZero() && now.Sub(s.struggled) < repeats {
 		s.slow = now.Add(slowFor)
 	}
-	s.trouble = now
+	s.struggled = now
 }
 
 // EndFirst ends a first pass that has shown all that it was for.

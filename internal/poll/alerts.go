@@ -20,7 +20,7 @@ const (
 )
 
 // holders says which incident each delivered alert was last delivered with: a row that shows it in another one shows that it has moved. An
-// alert takes 16 bytes and what a map needs beside them. Two alerts with the same hash are told apart by the states of their incidents.
+// alert takes 16 bytes and what a map needs beside them. If two alerts have the same hash, the states of their incidents show which is meant.
 type holders struct {
 	seed maphash.Seed
 	of   map[uint64]int64

@@ -146,7 +146,7 @@ func (d *halfWorkingDay) require(t *testing.T, normal *halfWorkingDay) {
 		require.LessOrEqual(t, own, normal.signIns(d.c.from, d.c.until)*3/2)
 	case d.c.alternating && (d.c.part != incidentFails || others == nil): // a 429 asks for 8 s
 		require.LessOrEqual(t, own, 300)
-	case d.c.part == listFails: // every 40 s in the mean
+	case d.c.part == listFails: // every 40 s on average
 		require.LessOrEqual(t, float64(own), 30+100*hours)
 	case others == nil: // the same, four at once
 		require.LessOrEqual(t, float64(own), 100+400*hours)
