@@ -64,6 +64,7 @@ func (e *Engine) commit(ctx context.Context, d delivery) {
 		e.roster.Finish(d.id, roster.Outcome{})
 		return
 	}
+	partial := e.partial(d.observation)
 	switch {
 	case d.change.Stale:
 		if !d.change.Empty() {
@@ -75,7 +76,7 @@ func (e *Engine) commit(ctx context.Context, d delivery) {
 		}
 		e.roster.Finish(d.id, roster.Outcome{Due: d.due, Answered: true, Hung: d.hung, Streak: d.streak})
 		return
-	case d.polled || !d.change.Empty() || e.partial(d.observation) || d.before.Doubt != d.after.Doubt || !d.before.Summary().Equal(d.after.Summary()):
+	case d.polled || !d.change.Empty() || partial || d.before.Doubt != d.after.Doubt || !d.before.Summary().Equal(d.after.Summary()):
 		// an unchanged row costs no write
 		e.saveState(ctx, d.id, d.after)
 	}
@@ -83,13 +84,13 @@ func (e *Engine) commit(ctx context.Context, d delivery) {
 		e.holders.delivered(d.id, d.before.Alerts, d.after.Alerts)
 	}
 	cycle := e.roster.Delivered(roster.Delivery{
-		ID: d.id, Summary: d.after.Summary(), Polled: d.polled, Partial: e.partial(d.observation), Doubt: d.change.Doubt, Streak: d.streak, Hung: d.hung, Refuted: d.refuted, Due: d.due, Interval: e.interval(d.at),
+		ID: d.id, Summary: d.after.Summary(), Polled: d.polled, Partial: partial, Doubt: d.change.Doubt, Streak: d.streak, Hung: d.hung, Refuted: d.refuted, Due: d.due, Interval: e.interval(d.at),
 	}, d.at)
 	if cycle != nil {
 		e.logCycle(cycle)
 	}
 	switch {
-	case e.partial(d.observation):
+	case partial:
 		e.followUp(d)
 	case !d.change.Doubt:
 	case incident.Later(d.snapshot.LastUpdate, d.before.LastUpdate): // the row is new, too, not only its doubt

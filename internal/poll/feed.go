@@ -144,12 +144,12 @@ func (e *Engine) handleListFailure(ctx context.Context, f *changeFeed, page *def
 		return
 	case failure.Kind == defender.Rejected && f.windows != nil:
 		if handled, progress := f.windows.Rejected(at); handled {
-			e.asksToWait(ctx, f, failure, at)
+			e.asksToWait(ctx, f.endpoint(), failure, f.Sent(), at)
 			e.progressed(ctx, f, progress, before, at)
 			return
 		}
 	case f.rereading() && failure.Kind != defender.Throttled && failure.Kind != defender.NoToken:
-		e.asksToWait(ctx, f, failure, at)
+		e.asksToWait(ctx, f.endpoint(), failure, f.Sent(), at)
 		wait := max(rereadRetry, failure.RetryAfter)
 		e.progressed(ctx, f, f.Failed(at, wait, refuses(failure)), before, at)
 		return
@@ -164,9 +164,9 @@ func (e *Engine) handleListFailure(ctx context.Context, f *changeFeed, page *def
 }
 
 // asksToWait has all requests to a list wait, if a failure that says nothing else about the list asks for that.
-func (e *Engine) asksToWait(ctx context.Context, f *changeFeed, failure *defender.Error, at time.Time) {
+func (e *Engine) asksToWait(ctx context.Context, endpoint health.Endpoint, failure *defender.Error, sent, at time.Time) {
 	if failure.RetryAfter > 0 {
-		e.pause(ctx, f.endpoint(), failure, e.health.ListAsksToWait(failure, at), f.Sent(), at)
+		e.pause(ctx, endpoint, failure, e.health.ListAsksToWait(failure, at), sent, at)
 	}
 }
 

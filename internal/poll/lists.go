@@ -14,12 +14,12 @@ type listing uint8
 
 // The listings.
 const (
-	changes       listing = iota // the feed of incidents: what is new
-	alertChanges                 // the feed of alerts
-	rereads                      // the feed of incidents: what appeared late
-	alertRereads                 // the feed of alerts: the same
-	all                          // a sweep: polls
-	wholeListings                // the first pass through Graph's lists
+	changes      listing = iota // the feed of incidents: what is new
+	alertChanges                // the feed of alerts
+	rereads                     // the feed of incidents: what appeared late
+	alertRereads                // the feed of alerts: the same
+	sweepPages                  // a sweep: polls
+	passPages                   // the first pass through Graph's lists
 )
 
 // again is the listing of the re-reads of a feed.
@@ -190,9 +190,9 @@ func (e *Engine) nextReread(now time.Time) (r request, at time.Time, ok bool) {
 // requested notes that the next page of a listing was requested.
 func (e *Engine) requested(l listing, now time.Time) {
 	switch l {
-	case all:
+	case sweepPages:
 		e.sweep.Requested(now)
-	case wholeListings:
+	case passPages:
 		e.pass.Requested(now)
 	case rereads, alertRereads:
 		e.feedOf(l).windows.RereadRequested(now)
@@ -204,9 +204,9 @@ func (e *Engine) requested(l listing, now time.Time) {
 // pageArrived hands a page to what requested it.
 func (e *Engine) pageArrived(r response) {
 	switch r.listing {
-	case all:
+	case sweepPages:
 		e.sweep.Arrived(r.page, r.at)
-	case wholeListings:
+	case passPages:
 		e.pass.Arrived(r.request, r.page, r.at)
 	default:
 		e.feedOf(r.listing).Arrived(r.page, r.at)

@@ -52,7 +52,7 @@ func (e *Engine) nextPass(now time.Time) (r request, at time.Time, ok bool) {
 	if !hasRoom {
 		return request{}, time.Time{}, false
 	}
-	return request{page: &page, listing: wholeListings}, latest(at, free), true
+	return request{page: &page, listing: passPages}, latest(at, free), true
 }
 
 // passShowsAlerts says whether the first pass will show the alerts of an incident that a row has shown. Once it reads alerts, it may have gone
@@ -68,9 +68,9 @@ func (e *Engine) handlePassRows(ctx context.Context) {
 	case !ok:
 		e.finishPassPage(ctx)
 	case rows[0].Alert != "":
-		e.observeAlerts(ctx, rows, at, e.pass.Ahead(), wholeListings)
+		e.observeAlerts(ctx, rows, at, e.pass.Ahead(), passPages)
 	default:
-		e.observeRow(ctx, rows[0], at, e.pass.Ahead(), wholeListings)
+		e.observeRow(ctx, rows[0], at, e.pass.Ahead(), passPages)
 	}
 }
 
@@ -87,7 +87,7 @@ func (e *Engine) finishPassPage(ctx context.Context) {
 		how = e.pass.Answered(page, at)
 		e.first.went = at
 	}
-	if counts := phase == feed.PhaseCount && asked.Alerts; how != feed.Goes && !counts { // without that count the pass goes on
+	if goesOn := phase == feed.PhaseCount && asked.Alerts && e.pass.Underway(); how != feed.Goes && !goesOn { // without that count
 		e.logPass(phase, how, at)
 	}
 	if phase == feed.PhaseCount && e.pass.Phase() == feed.PhaseIncidents {
@@ -142,8 +142,8 @@ func (e *Engine) passPageFailed(ctx context.Context, asked defender.ListRequest,
 		v := e.listFailed(endpoint, failure, at)
 		e.apply(v, at)
 		e.pause(ctx, endpoint, failure, v, e.pass.Sent(), at)
-	case failure.RetryAfter > 0:
-		e.pause(ctx, endpoint, failure, e.health.ListAsksToWait(failure, at), e.pass.Sent(), at)
+	default:
+		e.asksToWait(ctx, endpoint, failure, e.pass.Sent(), at)
 	}
 	return e.pass.Failed(failure.Kind, at)
 }

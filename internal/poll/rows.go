@@ -34,7 +34,7 @@ func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time,
 	switch {
 	case entry == nil && !e.worthDiscovering(row, at, from):
 		return false
-	case from == wholeListings && entry.Knows(row.LastUpdate):
+	case from == passPages && entry.Knows(row.LastUpdate):
 		return false
 	case entry != nil && entry.Summary.Missing && row.LastUpdate.Add(-ahead).After(entry.Summary.Fetched()):
 		e.roster.Mark(row.ID, row.LastUpdate, at) // it exists again
@@ -55,7 +55,7 @@ func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time,
 	}
 	row.Snapshot.Observed = at
 	if entry != nil && e.recognizes(entry.Summary, row.Snapshot) {
-		if from == all {
+		if from == sweepPages {
 			e.unchanged(entry, row.Snapshot)
 		}
 		return true

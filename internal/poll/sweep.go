@@ -52,7 +52,7 @@ func (e *Engine) nextSweep(now time.Time) (r request, at time.Time, ok bool) {
 		return request{}, at, true
 	}
 	page := e.sweep.Request(now)
-	return request{page: &page, listing: all}, now, true
+	return request{page: &page, listing: sweepPages}, now, true
 }
 
 // continuesSweep begins a first pass, or ends a sweep, where that is due, and says whether there is a page to request, now or later.
@@ -113,7 +113,7 @@ func (e *Engine) handleSweepRow(ctx context.Context) {
 		e.finishSweepPage(ctx)
 		return
 	}
-	if e.observeRow(ctx, row, at, e.sweep.Ahead(), all) {
+	if e.observeRow(ctx, row, at, e.sweep.Ahead(), sweepPages) {
 		e.sweeping.polled++
 	}
 }
@@ -162,10 +162,7 @@ func (e *Engine) sweepFailed(ctx context.Context, page *defender.Page, at time.T
 		e.apply(v, at)
 		e.pause(ctx, health.List, failure, v, e.sweep.Sent(), at)
 	default:
-		if failure.RetryAfter > 0 {
-			v := e.health.ListAsksToWait(failure, at)
-			e.pause(ctx, health.List, failure, v, e.sweep.Sent(), at)
-		}
+		e.asksToWait(ctx, health.List, failure, e.sweep.Sent(), at)
 	}
 	return e.sweep.Failed(failure.Kind, at)
 }
