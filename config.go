@@ -105,6 +105,10 @@ type Config struct {
 	// receiver remembers nothing after a restart.
 	StorageID *component.ID `mapstructure:"storage"`
 
+	// LeaderElectorID is the ID of a k8s_leader_elector extension: the receiver
+	// polls only while this collector holds the lease. Nil: it always polls.
+	LeaderElectorID *component.ID `mapstructure:"k8s_leader_elector"`
+
 	// prevent unkeyed literal initialization
 	_ struct{}
 }

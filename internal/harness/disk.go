@@ -17,8 +17,12 @@ type Disk struct {
 	component.StartFunc
 	component.ShutdownFunc
 
+	// Exclusive refuses a client while another one is open, as file_storage does.
+	Exclusive bool
+
 	mu      sync.Mutex
 	entries map[string][]byte
+	open    int // clients
 	life    int // of the process that uses it; a client of an earlier one writes nothing
 }
 
@@ -85,8 +89,21 @@ func (d *Disk) Incidents() []int64 {
 func (d *Disk) GetClient(context.Context, component.Kind, component.ID, string) (storage.Client, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.Exclusive && d.open > 0 {
+		return nil, errLocked
+	}
+	d.open++
 	return &diskClient{disk: d, life: d.life}, nil
 }
+
+// Open is how many clients are open.
+func (d *Disk) Open() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.open
+}
+
+var errLocked = errors.New("timeout")
 
 var errClosed = errors.New("the storage client is closed")
 
@@ -137,5 +154,6 @@ func (c *diskClient) Close(context.Context) error {
 		return errClosed
 	}
 	c.closed = true
+	c.disk.open--
 	return nil
 }

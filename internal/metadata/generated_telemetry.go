@@ -28,6 +28,7 @@ type TelemetryBuilder struct {
 	meter                                       metric.Meter
 	mu                                          sync.Mutex
 	registrations                               []metric.Registration
+	ReceiverDefenderIncidentsActive             metric.Int64ObservableGauge
 	ReceiverDefenderIncidentsChangeDelay        metric.Float64Histogram
 	ReceiverDefenderIncidentsCheckpointFailures metric.Int64Counter
 	ReceiverDefenderIncidentsFeedAge            metric.Float64ObservableGauge
@@ -53,6 +54,21 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterReceiverDefenderIncidentsActiveCallback sets callback for observable ReceiverDefenderIncidentsActive metric.
+func (builder *TelemetryBuilder) RegisterReceiverDefenderIncidentsActiveCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverDefenderIncidentsActive, obs: o})
+		return nil
+	}, builder.ReceiverDefenderIncidentsActive)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
 }
 
 // RegisterReceiverDefenderIncidentsFeedAgeCallback sets callback for observable ReceiverDefenderIncidentsFeedAge metric.
@@ -183,6 +199,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ReceiverDefenderIncidentsActive, err = builder.meter.Int64ObservableGauge(
+		"otelcol_receiver_defender_incidents_active",
+		metric.WithDescription("Whether the receiver polls (1), or waits on standby until its collector becomes the leader (0). [Alpha]"),
+		metric.WithUnit("1"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsChangeDelay, err = builder.meter.Float64Histogram(
 		"otelcol_receiver_defender_incidents_change_delay",
 		metric.WithDescription("Time from a change, as the API dates it, until its records were handed to the pipeline. Incidents that are seen for the first time do not count. [Alpha]"),

@@ -20,6 +20,10 @@ func TestSetupTelemetry(t *testing.T) {
 	tb, err := metadata.NewTelemetryBuilder(testTel.NewTelemetrySettings())
 	require.NoError(t, err)
 	defer tb.Shutdown()
+	require.NoError(t, tb.RegisterReceiverDefenderIncidentsActiveCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
 	require.NoError(t, tb.RegisterReceiverDefenderIncidentsFeedAgeCallback(func(_ context.Context, observer metric.Float64Observer) error {
 		observer.Observe(1)
 		return nil
@@ -52,6 +56,9 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ReceiverDefenderIncidentsRecords.Add(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsRequests.Add(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsResponseSize.Record(context.Background(), 1)
+	AssertEqualReceiverDefenderIncidentsActive(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsChangeDelay(t, testTel,
 		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
 		metricdatatest.IgnoreTimestamp())

@@ -1,0 +1,186 @@
+package defenderincidentsreceiver // import "github.com/seed2514a141/defenderincidentsreceiver"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
+	"go.uber.org/zap"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/idlist"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/poll"
+)
+
+const (
+	// deliveryGrace is how long the end of a term without a deadline of its own waits
+	// for the pipeline to take what it was just given.
+	deliveryGrace = 5 * time.Second
+	// abandonGrace is how long a consumer may take to notice that it is over.
+	abandonGrace = time.Second
+)
+
+// term is a time of polling: from Start to Shutdown or, with a leader elector, for
+// as long as this collector leads.
+type term struct {
+	client     *http.Client
+	store      *checkpoint.Store
+	engine     *poll.Engine
+	stopping   context.CancelFunc // ends the requests and the loop
+	abandoning context.CancelFunc // ends a delivery, and calls of the storage
+	done       chan struct{}      // closed when the loop has ended
+	released   bool
+}
+
+// begin reads the IDs and the checkpoint and starts the engine, which polls until
+// running is canceled or the term ends. ctx is used only until begin returns.
+func (r *incidentsReceiver) begin(ctx, running context.Context, host component.Host) (*term, error) {
+	f, err := r.find(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	t, err := r.open(ctx, host, f)
+	if err != nil {
+		f.client.CloseIdleConnections()
+		return nil, err
+	}
+	t.run(running)
+	return t, nil
+}
+
+// found is what the configuration names, before any of it is used.
+type found struct {
+	ids      *idlist.List
+	endpoint *url.URL
+	client   *http.Client
+	storage  storage.Extension // nil: none is configured
+}
+
+// find returns an error if the IDs file cannot be read or an extension is missing.
+func (r *incidentsReceiver) find(ctx context.Context, host component.Host) (f found, err error) {
+	f.ids, err = idlist.Open(r.cfg.IncidentIDs, r.cfg.IncidentIDsFile, r.settings.Logger)
+	if err != nil {
+		return f, err
+	}
+	f.endpoint, err = url.Parse(r.cfg.HTTP.Endpoint)
+	if err != nil {
+		return f, errors.New("http::endpoint is not a URL") // not repeated: it may hold a password
+	}
+	f.client, err = r.cfg.client(ctx, host.GetExtensions(), r.settings.TelemetrySettings)
+	if err != nil {
+		return f, fmt.Errorf("http: %w", err)
+	}
+	f.storage, err = r.storageExtension(host)
+	return f, err
+}
+
+func (r *incidentsReceiver) storageExtension(host component.Host) (storage.Extension, error) {
+	if r.cfg.StorageID == nil {
+		return nil, nil
+	}
+	extension, exists := host.GetExtensions()[*r.cfg.StorageID]
+	if !exists {
+		return nil, fmt.Errorf("storage: there is no extension %s; add it to extensions and to service::extensions", r.cfg.StorageID)
+	}
+	storageExtension, ok := extension.(storage.Extension)
+	if !ok {
+		return nil, fmt.Errorf("storage: the extension %s is not a storage; use one such as file_storage", r.cfg.StorageID)
+	}
+	return storageExtension, nil
+}
+
+// open opens the checkpoint and restores the engine from it.
+func (r *incidentsReceiver) open(ctx context.Context, host component.Host, f found) (*term, error) {
+	storageClient, err := r.storageClient(ctx, f.storage)
+	if err != nil {
+		return nil, err
+	}
+	store, contents, err := checkpoint.Open(ctx, storageClient, string(r.cfg.API)) // which closes the client if it fails
+	if err != nil {
+		return nil, err
+	}
+	if r.cfg.StorageID != nil && len(contents.Summaries) == 0 {
+		// bbolt takes an empty file for a new one, so a file that was truncated looks like a first start.
+		r.settings.Logger.Info("the storage holds no incidents; every incident is emitted as new", zap.Stringer("storage", r.cfg.StorageID))
+	}
+	engine, err := poll.Open(ctx, r.cfg.pollSettings(f.endpoint.Hostname()), poll.Parts{
+		Receiver: r.settings, Next: r.next, Store: store, IDs: f.ids, Clock: r.clock,
+		Report: func(event *componentstatus.Event) { componentstatus.ReportStatus(host, event) },
+		Client: defender.NewClient(f.client, defender.Settings{
+			API: defender.API(r.cfg.API), Endpoint: f.endpoint,
+			MaxBody: r.cfg.MaxResponseBodySize, KeepOriginal: r.cfg.IncludeOriginal, Ignored: incident.Ignore(r.cfg.IgnoreChanges...),
+			NoAlerts: r.cfg.Alerts == AlertsNone,
+		}),
+	}, contents)
+	if err != nil {
+		return nil, errors.Join(err, store.Close(ctx))
+	}
+	return &term{client: f.client, store: store, engine: engine}, nil
+}
+
+// storageClient is the storage that the configuration names, or one that
+// forgets everything at the end.
+func (r *incidentsReceiver) storageClient(ctx context.Context, extension storage.Extension) (storage.Client, error) {
+	if extension == nil {
+		r.settings.Logger.Info("no storage configured; every start emits every incident once and forgets which requests were sent, " +
+			"so frequent restarts exceed the API's rate limits")
+		return checkpoint.NewMemory(), nil
+	}
+	client, err := extension.GetClient(ctx, component.KindReceiver, r.settings.ID, "")
+	if err != nil {
+		return nil, fmt.Errorf("storage: %s cannot be opened (one process can use it at a time; a damaged one has to be restored, or replaced by an empty one, "+
+			"which emits every incident once more): %w", r.cfg.StorageID, err)
+	}
+	return client, nil
+}
+
+// run starts the loop.
+func (t *term) run(running context.Context) {
+	running, t.stopping = context.WithCancel(running)
+	delivering, abandoning := context.WithCancel(context.Background())
+	t.abandoning, t.done = abandoning, make(chan struct{})
+	go func() {
+		defer close(t.done)
+		t.engine.Run(running, delivering)
+	}()
+}
+
+// end ends the requests first, then lets the pipeline accept what it was just
+// given, until ctx ends or deliveryGrace has passed. It is safe to call again.
+func (t *term) end(ctx context.Context) error {
+	t.stopping()
+	grace := time.NewTimer(deliveryGrace)
+	defer grace.Stop()
+	select {
+	case <-t.done:
+	case <-grace.C:
+	case <-ctx.Done():
+	}
+	t.abandoning()
+	grace.Reset(abandonGrace)
+	select {
+	case <-t.done:
+		return t.release(context.WithoutCancel(ctx))
+	case <-grace.C:
+		return fmt.Errorf("the receiver still waits for %s, though the time for that has ended: the checkpoint stays open", t.engine.WaitingFor())
+	}
+}
+
+// release gives back what begin took.
+func (t *term) release(ctx context.Context) error {
+	if t.released {
+		return nil
+	}
+	t.released = true
+	t.client.CloseIdleConnections()
+	t.engine.Close()
+	return t.store.Close(ctx)
+}
