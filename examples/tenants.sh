@@ -35,7 +35,7 @@ exec awk '
     print "exporters:"
     print "  otlp_http:"
     print "    endpoint: ${env:OTLP_ENDPOINT}"
-    print "    sending_queue: {storage: file_storage, batch: {sizer: bytes, min_size: 0, max_size: 2000000}}"
+    print "    sending_queue: {storage: file_storage, sizer: bytes, queue_size: 500000000, batch: {sizer: bytes, min_size: 0, max_size: 2000000}}"
     print "    retry_on_failure: {max_elapsed_time: 0}"
     print "service:"
     print "  extensions: [file_storage" signins "]"

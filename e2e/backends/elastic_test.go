@@ -18,7 +18,9 @@ func TestCollectorToElasticUnderBothAPIs(t *testing.T) {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
 			s := newSetup(t, api, 1001)
+			huge := s.addHuge()
 			elastic := harness.NewSink(s.Notifier)
+			elastic.SetLimit(4 << 20)
 			p := s.start("elastic.yaml", map[string]string{"ELASTIC_OTLP_ENDPOINT": harness.Serve(t, elastic), "ELASTIC_API_KEY": "a2V5"}, "")
 			s.play(p)
 			s.awaitAll(p, elastic)
@@ -29,6 +31,8 @@ func TestCollectorToElasticUnderBothAPIs(t *testing.T) {
 				require.Equal(t, "ApiKey a2V5", header.Get("Authorization"))
 			}
 			s.requireAll(recordsOf(t, elastic.Deliveries()))
+			_, _, size := s.shown(huge)
+			require.Greater(t, size, 4<<20, "more than the endpoint accepts at once")
 			mapped := readTemplate(t)
 			for _, logs := range elastic.Deliveries() {
 				for _, resource := range logs.ResourceLogs().All() {

@@ -42,6 +42,7 @@ type Sink struct {
 
 	mu         sync.Mutex // guards all that follows
 	mode       Mode
+	limit      int // bytes of a decompressed delivery; 0: none
 	received   int // deliveries, accepted or not
 	accepted   []plog.Logs
 	bodies     []string      // of the accepted deliveries, decompressed
@@ -62,6 +63,14 @@ func (s *Sink) SetMode(m Mode) (received int) {
 	defer s.mu.Unlock()
 	s.mode = m
 	return s.received
+}
+
+// SetLimit makes the sink answer 413 to deliveries of more bytes, decompressed. They
+// are among the problems.
+func (s *Sink) SetLimit(bytes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limit = bytes
 }
 
 func (s *Sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -104,6 +113,11 @@ func (s *Sink) handle(w http.ResponseWriter, r *http.Request, logs plog.Logs, bo
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.received++
+	if s.limit > 0 && len(body) > s.limit {
+		s.problems = append(s.problems, fmt.Sprintf("a delivery of %d bytes", len(body)))
+		http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+		return false
+	}
 	switch s.mode {
 	case Refuse:
 		s.refused = append(s.refused, time.Now())
