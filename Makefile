@@ -6,6 +6,7 @@ TOOL := $(GO) tool -modfile=tools/go.mod
 COLLECTOR := build/otelcol-defender/otelcol-defender
 SIMULATOR := build/defendersim
 LOKI := build/loki
+VICTORIALOGS := build/victoria-logs
 E2E := cd e2e && $(GO) test -count=1 -v
 SOURCES := $(shell find . -name '*.go' -not -path './build/*' -not -path './e2e/*' -not -name '*_test.go') go.mod go.sum
 
@@ -58,16 +59,20 @@ fuzz: ## Run each fuzz target FUZZTIME (50000x) times or long
 	@GO="$(GO)" tools/fuzz.sh $(or $(FUZZTIME),50000x)
 
 .PHONY: e2e
-e2e: build ## Run the built collector against the simulator and check every record, also with the examples for backends
+e2e: build $(VICTORIALOGS) ## Run the built collector against the simulator and check every record, also with the examples for backends and a real VictoriaLogs
 	cd e2e && $(GO) test -count=1 ./dashboards
-	$(E2E) -p 1 -timeout 15m ./collector ./backends -e2e.collector=$(abspath $(COLLECTOR))
+	$(E2E) -timeout 15m ./collector -e2e.collector=$(abspath $(COLLECTOR))
+	$(E2E) -timeout 15m ./backends -e2e.collector=$(abspath $(COLLECTOR)) -e2e.victorialogs=$(abspath $(VICTORIALOGS))
 
 $(LOKI): tools/loki/go.mod tools/loki/go.sum
 	@GO="$(GO)" tools/loki/build.sh $@
 
+$(VICTORIALOGS): tools/victorialogs/go.mod tools/victorialogs/go.sum
+	cd tools/victorialogs && CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o $(abspath $@) github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs
+
 .PHONY: e2e-backends
-e2e-backends: build $(LOKI) ## Run the examples for Splunk, Elastic, files and a second collector, and for Loki, which is built first
-	$(E2E) -timeout 15m ./backends -e2e.collector=$(abspath $(COLLECTOR)) -e2e.loki=$(abspath $(LOKI))
+e2e-backends: build $(LOKI) $(VICTORIALOGS) ## Run the examples for every backend: Loki and VictoriaLogs are built first, Splunk and Elastic are stubs
+	$(E2E) -timeout 15m ./backends -e2e.collector=$(abspath $(COLLECTOR)) -e2e.loki=$(abspath $(LOKI)) -e2e.victorialogs=$(abspath $(VICTORIALOGS))
 
 .PHONY: e2e-dashboards
 e2e-dashboards: build ## Check dashboard and alerts with a real Prometheus that scrapes the built collector (Linux, 4 minutes)

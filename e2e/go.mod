@@ -5,6 +5,7 @@ module github.com/seed2514a141/defenderincidentsreceiver/e2e
 go 1.26.0
 
 require (
+	github.com/itchyny/gojq v0.12.20
 	github.com/seed2514a141/defenderincidentsreceiver v0.0.0-00010101000000-000000000000
 	github.com/stretchr/testify v1.12.1
 	go.opentelemetry.io/collector/confmap v1.67.0
@@ -24,6 +25,7 @@ require (
 	github.com/gobwas/glob v0.2.3 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/hashicorp/go-version v1.9.0 // indirect
+	github.com/itchyny/timefmt-go v0.1.9 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect
 	github.com/knadh/koanf/maps v0.1.3 // indirect
 	github.com/knadh/koanf/providers/confmap v1.0.1 // indirect

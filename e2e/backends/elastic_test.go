@@ -3,6 +3,7 @@
 package backends
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -60,7 +61,11 @@ func (m indexTemplate) requireMapped(t *testing.T, mapped map[string]field, attr
 	}
 	for name, value := range attributes.All() {
 		require.Contains(t, mapped, name)
-		require.Equal(t, types[value.Type()], mapped[name].Type, name)
+		wanted := types[value.Type()]
+		if strings.HasSuffix(name, dateSuffix) {
+			wanted = "date"
+		}
+		require.Equal(t, wanted, mapped[name].Type, name)
 	}
 }
 
