@@ -42,7 +42,7 @@ func TestCollectorToElasticDocumentedQueriesFindWhatTheySay(t *testing.T) {
 		}
 		return withoutPrefix(texts(runESQL(t, q.text, mapped.IndexPatterns[0], documents, time.Now())))
 	}
-	requireAnswers(t, append(queries(t, "elastic.md", "json"), queries(t, "elastic.md", "esql")...), ask)
+	require.Empty(t, requireAnswers(t, append(queries(t, "elastic.md", "json"), queries(t, "elastic.md", "esql")...), ask))
 }
 
 func seconds(at pcommon.Timestamp) float64 { return float64(at) / 1e9 }

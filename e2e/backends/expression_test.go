@@ -73,9 +73,9 @@ func (p *parser) or() expression {
 }
 
 func (p *parser) and() expression {
-	left := p.not()
+	left := p.comparison()
 	for p.take("AND") {
-		a, b := left, p.not()
+		a, b := left, p.comparison()
 		left = func(r row) any { return either(a(r), b(r), false) }
 	}
 	return left
@@ -91,14 +91,6 @@ func either(a, b any, decisive bool) any {
 		return nil
 	}
 	return !decisive
-}
-
-func (p *parser) not() expression {
-	if !p.take("NOT") {
-		return p.comparison()
-	}
-	inner := p.not()
-	return func(r row) any { return negated(inner(r)) }
 }
 
 func negated(condition any) any {
@@ -123,17 +115,23 @@ func (p *parser) comparison() expression {
 		not := p.take("NOT")
 		require.True(p.t, p.take("NULL"))
 		return func(r row) any { return (left(r) == nil) != not }
-	case p.take("IN"):
-		list := p.arguments()
-		return func(r row) any {
-			var found any = false
-			for _, element := range list {
-				found = either(found, compared(left, element, func(sign int) bool { return sign == 0 })(r), true)
-			}
-			return found
-		}
+	case p.take("NOT"):
+		require.True(p.t, p.take("IN"))
+		in := among(left, p.arguments())
+		return func(r row) any { return negated(in(r)) }
 	}
 	return left
+}
+
+// among tells whether a value is in a list.
+func among(value expression, list []expression) expression {
+	return func(r row) any {
+		var found any = false
+		for _, element := range list {
+			found = either(found, compared(value, element, func(sign int) bool { return sign == 0 })(r), true)
+		}
+		return found
+	}
 }
 
 // compared compares two values of the same type.

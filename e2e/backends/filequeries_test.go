@@ -20,10 +20,10 @@ func TestCollectorToFileDocumentedQueriesFindWhatTheySay(t *testing.T) {
 	t.Parallel()
 	written := writtenFile{t, filepath.Join(t.TempDir(), "records.jsonl")}
 	tellStory(t, harness.Example{Name: "file.yaml", Overlays: []string{`exporters: {file: {path: "` + written.path + `"}}`}}, harness.NewNotifier(), written)
-	requireAnswers(t, queries(t, "file.md", "sh"), func(t *testing.T, q query) []map[string]string {
+	require.Empty(t, requireAnswers(t, queries(t, "file.md", "sh"), func(t *testing.T, q query) []map[string]string {
 		t.Helper()
 		return runJQ(t, q.text, written.path)
-	})
+	}))
 }
 
 // writtenFile is the file that the example writes. The collector answers when the

@@ -46,7 +46,7 @@ func TestLokiAnswersTheDocumentedQueries(t *testing.T) {
 	l := startLoki(t)
 	g := &gate{notifier: harness.NewNotifier(), address: l.address}
 	tellStory(t, harness.Example{Name: "loki.yaml", Env: map[string]string{"LOKI_OTLP_ENDPOINT": harness.Serve(t, g) + "/otlp"}}, g.notifier, g)
-	requireAnswers(t, queries(t, "loki.md", "logql"), func(t *testing.T, q query) []map[string]string {
+	others := requireAnswers(t, queries(t, "loki.md", "logql"), func(t *testing.T, q query) []map[string]string {
 		t.Helper()
 		var rows []map[string]string
 		if !strings.Contains(q.text, "_over_time(") {
@@ -64,6 +64,9 @@ func TestLokiAnswersTheDocumentedQueries(t *testing.T) {
 		}
 		return rows
 	})
+	for title := range others { // requireQueries asks these
+		require.Contains(t, []string{"Its latest state", "Its alerts", "Records of incidents of a severity", "Records of incidents with a status"}, title)
+	}
 	l.program.Stop(t)
 }
 

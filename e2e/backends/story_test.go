@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -29,6 +30,7 @@ type storyRecord struct {
 	changed, observed time.Duration
 	severity          string
 	attributes        map[string]any // beside those above, without "microsoft.defender."
+	body              map[string]any // beside the incident's ID
 }
 
 const (
@@ -99,16 +101,18 @@ func alarmsOfTheStory() []storyRecord {
 // alertsOfTheStory are the alerts of one incident.
 func alertsOfTheStory() []storyRecord {
 	const incident = 9051
+	withBody := with(alert(incident, "on a host", "first_seen", 2*time.Hour, soon, 3*time.Hour), "alert.hosts", []string{"ws-17.contoso.com", "dc01.contoso.com"})
+	withBody.body = map[string]any{"serviceSource": "MicrosoftDefenderForEndpoint", "entities": []any{map[string]any{"entityType": "Ip", "ipAddress": "192.0.2.1"}}}
 	return []storyRecord{
 		own(incident, "first_seen", 2*time.Hour, 50*time.Minute, "Medium", "Active", 3*time.Hour),
 		// Left and came back as it was, and one that stays away.
 		alert(incident, "returned", "first_seen", 2*time.Hour, 50*time.Minute, 3*time.Hour),
-		with(alert(incident, "returned", "removed", 30*time.Minute, 30*time.Minute, 0)),
+		alert(incident, "returned", "removed", 30*time.Minute, 30*time.Minute, 0),
 		alert(incident, "returned", "first_seen", 2*time.Hour, 10*time.Minute, 3*time.Hour),
 		alert(incident, "removed", "first_seen", 2*time.Hour, 50*time.Minute, 3*time.Hour),
 		alert(incident, "removed", "removed", soon, soon, 0),
 		// On hosts and users, on the list and not.
-		with(alert(incident, "on a host", "first_seen", 2*time.Hour, soon, 3*time.Hour), "alert.hosts", []string{"ws-17.contoso.com", "dc01.contoso.com"}),
+		withBody,
 		with(alert(incident, "on a user", "first_seen", 2*time.Hour, soon, 3*time.Hour), "alert.users", []string{"Admin@contoso.com"}),
 		with(alert(incident, "elsewhere", "first_seen", 2*time.Hour, soon, 3*time.Hour), "alert.hosts", []string{"ws-17.contoso.com", "dc01.contoso.com.example"}, "alert.users", []string{"analyst@contoso.com"}),
 		with(alert(incident, "old", "first_seen", 2*time.Hour, soon, 60*day), "alert.hosts", []string{"dc01.contoso.com"}),
@@ -179,9 +183,9 @@ func alert(incident int64, id, kind string, changed, observed, created time.Dura
 
 // with returns the record with more attributes, given as names and values.
 func with(r storyRecord, more ...any) storyRecord {
-	attributes := map[string]any{}
-	for name, value := range r.attributes {
-		attributes[name] = value
+	attributes := maps.Clone(r.attributes)
+	if attributes == nil {
+		attributes = map[string]any{}
 	}
 	for i := 0; i < len(more); i += 2 {
 		attributes[more[i].(string)] = more[i+1]
@@ -217,7 +221,9 @@ func logsOf(t *testing.T, records []storyRecord, now time.Time) plog.Logs {
 		r.SetTimestamp(pcommon.NewTimestampFromTime(now.Add(-told.changed)))
 		r.SetObservedTimestamp(pcommon.NewTimestampFromTime(now.Add(-told.observed)))
 		r.SetSeverityText(told.severity)
-		r.Body().SetEmptyMap().PutInt("incidentId", told.incident)
+		body := map[string]any{"incidentId": told.incident}
+		maps.Copy(body, told.body)
+		require.NoError(t, r.Body().FromRaw(body))
 		r.Attributes().PutInt("microsoft.defender.incident.id", told.incident)
 		r.Attributes().PutStr(event+".change", told.kind)
 		r.Attributes().PutStr("log.record.uid", fmt.Sprintf("%032x", n))
@@ -275,10 +281,11 @@ service:
 }
 
 // requireAnswers asks the queries that have an answer about the story, and requires
-// that answer. None may be missing. ask returns rows with attributes under the names of
-// docs/records.md.
-func requireAnswers(t *testing.T, documented []query, ask func(t *testing.T, q query) []map[string]string) {
+// that answer. None may be missing. ask returns rows with attributes under the
+// names of docs/records.md. requireAnswers returns the other queries by heading.
+func requireAnswers(t *testing.T, documented []query, ask func(t *testing.T, q query) []map[string]string) (others map[string]string) {
 	t.Helper()
+	others = map[string]string{}
 	missing := answers()
 	for _, q := range documented {
 		q.text = strings.ReplaceAll(q.text, documentedID, storyID)
@@ -296,9 +303,12 @@ func requireAnswers(t *testing.T, documented []query, ask func(t *testing.T, q q
 			}
 			require.ElementsMatch(t, want, found, q.title)
 			delete(missing, q.title)
+		default:
+			others[q.title] = q.text
 		}
 	}
 	require.Empty(t, missing, "not documented")
+	return others
 }
 
 // requireLatestOfTheStory requires the state that was observed last, not the one

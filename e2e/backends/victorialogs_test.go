@@ -118,7 +118,7 @@ func TestVictoriaLogsAnswersTheDocumentedQueries(t *testing.T) {
 	g := &gate{notifier: harness.NewNotifier(), address: v.address}
 	tellStory(t, harness.Example{Name: "victorialogs.yaml", Env: g.exampleEnvironment(t)}, g.notifier, g)
 	require.Zero(t, v.dropped())
-	requireAnswers(t, queries(t, "victorialogs.md", "logsql"), func(t *testing.T, q query) []map[string]string {
+	others := requireAnswers(t, queries(t, "victorialogs.md", "logsql"), func(t *testing.T, q query) []map[string]string {
 		t.Helper()
 		rows := v.rows(q.text)
 		if strings.Contains(q.text, "| stats") {
@@ -126,6 +126,11 @@ func TestVictoriaLogsAnswersTheDocumentedQueries(t *testing.T) {
 		}
 		return rows
 	})
+	require.Len(t, others, 1)
+	found := v.rows(others["What the API sent"])
+	require.Len(t, found, 1)
+	require.Equal(t, "on a host", found[0]["microsoft.defender.alert.id"])
+	require.Equal(t, "MicrosoftDefenderForEndpoint", found[0]["body.serviceSource"])
 	v.program.Stop(t)
 }
 
