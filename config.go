@@ -1,9 +1,6 @@
 package defenderincidentsreceiver // import "github.com/seed2514a141/defenderincidentsreceiver"
 
 import (
-	"errors"
-	"fmt"
-	"math"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -12,7 +9,6 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
-	"github.com/seed2514a141/defenderincidentsreceiver/internal/idlist"
 )
 
 // API names the HTTP API that the receiver gets incidents from.
@@ -24,6 +20,8 @@ const (
 	APIGraph       = API(defender.Graph) // graph.microsoft.com, its successor
 )
 
+func (API) choices() []string { return []string{string(APIDefenderXDR), string(APIGraph)} }
+
 // EmitMode selects what a poll emits.
 type EmitMode string
 
@@ -32,6 +30,8 @@ const (
 	EmitChanges   EmitMode = "changes"   // only what changed since the last delivery
 	EmitSnapshots EmitMode = "snapshots" // the whole incident, on every poll
 )
+
+func (EmitMode) choices() []string { return []string{string(EmitChanges), string(EmitSnapshots)} }
 
 // AlertsMode selects how the alerts of an incident are emitted.
 type AlertsMode string
@@ -42,6 +42,13 @@ const (
 	AlertsEmbedded AlertsMode = "embedded" // as part of the incident's record
 	AlertsNone     AlertsMode = "none"     // neither emitted nor compared
 )
+
+func (AlertsMode) choices() []string {
+	return []string{string(AlertsSplit), string(AlertsEmbedded), string(AlertsNone)}
+}
+
+// choice is a setting with a few known values.
+type choice interface{ choices() []string }
 
 // Config is the receiver's configuration. At least one of IncidentIDs,
 // IncidentIDsFile and ChangeFeed.Discover must be set.
@@ -108,6 +115,9 @@ type Config struct {
 	// LeaderElectorID is the ID of a k8s_leader_elector extension: the receiver
 	// polls only while this collector holds the lease. Nil: it always polls.
 	LeaderElectorID *component.ID `mapstructure:"k8s_leader_elector"`
+
+	// misread is what Unmarshal could not use. Those settings have their defaults.
+	misread []problem
 
 	// prevent unkeyed literal initialization
 	_ struct{}
@@ -200,86 +210,23 @@ func createDefaultConfig() component.Config {
 
 func defaultEndpoint(api API) string { return defender.Endpoint(defender.API(api)) }
 
-// Unmarshal implements confmap.Unmarshaler. It rejects values that decoding
-// would silently change, and sets the defaults that depend on api.
+// Unmarshal implements confmap.Unmarshaler. It sets the defaults that depend on api. It
+// leaves what is wrong with a value at its default and what is wrong to Validate, which
+// reports it with all else: the collector would end after an error of Unmarshal.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
-	ids, err := writtenIDs(conf)
-	if err := errors.Join(err, checkWritten(conf)); err != nil {
-		return err
-	}
+	var w written
+	w.read(conf)
+	c.misread = w.problems
 	if conf.Get("api") == string(APIGraph) {
 		c.HTTP.Endpoint = defaultEndpoint(APIGraph)
 		c.RateLimit = RateLimitConfig{RequestsPerMinute: 150}
 	}
-	if ids != nil {
-		c.IncidentIDs = ids
-		conf.Delete("incident_ids")
+	if w.ids != nil {
+		c.IncidentIDs = w.ids
 	}
-	return conf.Unmarshal(c)
-}
-
-func checkWritten(conf *confmap.Conf) error {
-	errs := []error{checkWrittenHTTP(conf)}
-	for _, key := range []string{
-		"max_concurrent_requests", "max_response_body_size",
-		"rate_limit::requests_per_minute", "rate_limit::requests_per_hour",
-		"change_feed::rate_limit::requests_per_minute", "change_feed::rate_limit::requests_per_hour",
-	} {
-		// Decoding would turn an empty value or 0.5 into 0, which means no limit.
-		if conf.IsSet(key) {
-			errs = append(errs, checkWholeNumber(key, conf.Get(key)))
-		}
+	err := conf.Unmarshal(c)
+	if err != nil && len(w.problems) > 0 {
+		return c.unusable() // the rest of it cannot be decoded without what was taken out
 	}
-	for _, key := range []string{
-		"collection_interval", "http::timeout", "http::http2_read_idle_timeout", "http::http2_ping_timeout", "http::keepalive::idle_conn_timeout",
-		"change_feed::interval", "change_feed::lookback", "change_feed::forget_after",
-	} {
-		// Decoding would read a bare number as nanoseconds. Validate rejects 0.
-		switch n := conf.Get(key).(type) {
-		case int, float64:
-			if n != 0 {
-				errs = append(errs, fmt.Errorf("%s: %v has no unit; write e.g. %vs", key, n, n))
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// checkWrittenHTTP rejects unknown keys under http. confighttp ignores them, and
-// a misspelt endpoint would silently leave the default one in use.
-func checkWrittenHTTP(conf *confmap.Conf) error {
-	section, err := conf.Sub("http")
-	if err != nil {
-		return errors.New("http: not a section; write e.g. http: {auth: {authenticator: azureauth}}")
-	}
-	type strict confighttp.ClientConfig // the same keys, without its own Unmarshal
-	if err := section.Unmarshal(&strict{}); err != nil {
-		return fmt.Errorf("http: %w", err)
-	}
-	return nil
-}
-
-// checkWholeNumber rejects values that decoding to an integer would truncate or
-// wrap.
-func checkWholeNumber(key string, written any) error {
-	switch n := written.(type) {
-	case int, int64:
-		return nil
-	case nil:
-		return fmt.Errorf("%s: empty; write a whole number", key)
-	case uint64:
-		return fmt.Errorf("%s: %d is too large", key, n)
-	case float64:
-		if n != math.Trunc(n) {
-			return fmt.Errorf("%s: %v is not a whole number", key, n)
-		}
-		if math.Abs(n) > 1<<53 { // a float64 is exact only up to here
-			return fmt.Errorf("%s: %v is too large", key, n)
-		}
-		return nil
-	case string:
-		return fmt.Errorf("%s: %s is not a whole number", key, idlist.Excerpt(n))
-	default:
-		return fmt.Errorf("%s: not a whole number", key)
-	}
+	return err
 }

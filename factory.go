@@ -17,5 +17,9 @@ func NewFactory() receiver.Factory {
 }
 
 func createLogs(_ context.Context, settings receiver.Settings, cfg component.Config, next consumer.Logs) (receiver.Logs, error) {
-	return newReceiver(settings, cfg.(*Config), next), nil
+	config := cfg.(*Config)
+	if err := config.unusable(); err != nil { // for a host that does not call Validate
+		return nil, err
+	}
+	return newReceiver(settings, config, next), nil
 }

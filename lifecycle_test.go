@@ -142,10 +142,22 @@ func TestStartNamesWhatIsWrong(t *testing.T) {
 		change func(*harness.Harness)
 		want   string
 	}{
-		"no ids file":         {func(h *harness.Harness) { h.Config.IncidentIDsFile = "nowhere.txt" }, "incident_ids_file"},
-		"no such storage":     {func(h *harness.Harness) { h.Config.StorageID = &missing }, "storage: there is no extension nowhere"},
-		"not a storage":       {func(h *harness.Harness) { h.Config.StorageID = &noStorage }, "is not a storage"},
-		"no such auth":        {func(h *harness.Harness) { delete(h.Host.Extensions, harness.AuthID()) }, "http: "},
+		"no ids file":     {func(h *harness.Harness) { h.Config.IncidentIDsFile = "nowhere.txt" }, "incident_ids_file"},
+		"no such storage": {func(h *harness.Harness) { h.Config.StorageID = &missing }, "storage: there is no extension nowhere"},
+		"not a storage":   {func(h *harness.Harness) { h.Config.StorageID = &noStorage }, "is not a storage"},
+		"no such auth": {
+			func(h *harness.Harness) { delete(h.Host.Extensions, harness.AuthID()) },
+			"http::auth::authenticator: there is no extension " + harness.AuthID().String() + "; add it to extensions and to service::extensions",
+		},
+		"not an auth": {
+			func(h *harness.Harness) { h.Config.HTTP.Auth.Get().AuthenticatorID = noStorage },
+			"http::auth::authenticator: the extension " + noStorage.String() + " does not sign in to an HTTP API; use one such as azureauth",
+		},
+		"several at once": {func(h *harness.Harness) {
+			h.Config.IncidentIDsFile, h.Config.StorageID = t.TempDir(), &missing
+			delete(h.Host.Extensions, harness.AuthID())
+		}, "3 problems:\n  incident_ids_file: "},
+		"no such certificate": {func(h *harness.Harness) { h.Config.HTTP.TLS.CAFile = "nowhere.pem" }, "http: "},
 		"storage is newer":    {func(h *harness.Harness) { h.Disk.Put("version", "1000") }, "version 1000"},
 		"storage is not ours": {func(h *harness.Harness) { h.Disk.Put("version", "?") }, "cannot be read"},
 	}

@@ -40,15 +40,12 @@ func (r *incidentsReceiver) standBy(ctx context.Context, host component.Host) (*
 		return nil, err
 	}
 	f.client.CloseIdleConnections()
-	elector, err := r.cfg.leaderElector(host.GetExtensions())
-	if err != nil {
-		return nil, err
-	}
 	s := &standby{receiver: r, host: &statusHost{Host: host}, elected: make(chan context.Context, 1), done: make(chan error, 1)}
 	s.running, s.stop = context.WithCancel(context.Background())
 	s.ending, s.abandon = context.WithCancel(context.Background())
 	r.settings.Logger.Info("on standby; polling starts when this collector becomes the leader", zap.Stringer("k8s_leader_elector", r.cfg.LeaderElectorID))
 	go func() { s.done <- s.run() }()
+	elector := host.GetExtensions()[*r.cfg.LeaderElectorID].(leaderElector) // see checkExtensions
 	elector.SetCallBackFuncs(s.startedLeading, s.stoppedLeading)
 	return s, nil
 }

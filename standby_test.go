@@ -309,7 +309,7 @@ func TestStandbyNamesWhatItCannotUseAtTheStart(t *testing.T) {
 	}{
 		"IDs file": {func(h *harness.Harness) { h.Config.IncidentIDsFile = "missing.txt" }, "incident_ids_file: "},
 		"storage":  {func(h *harness.Harness) { delete(h.Host.Extensions, *h.Config.StorageID) }, "storage: there is no extension test_storage/state"},
-		"auth":     {func(h *harness.Harness) { delete(h.Host.Extensions, harness.AuthID()) }, "http: "},
+		"auth":     {func(h *harness.Harness) { delete(h.Host.Extensions, harness.AuthID()) }, "http::auth::authenticator: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, _ := elected(t, harness.OneAlert(1))

@@ -67,7 +67,7 @@ type found struct {
 // find returns an error if the IDs file cannot be read or an extension is missing.
 func (r *incidentsReceiver) find(ctx context.Context, host component.Host) (f found, err error) {
 	f.ids, err = idlist.Open(r.cfg.IncidentIDs, r.cfg.IncidentIDsFile, r.settings.Logger)
-	if err != nil {
+	if err := asOne(err, r.cfg.checkExtensions(host.GetExtensions())); err != nil {
 		return f, err
 	}
 	f.endpoint, err = url.Parse(r.cfg.HTTP.Endpoint)
@@ -78,23 +78,10 @@ func (r *incidentsReceiver) find(ctx context.Context, host component.Host) (f fo
 	if err != nil {
 		return f, fmt.Errorf("http: %w", err)
 	}
-	f.storage, err = r.storageExtension(host)
-	return f, err
-}
-
-func (r *incidentsReceiver) storageExtension(host component.Host) (storage.Extension, error) {
-	if r.cfg.StorageID == nil {
-		return nil, nil
+	if r.cfg.StorageID != nil {
+		f.storage = host.GetExtensions()[*r.cfg.StorageID].(storage.Extension) // see checkExtensions
 	}
-	extension, exists := host.GetExtensions()[*r.cfg.StorageID]
-	if !exists {
-		return nil, fmt.Errorf("storage: there is no extension %s; add it to extensions and to service::extensions", r.cfg.StorageID)
-	}
-	storageExtension, ok := extension.(storage.Extension)
-	if !ok {
-		return nil, fmt.Errorf("storage: the extension %s is not a storage; use one such as file_storage", r.cfg.StorageID)
-	}
-	return storageExtension, nil
+	return f, nil
 }
 
 // open opens the checkpoint and restores the engine from it.

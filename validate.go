@@ -23,29 +23,38 @@ const maxConcurrentRequests = 100
 // The collector validates its own sections, such as http, separately.
 func (c *Config) Validate() error {
 	errs := []error{
+		c.unusable(),
 		c.validateIDs(),
-		oneOf("api", c.API, APIDefenderXDR, APIGraph),
+		idlist.CheckFile(c.IncidentIDsFile),
+		oneOf("api", c.API),
 		c.validateHTTP(),
 		positive("collection_interval", c.CollectionInterval, "5m"),
 		c.RateLimit.validate("rate_limit"),
 		c.validateConcurrency(),
 		positive("max_response_body_size", c.MaxResponseBodySize, "33554432"),
 		c.ChangeFeed.Get().validate("change_feed"),
-		oneOf("emit", c.Emit, EmitChanges, EmitSnapshots),
-		oneOf("alerts", c.Alerts, AlertsSplit, AlertsEmbedded, AlertsNone),
+		oneOf("emit", c.Emit),
+		oneOf("alerts", c.Alerts),
 	}
 	for i, field := range c.IgnoreChanges {
-		if strings.TrimSpace(field) == "" {
+		switch name := strings.TrimSpace(field); name {
+		case "":
 			errs = append(errs, fmt.Errorf("ignore_changes[%d]: empty; name a field, or remove it", i))
+		case field:
+		default:
+			errs = append(errs, fmt.Errorf("ignore_changes[%d]: %s has spaces around it; write %s", i, idlist.Excerpt(field), idlist.Excerpt(name)))
 		}
 	}
-	return errors.Join(errs...)
+	return asOne(errs...)
 }
 
 func (c *Config) validateIDs() error {
 	feed := c.ChangeFeed.Get()
 	discover := feed != nil && feed.Discover
 	if len(c.IncidentIDs) == 0 && c.IncidentIDsFile == "" && !discover {
+		if c.misreads("incident_ids") || c.misreads("incident_ids_file") || c.misreads("change_feed::discover") {
+			return nil
+		}
 		return errors.New("incident_ids: empty, and neither incident_ids_file nor change_feed::discover is set; " +
 			"list ids, e.g. [437, 552]")
 	}
@@ -54,10 +63,11 @@ func (c *Config) validateIDs() error {
 	seen := make(map[int64]bool, len(c.IncidentIDs))
 	for i, id := range c.IncidentIDs {
 		switch {
+		case id == 0 && c.misreads("incident_ids"): // in the place of one that is no ID
 		case id <= 0:
-			errs = append(errs, fmt.Errorf("incident_ids[%d]: %d is not a positive number", i, id))
+			errs = append(errs, fmt.Errorf("incident_ids[%d]: %d is not a positive number; write the number in the portal's address", i, id))
 		case seen[id]:
-			errs = append(errs, fmt.Errorf("incident_ids[%d]: %d is listed twice", i, id))
+			errs = append(errs, fmt.Errorf("incident_ids[%d]: %d is listed twice; remove one", i, id))
 		}
 		seen[id] = true
 	}
@@ -77,7 +87,11 @@ func (c *Config) validateHTTP() error {
 		errs = append(errs, fmt.Errorf("http::timeout: %v would let a request hang forever; write e.g. 30s", c.HTTP.Timeout))
 	}
 
-	errs = append(errs, c.validateProxy())
+	errs = append(errs,
+		notNegative("http::keepalive::idle_conn_timeout", c.HTTP.IdleConnTimeout, "30s"),
+		notNegative("http::http2_read_idle_timeout", c.HTTP.HTTP2ReadIdleTimeout, "10s"),
+		notNegative("http::http2_ping_timeout", c.HTTP.HTTP2PingTimeout, "5s"),
+		c.validateProxy())
 
 	// Neither the endpoint nor the parse error is reported: both may contain a password.
 	endpoint, err := url.Parse(c.HTTP.Endpoint)
@@ -117,21 +131,24 @@ func (c *Config) validateHost(endpoint *url.URL) error {
 	if endpoint.Scheme == "http" {
 		errs = append(errs, fmt.Errorf("http::endpoint: http would send the token to %s unencrypted; use https", host))
 	}
-	if auth := c.HTTP.Auth.Get(); auth == nil || auth.AuthenticatorID == (component.ID{}) {
+	if auth := c.HTTP.Auth.Get(); (auth == nil || auth.AuthenticatorID == (component.ID{})) && !c.misreads("http::auth") {
 		errs = append(errs, fmt.Errorf("http::auth: missing; %s needs a token, e.g. auth: {authenticator: azureauth}", host))
 	}
 	return errors.Join(errs...)
 }
 
-// validateMicrosoftHost rejects a host of Microsoft's that serves the other API,
-// and a path on such a host, since the client would add it a second time.
+// validateMicrosoftHost rejects the portal's host, a host of Microsoft's that serves
+// the other API, and a path on such a host, since the client would add it a second time.
 func (c *Config) validateMicrosoftHost(host, path string) error {
+	if places := defender.BesidePortal(host, defender.API(c.API)); len(places) > 0 {
+		return fmt.Errorf("http::endpoint: %s is the portal, not an API; write %s", host, listed(places))
+	}
 	serves, other := defender.ServedAt(host)
 	if serves == "" {
 		return nil
 	}
 	var errs []error
-	if known := c.API == APIDefenderXDR || c.API == APIGraph; known && string(serves) != string(c.API) {
+	if known := slices.Contains(c.API.choices(), string(c.API)) && !c.misreads("api"); known && string(serves) != string(c.API) {
 		errs = append(errs, fmt.Errorf("http::endpoint: %s belongs to api: %s; change api to that, or the endpoint to %s", host, serves, listed(other)))
 	}
 	if path != "" && path != "/" {
@@ -193,13 +210,19 @@ func positive[T int | int64 | time.Duration](key string, value T, example string
 	return fmt.Errorf("%s: %v is not more than 0; write e.g. %s", key, value, example)
 }
 
-func oneOf[T ~string](key string, value T, allowed ...T) error {
-	if slices.Contains(allowed, value) {
+func notNegative(key string, value time.Duration, example string) error {
+	if value >= 0 {
 		return nil
 	}
-	words := make([]string, len(allowed))
-	for i, word := range allowed {
-		words[i] = string(word)
+	return fmt.Errorf("%s: %v is negative; write e.g. %s", key, value, example)
+}
+
+func oneOf[T interface {
+	~string
+	choice
+}](key string, value T) error {
+	if slices.Contains(value.choices(), string(value)) {
+		return nil
 	}
-	return fmt.Errorf("%s: %s is not known; use one of %s", key, idlist.Excerpt(string(value)), strings.Join(words, ", "))
+	return fmt.Errorf("%s: %s is not known; use one of %s", key, idlist.Excerpt(string(value)), choicesOf(value))
 }

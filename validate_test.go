@@ -29,15 +29,15 @@ func TestValidateReportsEachProblem(t *testing.T) {
 		},
 		"id of zero": {
 			change: func(c *Config) { c.IncidentIDs = []int64{437, 0} },
-			want:   "incident_ids[1]: 0 is not a positive number",
+			want:   "incident_ids[1]: 0 is not a positive number; write the number in the portal's address",
 		},
 		"negative id": {
 			change: func(c *Config) { c.IncidentIDs = []int64{-437} },
-			want:   "incident_ids[0]: -437 is not a positive number",
+			want:   "incident_ids[0]: -437 is not a positive number; write the number in the portal's address",
 		},
 		"id listed twice": {
 			change: func(c *Config) { c.IncidentIDs = []int64{437, 552, 553, 437} },
-			want:   "incident_ids[3]: 437 is listed twice",
+			want:   "incident_ids[3]: 437 is listed twice; remove one",
 		},
 		"unknown api": {
 			change: func(c *Config) { c.API = "xdr" },
@@ -66,6 +66,26 @@ func TestValidateReportsEachProblem(t *testing.T) {
 		"negative timeout": {
 			change: func(c *Config) { c.HTTP.Timeout = -time.Second },
 			want:   "http::timeout: -1s would let a request hang forever; write e.g. 30s",
+		},
+		"negative idle timeout": {
+			change: func(c *Config) { c.HTTP.IdleConnTimeout = -time.Minute },
+			want:   "http::keepalive::idle_conn_timeout: -1m0s is negative; write e.g. 30s",
+		},
+		"negative silence": {
+			change: func(c *Config) { c.HTTP.HTTP2ReadIdleTimeout = -time.Second },
+			want:   "http::http2_read_idle_timeout: -1s is negative; write e.g. 10s",
+		},
+		"negative ping timeout": {
+			change: func(c *Config) { c.HTTP.HTTP2PingTimeout = -time.Second },
+			want:   "http::http2_ping_timeout: -1s is negative; write e.g. 5s",
+		},
+		"spaces around a name in ignore_changes": {
+			change: func(c *Config) { c.IgnoreChanges = []string{"riskScore", " priorityScore"} },
+			want:   `ignore_changes[1]: " priorityScore" has spaces around it; write "priorityScore"`,
+		},
+		"the portal": {
+			change: func(c *Config) { c.HTTP.Endpoint = "https://security.microsoft.us/incidents/437" },
+			want:   "http::endpoint: security.microsoft.us is the portal, not an API; write https://api-gov.security.microsoft.us",
 		},
 		"proxy without a scheme": {
 			change: func(c *Config) { c.HTTP.ProxyURL = "proxy.example:3128" },
@@ -176,8 +196,8 @@ func TestValidateReportsAllProblemsAtOnce(t *testing.T) {
 	cfg.IgnoreChanges = []string{"", "riskScore", ""}
 
 	require.Equal(t, []string{
-		"incident_ids[1]: -1 is not a positive number",
-		"incident_ids[2]: 437 is listed twice",
+		"incident_ids[1]: -1 is not a positive number; write the number in the portal's address",
+		"incident_ids[2]: 437 is listed twice; remove one",
 		`api: "xdr" is not known; use one of defender_xdr, graph`,
 		"http::timeout: 0s would let a request hang forever; write e.g. 30s",
 		"http::endpoint: holds a user name or password; remove it and use http::auth",
@@ -394,7 +414,14 @@ func problems(cfg *Config) []string {
 	if err == nil {
 		return nil
 	}
-	return strings.Split(err.Error(), "\n")
+	lines := strings.Split(err.Error(), "\n")
+	if strings.HasSuffix(lines[0], " problems:") {
+		lines = lines[1:]
+	}
+	for i := range lines {
+		lines[i] = strings.TrimPrefix(lines[i], "  ")
+	}
+	return lines
 }
 
 func TestValidateAcceptsProxies(t *testing.T) {

@@ -35,12 +35,15 @@ func (p texts) Retrieve(_ context.Context, uri string, _ confmap.WatcherFunc) (*
 func (texts) Scheme() string                 { return "text" }
 func (texts) Shutdown(context.Context) error { return nil }
 
-// resolve returns the configuration in the text "config", expanded as the collector
-// does.
-func (p texts) resolve(t *testing.T) (*confmap.Conf, error) {
+// resolve returns the texts of these names as one configuration, each over those
+// before, expanded as the collector does.
+func (p texts) resolve(t *testing.T, names ...string) (*confmap.Conf, error) {
 	t.Helper()
+	for i, name := range names {
+		names[i] = "text:" + name
+	}
 	resolver, err := confmap.NewResolver(confmap.ResolverSettings{
-		URIs: []string{"text:config"},
+		URIs: names,
 		ProviderFactories: []confmap.ProviderFactory{
 			confmap.NewProviderFactory(func(confmap.ProviderSettings) confmap.Provider { return p }),
 		},
@@ -67,8 +70,8 @@ func TestConfigRefusesExpandedIDsThatYAMLReadsAsOtherNumbers(t *testing.T) {
 		{config: one, it: "0b11", want: `incident_ids[0]: "0b11" is 3 in YAML; write 3`},
 		{config: one, it: "4_37", want: `incident_ids[0]: "4_37" is 437 in YAML; write 437`},
 		{config: one, it: "+437", want: `incident_ids[0]: "+437" is 437 in YAML; write 437`},
-		{config: one, it: "437,552", want: `incident_ids[0]: "437,552" is not a whole number`},
-		{config: one, it: "437 552", want: `incident_ids[0]: "437 552" is not a whole number`},
+		{config: one, it: "437,552", want: `incident_ids[0]: "437,552" is not an ID; write 437, 552`},
+		{config: one, it: "437 552", want: `incident_ids[0]: "437 552" is not an ID`},
 		{config: one, it: "", want: "incident_ids[0]: empty"},
 		{config: all, it: "[437, 552]", ids: []int64{437, 552}},
 		{config: all, it: "[437, \"552\", '553']", ids: []int64{437, 552, 553}},
@@ -78,12 +81,13 @@ func TestConfigRefusesExpandedIDsThatYAMLReadsAsOtherNumbers(t *testing.T) {
 		{config: all, it: "[552, 0437]", want: `incident_ids[1]: "0437" is 287 in YAML; write 437`},
 		{config: all, it: "- 552\n- 0437\n", want: `incident_ids[1]: "0437" is 287 in YAML; write 437`},
 		{config: all, it: "[552, \"0437\", 0x1B5]", want: `incident_ids[1]: "0437" begins with 0; write 437`},
-		{config: all, it: "0437", want: "incident_ids: not a list"},
+		{config: all, it: "0437", want: "incident_ids: 287 is not a list; write [437]"},
 	} {
 		cfg := defaultConfig()
-		conf, err := texts{"config": c.config, "it": c.it}.resolve(t)
+		conf, err := texts{"config": c.config, "it": c.it}.resolve(t, "config")
 		require.NoError(t, err)
-		err = conf.Unmarshal(cfg)
+		require.NoError(t, conf.Unmarshal(cfg), c.it)
+		err = cfg.unusable()
 		if c.want != "" {
 			require.ErrorContains(t, err, c.want, c.it)
 			continue
@@ -92,7 +96,7 @@ func TestConfigRefusesExpandedIDsThatYAMLReadsAsOtherNumbers(t *testing.T) {
 		require.Equal(t, c.ids, cfg.IncidentIDs, c.it)
 	}
 	cfg := defaultConfig()
-	conf, err := texts{"config": "incident_ids: [0437]"}.resolve(t)
+	conf, err := texts{"config": "incident_ids: [0437]"}.resolve(t, "config")
 	require.NoError(t, err)
 	require.NoError(t, conf.Unmarshal(cfg))
 	require.Equal(t, []int64{0o437}, cfg.IncidentIDs, "the collector tells no more: see docs/setup.md")
@@ -120,9 +124,10 @@ func FuzzWrittenIDs(f *testing.F) {
 			t.Skip() // the collector refuses it
 		}
 		cfg := defaultConfig()
-		conf, err := texts{"config": `incident_ids: ["${text:it}"]`, "it": text}.resolve(t)
+		conf, err := texts{"config": `incident_ids: ["${text:it}"]`, "it": text}.resolve(t, "config")
 		require.NoError(t, err, read)
-		if conf.Unmarshal(cfg) == nil {
+		require.NoError(t, conf.Unmarshal(cfg))
+		if cfg.unusable() == nil {
 			require.Len(t, cfg.IncidentIDs, 1)
 			if digits := strings.TrimSpace(text); strings.Trim(digits, "0123456789") == "" {
 				decimal, err := strconv.ParseInt(digits, 10, 64)
@@ -132,7 +137,8 @@ func FuzzWrittenIDs(f *testing.F) {
 		}
 
 		cfg = defaultConfig()
-		if confmap.NewFromStringMap(map[string]any{"incident_ids": []any{text}}).Unmarshal(cfg) == nil {
+		require.NoError(t, confmap.NewFromStringMap(map[string]any{"incident_ids": []any{text}}).Unmarshal(cfg))
+		if cfg.unusable() == nil {
 			require.Equal(t, text, fmt.Sprint(cfg.IncidentIDs[0]))
 		}
 	})

@@ -5,19 +5,20 @@ import (
 	"strings"
 )
 
-// cloud is one of Microsoft's, with the host of each API there (vendor
-// documentation).
+// cloud is one of Microsoft's, with the host of each API there and of the portal
+// (vendor documentation).
 type cloud struct {
-	name  string // empty: the commercial one
-	hosts map[API]string
+	name   string // empty: the commercial one
+	portal string
+	hosts  map[API]string
 }
 
 func clouds() []cloud {
 	return []cloud{
-		{"", map[API]string{XDR: "api.security.microsoft.com", Graph: "graph.microsoft.com"}},
-		{"GCC", map[API]string{XDR: "api-gcc.security.microsoft.us", Graph: "graph.microsoft.com"}},
-		{"GCC High", map[API]string{XDR: "api-gov.security.microsoft.us", Graph: "graph.microsoft.us"}},
-		{"DoD", map[API]string{XDR: "api-gov.security.microsoft.us", Graph: "dod-graph.microsoft.us"}},
+		{"", "security.microsoft.com", map[API]string{XDR: "api.security.microsoft.com", Graph: "graph.microsoft.com"}},
+		{"GCC", "security.microsoft.com", map[API]string{XDR: "api-gcc.security.microsoft.us", Graph: "graph.microsoft.com"}},
+		{"GCC High", "security.microsoft.us", map[API]string{XDR: "api-gov.security.microsoft.us", Graph: "graph.microsoft.us"}},
+		{"DoD", "security.apps.mil", map[API]string{XDR: "api-gov.security.microsoft.us", Graph: "dod-graph.microsoft.us"}},
 	}
 }
 
@@ -50,6 +51,21 @@ func ServedAt(host string) (api API, other []Place) {
 		}
 	}
 	return api, other
+}
+
+// BesidePortal tells where an API, XDR where it is neither, is on each cloud with that
+// portal. People take the portal's address for the API's. Empty: the host is no portal.
+func BesidePortal(host string, api API) (places []Place) {
+	for _, c := range clouds() {
+		if !strings.EqualFold(host, c.portal) {
+			continue
+		}
+		endpoint := "https://" + cmp.Or(c.hosts[api], c.hosts[XDR])
+		if len(places) == 0 || places[0].Endpoint != endpoint {
+			places = append(places, Place{Cloud: c.name, Endpoint: endpoint})
+		}
+	}
+	return places
 }
 
 // within says that a host is another, or a regional one of it: us, eu, uk and so

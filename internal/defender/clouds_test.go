@@ -30,3 +30,21 @@ func TestEachHostOfAnAPIIsKnownWithTheOtherOnItsClouds(t *testing.T) {
 	assert.Equal(t, graphHost, Endpoint(Graph))
 	assert.Equal(t, xdrHost, Endpoint("another"))
 }
+
+func TestEachPortalIsKnownWithTheAPIOnItsClouds(t *testing.T) {
+	for _, c := range []struct {
+		host string
+		api  API
+		want []Place
+	}{
+		{"security.microsoft.com", XDR, []Place{{"", "https://api.security.microsoft.com"}, {"GCC", "https://api-gcc.security.microsoft.us"}}},
+		{"Security.Microsoft.com", Graph, []Place{{"", "https://graph.microsoft.com"}}},
+		{"security.microsoft.us", XDR, []Place{{"GCC High", "https://api-gov.security.microsoft.us"}}},
+		{"security.apps.mil", Graph, []Place{{"DoD", "https://dod-graph.microsoft.us"}}},
+		{"security.microsoft.us", "another", []Place{{"GCC High", "https://api-gov.security.microsoft.us"}}},
+		{"api.security.microsoft.com", XDR, nil},
+		{"mysecurity.microsoft.com", XDR, nil},
+	} {
+		assert.Equal(t, c.want, BesidePortal(c.host, c.api), c.host)
+	}
+}

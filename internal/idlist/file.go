@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -17,8 +18,7 @@ const (
 	maxExcerpt  = 24       // bytes; enough for any ID, too little for a whole secret
 )
 
-// errUTF16 is about a text that begins with the byte order mark of UTF-16, as
-// Windows PowerShell's > writes.
+// errUTF16 is about a text in UTF-16, as Windows PowerShell's > writes.
 var errUTF16 = errors.New("UTF-16 where UTF-8 should be")
 
 // badLine is a line of the file that is not an ID.
@@ -42,7 +42,7 @@ func readFile(path string) (ids []int64, bad []badLine, err error) {
 	case errors.Is(err, errUTF16):
 		err = fmt.Errorf("%s is UTF-16; save it as UTF-8", path)
 	case err == nil && limited.N == 0:
-		err = fmt.Errorf("%s is larger than %d MiB", path, maxFileSize>>20)
+		err = fmt.Errorf("%s is larger than %d MiB; name a file of IDs", path, maxFileSize>>20)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("incident_ids_file: %w", err)
@@ -50,13 +50,30 @@ func readFile(path string) (ids []int64, bad []badLine, err error) {
 	return ids, bad, nil
 }
 
+// CheckFile returns what is wrong with the file at path, in words that name the
+// setting. A file that cannot be opened is no error here, since a configuration may be
+// checked on another machine, and neither is an empty path.
+func CheckFile(path string) error {
+	if path == "" {
+		return nil
+	}
+	_, _, err := readFile(path)
+	if unreadable := (*fs.PathError)(nil); errors.As(err, &unreadable) {
+		return nil
+	}
+	return err
+}
+
 func openRegular(path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("%s is a directory; name a file", path)
+	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", path)
+		return nil, fmt.Errorf("%s is not a regular file; name one", path)
 	}
 	return os.Open(path) //nolint:gosec // the path is the operator's own setting
 }
@@ -77,7 +94,7 @@ func parseIDs(r io.Reader) (ids []int64, bad []badLine, err error) {
 			return nil, nil, err
 		}
 		if number == 1 {
-			if strings.HasPrefix(line, "\xff\xfe") || strings.HasPrefix(line, "\xfe\xff") {
+			if isUTF16(line) {
 				return nil, nil, errUTF16
 			}
 			line = strings.TrimPrefix(line, "\ufeff")
@@ -99,6 +116,13 @@ func parseIDs(r io.Reader) (ids []int64, bad []badLine, err error) {
 			bad = append(bad, badLine{number: number, excerpt: Excerpt(text)})
 		}
 	}
+}
+
+// isUTF16 recognizes the byte order mark, or without one a first character whose
+// other byte is 0, as that of each digit is.
+func isUTF16(line string) bool {
+	return strings.HasPrefix(line, "\xff\xfe") || strings.HasPrefix(line, "\xfe\xff") ||
+		len(line) > 1 && (line[0] == 0) != (line[1] == 0)
 }
 
 // nextLine returns the next line without its line ending. If the line is longer

@@ -92,14 +92,20 @@ func TestFileErrorsNameTheSettingAndThePath(t *testing.T) {
 	wide, wideBig := filepath.Join(dir, "wide.txt"), filepath.Join(dir, "wide_big.txt")
 	require.NoError(t, os.WriteFile(wide, []byte("\xff\xfe4\x003\x007\x00\r\x00\n\x00"), 0o600))
 	require.NoError(t, os.WriteFile(wideBig, []byte("\xfe\xff\x004\x003\x007"), 0o600))
+	noMark, noMarkBig := filepath.Join(dir, "no_mark.txt"), filepath.Join(dir, "no_mark_big.txt")
+	require.NoError(t, os.WriteFile(noMark, []byte("4\x003\x007\x00"), 0o600))
+	require.NoError(t, os.WriteFile(noMarkBig, []byte("\x004\x003\x007"), 0o600))
 	require.NoError(t, os.WriteFile(huge, []byte("#"+strings.Repeat("x", maxFileSize)), 0o600))
 
 	for path, want := range map[string]string{
-		missing: "no such file",
-		dir:     "is not a regular file",
-		huge:    "is larger than 16 MiB",
-		wide:    "is UTF-16; save it as UTF-8",
-		wideBig: "is UTF-16; save it as UTF-8",
+		missing:     "no such file",
+		dir:         "is a directory; name a file",
+		"/dev/null": "is not a regular file; name one",
+		huge:        "is larger than 16 MiB; name a file of IDs",
+		wide:        "is UTF-16; save it as UTF-8",
+		wideBig:     "is UTF-16; save it as UTF-8",
+		noMark:      "is UTF-16; save it as UTF-8",
+		noMarkBig:   "is UTF-16; save it as UTF-8",
 	} {
 		ids, bad, err := readFile(path)
 		require.ErrorContains(t, err, "incident_ids_file: ")
@@ -107,7 +113,19 @@ func TestFileErrorsNameTheSettingAndThePath(t *testing.T) {
 		require.ErrorContains(t, err, want)
 		require.Nil(t, ids)
 		require.Nil(t, bad)
+
+		if path == missing { // here; it may be there where the receiver runs
+			err = nil
+		}
+		require.Equal(t, err, CheckFile(path))
 	}
+}
+
+func TestCheckFileAcceptsWhatARunningReceiverDoes(t *testing.T) {
+	for _, content := range []string{"437\n", "", "# later\n", "not an ID\n437\n"} {
+		require.NoError(t, CheckFile(writeFile(t, content)), content)
+	}
+	require.NoError(t, CheckFile(""))
 }
 
 func TestFileOfTheMaximumSizeIsRead(t *testing.T) {
@@ -127,7 +145,9 @@ func FuzzParseIDs(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		ids, bad, err := parseIDs(strings.NewReader(string(file)))
-		if utf16 := bytes.HasPrefix(file, []byte("\xff\xfe")) || bytes.HasPrefix(file, []byte("\xfe\xff")); utf16 {
+		first, _, _ := bytes.Cut(file, []byte("\n"))
+		mark := bytes.HasPrefix(first, []byte("\xff\xfe")) || bytes.HasPrefix(first, []byte("\xfe\xff"))
+		if mark || len(first) > 1 && bytes.Count(first[:2], []byte{0}) == 1 {
 			require.ErrorIs(t, err, errUTF16)
 			return
 		}

@@ -1,0 +1,48 @@
+package defenderincidentsreceiver // import "github.com/seed2514a141/defenderincidentsreceiver"
+
+import (
+	"errors"
+	"fmt"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/extension/extensionauth"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
+)
+
+// checkExtensions reports the extensions that the configuration names and that do not
+// run, or are of another kind. Only the start can tell: validation sees one section.
+func (c *Config) checkExtensions(running map[component.ID]component.Component) error {
+	var errs []error
+	if auth := c.HTTP.Auth.Get(); auth != nil {
+		const key = "http::auth::authenticator"
+		extension, err := find(running, key, auth.AuthenticatorID)
+		if _, ok := extension.(extensionauth.HTTPClient); !ok && err == nil {
+			err = fmt.Errorf("%s: the extension %s does not sign in to an HTTP API; use one such as azureauth", key, auth.AuthenticatorID)
+		}
+		errs = append(errs, err)
+	}
+	if c.StorageID != nil {
+		extension, err := find(running, "storage", *c.StorageID)
+		if _, ok := extension.(storage.Extension); !ok && err == nil {
+			err = fmt.Errorf("storage: the extension %s is not a storage; use one such as file_storage", c.StorageID)
+		}
+		errs = append(errs, err)
+	}
+	if c.LeaderElectorID != nil {
+		const key = "k8s_leader_elector"
+		extension, err := find(running, key, *c.LeaderElectorID)
+		if _, ok := extension.(leaderElector); !ok && err == nil {
+			err = fmt.Errorf("%s: the extension %s elects no leader; use one of the type k8s_leader_elector", key, c.LeaderElectorID)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func find(running map[component.ID]component.Component, key string, id component.ID) (component.Component, error) {
+	extension, found := running[id]
+	if !found {
+		return nil, fmt.Errorf("%s: there is no extension %s; add it to extensions and to service::extensions", key, id)
+	}
+	return extension, nil
+}
