@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/collector/config/configcompression"
 	"go.opentelemetry.io/collector/config/configmiddleware"
 	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/confmap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/idlist"
 )
@@ -81,7 +82,10 @@ func noDuration(at string, s *setting, value any) error {
 		}
 		return fmt.Errorf("%s: %v has no unit; write e.g. %vs", at, n, strings.TrimPrefix(fmt.Sprint(n), "-"))
 	case string:
-		if isDuration(n) {
+		if d, err := time.ParseDuration(n); err == nil {
+			if d < 0 && strings.HasPrefix(s.path, "http"+confmap.KeyDelimiter) { // which no rule is about
+				return fmt.Errorf("%s: %s is negative; write e.g. %s", at, shown(value), example)
+			}
 			return nil
 		}
 		if _, err := strconv.ParseFloat(n, 64); err == nil && len(n) < 10 {
@@ -92,7 +96,7 @@ func noDuration(at string, s *setting, value any) error {
 			break
 		}
 		if !isDuration(meant) {
-			return fmt.Errorf("%s: %s is too long; write at most %s", at, shown(n), shortDuration(math.MaxInt64/time.Hour*time.Hour))
+			return fmt.Errorf("%s: %s is too long; write at most %s", at, shown(n), shortDuration(time.Duration(math.MaxInt64).Truncate(time.Hour)))
 		}
 		return fmt.Errorf("%s: %s is not a duration; write %s", at, shown(n), meant)
 	}

@@ -180,7 +180,7 @@ func TestEachMistakeIsReportedWithItsKeyAndHowToMendIt(t *testing.T) {
 		}, "\n")},
 		{`http: {proxy_url: 12345}`, `http::proxy_url: not a string; put it in quotes`},
 		{`http: {timeout: 30}`, `http::timeout: 30 has no unit; write e.g. 30s`},
-		{`http: {timeout: -1s}`, `http::timeout: -1s would let a request hang forever; write e.g. 30s`},
+		{`http: {timeout: -1s}`, `http::timeout: "-1s" is negative; write e.g. 30s`},
 		{`http: {keepalive: false}`, `http::keepalive: false is not a section; remove it, or write keepalive: {enabled: false}`},
 		{`http: {keepalive: {idle_conn_timeout: 90}, idle_conn_timeout: 30s}`, strings.Join([]string{
 			`http::keepalive::idle_conn_timeout: 90 has no unit; write e.g. 90s`,
@@ -250,8 +250,8 @@ func TestEachMistakeIsReportedWithItsKeyAndHowToMendIt(t *testing.T) {
 		{`http: {proxy_url: "http://reader:hunter2%zz@proxy.contoso.com:3128"}`, `http::proxy_url: not the address of a proxy; write e.g. http://proxy.example:3128`},
 		{`http: {proxy_url: proxy.contoso.com:3128}`, `http::proxy_url: not the address of a proxy; write e.g. http://proxy.example:3128`},
 		{`http: {http2_ping_timeout: -5s, keepalive: {idle_conn_timeout: -1m}}`, strings.Join([]string{
-			`http::keepalive::idle_conn_timeout: -1m0s is negative; write e.g. 30s`,
-			`http::http2_ping_timeout: -5s is negative; write e.g. 5s`,
+			`http::http2_ping_timeout: "-5s" is negative; write e.g. 5s`,
+			`http::keepalive::idle_conn_timeout: "-1m" is negative; write e.g. 30s`,
 		}, "\n")},
 		{`http: {keepalive: {max_idle_conns: many}}`, `http::keepalive::max_idle_conns: "many" is not a whole number; write e.g. 100`},
 		{`http: [{endpoint: https://api.contoso.com}]`, `http: a list is not a section; write its settings without dashes`},

@@ -30,11 +30,11 @@ func (c *Config) misreads(key string) bool {
 
 func within(key, section string) bool { return strings.HasPrefix(key, section+confmap.KeyDelimiter) }
 
-// severalProblems is several errors, a line each. The collector puts the path of the
+// problemErrors is several errors, a line each. The collector puts the path of the
 // receiver's section in front.
-type severalProblems []error
+type problemErrors []error
 
-func (p severalProblems) Error() string {
+func (p problemErrors) Error() string {
 	text := fmt.Sprintf("%d problems:", len(p))
 	for _, err := range p {
 		text += "\n  " + err.Error()
@@ -42,9 +42,9 @@ func (p severalProblems) Error() string {
 	return text
 }
 
-func (p severalProblems) Unwrap() []error { return p }
+func (p problemErrors) Unwrap() []error { return p }
 
-// asOne returns a single error as it is, and several as severalProblems. It takes
+// asOne returns a single error as it is, and several as problemErrors. It takes
 // joined ones apart.
 func asOne(errs ...error) error {
 	all := apart(errs)
@@ -54,7 +54,7 @@ func asOne(errs ...error) error {
 	case 1:
 		return all[0]
 	}
-	return severalProblems(all)
+	return problemErrors(all)
 }
 
 func apart(errs []error) (all []error) {

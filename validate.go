@@ -87,11 +87,7 @@ func (c *Config) validateHTTP() error {
 		errs = append(errs, fmt.Errorf("http::timeout: %v would let a request hang forever; write e.g. 30s", c.HTTP.Timeout))
 	}
 
-	errs = append(errs,
-		notNegative("http::keepalive::idle_conn_timeout", c.HTTP.IdleConnTimeout, "30s"),
-		notNegative("http::http2_read_idle_timeout", c.HTTP.HTTP2ReadIdleTimeout, "10s"),
-		notNegative("http::http2_ping_timeout", c.HTTP.HTTP2PingTimeout, "5s"),
-		c.validateProxy())
+	errs = append(errs, c.validateProxy())
 
 	// Neither the endpoint nor the parse error is reported: both may contain a password.
 	endpoint, err := url.Parse(c.HTTP.Endpoint)
@@ -208,13 +204,6 @@ func positive[T int | int64 | time.Duration](key string, value T, example string
 		return nil
 	}
 	return fmt.Errorf("%s: %v is not more than 0; write e.g. %s", key, value, example)
-}
-
-func notNegative(key string, value time.Duration, example string) error {
-	if value >= 0 {
-		return nil
-	}
-	return fmt.Errorf("%s: %v is negative; write e.g. %s", key, value, example)
 }
 
 func oneOf[T interface {

@@ -67,18 +67,6 @@ func TestValidateReportsEachProblem(t *testing.T) {
 			change: func(c *Config) { c.HTTP.Timeout = -time.Second },
 			want:   "http::timeout: -1s would let a request hang forever; write e.g. 30s",
 		},
-		"negative idle timeout": {
-			change: func(c *Config) { c.HTTP.IdleConnTimeout = -time.Minute },
-			want:   "http::keepalive::idle_conn_timeout: -1m0s is negative; write e.g. 30s",
-		},
-		"negative silence": {
-			change: func(c *Config) { c.HTTP.HTTP2ReadIdleTimeout = -time.Second },
-			want:   "http::http2_read_idle_timeout: -1s is negative; write e.g. 10s",
-		},
-		"negative ping timeout": {
-			change: func(c *Config) { c.HTTP.HTTP2PingTimeout = -time.Second },
-			want:   "http::http2_ping_timeout: -1s is negative; write e.g. 5s",
-		},
 		"spaces around a name in ignore_changes": {
 			change: func(c *Config) { c.IgnoreChanges = []string{"riskScore", " priorityScore"} },
 			want:   `ignore_changes[1]: " priorityScore" has spaces around it; write "priorityScore"`,
