@@ -298,6 +298,7 @@ change_feed: {discover: "yes"}`, strings.Join([]string{
 		{`collection_interval: "5"`, `collection_interval: "5" has no unit; write e.g. 5s`},
 		{`collection_interval: 5 fortnights`, `collection_interval: "5 fortnights" is not a duration; write e.g. 5m`},
 		{`ignore_changes: [" riskScore"]`, `ignore_changes[0]: " riskScore" has spaces around it; write "riskScore"`},
+		{`rate_limit: {enabled: true}`, `rate_limit::enabled: no such setting; the settings there are requests_per_minute, requests_per_hour`},
 		{`timeout: 30`, strings.Join([]string{
 			`timeout: no such setting; did you mean http::timeout?`,
 			`timeout: 30 has no unit; write e.g. 30s`,
