@@ -22,7 +22,7 @@ func TestCollectorToElasticUnderBothAPIs(t *testing.T) {
 			huge := s.addHuge()
 			elastic := harness.NewSink(s.Notifier)
 			elastic.SetLimit(4 << 20)
-			p := s.start("elastic.yaml", map[string]string{"ELASTIC_OTLP_ENDPOINT": harness.Serve(t, elastic), "ELASTIC_API_KEY": "a2V5"}, "")
+			p := s.start("elastic.yaml", map[string]string{"ELASTIC_OTLP_ENDPOINT": harness.Serve(t, elastic), "ELASTIC_API_KEY": "a2V5"}, unhurried("otlp_http"))
 			s.play(p)
 			s.awaitAll(p, elastic)
 			p.Stop(t)

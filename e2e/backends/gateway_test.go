@@ -36,7 +36,7 @@ func TestCollectorOverGRPCToASecondOne(t *testing.T) {
 	gateway := s.startGateway(address, ca.environment("127.0.0.1"), backend)
 	environment := ca.environment("sender")
 	environment["GATEWAY_ENDPOINT"] = address
-	p := s.start("otlp-grpc.yaml", environment, "")
+	p := s.start("otlp-grpc.yaml", environment, unhurried("otlp_grpc"))
 	s.play(p)
 	s.awaitAll(p, backend)
 	p.Stop(t)
@@ -72,6 +72,7 @@ func (s *setup) startGateway(address string, environment map[string]string, back
 	gateway := s.launch(harness.Example{Name: "gateway.yaml", Env: environment, Overlays: []string{`
 extensions: {file_storage: {directory: "` + filepath.Join(s.T.TempDir(), "storage") + `"}}
 receivers: {otlp: {protocols: {grpc: {endpoint: "` + address + `"}}}}
+exporters: {otlp_http: {timeout: 2m}}
 service: {telemetry: {metrics: {level: none}}}
 `}})
 	s.Await(gateway, "the gateway", func() bool { return strings.Contains(gateway.Log(), ready) })

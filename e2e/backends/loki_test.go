@@ -25,13 +25,13 @@ func TestLokiAcceptsEveryRecordAndTheDocumentedQueriesFindThem(t *testing.T) {
 		t.Run(api, func(t *testing.T) {
 			s := newSetup(t, api, int64(1001+1000*n))
 			huge := s.addHuge()
-			gate := s.toLoki(l, "")
+			gate := s.toLoki(l, unhurried("otlp_http"))
 			require.Empty(t, gate.Problems())
 
 			all := s.stored(l, huge)
 			s.requireAll(all)
 			for _, r := range all {
-				require.WithinDuration(t, time.Now(), r.time, time.Minute, "the time of observation")
+				require.WithinDuration(t, time.Now(), r.time, timeLimit, "the time of observation")
 			}
 			_, _, size := s.shown(huge)
 			t.Logf("an incident of %d bytes; the largest push had %d", size, gate.largest)

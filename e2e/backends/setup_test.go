@@ -91,6 +91,10 @@ func (s *setup) addHuge() int64 {
 	return huge.ID
 }
 
+// unhurried is an overlay that has an exporter wait for the answer longer than a
+// busy machine may take. Otherwise it would send again what has arrived.
+func unhurried(exporter string) string { return "exporters: {" + exporter + ": {timeout: 2m}}" }
+
 // start starts a collector with an example and an overlay; empty: none.
 func (s *setup) start(name string, environment map[string]string, overlay string) *harness.Program {
 	s.T.Helper()

@@ -24,7 +24,7 @@ func TestVictoriaLogsKeepsEveryRecordWithAMessageForPeople(t *testing.T) {
 			s.addHuge()
 			v := startVictoriaLogs(t)
 			g := &gate{notifier: s.Notifier, address: v.address}
-			p := s.start("victorialogs.yaml", g.exampleEnvironment(t), "")
+			p := s.start("victorialogs.yaml", g.exampleEnvironment(t), unhurried("otlp_http"))
 			s.play(p)
 			s.awaitAll(p, g)
 			p.Stop(t)
@@ -34,7 +34,7 @@ func TestVictoriaLogsKeepsEveryRecordWithAMessageForPeople(t *testing.T) {
 			var all []record
 			for _, row := range v.rows("*") {
 				r := victoriaRecord(t, mapped, row)
-				require.WithinDuration(t, time.Now(), r.time, time.Minute, "the time of observation")
+				require.WithinDuration(t, time.Now(), r.time, timeLimit, "the time of observation")
 				requireMessage(t, row, r)
 				requireChangeTime(t, row, r)
 				require.Regexp(t, `^\{event_name="`+regexp.QuoteMeta(r.event)+`",(microsoft\.tenant\.id="[-0-9a-f]+",)?service\.name="microsoft-defender"\}$`, row["_stream"])
