@@ -133,9 +133,29 @@ EOM
   [ "$DEFENDER_API" = graph ] || echo "  make run API=graph       the same over Microsoft Graph"
 }
 
+# The receiver's own info lines say that the API recovered, or limits the rate. Those
+# of all others are noise, and so is what every line repeats. Whoever sets
+# DEFENDER_LOG_LEVEL gets everything.
+if [ -z "${DEFENDER_LOG_LEVEL:-}" ]; then
+  export DEFENDER_LOG_LEVEL=info
+  log() {
+    local line ours='"otelcol.component.id": "defender_incidents", "otelcol.component.kind": "receiver", "otelcol.signal": "logs"'
+    while IFS= read -r line; do
+      [[ $line != *$'\tinfo\t'* || $line == *"$ours"* ]] || continue
+      [[ $line =~ ^(.*\{)\"resource\":\ \{[^}]*\}(,\ )?(.*)$ ]] && line=${BASH_REMATCH[1]}${BASH_REMATCH[3]}
+      line=${line/"$ours, "/}
+      line=${line/"$ours"/}
+      printf '%s\n' "${line%$'\t{}'}"
+    done
+  }
+else
+  log() { cat; }
+fi
+
 meanwhile
 # The filter leaves out the exporter's headings. It outlives Ctrl-C, for the
 # collector has more to say when it ends.
 trap : INT # Ctrl-C ends the collector, not this
-"$collector" --config examples/quickstart.yaml > >(trap '' INT; grep --line-buffered -vE $'^(ResourceLog|ScopeLog) #|^Logs	|^$') || fail "the collector ended with an error; docs/troubleshooting.md has every message"
+"$collector" --config examples/quickstart.yaml 2> >(trap '' INT; log >&2) \
+  > >(trap '' INT; grep --line-buffered -vE $'^(ResourceLog|ScopeLog) #|^Logs	|^$') || fail "the collector ended with an error; docs/troubleshooting.md has every message"
 afterwards

@@ -85,7 +85,7 @@ func TestQueriesUseMetricsOfTheReceiver(t *testing.T) {
 	m := readMeasures(t)
 	target := []string{"job", "instance"} // Prometheus adds these
 	for _, q := range allQueries(t) {
-		labels := append([]string{"le"}, target...)
+		labels := append([]string{"le", "exporter"}, target...) // exporter: of the collector's own metrics
 		metrics := m.metricsOf(t, q)
 		for name, asked := range metrics {
 			own := slices.Concat(m.Telemetry.Metrics[name].Attributes, target)

@@ -104,8 +104,8 @@ func (p *prometheus) values(label, selector string) []string {
 	return answer.Data
 }
 
-// firing returns the alerts that fire, by instance.
-func (p *prometheus) firing() map[string][]string {
+// alerts returns the alerts in a state, by instance: firing, or pending.
+func (p *prometheus) alerts(state string) map[string][]string {
 	p.T.Helper()
 	var answer struct {
 		Data struct {
@@ -118,7 +118,7 @@ func (p *prometheus) firing() map[string][]string {
 	require.NoError(p.T, p.get("/api/v1/alerts", nil, &answer))
 	all := map[string][]string{}
 	for _, a := range answer.Data.Alerts {
-		if a.State == "firing" {
+		if a.State == state {
 			all[a.Labels["instance"]] = append(all[a.Labels["instance"]], a.Labels["alertname"])
 		}
 	}

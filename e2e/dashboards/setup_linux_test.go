@@ -2,6 +2,7 @@ package dashboards
 
 import (
 	"net"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -50,8 +51,29 @@ func (s *setup) setFault(id int64, fault string) {
 	require.NoError(s.T, s.Sim.SetFault(id, defendersim.Rule{Fault: f}))
 }
 
+// failOnce makes a fault apply to one request.
+func (s *setup) failOnce(id int64, fault string) {
+	s.T.Helper()
+	f, err := defendersim.ParseFault(fault)
+	require.NoError(s.T, err)
+	require.NoError(s.T, s.Sim.SetFault(id, defendersim.Rule{Fault: f, Times: 1}))
+}
+
 // refuse makes the backend refuse all records.
 func (s *setup) refuse() { s.sink.SetMode(harness.Refuse) }
 
-// fillDisk makes the collector's writes to files fail as on a full disk.
-func (s *setup) fillDisk() { s.process.LimitFileSize(s.T, &syscall.Rlimit{}) }
+// fillDisk makes the collector's writes to files fail as on a full disk. It returns what ends that.
+func (s *setup) fillDisk() (end func()) {
+	before := s.process.LimitFileSize(s.T, nil)
+	s.process.LimitFileSize(s.T, &syscall.Rlimit{Cur: 0, Max: before.Max})
+	return func() { s.process.LimitFileSize(s.T, &before) }
+}
+
+// fillDiskForAMoment makes some writes fail and then no more.
+func (s *setup) fillDiskForAMoment() {
+	end := s.fillDisk()
+	defer end()
+	s.Poll(s.process, "a write that fails", 100*time.Millisecond, func() bool {
+		return strings.Contains(s.process.Log(), "checkpoint write failed")
+	})
+}

@@ -27,6 +27,7 @@ type situation struct {
 	then       func(*setup)     // called after each incident was fetched; nil: nothing happens
 
 	fires []string // alerts that must fire
+	spare []string // alerts that must be about to fire, and then must not
 	may   []string // alerts that may fire as well
 	shows string   // title of a panel that must be above 0; empty: none
 	of    string   // legend of the line in that panel
@@ -42,6 +43,8 @@ const (
 	feedNotWorking  = "DefenderIncidentsFeedNotWorking"
 	sweepNotWorking = "DefenderIncidentsSweepNotWorking"
 	checkpoint      = "DefenderIncidentsCheckpointFailing"
+	dropped         = "DefenderIncidentsRecordsDropped"
+	queueFilling    = "DefenderIncidentsQueueFilling"
 )
 
 // lively is a population with a change every few seconds and without rate limits
@@ -82,6 +85,14 @@ func situations() map[string]situation {
 		feeding(c)
 		c.RateLimit = "{requests_per_minute: 120, requests_per_hour: 0}"
 	}
+	queued := func(c *harness.Settings) {
+		swept(c)
+		c.Queue, c.GiveUp = "{queue_size: 100}", "0"
+	}
+	discovering := func(c *harness.Settings) {
+		c.Interval, c.IDs = 2*time.Second, nil
+		c.ChangeFeed = "{interval: 1s, discover: true}"
+	}
 	refused := func(c *harness.Settings) {
 		feeding(c)
 		c.RateLimit = "{requests_per_minute: 8, requests_per_hour: 0}"
@@ -90,7 +101,7 @@ func situations() map[string]situation {
 		c.Interval, c.RateLimit = time.Second, "{requests_per_minute: 8, requests_per_hour: 0}"
 	}
 	return map[string]situation{
-		healthy: {population: lively(12), settings: swept},
+		healthy: {population: lively(12), settings: queued},
 		"late": {
 			population: lagging(80 * time.Second), settings: byFeed,
 			fires: []string{changesLate}, shows: "Change delay", of: "95 %",
@@ -115,9 +126,21 @@ func situations() map[string]situation {
 			then:  func(s *setup) { s.setFault(defendersim.AllIncidents, "403") },
 			fires: []string{denied}, may: []string{nothing}, shows: "Requests by outcome", of: "incident denied",
 		},
+		"denied once": {
+			population: lively(12), settings: often,
+			then:  func(s *setup) { s.failOnce(s.Sim.IDs()[0], "403") },
+			spare: []string{denied},
+		},
 		"signed out": {
 			population: lively(12), settings: often, faults: map[int64]string{defendersim.TokenRequests: "401"},
-			fires: []string{nothing}, shows: "Incidents", of: "waiting",
+			fires: []string{nothing}, shows: "Sign-in failures", of: "signed out",
+		},
+		"signed out, with discovery alone": {
+			population: lively(12), settings: discovering, faults: map[int64]string{defendersim.TokenRequests: "401"},
+			fires: []string{nothing, feedNotWorking}, shows: "Age of the change feed", of: "signed out, with discovery alone",
+		},
+		"discovered": {
+			population: lively(12), settings: discovering, shows: "Discovered incidents", of: "discovered",
 		},
 		"down": {
 			population: lively(12), settings: often,
@@ -137,8 +160,20 @@ func situations() map[string]situation {
 			population: lively(12), settings: often, then: (*setup).refuse,
 			fires: []string{notAccepted}, may: []string{nothing}, shows: "Accepted and refused", of: "refused",
 		},
+		"rejected behind the queue": {
+			population: lively(12), settings: func(c *harness.Settings) { often(c); c.Queue = "{queue_size: 100}" }, then: (*setup).refuse,
+			fires: []string{dropped}, shows: "Dropped behind the queue", of: "otlp_http",
+		},
+		"backend down, with a queue": {
+			population: lively(12), settings: func(c *harness.Settings) { often(c); c.Queue, c.GiveUp = "{queue_size: 5, num_consumers: 1}", "0" },
+			then:  (*setup).refuse,
+			fires: []string{queueFilling}, may: []string{notAccepted, nothing}, shows: "Fill of the queue", of: "otlp_http",
+		},
+		"full disk for a moment": {
+			population: lively(12), settings: often, then: (*setup).fillDiskForAMoment, spare: []string{checkpoint},
+		},
 		"full disk": {
-			population: lively(12), settings: often, then: (*setup).fillDisk,
+			population: lively(12), settings: often, then: func(s *setup) { s.fillDisk() },
 			fires: []string{checkpoint}, shows: "Checkpoint failures", of: "full disk",
 		},
 	}
@@ -172,9 +207,20 @@ func TestPrometheusAlertsFireWhenTheyShouldAndEveryPanelHasData(t *testing.T) {
 	for name := range all {
 		fired[name] = map[string]bool{}
 	}
-	missing := map[string]bool{}
+	missing, spared := map[string]bool{}, map[string]map[string]bool{} // spared: they are about to fire, then false: no longer
+	for name := range all {
+		spared[name] = map[string]bool{}
+	}
 	p.await("the alerts", func() bool {
-		for name, alerts := range p.firing() {
+		pending := p.alerts("pending")
+		for name, s := range all {
+			for _, alert := range s.spare {
+				if _, seen := spared[name][alert]; seen || slices.Contains(pending[name], alert) {
+					spared[name][alert] = slices.Contains(pending[name], alert)
+				}
+			}
+		}
+		for name, alerts := range p.alerts("firing") {
 			for _, alert := range alerts {
 				if !fired[name][alert] {
 					t.Logf("%s: %s", name, alert)
@@ -187,6 +233,11 @@ func TestPrometheusAlertsFireWhenTheyShouldAndEveryPanelHasData(t *testing.T) {
 		for name, s := range all {
 			for _, alert := range s.fires {
 				if !fired[name][alert] {
+					missing[name+" "+alert] = true
+				}
+			}
+			for _, alert := range s.spare {
+				if still, seen := spared[name][alert]; still || !seen {
 					missing[name+" "+alert] = true
 				}
 			}

@@ -34,6 +34,8 @@ type Settings struct {
 	Concurrent             int           // max_concurrent_requests
 	Exporter               string        // otlp_http, or debug: nothing leaves the process
 	Compression            string
+	Queue                  string // sending_queue of otlp_http, as YAML; empty: none
+	GiveUp                 string // retry_on_failure::max_elapsed_time of otlp_http; empty: soon, so that a refusal reaches the receiver
 	LogLevel               string
 	Env                    []string // environment of the process
 	Health                 string   // host and port of the health check; empty: none
@@ -57,7 +59,6 @@ func ScopeOf(api string) string {
 	return "https://api.security.microsoft.com/.default"
 }
 
-// The exporter gives up soon, so that a refusal reaches the receiver.
 const configText = `
 extensions:
   oauth2client:
@@ -99,8 +100,8 @@ exporters:
   otlp_http:
     endpoint: {{.Sink}}
     compression: {{.Compression}}
-    sending_queue: {enabled: false}
-    retry_on_failure: {enabled: true, initial_interval: 100ms, max_interval: 200ms, max_elapsed_time: 500ms}
+    sending_queue: {{or .Queue "{enabled: false}"}}
+    retry_on_failure: {enabled: true, initial_interval: 100ms, max_interval: 200ms, max_elapsed_time: {{or .GiveUp "500ms"}}}
 
 service:
   extensions: [file_storage, oauth2client{{if .Health}}, health_check{{end}}]

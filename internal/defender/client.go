@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -68,6 +69,8 @@ type Answer struct {
 	Size int
 	// Pages is how many answers have shown the incident, this one included.
 	Pages int
+	// Date of the answer, by the service's clock, in whole seconds. Zero: not said.
+	Date time.Time
 	// Warning is what the answer's Warning header says, bounded and in printable
 	// ASCII. Empty: there is none.
 	Warning string
@@ -133,7 +136,7 @@ func (c *Client) get(ctx context.Context, id int64, query string) Answer {
 		rest.values = json.limits.Found
 		return err
 	}})
-	answer := Answer{Err: reply.err, Reached: reply.reached, Size: reply.size, Pages: 1, Warning: reply.warning}
+	answer := Answer{Err: reply.err, Reached: reply.reached, Size: reply.size, Pages: 1, Date: reply.date, Warning: reply.warning}
 	switch {
 	case errors.Is(reply.err, errAnotherIncident):
 		answer.Other = rest.snapshot

@@ -52,7 +52,7 @@ func (c *Client) Continue(ctx context.Context, r *Rest) Answer {
 		link, err = r.read(c.dialect, json)
 		return err
 	}})
-	answer := Answer{Reached: reply.reached, Size: reply.size, Pages: r.pages + 1, Warning: reply.warning}
+	answer := Answer{Reached: reply.reached, Size: reply.size, Pages: r.pages + 1, Date: reply.date, Warning: reply.warning}
 	if reply.err != nil {
 		return r.fail(pageless(reply.err), answer)
 	}

@@ -26,6 +26,7 @@ type Conditions struct {
 type condition struct {
 	failures int
 	since    time.Time // of the first failure in a row; zero: it works
+	last     time.Time // of the last failure
 	logged   time.Time // when a failure was last logged
 	quiet    time.Duration
 	open     bool // the failure was logged, the recovery not yet
@@ -48,6 +49,7 @@ func (c *Conditions) Failed(what string, now time.Time, level zapcore.Level, mes
 		c.failing[what] = f
 	}
 	f.failures++
+	f.last = now
 	if f.since.IsZero() {
 		f.since = now
 	}
@@ -79,8 +81,18 @@ func (c *Conditions) Works(what string, now time.Time, message string, fields ..
 		return nil
 	}
 	return &Notice{Level: zapcore.InfoLevel, Message: message, Fields: append(fields,
-		zap.Int("failures", failures), zap.Duration("after", now.Sub(since).Round(time.Second)),
+		zap.Int("failures", failures), Duration("after", now.Sub(since).Round(time.Second)),
 	)}
+}
+
+// Settled is Works for something that may work and fail by turns, such as a disk that is full: it counts as working once it has not failed
+// for calm. Call it while everything that it does works. The line says how long it was from the first failure to the last.
+func (c *Conditions) Settled(what string, now time.Time, calm time.Duration, message string, fields ...zap.Field) *Notice {
+	f := c.failing[what]
+	if f == nil || now.Sub(f.last) < calm {
+		return nil
+	}
+	return c.Works(what, f.last, message, fields...)
 }
 
 // Event returns the line to log for an event; nil: none, since ten of its kind were logged within the hour. The tenth says that no more

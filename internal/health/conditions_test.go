@@ -18,9 +18,26 @@ func TestAConditionIsLoggedOnceUntilItEnds(t *testing.T) {
 	works := c.Works("storage", now.Add(2*time.Hour), "works")
 	require.NotNil(t, works)
 	require.Equal(t, "works", works.Message)
-	require.Equal(t, []zap.Field{zap.Int("failures", 2), zap.Duration("after", 2*time.Hour)}, works.Fields)
+	require.Equal(t, []zap.Field{zap.Int("failures", 2), zap.String("after", "2h")}, works.Fields)
 	require.Nil(t, c.Works("storage", now.Add(3*time.Hour), "works"))
 	require.Nil(t, c.Works("never failed", now, "works"))
+}
+
+func TestAConditionThatWorksByTurnsHasSettledWhenItNoLongerFails(t *testing.T) {
+	var c Conditions
+	began := time.Unix(0, 0)
+	require.Nil(t, c.Settled("storage", began, time.Minute, "works"), "it never failed")
+	require.NotNil(t, c.Failed("storage", began, zap.ErrorLevel, "fails"))
+	for second := range 120 {
+		now := began.Add(time.Duration(second) * time.Second)
+		require.Nil(t, c.Settled("storage", now, time.Minute, "works"))
+		require.Nil(t, c.Failed("storage", now, zap.ErrorLevel, "fails"))
+	}
+	require.Nil(t, c.Settled("storage", began.Add(178*time.Second), time.Minute, "works"))
+	works := c.Settled("storage", began.Add(179*time.Second), time.Minute, "works")
+	require.NotNil(t, works)
+	require.Equal(t, []zap.Field{zap.Int("failures", 121), zap.String("after", "1m59s")}, works.Fields)
+	require.Nil(t, c.Settled("storage", began.Add(time.Hour), time.Minute, "works"), "logged once")
 }
 
 func TestAConditionThatComesAndGoesTakesFewLinesADay(t *testing.T) {

@@ -46,7 +46,7 @@ func stateRaised(e Endpoint, c class, s *state) Notice {
 func stateCleared(e Endpoint, c class, s *state) Notice {
 	return Notice{Level: zapcore.InfoLevel, Message: clearedMessage(e, c), Fields: []zap.Field{
 		zap.String("reason", c.String()), zap.Time("since", s.since),
-		zap.Duration("duration", s.ended.Sub(s.since).Round(time.Second)),
+		Duration("duration", s.ended.Sub(s.since).Round(time.Second)),
 	}}
 }
 
@@ -82,7 +82,7 @@ func moreIncidents(kind defender.Kind) Notice {
 func incidentRecovered(s *Streak, now time.Time) Notice {
 	return Notice{Level: zapcore.InfoLevel, Message: msgIncidentRecovered, Fields: []zap.Field{
 		zap.Int64("incident", s.id), zap.String("kind", kindName(s.kind)), zap.Int("failures", s.run.failures),
-		zap.Duration("duration", now.Sub(s.run.since).Round(time.Second)),
+		Duration("duration", now.Sub(s.run.since).Round(time.Second)),
 	}}
 }
 

@@ -31,8 +31,11 @@ type TelemetryBuilder struct {
 	ReceiverDefenderIncidentsActive             metric.Int64ObservableGauge
 	ReceiverDefenderIncidentsChangeDelay        metric.Float64Histogram
 	ReceiverDefenderIncidentsCheckpointFailures metric.Int64Counter
+	ReceiverDefenderIncidentsClockDifference    metric.Float64ObservableGauge
+	ReceiverDefenderIncidentsDiscovered         metric.Int64ObservableGauge
 	ReceiverDefenderIncidentsFeedAge            metric.Float64ObservableGauge
 	ReceiverDefenderIncidentsLateChanges        metric.Int64Counter
+	ReceiverDefenderIncidentsLearnedLimit       metric.Int64ObservableGauge
 	ReceiverDefenderIncidentsOverdue            metric.Int64ObservableGauge
 	ReceiverDefenderIncidentsPollDelay          metric.Float64Histogram
 	ReceiverDefenderIncidentsPolls              metric.Int64Counter
@@ -40,6 +43,7 @@ type TelemetryBuilder struct {
 	ReceiverDefenderIncidentsRecords            metric.Int64Counter
 	ReceiverDefenderIncidentsRequests           metric.Int64Counter
 	ReceiverDefenderIncidentsResponseSize       metric.Int64Histogram
+	ReceiverDefenderIncidentsSignInFailures     metric.Int64Counter
 	ReceiverDefenderIncidentsSweepAge           metric.Float64ObservableGauge
 	ReceiverDefenderIncidentsThrottleWait       metric.Float64ObservableGauge
 	ReceiverDefenderIncidentsTracked            metric.Int64ObservableGauge
@@ -71,12 +75,57 @@ func (builder *TelemetryBuilder) RegisterReceiverDefenderIncidentsActiveCallback
 	return nil
 }
 
+// RegisterReceiverDefenderIncidentsClockDifferenceCallback sets callback for observable ReceiverDefenderIncidentsClockDifference metric.
+func (builder *TelemetryBuilder) RegisterReceiverDefenderIncidentsClockDifferenceCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ReceiverDefenderIncidentsClockDifference, obs: o})
+		return nil
+	}, builder.ReceiverDefenderIncidentsClockDifference)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverDefenderIncidentsDiscoveredCallback sets callback for observable ReceiverDefenderIncidentsDiscovered metric.
+func (builder *TelemetryBuilder) RegisterReceiverDefenderIncidentsDiscoveredCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverDefenderIncidentsDiscovered, obs: o})
+		return nil
+	}, builder.ReceiverDefenderIncidentsDiscovered)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterReceiverDefenderIncidentsFeedAgeCallback sets callback for observable ReceiverDefenderIncidentsFeedAge metric.
 func (builder *TelemetryBuilder) RegisterReceiverDefenderIncidentsFeedAgeCallback(cb metric.Float64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		cb(ctx, &observerFloat64{inst: builder.ReceiverDefenderIncidentsFeedAge, obs: o})
 		return nil
 	}, builder.ReceiverDefenderIncidentsFeedAge)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverDefenderIncidentsLearnedLimitCallback sets callback for observable ReceiverDefenderIncidentsLearnedLimit metric.
+func (builder *TelemetryBuilder) RegisterReceiverDefenderIncidentsLearnedLimitCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverDefenderIncidentsLearnedLimit, obs: o})
+		return nil
+	}, builder.ReceiverDefenderIncidentsLearnedLimit)
 	if err != nil {
 		return err
 	}
@@ -218,6 +267,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{failure}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ReceiverDefenderIncidentsClockDifference, err = builder.meter.Float64ObservableGauge(
+		"otelcol_receiver_defender_incidents_clock_difference",
+		metric.WithDescription("How far the API's clock is ahead of this machine's, by the Date of its last response; negative: behind. It is the least difference that the response proves, since a Date has whole seconds and the response takes its time; 0: none is proven. [Alpha]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverDefenderIncidentsDiscovered, err = builder.meter.Int64ObservableGauge(
+		"otelcol_receiver_defender_incidents_discovered",
+		metric.WithDescription("Incidents that are kept because the change feed has discovered them, merged ones included. Configured ones, and what those were merged into, do not count. 0 without discovery. [Alpha]"),
+		metric.WithUnit("{incident}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsFeedAge, err = builder.meter.Float64ObservableGauge(
 		"otelcol_receiver_defender_incidents_feed_age",
 		metric.WithDescription("Time since the change feed last listed all changes, or since the start if it has not yet, of incidents (list) and of alerts (alerts). [Alpha]"),
@@ -228,6 +289,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_defender_incidents_late_changes",
 		metric.WithDescription("Changes that the change feed did not list when they happened, and found when it listed that time again. [Alpha]"),
 		metric.WithUnit("{change}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverDefenderIncidentsLearnedLimit, err = builder.meter.Int64ObservableGauge(
+		"otelcol_receiver_defender_incidents_learned_limit",
+		metric.WithDescription("Requests in a window that the API seems to allow, as learned from repeated 429 responses; 0: nothing is learned, and the configured limit applies. [Alpha]"),
+		metric.WithUnit("{request}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsOverdue, err = builder.meter.Int64ObservableGauge(
@@ -272,6 +339,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithDescription("Size of response bodies, decoded. [Alpha]"),
 		metric.WithUnit("By"),
 		metric.WithExplicitBucketBoundaries([]float64{1000, 3000, 10000, 30000, 100000, 300000, 1e+06, 3e+06, 1e+07, 3.3554432e+07}...),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverDefenderIncidentsSignInFailures, err = builder.meter.Int64Counter(
+		"otelcol_receiver_defender_incidents_sign_in_failures",
+		metric.WithDescription("Attempts to get a token that failed. For each, one request was not sent. [Alpha]"),
+		metric.WithUnit("{failure}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsSweepAge, err = builder.meter.Float64ObservableGauge(

@@ -66,6 +66,34 @@ func AssertEqualReceiverDefenderIncidentsCheckpointFailures(t *testing.T, tt *co
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
+func AssertEqualReceiverDefenderIncidentsClockDifference(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_defender_incidents_clock_difference",
+		Description: "How far the API's clock is ahead of this machine's, by the Date of its last response; negative: behind. It is the least difference that the response proves, since a Date has whole seconds and the response takes its time; 0: none is proven. [Alpha]",
+		Unit:        "s",
+		Data: metricdata.Gauge[float64]{
+			DataPoints: dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_defender_incidents_clock_difference")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualReceiverDefenderIncidentsDiscovered(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_defender_incidents_discovered",
+		Description: "Incidents that are kept because the change feed has discovered them, merged ones included. Configured ones, and what those were merged into, do not count. 0 without discovery. [Alpha]",
+		Unit:        "{incident}",
+		Data: metricdata.Gauge[int64]{
+			DataPoints: dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_defender_incidents_discovered")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
 func AssertEqualReceiverDefenderIncidentsFeedAge(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_feed_age",
@@ -92,6 +120,20 @@ func AssertEqualReceiverDefenderIncidentsLateChanges(t *testing.T, tt *component
 		},
 	}
 	got, err := tt.GetMetric("otelcol_receiver_defender_incidents_late_changes")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualReceiverDefenderIncidentsLearnedLimit(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_defender_incidents_learned_limit",
+		Description: "Requests in a window that the API seems to allow, as learned from repeated 429 responses; 0: nothing is learned, and the configured limit applies. [Alpha]",
+		Unit:        "{request}",
+		Data: metricdata.Gauge[int64]{
+			DataPoints: dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_defender_incidents_learned_limit")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
@@ -198,6 +240,22 @@ func AssertEqualReceiverDefenderIncidentsResponseSize(t *testing.T, tt *componen
 		},
 	}
 	got, err := tt.GetMetric("otelcol_receiver_defender_incidents_response_size")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualReceiverDefenderIncidentsSignInFailures(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_defender_incidents_sign_in_failures",
+		Description: "Attempts to get a token that failed. For each, one request was not sent. [Alpha]",
+		Unit:        "{failure}",
+		Data: metricdata.Sum[int64]{
+			Temporality: metricdata.CumulativeTemporality,
+			IsMonotonic: true,
+			DataPoints:  dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_defender_incidents_sign_in_failures")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }

@@ -24,7 +24,19 @@ func TestSetupTelemetry(t *testing.T) {
 		observer.Observe(1)
 		return nil
 	}))
+	require.NoError(t, tb.RegisterReceiverDefenderIncidentsClockDifferenceCallback(func(_ context.Context, observer metric.Float64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	require.NoError(t, tb.RegisterReceiverDefenderIncidentsDiscoveredCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
 	require.NoError(t, tb.RegisterReceiverDefenderIncidentsFeedAgeCallback(func(_ context.Context, observer metric.Float64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	require.NoError(t, tb.RegisterReceiverDefenderIncidentsLearnedLimitCallback(func(_ context.Context, observer metric.Int64Observer) error {
 		observer.Observe(1)
 		return nil
 	}))
@@ -56,6 +68,7 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ReceiverDefenderIncidentsRecords.Add(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsRequests.Add(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsResponseSize.Record(context.Background(), 1)
+	tb.ReceiverDefenderIncidentsSignInFailures.Add(context.Background(), 1)
 	AssertEqualReceiverDefenderIncidentsActive(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
@@ -65,10 +78,19 @@ func TestSetupTelemetry(t *testing.T) {
 	AssertEqualReceiverDefenderIncidentsCheckpointFailures(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDefenderIncidentsClockDifference(t, testTel,
+		[]metricdata.DataPoint[float64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDefenderIncidentsDiscovered(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsFeedAge(t, testTel,
 		[]metricdata.DataPoint[float64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsLateChanges(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDefenderIncidentsLearnedLimit(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsOverdue(t, testTel,
@@ -91,6 +113,9 @@ func TestSetupTelemetry(t *testing.T) {
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsResponseSize(t, testTel,
 		[]metricdata.HistogramDataPoint[int64]{{}}, metricdatatest.IgnoreValue(),
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDefenderIncidentsSignInFailures(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsSweepAge(t, testTel,
 		[]metricdata.DataPoint[float64]{{Value: 1}},

@@ -258,12 +258,58 @@ func TestCheckpointWriteFailureIsLoggedOnceAndPollingContinues(t *testing.T) {
 		h.Assign(1001)
 		harness.Sleep(5 * time.Minute)
 		require.Equal(t, []string{"1001 updated"}, h.Sink.Changes()[4:], "first seen and updated, each once")
-		require.Equal(t, []string{msgWriteFails, msgWriteFails}, h.Warnings(), "once for the quota and once for the incidents")
+		require.Equal(t, []string{msgWriteFails}, h.Warnings(), "once for all entries")
 		metadatatest.AssertEqualReceiverDefenderIncidentsCheckpointFailures(t, h.Telemetry,
 			point(h, store.writes.Load()), metricdatatest.IgnoreTimestamp())
 
 		store.failing.Store(false)
 		harness.Sleep(5 * time.Minute)
 		require.Equal(t, msgWriteRecovered, h.Logs.All()[h.Logs.Len()-1].Message)
+		require.Equal(t, 1, h.Logs.FilterMessage(msgWriteRecovered).Len())
+	})
+}
+
+// On a full disk a write finds room if it needs no more than what an earlier one has freed.
+func TestDiskOnWhichSomeWritesFailIsOneFailure(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(10), harness.WithFeed(), func(cfg *receiver.Config) { cfg.CollectionInterval = time.Second })
+		store := &unwritable{Client: checkpoint.NewMemory()}
+		h.Host.Extensions[*h.Config.StorageID] = store
+		h.Start()
+		harness.Sleep(time.Minute)
+		for range 20 * 60 {
+			store.failing.Store(!store.failing.Load())
+			harness.Sleep(time.Second)
+		}
+		require.Greater(t, store.writes.Load(), int64(100))
+		require.Equal(t, []string{msgWriteFails}, h.Warnings())
+		require.Zero(t, h.Logs.FilterMessage(msgWriteRecovered).Len())
+
+		store.failing.Store(false)
+		harness.Sleep(2 * time.Minute)
+		require.Equal(t, []string{msgWriteFails}, h.Warnings())
+		require.Equal(t, 1, h.Logs.FilterMessage(msgWriteRecovered).Len())
+	})
+}
+
+// The tenant's ID is stored once, when the first response has shown it: no later poll writes it again.
+func TestEveryEntryThatCouldNotBeWrittenIsWrittenOnceThereIsRoom(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.NewUnder(t, receiver.APIGraph, harness.OneAlert(2), harness.WithFeed(), func(cfg *receiver.Config) { cfg.CollectionInterval = 24 * time.Hour })
+		store := &unwritable{Client: checkpoint.NewMemory()}
+		h.Host.Extensions[*h.Config.StorageID] = store
+		h.Start()
+		store.failing.Store(true)
+		harness.Sleep(5 * time.Minute)
+		before, err := store.Get(t.Context(), "v1/receiver")
+		require.NoError(t, err)
+		require.NotContains(t, string(before), `"tenant"`)
+
+		store.failing.Store(false)
+		harness.Sleep(time.Minute)
+		after, err := store.Get(t.Context(), "v1/receiver")
+		require.NoError(t, err)
+		require.Contains(t, string(after), `"tenant"`)
+		require.Equal(t, 1, h.Logs.FilterMessage(msgWriteRecovered).Len())
 	})
 }

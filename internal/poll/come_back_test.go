@@ -200,7 +200,7 @@ func TestOutageIsProbedNoEarlierThanTheAPIAsksFor(t *testing.T) {
 		lines := h.Logs.FilterMessage(msgAsksToWait).All()
 		require.Len(t, lines, 1, "%v", h.Warnings())
 		require.Equal(t, int64(503), lines[0].ContextMap()["status"])
-		require.Equal(t, 10*time.Minute, lines[0].ContextMap()["wait"].(time.Duration).Round(time.Minute))
+		require.Equal(t, 10*time.Minute, durationOf(t, lines[0], "wait").Round(time.Minute))
 
 		h.Auth.Use(nil)
 		harness.Sleep(15 * time.Minute)

@@ -45,19 +45,22 @@ type Engine struct {
 	sink       *sink.Sink
 	meta       checkpoint.Receiver
 
-	inFlight     int
-	shown        uint64              // how many requests for an incident, except for pages of its alerts, the API has answered
-	responses    []response          // not handled yet, oldest first
-	partials     []*defender.Rest    // incidents with pages of alerts left to request, oldest first
-	held         []heldRows          // rows that wait for the end of a request for their incident
-	pageSent     bool                // the last request but for the feeds' was for a page: the next is for an incident, if one is due
-	markedInARow int                 // requests in a row for incidents whose change the feed has shown
-	aheadInARow  int                 // requests in a row for those and for new incidents
-	shownInARow  int                 // requests in a row for incidents of which a row has shown a part, but for those
-	pending      delivery            // what the sink was offered last
-	expired      time.Time           // when expired incidents were last searched for
-	flushed      time.Time           // when failed writes were last retried
-	warnings     map[string]struct{} // those of the API that were logged
+	inFlight         int
+	shown            uint64                                 // how many requests for an incident, except for pages of its alerts, the API has answered
+	responses        []response                             // not handled yet, oldest first
+	partials         []*defender.Rest                       // incidents with pages of alerts left to request, oldest first
+	held             []heldRows                             // rows that wait for the end of a request for their incident
+	pageSent         bool                                   // the last request but for the feeds' was for a page: the next is for an incident, if one is due
+	markedInARow     int                                    // requests in a row for incidents whose change the feed has shown
+	aheadInARow      int                                    // requests in a row for those and for new incidents
+	shownInARow      int                                    // requests in a row for incidents of which a row has shown a part, but for those
+	pending          delivery                               // what the sink was offered last
+	announced        int                                    // discovered incidents at the start
+	discoveredLogged bool                                   // that there are more
+	expired          time.Time                              // when expired incidents were last searched for
+	flushed          time.Time                              // when failed writes were last retried
+	unsaved          map[string]func(context.Context) error // the last write of each entry of the checkpoint whose last write failed
+	warnings         map[string]struct{}                    // those of the API that were logged
 
 	waitingFor atomic.Value // a string: what the loop is waiting for
 }

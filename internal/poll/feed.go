@@ -81,6 +81,9 @@ func (e *Engine) finishPage(ctx context.Context, f *changeFeed) {
 	}
 	progress := f.Answered(page, at)
 	e.logProgress(f, progress, at)
+	if progress == feed.Complete && f.listing == changes {
+		e.announceDiscovered(at)
+	}
 	if progress == feed.Complete || !f.Boundary().Equal(before) {
 		e.saveFeed(ctx, at)
 	}
@@ -218,11 +221,11 @@ func (e *Engine) planAlertFeed() string {
 func (e *Engine) planFeed(spacing time.Duration) []zap.Field {
 	f := e.settings.Feed
 	fields := []zap.Field{
-		zap.Duration("change_feed_finds_changes_within", max(f.Interval, spacing)),
+		health.Duration("change_feed_finds_changes_within", max(f.Interval, spacing)),
 		zap.Bool("discover", f.Discover),
 	}
 	if f.Discover {
-		fields = append(fields, zap.Duration("lookback", f.Lookback), zap.Duration("lookback_for_closed_incidents", min(f.Lookback, f.ForgetAfter)))
+		fields = append(fields, health.Duration("lookback", f.Lookback), health.Duration("lookback_for_closed_incidents", min(f.Lookback, f.ForgetAfter)))
 	}
 	return fields
 }

@@ -6,10 +6,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
 	receiver "github.com/seed2514a141/defenderincidentsreceiver"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadatatest"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/proof"
 )
 
@@ -207,10 +210,10 @@ func TestStartupPlanIncludesFeed(t *testing.T) {
 		plan := h.Logs.FilterMessage(msgPlan).All()
 		require.Len(t, plan, 1)
 		require.Equal(t, map[string]any{
-			"incidents": int64(1000), "known_from_checkpoint": int64(0), "collection_interval": 5 * time.Minute,
-			"shortest_cycle_within_limits": 42*time.Minute + 6*time.Second, "interval_can_be_met": true,
-			"change_feed_finds_changes_within": 30 * time.Second, "discover": false,
-			"sweep":      "every 5m0s, of all open incidents; the others are polled by ID",
+			"incidents": int64(1000), "known_from_checkpoint": int64(0), "new": int64(1000), "collection_interval": "5m",
+			"shortest_cycle_within_limits": "42m6s", "interval_can_be_met": true,
+			"change_feed_finds_changes_within": "30s", "discover": false,
+			"sweep":      "every 5m, of all open incidents; the others are polled by ID",
 			"alert_feed": "not with this api, whose list shows alerts with their incidents",
 		}, plan[0].ContextMap())
 	})
@@ -256,11 +259,61 @@ func TestStartupPlanSaysHowFarBackDiscoveryLooks(t *testing.T) {
 				require.Len(t, plan, 1)
 				fields := plan[0].ContextMap()
 				require.Equal(t, true, fields["discover"])
-				require.Equal(t, c.lookback, fields["lookback"])
-				require.Equal(t, c.closed, fields["lookback_for_closed_incidents"])
+				require.Equal(t, health.Text(c.lookback), fields["lookback"])
+				require.Equal(t, health.Text(c.closed), fields["lookback_for_closed_incidents"])
 			})
 		})
 	}
+}
+
+func TestPlanClaimsNothingAboutPollsUntilThereAreIncidents(t *testing.T) {
+	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
+		h := harness.NewUnder(t, api, harness.OneAlert(3), harness.WithDiscovery())
+		h.Assign(h.Sim.IDs()...)
+		h.Fail(defendersim.ListRequests, "503")
+		h.Start()
+		harness.Sleep(10 * time.Minute)
+		plan := h.Logs.FilterMessage(msgPlan).All()[0].ContextMap()
+		require.Equal(t, []any{int64(0), int64(0), int64(0)}, []any{plan["incidents"], plan["known_from_checkpoint"], plan["new"]})
+		for _, claim := range []string{"collection_interval", "shortest_cycle_within_limits", "interval_can_be_met", "sweep"} {
+			require.NotContains(t, plan, claim)
+		}
+		require.Zero(t, h.Logs.FilterMessage(msgPlanDiscovered).Len(), "nothing was discovered yet")
+
+		h.Sim.ClearFaults()
+		harness.Sleep(time.Hour)
+		require.NoError(t, h.Sim.Add(defendersim.Incident{ID: 1, Status: defendersim.StatusActive, LastUpdate: time.Now()}))
+		harness.Sleep(time.Hour)
+		lines := h.Logs.FilterMessage(msgPlanDiscovered).All()
+		require.Len(t, lines, 1, "once, whatever is discovered later")
+		fields := lines[0].ContextMap()
+		require.Equal(t, []any{int64(3), int64(3), "5m", true}, []any{
+			fields["incidents"], fields["discovered"], fields["collection_interval"], fields["interval_can_be_met"],
+		})
+		require.NotEmpty(t, fields["sweep"])
+		metadatatest.AssertEqualReceiverDefenderIncidentsDiscovered(t, h.Telemetry, point(h, int64(4)), metricdatatest.IgnoreTimestamp())
+
+		h.Stop()
+		h.Start()
+		harness.Sleep(time.Hour)
+		plan = h.Logs.FilterMessage(msgPlan).All()[1].ContextMap()
+		require.Equal(t, []any{int64(4), int64(4), int64(0), "5m"}, []any{
+			plan["incidents"], plan["known_from_checkpoint"], plan["new"], plan["collection_interval"],
+		})
+		require.Equal(t, 1, h.Logs.FilterMessage(msgPlanDiscovered).Len(), "nothing was discovered since")
+	})
+}
+
+func TestPlanCountsWhatIsKnownAndWhatIsNew(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(4), harness.WithIDs(1001, 1002, 1003))
+		h.RunOnce()
+		h.Config.IncidentIDs = []int64{1002, 1003, 1004}
+		h.Start()
+		plan := h.Logs.FilterMessage(msgPlan).All()[1].ContextMap()
+		require.Equal(t, []any{int64(3), int64(2), int64(1)}, []any{plan["incidents"], plan["known_from_checkpoint"], plan["new"]})
+		require.Equal(t, "8s", plan["shortest_cycle_within_limits"], "three of 1,425 requests an hour")
+	})
 }
 
 func TestRowOfIncidentInFlightWaitsForItsResponse(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/feed"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
@@ -82,7 +83,7 @@ func (e *Engine) firstPassCovers(now time.Time) (until time.Time) {
 // logFirstPass logs how a first pass through a list ended.
 func (e *Engine) logFirstPass(how feed.Ending, list string, pages, bytes int, reason zap.Field, at time.Time) {
 	fields := []zap.Field{
-		zap.String("list", list), zap.Int("pages", pages), zap.Int("bytes", bytes), zap.Duration("took", at.Sub(e.first.began).Round(time.Second)),
+		zap.String("list", list), zap.Int("pages", pages), zap.Int("bytes", bytes), health.Duration("took", at.Sub(e.first.began).Round(time.Second)),
 		zap.Int("left_to_poll_by_id", e.roster.Unpolled()),
 	}
 	switch how {

@@ -3,11 +3,13 @@ package poll
 import (
 	"context"
 	"errors"
-	"strings"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.uber.org/zap"
 
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
@@ -17,12 +19,14 @@ const gaugeInterval = 15 * time.Second
 
 // gauges is a copy of what the gauges show. It never changes once it is published.
 type gauges struct {
-	tracked  map[roster.State]int
-	overdue  int
-	accounts []accountGauge
-	feeds    []feedGauge
-	sweeps   bool
-	swept    time.Time // the end of the last complete sweep, or the start
+	tracked    map[roster.State]int
+	discovered int
+	overdue    int
+	accounts   []accountGauge
+	feeds      []feedGauge
+	sweeps     bool
+	swept      time.Time      // the end of the last complete sweep, or the start
+	ahead      *time.Duration // how far the API's clock is ahead; nil: not known yet
 }
 
 // feedGauge is the end of a feed's last complete call, or the start.
@@ -31,10 +35,11 @@ type feedGauge struct {
 	completed time.Time
 }
 
-// accountGauge is what one account has left, and until when its requests wait.
+// accountGauge is what one account has left, what is learned about its limits, and until when its requests wait.
 type accountGauge struct {
 	call      string
 	remaining []quota.Remaining
+	learned   []quota.Limit
 	throttled time.Time
 }
 
@@ -45,8 +50,9 @@ func (e *Engine) publish(now time.Time) {
 		return
 	}
 	t.published = now
-	g := &gauges{tracked: e.roster.Counts(), overdue: e.roster.Overdue(now)}
+	g := &gauges{tracked: e.roster.Counts(), discovered: e.roster.Discovered(), overdue: e.roster.Overdue(now), ahead: t.ahead}
 	g.accounts = e.accountGauges(now)
+	e.logEndedLimits(t.gauges.Load().accounts, g.accounts, now)
 	for _, f := range e.feeds {
 		g.feeds = append(g.feeds, feedGauge{f.call(), f.Completed()})
 	}
@@ -59,13 +65,26 @@ func (e *Engine) publish(now time.Time) {
 // accountGauges is what each account shows.
 func (e *Engine) accountGauges(now time.Time) []accountGauge {
 	if e.oneAccount() {
-		return []accountGauge{{callAll, e.gets.Remaining(now), latest(e.gets.ThrottledUntil(), e.holds.longest())}}
+		return []accountGauge{{callAll, e.gets.Remaining(now), e.gets.LearnedLimits(now), latest(e.gets.ThrottledUntil(), e.holds.longest())}}
 	}
-	shown := []accountGauge{{callIncident, e.gets.Remaining(now), e.gets.ThrottledUntil()}}
+	shown := []accountGauge{{callIncident, e.gets.Remaining(now), e.gets.LearnedLimits(now), e.gets.ThrottledUntil()}}
 	if e.lists != nil {
-		shown = append(shown, accountGauge{callList, e.lists.Remaining(now), e.lists.ThrottledUntil()})
+		shown = append(shown, accountGauge{callList, e.lists.Remaining(now), e.lists.LearnedLimits(now), e.lists.ThrottledUntil()})
 	}
 	return shown
+}
+
+// logEndedLimits logs which learned limits no longer apply.
+func (e *Engine) logEndedLimits(before, after []accountGauge, now time.Time) {
+	for i, account := range before { // there are always the same
+		for _, was := range account.learned {
+			applies := slices.ContainsFunc(after[i].learned, func(l quota.Limit) bool { return l.Window == was.Window && l.Requests > 0 })
+			if was.Requests > 0 && !applies {
+				e.log(e.conditions.Event("limit ended", now, zap.InfoLevel, "learned rate limit no longer applies",
+					zap.String("requests_of", account.call), zap.Int("learned_limit", was.Requests), health.Duration("window", was.Window)))
+			}
+		}
+	}
 }
 
 // due is when to make the next copy.
@@ -84,11 +103,29 @@ func (t *telemetry) registerGauges() error {
 			o.Observe(int64(t.gauges.Load().overdue), t.with())
 			return nil
 		}),
+		t.RegisterReceiverDefenderIncidentsDiscoveredCallback(func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(int64(t.gauges.Load().discovered), t.with())
+			return nil
+		}),
 		t.RegisterReceiverDefenderIncidentsQuotaRemainingCallback(func(_ context.Context, o metric.Int64Observer) error {
 			for _, a := range t.gauges.Load().accounts {
 				for _, left := range a.remaining {
-					o.Observe(int64(left.Requests), t.with("call", a.call, "window", short(left.Window)))
+					o.Observe(int64(left.Requests), t.with("call", a.call, "window", health.Text(left.Window)))
 				}
+			}
+			return nil
+		}),
+		t.RegisterReceiverDefenderIncidentsLearnedLimitCallback(func(_ context.Context, o metric.Int64Observer) error {
+			for _, a := range t.gauges.Load().accounts {
+				for _, l := range a.learned {
+					o.Observe(int64(l.Requests), t.with("call", a.call, "window", health.Text(l.Window)))
+				}
+			}
+			return nil
+		}),
+		t.RegisterReceiverDefenderIncidentsClockDifferenceCallback(func(_ context.Context, o metric.Float64Observer) error {
+			if ahead := t.gauges.Load().ahead; ahead != nil {
+				o.Observe(ahead.Seconds(), t.with())
 			}
 			return nil
 		}),
@@ -127,16 +164,4 @@ func stateName(s roster.State) string {
 	default:
 		return "open"
 	}
-}
-
-// short writes a window as people do: 1m, 1h.
-func short(window time.Duration) string {
-	text := window.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }

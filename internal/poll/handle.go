@@ -20,6 +20,7 @@ func (e *Engine) arrived(r response) {
 	e.inFlight--
 	if r.page != nil {
 		e.telemetry.size(r.page.Size)
+		e.telemetry.dated(r.page.Date, r.sent, r.at)
 		e.lists.Done(r.at, r.page.Reached)
 		if r.page.Err == nil {
 			e.lists.Answered(r.sent)
@@ -28,6 +29,7 @@ func (e *Engine) arrived(r response) {
 		return
 	}
 	e.telemetry.size(r.answer.Size)
+	e.telemetry.dated(r.answer.Date, r.sent, r.at)
 	e.gets.Done(r.at, r.answer.Reached)
 	if r.answer.Err == nil {
 		e.gets.Answered(r.sent)
@@ -217,11 +219,11 @@ func (e *Engine) pause(ctx context.Context, endpoint health.Endpoint, failure *d
 // logPause logs how long requests pause, and what was learned about the limit.
 func (e *Engine) logPause(failure *defender.Error, correction quota.Correction) {
 	fields := []zap.Field{
-		zap.Duration("wait", failure.RetryAfter), zap.String("wait_from", string(failure.WaitFrom)),
+		health.Duration("wait", failure.RetryAfter), zap.String("wait_from", string(failure.WaitFrom)),
 		zap.String("message", failure.Message),
 	}
 	if failure.Asked > failure.RetryAfter {
-		fields = append(fields, zap.Duration("asked_for_but_capped", failure.Asked))
+		fields = append(fields, health.Duration("asked_for_but_capped", failure.Asked))
 	}
 	level := zapcore.InfoLevel
 	if failure.RetryAfter >= health.LongPause {
@@ -232,7 +234,8 @@ func (e *Engine) logPause(failure *defender.Error, correction quota.Correction) 
 		return
 	}
 	if limit := correction.Limit; limit.Requests > 0 {
-		fields = append(fields, zap.Int("learned_limit", limit.Requests), zap.Duration("window", limit.Window))
+		fields = append(fields, zap.Int("learned_limit", limit.Requests), health.Duration("window", limit.Window),
+			health.Duration("ends_after_this_long_without_a_429", quota.LearnedFor(limit.Window)))
 	}
 	if correction.Assumed > 0 {
 		fields = append(fields, zap.Int("assumed_to_have_been_sent_before_the_start", correction.Assumed))

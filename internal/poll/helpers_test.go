@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.uber.org/zap/zaptest/observer"
 
 	receiver "github.com/seed2514a141/defenderincidentsreceiver"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
@@ -120,4 +121,14 @@ func mean(all []time.Duration) time.Duration {
 		sum += d
 	}
 	return sum / time.Duration(len(all))
+}
+
+// durationOf is a duration in a log line.
+func durationOf(t *testing.T, line observer.LoggedEntry, field string) time.Duration {
+	t.Helper()
+	text, ok := line.ContextMap()[field].(string)
+	require.True(t, ok, "%s: %v", field, line.ContextMap())
+	d, err := time.ParseDuration(text)
+	require.NoError(t, err)
+	return d
 }

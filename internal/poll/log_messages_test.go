@@ -3,6 +3,8 @@ package poll_test
 // The log messages that tests look for.
 const (
 	msgPlan              = "polling incidents"
+	msgPlanDiscovered    = "polling discovered incidents"
+	msgLimitEnded        = "learned rate limit no longer applies"
 	msgNoStorage         = "no storage configured; every start emits every incident once and forgets which requests were sent, so frequent restarts exceed the API's rate limits"
 	msgNoIncidents       = "the storage holds no incidents; every incident is emitted as new"
 	msgDenied            = "access denied by the API; pausing requests for incidents (check the scope of http::auth and its permission to read incidents)"

@@ -43,7 +43,7 @@ func TestOutagePausesAllRequests(t *testing.T) {
 				require.Len(t, h.Sink.Changes(), 100, "it recovers by itself")
 				ended := h.Logs.FilterMessage(test.end).All()
 				require.Len(t, ended, 1)
-				require.Greater(t, ended[0].ContextMap()["duration"], 2*time.Hour)
+				require.Greater(t, durationOf(t, ended[0], "duration"), 2*time.Hour)
 			})
 		})
 	}

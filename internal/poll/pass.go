@@ -157,7 +157,7 @@ func (e *Engine) pollUnseen(now time.Time) {
 
 // savePass stores how far the first pass has come.
 func (e *Engine) savePass(ctx context.Context) {
-	e.saved(ctx, "pass", func(ctx context.Context) error {
+	e.saved(ctx, entryPass, func(ctx context.Context) error {
 		return e.parts.Store.SavePass(ctx, checkpoint.Pass(e.pass.Progress()))
 	})
 }

@@ -8,10 +8,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
 	receiver "github.com/seed2514a141/defenderincidentsreceiver"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadatatest"
 )
 
 func TestNothingIsSentDuringAPauseThatTheAPIRequested(t *testing.T) {
@@ -133,7 +136,8 @@ func TestRestartKeepsPauseAndLearnedLimit(t *testing.T) {
 		require.Len(t, lines, 2, "the second says what was learned")
 		require.NotContains(t, lines[0].ContextMap(), "learned_limit")
 		require.Equal(t, int64(50), lines[1].ContextMap()["learned_limit"])
-		require.Equal(t, time.Minute, lines[1].ContextMap()["window"])
+		require.Equal(t, "1m", lines[1].ContextMap()["window"])
+		require.Equal(t, "10m", lines[1].ContextMap()["ends_after_this_long_without_a_429"])
 		before := h.Polls(0)
 
 		h.Start()
@@ -151,6 +155,34 @@ func TestRestartKeepsPauseAndLearnedLimit(t *testing.T) {
 	})
 }
 
+func TestLearnedLimitIsMeasuredAndItsEndIsLogged(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(100), harness.WithFeed())
+		learned := func(perMinute int64) {
+			t.Helper()
+			metadatatest.AssertEqualReceiverDefenderIncidentsLearnedLimit(t, h.Telemetry, points(map[attribute.Set]int64{
+				labels(h, "call", "incident", "window", "1m"): perMinute, labels(h, "call", "incident", "window", "1h"): 0,
+				labels(h, "call", "list", "window", "1m"): 0, labels(h, "call", "list", "window", "1h"): 0,
+			}), metricdatatest.IgnoreTimestamp())
+		}
+		h.Start()
+		harness.Sleep(70 * time.Minute)
+		h.FailOnce(defendersim.AllIncidents, "429-retry-after=5s")
+		harness.Sleep(5 * time.Minute)
+		learned(0)
+		h.FailOnce(defendersim.AllIncidents, "429-retry-after=30s")
+		harness.Sleep(5 * time.Minute)
+		learned(50)
+		require.Zero(t, h.Logs.FilterMessage(msgLimitEnded).Len())
+
+		harness.Sleep(10 * time.Minute)
+		learned(0)
+		lines := h.Logs.FilterMessage(msgLimitEnded).All()
+		require.Len(t, lines, 1)
+		require.Equal(t, map[string]any{"requests_of": "incident", "learned_limit": int64(50), "window": "1m"}, lines[0].ContextMap())
+	})
+}
+
 func TestAbsurdPauseIsCappedAtAnHourAndLogged(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(20), func(cfg *receiver.Config) { cfg.MaxConcurrentRequests = 1 })
@@ -160,8 +192,8 @@ func TestAbsurdPauseIsCappedAtAnHourAndLogged(t *testing.T) {
 		require.Equal(t, 1, h.Polls(0))
 		lines := h.Logs.FilterMessage(msgRateLimited).All()
 		require.Len(t, lines, 1)
-		require.Equal(t, time.Hour, lines[0].ContextMap()["wait"])
-		require.Equal(t, 1000*time.Hour, lines[0].ContextMap()["asked_for_but_capped"])
+		require.Equal(t, "1h", lines[0].ContextMap()["wait"])
+		require.Equal(t, "1000h", lines[0].ContextMap()["asked_for_but_capped"])
 		harness.Sleep(time.Minute)
 		require.Len(t, h.Sink.Changes(), 40, "then it resumes")
 

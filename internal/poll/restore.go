@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/feed"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
@@ -46,7 +47,7 @@ func (e *Engine) restore(ctx context.Context, contents checkpoint.Contents, now 
 	if err := e.parts.Store.Keep(ctx, e.roster.IDs()); err != nil {
 		return err
 	}
-	e.announce(len(contents.Summaries), now)
+	e.announce(now)
 	e.announcePause(now)
 	for _, cycle := range e.roster.MergeCycles(configured) {
 		e.logCycle(cycle)
@@ -157,30 +158,64 @@ func (e *Engine) discoveredBefore(stored checkpoint.Feed) bool {
 }
 
 // announce logs what is polled, and how often the limits allow it.
-func (e *Engine) announce(stored int, now time.Time) {
-	cycle := roster.Interval(0, e.gets.Spacing(now, e.routine()), e.roster.Cycle())
-	possible := cycle
-	if e.sweeps(now) {
-		possible = e.sweepPeriod(now)
-	}
+func (e *Engine) announce(now time.Time) {
+	e.announced = e.roster.Discovered()
 	fields := []zap.Field{
 		zap.Int("incidents", e.roster.Len()),
-		zap.Int("known_from_checkpoint", stored),
-		zap.Duration("collection_interval", e.settings.Interval),
-		zap.Duration("shortest_cycle_within_limits", cycle.Round(time.Second)),
-		zap.Bool("interval_can_be_met", possible <= e.settings.Interval),
+		zap.Int("known_from_checkpoint", e.roster.Len()-e.roster.Unpolled()), zap.Int("new", e.roster.Unpolled()),
 	}
+	fields = append(fields, e.planPolls(now)...)
 	switch {
 	case len(e.feeds) > 0:
 		fields = append(fields, e.planFeed(e.lists.Spacing(now, quota.Fresh))...)
-		fields = append(fields, zap.String("sweep", e.planSweep(now)), zap.String("alert_feed", e.planAlertFeed()))
+		fields = append(fields, zap.String("alert_feed", e.planAlertFeed()))
 		if e.oneAccount() {
 			fields = append(fields, zap.String("change_feed_rate_limit", "not with this api: rate_limit counts all requests"))
 		}
-	case possible > e.settings.Interval && e.parts.Client.WholeRows():
+	case !e.meetsInterval(now) && e.parts.Client.WholeRows():
 		fields = append(fields, zap.String("advice", "change_feed polls up to 100 incidents with each request; without it, each is requested by ID"))
 	}
 	e.logger.Info("polling incidents", fields...)
+}
+
+// announceDiscovered logs what is polled once the change feed has discovered incidents, since nothing was known of them at the start.
+func (e *Engine) announceDiscovered(now time.Time) {
+	discovered := e.roster.Discovered() - e.announced
+	if e.discoveredLogged || !e.discovers() || discovered <= 0 {
+		return
+	}
+	e.discoveredLogged = true
+	fields := []zap.Field{zap.Int("incidents", e.roster.Len()), zap.Int("discovered", discovered)}
+	e.logger.Info("polling discovered incidents", append(fields, e.planPolls(now)...)...)
+}
+
+// cycle is how long it takes to poll each incident once by ID, as the limits allow it.
+func (e *Engine) cycle(now time.Time) time.Duration {
+	return roster.Interval(0, e.gets.Spacing(now, e.routine()), e.roster.Cycle())
+}
+
+// meetsInterval says whether the limits allow polls at the configured interval.
+func (e *Engine) meetsInterval(now time.Time) bool {
+	if e.sweeps(now) {
+		return e.sweepPeriod(now) <= e.settings.Interval
+	}
+	return e.cycle(now) <= e.settings.Interval
+}
+
+// planPolls returns the fields about polls in a log line about the plan; none if there is nothing to poll.
+func (e *Engine) planPolls(now time.Time) []zap.Field {
+	if e.roster.Cycle() == 0 {
+		return nil
+	}
+	fields := []zap.Field{
+		health.Duration("collection_interval", e.settings.Interval),
+		health.Duration("shortest_cycle_within_limits", e.cycle(now).Round(time.Second)),
+		zap.Bool("interval_can_be_met", e.meetsInterval(now)),
+	}
+	if len(e.feeds) > 0 {
+		fields = append(fields, zap.String("sweep", e.planSweep(now)))
+	}
+	return fields
 }
 
 // announcePause logs that the API asked for a pause in the earlier run that is not over.
@@ -190,7 +225,7 @@ func (e *Engine) announcePause(now time.Time) {
 		wait = max(wait, a.ThrottledUntil().Sub(now))
 	}
 	if wait > 0 {
-		e.logger.Warn("API asked to wait before the restart; pausing requests", zap.Duration("wait", wait.Round(time.Second)))
+		e.logger.Warn("API asked to wait before the restart; pausing requests", health.Duration("wait", wait.Round(time.Second)))
 	}
 }
 
@@ -223,7 +258,7 @@ func (e *Engine) forget(ctx context.Context, entries []*roster.Entry) {
 	if e.holders != nil {
 		e.holders.forget(ids)
 	}
-	e.saved(ctx, "incidents", func(ctx context.Context) error { return e.parts.Store.Forget(ctx, ids...) })
+	e.saved(ctx, entryIncidents, func(ctx context.Context) error { return e.parts.Store.Forget(ctx, ids...) })
 }
 
 // dropPartial requests no more alerts of an incident.

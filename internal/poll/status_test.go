@@ -76,7 +76,7 @@ func TestOneOutageAfterAnotherEndsOnce(t *testing.T) {
 		for _, message := range []string{msgSignedIn, msgRecovered} {
 			ended := h.Logs.FilterMessage(message).All()
 			require.Len(t, ended, 1)
-			require.InDelta(t, time.Hour, ended[0].ContextMap()["duration"], float64(6*time.Minute), "%s", message)
+			require.InDelta(t, time.Hour, durationOf(t, ended[0], "duration"), float64(6*time.Minute), "%s", message)
 		}
 	})
 }

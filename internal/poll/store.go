@@ -3,6 +3,8 @@ package poll
 import (
 	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -13,8 +15,23 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
 
-// flushInterval is the time between two retries of failed writes.
-const flushInterval = 15 * time.Second
+const (
+	// flushInterval is the time between two retries of failed writes.
+	flushInterval = 15 * time.Second
+	// checkpointCalm is how long no write may fail before the checkpoint counts as written again: on a full disk some writes find room.
+	checkpointCalm = 2 * flushInterval
+)
+
+// The entries of the checkpoint. Writes of one replace each other, but for those of incidents, which the store keeps.
+const (
+	entryIncidents = "incidents"
+	entryQuota     = "quota"
+	entryLists     = "list quota"
+	entryFeed      = "feed"
+	entrySweep     = "sweep"
+	entryPass      = "pass"
+	entryReceiver  = "receiver"
+)
 
 // load returns what was last delivered of an incident; the zero State if nothing was. entry may be nil.
 func (e *Engine) load(ctx context.Context, entry *roster.Entry) (incident.State, error) {
@@ -34,7 +51,7 @@ func (e *Engine) load(ctx context.Context, entry *roster.Entry) (incident.State,
 
 // saveState stores what was delivered of an incident.
 func (e *Engine) saveState(ctx context.Context, id int64, s incident.State) {
-	e.saved(ctx, "incidents", func(ctx context.Context) error { return e.parts.Store.Save(ctx, id, s) })
+	e.saved(ctx, entryIncidents, func(ctx context.Context) error { return e.parts.Store.Save(ctx, id, s) })
 	e.roster.SetStored(id) // even if the write failed: the store keeps the state and retries
 }
 
@@ -61,12 +78,12 @@ func (e *Engine) saveListAccount(ctx context.Context, now time.Time) {
 		e.saveAccount(ctx, now)
 		return
 	}
-	e.saved(ctx, "quota", func(ctx context.Context) error { return e.parts.Store.SaveListQuota(ctx, e.lists.Stored(now)) })
+	e.saved(ctx, entryLists, func(ctx context.Context) error { return e.parts.Store.SaveListQuota(ctx, e.lists.Stored(now)) })
 }
 
 // saveAccount stores the account of the requests for single incidents, or of all requests.
 func (e *Engine) saveAccount(ctx context.Context, now time.Time) {
-	e.saved(ctx, "quota", func(ctx context.Context) error { return e.parts.Store.SaveQuota(ctx, e.stored(now)) })
+	e.saved(ctx, entryQuota, func(ctx context.Context) error { return e.parts.Store.SaveQuota(ctx, e.stored(now)) })
 }
 
 // saveFeed stores how far the feed has come. Its boundary advances only after all rows of a call were handled.
@@ -87,16 +104,30 @@ func (e *Engine) saveFeed(ctx context.Context, now time.Time) {
 	if !e.oneAccount() {
 		stored.Quota = e.lists.Stored(now)
 	}
-	e.saved(ctx, "feed", func(ctx context.Context) error { return e.parts.Store.SaveFeed(ctx, stored) })
+	e.saved(ctx, entryFeed, func(ctx context.Context) error { return e.parts.Store.SaveFeed(ctx, stored) })
 }
 
-// flush retries failed writes, a limited number at a time.
+// flush retries failed writes, of incidents a limited number at a time, and logs that none fails any more.
 func (e *Engine) flush(ctx context.Context, now time.Time) {
-	if e.parts.Store.Unwritten() == 0 || now.Sub(e.flushed) < flushInterval {
+	if e.parts.Store.Unwritten() == 0 {
+		delete(e.unsaved, entryIncidents)
+	}
+	if e.parts.Store.Unwritten() == 0 && len(e.unsaved) == 0 {
+		e.log(e.conditions.Settled("checkpoint", now, checkpointCalm, "checkpoint is written again"))
+		return
+	}
+	if now.Sub(e.flushed) < flushInterval {
 		return
 	}
 	e.flushed = now
-	e.saved(ctx, "incidents", e.parts.Store.Flush)
+	for _, entry := range slices.Sorted(maps.Keys(e.unsaved)) {
+		if entry != entryIncidents {
+			e.saved(ctx, entry, e.unsaved[entry])
+		}
+	}
+	if e.parts.Store.Unwritten() > 0 {
+		e.saved(ctx, entryIncidents, e.parts.Store.Flush)
+	}
 }
 
 // learnTenant stores the tenant's ID, for records of incidents that come without it.
@@ -105,21 +136,24 @@ func (e *Engine) learnTenant(ctx context.Context, id string) {
 		return
 	}
 	e.meta.Tenant = id
-	e.saved(ctx, "receiver", func(ctx context.Context) error { return e.parts.Store.SaveReceiver(ctx, e.meta) })
+	e.saved(ctx, entryReceiver, func(ctx context.Context) error { return e.parts.Store.SaveReceiver(ctx, e.meta) })
 }
 
-// saved writes an entry of the checkpoint. A failure is logged once, and polling continues: what was not stored may be emitted again after
-// a restart.
+// saved writes an entry of the checkpoint. A failure is logged once for all entries, until none fails any more. Polling continues, and the
+// write is retried: what is not stored by then may be emitted again after a restart.
 func (e *Engine) saved(ctx context.Context, entry string, write func(context.Context) error) {
 	e.waitingFor.Store("the storage")
 	err := write(ctx)
 	e.waitingFor.Store("")
-	now := e.parts.Clock()
 	if err == nil {
-		e.log(e.conditions.Works(entry, now, "checkpoint is written again", zap.String("entry", entry)))
+		delete(e.unsaved, entry)
 		return
 	}
+	if e.unsaved == nil {
+		e.unsaved = map[string]func(context.Context) error{}
+	}
+	e.unsaved[entry] = write
 	e.telemetry.checkpointFailed()
-	e.log(e.conditions.Failed(entry, now, zap.ErrorLevel, "checkpoint write failed; recent changes may be emitted again after a restart",
-		zap.String("entry", entry), zap.Error(err)))
+	e.log(e.conditions.Failed("checkpoint", e.parts.Clock(), zap.ErrorLevel,
+		"checkpoint write failed; recent changes may be emitted again after a restart", zap.Error(err)))
 }

@@ -93,7 +93,7 @@ func (e *Engine) planSweep(now time.Time) string {
 	case !e.sweeps(now):
 		return "not needed: requests by ID keep to collection_interval"
 	}
-	return fmt.Sprintf("every %v, of all open incidents; the others are polled by ID", e.sweepPeriod(now).Round(time.Second))
+	return fmt.Sprintf("every %s, of all open incidents; the others are polled by ID", health.Text(e.sweepPeriod(now).Round(time.Second)))
 }
 
 // sweepGap is the mean time between two pages of sweeps: what the list's quota leaves beside the change feed.
@@ -189,7 +189,7 @@ func (e *Engine) logSweep(how feed.Ending, at time.Time) {
 	period := e.sweep.Period(at)
 	perHour := float64(time.Hour) / float64(period)
 	e.logger.Info("first sweep of the list ended; a longer collection_interval makes sweeps rarer, change_feed::sweep: false turns them off",
-		zap.Int("pages", pages), zap.Int("bytes", bytes), zap.Duration("sweep_every", period.Round(time.Second)),
+		zap.Int("pages", pages), zap.Int("bytes", bytes), health.Duration("sweep_every", period.Round(time.Second)),
 		zap.Int("requests_per_hour", int(float64(pages)*perHour)), zap.Int("bytes_per_hour", int(float64(bytes)*perHour)))
 }
 
@@ -203,7 +203,7 @@ func (e *Engine) reason(how feed.Ending) zap.Field {
 
 // saveSweep stores how far sweeps have come.
 func (e *Engine) saveSweep(ctx context.Context) {
-	e.saved(ctx, "sweep", func(ctx context.Context) error {
+	e.saved(ctx, entrySweep, func(ctx context.Context) error {
 		return e.parts.Store.SaveSweep(ctx, checkpoint.Sweep(e.sweep.Progress()))
 	})
 }

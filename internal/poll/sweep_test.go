@@ -106,7 +106,7 @@ func TestSweepsAreOnlyWhereTheyAreNeeded(t *testing.T) {
 			plan: "not needed: requests by ID keep to collection_interval", met: true,
 		},
 		"needed": {
-			incidents: 150, plan: "every 5m0s, of all open incidents; the others are polled by ID", met: true,
+			incidents: 150, plan: "every 5m, of all open incidents; the others are polled by ID", met: true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -37,6 +37,7 @@ type telemetry struct {
 	clock     func() time.Time
 	gauges    atomic.Pointer[gauges] // read by the collector's goroutines
 	published time.Time
+	ahead     *time.Duration // how far the API's clock was ahead at its last response; nil: not known yet
 }
 
 func newTelemetry(settings receiver.Settings, clock func() time.Time) (*telemetry, error) {
@@ -85,6 +86,26 @@ func (t *telemetry) size(bytes int) {
 	}
 }
 
+// dated notes how far the API's clock is ahead of this machine's. Zero date: the response does not say.
+func (t *telemetry) dated(date, sent, arrived time.Time) {
+	if !date.IsZero() {
+		t.ahead = new(clockAhead(date, sent, arrived))
+	}
+}
+
+// clockAhead is the least by which the API's clock must be ahead of this machine's, negative if it is behind: the response was made between
+// sent and arrived, within the second that its date names.
+func clockAhead(date, sent, arrived time.Time) time.Duration {
+	least, most := date.Sub(arrived.Round(0)), date.Add(time.Second).Sub(sent.Round(0))
+	switch {
+	case least > 0:
+		return least
+	case most < 0:
+		return most
+	}
+	return 0
+}
+
 // answered counts a response that showed the incident.
 func (t *telemetry) answered(change incident.Change, after incident.State) {
 	switch {
@@ -97,10 +118,11 @@ func (t *telemetry) answered(change incident.Change, after incident.State) {
 	}
 }
 
-// failed counts a response that showed nothing. Without a token nothing was requested.
+// failed counts a response that showed nothing. Without a token nothing was requested, and the sign-in has failed.
 func (t *telemetry) failed(call string, kind defender.Kind) {
 	switch kind {
 	case defender.NoToken:
+		t.ReceiverDefenderIncidentsSignInFailures.Add(context.Background(), 1, t.with())
 	case defender.NotFound:
 		t.responded(call, "not_found")
 	case defender.Throttled:

@@ -1,7 +1,10 @@
 package poll_test
 
 import (
+	"errors"
+	"net/http"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -92,6 +95,11 @@ func TestGaugesShowTrackedIncidentsAndRemainingQuota(t *testing.T) {
 			waits = map[attribute.Set]float64{labels(h, "call", "all"): 0}
 		}
 		metadatatest.AssertEqualReceiverDefenderIncidentsQuotaRemaining(t, h.Telemetry, points(remaining), metricdatatest.IgnoreTimestamp())
+		for each := range remaining { // nothing is learned about the same limits
+			remaining[each] = 0
+		}
+		metadatatest.AssertEqualReceiverDefenderIncidentsLearnedLimit(t, h.Telemetry, points(remaining), metricdatatest.IgnoreTimestamp())
+		metadatatest.AssertEqualReceiverDefenderIncidentsDiscovered(t, h.Telemetry, point(h, int64(0)), metricdatatest.IgnoreTimestamp())
 		metadatatest.AssertEqualReceiverDefenderIncidentsFeedAge(t, h.Telemetry, points(ages), metricdatatest.IgnoreTimestamp())
 		metadatatest.AssertEqualReceiverDefenderIncidentsThrottleWait(t, h.Telemetry, points(waits), metricdatatest.IgnoreTimestamp())
 	})
@@ -134,6 +142,80 @@ func TestChangeDelayIsTheAgeOfTheLatestChange(t *testing.T) {
 		}))
 		harness.Sleep(10 * time.Minute)
 		metadatatest.AssertEqualReceiverDefenderIncidentsChangeDelay(t, h.Telemetry, histogram(labels(h), bounds, 180.0, 120, 0), metricdatatest.IgnoreTimestamp())
+	})
+}
+
+func TestFailedSignInsAreCounted(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := harness.New(t, harness.OneAlert(3), harness.WithFeed())
+		var attempts atomic.Int64
+		h.Auth.Fail(errors.New("no token"))
+		h.Auth.Use(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			attempts.Add(1)
+			return next.RoundTrip(r)
+		})
+		h.Start()
+		harness.Sleep(10 * time.Minute)
+		failures, err := h.Telemetry.GetMetric("otelcol_receiver_defender_incidents_sign_in_failures")
+		require.NoError(t, err)
+		sum := failures.Data.(metricdata.Sum[int64])
+		require.Len(t, sum.DataPoints, 1)
+		require.Equal(t, labels(h), sum.DataPoints[0].Attributes)
+		require.Equal(t, attempts.Load(), sum.DataPoints[0].Value)
+		require.Greater(t, sum.DataPoints[0].Value, int64(5))
+	})
+}
+
+// clockDifference is what the gauge of that name shows, in seconds.
+func clockDifference(t *testing.T, h *harness.Harness) float64 {
+	t.Helper()
+	gauge, err := h.Telemetry.GetMetric("otelcol_receiver_defender_incidents_clock_difference")
+	require.NoError(t, err)
+	all := gauge.Data.(metricdata.Gauge[float64]).DataPoints
+	require.Len(t, all, 1)
+	require.Equal(t, labels(h), all[0].Attributes)
+	return all[0].Value
+}
+
+func TestClockDifferenceIsWhatTheLastResponseProves(t *testing.T) {
+	for name, c := range map[string]struct {
+		skew time.Duration
+		slow string // a fault
+		want float64
+	}{
+		"none":                       {},
+		"within a second":            {skew: 900 * time.Millisecond},
+		"ahead":                      {skew: time.Hour, want: 3600},
+		"behind":                     {skew: -time.Hour, want: -3599},
+		"less than a response takes": {skew: -20 * time.Second, slow: "slow=25s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
+				population := harness.OneAlert(1)
+				population.ClockSkew = c.skew
+				h := harness.NewUnder(t, api, population)
+				if c.slow != "" {
+					h.Fail(defendersim.AllIncidents, c.slow)
+				}
+				h.Start()
+				harness.Sleep(time.Minute)
+				require.InDelta(t, c.want, clockDifference(t, h), 0.5)
+			})
+		})
+	}
+}
+
+func TestClockDifferenceIsAlsoThatOfPagesAndFailures(t *testing.T) {
+	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
+		population := harness.OneAlert(1)
+		population.ClockSkew = time.Hour
+		h := harness.NewUnder(t, api, population, harness.WithDiscovery())
+		_, err := h.Telemetry.GetMetric("otelcol_receiver_defender_incidents_clock_difference")
+		require.Error(t, err, "no response yet")
+		h.Fail(defendersim.ListRequests, "403")
+		h.Start()
+		harness.Sleep(time.Minute)
+		require.InDelta(t, 3600, clockDifference(t, h), 1)
 	})
 }
 

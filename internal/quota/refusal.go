@@ -7,7 +7,7 @@ import (
 
 // Correction is what a refusal has changed. The zero value: nothing.
 type Correction struct {
-	// Limit is in force from now on, until ten of its windows have passed without a refusal.
+	// Limit is in force from now on, until LearnedFor its window has passed without a refusal: ten windows.
 	Limit Limit
 	// New says that nothing was learned about that limit before, or it is forgotten, or it was at least a third higher.
 	New bool
@@ -146,6 +146,26 @@ func (q *Quota) Learned(now time.Time) []Learned {
 	}
 	return learned
 }
+
+// LearnedLimits returns what is learned about each limit that Remaining returns, in the same order, and in force at now. Requests 0: nothing
+// is, and the limit applies as it was given to New.
+func (q *Quota) LearnedLimits(now time.Time) []Limit {
+	learned := make([]Limit, 0, len(q.limits))
+	for i := range q.limits {
+		l := &q.limits[i]
+		switch {
+		case l.idle(now):
+		case l.adopted || l.allows(now) < l.Requests:
+			learned = append(learned, Limit{Window: l.Window, Requests: l.learned})
+		default:
+			learned = append(learned, Limit{Window: l.Window})
+		}
+	}
+	return learned
+}
+
+// LearnedFor is how long a learned limit of that window applies after the last refusal.
+func LearnedFor(window time.Duration) time.Duration { return quiet * window }
 
 // RestoreLimit restores what an earlier run has learned. It is ignored if its window is no longer limited.
 func (q *Quota) RestoreLimit(learned Learned) {

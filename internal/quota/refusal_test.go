@@ -251,6 +251,22 @@ func TestALimitThatNobodyKnewIsTakenUpAsItIsNamed(t *testing.T) {
 	require.Empty(t, q.Learned(after(time.Second)), "a later run learns it itself")
 }
 
+func TestLearnedLimitsAreThoseThatApplyNow(t *testing.T) {
+	tenSeconds := quota.Limit{Window: 10 * time.Second, Requests: 30}
+	q := quota.New(perMinute(100), perHour(1500))
+	require.Equal(t, []quota.Limit{perMinute(0), perHour(0)}, q.LearnedLimits(after(0)), "nothing is learned")
+	sent(q, 80, after(0))
+	require.Equal(t, perMinute(72), refuseTwice(q, after(0), unnamed, time.Second).Limit)
+	require.Equal(t, []quota.Limit{perMinute(72), perHour(0)}, q.LearnedLimits(after(quota.LearnedFor(time.Minute)-1)))
+	require.Equal(t, []quota.Limit{perMinute(0), perHour(0)}, q.LearnedLimits(after(quota.LearnedFor(time.Minute))), "it has ended")
+
+	q = quota.New(perMinute(100))
+	sent(q, 31, after(0))
+	refuseTwice(q, after(time.Second), tenSeconds, 9*time.Second)
+	require.Equal(t, []quota.Limit{perMinute(0), tenSeconds}, q.LearnedLimits(after(101*time.Second-1)), "nobody configured it")
+	require.Equal(t, []quota.Limit{perMinute(0)}, q.LearnedLimits(after(101*time.Second)))
+}
+
 func TestALimitThatNobodyKnewIsLoweredLikeAnyOther(t *testing.T) {
 	tenSeconds := quota.Limit{Window: 10 * time.Second, Requests: 30}
 	q := quota.New(perMinute(100))
