@@ -62,6 +62,9 @@ func (s *setup) failOnce(id int64, fault string) {
 // refuse makes the backend refuse all records.
 func (s *setup) refuse() { s.sink.SetMode(harness.Refuse) }
 
+// reject makes the backend reject all records permanently.
+func (s *setup) reject() { s.sink.SetMode(harness.Reject) }
+
 // fillDisk makes the collector's writes to files fail as on a full disk. It returns what ends that.
 func (s *setup) fillDisk() (end func()) {
 	before := s.process.LimitFileSize(s.T, nil)

@@ -43,6 +43,7 @@ const (
 	feedNotWorking  = "DefenderIncidentsFeedNotWorking"
 	sweepNotWorking = "DefenderIncidentsSweepNotWorking"
 	checkpoint      = "DefenderIncidentsCheckpointFailing"
+	rejected        = "DefenderIncidentsRecordsRejected"
 	dropped         = "DefenderIncidentsRecordsDropped"
 	queueFilling    = "DefenderIncidentsQueueFilling"
 )
@@ -137,7 +138,7 @@ func situations() map[string]situation {
 		},
 		"signed out, with discovery alone": {
 			population: lively(12), settings: discovering, faults: map[int64]string{defendersim.TokenRequests: "401"},
-			fires: []string{nothing, feedNotWorking}, shows: "Age of the change feed", of: "signed out, with discovery alone",
+			fires: []string{nothing, feedNotWorking}, shows: "Age of the change feed", of: "signed out, with discovery alone list",
 		},
 		"discovered": {
 			population: lively(12), settings: discovering, shows: "Discovered incidents", of: "discovered",
@@ -149,7 +150,7 @@ func situations() map[string]situation {
 		},
 		"without list": {
 			population: lively(12), settings: feeding, faults: map[int64]string{defendersim.ListRequests: "503"},
-			fires: []string{feedNotWorking}, shows: "Age of the change feed", of: "without list",
+			fires: []string{feedNotWorking}, shows: "Age of the change feed", of: "without list list",
 		},
 		"without sweeps": {
 			population: unswept(), settings: refused,
@@ -160,7 +161,15 @@ func situations() map[string]situation {
 			population: lively(12), settings: often, then: (*setup).refuse,
 			fires: []string{notAccepted}, may: []string{nothing}, shows: "Accepted and refused", of: "refused",
 		},
+		"rejected": {
+			population: lively(12), settings: often, then: (*setup).reject,
+			fires: []string{rejected}, shows: "Accepted and refused", of: "rejected",
+		},
 		"rejected behind the queue": {
+			population: lively(12), settings: func(c *harness.Settings) { often(c); c.Queue, c.GiveUp = "{queue_size: 100}", "0" }, then: (*setup).reject,
+			fires: []string{dropped}, shows: "Dropped behind the queue", of: "otlp_http",
+		},
+		"given up behind the queue": {
 			population: lively(12), settings: func(c *harness.Settings) { often(c); c.Queue = "{queue_size: 100}" }, then: (*setup).refuse,
 			fires: []string{dropped}, shows: "Dropped behind the queue", of: "otlp_http",
 		},

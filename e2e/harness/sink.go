@@ -30,6 +30,8 @@ const (
 	Accept Mode = iota
 	// Refuse responds 503.
 	Refuse
+	// Reject responds 400, which no exporter retries.
+	Reject
 	// Hang neither accepts nor responds: the client has to give up.
 	Hang
 	// AcceptAndHang accepts deliveries and does not respond.
@@ -122,6 +124,9 @@ func (s *Sink) handle(w http.ResponseWriter, r *http.Request, logs plog.Logs, bo
 	case Refuse:
 		s.refused = append(s.refused, time.Now())
 		w.WriteHeader(http.StatusServiceUnavailable)
+		return false
+	case Reject:
+		w.WriteHeader(http.StatusBadRequest)
 		return false
 	case Hang:
 		s.unanswered++

@@ -41,6 +41,7 @@ type TelemetryBuilder struct {
 	ReceiverDefenderIncidentsPolls              metric.Int64Counter
 	ReceiverDefenderIncidentsQuotaRemaining     metric.Int64ObservableGauge
 	ReceiverDefenderIncidentsRecords            metric.Int64Counter
+	ReceiverDefenderIncidentsRejected           metric.Int64Counter
 	ReceiverDefenderIncidentsRequests           metric.Int64Counter
 	ReceiverDefenderIncidentsResponseSize       metric.Int64Histogram
 	ReceiverDefenderIncidentsSignInFailures     metric.Int64Counter
@@ -325,6 +326,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	builder.ReceiverDefenderIncidentsRecords, err = builder.meter.Int64Counter(
 		"otelcol_receiver_defender_incidents_records",
 		metric.WithDescription("Records that the pipeline accepted. [Alpha]"),
+		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverDefenderIncidentsRejected, err = builder.meter.Int64Counter(
+		"otelcol_receiver_defender_incidents_rejected",
+		metric.WithDescription("Records that the pipeline rejected permanently. They are lost. [Alpha]"),
 		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)

@@ -66,6 +66,7 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ReceiverDefenderIncidentsPollDelay.Record(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsPolls.Add(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsRecords.Add(context.Background(), 1)
+	tb.ReceiverDefenderIncidentsRejected.Add(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsRequests.Add(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsResponseSize.Record(context.Background(), 1)
 	tb.ReceiverDefenderIncidentsSignInFailures.Add(context.Background(), 1)
@@ -106,6 +107,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsRecords(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDefenderIncidentsRejected(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDefenderIncidentsRequests(t, testTel,

@@ -27,6 +27,7 @@ func (e *Engine) settle(ctx context.Context, a sink.Attempt) {
 	d := e.pending
 	e.pending = delivery{}
 	if r.Rejected {
+		e.telemetry.rejected(r.Records)
 		e.log(e.conditions.Failed("rejection", now, zap.ErrorLevel, "pipeline rejected records permanently; dropping them",
 			zap.Int("records", r.Records), zap.Error(r.Err)))
 	} else {

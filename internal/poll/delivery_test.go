@@ -11,10 +11,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
 	receiver "github.com/seed2514a141/defenderincidentsreceiver"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadatatest"
 )
 
 func TestPipelineThatRefusesStopsPollingAndLosesNothing(t *testing.T) {
@@ -52,6 +54,7 @@ func TestPermanentlyRejectedRecordsAreLoggedOnceAndDropped(t *testing.T) {
 		require.Equal(t, []string{msgRejected}, h.Warnings())
 		require.Equal(t, int64(10), sum(t, h, "otelcol_receiver_failed_log_records")+sum(t, h, "otelcol_receiver_refused_log_records"))
 		require.Zero(t, sum(t, h, "otelcol_receiver_accepted_log_records"))
+		metadatatest.AssertEqualReceiverDefenderIncidentsRejected(t, h.Telemetry, point(h, int64(10)), metricdatatest.IgnoreTimestamp())
 		harness.Sleep(time.Hour)
 		require.Empty(t, h.Sink.Changes())
 

@@ -148,6 +148,11 @@ func (t *telemetry) checkpointFailed() {
 	t.ReceiverDefenderIncidentsCheckpointFailures.Add(context.Background(), 1, t.with())
 }
 
+// rejected counts the records that the pipeline rejected permanently.
+func (t *telemetry) rejected(records int) {
+	t.ReceiverDefenderIncidentsRejected.Add(context.Background(), int64(records), t.with())
+}
+
 // delivered counts the records that the pipeline accepted, and measures the age of the change when it was handed over.
 func (t *telemetry) delivered(d delivery, handed time.Time) {
 	count := func(event string, kind incident.Kind) {
