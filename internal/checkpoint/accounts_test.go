@@ -76,8 +76,9 @@ func TestPassContinuesWhereItWas(t *testing.T) {
 	store, contents := open(t, client)
 	assert.Equal(t, Pass{}, contents.Pass)
 	for _, progress := range []Pass{
-		{Phase: "alerts", Since: at(1795437000000).Add(100), IncidentsRead: true},
-		{Phase: "done", IncidentsRead: true, AlertsRead: true},
+		{Phase: "alerts", Since: at(1795437000000).Add(100), IncidentsRead: true, AlertsFrom: at(1795437000000)},
+		{Phase: "done", IncidentsRead: true, AlertsShown: at(1795437000000)},
+		{Phase: "done", AlertsRead: true}, // as an earlier version wrote it
 		{},
 	} {
 		require.NoError(t, store.SavePass(t.Context(), progress))
@@ -93,11 +94,13 @@ func TestPassContinuesWhereItWas(t *testing.T) {
 func TestEntryOfAPassReadsAsItDid(t *testing.T) {
 	client := newStorage()
 	store, _ := open(t, client)
-	progress := Pass{Phase: "alerts", Since: time.Date(2026, 2, 3, 4, 5, 6, 123456700, time.UTC), IncidentsRead: true, AlertsRead: true}
+	began := time.Date(2026, 2, 3, 4, 5, 6, 123456700, time.UTC)
+	progress := Pass{Phase: "alerts", Since: began, IncidentsRead: true, AlertsFrom: began.Add(time.Second), AlertsShown: began.Add(-time.Second)}
 	require.NoError(t, store.SavePass(t.Context(), progress))
 	entry, err := client.Get(t.Context(), "v1/pass")
 	require.NoError(t, err)
-	assert.JSONEq(t, `{"phase":"alerts","since":"2026-02-03T04:05:06.1234567Z","incidents_read":true,"alerts_read":true}`, string(entry))
+	assert.JSONEq(t, `{"phase":"alerts","since":"2026-02-03T04:05:06.1234567Z","incidents_read":true,
+		"alerts_from":"2026-02-03T04:05:07.1234567Z","alerts_shown":"2026-02-03T04:05:05.1234567Z"}`, string(entry))
 }
 
 func TestFeedIsStoredWithItsAccountInOneOperation(t *testing.T) {

@@ -91,9 +91,17 @@ type Pass struct {
 	// Since is the creation time of the last row that the phase has shown; zero: it
 	// has shown none.
 	Since time.Time `json:"since,omitzero"`
-	// IncidentsRead and AlertsRead: it has read the list to its end.
+	// IncidentsRead: it has read the list of incidents to its end.
 	IncidentsRead bool `json:"incidents_read,omitzero"`
-	AlertsRead    bool `json:"alerts_read,omitzero"`
+	// AlertsFrom is when the pass under way began to read the list of alerts; zero:
+	// it has not, or that was not recorded.
+	AlertsFrom time.Time `json:"alerts_from,omitzero"`
+	// AlertsShown is when the last pass that has read the list of alerts to its end
+	// began to do so; zero: none has, or that was not recorded.
+	AlertsShown time.Time `json:"alerts_shown,omitzero"`
+	// AlertsRead: the last pass has read the list of alerts to its end. It is read,
+	// and no longer written.
+	AlertsRead bool `json:"alerts_read,omitzero"`
 }
 
 // Pending is an incident with a pending change.

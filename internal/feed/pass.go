@@ -32,8 +32,13 @@ type PassProgress struct {
 	Phase Phase
 	// Since is the creation time of the last row that the phase under way has shown; zero: it has shown none.
 	Since time.Time
-	// IncidentsRead and AlertsRead say that the list was read to its end. It has shown all rows but those that were too large.
-	IncidentsRead, AlertsRead bool
+	// IncidentsRead says that the last pass has read the list of incidents to its end. It has shown all rows but those that were too large.
+	IncidentsRead bool
+	// AlertsFrom is when the pass under way began to read the list of alerts; zero: it has not.
+	AlertsFrom time.Time
+	// AlertsShown is when the last pass that has read the list of alerts to its end began to do so; zero: none has. It has shown all alerts but
+	// those that were too large. A later pass that reads no alerts, or not all, leaves it.
+	AlertsShown time.Time
 }
 
 // Pass reads the lists of incidents and of alerts once, from the oldest row to the newest by creation, and returns the page at hand row by
@@ -78,7 +83,7 @@ func NewPass(settings PassSettings, progress PassProgress) *Pass {
 	case PhaseDone:
 		p.Stop()
 	default:
-		p.progress = PassProgress{}
+		p.progress = PassProgress{AlertsShown: progress.AlertsShown}
 	}
 	return p
 }
@@ -86,7 +91,7 @@ func NewPass(settings PassSettings, progress PassProgress) *Pass {
 // Begin begins a pass. A pass that is under way ends.
 func (p *Pass) Begin(now time.Time) {
 	p.abandon()
-	p.progress = PassProgress{Phase: PhaseCount}
+	p.progress = PassProgress{Phase: PhaseCount, AlertsShown: p.progress.AlertsShown}
 	p.alertTotal, p.noAlerts, p.expected, p.total, p.throttled = -1, !p.settings.Alerts, 0, tally{}, 0
 	if p.settings.Alerts {
 		p.queue = append(p.queue, &passPage{counts: true, top: 1, due: now})
@@ -108,7 +113,7 @@ func (p *Pass) SkipAlerts(now time.Time) {
 func (p *Pass) Stop() {
 	p.abandon()
 	if p.progress.Phase != PhaseNone {
-		p.progress.Phase, p.progress.Since = PhaseDone, time.Time{}
+		p.progress.Phase, p.progress.Since, p.progress.AlertsFrom = PhaseDone, time.Time{}, time.Time{}
 	}
 }
 

@@ -136,7 +136,9 @@ func (p *Pass) proceed(leadsOn bool, now time.Time) Ending {
 // endPhase ends the phase, and begins the next one or ends the pass.
 func (p *Pass) endPhase(how Ending, now time.Time) Ending {
 	if p.progress.Phase == PhaseAlerts {
-		p.progress.AlertsRead = how == Swept
+		if how == Swept {
+			p.progress.AlertsShown = p.progress.AlertsFrom
+		}
 		p.Stop()
 		return how
 	}
@@ -146,7 +148,7 @@ func (p *Pass) endPhase(how Ending, now time.Time) Ending {
 		return how
 	}
 	p.abandon()
-	p.progress.Phase, p.progress.Since = PhaseAlerts, time.Time{}
+	p.progress.Phase, p.progress.Since, p.progress.AlertsFrom = PhaseAlerts, time.Time{}, now.Round(0)
 	p.enter(time.Time{}, max(0, p.alertTotal), now)
 	return how
 }

@@ -34,7 +34,7 @@ func TestRefusedRequestEndsThePhase(t *testing.T) {
 				return l.page(q)
 			}))
 			p.requireShown(t, l.incidents[:c.shown]...)
-			require.Equal(t, PassProgress{Phase: PhaseDone, IncidentsRead: c.shown == 700, AlertsRead: c.alerts}, p.Progress())
+			p.requireDone(t, c.shown == 700, c.alerts)
 			if name == "access to the alerts" || name == "the list of alerts" {
 				require.Len(t, p.requests, 1+11+4, "alerts are requested once")
 				expected, known := p.Expected()
@@ -384,11 +384,11 @@ func TestPassContinuesBehindTheRowsThatAnEarlierRunHasRead(t *testing.T) {
 	require.Len(t, p.shown, 801+900)
 
 	progress = stop(PhaseAlerts, 1)
-	require.Equal(t, PassProgress{Phase: PhaseAlerts, Since: noon.Add(199 * time.Second), IncidentsRead: true}, progress)
+	require.Equal(t, PassProgress{Phase: PhaseAlerts, Since: noon.Add(199 * time.Second), IncidentsRead: true, AlertsFrom: before.now}, progress)
 	p = &passer{Pass: NewPass(graphLimits(), progress), settings: graphLimits(), now: before.now, shown: map[rowKey]int{}}
 	require.Equal(t, []Ending{Swept}, p.run(t, l.page))
 	require.Len(t, p.shown, 701)
-	require.Equal(t, PassProgress{Phase: PhaseDone, IncidentsRead: true, AlertsRead: true}, p.Progress())
+	require.Equal(t, PassProgress{Phase: PhaseDone, IncidentsRead: true, AlertsShown: progress.AlertsFrom}, p.Progress(), "since the earlier run began to read them")
 }
 
 func TestStoredPassThatDoesNotGoOn(t *testing.T) {
@@ -399,9 +399,9 @@ func TestStoredPassThatDoesNotGoOn(t *testing.T) {
 		stored, want PassProgress
 	}{
 		"none":           {graphLimits(), PassProgress{}, PassProgress{}},
-		"unknown phase":  {graphLimits(), PassProgress{Phase: "comments", Since: noon, AlertsRead: true}, PassProgress{}},
-		"done":           {graphLimits(), PassProgress{Phase: PhaseDone, Since: noon, AlertsRead: true}, PassProgress{Phase: PhaseDone, AlertsRead: true}},
-		"alerts, no use": {none, PassProgress{Phase: PhaseAlerts, Since: noon, IncidentsRead: true}, PassProgress{Phase: PhaseDone, IncidentsRead: true}},
+		"unknown phase":  {graphLimits(), PassProgress{Phase: "comments", Since: noon, AlertsShown: noon}, PassProgress{AlertsShown: noon}},
+		"done":           {graphLimits(), PassProgress{Phase: PhaseDone, Since: noon, AlertsShown: noon}, PassProgress{Phase: PhaseDone, AlertsShown: noon}},
+		"alerts, no use": {none, PassProgress{Phase: PhaseAlerts, Since: noon, IncidentsRead: true, AlertsFrom: noon}, PassProgress{Phase: PhaseDone, IncidentsRead: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := NewPass(c.settings, c.stored)

@@ -95,6 +95,43 @@ func newPasser(settings PassSettings) *passer {
 	return p
 }
 
+// requireDone requires that the pass has ended, and which lists it has read to their ends.
+func (p *passer) requireDone(t *testing.T, incidents, alerts bool) {
+	t.Helper()
+	progress := p.Progress()
+	require.Equal(t, alerts, !progress.AlertsShown.IsZero())
+	progress.AlertsShown = time.Time{}
+	require.Equal(t, PassProgress{Phase: PhaseDone, IncidentsRead: incidents}, progress)
+}
+
+func TestLaterPassThatShowsNoAlertsLeavesWhenAnEarlierOneDid(t *testing.T) {
+	l := newLists(120, 500)
+	p := newPasser(graphLimits())
+	for p.request(t); p.Phase() != PhaseAlerts; p.request(t) {
+		p.arrive(0, l.page(p.inFlight[0]))
+		p.handle(t)
+	}
+	began := p.now
+	require.Equal(t, began, p.Progress().AlertsFrom)
+	p.now = p.now.Add(time.Hour)
+	require.Equal(t, []Ending{Swept, Swept}, p.run(t, l.page))
+	done := PassProgress{Phase: PhaseDone, IncidentsRead: true, AlertsShown: began}
+	require.Equal(t, done, p.Progress(), "what was delivered when it began to show alerts")
+
+	p.Begin(p.now)
+	require.Equal(t, PassProgress{Phase: PhaseCount, AlertsShown: began}, p.Progress())
+	p.Stop()
+	require.Equal(t, PassProgress{Phase: PhaseDone, AlertsShown: began}, p.Progress())
+	p.Begin(p.now)
+	p.SkipAlerts(p.now)
+	require.Equal(t, []Ending{Swept, Swept, Swept}, p.run(t, l.page))
+	require.Equal(t, done, p.Progress())
+
+	p.Begin(p.now)
+	require.Equal(t, []Ending{Swept, Swept, Swept, Swept, Swept}, p.run(t, l.page))
+	require.True(t, p.Progress().AlertsShown.After(began))
+}
+
 // request requests whatever may be requested, now or later if nothing else is to be done, and says whether that was something.
 func (p *passer) request(t require.TestingT) (requested bool) {
 	for {
@@ -205,7 +242,7 @@ func TestPassReadsBothListsInStepsFromTheOldestRow(t *testing.T) {
 		}
 	}
 	require.Equal(t, want, p.requests)
-	require.Equal(t, PassProgress{Phase: PhaseDone, IncidentsRead: true, AlertsRead: true}, p.Progress())
+	p.requireDone(t, true, true)
 	pages, bytes := p.Cost()
 	require.Equal(t, len(p.requests), pages)
 	require.Equal(t, (1+1000+1+1500+2)*1000, bytes)
@@ -429,7 +466,7 @@ func TestMoreRowsOfOneMomentThanSkipReachesAreNotShown(t *testing.T) {
 	require.Equal(t, []Ending{NotShown, Swept}, p.run(t, l.page), "the alerts are read")
 	p.requireShown(t, l.incidents[:550]...)
 	require.Len(t, p.requests, 1+11+11+1)
-	require.Equal(t, PassProgress{Phase: PhaseDone, AlertsRead: true}, p.Progress())
+	p.requireDone(t, false, true)
 }
 
 func TestServiceWithoutSkipIsReadAPageAStep(t *testing.T) {

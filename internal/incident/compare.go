@@ -95,7 +95,7 @@ func (c *Comparer) compare(delivered State, s *Snapshot, accept bool) (Change, S
 		after.AlertsUnseen = before.AlertsUnseen && s.Incomplete
 	}
 	after.ClosedSince = closedSince(delivered, after, after.Fetched)
-	if !whole && !delivered.Fetched.IsZero() {
+	if !whole && !delivered.Fetched.IsZero() && (delivered.AlertsUnseen || !after.AlertsUnseen) {
 		after.Fetched = delivered.Fetched
 	}
 

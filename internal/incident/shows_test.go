@@ -111,6 +111,18 @@ func TestAnIncidentThatARowOfOwnFieldsShowsFirstHasItsAlertsYetToBeShown(t *test
 	require.False(t, restarted(t, after).AlertsUnseen)
 }
 
+func TestARowThatShowsAnIncidentNoLongerMergedHasItsAlertsYetToBeShownSinceThen(t *testing.T) {
+	c := comparer(Split)
+	merged := delivered(t, c, snapshot(t, redirected(552)))
+	row := ownRow(t, func(s *Snapshot) { s.LastUpdate = noon.Add(2 * time.Hour) })
+	_, after := c.Compare(merged, row)
+	require.True(t, after.AlertsUnseen)
+	require.Equal(t, row.Observed, after.Fetched, "what has shown alerts before does not count")
+	row.Observed = row.Observed.Add(time.Hour)
+	_, again := c.Compare(after, row)
+	require.Equal(t, after.Fetched, again.Fetched)
+}
+
 func TestARowOfOwnFieldsThatShowsAMergerRetiresTheAlerts(t *testing.T) {
 	c := comparer(Split)
 	change, after := c.Compare(delivered(t, c, snapshot(t, alertLater(0, "Resolved")), snapshot(t)), ownRow(t, redirected(552)))

@@ -53,8 +53,8 @@ type State struct {
 	// has shown the incident since.
 	Doubt bool `json:"doubt,omitzero"`
 	// Fetched is when the API last showed everything of the incident, without leaving
-	// a doubt, or said that there is none; before that, when it was delivered for the
-	// first time. The next poll after a restart follows from it. Wall clock.
+	// a doubt, or said that there is none. With AlertsUnseen it is when a row first
+	// showed the incident, or showed that it is not merged any more. The next poll after a restart follows from it. Wall clock.
 	Fetched time.Time `json:"fetched,omitzero"`
 }
 

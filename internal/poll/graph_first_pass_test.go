@@ -1,12 +1,17 @@
 package poll_test
 
 import (
+	"context"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
 
 	receiver "github.com/seed2514a141/defenderincidentsreceiver"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
@@ -157,5 +162,83 @@ func TestIncidentThatThePassDoesNotShowIsRequested(t *testing.T) {
 		harness.Sleep(2 * time.Minute)
 		require.Contains(t, h.Sink.Changes(), "999999 not_found")
 		require.Equal(t, 1, h.Polls(0))
+	})
+}
+
+// A second pass is not worth its requests. What the first one has shown stays known, also after a restart.
+func TestAlertsThatAPassHasShownAreNotRequestedAfterALaterOne(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := underGraph(t, harness.OneAlert(9000))
+		all := h.Config.IncidentIDs
+		h.Config.IncidentIDs = all[:400]
+		h.Start()
+		harness.Sleep(3 * time.Minute)
+		requireFirstSeen(t, h, 400)
+		require.Zero(t, h.Polls(0))
+		h.Stop()
+
+		h.Config.IncidentIDs = all[:520]
+		h.Start()
+		harness.Sleep(5 * time.Minute)
+		require.Len(t, h.Logs.FilterMessage("reading the lists would take more requests than polling the new incidents by ID").All(), 1)
+		h.Stop()
+		h.Start()
+		harness.Sleep(5 * time.Minute)
+		requireFirstSeen(t, h, 520)
+		require.InDelta(t, 120, h.Polls(0), 10, "beside a few that their turn has come for")
+		for _, id := range all[400:520] {
+			require.Equal(t, 1, h.Polls(id))
+		}
+	})
+}
+
+// forgetful is a storage that has stored nothing of the feed since the last start.
+type forgetful struct {
+	storage.Client
+	component.StartFunc
+	component.ShutdownFunc
+	forgets bool
+}
+
+func (f *forgetful) GetClient(context.Context, component.Kind, component.ID, string) (storage.Client, error) {
+	return f, nil
+}
+
+func (f *forgetful) Batch(ctx context.Context, operations ...*storage.Operation) error {
+	if f.forgets {
+		operations = slices.DeleteFunc(slices.Clone(operations), func(o *storage.Operation) bool { return o.Type == storage.Set && o.Key == "v1/feed" })
+	}
+	return f.Client.Batch(ctx, operations...)
+}
+
+// Its state was stored, and the receiver killed before the feed was that has to say that it is requested.
+func TestAlertsOfAnIncidentAreRequestedAfterAKillRightBehindItsFirstRow(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := underGraph(t, harness.OneAlert(300), harness.WithDiscovery())
+		disk := &forgetful{Client: checkpoint.NewMemory()}
+		h.Host.Extensions[*h.Config.StorageID] = disk
+		h.Config.IncidentIDs = h.Sim.IDs()
+		harness.Sleep(48 * time.Hour) // the look-back does not reach what is there
+		h.Start()
+		harness.Sleep(2 * time.Minute)
+		require.Zero(t, h.Polls(0))
+		h.Sink.Reset()
+		disk.forgets = true
+		h.Fail(0, "500")
+		id := h.Sim.Appear()
+		for len(h.Sink.Records()) == 0 {
+			harness.Sleep(time.Second)
+		}
+		h.Stop()
+		disk.forgets = false
+		h.Sim.ClearFaults()
+		harness.Sleep(3 * time.Hour) // beyond what the feeds read again
+		failed := h.Polls(0)
+		h.Start()
+		harness.Sleep(time.Minute)
+		require.Equal(t, failed+1, h.Polls(0), "the first pass has shown the alerts of the others")
+		shown, err := h.Sim.Incident(id)
+		require.NoError(t, err)
+		require.Len(t, h.Sink.Records(), 1+len(shown.Alerts))
 	})
 }

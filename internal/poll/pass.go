@@ -15,21 +15,36 @@ import (
 
 // openPass makes the first pass through Graph's lists, which continues an earlier run's. With embedded alerts there is none: a row of an
 // incident cannot deliver it.
-func (e *Engine) openPass(progress feed.PassProgress, now time.Time) {
+func (e *Engine) openPass(stored checkpoint.Pass, now time.Time) {
 	client := e.parts.Client
 	if client.WholeRows() || e.settings.Alerts == incident.Embedded {
-		e.roster.PollUnseen(now)
+		e.roster.PollUnseen(time.Time{}, now)
 		return
 	}
 	e.pass = feed.NewPass(feed.PassSettings{
 		MaxTop: client.MaxTop(), MaxAlertTop: client.MaxAlertTop(), MaxSkip: client.MaxSkip(), Alerts: e.listsAlerts(),
-	}, progress)
+	}, restoredPass(stored, now))
 	if e.pass.Underway() {
 		e.first = firstPass{asked: true, began: now, went: now} // IDs may have been added since
 		return
 	}
 	e.askFirstPass(now)
 	e.pollUnseen(now)
+}
+
+// restoredPass is how far the pass of an earlier run had come. Where that run did not record when a pass began to read alerts, it had polled all
+// incidents by ID whose alerts that pass may not have shown.
+func restoredPass(stored checkpoint.Pass, now time.Time) feed.PassProgress {
+	p := feed.PassProgress{
+		Phase: stored.Phase, Since: stored.Since, IncidentsRead: stored.IncidentsRead, AlertsFrom: stored.AlertsFrom, AlertsShown: stored.AlertsShown,
+	}
+	if stored.AlertsRead && p.AlertsShown.IsZero() {
+		p.AlertsShown = now.Round(0)
+	}
+	if p.Phase == feed.PhaseAlerts && p.AlertsFrom.IsZero() { // nobody knows which incidents it has shown the alerts of
+		p.Since, p.AlertsFrom = time.Time{}, now.Round(0)
+	}
+	return p
 }
 
 // nextPass is the next page of the first pass, and when it may be requested. Not ok: none is to be, or as many as may be are under way.
@@ -148,16 +163,20 @@ func (e *Engine) passPageFailed(ctx context.Context, asked defender.ListRequest,
 	return e.pass.Failed(failure.Kind, at)
 }
 
-// pollUnseen has incidents polled by ID whose alerts nothing has shown, unless the first pass has.
+// pollUnseen has incidents polled by ID whose alerts nothing has shown. A pass that has read the list of alerts to its end has shown those of all
+// incidents that were delivered when it began to, and from then on the feed of alerts shows what changes.
 func (e *Engine) pollUnseen(now time.Time) {
-	if e.settings.Alerts != incident.None && !e.pass.Progress().AlertsRead {
-		e.roster.PollUnseen(now)
+	if e.settings.Alerts != incident.None {
+		e.roster.PollUnseen(e.pass.Progress().AlertsShown, now)
 	}
 }
 
 // savePass stores how far the first pass has come.
 func (e *Engine) savePass(ctx context.Context) {
 	e.saved(ctx, entryPass, func(ctx context.Context) error {
-		return e.parts.Store.SavePass(ctx, checkpoint.Pass(e.pass.Progress()))
+		p := e.pass.Progress()
+		return e.parts.Store.SavePass(ctx, checkpoint.Pass{
+			Phase: p.Phase, Since: p.Since, IncidentsRead: p.IncidentsRead, AlertsFrom: p.AlertsFrom, AlertsShown: p.AlertsShown,
+		})
 	})
 }

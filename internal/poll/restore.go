@@ -139,7 +139,7 @@ func (e *Engine) restoreFeed(ctx context.Context, contents checkpoint.Contents, 
 	if e.alertFeed() != nil {
 		e.restoreHolders(ctx)
 	}
-	e.openPass(feed.PassProgress(contents.Pass), now)
+	e.openPass(contents.Pass, now)
 	for _, p := range stored.Pending {
 		if e.discovers() || e.roster.Find(p.ID) != nil {
 			e.roster.Restore(roster.Pending(p), now)

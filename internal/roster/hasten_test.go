@@ -106,13 +106,26 @@ func TestIncidentsWhoseAlertsNothingHasShownArePolled(t *testing.T) {
 	polled(r, 2, sec(600))
 	unseen(3)
 	r.Mark(3, sec(8), sec(9))
-	r.PollUnseen(sec(20))
+	r.PollUnseen(time.Time{}, sec(20))
 	requireHeads(t, r, map[Class]Candidate{
 		Unpolled: {ID: 1, Due: sec(20)}, Routine: {ID: 2, Due: sec(600)}, Marked: {ID: 3, Due: sec(9)},
 	})
 	require.Zero(t, r.Unpolled(), "they were delivered")
 	poll(r, 1, answered(sec(900)))
 	require.Equal(t, Routine, r.Find(1).Class())
+}
+
+func TestIncidentsWhoseAlertsListsHaveShownAreNotPolled(t *testing.T) {
+	r := New(Rules{})
+	for id := range int64(3) { // delivered a second after each other
+		e := r.add(id+1, sec(600))
+		r.leave(e)
+		r.load(e, incident.State{Seen: true, Status: "active", AlertsUnseen: true, LastUpdate: start(), Fetched: sec(int(id) + 10)}.Summary(), true)
+	}
+	r.PollUnseen(sec(11), sec(20))
+	require.Equal(t, Routine, r.Find(1).Class())
+	require.Equal(t, Routine, r.Find(2).Class(), "it was delivered when lists began to show alerts")
+	require.Equal(t, Unpolled, r.Find(3).Class())
 }
 
 func TestIncidentThatIsHastenedDuringItsPollIsPolledAgain(t *testing.T) {
@@ -132,7 +145,7 @@ func TestRowOfAnAlertLeavesAnIncidentToBePolled(t *testing.T) {
 	e := r.add(1, sec(600))
 	r.leave(e)
 	r.load(e, unseen, true)
-	r.PollUnseen(sec(20))
+	r.PollUnseen(time.Time{}, sec(20))
 	r.Delivered(Delivery{ID: 1, Summary: unseen, Partial: true, Due: sec(1000), Interval: interval}, sec(21))
 	requireHeads(t, r, map[Class]Candidate{Unpolled: {ID: 1, Due: sec(20)}})
 }

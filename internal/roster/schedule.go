@@ -32,13 +32,19 @@ func (r *Roster) Next(maxHung int) (heads [Classes]Candidate) {
 	return heads
 }
 
-// PollUnseen has the incidents polled of which nothing has shown the alerts, as if nothing had shown them at all.
-func (r *Roster) PollUnseen(now time.Time) {
+// PollUnseen has the incidents polled of which nothing has shown the alerts, as if nothing had shown them at all. shown is when lists began to
+// show all alerts: those of incidents that were delivered by then need no poll. Zero: they do not.
+func (r *Roster) PollUnseen(shown, now time.Time) {
 	for _, e := range r.entries {
-		if e.Summary.AlertsUnseen && (e.class == Routine || e.class == Shown) {
+		if e.unseen(shown) {
 			r.change(e, func() { e.class, e.due = Unpolled, e.Streak.NotBefore(now) })
 		}
 	}
+}
+
+// unseen says that no poll which shows the alerts of the incident is due ahead of routine ones, and that nothing has shown them since shown.
+func (e *Entry) unseen(shown time.Time) bool {
+	return e.Summary.AlertsUnseen && (e.class == Routine || e.class == Shown) && (shown.IsZero() || e.Summary.Fetched().After(shown))
 }
 
 // Overdue counts the incidents whose due time has passed, without those in flight.
