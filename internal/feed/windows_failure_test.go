@@ -113,6 +113,17 @@ func TestWindowWithALargeRowOfAnUnknownIncidentIsIncomplete(t *testing.T) {
 	require.Equal(t, Incomplete, l.handle(t, &defender.Page{Date: noon}))
 }
 
+func TestAlertsOfOneIncidentThatAreEachTooLargeAreLeftOutEach(t *testing.T) {
+	s := newService()
+	s.holder = 7
+	s.spread(100, noon.Add(-100*time.Minute), time.Minute)
+	s.fat[20], s.fat[21], s.fat[80] = true, true, true
+	l := newLister(s, WindowSettings{Alerts: true, Boundary: noon.Add(-2 * time.Hour)})
+	require.Equal(t, Complete, l.call(t), "each of them is a row of the list")
+	require.Equal(t, []int64{7, 7, 7}, l.toFetch)
+	require.Len(t, l.found, 97)
+}
+
 func TestRowsThatAreAllTooLargeEndACall(t *testing.T) {
 	s := newService()
 	s.spread(700, noon.Add(-700*time.Second), time.Second)

@@ -47,6 +47,7 @@ type service struct {
 	tokens  bool   // links have a $skiptoken
 	fat     map[int64]bool
 	hidden  map[int64]bool // counted, never shown
+	holder  int64          // the incident of the alerts; 0: each is in one of its own
 	edit    func(p *defender.Page, q defender.ListRequest)
 }
 
@@ -135,7 +136,8 @@ func (s *service) page(q defender.ListRequest) *defender.Page {
 	p.Rows = slices.Clone(rows[min(from, len(rows)):max(to, min(from, len(rows)))])
 	p.Size = 1000 * len(p.Rows)
 	if slices.ContainsFunc(p.Rows, func(row defender.Row) bool { return s.fat[number(row)] }) {
-		return &defender.Page{First: number(p.Rows[0]), Date: p.Date, Err: &defender.Error{Kind: defender.Oversize}}
+		first := cmp.Or(s.holder, number(p.Rows[0]))
+		return &defender.Page{First: first, FirstAlert: p.Rows[0].Alert, Date: p.Date, Err: &defender.Error{Kind: defender.Oversize}}
 	}
 	if to < len(rows) {
 		p.Next = to

@@ -203,8 +203,8 @@ func (w *window) tooLarge(page *defender.Page, maxSkip int, at time.Time) (singl
 	w.skip, w.token = w.skip+1, ""
 	w.end = w.skip
 	w.part = w.part || page.First == 0 // nobody knows which incident to fetch
-	name := rowName{incident: page.First}
-	if w.barren++; page.First != 0 && !w.shown[name] {
+	name := nameOf(defender.Row{ID: page.First, Alert: page.FirstAlert})
+	if w.barren++; name != (rowName{}) && !w.shown[name] {
 		w.shown[name], w.barren = true, 0
 	}
 	switch {
