@@ -195,10 +195,7 @@ func (f *Windows) NextRow() (row defender.Row, arrived time.Time, ok bool) {
 		if !f.seen.returns(row, arrived) {
 			continue
 		}
-		switch {
-		case f.Rereading():
-			f.reread.late++
-		case !row.LastUpdate.IsZero():
+		if !f.Rereading() && !row.LastUpdate.IsZero() {
 			f.stirred = arrived
 		}
 		return row, arrived, true

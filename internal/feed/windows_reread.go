@@ -19,7 +19,6 @@ type reread struct {
 	floor   time.Time // what changed before was listed by an earlier run, and is not known
 	windows []*window // of the one under way
 	also    []*window // to be read by the next one
-	late    int
 }
 
 // RereadDue is when to request the next page of a re-read, which begins one if none is under way. Not ok: a page is on its way or at hand, a call
@@ -93,9 +92,6 @@ func (f *Windows) RereadRequested(now time.Time) {
 
 // Rereading says whether the page on its way or at hand is of a re-read.
 func (f *Windows) Rereading() bool { return f.current != nil && f.current.reread }
-
-// Late is how many rows only re-reads have found so far.
-func (f *Windows) Late() int { return f.reread.late }
 
 // ended ends a window. One that is incomplete is read again at the next interval, maxIncomplete times in all.
 func (r *reread) ended(w *window, how outcome, f *Windows, at time.Time) {

@@ -37,12 +37,12 @@ func TestRereadsFindWhatAppearsLate(t *testing.T) {
 	require.NotContains(t, l.found, late.id)
 	l.steady(t, 2*time.Second, noon.Add(35*time.Minute))
 	require.Contains(t, l.found, late.id)
-	require.Equal(t, 1, l.Late())
+	require.Equal(t, 1, l.late)
 	for _, row := range l.returned {
 		require.Equal(t, row.LastUpdate.Equal(noon.Add(10*time.Minute)) && row.ID == late.id, row.Snapshot == nil)
 	}
 	l.steady(t, 2*time.Second, noon.Add(5*time.Hour))
-	require.Equal(t, 1, l.Late(), "once")
+	require.Equal(t, 1, l.late, "once")
 }
 
 func TestRereadListsTheLastHourUpToTheNextCall(t *testing.T) {
@@ -71,7 +71,7 @@ func TestRereadDoesNotTakeForLateWhatAnEarlierRunHasShown(t *testing.T) {
 	l := listingFrom(s, noon)
 	l.steady(t, time.Minute, noon.Add(2*time.Hour))
 	require.Positive(t, l.rereads)
-	require.Zero(t, l.Late())
+	require.Zero(t, l.late)
 }
 
 func TestRereadPausesForACall(t *testing.T) {
@@ -117,7 +117,7 @@ func TestRereadThatFailsOrIsIncompleteEnds(t *testing.T) {
 			require.Greater(t, l.rereads, before, "the next one follows")
 			require.LessOrEqual(t, l.rereads, 2*520)
 			require.NotContains(t, l.progress, Incomplete)
-			require.Zero(t, l.Late())
+			require.Zero(t, l.late)
 		})
 	}
 }
@@ -133,7 +133,7 @@ func TestFewRequestsAreMadeForEachChange(t *testing.T) {
 			require.InDelta(t, 8000, changes, 50)
 			require.Less(t, float64(len(l.requests))/float64(changes), 0.2)
 			require.NotContains(t, l.progress, Incomplete)
-			require.Zero(t, l.Late())
+			require.Zero(t, l.late)
 			require.GreaterOrEqual(t, len(l.returned), changes-60)
 			require.LessOrEqual(t, len(l.returned), changes)
 		})

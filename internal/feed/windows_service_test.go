@@ -159,6 +159,7 @@ type lister struct {
 	requests []defender.ListRequest
 	times    []time.Time // of the requests
 	rereads  int
+	late     int // rows that only re-reads have found
 	returned []defender.Row
 	found    map[int64][]time.Time // the changes returned, by item
 	progress []Progress
@@ -246,6 +247,9 @@ func (l *lister) handle(t require.TestingT, page *defender.Page) (p Progress) {
 	l.Arrived(page, l.s.now)
 	for row, _, ok := l.NextRow(); ok; row, _, ok = l.NextRow() {
 		l.returned = append(l.returned, row)
+		if l.Rereading() {
+			l.late++
+		}
 		l.found[number(row)] = append(l.found[number(row)], row.LastUpdate)
 	}
 	taken, _ := l.TakePage()

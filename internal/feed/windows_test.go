@@ -192,7 +192,7 @@ func TestWindowThatIsNeverCompleteIsGivenUpInHalves(t *testing.T) {
 	s.hidden = nil
 	l.until(t, noon.Add(31*time.Minute))
 	require.Len(t, l.returned, 40, "the next re-read covers it")
-	require.Equal(t, 1, l.Late())
+	require.Equal(t, 1, l.late)
 }
 
 func TestIncompleteCallsMustFollowEachOtherForAWindowToBeDivided(t *testing.T) {
