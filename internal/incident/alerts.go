@@ -4,6 +4,15 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
+)
+
+const (
+	// maxLag is how long after its change an alert may be missing in a Get because of
+	// a replica that lags.
+	maxLag = 10 * time.Minute
+	// minRecheck is the shortest wait before the next Get then.
+	minRecheck = 30 * time.Second
 )
 
 // alertsDiff is what a comparison of the alerts finds.
@@ -12,6 +21,9 @@ type alertsDiff struct {
 	moved   bool // an alert was added, changed or removed
 	doubt   bool // of a row: only a Get can decide
 	older   bool // an alert was ignored, because a later version of it was delivered
+	// again is when to look again for an alert that the Get lacks; zero: it lacks none
+	// that may be there.
+	again time.Duration
 }
 
 // compareAlerts compares the alerts by ID and stores them in after. later: the
@@ -41,9 +53,14 @@ func (c *Comparer) compareAlerts(before State, s *Snapshot, later, accept bool, 
 		if _, stays := alertOf(shown, last.ID); stays {
 			return
 		}
-		kept, removal := before.removal(last, maybeMore || s.Source == FromList)
+		again := c.lags(last, s)
+		kept, removal := before.removal(last, maybeMore || s.Source == FromList || again > 0)
 		if removal == 0 {
 			diff.doubt = diff.doubt || !maybeMore
+			kept.Left = kept.Left || s.Source == FromList && !maybeMore
+			if again > 0 && !maybeMore && (diff.again == 0 || again < diff.again) {
+				diff.again = again
+			}
 			after.Alerts = append(after.Alerts, kept)
 			return
 		}
@@ -145,6 +162,19 @@ func (s State) removal(last AlertState, maybeMore bool) (kept AlertState, revisi
 		return last, 0
 	}
 	return AlertState{}, last.Revision + 1
+}
+
+// lags returns when to request the incident again because the Get lacks an alert
+// that only a row has shown, and that just before: a replica of the service may lag
+// behind the list. The wait grows with the time that has passed. Zero: the alert has
+// left. Embedded alerts are not kept, since the record would lack them.
+func (c *Comparer) lags(last AlertState, s *Snapshot) time.Duration {
+	age := s.Observed.Sub(last.LastUpdate)
+	_, shown := last.shownBy(FromGet)
+	if s.Source != FromGet || c.alerts != Split || shown || last.Left || age.Abs() >= maxLag {
+		return 0
+	}
+	return max(minRecheck, min(age, maxLag-age))
 }
 
 func byID(a, b AlertState) int { return cmp.Compare(a.ID, b.ID) }

@@ -1,5 +1,7 @@
 package incident
 
+import "time"
+
 // Kind says what happened to an incident or an alert; the values are those of
 // the records. Empty: there is nothing to report.
 type Kind string
@@ -54,6 +56,9 @@ type Change struct {
 	// that it cannot show whole. It comes with every row until a Get has shown the
 	// incident. With embedded alerts nothing else comes with it.
 	Doubt bool
+	// Again, of a Get only: after how long to request the incident again, since a
+	// replica may lag that does not show an alert. Zero: there is no need to.
+	Again time.Duration
 }
 
 // AlertChange is the change of one alert.

@@ -30,6 +30,10 @@ func NewComparer(alerts AlertsMode, snapshots bool, ignored Ignored, basis uint3
 // except newer versions of known alerts if alerts are split. Nor is anything
 // taken from an alert older than it was delivered.
 //
+// A Get may lag behind a row. An alert that only a row has shown, less than 10
+// minutes after the alert changed, is not removed. The change says when to request
+// the incident Again.
+//
 // A row of the list may lag behind what a Get has shown. It removes no alert, and
 // where only a Get can decide whether something has changed, the change has a
 // Doubt. A row that shows OwnFields leaves the alerts as they were delivered, and
@@ -99,7 +103,7 @@ func (c *Comparer) compare(delivered State, s *Snapshot, accept bool) (Change, S
 		after.Fetched = delivered.Fetched
 	}
 
-	change := Change{Alerts: alerts.changes}
+	change := Change{Alerts: alerts.changes, Again: alerts.again}
 	change.Kind = c.kind(before, after, own.changed || c.alerts == Embedded && alerts.moved)
 	if !whole && change.Kind == Unchanged {
 		change.Kind = ""
@@ -123,7 +127,7 @@ func (c *Comparer) compare(delivered State, s *Snapshot, accept bool) (Change, S
 		change.Alerts = nil
 	}
 	if !row {
-		after.Doubt = before.Doubt && (s.Incomplete || alerts.older) // it may not have shown what a row has
+		after.Doubt = before.Doubt && (s.Incomplete || alerts.older) || alerts.again > 0 // it may not have shown what a row has
 		return change, after
 	}
 	hidden := !whole && c.alerts == Embedded && change.Kind.changes() // the record would lack the alerts

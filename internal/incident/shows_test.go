@@ -320,3 +320,74 @@ func TestARowOfOwnFieldsOfAnotherAPIAdoptsThemAndMarksTheAlerts(t *testing.T) {
 	change, _ = c.Compare(delivered(t, c, snapshot(t)), graphRow(status("Resolved")))
 	require.Equal(t, Resolved, change.Kind)
 }
+
+// rowOf is a row of the list of alerts that shows one that has changed just now.
+func rowOf(t *testing.T, id string, changed time.Time) *Snapshot {
+	row := alertRow(t, 99, movedAlert(t, id, changed))
+	row.Observed = changed.Add(20 * time.Second)
+	return row
+}
+
+// getAt is a Get at a moment.
+func getAt(t *testing.T, at time.Time, change ...func(*Snapshot)) *Snapshot {
+	s := snapshot(t, change...)
+	s.Observed = at
+	return s
+}
+
+func TestAGetThatLagsRemovesNoAlertThatARowHasJustShown(t *testing.T) {
+	c := comparer(Split)
+	came := noon.Add(time.Hour)
+	_, state := c.Compare(delivered(t, c, snapshot(t)), rowOf(t, "a9", came))
+	for _, wait := range []struct{ age, again time.Duration }{
+		{-time.Minute, 30 * time.Second},
+		{25 * time.Second, 30 * time.Second},
+		{time.Minute, time.Minute},
+		{4 * time.Minute, 4 * time.Minute},
+		{8 * time.Minute, 2 * time.Minute},
+		{599 * time.Second, 30 * time.Second},
+	} {
+		lags := getAt(t, came.Add(wait.age))
+		change, after := c.Compare(state, lags)
+		require.Equal(t, Change{Again: wait.again}, change)
+		require.True(t, after.Doubt)
+		require.Equal(t, state.Alerts, after.Alerts)
+
+		change, after = c.Compare(restarted(t, after), getAt(t, came.Add(wait.age+time.Minute), movedAlert(t, "a9", came)))
+		require.Equal(t, Change{}, change, "it has caught up")
+		require.False(t, after.Doubt)
+		change, after = c.Compare(after, getAt(t, came.Add(wait.age+2*time.Minute)))
+		require.Equal(t, map[string]Kind{"a9": Removed}, alertKinds(change), "a Get has shown it before")
+		require.Zero(t, change.Again)
+		require.False(t, after.Doubt)
+	}
+	change, after := c.Compare(state, getAt(t, came.Add(10*time.Minute)))
+	require.Equal(t, map[string]Kind{"a9": Removed}, alertKinds(change), "no replica lags that long")
+	require.Zero(t, change.Again)
+	require.False(t, after.Doubt)
+}
+
+func TestAnAlertThatHasMovedIsRemovedByTheNextGet(t *testing.T) {
+	c := comparer(Split)
+	came := noon.Add(time.Hour)
+	_, state := c.Compare(delivered(t, c, snapshot(t)), rowOf(t, "a9", came))
+	require.Equal(t, state, state.WithLeft("a8"))
+	left := restarted(t, state.WithLeft("a9"))
+	change, _ := c.Compare(left, getAt(t, came.Add(time.Minute)))
+	require.Equal(t, map[string]Kind{"a9": Removed}, alertKinds(change))
+	require.Zero(t, change.Again)
+
+	_, back := c.Compare(left, rowOf(t, "a9", came.Add(time.Minute)))
+	change, _ = c.Compare(back, getAt(t, came.Add(2*time.Minute)))
+	require.Equal(t, Change{Again: time.Minute}, change, "a row has shown that it is here")
+}
+
+func TestAnAlertThatTheListDoesNotShowAnyMoreIsRemovedByTheNextGet(t *testing.T) {
+	c := comparer(Split)
+	came := noon.Add(time.Hour)
+	state := delivered(t, c, snapshot(t), listed(t, movedAlert(t, "a9", came), later))
+	change, after := c.Compare(state, listed(t, later))
+	require.Equal(t, Change{Doubt: true}, change)
+	change, _ = c.Compare(after, getAt(t, came.Add(time.Minute), later))
+	require.Equal(t, map[string]Kind{"a9": Removed}, alertKinds(change))
+}

@@ -2,6 +2,7 @@ package incident
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 )
 
@@ -50,7 +51,7 @@ type State struct {
 	// Intent is what may have been delivered beyond that; nil: nothing.
 	Intent *Intent `json:"intent,omitzero"`
 	// Doubt: a row may have shown a change that only a Get can decide, and no Get
-	// has shown the incident since.
+	// has decided since.
 	Doubt bool `json:"doubt,omitzero"`
 	// Fetched is when the API last showed everything of the incident, without leaving
 	// a doubt, or said that there is none. With AlertsUnseen it is when a row first
@@ -76,10 +77,22 @@ type AlertState struct {
 	// snapshot has contained the alert since the API or the ignored names
 	// changed.
 	Foreign bool `json:"foreign,omitzero"`
+	// Left: a row has shown since that the alert may have left the incident. The next
+	// Get that lacks it removes it.
+	Left bool `json:"left,omitzero"`
 }
 
 // Alert finds an alert by its ID.
 func (s State) Alert(id string) (a AlertState, known bool) { return alertOf(s.Alerts, id) }
+
+// WithLeft is the state once a row has shown an alert of it in another incident.
+func (s State) WithLeft(id string) State {
+	s.Alerts = slices.Clone(s.Alerts)
+	if at, known := slices.BinarySearchFunc(s.Alerts, AlertState{ID: id}, byID); known {
+		s.Alerts[at].Left = true
+	}
+	return s
+}
 
 // closed reports whether nothing more is expected of the incident.
 func (s State) closed() bool { return s.Missing || s.Merged || resolved(s.Status) }

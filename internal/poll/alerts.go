@@ -157,6 +157,9 @@ func (e *Engine) isHere(ctx context.Context, row defender.Row, at time.Time) boo
 	case !held:
 		return row.ID != 0
 	case incident.Later(row.LastUpdate, last.LastUpdate):
+		if !last.Left {
+			e.saveState(ctx, holder, state.WithLeft(row.Alert))
+		}
 		e.roster.Mark(holder, time.Time{}, at)
 		return row.ID != 0
 	case !incident.Later(last.LastUpdate, row.LastUpdate):

@@ -90,6 +90,9 @@ func (e *Engine) compare(d *delivery) {
 		return
 	case d.polled:
 		d.due = d.at.Add(e.intervalOf(d.after.Merged, d.at))
+		if d.change.Again > 0 {
+			d.due = earlier(d.due, d.at.Add(d.change.Again))
+		}
 		e.telemetry.wasPolled(fromGet)
 	case e.partial(d.observation):
 		d.due = d.at.Add(e.intervalOf(d.after.Merged, d.at)) // if it was never polled

@@ -24,6 +24,8 @@ type Delivery struct {
 	// Doubt: it is a row, after which the incident must be requested by ID as if there had been none.
 	Doubt bool
 	Hung  bool // the poll ran into its timeout
+	// Again: the poll may not have shown everything, and the next one, at Due, goes ahead of routine ones.
+	Again bool
 	// Refuted is the lastUpdateTime of what was delivered before, if an older version was accepted. Rows with that time no longer
 	// count, nor does a pending change. Zero: the version is not older.
 	Refuted time.Time
@@ -77,7 +79,7 @@ func (r *Roster) deliver(e *Entry, d Delivery, now time.Time) {
 		return // its poll is still needed, no later than it was
 	case behind:
 		due = now.Add(e.lag.next(d.Interval))
-	case r.resting(e, now):
+	case !d.Again && r.resting(e, now):
 		due = never()
 	}
 	if !d.Polled {
@@ -87,6 +89,9 @@ func (r *Roster) deliver(e *Entry, d Delivery, now time.Time) {
 	e.listed, e.fetched = false, now.Unix()
 	delete(r.inFlight, e.ID)
 	e.land(Outcome{Due: due, Answered: true, Hung: d.Hung, Streak: d.Streak})
+	if d.Again && e.class == Routine {
+		e.class = Shown
+	}
 }
 
 // list ends a poll by a row, which does not say whether requests by ID fail or hang.

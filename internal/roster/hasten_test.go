@@ -128,6 +128,18 @@ func TestIncidentsWhoseAlertsListsHaveShownAreNotPolled(t *testing.T) {
 	require.Equal(t, Unpolled, r.Find(3).Class())
 }
 
+func TestPollThatMayNotHaveShownEverythingIsRepeatedAheadOfRoutinePolls(t *testing.T) {
+	r := New(Rules{Discover: true})
+	polled(r, 1, sec(10))
+	r.Start(1)
+	old := incident.State{Seen: true, Status: "active", LastUpdate: start().AddDate(-1, 0, 0), Fetched: sec(11)}.Summary()
+	r.Delivered(Delivery{ID: 1, Summary: old, Polled: true, Again: true, Due: sec(41), Interval: interval}, sec(11))
+	requireHeads(t, r, map[Class]Candidate{Shown: {ID: 1, Due: sec(41)}})
+	r.Start(1)
+	r.Delivered(Delivery{ID: 1, Summary: old, Polled: true, Due: sec(900), Interval: interval}, sec(42))
+	requireHeads(t, r, map[Class]Candidate{})
+}
+
 func TestIncidentThatIsHastenedDuringItsPollIsPolledAgain(t *testing.T) {
 	r := New(Rules{})
 	polled(r, 1, sec(10))
