@@ -99,6 +99,7 @@ func (c *Comparer) compare(delivered State, s *Snapshot, accept bool) (Change, S
 		after.AlertsUnseen = before.AlertsUnseen && s.Incomplete
 	}
 	after.ClosedSince = closedSince(delivered, after, after.Fetched)
+	after.PollDue = delivered.PollDue && (!whole || s.Incomplete) || alerts.again > 0
 	if !whole && !delivered.Fetched.IsZero() && (delivered.AlertsUnseen || !after.AlertsUnseen) {
 		after.Fetched = delivered.Fetched
 	}
@@ -185,7 +186,7 @@ func intern(text string) string { return unique.Make(text).Value() }
 func (c *Comparer) Missing(before State, observed time.Time) (Change, State) {
 	observed = observed.Round(0)
 	if before.Missing && before.Intent == nil {
-		before.Fetched = observed
+		before.Fetched, before.PollDue = observed, false
 		return Change{}, before
 	}
 	after := State{

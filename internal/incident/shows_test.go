@@ -391,3 +391,25 @@ func TestAnAlertThatTheListDoesNotShowAnyMoreIsRemovedByTheNextGet(t *testing.T)
 	change, _ = c.Compare(after, getAt(t, came.Add(time.Minute), later))
 	require.Equal(t, map[string]Kind{"a9": Removed}, alertKinds(change))
 }
+
+func TestAPollStaysDueUntilAGetHasShownEverything(t *testing.T) {
+	c := comparer(Split)
+	state := delivered(t, c, snapshot(t))
+	state.PollDue = true
+	require.True(t, restarted(t, state).Summary().PollDue)
+	for _, row := range []*Snapshot{ownRow(t), ownRow(t, later), alertRow(t, 0)} {
+		_, after := c.Compare(state, row)
+		require.True(t, after.PollDue)
+	}
+	partly := snapshot(t)
+	partly.Incomplete = true
+	_, after := c.Compare(state, partly)
+	require.True(t, after.PollDue)
+	_, after = c.Compare(state, snapshot(t))
+	require.False(t, after.PollDue)
+	_, after = c.Missing(state, noon)
+	require.False(t, after.PollDue)
+	after.PollDue = true
+	_, after = c.Missing(after, noon)
+	require.False(t, after.PollDue)
+}

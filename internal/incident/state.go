@@ -53,6 +53,9 @@ type State struct {
 	// Doubt: a row may have shown a change that only a Get can decide, and no Get
 	// has decided since.
 	Doubt bool `json:"doubt,omitzero"`
+	// PollDue: a row has shown a part of a change, or a doubt, and no Get has shown the
+	// incident since that was to follow ahead of its turn.
+	PollDue bool `json:"poll_due,omitzero"`
 	// Fetched is when the API last showed everything of the incident, without leaving
 	// a doubt, or said that there is none. With AlertsUnseen it is when a row first
 	// showed the incident, or showed that it is not merged any more. The next poll after a restart follows from it. Wall clock.

@@ -9,10 +9,10 @@ import (
 // keep one in memory for every incident; the State is loaded to compare an
 // incident. The zero Summary is that of the zero State.
 type Summary struct {
-	// Successor, Seen, Missing, Merged and AlertsUnseen are the State's.
+	// Successor, Seen, Missing, Merged, AlertsUnseen and PollDue are the State's.
 	Successor             int64
 	Seen, Missing, Merged bool
-	AlertsUnseen          bool
+	AlertsUnseen, PollDue bool
 
 	// Row is the State's; zero: not known.
 	Row Digest
@@ -24,7 +24,7 @@ type Summary struct {
 // Summary is the state's own.
 func (s State) Summary() Summary {
 	return Summary{
-		Successor: s.Successor, Seen: s.Seen, Missing: s.Missing, Merged: s.Merged, AlertsUnseen: s.AlertsUnseen, resolved: resolved(s.Status),
+		Successor: s.Successor, Seen: s.Seen, Missing: s.Missing, Merged: s.Merged, AlertsUnseen: s.AlertsUnseen, PollDue: s.PollDue, resolved: resolved(s.Status),
 		lastUpdate: instantOf(s.LastUpdate), fetched: instantOf(s.Fetched), closedSince: instantOf(s.ClosedSince),
 		Row: s.Row(),
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
 
 const (
@@ -163,10 +164,22 @@ func (e *Engine) isHere(ctx context.Context, row defender.Row, at time.Time) boo
 		e.roster.Mark(holder, time.Time{}, at)
 		return row.ID != 0
 	case !incident.Later(last.LastUpdate, row.LastUpdate):
-		e.hasten(holder, at)
-		e.hasten(row.ID, at)
+		e.hastenStored(ctx, entry, at)
+		e.hastenStored(ctx, e.roster.Find(row.ID), at)
 	}
 	return false
+}
+
+// hastenStored has an incident requested soon, also after a restart.
+func (e *Engine) hastenStored(ctx context.Context, entry *roster.Entry, at time.Time) {
+	if entry == nil || !entry.Summary.Seen {
+		return
+	}
+	if state, err := e.load(ctx, entry); err == nil && !state.PollDue {
+		state.PollDue = true
+		e.saveState(ctx, entry.ID, state)
+	}
+	e.hasten(entry.ID, at)
 }
 
 // hasten has an incident requested soon, at most once per interval.

@@ -65,7 +65,11 @@ func (e *Engine) commit(ctx context.Context, d delivery) {
 		e.roster.Finish(d.id, roster.Outcome{})
 		return
 	}
-	partial := e.partial(d.observation)
+	partial, next := e.partial(d.observation), leave
+	if partial {
+		next = e.followUp(d)
+		d.after.PollDue = d.after.PollDue || next != leave
+	}
 	switch {
 	case d.change.Stale:
 		if !d.change.Empty() {
@@ -91,8 +95,13 @@ func (e *Engine) commit(ctx context.Context, d delivery) {
 		e.logCycle(cycle)
 	}
 	switch {
+	case next == hasten:
+		e.hasten(d.id, d.at)
+	case next == mark && d.change.Doubt && e.settings.Alerts == incident.Embedded: // the request delivers the change
+		e.roster.Mark(d.id, d.snapshot.LastUpdate, d.at)
+	case next == mark:
+		e.roster.Mark(d.id, time.Time{}, d.at)
 	case partial:
-		e.followUp(d)
 	case !d.change.Doubt:
 	case incident.Later(d.snapshot.LastUpdate, d.before.LastUpdate): // the row is new, too, not only its doubt
 		e.roster.Mark(d.id, d.snapshot.LastUpdate, d.at)
@@ -101,26 +110,38 @@ func (e *Engine) commit(ctx context.Context, d delivery) {
 	}
 }
 
-// followUp has an incident requested by ID of which a row has shown a part.
-func (e *Engine) followUp(d delivery) {
+// followUp is the request by ID that follows a row.
+type followUp uint8
+
+// The follow-ups. The state says that one is due, so that a restart does not lose it.
+const (
+	leave  followUp = iota // none
+	hasten                 // ahead of routine polls
+	mark                   // at once
+)
+
+// followUp decides about the request by ID that follows a row which has shown a part of an incident.
+func (e *Engine) followUp(d delivery) followUp {
 	ownFields := d.snapshot.Shows == incident.OwnFields
 	later := ownFields && incident.Later(d.snapshot.LastUpdate, d.before.LastUpdate)
 	switch {
-	case d.change.Doubt && e.settings.Alerts == incident.Embedded: // the request delivers the change
-		e.roster.Mark(d.id, d.snapshot.LastUpdate, d.at)
-	case d.change.Doubt && mayBeNew(d):
-		e.roster.Mark(d.id, time.Time{}, d.at)
+	case d.change.Stale:
+		return leave
+	case d.change.Doubt && (e.settings.Alerts == incident.Embedded || mayBeNew(d)):
+		return mark
 	case d.change.Doubt:
-		e.hasten(d.id, d.at)
+		return hasten
 	case ownFields && !d.before.Seen:
-		if !e.passShowsAlerts() {
-			e.roster.Mark(d.id, time.Time{}, d.at)
+		if e.passShowsAlerts() {
+			return leave
 		}
+		return mark
 	case !later && d.change.Empty(), !ownFields:
+		return leave
 	case !e.rowsShowAll(d.at):
-		e.roster.Mark(d.id, time.Time{}, d.at)
+		return mark
 	default: // also where somebody has written: an alert may have left since the row before
-		e.hasten(d.id, d.at)
+		return hasten
 	}
 }
 

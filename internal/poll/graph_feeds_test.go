@@ -361,3 +361,36 @@ func TestStateThatCannotBeLoadedDoesNotStopTheStart(t *testing.T) {
 		require.ElementsMatch(t, []string{"1001 updated", "1001 alert removed", "1003 updated", "1003 alert first_seen"}, h.Sink.Changes())
 	})
 }
+
+func TestChangedIncidentOfGraphIsPolledBeforeItsTurnAfterARestartToo(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h := underGraph(t, harness.OneAlert(1500), func(cfg *receiver.Config) { cfg.CollectionInterval = 5 * time.Minute })
+		h.Start()
+		harness.Sleep(21 * time.Minute)
+		var polled int64
+		for _, r := range h.Sim.Journal() {
+			if r.Endpoint == defendersim.EndpointIncident {
+				polled = r.ID
+			}
+		}
+		h.Sink.Reset()
+		h.Assign(polled)
+		harness.Sleep(45 * time.Second)
+		require.Equal(t, updated(polled), h.Sink.Changes())
+		require.Equal(t, 1, h.Polls(polled))
+		h.Stop()
+		h.Start()
+		harness.Sleep(3 * time.Minute)
+		require.Equal(t, 1, h.Polls(polled), "at most once per interval")
+		h.Stop() // what is due is not forgotten by a start that does nothing about it
+		h.Start()
+		harness.Sleep(2 * time.Minute)
+		require.Equal(t, 2, h.Polls(polled))
+		harness.Sleep(6 * time.Minute)
+		require.Equal(t, 2, h.Polls(polled), "in its turn again, which comes after 20 minutes")
+		h.Stop()
+		h.Start()
+		harness.Sleep(6 * time.Minute)
+		require.Equal(t, 2, h.Polls(polled))
+	})
+}

@@ -44,6 +44,11 @@ func (e *Engine) restore(ctx context.Context, contents checkpoint.Contents, now 
 		swept = e.sweep.Shown(now)
 	}
 	e.roster.Resume(func(s incident.Summary) time.Time { return e.dueAfterRestart(s, swept, now) }, now)
+	for _, id := range e.roster.IDs() {
+		if e.roster.Find(id).Summary.PollDue {
+			e.hasten(id, now)
+		}
+	}
 	if err := e.parts.Store.Keep(ctx, e.roster.IDs()); err != nil {
 		return err
 	}
