@@ -99,6 +99,17 @@ func (p *Pass) Begin(now time.Time) {
 	p.enter(time.Time{}, 0, now)
 }
 
+// BeginAlerts begins a pass that reads the list of alerts only, from those created at or after a moment on. A pass that is under way ends. What
+// it takes is Expected after its first page.
+func (p *Pass) BeginAlerts(since, now time.Time) {
+	p.abandon()
+	p.progress = PassProgress{
+		Phase: PhaseAlerts, Since: since, IncidentsRead: p.progress.IncidentsRead, AlertsFrom: now.Round(0), AlertsShown: p.progress.AlertsShown,
+	}
+	p.alertTotal, p.noAlerts, p.expected, p.total, p.throttled = -1, false, 0, tally{}, 0
+	p.enter(since, 0, now)
+}
+
 // SkipAlerts has the pass under way read the list of incidents only, if it has not begun to read that of alerts: that one does not work.
 func (p *Pass) SkipAlerts(now time.Time) {
 	if p.noAlerts || !p.Underway() || p.progress.Phase == PhaseAlerts {
@@ -126,8 +137,8 @@ func (p *Pass) Phase() Phase { return p.progress.Phase }
 // Progress is how far the pass has come. It is stored after each page, and a later run continues from it.
 func (p *Pass) Progress() PassProgress { return p.progress }
 
-// Expected is about how many requests a pass takes. It is known once the phase PhaseCount has ended, if the service says how many rows the
-// lists have and an earlier run has not begun the pass.
+// Expected is about how many requests a pass takes. It is known once the phase PhaseCount has ended, or after the first page of one that reads
+// alerts only, if the service says how many rows the lists have. Of a pass that an earlier run has begun it is not known, or what is left.
 func (p *Pass) Expected() (requests int, known bool) { return p.expected, p.expected > 0 }
 
 // Cost is what the pass under way, or the last one, took in this run, with pages that were too large.

@@ -54,6 +54,9 @@ func (p *Pass) Answered(page *defender.Page, now time.Time) Ending {
 	}
 	if q.request.Count {
 		p.step.count(page)
+		if p.expected == 0 && p.progress.Phase == PhaseAlerts && p.step.said {
+			p.expected = p.settings.requests(p.step.total, p.settings.MaxAlertTop)
+		}
 	}
 	ordered := p.step.note(page)
 	rows := rowsOf(page)

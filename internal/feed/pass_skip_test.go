@@ -2,6 +2,7 @@ package feed
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -42,4 +43,26 @@ func TestPassThatReadsAlertsGoesOn(t *testing.T) {
 	}))
 	p.requireShown(t, l.alerts...)
 	require.True(t, skipped)
+}
+
+func TestPassOfAlertsOnlyReadsThoseCreatedSinceAMoment(t *testing.T) {
+	l := newLists(60, 1500)
+	p := newPasser(graphLimits())
+	p.Stop()
+	since := noon.Add(700 * time.Second)
+	p.BeginAlerts(since, p.now)
+	began := p.now
+	_, known := p.Expected()
+	require.False(t, known)
+	require.True(t, p.request(t))
+	require.Equal(t, defender.ListRequest{Alerts: true, ByCreation: true, Count: true, CreatedSince: since, Top: 200}, p.requests[0])
+	p.arrive(0, l.page(p.inFlight[0]))
+	p.handle(t)
+	expected, known := p.Expected()
+	require.True(t, known)
+	require.Equal(t, []Ending{Swept}, p.run(t, l.page))
+	p.requireShown(t, l.alerts[700:]...)
+	require.Len(t, p.shown, 800)
+	require.Len(t, p.requests, expected)
+	require.Equal(t, PassProgress{Phase: PhaseDone, AlertsShown: began}, p.Progress())
 }

@@ -132,7 +132,7 @@ func (e *Engine) followUp(d delivery) followUp {
 	case d.change.Doubt:
 		return hasten
 	case ownFields && !d.before.Seen:
-		if e.passShowsAlerts() {
+		if e.passShowsAlerts() || e.lookBack.underway {
 			return leave
 		}
 		return mark

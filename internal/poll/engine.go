@@ -31,6 +31,7 @@ type Engine struct {
 	health     *health.Tracker
 	conditions health.Conditions
 	first      firstPass
+	lookBack   lookBack
 	sweeping   sweeping
 	passFailed error          // of the last page of a pass that failed
 	gets       *quota.Account // of the requests for single incidents

@@ -81,8 +81,12 @@ func (e *Engine) finishPage(ctx context.Context, f *changeFeed) {
 	}
 	progress := f.Answered(page, at)
 	e.logProgress(f, progress, at)
-	if progress == feed.Complete && f.listing == changes {
-		e.announceDiscovered(at)
+	if f.listing == changes {
+		e.lookBack.went = at
+		if progress == feed.Complete {
+			e.lookedBack(at)
+			e.announceDiscovered(at)
+		}
 	}
 	if progress == feed.Complete || !f.Boundary().Equal(before) {
 		e.saveFeed(ctx, at)

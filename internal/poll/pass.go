@@ -24,12 +24,16 @@ func (e *Engine) openPass(stored checkpoint.Pass, now time.Time) {
 	e.pass = feed.NewPass(feed.PassSettings{
 		MaxTop: client.MaxTop(), MaxAlertTop: client.MaxAlertTop(), MaxSkip: client.MaxSkip(), Alerts: e.listsAlerts(),
 	}, restoredPass(stored, now))
+	e.lookBack = lookBack{underway: e.discovers() && e.listsAlerts(), went: now}
+	e.lookBack.began = e.roster.Unseen(e.pass.Progress().AlertsShown) > 0 // an earlier run has discovered these
 	if e.pass.Underway() {
 		e.first = firstPass{asked: true, began: now, went: now} // IDs may have been added since
 		return
 	}
 	e.askFirstPass(now)
-	e.pollUnseen(now)
+	if !e.lookBack.underway {
+		e.pollUnseen(now)
+	}
 }
 
 // restoredPass is how far the pass of an earlier run had come. Where that run did not record when a pass began to read alerts, it had polled all
@@ -49,6 +53,7 @@ func restoredPass(stored checkpoint.Pass, now time.Time) feed.PassProgress {
 
 // nextPass is the next page of the first pass, and when it may be requested. Not ok: none is to be, or as many as may be are under way.
 func (e *Engine) nextPass(now time.Time) (r request, at time.Time, ok bool) {
+	e.checkLookBack(now)
 	if e.pass == nil || !e.feedsBegan() { // first, the feeds must be ready to show what changes meanwhile
 		return request{}, time.Time{}, false
 	}
@@ -101,6 +106,7 @@ func (e *Engine) finishPassPage(ctx context.Context) {
 		e.logWarning(page.Warning, at)
 		how = e.pass.Answered(page, at)
 		e.first.went = at
+		e.weighAlerts()
 	}
 	if goesOn := phase == feed.PhaseCount && asked.Alerts && e.pass.Underway(); how != feed.Goes && !goesOn { // without that count
 		e.logPass(phase, how, at)
@@ -109,6 +115,7 @@ func (e *Engine) finishPassPage(ctx context.Context) {
 		e.weighPass()
 	}
 	if !e.pass.Underway() {
+		e.lookBack.weighs = false
 		e.pollUnseen(at)
 	}
 	e.savePass(ctx)
@@ -118,10 +125,15 @@ func (e *Engine) finishPassPage(ctx context.Context) {
 func (e *Engine) weighPass() {
 	requests, known := e.pass.Expected()
 	if unpolled := e.roster.Unpolled(); known && requests >= unpolled {
-		e.pass.Stop()
-		e.logger.Info("reading the lists would take more requests than polling the new incidents by ID",
-			zap.Int("requests", requests), zap.Int("incidents", unpolled))
+		e.stopPass(requests, unpolled)
 	}
+}
+
+// stopPass ends a pass that is not worth its requests.
+func (e *Engine) stopPass(requests, incidents int) {
+	e.pass.Stop()
+	e.logger.Info("reading the lists would take more requests than polling the new incidents by ID",
+		zap.Int("requests", requests), zap.Int("incidents", incidents))
 }
 
 // logPass logs how a phase of the first pass ended.

@@ -65,6 +65,9 @@ func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time,
 		e.roster.Mark(row.ID, row.LastUpdate, at)
 		return false
 	}
+	if !before.Seen {
+		e.lookBack.discovers(row.Created)
+	}
 	e.roster.ShownItself(row.ID)
 	e.learnTenant(ctx, row.Snapshot.TenantID)
 	e.observe(ctx, observation{id: row.ID, at: at, snapshot: row.Snapshot, before: before, from: from})

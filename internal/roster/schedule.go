@@ -42,6 +42,16 @@ func (r *Roster) PollUnseen(shown, now time.Time) {
 	}
 }
 
+// Unseen counts the incidents that PollUnseen would have polled.
+func (r *Roster) Unseen(shown time.Time) (n int) {
+	for _, e := range r.entries {
+		if e.unseen(shown) {
+			n++
+		}
+	}
+	return n
+}
+
 // unseen says that no poll which shows the alerts of the incident is due ahead of routine ones, and that nothing has shown them since shown.
 func (e *Entry) unseen(shown time.Time) bool {
 	return e.Summary.AlertsUnseen && (e.class == Routine || e.class == Shown) && (shown.IsZero() || e.Summary.Fetched().After(shown))
