@@ -84,6 +84,10 @@ e2e-backends: build $(LOKI) $(VICTORIALOGS) ## Run the examples for every backen
 e2e-dashboards: build ## Check dashboard and alerts with a real Prometheus that scrapes the built collector (Linux, 4 minutes)
 	$(E2E) -timeout 10m ./dashboards -e2e.collector=$(abspath $(COLLECTOR))
 
+.PHONY: e2e-image
+e2e-image: build ## Build the container image with buildah and run it against the simulator (Linux, root)
+	@GO="$(GO)" tools/image-test.sh $(COLLECTOR)
+
 .PHONY: soak
 soak: build ## Run the built collector for SOAK (20m) under random faults; the report is build/soak.md (Linux)
 	$(E2E) -timeout 0 -run '^TestSoak$$' ./collector -e2e.collector=$(abspath $(COLLECTOR)) \
@@ -105,6 +109,10 @@ lint: ## Run the linters
 .PHONY: validate
 validate: $(COLLECTOR) ## Validate every file in examples/ and deploy/ with the built collector
 	@GO="$(GO)" tools/validate.sh $(COLLECTOR)
+
+.PHONY: image
+image: ## Build the container image with docker, podman or buildah
+	@GO="$(GO)" tools/image.sh
 
 .PHONY: release
 release: $(GENERATED) ## Build archives, SBOMs and checksums for all systems into build/release

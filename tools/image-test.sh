@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Builds the image from the Dockerfile with buildah, without a registry: for the
+# build stage, the base is this machine's Go, which buildah mounts. Then checks the
+# image, and that its binary is the same, byte for byte, as COLLECTOR, which was
+# compiled in another directory; and runs it against the simulator as a container
+# runtime would (e2e/image). Needs Linux, root and buildah.
+set -euo pipefail
+collector=$(realpath "$1")
+cd "$(dirname "$0")/.."
+go=${GO:-go}
+work=$(mktemp -d)
+image=localhost/otelcol-defender:test base=localhost/otelcol-defender-builder:test
+container=
+cleanup() {
+  [ -z "$container" ] || buildah rm "$container" >/dev/null
+  buildah rmi --force "$image" "$base" >/dev/null 2>&1 || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+environment=(--env PATH="$("$go" env GOROOT)/bin:$PATH")
+for name in GOPROXY GOSUMDB GOFLAGS GOMODCACHE GOCACHE; do
+  environment+=(--env "$name=$("$go" env "$name")")
+done
+container=$(buildah from scratch)
+buildah config "${environment[@]}" "$container"
+buildah commit --quiet --rm "$container" "$base" >/dev/null
+container=
+
+mkdir "$work/tmp"
+mounts=(--volume "$work/tmp:/tmp" --volume "$("$go" env GOMODCACHE):$("$go" env GOMODCACHE)" --volume "$("$go" env GOCACHE):$("$go" env GOCACHE)")
+for path in /usr /bin /lib /lib64 /etc/ssl "$("$go" env GOROOT)"; do
+  [ ! -e "$path" ] || mounts+=(--volume "$path:$path:ro")
+done
+IMAGE=$image ENGINE=buildah tools/image.sh --isolation chroot --build-arg BUILDER="$base" --build-arg TARGETARCH="$("$go" env GOARCH)" "${mounts[@]}"
+
+container=$(buildah from "$image")
+cp -a "$(buildah mount "$container")" "$work/root"
+buildah inspect --type image "$image" >"$work/image.json"
+(cd e2e && unshare --mount --propagation private "$go" test -count=1 -v ./image \
+  -e2e.root="$work/root" -e2e.image="$work/image.json" -e2e.collector="$collector")
