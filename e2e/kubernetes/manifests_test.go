@@ -15,6 +15,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,7 @@ type manifests struct {
 	secrets    map[string]*corev1.Secret
 	accounts   map[string]*corev1.ServiceAccount
 	claims     map[string]*corev1.PersistentVolumeClaim
+	services   map[string]*corev1.Service
 	deployment appsv1.Deployment
 }
 
@@ -71,6 +73,7 @@ func read(t *testing.T, variant string) *manifests {
 	m := &manifests{
 		configMaps: map[string]*corev1.ConfigMap{}, secrets: map[string]*corev1.Secret{},
 		accounts: map[string]*corev1.ServiceAccount{}, claims: map[string]*corev1.PersistentVolumeClaim{},
+		services: map[string]*corev1.Service{},
 	}
 	for _, file := range []string{"collector.yaml", variant} {
 		text, err := os.ReadFile(filepath.Join(manifestsDir, file))
@@ -101,6 +104,8 @@ func (m *manifests) add(t *testing.T, document []byte) {
 		store(t, m.accounts, new(corev1.ServiceAccount), document)
 	case "v1 PersistentVolumeClaim":
 		store(t, m.claims, new(corev1.PersistentVolumeClaim), document)
+	case "v1 Service":
+		store(t, m.services, new(corev1.Service), document)
 	case "apps/v1 Deployment":
 		require.Empty(t, m.deployment.Name, "one deployment")
 		require.NoError(t, yaml.UnmarshalStrict(document, &m.deployment))
@@ -135,6 +140,10 @@ func TestOnePodAtATimeRunsWithoutPrivileges(t *testing.T) {
 			c := pod.Containers[0]
 			require.True(t, *pod.SecurityContext.RunAsNonRoot)
 			require.NotZero(t, *pod.SecurityContext.RunAsUser)
+			require.Equal(t, corev1.SeccompProfileTypeRuntimeDefault, pod.SecurityContext.SeccompProfile.Type)
+			require.False(t, *pod.AutomountServiceAccountToken)
+			require.Nil(t, c.SecurityContext.RunAsUser, "the pod's settings apply")
+			require.Nil(t, c.SecurityContext.SeccompProfile, "the pod's settings apply")
 			require.True(t, *c.SecurityContext.ReadOnlyRootFilesystem)
 			require.False(t, *c.SecurityContext.AllowPrivilegeEscalation)
 			require.Equal(t, []corev1.Capability{"ALL"}, c.SecurityContext.Capabilities.Drop)
@@ -217,6 +226,70 @@ func TestCollectorAcceptsTheConfiguration(t *testing.T) {
 			require.Equal(t, config.Extensions["file_storage"].Directory, c.VolumeMounts[0].MountPath)
 		})
 	}
+}
+
+func TestPodRunsTheImageOfThisVersionAsItsUser(t *testing.T) {
+	m := read(t, "client-secret.yaml")
+	pod := m.deployment.Spec.Template.Spec
+	var distribution struct {
+		Dist struct{ Version string }
+	}
+	text, err := os.ReadFile("../../builder-config.yaml")
+	require.NoError(t, err)
+	require.NoError(t, yaml.Unmarshal(text, &distribution))
+	repository, tag, found := strings.Cut(pod.Containers[0].Image, ":")
+	require.True(t, found)
+	require.Equal(t, distribution.Dist.Version, tag)
+	text, err = os.ReadFile("../../tools/image.sh")
+	require.NoError(t, err)
+	require.Contains(t, string(text), "${IMAGE:-"+repository+":$version}", "the name that make image gives it")
+
+	text, err = os.ReadFile("../../Dockerfile")
+	require.NoError(t, err)
+	require.Contains(t, string(text), fmt.Sprintf("\nUSER %d:%d\n", *pod.SecurityContext.RunAsUser, *pod.SecurityContext.RunAsGroup))
+	require.Contains(t, string(text), fmt.Sprintf("--chown=%d:%d ", *pod.SecurityContext.RunAsUser, *pod.SecurityContext.FSGroup))
+	require.Contains(t, string(text), " "+pod.Containers[0].VolumeMounts[0].MountPath+"\n", "the directory of the storage")
+	require.Empty(t, pod.Containers[0].Command, "the image's entry point")
+}
+
+func TestPrometheusFindsTheMetrics(t *testing.T) {
+	m := read(t, "client-secret.yaml")
+	template := m.deployment.Spec.Template
+	var config struct {
+		Service struct {
+			Telemetry struct {
+				Metrics struct {
+					Readers []struct {
+						Pull struct {
+							Exporter struct {
+								Prometheus struct {
+									Host string `json:"host"`
+									Port int32  `json:"port"`
+								} `json:"prometheus"`
+							} `json:"exporter"`
+						} `json:"pull"`
+					} `json:"readers"`
+				} `json:"metrics"`
+			} `json:"telemetry"`
+		} `json:"service"`
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(m.configMaps["otelcol-defender-config"].Data["collector.yaml"]), &config))
+	require.Len(t, config.Service.Telemetry.Metrics.Readers, 1)
+	listens := config.Service.Telemetry.Metrics.Readers[0].Pull.Exporter.Prometheus
+	require.Equal(t, "0.0.0.0", listens.Host, "not only within the pod")
+	require.Equal(t, map[string]string{
+		"prometheus.io/scrape": "true", "prometheus.io/port": strconv.Itoa(int(listens.Port)), "prometheus.io/path": "/metrics",
+	}, template.Annotations)
+
+	require.Len(t, m.services, 1)
+	service := m.services["otelcol-defender-metrics"]
+	require.Subset(t, template.Labels, service.Spec.Selector)
+	require.NotEmpty(t, service.Spec.Selector)
+	require.Empty(t, service.Annotations, "annotations here too would have the pod scraped twice")
+	require.True(t, service.Spec.PublishNotReadyAddresses)
+	require.Len(t, service.Spec.Ports, 1)
+	require.Equal(t, listens.Port, service.Spec.Ports[0].Port)
+	require.Contains(t, template.Spec.Containers[0].Ports, corev1.ContainerPort{Name: service.Spec.Ports[0].TargetPort.StrVal, ContainerPort: listens.Port})
 }
 
 // mount writes the files of the config maps below a folder, at the paths they
