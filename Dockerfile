@@ -2,7 +2,7 @@
 # authorities, and licenses. `make image` builds it.
 
 # Any image with Go, make, git, bash and /etc/ssl/certs/ca-certificates.crt.
-ARG BUILDER=docker.io/library/golang:1.26
+ARG BUILDER=docker.io/library/golang:1.26-bookworm
 
 # Runs on the machine's own architecture and compiles for the target's.
 FROM --platform=$BUILDPLATFORM ${BUILDER} AS build

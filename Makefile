@@ -9,7 +9,7 @@ SIMULATOR := build/defendersim
 LOKI := build/loki
 VICTORIALOGS := build/victoria-logs
 E2E := cd e2e && $(GO) test -count=1 -v
-SOURCES := $(shell find . -name '*.go' -not -path './build/*' -not -path './e2e/*' -not -name '*_test.go') go.mod go.sum
+SOURCES := $(shell find . -name '*.go' -not -path './build/*' -not -path './e2e/*' -not -path './tools/*' -not -name '*_test.go') go.mod go.sum
 
 .DEFAULT_GOAL := help
 
@@ -31,7 +31,7 @@ $(GENERATED): builder-config.yaml go.mod go.sum tools/go.mod
 	@GOOS= GOARCH= $(TOOL) builder --skip-compilation --skip-strict-versioning --config builder-config.yaml > build/ocb.log 2>&1 || { cat build/ocb.log; rm -f $@; exit 1; }
 
 $(COLLECTOR): $(GENERATED) $(SOURCES)
-	CGO_ENABLED=0 $(GO) build -C $(dir $(GENERATED)) -buildvcs=false -trimpath -ldflags='-s -w' -o $(abspath $@)
+	@CGO_ENABLED=0 $(GO) build -C $(dir $(GENERATED)) -buildvcs=false -trimpath -ldflags='-s -w' -o $(abspath $@) >> build/ocb.log 2>&1 || { cat build/ocb.log; exit 1; }
 
 $(SIMULATOR): $(SOURCES)
 	$(GO) build -o $@ ./cmd/defendersim

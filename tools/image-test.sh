@@ -9,25 +9,28 @@ collector=$(realpath "$1")
 cd "$(dirname "$0")/.."
 go=${GO:-go}
 work=$(mktemp -d)
-image=localhost/otelcol-defender:test base=localhost/otelcol-defender-builder:test
 container=
 cleanup() {
-  [ -z "$container" ] || buildah rm "$container" >/dev/null
-  buildah rmi --force "$image" "$base" >/dev/null 2>&1 || true
+  [ -z "$container" ] || buildah umount "$container" >/dev/null
   rm -rf "$work"
 }
 trap cleanup EXIT
+
+# A storage of its own, by copying: it leaves no image behind, and works where
+# /var is an overlay itself.
+mkdir "$work/tmp" "$work/storage" "$work/run"
+printf '[storage]\ndriver = "vfs"\ngraphroot = "%s"\nrunroot = "%s"\n' "$work/storage" "$work/run" >"$work/storage.conf"
+export CONTAINERS_STORAGE_CONF=$work/storage.conf
+image=localhost/otelcol-defender:test base=localhost/otelcol-defender-builder:test
 
 environment=(--env PATH="$("$go" env GOROOT)/bin:$PATH")
 for name in GOPROXY GOSUMDB GOFLAGS GOMODCACHE GOCACHE; do
   environment+=(--env "$name=$("$go" env "$name")")
 done
-container=$(buildah from scratch)
-buildah config "${environment[@]}" "$container"
-buildah commit --quiet --rm "$container" "$base" >/dev/null
-container=
+builder=$(buildah from scratch)
+buildah config "${environment[@]}" "$builder"
+buildah commit --quiet --rm "$builder" "$base" >/dev/null
 
-mkdir "$work/tmp"
 mounts=(--volume "$work/tmp:/tmp" --volume "$("$go" env GOMODCACHE):$("$go" env GOMODCACHE)" --volume "$("$go" env GOCACHE):$("$go" env GOCACHE)")
 for path in /usr /bin /lib /lib64 /etc/ssl "$("$go" env GOROOT)"; do
   [ ! -e "$path" ] || mounts+=(--volume "$path:$path:ro")
