@@ -67,7 +67,7 @@ func dialectOf(api API) dialect {
 // does not have it.
 type incidentFields struct {
 	id, successor, name, status, severity, classification, determination,
-	assignedTo, url, tenant, created, lastUpdate, alerts string
+	assignedTo, url, tenant, tags, comments, created, lastUpdate, alerts string
 }
 
 // alertFields are the names of an alert's fields.

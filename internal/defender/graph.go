@@ -48,7 +48,7 @@ func graph() dialect {
 			id: "id", successor: "redirectIncidentId", name: "displayName",
 			status: "status", severity: "severity", classification: "classification",
 			determination: "determination", assignedTo: "assignedTo", url: "incidentWebUrl",
-			tenant: "tenantId", created: "createdDateTime", lastUpdate: "lastUpdateDateTime", alerts: "alerts",
+			tenant: "tenantId", tags: "customTags", comments: "comments", created: "createdDateTime", lastUpdate: "lastUpdateDateTime", alerts: "alerts",
 		},
 		alert: alertFields{
 			id: "id", title: "title", status: "status", severity: "severity",

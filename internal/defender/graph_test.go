@@ -66,7 +66,9 @@ func TestAnIncidentOfGraphIsTakenWholeUnderItsOwnNames(t *testing.T) {
 		AssignedTo:      "soc@contoso.example",
 		URL:             "https://security.example.com/incident2/4711/overview?tid=11111111-2222-3333-4444-555555555555",
 		TenantID:        "0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+		Created:         time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC),
 		LastUpdate:      time.Date(2026, 2, 3, 5, 6, 7, 123456700, time.UTC),
+		Comments:        new(1),
 		AlertsField:     "alerts",
 		LastUpdateField: "lastUpdateDateTime", AlertLastUpdateField: "lastUpdateDateTime",
 		Alerts: []incident.Alert{{

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
@@ -133,7 +134,12 @@ func (d dialect) describe(s *incident.Snapshot, o object) {
 	s.AssignedTo = o.text(f.assignedTo)
 	s.URL = o.text(f.url)
 	s.TenantID = strings.Clone(cmp.Or(uuid(o.text(f.tenant)), tenant(s.URL))) // it is kept for longer than the rest
+	s.Tags = o.texts(f.tags)
+	s.Created = o.moment(f.created)
 	s.LastUpdate = o.moment(f.lastUpdate)
+	if comments := o.Get(f.comments); comments.Kind() == content.Array {
+		s.Comments = new(comments.Len())
+	}
 	s.Merged = strings.EqualFold(s.Status, "redirected")
 	if !s.Merged {
 		s.SuccessorID = 0

@@ -66,7 +66,9 @@ func TestAnIncidentIsTakenWhole(t *testing.T) {
 		AssignedTo:      "soc@contoso.example",
 		URL:             "https://security.example.com/incidents/4711?tid=0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
 		TenantID:        "0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+		Created:         time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC),
 		LastUpdate:      time.Date(2026, 2, 3, 5, 6, 7, 123456700, time.UTC),
+		Comments:        new(1),
 		API:             "defender_xdr",
 		AlertsField:     "alerts",
 		LastUpdateField: "lastUpdateTime", AlertLastUpdateField: "lastUpdatedTime",
@@ -95,6 +97,27 @@ func TestAnIncidentThatSaysLittleLeavesTheRestEmpty(t *testing.T) {
 		s, err := decodeXDR(body)
 		require.NoError(t, err)
 		assert.Equal(t, &incident.Snapshot{ID: 1, API: "defender_xdr", AlertsField: "alerts", LastUpdateField: "lastUpdateTime", AlertLastUpdateField: "lastUpdatedTime"}, described(s))
+	}
+}
+
+func TestTagsAndCommentsAreTakenAsTheyAre(t *testing.T) {
+	for _, d := range []dialect{xdr(), graph()} {
+		for text, want := range map[string]struct {
+			tags     []string
+			comments *int
+		}{
+			`"%s":["VIP","",null,7,{"a":"b"},["c"],"x\u0000y"],"%s":[{"comment":"one"},null,[]]`: {[]string{"VIP", "", "x\x00y"}, new(3)},
+			`"%s":[],"%s":[]`:                    {nil, new(0)},
+			`"%s":null,"%s":null`:                {nil, nil},
+			`"%s":"VIP","%s":"one"`:              {nil, nil},
+			`"%s":{"0":"VIP"},"%s":{"length":3}`: {nil, nil},
+		} {
+			id := map[bool]string{false: "1", true: `"1"`}[d.textIDs]
+			s, err := decodeAs(d, 1, fmt.Appendf(nil, `{%q:%s,`+text+`}`, d.incident.id, id, d.incident.tags, d.incident.comments))
+			require.NoError(t, err)
+			assert.Equal(t, want.tags, s.Tags, text)
+			assert.Equal(t, want.comments, s.Comments, text)
+		}
 	}
 }
 

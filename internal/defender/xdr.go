@@ -27,7 +27,7 @@ func xdr() dialect {
 			id: "incidentId", successor: "redirectIncidentId", name: "incidentName",
 			status: "status", severity: "severity", classification: "classification",
 			determination: "determination", assignedTo: "assignedTo", url: "incidentUri",
-			created: "createdTime", lastUpdate: "lastUpdateTime", alerts: "alerts",
+			tags: "tags", comments: "comments", created: "createdTime", lastUpdate: "lastUpdateTime", alerts: "alerts",
 		},
 		alert: alertFields{
 			id: "alertId", title: "title", status: "status", severity: "severity",

@@ -35,7 +35,11 @@ type Snapshot struct {
 	AssignedTo     string
 	URL            string
 	TenantID       string
+	Tags           []string
+	Created        time.Time
 	LastUpdate     time.Time
+	// Comments is how many comments the incident has; nil: the API gave no list of them.
+	Comments *int
 
 	// Object is the API's own object without its alerts; where the API
 	// answered a merged id with its successor's object, just both ids.

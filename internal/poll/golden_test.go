@@ -131,7 +131,8 @@ func compareWithGolden(t *testing.T, api receiver.API, name string, delivered []
 // those that follow from the raw content.
 func vocabulary() []string {
 	return []string{
-		"microsoft.defender.incident.status", "microsoft.defender.incident.previous_status", "microsoft.defender.incident.classification",
+		"microsoft.defender.incident.status", "microsoft.defender.incident.previous_status", "microsoft.defender.incident.severity",
+		"microsoft.defender.incident.classification",
 		"microsoft.defender.incident.determination", "microsoft.defender.incident.url", "microsoft.defender.incident.changed_fields",
 		"microsoft.defender.alert.status", "microsoft.defender.alert.service_source", "microsoft.defender.alert.detection_source",
 		"log.record.uid", "log.record.original",

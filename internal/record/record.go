@@ -23,7 +23,7 @@ const (
 // How many attributes most resources and records have.
 const (
 	originAttributes   = 3
-	incidentAttributes = 10
+	incidentAttributes = 16
 	alertAttributes    = 10
 )
 
@@ -103,18 +103,25 @@ func (b Builder) incident(r plog.LogRecord, o Observation, w *writer) {
 	setSeverity(r, s.Severity)
 	put(attributes, "microsoft.defender.incident.name", s.Name)
 	put(attributes, "microsoft.defender.incident.status", s.Status)
+	put(attributes, "microsoft.defender.incident.severity", s.Severity)
 	put(attributes, "microsoft.defender.incident.classification", s.Classification)
 	put(attributes, "microsoft.defender.incident.determination", s.Determination)
 	put(attributes, "microsoft.defender.incident.assigned_to", s.AssignedTo)
 	put(attributes, "microsoft.defender.incident.url", s.URL)
+	putTime(attributes, "microsoft.defender.incident.created_time", s.Created)
+	cut := putList(attributes, "microsoft.defender.incident.", "tags", s.Tags, nil)
+	if s.Comments != nil {
+		attributes.PutInt("microsoft.defender.incident.comment_count", int64(*s.Comments))
+	}
 	if s.SuccessorID != 0 {
 		attributes.PutInt("microsoft.defender.incident.redirect_id", s.SuccessorID)
 	}
 	if n, known := b.alertCount(o); known {
 		attributes.PutInt("microsoft.defender.incident.alert_count", int64(n))
 	}
-	if b.Original {
-		put(attributes, "log.record.original", string(s.Original))
+	putAll(attributes, "microsoft.defender.incident.truncated", cut)
+	if b.Original && len(s.Original) > 0 {
+		attributes.PutStr("log.record.original", string(s.Original))
 	}
 	b.incidentBody(r.Body().SetEmptyMap(), s, w)
 }
@@ -174,7 +181,8 @@ func (b Builder) alert(r plog.LogRecord, o Observation, change incident.AlertCha
 	put(attributes, "microsoft.defender.alert.category", a.Category)
 	put(attributes, "microsoft.defender.alert.service_source", a.ServiceSource)
 	put(attributes, "microsoft.defender.alert.detection_source", a.DetectionSource)
-	putAll(attributes, "microsoft.defender.alert.mitre_techniques", a.MitreTechniques)
+	cut := putList(attributes, "microsoft.defender.alert.", "mitre_techniques", a.MitreTechniques, nil)
+	putAll(attributes, "microsoft.defender.alert.truncated", cut)
 	w.putObject(a.Object, r.Body().SetEmptyMap(), 0)
 }
 
@@ -185,22 +193,4 @@ func timestamp(happened, observed time.Time) pcommon.Timestamp {
 		happened = observed
 	}
 	return pcommon.NewTimestampFromTime(happened)
-}
-
-// put leaves out what the API has no value for.
-func put(attributes pcommon.Map, name, value string) {
-	if value != "" {
-		attributes.PutStr(name, value)
-	}
-}
-
-func putAll(attributes pcommon.Map, name string, values []string) {
-	if len(values) == 0 {
-		return
-	}
-	slice := attributes.PutEmptySlice(name)
-	slice.EnsureCapacity(len(values))
-	for _, value := range values {
-		slice.AppendEmpty().SetStr(value)
-	}
 }

@@ -4,13 +4,15 @@ import (
 	"strings"
 
 	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
 // setSeverity keeps the API's word and adds its number. Words without a place
 // on OpenTelemetry's scale (UnSpecified, unknown, what is yet to come) have
 // none.
 func setSeverity(r plog.LogRecord, word string) {
-	r.SetSeverityText(word)
+	r.SetSeverityText(incident.Cut(word, maxText))
 	r.SetSeverityNumber(severityNumber(word))
 }
 
