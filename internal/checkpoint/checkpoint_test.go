@@ -108,6 +108,7 @@ func full() incident.State {
 	return incident.State{
 		Seen: true, Missing: true, Merged: true, Successor: 1<<53 + 1, API: "graph",
 		Status:      "Redirected\u200b",
+		Description: incident.Description{Name: "One\u200b \"incident\"", Severity: "high", AssignedTo: "soc@contoso.com", URL: "https://security.example/incident2/1"},
 		LastUpdate:  time.Date(2026, 2, 3, 4, 5, 6, 123456700, time.UTC),
 		ClosedSince: time.Date(2026, 2, 3, 4, 5, 6, 123456700, time.UTC),
 		Basis:       1<<32 - 1,

@@ -12,18 +12,18 @@ import (
 )
 
 // The entry of a state has four lines: a checksum of the others, the state
-// without its digests, the one digest of a row that the summary has, and the
-// digests. A start checks the whole entry but does not decode the last line. Without
+// without its digests and description, the one digest of a row that the summary
+// has, and the rest. A start checks the whole entry but does not decode the last line. Without
 // that of a row, the third line is absent, and rows are compared with the state. Version 1
 // wrote the state as one JSON object.
 
 func encodeState(s incident.State) ([]byte, error) {
-	digests, err := json.Marshal(incident.State{Fields: s.Fields, Alerts: s.Alerts, Intent: s.Intent})
+	digests, err := json.Marshal(incident.State{Description: s.Description, Fields: s.Fields, Alerts: s.Alerts, Intent: s.Intent})
 	if err != nil {
 		return nil, err
 	}
 	row := s.Row()
-	s.Fields, s.Alerts, s.Intent = nil, nil, nil
+	s.Description, s.Fields, s.Alerts, s.Intent = incident.Description{}, nil, nil, nil
 	rest, err := json.Marshal(s)
 	if err != nil {
 		return nil, err

@@ -44,8 +44,9 @@ type Change struct {
 	// rendering only, so it is not among them. Only with Resolved, Reopened and
 	// Updated.
 	Fields []string
-	// PreviousStatus is the status before; empty if it is the same.
-	PreviousStatus string
+	// PreviousStatus, PreviousSeverity and PreviousAssignedTo are those before; empty
+	// if they are the same, or were not known.
+	PreviousStatus, PreviousSeverity, PreviousAssignedTo string
 	// Alerts that have a record of their own, in the API's order, removed
 	// alerts last.
 	Alerts []AlertChange

@@ -62,10 +62,11 @@ func (c *Comparer) Accept(delivered State, s *Snapshot) (Change, State) {
 
 func (c *Comparer) compare(delivered State, s *Snapshot, accept bool) (Change, State) {
 	before := delivered.base()
+	adopted := before.Seen && !c.comparable(before, s)
 	switch {
 	case !before.Seen:
 		before.Source = s.Source // the other source has not shown anything yet
-	case !c.comparable(before, s):
+	case adopted:
 		before = c.adopt(before, s)
 	}
 	moved := newer(s.LastUpdate, before.LastUpdate) || accept && newer(before.LastUpdate, s.LastUpdate)
@@ -112,6 +113,11 @@ func (c *Comparer) compare(delivered State, s *Snapshot, accept bool) (Change, S
 	if change.Kind.changes() {
 		after.Revision = delivered.nextRevision(false)
 	}
+	if !row || moved || adopted || change.Kind.changes() || delivered.Description == (Description{}) && !own.doubt {
+		after.describe(delivered.Description, s)
+	} else { // the row may lag behind
+		after.Description = delivered.Description
+	}
 	switch change.Kind {
 	case Resolved, Reopened, Updated:
 		change.Fields = own.fields
@@ -121,8 +127,8 @@ func (c *Comparer) compare(delivered State, s *Snapshot, accept bool) (Change, S
 			change.Fields = slices.Compact(change.Fields)
 		}
 	}
-	if change.Kind != "" && before.Seen && !strings.EqualFold(before.Status, after.Status) {
-		change.PreviousStatus = before.Status
+	if change.Kind != "" && before.Seen {
+		change.setPrevious(before, after)
 	}
 	if c.alerts != Split {
 		change.Alerts = nil
@@ -134,6 +140,20 @@ func (c *Comparer) compare(delivered State, s *Snapshot, accept bool) (Change, S
 	hidden := !whole && c.alerts == Embedded && change.Kind.changes() // the record would lack the alerts
 	doubt := before.Doubt || own.doubt || alerts.doubt || hidden
 	return c.leaveToGet(change, delivered, after, doubt)
+}
+
+// setPrevious notes what the status, the severity and the owner were before, where they
+// are others now.
+func (c *Change) setPrevious(before, after State) {
+	if !strings.EqualFold(before.Status, after.Status) {
+		c.PreviousStatus = before.Status
+	}
+	if !sameSeverity(before.Description.Severity, after.Description.Severity) {
+		c.PreviousSeverity = before.Description.Severity
+	}
+	if !strings.EqualFold(before.Description.AssignedTo, after.Description.AssignedTo) {
+		c.PreviousAssignedTo = before.Description.AssignedTo
+	}
 }
 
 // whole reports whether the snapshot shows all that is compared of an incident.
@@ -190,7 +210,7 @@ func (c *Comparer) Missing(before State, observed time.Time) (Change, State) {
 		return Change{}, before
 	}
 	after := State{
-		Missing: true, Fetched: observed,
+		Missing: true, Fetched: observed, Description: before.Description,
 		Revision: before.nextRevision(true), RetiredRevision: before.retired(),
 	}
 	after.ClosedSince = closedSince(before, after, observed)

@@ -20,6 +20,9 @@ type State struct {
 	Successor int64 `json:"successor,omitzero"`
 
 	Status string `json:"status,omitzero"`
+	// Description is the incident's own, as it was last delivered; of one that is
+	// missing or merged, as it was before. Zero: an earlier receiver delivered it.
+	Description Description `json:"description,omitzero"`
 	// LastUpdate is when the incident changed last; zero: unknown.
 	LastUpdate time.Time `json:"last_update,omitzero"`
 	// ClosedSince is when the incident was resolved, merged or not found; zero:

@@ -30,6 +30,9 @@ var update = flag.Bool("update", false, "write the golden files")
 const (
 	odd       = int64(9007199254740993) // 2^53+1
 	successor = int64(437)
+	evidence  = int64(924565) // of which everything is known, and two alerts with evidence
+
+	gone = "" // instead of a file: 404
 )
 
 // responses is an auth extension that answers requests itself: with the next of
@@ -48,7 +51,9 @@ func (a *responses) RoundTripper(http.RoundTripper) (http.RoundTripper, error) {
 		id, err := strconv.ParseInt(filepath.Base(r.URL.Path), 10, 64)
 		require.NoError(a.t, err)
 		response := &http.Response{StatusCode: http.StatusNotFound, Body: http.NoBody, Header: http.Header{}, Request: r}
-		if left := a.files[id]; len(left) > 0 {
+		if left := a.files[id]; len(left) > 0 && left[0] == gone {
+			a.files[id] = left[1:]
+		} else if len(left) > 0 {
 			body, err := os.ReadFile(filepath.Join("testdata", "incidents", string(a.api), left[0]))
 			require.NoError(a.t, err)
 			response.StatusCode, response.Body = http.StatusOK, io.NopCloser(bytes.NewReader(body))
@@ -74,6 +79,13 @@ func cases() map[string]goldenCase {
 		"merged_stub":           {files: map[int64][]string{odd: {"odd.json", "redirected.json"}, successor: {"successor.json"}}, polls: 2},
 		"merged_into_the_shown": {files: map[int64][]string{odd: {"odd.json", "successor.json"}, successor: {"successor.json"}}, polls: 3}, // as two responses show
 		"not_found":             {polls: 1},
+		"evidence_split":        {files: map[int64][]string{evidence: {"evidence.json", "evidence_later.json"}}, polls: 2},
+		"evidence_embedded": {
+			files: map[int64][]string{evidence: {"evidence.json", "evidence_later.json"}}, polls: 2,
+			config: func(c *receiver.Config) { c.Alerts = receiver.AlertsEmbedded },
+		},
+		"evidence_gone":   {files: map[int64][]string{evidence: {"evidence.json", gone}}, polls: 2},
+		"evidence_merged": {files: map[int64][]string{evidence: {"evidence.json", "evidence_merged.json"}, successor: {"successor.json"}}, polls: 2},
 	}
 }
 
@@ -89,6 +101,9 @@ func TestRecordsMatchGoldenFiles(t *testing.T) {
 			harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 				cfg := harness.DefaultConfig(api)
 				cfg.IncidentIDs = []int64{odd}
+				if _, listed := test.files[evidence]; listed {
+					cfg.IncidentIDs = []int64{evidence}
+				}
 				if test.config != nil {
 					test.config(cfg)
 				}
@@ -132,7 +147,7 @@ func compareWithGolden(t *testing.T, api receiver.API, name string, delivered []
 func vocabulary() []string {
 	return []string{
 		"microsoft.defender.incident.status", "microsoft.defender.incident.previous_status", "microsoft.defender.incident.severity",
-		"microsoft.defender.incident.classification",
+		"microsoft.defender.incident.previous_severity", "microsoft.defender.incident.classification",
 		"microsoft.defender.incident.determination", "microsoft.defender.incident.url", "microsoft.defender.incident.changed_fields",
 		"microsoft.defender.alert.status", "microsoft.defender.alert.service_source", "microsoft.defender.alert.detection_source",
 		"log.record.uid", "log.record.original",

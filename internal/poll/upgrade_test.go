@@ -3,6 +3,7 @@ package poll_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,8 +25,8 @@ func upgradeConfig(cfg *receiver.Config) {
 	cfg.IncidentIDs = cfg.IncidentIDs[:8]
 }
 
-// liveUntilUpgrade has the population live through the time before the upgrade. The receiver that wrote testdata/checkpoint-v2 ran
-// meanwhile, from the same moment on.
+// liveUntilUpgrade has the population live through the time before the upgrade. The receivers that wrote testdata/checkpoint-v2 and -v3 ran
+// meanwhile, from the same moment on. That of checkpoint-v3 had stored nothing of what records say of an incident and its alerts.
 func liveUntilUpgrade(t *testing.T, sim *defendersim.Sim) {
 	t.Helper()
 	harness.Sleep(10 * time.Minute)
@@ -38,7 +39,7 @@ func liveUntilUpgrade(t *testing.T, sim *defendersim.Sim) {
 	require.NoError(t, sim.Update(1004, func(i *defendersim.Incident) { i.Status = defendersim.StatusResolved }))
 	harness.Sleep(10 * time.Minute)
 	require.NoError(t, sim.Update(1010, func(i *defendersim.Incident) { i.AssignedTo = "analyst@contoso.example" }))
-	harness.Sleep(10 * time.Minute)                                                                               // in which 1008 was rate limited once
+	harness.Sleep(10 * time.Minute)                                                                               // in which 1008 was rate limited once, with checkpoint-v2
 	require.NoError(t, sim.Update(1005, func(i *defendersim.Incident) { i.AssignedTo = "late@contoso.example" })) // whose polls failed then
 	harness.Sleep(10 * time.Second)
 }
@@ -57,22 +58,60 @@ func fileStorage(t *testing.T, directory string) component.Component {
 	return made
 }
 
-func TestUpgradeFromCheckpointV2EmitsNothingButWhatChanged(t *testing.T) {
+// upgraded is a receiver, not started yet, with the checkpoint of that version.
+func upgraded(t *testing.T, api receiver.API, version string) *harness.Harness {
+	t.Helper()
+	directory := t.TempDir()
+	require.NoError(t, os.CopyFS(directory, os.DirFS(filepath.Join("testdata", "checkpoint-"+version, string(api)))))
+	population := harness.Quiet(12)
+	population.ListDiffers = true
+	h := harness.NewUnder(t, api, population, upgradeConfig)
+	h.Settings.ID = component.NewID(receiver.NewFactory().Type())
+	h.Host.Extensions[*h.Config.StorageID] = fileStorage(t, directory)
+	liveUntilUpgrade(t, h.Sim)
+	return h
+}
+
+func TestUpgradeEmitsNothingButWhatChanged(t *testing.T) {
+	for _, version := range []string{"v2", "v3"} {
+		t.Run(version, func(t *testing.T) {
+			harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
+				h := upgraded(t, api, version)
+				h.Start()
+				harness.Sleep(2 * time.Hour)
+				require.Equal(t, []string{"1005 updated"}, h.Sink.Changes(), "which had changed and was not polled since")
+				h.Stop()
+				h.Start()
+				harness.Sleep(2 * time.Hour)
+				require.Empty(t, h.Sink.Changes())
+			})
+		})
+	}
+}
+
+// One poll after the upgrade is enough, though it finds nothing new.
+func TestRecordsAfterAnUpgradeSayWhatIsGone(t *testing.T) {
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
-		directory := t.TempDir()
-		require.NoError(t, os.CopyFS(directory, os.DirFS(filepath.Join("testdata", "checkpoint-v2", string(api)))))
-		population := harness.Quiet(12)
-		population.ListDiffers = true
-		h := harness.NewUnder(t, api, population, upgradeConfig)
-		h.Settings.ID = component.NewID(receiver.NewFactory().Type())
-		h.Host.Extensions[*h.Config.StorageID] = fileStorage(t, directory)
-		liveUntilUpgrade(t, h.Sim)
+		h := upgraded(t, api, "v3")
 		h.Start()
 		harness.Sleep(2 * time.Hour)
-		require.Equal(t, []string{"1005 updated"}, h.Sink.Changes(), "which had changed and was not polled since")
-		h.Stop()
-		h.Start()
+		h.Sink.Reset()
+		gone, err := h.Sim.Incident(1004)
+		require.NoError(t, err)
+		require.NoError(t, h.Sim.Remove(1004))
 		harness.Sleep(2 * time.Hour)
-		require.Empty(t, h.Sink.Changes())
+		r := onlyRecord(t, h)
+		require.Equal(t, "not_found", r["microsoft.defender.incident.change"])
+		require.Equal(t, gone.Name, r["microsoft.defender.incident.name"])
+		require.True(t, strings.EqualFold(gone.Severity, r["microsoft.defender.incident.severity"].(string)))
+		require.Contains(t, r["microsoft.defender.incident.url"], "/1004")
 	})
+}
+
+// onlyRecord takes the only record out of the sink and returns its attributes.
+func onlyRecord(t *testing.T, h *harness.Harness) map[string]any {
+	t.Helper()
+	defer h.Sink.Reset()
+	require.Equal(t, 1, h.Sink.LogRecordCount())
+	return h.Sink.AllLogs()[0].ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).Attributes().AsRaw()
 }

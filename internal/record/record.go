@@ -5,6 +5,7 @@
 package record
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -90,10 +91,16 @@ func (b Builder) incident(r plog.LogRecord, o Observation, w *writer) {
 	attributes.PutInt("microsoft.defender.incident.id", o.ID)
 	attributes.PutStr("microsoft.defender.incident.change", string(o.Change.Kind))
 	put(attributes, "microsoft.defender.incident.previous_status", o.Change.PreviousStatus)
+	put(attributes, "microsoft.defender.incident.previous_severity", o.Change.PreviousSeverity)
+	put(attributes, "microsoft.defender.incident.previous_assigned_to", o.Change.PreviousAssignedTo)
 	putAll(attributes, "microsoft.defender.incident.changed_fields", o.Change.Fields)
 	attributes.PutStr("log.record.uid", b.incidentUID(o))
 
 	if o.Snapshot == nil {
+		known := o.After.Description
+		put(attributes, "microsoft.defender.incident.name", known.Name)
+		put(attributes, "microsoft.defender.incident.severity", known.Severity)
+		put(attributes, "microsoft.defender.incident.url", known.URL)
 		r.SetTimestamp(r.ObservedTimestamp())
 		r.Body().SetEmptyMap().PutInt("incidentId", o.ID)
 		return
@@ -101,13 +108,18 @@ func (b Builder) incident(r plog.LogRecord, o Observation, w *writer) {
 	s := o.Snapshot
 	r.SetTimestamp(timestamp(s.LastUpdate, o.Observed))
 	setSeverity(r, s.Severity)
-	put(attributes, "microsoft.defender.incident.name", s.Name)
+	name, severity, url := s.Name, s.Severity, s.URL
+	if s.Merged { // the API may show nothing of it any more
+		known := o.After.Description
+		name, severity, url = cmp.Or(name, known.Name), known.Severity, cmp.Or(url, known.URL)
+	}
+	put(attributes, "microsoft.defender.incident.name", name)
 	put(attributes, "microsoft.defender.incident.status", s.Status)
-	put(attributes, "microsoft.defender.incident.severity", s.Severity)
+	put(attributes, "microsoft.defender.incident.severity", severity)
 	put(attributes, "microsoft.defender.incident.classification", s.Classification)
 	put(attributes, "microsoft.defender.incident.determination", s.Determination)
 	put(attributes, "microsoft.defender.incident.assigned_to", s.AssignedTo)
-	put(attributes, "microsoft.defender.incident.url", s.URL)
+	put(attributes, "microsoft.defender.incident.url", url)
 	putTime(attributes, "microsoft.defender.incident.created_time", s.Created)
 	cut := putList(attributes, "microsoft.defender.incident.", "tags", s.Tags, nil)
 	if s.Comments != nil {
