@@ -117,7 +117,7 @@ func full() incident.State {
 			{Name: "status", Part: incident.Part{Digest: incident.Digest{15: 0xfe}}},
 		},
 		Alerts: []incident.AlertState{
-			{ID: "ad0001_1", Part: incident.Part{Digest: incident.Digest{7}}, Status: "New", LastUpdate: time.Date(2026, 2, 3, 4, 5, 7, 0, time.UTC), Revision: 1<<64 - 3},
+			{ID: "ad0001_1", Part: incident.Part{Digest: incident.Digest{7}}, Status: "New", LastUpdate: time.Date(2026, 2, 3, 4, 5, 7, 0, time.UTC), Revision: 1<<64 - 3, Title: "One alert", Severity: "low", Prints: "\x01\x00\xff\x01\x02\x03"},
 			{ID: "da0002_1", Foreign: true},
 		},
 		Revision: 1<<64 - 1, RetiredRevision: 1<<64 - 2,

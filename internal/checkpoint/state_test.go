@@ -26,13 +26,13 @@ func entryOf(t *testing.T, state incident.State) string {
 // The entry's text is part of what a later version has to read.
 func TestAnEntryIsSmallAndReadsAsItDid(t *testing.T) {
 	assert.Equal(t, strings.Join([]string{
-		`4c4ac327`,
+		`7664641e`,
 		`{"seen":true,"missing":true,"merged":true,"successor":9007199254740993,"status":"Redirected` + "\u200b" + `",` +
 			`"last_update":"2026-02-03T04:05:06.1234567Z","closed_since":"2026-02-03T04:05:06.1234567Z","api":"graph","basis":4294967295,` +
 			`"revision":18446744073709551615,"retired":18446744073709551614,"fetched":"2026-02-03T04:06:00.000000001Z"}`,
 		`{"description":{"name":"One` + "\u200b" + ` \"incident\"","severity":"high","assigned_to":"soc@contoso.com","url":"https://security.example/incident2/1"},` +
 			`"fields":[{"n":"incidentName","d":"AAEC_wAAAAAAAAAAAAAAAA"},{"n":"status","d":"AAAAAAAAAAAAAAAAAAAA_g"}],` +
-			`"alerts":[{"id":"ad0001_1","d":"BwAAAAAAAAAAAAAAAAAAAA","status":"New","last_update":"2026-02-03T04:05:07Z","r":18446744073709551613},` +
+			`"alerts":[{"id":"ad0001_1","d":"BwAAAAAAAAAAAAAAAAAAAA","status":"New","last_update":"2026-02-03T04:05:07Z","t":"One alert","v":"low","f":"AQD_AQID","r":18446744073709551613},` +
 			`{"id":"da0002_1","d":"AAAAAAAAAAAAAAAAAAAAAA","foreign":true}]}`,
 	}, "\n"), entryOf(t, full()))
 }

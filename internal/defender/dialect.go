@@ -73,7 +73,7 @@ type incidentFields struct {
 // alertFields are the names of an alert's fields.
 type alertFields struct {
 	id, title, status, severity, category, serviceSource, detectionSource,
-	mitreTechniques, created, lastUpdate,
+	classification, determination, assignedTo, url, mitreTechniques, created, lastUpdate,
 	incident, incidentURL, tenant string // of its incident, in a row of the list of alerts
 }
 

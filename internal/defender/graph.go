@@ -53,6 +53,7 @@ func graph() dialect {
 		alert: alertFields{
 			id: "id", title: "title", status: "status", severity: "severity",
 			category: "category", serviceSource: "serviceSource", detectionSource: "detectionSource",
+			classification: "classification", determination: "determination", assignedTo: "assignedTo", url: "alertWebUrl",
 			mitreTechniques: "mitreTechniques", created: "createdDateTime", lastUpdate: "lastUpdateDateTime",
 			incident: "incidentId", incidentURL: "incidentWebUrl", tenant: "tenantId",
 		},

@@ -111,9 +111,16 @@ func (d dialect) decodeAlert(json *decoder) (incident.Alert, error) {
 		Category:        o.text(f.category),
 		ServiceSource:   o.text(f.serviceSource),
 		DetectionSource: o.text(f.detectionSource),
+		Classification:  o.text(f.classification),
+		Determination:   o.text(f.determination),
+		AssignedTo:      o.text(f.assignedTo),
 		MitreTechniques: o.texts(f.mitreTechniques),
+		Created:         o.moment(f.created),
 		LastUpdate:      o.moment(f.lastUpdate),
 		Object:          o.Object(),
+	}
+	if f.url != "" {
+		alert.URL = o.text(f.url)
 	}
 	if alert.ID == "" {
 		return incident.Alert{}, fmt.Errorf("an alert without %s", f.id)

@@ -121,6 +121,29 @@ func TestTagsAndCommentsAreTakenAsTheyAre(t *testing.T) {
 	}
 }
 
+func TestAnAlertIsReadUnderTheNamesOfEachAPI(t *testing.T) {
+	for api, test := range map[string]struct {
+		d    dialect
+		body string
+		url  string
+	}{
+		"defender_xdr": {xdr(), `{"incidentId":1,"alerts":[{"alertId":"a","creationTime":"2026-02-03T04:05:06Z",%s}]}`, ""},
+		"graph":        {graph(), `{"id":"1","alerts":[{"id":"a","createdDateTime":"2026-02-03T04:05:06Z",%s}]}`, "https://security.example.com/alerts/a"},
+	} {
+		const same = `"assignedTo":"Automation","classification":"Odd","determination":"Malware","alertWebUrl":"https://security.example.com/alerts/a"`
+		s, err := decodeAs(test.d, 1, fmt.Appendf(nil, test.body, same))
+		require.NoError(t, err, api)
+		a := s.Alerts[0]
+		assert.Equal(t, []string{"Automation", "Odd", "Malware", test.url}, []string{a.AssignedTo, a.Classification, a.Determination, a.URL}, api)
+		assert.Equal(t, time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC), a.Created, api)
+
+		s, err = decodeAs(test.d, 1, fmt.Appendf(nil, test.body, `"assignedTo":7,"classification":{},"determination":null,"alertWebUrl":["x"]`))
+		require.NoError(t, err, api)
+		a = s.Alerts[0]
+		assert.Equal(t, []string{"", "", "", ""}, []string{a.AssignedTo, a.Classification, a.Determination, a.URL}, api)
+	}
+}
+
 func TestWordsOfAnOpenSetPassUnchanged(t *testing.T) {
 	s, err := decodeXDR(`{"incidentId":1,"status":"awaitingAction","severity":"UnSpecified","classification":"","determination":"Öl\u200b",
 		"alerts":[{"alertId":"a","status":"ODD","severity":"Extreme","mitreTechniques":["T1",null,2,"T2"]},{"alertId":"b","mitreTechniques":"T1"}]}`)

@@ -32,7 +32,8 @@ func xdr() dialect {
 		alert: alertFields{
 			id: "alertId", title: "title", status: "status", severity: "severity",
 			category: "category", serviceSource: "serviceSource", detectionSource: "detectionSource",
-			mitreTechniques: "mitreTechniques", lastUpdate: "lastUpdatedTime",
+			classification: "classification", determination: "determination", assignedTo: "assignedTo",
+			mitreTechniques: "mitreTechniques", created: "creationTime", lastUpdate: "lastUpdatedTime",
 		},
 	}
 }

@@ -29,21 +29,22 @@ type alertsDiff struct {
 // compareAlerts compares the alerts by ID and stores them in after. later: the
 // incident has changed since it was delivered.
 func (c *Comparer) compareAlerts(before State, s *Snapshot, later, accept bool, after *State) (diff alertsDiff) {
+	var f Fingerprint
 	after.Alerts = make([]AlertState, 0, len(s.Alerts))
 	for i := range s.Alerts {
 		if !later && !accept && s.Source == FromList && before.unknown(s.Alerts[i].ID) {
 			diff.doubt = true // a Get may have shown that it was removed
 			continue
 		}
-		now, kind, seen := c.compareAlert(before, s, &s.Alerts[i], accept)
+		now, change, seen := c.compareAlert(before, s, &s.Alerts[i], accept, &f)
 		diff.older = diff.older || seen == outdated
 		diff.doubt = diff.doubt || seen == doubtful || seen == outdated && c.alerts == Embedded
 		after.Alerts = append(after.Alerts, now)
-		if kind == "" {
+		if change.Kind == "" {
 			continue
 		}
-		diff.moved = diff.moved || kind.changes()
-		diff.changes = append(diff.changes, AlertChange{Kind: kind, ID: now.ID, Alert: &s.Alerts[i], Digest: now.Digest, Revision: now.Revision})
+		diff.moved = diff.moved || change.Kind.changes()
+		diff.changes = append(diff.changes, change)
 	}
 	slices.SortFunc(after.Alerts, byID)
 	shown := after.Alerts
@@ -66,7 +67,7 @@ func (c *Comparer) compareAlerts(before State, s *Snapshot, later, accept bool, 
 		}
 		diff.moved = true
 		after.RetiredRevision = max(after.RetiredRevision, removal)
-		diff.changes = append(diff.changes, AlertChange{Kind: Removed, ID: last.ID, Revision: removal})
+		diff.changes = append(diff.changes, AlertChange{Kind: Removed, ID: last.ID, Revision: removal, Title: last.Title, Severity: last.Severity})
 	}
 	for _, last := range before.Alerts {
 		remove(last)
@@ -89,9 +90,60 @@ func (s State) unknown(id string) bool {
 	return s.Seen && !known && !unsure
 }
 
-// compareAlert returns the state of an alert of the snapshot, the kind of its
-// record (empty: it has none), and what the snapshot shows of it.
-func (c *Comparer) compareAlert(before State, s *Snapshot, alert *Alert, accept bool) (AlertState, Kind, sight) {
+// compareAlert returns the state of an alert of the snapshot, its change (without a
+// Kind: it has no record), and what the snapshot shows of it.
+func (c *Comparer) compareAlert(before State, s *Snapshot, alert *Alert, accept bool, f *Fingerprint) (AlertState, AlertChange, sight) {
+	now, kind, seen := c.kindOfAlert(before, s, alert, accept)
+	last, _ := alertOf(before.Alerts, alert.ID)
+	if c.alerts == Split {
+		now.describe(last, alert, f)
+	}
+	change := AlertChange{Kind: kind, ID: now.ID, Alert: alert, Digest: now.Digest, Revision: now.Revision}
+	if kind == Updated {
+		change.Fields = c.changedFields(last, now, s, alert)
+		if !sameStatus(last.Status, now.Status) {
+			change.PreviousStatus = last.Status
+		}
+	}
+	return now, change, seen
+}
+
+// describe completes the state of an alert with what an alert shows. last is the state
+// before.
+func (a *AlertState) describe(last AlertState, alert *Alert, f *Fingerprint) {
+	a.Title, a.Severity, a.Prints = last.Title, last.Severity, last.Prints
+	same := a.Digest == alert.Digest // not so of another rendering, or of an older version
+	if same || a.Title == "" && a.Severity == "" {
+		a.Title, a.Severity = kept(alert.Title, last.Title), kept(alert.Severity, last.Severity)
+	}
+	if same && (a.Prints == "" || last.Foreign || last.Digest != a.Digest) {
+		a.Prints = f.Prints(alert.Object)
+	}
+}
+
+// changedFields returns which fields of an alert are known to have changed, sorted. A
+// source that renders the alert in its own way, and the other API, show whether the
+// status and the time have.
+func (c *Comparer) changedFields(last, now AlertState, s *Snapshot, alert *Alert) (names []string) {
+	near := near(last.LastUpdate, alert.LastUpdate)
+	if !last.Foreign && (last.Source == s.Source || last.Source == FromBoth) && last.Prints != "" && now.Prints != "" {
+		return slices.DeleteFunc(now.Prints.changed(last.Prints, namesOf(alert.Object)), func(name string) bool {
+			return near && name == s.AlertLastUpdateField
+		})
+	}
+	if c.ignored.Counts(statusField) && !sameStatus(last.Status, now.Status) {
+		names = append(names, statusField)
+	}
+	if c.ignored.Counts(s.AlertLastUpdateField) && !sameTime(last.LastUpdate, now.LastUpdate) {
+		names = append(names, s.AlertLastUpdateField)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// kindOfAlert returns the state of an alert of the snapshot, without its description,
+// the kind of its record (empty: it has none), and what the snapshot shows of it.
+func (c *Comparer) kindOfAlert(before State, s *Snapshot, alert *Alert, accept bool) (AlertState, Kind, sight) {
 	now := AlertState{Part: Part{Digest: alert.Digest, Source: s.Source}, LastUpdate: alert.LastUpdate}
 	last, known := alertOf(before.Alerts, alert.ID)
 	intent, unsure := before.Intent.alert(alert.ID)

@@ -67,6 +67,14 @@ type AlertChange struct {
 	Kind  Kind
 	ID    string
 	Alert *Alert // as in the snapshot; nil when Removed
+	// Title and Severity as they were last delivered, of a Removed alert only; empty:
+	// not known.
+	Title, Severity string
+	// Fields are the names of the top-level fields that are known to have changed,
+	// sorted, and PreviousStatus is the status before; empty if it is the same. Of an
+	// Updated alert only.
+	Fields         []string
+	PreviousStatus string
 	// Digest of the alert's content as it will have been delivered; zero when
 	// Removed.
 	Digest Digest

@@ -92,7 +92,12 @@ type Alert struct {
 	Category        string
 	ServiceSource   string
 	DetectionSource string
+	Classification  string
+	Determination   string
+	AssignedTo      string
+	URL             string // empty under Defender XDR, whose alerts have none
 	MitreTechniques []string
+	Created         time.Time
 	LastUpdate      time.Time
 
 	// Object is the API's own object, whole, and Digest stands for it.

@@ -208,11 +208,15 @@ func TestARowOfAnAlertDeliversItByItsOwnTime(t *testing.T) {
 	kept := delivered(t, c, snapshot(t), ownRow(t, later))
 	row := alertRow(t, 1, alertLater(1, "Resolved"))
 	change, after := c.Compare(before, row)
-	require.Equal(t, Change{Alerts: []AlertChange{{Kind: Updated, ID: "a2", Alert: &row.Alerts[0], Digest: row.Alerts[0].Digest, Revision: 2}}}, change)
+	require.Equal(t, Change{Alerts: []AlertChange{{
+		Kind: Updated, ID: "a2", Alert: &row.Alerts[0], Digest: row.Alerts[0].Digest, Revision: 2,
+		Fields: []string{"lastUpdatedTime", "status"}, PreviousStatus: "New",
+	}}}, change)
 	require.Equal(t, kept, before)
 	want := kept
 	want.Alerts = []AlertState{kept.Alerts[0], {
 		ID: "a2", Part: Part{Digest: row.Alerts[0].Digest, Source: FromList}, Status: "Resolved", LastUpdate: noon.Add(time.Hour), Revision: 2,
+		Prints: new(Fingerprint).Prints(row.Alerts[0].Object),
 	}}
 	require.Equal(t, want, after, "all else stays")
 

@@ -18,6 +18,7 @@ func (c *Comparer) compareSomeAlerts(delivered State, s *Snapshot) (Change, Stat
 		return Change{Doubt: true}, delivered
 	}
 	var change Change
+	var f Fingerprint
 	after, doubt := delivered, delivered.Doubt
 	after.Alerts = slices.Clone(delivered.Alerts)
 	for i := range s.Alerts {
@@ -26,12 +27,12 @@ func (c *Comparer) compareSomeAlerts(delivered State, s *Snapshot) (Change, Stat
 			doubt = true
 			continue
 		}
-		now, kind, seen := c.compareAlert(after, s, alert, false)
+		now, of, seen := c.compareAlert(after, s, alert, false, &f)
 		doubt = doubt || seen == doubtful
 		after.put(now)
-		if kind.changes() {
+		if of.Kind.changes() {
 			after.Intent = after.Intent.without(now.ID)
-			change.Alerts = append(change.Alerts, AlertChange{Kind: kind, ID: now.ID, Alert: alert, Digest: now.Digest, Revision: now.Revision})
+			change.Alerts = append(change.Alerts, of)
 		}
 	}
 	if c.alerts == Embedded && (doubt || !change.Empty()) {

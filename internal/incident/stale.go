@@ -10,21 +10,22 @@ func (c *Comparer) compareStale(delivered State, s *Snapshot) (Change, State) {
 	if c.alerts != Split || !c.comparable(delivered, s) {
 		return change, after
 	}
+	var f Fingerprint
 	for i := range s.Alerts {
 		alert := &s.Alerts[i]
 		at, known := slices.BinarySearchFunc(delivered.Alerts, AlertState{ID: alert.ID}, byID)
 		if !known || !newer(alert.LastUpdate, delivered.Alerts[at].LastUpdate) {
 			continue
 		}
-		now, kind, _ := c.compareAlert(delivered, s, alert, false)
-		if kind != Updated { // the same content, or an alert of the intent
+		now, updated, _ := c.compareAlert(delivered, s, alert, false, &f)
+		if updated.Kind != Updated { // the same content, or an alert of the intent
 			continue
 		}
 		if len(change.Alerts) == 0 {
 			after.Alerts = slices.Clone(delivered.Alerts)
 		}
 		after.Alerts[at] = now
-		change.Alerts = append(change.Alerts, AlertChange{Kind: Updated, ID: now.ID, Alert: alert, Digest: now.Digest, Revision: now.Revision})
+		change.Alerts = append(change.Alerts, updated)
 	}
 	return change, after
 }

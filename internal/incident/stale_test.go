@@ -36,12 +36,14 @@ func TestAStaleIncidentYieldsNewerVersionsOfKnownAlerts(t *testing.T) {
 	require.False(t, change.Empty())
 	require.Equal(t, Change{Stale: true, Alerts: []AlertChange{{
 		Kind: Updated, ID: "a2", Alert: &stale.Alerts[1], Digest: stale.Alerts[1].Digest, Revision: 2,
+		Fields: []string{"status"}, PreviousStatus: "New",
 	}}}, change)
 	require.Equal(t, kept, before)
 
 	want := kept
 	want.Alerts = []AlertState{kept.Alerts[0], {
 		ID: "a2", Part: Part{Digest: stale.Alerts[1].Digest}, Status: "Resolved", LastUpdate: noon.Add(time.Minute), Revision: 2,
+		Prints: new(Fingerprint).Prints(stale.Alerts[1].Object),
 	}}
 	require.Equal(t, want, after)
 

@@ -77,6 +77,12 @@ type AlertState struct {
 	Part
 	Status     string    `json:"status,omitzero"`
 	LastUpdate time.Time `json:"last_update,omitzero"`
+	// Title and Severity are for the record of its removal; at most 256 bytes each.
+	// Prints are those of the content as Source has shown it. All three are empty
+	// where alerts have no records, and where an earlier receiver delivered the alert.
+	Title    string `json:"t,omitzero"`
+	Severity string `json:"v,omitzero"`
+	Prints   Prints `json:"f,omitzero"`
 	// Revision counts the delivered changes of the alert.
 	Revision uint64 `json:"r,omitzero"`
 	// Foreign: the digest is not comparable with the state's others, because no

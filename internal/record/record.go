@@ -7,6 +7,7 @@ package record
 import (
 	"cmp"
 	"math"
+	"net/url"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -25,7 +26,7 @@ const (
 const (
 	originAttributes   = 3
 	incidentAttributes = 16
-	alertAttributes    = 10
+	alertAttributes    = 24
 )
 
 // Builder builds records. Do not change its fields while it is in use.
@@ -108,10 +109,10 @@ func (b Builder) incident(r plog.LogRecord, o Observation, w *writer) {
 	s := o.Snapshot
 	r.SetTimestamp(timestamp(s.LastUpdate, o.Observed))
 	setSeverity(r, s.Severity)
-	name, severity, url := s.Name, s.Severity, s.URL
+	name, severity, address := s.Name, s.Severity, s.URL
 	if s.Merged { // the API may show nothing of it any more
 		known := o.After.Description
-		name, severity, url = cmp.Or(name, known.Name), known.Severity, cmp.Or(url, known.URL)
+		name, severity, address = cmp.Or(name, known.Name), known.Severity, cmp.Or(address, known.URL)
 	}
 	put(attributes, "microsoft.defender.incident.name", name)
 	put(attributes, "microsoft.defender.incident.status", s.Status)
@@ -119,7 +120,7 @@ func (b Builder) incident(r plog.LogRecord, o Observation, w *writer) {
 	put(attributes, "microsoft.defender.incident.classification", s.Classification)
 	put(attributes, "microsoft.defender.incident.determination", s.Determination)
 	put(attributes, "microsoft.defender.incident.assigned_to", s.AssignedTo)
-	put(attributes, "microsoft.defender.incident.url", url)
+	put(attributes, "microsoft.defender.incident.url", address)
 	putTime(attributes, "microsoft.defender.incident.created_time", s.Created)
 	cut := putList(attributes, "microsoft.defender.incident.", "tags", s.Tags, nil)
 	if s.Comments != nil {
@@ -176,9 +177,14 @@ func (b Builder) alert(r plog.LogRecord, o Observation, change incident.AlertCha
 	attributes.PutInt("microsoft.defender.incident.id", o.ID)
 	attributes.PutStr("microsoft.defender.alert.id", change.ID)
 	attributes.PutStr("microsoft.defender.alert.change", string(change.Kind))
+	put(attributes, "microsoft.defender.alert.previous_status", change.PreviousStatus)
+	putAll(attributes, "microsoft.defender.alert.changed_fields", change.Fields)
 	attributes.PutStr("log.record.uid", b.alertUID(o, change))
+	putIncident(attributes, o.After)
 
 	if change.Alert == nil {
+		put(attributes, "microsoft.defender.alert.title", change.Title)
+		put(attributes, "microsoft.defender.alert.severity", change.Severity)
 		r.SetTimestamp(r.ObservedTimestamp())
 		body := r.Body().SetEmptyMap()
 		body.PutInt("incidentId", o.ID)
@@ -190,12 +196,42 @@ func (b Builder) alert(r plog.LogRecord, o Observation, change incident.AlertCha
 	setSeverity(r, a.Severity)
 	put(attributes, "microsoft.defender.alert.title", a.Title)
 	put(attributes, "microsoft.defender.alert.status", a.Status)
+	put(attributes, "microsoft.defender.alert.severity", a.Severity)
+	put(attributes, "microsoft.defender.alert.classification", a.Classification)
+	put(attributes, "microsoft.defender.alert.determination", a.Determination)
+	put(attributes, "microsoft.defender.alert.assigned_to", a.AssignedTo)
+	put(attributes, "microsoft.defender.alert.url", cmp.Or(a.URL, alertURL(o, a.ID)))
+	putTime(attributes, "microsoft.defender.alert.created_time", a.Created)
 	put(attributes, "microsoft.defender.alert.category", a.Category)
 	put(attributes, "microsoft.defender.alert.service_source", a.ServiceSource)
 	put(attributes, "microsoft.defender.alert.detection_source", a.DetectionSource)
 	cut := putList(attributes, "microsoft.defender.alert.", "mitre_techniques", a.MitreTechniques, nil)
 	putAll(attributes, "microsoft.defender.alert.truncated", cut)
 	w.putObject(a.Object, r.Body().SetEmptyMap(), 0)
+}
+
+// putIncident writes what is known of an alert's incident. The observation may not
+// show it, so it comes from the state.
+func putIncident(attributes pcommon.Map, known incident.State) {
+	put(attributes, "microsoft.defender.incident.name", known.Description.Name)
+	put(attributes, "microsoft.defender.incident.status", known.Status)
+	put(attributes, "microsoft.defender.incident.severity", known.Description.Severity)
+	put(attributes, "microsoft.defender.incident.assigned_to", known.Description.AssignedTo)
+	put(attributes, "microsoft.defender.incident.url", known.Description.URL)
+}
+
+// alertURL is the address of an alert in the portal that its incident's address leads
+// to. Defender XDR names none; it has the form of those that Graph names.
+func alertURL(o Observation, id string) string {
+	portal, err := url.Parse(o.After.Description.URL)
+	if err != nil || portal.Scheme != "https" || portal.Host == "" {
+		return ""
+	}
+	address := "https://" + portal.Host + "/alerts/" + url.PathEscape(id)
+	if o.Tenant != "" {
+		address += "?tid=" + url.QueryEscape(o.Tenant)
+	}
+	return address
 }
 
 // timestamp is when it happened; where the API does not say, when it was seen. A

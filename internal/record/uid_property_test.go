@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -199,6 +200,12 @@ func describe(r plog.LogRecord) (alert string, kind incident.Kind, record any) {
 	if r.EventName() == EventAlert {
 		word = attributes["microsoft.defender.alert.change"]
 		alert = attributes["microsoft.defender.alert.id"].(string)
+		for name := range attributes { // which go by what else was observed by then
+			if name == "microsoft.defender.alert.changed_fields" ||
+				strings.HasPrefix(name, "microsoft.defender.incident.") && name != "microsoft.defender.incident.id" {
+				delete(attributes, name)
+			}
+		}
 	}
 	kind = incident.Kind(word.(string))
 	at := r.Timestamp()

@@ -1,0 +1,151 @@
+package incident
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
+)
+
+// Prints stand for each of an object's top-level members that count, so that it can
+// be told which of them have changed. That they have is for a Digest to say: two bytes
+// a member only name them, and one change in 65,536 goes unnamed.
+//
+// They are the number of members, two bytes for their names, a bit for each member
+// that says something, then two bytes for each of those; members in the order of their
+// names. The empty Prints: not known.
+type Prints string
+
+// maxPrinted is the most members of an object that Prints are made of. Alerts have
+// some forty.
+const maxPrinted = 100
+
+// printsHead is the size of what comes before the bits.
+const printsHead = 3
+
+// MarshalText gives unpadded URL-safe base64.
+func (p Prints) MarshalText() ([]byte, error) {
+	return base64.RawURLEncoding.AppendEncode(nil, []byte(p)), nil
+}
+
+// UnmarshalText reads what MarshalText wrote.
+func (p *Prints) UnmarshalText(text []byte) error {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(string(text))
+	if err != nil {
+		return fmt.Errorf("read the prints of an alert: %w", err)
+	}
+	*p = Prints(raw)
+	return nil
+}
+
+// Prints of an object. There are none of one with too many members.
+func (f *Fingerprint) Prints(o content.Object) Prints {
+	from, shape := o.Read(), o.Shape()
+	n := len(shape.Order)
+	if n > maxPrinted {
+		return ""
+	}
+	size := printsHead + (n+7)/8
+	prints := make([]byte, size, size+2*n)
+	prints[0] = byte(n)
+	binary.BigEndian.PutUint16(prints[1:], sumOf(namesOf(o)...))
+	f.members = from.Members(f.members[:0])
+	for i, place := range shape.Order {
+		from.Go(f.members[place])
+		if saysNothing(&from) {
+			continue
+		}
+		f.form = f.form[:0]
+		f.value(&from)
+		prints[printsHead+i/8] |= 1 << (i % 8)
+		prints = binary.BigEndian.AppendUint16(prints, sumOf(shape.Names[place], string(f.form)))
+	}
+	return Prints(prints)
+}
+
+// saysNothing reports whether a value is null or empty, as a third of an alert's
+// values are.
+func saysNothing(value *content.Reader) bool {
+	switch value.Kind() {
+	case content.Null:
+		return true
+	case content.String:
+		return value.Text() == ""
+	case content.Array:
+		return value.Len() == 0
+	case content.Map:
+		return len(value.Shape().Names) == 0
+	}
+	return false
+}
+
+// namesOf are the names of the members that count, sorted.
+func namesOf(o content.Object) []string {
+	shape := o.Shape()
+	names := make([]string, len(shape.Order))
+	for i, place := range shape.Order {
+		names[i] = shape.Names[place]
+	}
+	return names
+}
+
+// sumOf is two bytes of a checksum.
+func sumOf(parts ...string) uint16 {
+	sum := uint32(0)
+	for _, part := range parts {
+		sum = crc32.Update(sum, crc32.IEEETable, binary.AppendUvarint(nil, uint64(len(part))))
+		sum = crc32.Update(sum, crc32.IEEETable, []byte(part))
+	}
+	return uint16(sum)
+}
+
+// at returns what stands for each member; 0: it says nothing. Not ok: these are no
+// Prints.
+func (p Prints) at() (members []uint32, ok bool) {
+	if len(p) < printsHead {
+		return nil, false
+	}
+	n := int(p[0])
+	bits, left := p[printsHead:], Prints("")
+	if len(bits) < (n+7)/8 {
+		return nil, false
+	}
+	bits, left = bits[:(n+7)/8], bits[(n+7)/8:]
+	for i := range n {
+		if bits[i/8]&(1<<(i%8)) == 0 {
+			members = append(members, 0)
+			continue
+		}
+		if len(left) < 2 {
+			return nil, false
+		}
+		members = append(members, 1<<16|uint32(left[0])<<8|uint32(left[1]))
+		left = left[2:]
+	}
+	return members, len(left) == 0
+}
+
+// changed returns which of the members of these names have other prints than before,
+// sorted as the names are. Of a member that has come or gone, others cannot be told
+// from that by their place: then one that is as it was anywhere before has not
+// changed, and one that says nothing now is not named.
+func (p Prints) changed(before Prints, names []string) (changed []string) {
+	now, ok := p.at()
+	last, known := before.at()
+	if !ok || !known || len(now) != len(names) {
+		return nil
+	}
+	sameNames := p[:printsHead] == before[:printsHead]
+	were := make(map[uint32]bool, len(last))
+	for _, member := range last {
+		were[member] = true
+	}
+	for i, member := range now {
+		if sameNames && member != last[i] || !sameNames && member != 0 && !were[member] {
+			changed = append(changed, names[i])
+		}
+	}
+	return changed
+}
