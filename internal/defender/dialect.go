@@ -54,6 +54,7 @@ type dialect struct {
 
 	incident incidentFields
 	alert    alertFields
+	evidence *evidence // in alerts
 }
 
 func dialectOf(api API) dialect {

@@ -57,5 +57,6 @@ func graph() dialect {
 			mitreTechniques: "mitreTechniques", created: "createdDateTime", lastUpdate: "lastUpdateDateTime",
 			incident: "incidentId", incidentURL: "incidentWebUrl", tenant: "tenantId",
 		},
+		evidence: graphEvidence(),
 	}
 }

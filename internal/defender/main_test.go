@@ -110,7 +110,7 @@ func firstIDAs(d dialect, body []byte) int64 {
 // described is what a snapshot says beside its content and the digests of that.
 func described(s *incident.Snapshot) *incident.Snapshot {
 	said := *s
-	said.Object, said.Fields = content.Object{}, nil
+	said.Object, said.Fields, said.Evidence = content.Object{}, nil, nil
 	said.Alerts = slices.Clone(s.Alerts)
 	for i := range said.Alerts {
 		said.Alerts[i].Object, said.Alerts[i].Digest = content.Object{}, incident.Digest{}

@@ -69,6 +69,7 @@ func (d dialect) decodeIncident(json *decoder) (s *incident.Snapshot, rest jsont
 func (d dialect) newSnapshot() *incident.Snapshot {
 	return &incident.Snapshot{
 		API: string(d.api), AlertsField: d.incident.alerts, LastUpdateField: d.incident.lastUpdate, AlertLastUpdateField: d.alert.lastUpdate,
+		Evidence: d.evidence,
 	}
 }
 

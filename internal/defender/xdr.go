@@ -35,5 +35,6 @@ func xdr() dialect {
 			classification: "classification", determination: "determination", assignedTo: "assignedTo",
 			mitreTechniques: "mitreTechniques", created: "creationTime", lastUpdate: "lastUpdatedTime",
 		},
+		evidence: xdrEvidence(),
 	}
 }

@@ -1,5 +1,77 @@
 package incident
 
-// MaxAffected is how many different values each list of what alerts affect holds at
-// most.
-const MaxAffected = 100
+// What a list in a record holds at most. The API's own values are far below that.
+const (
+	MaxListed = 100  // values
+	MaxText   = 1024 // bytes of each
+)
+
+// Asset is a kind of thing that alerts affect, or that evidence of them is.
+type Asset uint8
+
+// The assets, in the order of their attributes.
+const (
+	Hosts Asset = iota
+	Users
+	IPAddresses
+	FileHashes
+	URLs
+	Mailboxes
+	Processes
+	assets // how many there are
+)
+
+// String is the last part of the attribute's name.
+func (a Asset) String() string {
+	return [assets]string{"hosts", "users", "ip_addresses", "file_hashes", "urls", "mailboxes", "processes"}[a]
+}
+
+// Evidence reads what alerts affect from their content, of one API. It must not change.
+type Evidence interface {
+	// Affected adds what the alert affects.
+	Affected(alert *Alert, to *Affected)
+}
+
+// Affected is what alerts affect, by Asset.
+type Affected [assets]AffectedList
+
+// AffectedList has the different values of an asset, in the order in which evidence
+// names them.
+type AffectedList struct {
+	Values []string
+	// Cut: there are more than MaxListed, or one was longer than MaxText.
+	Cut   bool
+	known map[string]struct{}
+}
+
+// Add adds a value, unless it is empty or there already.
+func (a *Affected) Add(asset Asset, value string) {
+	list := &a[asset]
+	if value == "" || list.Cut && len(list.Values) == MaxListed {
+		return
+	}
+	whole := value
+	value = Cut(value, MaxText)
+	list.Cut = list.Cut || value != whole
+	if _, again := list.known[value]; again {
+		return
+	}
+	if len(list.Values) == MaxListed {
+		list.Cut = true
+		return
+	}
+	if list.known == nil {
+		list.known = map[string]struct{}{}
+	}
+	list.known[value] = struct{}{}
+	list.Values = append(list.Values, value)
+}
+
+// All returns each asset with its list, of those that are not empty.
+func (a *Affected) All(yield func(Asset, AffectedList) bool) {
+	for asset, list := range a {
+		if len(list.Values) > 0 && !yield(Asset(asset), list) {
+			return
+		}
+	}
+}

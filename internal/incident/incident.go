@@ -53,6 +53,8 @@ type Snapshot struct {
 	// Alerts is nil when the API gave no list, not even an empty one. Then no
 	// alert counts as removed.
 	Alerts []Alert
+	// Evidence reads what the alerts affect; nil: that is not known.
+	Evidence Evidence
 	// Incomplete: the API may not have shown all of the incident. No alert and
 	// no field that is not there counts as removed.
 	Incomplete bool

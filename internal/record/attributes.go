@@ -1,6 +1,7 @@
 package record
 
 import (
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -8,17 +9,11 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// What an attribute holds at most. The API's own values are far below that; the body
-// has them whole.
-const (
-	maxText = 1024 // bytes
-	maxList = incident.MaxAffected
-)
-
-// put leaves out what the API has no value for.
+// put leaves out what the API has no value for. What is longer than incident.MaxText
+// is whole in the body only.
 func put(attributes pcommon.Map, name, value string) {
 	if value != "" {
-		attributes.PutStr(name, incident.Cut(value, maxText))
+		attributes.PutStr(name, incident.Cut(value, incident.MaxText))
 	}
 }
 
@@ -32,10 +27,28 @@ func putTime(attributes pcommon.Map, name string, t time.Time) {
 // putList writes a list as far as an attribute may hold it. Where that is not all of
 // it, its name is added to those of the lists that are cut.
 func putList(attributes pcommon.Map, prefix, name string, values, cut []string) []string {
-	shown := values[:min(len(values), maxList)]
+	shown := values[:min(len(values), incident.MaxListed)]
 	putAll(attributes, prefix+name, shown)
-	if len(shown) < len(values) {
+	if len(shown) < len(values) || slices.ContainsFunc(shown, func(value string) bool { return len(value) > incident.MaxText }) {
 		return append(cut, name)
+	}
+	return cut
+}
+
+// putAffected writes what the alerts affect, as putList does.
+func putAffected(attributes pcommon.Map, prefix string, s *incident.Snapshot, alerts []incident.Alert, cut []string) []string {
+	if s.Evidence == nil {
+		return cut
+	}
+	var affected incident.Affected
+	for i := range alerts {
+		s.Evidence.Affected(&alerts[i], &affected)
+	}
+	for asset, list := range affected.All {
+		putAll(attributes, prefix+asset.String(), list.Values)
+		if list.Cut {
+			cut = append(cut, asset.String())
+		}
 	}
 	return cut
 }
@@ -47,6 +60,6 @@ func putAll(attributes pcommon.Map, name string, values []string) {
 	slice := attributes.PutEmptySlice(name)
 	slice.EnsureCapacity(len(values))
 	for _, value := range values {
-		slice.AppendEmpty().SetStr(incident.Cut(value, maxText))
+		slice.AppendEmpty().SetStr(incident.Cut(value, incident.MaxText))
 	}
 }

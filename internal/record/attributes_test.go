@@ -74,3 +74,44 @@ func TestAListThatFitsIsNotCut(t *testing.T) {
 	require.Len(t, attribute(t, r, "microsoft.defender.incident.tags"), 100)
 	require.Nil(t, attribute(t, r, "microsoft.defender.incident.truncated"))
 }
+
+// many is evidence of so many hosts and one user in each alert.
+type many int
+
+func (m many) Affected(alert *incident.Alert, to *incident.Affected) {
+	to.Add(incident.Users, "jdoe")
+	for i := range int(m) {
+		to.Add(incident.Hosts, fmt.Sprint(alert.ID, " ", i))
+	}
+}
+
+func TestWhatAlertsAffectIsInTheirRecordsOrEmbeddedInTheIncidents(t *testing.T) {
+	for mode, prefix := range map[incident.AlertsMode]string{
+		incident.Split: "microsoft.defender.alert.", incident.Embedded: "microsoft.defender.incident.", incident.None: "",
+	} {
+		for hosts, cut := range map[int]any{60: nil, 101: []any{"hosts"}} {
+			o := observation(t)
+			o.Snapshot.Evidence = many(hosts)
+			o.Snapshot.Alerts = append(o.Snapshot.Alerts, o.Snapshot.Alerts[0])
+			o.Snapshot.Alerts[1].ID = "da2"
+			o.Change, o.After = incident.NewComparer(mode, false, nil, 0).Compare(incident.State{}, o.Snapshot)
+			want := min(hosts, 100)
+			if mode == incident.Embedded { // both alerts' together
+				want, cut = 100, []any{"hosts"}
+			}
+			found := 0
+			for _, r := range records(Builder{Alerts: mode}, o) {
+				for name := range r.Attributes().AsRaw() {
+					require.False(t, strings.HasSuffix(name, ".hosts") && name != prefix+"hosts", "%s with %s", name, mode)
+				}
+				if hosts := attribute(t, r, prefix+"hosts"); prefix != "" && hosts != nil {
+					found++
+					require.Len(t, hosts, want)
+					require.Equal(t, []any{"jdoe"}, attribute(t, r, prefix+"users"))
+					require.Equal(t, cut, attribute(t, r, prefix+"truncated"))
+				}
+			}
+			require.Equal(t, map[incident.AlertsMode]int{incident.Split: 2, incident.Embedded: 1}[mode], found, mode)
+		}
+	}
+}

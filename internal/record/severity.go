@@ -12,7 +12,7 @@ import (
 // on OpenTelemetry's scale (UnSpecified, unknown, what is yet to come) have
 // none.
 func setSeverity(r plog.LogRecord, word string) {
-	r.SetSeverityText(incident.Cut(word, maxText))
+	r.SetSeverityText(incident.Cut(word, incident.MaxText))
 	r.SetSeverityNumber(severityNumber(word))
 }
 

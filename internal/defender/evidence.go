@@ -1,0 +1,233 @@
+package defender
+
+import (
+	"strings"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
+)
+
+// evidenceRow is what a kind of evidence names, in each API. An empty kind: the API has
+// none that does.
+type evidenceRow struct {
+	asset                  incident.Asset
+	xdrKind, xdrMembers    string
+	graphKind, graphMember string
+}
+
+// account is where evidence of Defender XDR and accounts of Graph name a user.
+const account = `userPrincipalName|domainName\accountName|accountName`
+
+// evidenceTable is what becomes of evidence of each kind that names something; other
+// kinds are passed over. The kind is Defender XDR's entityType, or device for the
+// elements of devices, and what stands before Evidence in Graph's @odata.type. Kinds
+// are compared without case: MailBox and Mailbox were both seen.
+//
+// Of members between bars the first that says something is taken, and of members
+// between backslashes all, if all do. A dot leads into an object; an array counts with
+// all of its elements that are texts. Accounts that are logged on to a device are no
+// evidence, nor are the device's addresses.
+//
+// Defender XDR's members were seen in captures, Graph's are from the vendor's
+// documentation.
+func evidenceTable() []evidenceRow {
+	const user, session = `userAccount.`, `account.userAccount.`
+	return []evidenceRow{
+		{incident.Hosts, "device", `deviceDnsName`, "device", `deviceDnsName|hostName`},
+		{incident.Hosts, "", ``, "hostLogonSession", `host.deviceDnsName|host.hostName`},
+		{incident.Users, "user", account, "user", accountIn(user)},
+		{incident.Users, "process", account, "process", accountIn(user)},
+		{incident.Users, "", ``, "hostLogonSession", accountIn(session)},
+		{incident.Users, "", ``, "cloudLogonSession", accountIn(session)},
+		{incident.IPAddresses, "ip", `ipAddress`, "ip", `ipAddress`},
+		{incident.IPAddresses, "", ``, "networkConnection", `sourceAddress.ipAddress`},
+		{incident.IPAddresses, "", ``, "networkConnection", `destinationAddress.ipAddress`},
+		{incident.IPAddresses, "", ``, "analyzedMessage", `senderIp`},
+		{incident.FileHashes, "file", `sha256`, "file", `fileDetails.sha256`},
+		{incident.FileHashes, "file", `sha1`, "file", `fileDetails.sha1`},
+		{incident.FileHashes, "process", `sha256`, "process", `imageFile.sha256`},
+		{incident.FileHashes, "process", `sha1`, "process", `imageFile.sha1`},
+		{incident.FileHashes, "", ``, "fileHash", `value`},
+		{incident.URLs, "url", `url`, "url", `url`},
+		{incident.URLs, "", ``, "analyzedMessage", `urls`},
+		{incident.Mailboxes, "mailbox", `mailboxAddress|userPrincipalName`, "mailbox", `primaryAddress|upn`},
+		{incident.Mailboxes, "mailMessage", `recipient|userPrincipalName`, "analyzedMessage", `recipientEmailAddress`},
+		{incident.Mailboxes, "", ``, "mailboxConfiguration", `mailboxPrimaryAddress|upn`},
+		{incident.Processes, "process", `processCommandLine|fileName`, "process", `processCommandLine|imageFile.fileName`},
+	}
+}
+
+// accountIn is where an account that lies within an object names a user.
+func accountIn(object string) string {
+	return object + strings.NewReplacer(`|`, `|`+object, `\`, `\`+object).Replace(account)
+}
+
+// evidenceList is a member of an alert that lists evidence. Its elements say in the
+// member kind of which kind they are, between prefix and suffix; without one, all are
+// devices.
+type evidenceList struct{ member, kind, prefix, suffix string }
+
+// evidence reads what the alerts of an API affect.
+type evidence struct {
+	lists []evidenceList
+	kinds map[string][]naming // by their names in lower case
+}
+
+// naming is where a kind of evidence names an asset: by the first of its names of which
+// each part says something.
+type naming struct {
+	asset incident.Asset
+	names [][]path // the parts of a name are joined by a backslash
+}
+
+// path leads to a member of a piece of evidence.
+type path []string
+
+func xdrEvidence() *evidence {
+	e := &evidence{lists: []evidenceList{{member: "devices"}, {member: "entities", kind: "entityType"}}, kinds: map[string][]naming{}}
+	for _, row := range evidenceTable() {
+		e.add(row.asset, row.xdrKind, row.xdrMembers)
+	}
+	return e
+}
+
+func graphEvidence() *evidence {
+	e := &evidence{
+		lists: []evidenceList{{"evidence", "@odata.type", "#microsoft.graph.security.", "Evidence"}}, kinds: map[string][]naming{},
+	}
+	for _, row := range evidenceTable() {
+		e.add(row.asset, row.graphKind, row.graphMember)
+	}
+	return e
+}
+
+func (e *evidence) add(asset incident.Asset, kind, members string) {
+	if kind == "" {
+		return
+	}
+	n := naming{asset: asset}
+	for name := range strings.SplitSeq(members, "|") {
+		var parts []path
+		for part := range strings.SplitSeq(name, `\`) {
+			parts = append(parts, strings.Split(part, "."))
+		}
+		n.names = append(n.names, parts)
+	}
+	kind = strings.ToLower(kind)
+	e.kinds[kind] = append(e.kinds[kind], n)
+}
+
+// Affected adds what the alert's evidence names.
+func (e *evidence) Affected(alert *incident.Alert, to *incident.Affected) {
+	whole := alert.Object.Read()
+	for _, list := range e.lists {
+		pieces, found := member(whole, path{list.member})
+		if !found || pieces.Kind() != content.Array {
+			continue
+		}
+		for range pieces.Len() {
+			pieces.Next()
+			if pieces.Kind() == content.Map {
+				for _, n := range e.kinds[list.kindOf(pieces)] {
+					n.read(pieces, to)
+				}
+			}
+			pieces.Skip()
+		}
+	}
+}
+
+// kindOf is the kind of a piece of evidence, in lower case; empty: it says none.
+func (l evidenceList) kindOf(piece content.Reader) string {
+	if l.kind == "" {
+		return "device"
+	}
+	kind := strings.ToLower(textAt(piece, path{l.kind}))
+	kind, prefixed := strings.CutPrefix(kind, strings.ToLower(l.prefix))
+	kind, suffixed := strings.CutSuffix(kind, strings.ToLower(l.suffix))
+	if !prefixed || !suffixed {
+		return ""
+	}
+	return kind
+}
+
+// read adds what a piece of evidence names.
+func (n naming) read(piece content.Reader, to *incident.Affected) {
+	for _, parts := range n.names {
+		if len(parts) == 1 {
+			if n.all(piece, parts[0], to) {
+				return
+			}
+			continue
+		}
+		texts := make([]string, len(parts))
+		complete := true
+		for i, part := range parts {
+			texts[i] = textAt(piece, part)
+			complete = complete && texts[i] != ""
+		}
+		if complete {
+			to.Add(n.asset, strings.Join(texts, `\`))
+			return
+		}
+	}
+}
+
+// all adds the text at the path, or those of the array there, and reports whether there
+// was any.
+func (n naming) all(piece content.Reader, at path, to *incident.Affected) (any bool) {
+	value, found := member(piece, at)
+	if !found {
+		return false
+	}
+	if value.Kind() != content.Array {
+		said := textOf(value)
+		to.Add(n.asset, said)
+		return said != ""
+	}
+	for range value.Len() {
+		value.Next()
+		said := textOf(value)
+		to.Add(n.asset, said)
+		any = any || said != ""
+		value.Skip()
+	}
+	return any
+}
+
+// textAt is the text at the path; empty: there is none.
+func textAt(object content.Reader, at path) string {
+	if value, found := member(object, at); found {
+		return textOf(value)
+	}
+	return ""
+}
+
+func textOf(value content.Reader) string {
+	if value.Kind() == content.String {
+		return value.Text()
+	}
+	return ""
+}
+
+// member goes from an object to what is at the path.
+func member(from content.Reader, at path) (value content.Reader, found bool) {
+	for _, name := range at {
+		if from.Kind() != content.Map || !goTo(&from, name) {
+			return content.Reader{}, false
+		}
+	}
+	return from, true
+}
+
+// goTo goes from an object to its member of that name.
+func goTo(from *content.Reader, name string) bool {
+	for _, other := range from.Shape().Names {
+		from.Next()
+		if other == name {
+			return true
+		}
+		from.Skip()
+	}
+	return false
+}
