@@ -47,6 +47,7 @@ func FuzzDecode(f *testing.F) {
 		assert.GreaterOrEqual(t, s.SuccessorID, int64(0))
 		assert.True(t, s.Merged || s.SuccessorID == 0)
 		assert.LessOrEqual(t, len(s.Alerts), maxAlerts)
+		checkAffected(t, s)
 		seen := map[string]bool{}
 		for _, alert := range s.Alerts {
 			assert.NotEmpty(t, alert.ID)
@@ -174,7 +175,25 @@ func checkAlertRow(t *testing.T, row Row) {
 	assert.Equal(t, incident.Snapshot{
 		ID: row.ID, API: "graph", Source: incident.FromList, Shows: incident.SomeAlerts, TenantID: s.TenantID,
 		AlertsField: "alerts", LastUpdateField: "lastUpdateDateTime", AlertLastUpdateField: "lastUpdateDateTime", Alerts: s.Alerts,
+		Evidence: s.Evidence,
 	}, *s)
+	checkAffected(t, s)
+}
+
+// checkAffected requires that what alerts affect is bounded, whatever their evidence is.
+func checkAffected(t *testing.T, s *incident.Snapshot) {
+	t.Helper()
+	var affected incident.Affected
+	for i := range s.Alerts {
+		s.Evidence.Affected(&s.Alerts[i], &affected)
+	}
+	for asset, list := range affected.All {
+		assert.LessOrEqual(t, len(list.Values), incident.MaxListed, asset)
+		for _, value := range list.Values {
+			assert.LessOrEqual(t, len(value), incident.MaxText, asset)
+			assert.True(t, utf8.ValidString(value), asset)
+		}
+	}
 }
 
 // checkAsInGet holds the alert of a row against what Get makes of the same text.
