@@ -54,6 +54,7 @@ type Pass struct {
 
 	alertTotal int         // rows of the list of alerts; negative: not known
 	noAlerts   bool        // the API refuses that list
+	alertsOnly bool        // BeginAlerts has begun the pass
 	expected   int         // requests that listing takes; 0: not known
 	total      tally       // of the pass
 	throttled  int         // 429s since the last page that was answered
@@ -92,7 +93,7 @@ func NewPass(settings PassSettings, progress PassProgress) *Pass {
 func (p *Pass) Begin(now time.Time) {
 	p.abandon()
 	p.progress = PassProgress{Phase: PhaseCount, AlertsShown: p.progress.AlertsShown}
-	p.alertTotal, p.noAlerts, p.expected, p.total, p.throttled = -1, !p.settings.Alerts, 0, tally{}, 0
+	p.alertTotal, p.noAlerts, p.alertsOnly, p.expected, p.total, p.throttled = -1, !p.settings.Alerts, false, 0, tally{}, 0
 	if p.settings.Alerts {
 		p.queue = append(p.queue, &passPage{counts: true, top: 1, due: now})
 	}
@@ -106,7 +107,7 @@ func (p *Pass) BeginAlerts(since, now time.Time) {
 	p.progress = PassProgress{
 		Phase: PhaseAlerts, Since: since, IncidentsRead: p.progress.IncidentsRead, AlertsFrom: now.Round(0), AlertsShown: p.progress.AlertsShown,
 	}
-	p.alertTotal, p.noAlerts, p.expected, p.total, p.throttled = -1, false, 0, tally{}, 0
+	p.alertTotal, p.noAlerts, p.alertsOnly, p.expected, p.total, p.throttled = -1, false, true, 0, tally{}, 0
 	p.enter(since, 0, now)
 }
 
@@ -138,7 +139,7 @@ func (p *Pass) Phase() Phase { return p.progress.Phase }
 func (p *Pass) Progress() PassProgress { return p.progress }
 
 // Expected is about how many requests a pass takes. It is known once the phase PhaseCount has ended, or after the first page of one that reads
-// alerts only, if the service says how many rows the lists have. Of a pass that an earlier run has begun it is not known, or what is left.
+// alerts only, if the service says how many rows the lists have and an earlier run has not begun the pass.
 func (p *Pass) Expected() (requests int, known bool) { return p.expected, p.expected > 0 }
 
 // Cost is what the pass under way, or the last one, took in this run, with pages that were too large.

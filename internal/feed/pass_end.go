@@ -54,7 +54,7 @@ func (p *Pass) Answered(page *defender.Page, now time.Time) Ending {
 	}
 	if q.request.Count {
 		p.step.count(page)
-		if p.expected == 0 && p.progress.Phase == PhaseAlerts && p.step.said {
+		if p.alertsOnly && p.expected == 0 && p.step.said {
 			p.expected = p.settings.requests(p.step.total, p.settings.MaxAlertTop)
 		}
 	}
