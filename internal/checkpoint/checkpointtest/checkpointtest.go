@@ -77,7 +77,12 @@ func Fill(tb testing.TB, directory string, first int64, n int) (path string) {
 func StateOf(id int64) incident.State {
 	now := time.Now().UTC().Round(0)
 	changed := now.Add(-time.Hour).Truncate(100 * time.Nanosecond)
-	s := incident.State{Seen: true, API: API, Status: "Active", LastUpdate: changed, Fetched: now}
+	s := incident.State{Seen: true, API: API, Status: "Active", LastUpdate: changed, Fetched: now, Description: incident.Description{
+		Name:       "Multi-stage incident involving initial access & defense evasion on one endpoint",
+		Severity:   "Medium",
+		AssignedTo: "analyst@contoso.example",
+		URL:        fmt.Sprintf("https://security.microsoft.com/incidents/%d?tid=11111111-2222-3333-4444-555555555555", id),
+	}}
 	for i, name := range []string{
 		"assignedTo", "classification", "comments", "createdTime", "determination", "incidentId", "incidentName", "incidentUri",
 		"lastModifiedBy", "lastUpdateTime", "priorityScore", "redirectIncidentId", "severity", "status", "summary", "tags",
@@ -87,10 +92,20 @@ func StateOf(id int64) incident.State {
 	for i := range 3 {
 		s.Alerts = append(s.Alerts, incident.AlertState{
 			ID: fmt.Sprintf("da%018d_-%010d", 637547396980627145+id, i), Part: incident.Part{Digest: digestOf(id, 100+i)},
-			Status: "New", LastUpdate: changed,
+			Status: "New", LastUpdate: changed, Title: "Suspicious process injection observed", Severity: "Medium", Prints: printsOf(id, i),
 		})
 	}
 	return s
+}
+
+// printsOf are as large as those of an alert with 25 fields, six of which say nothing.
+func printsOf(id int64, alert int) incident.Prints {
+	prints := []byte{25, 1, 2, 0xff, 0xff, 0x07, 0}
+	for i := range 3 {
+		digest := digestOf(id, 200+10*alert+i)
+		prints = append(prints, digest[:]...)
+	}
+	return incident.Prints(prints[:7+2*19])
 }
 
 // digestOf is one that no other part has, with bytes as if by chance.
