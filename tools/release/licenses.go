@@ -9,22 +9,26 @@ import (
 	"strings"
 )
 
-// allowed are the licenses, by SPDX identifier, of which code may be linked into
-// a binary that is distributed under Apache-2.0. All but MPL-2.0 ask only that
-// copyright and license go along, as the file of third-party licenses does.
+// mozilla is the one allowed license that requires telling where the source is.
+const mozilla = "MPL-2.0"
+
+// allowed reports whether code under a license, given by its SPDX identifier, may
+// be linked into a binary that is distributed under Apache-2.0. All of these but
+// MPL-2.0 ask only that copyright and license go along, as the file of third-party
+// licenses does.
 //
 // MPL-2.0 covers single files: they stay under it, and whoever gets the binary is
 // told where their source is. It does not extend to the code that they are linked
 // with. The GPL, LGPL, AGPL and SSPL do, or ask for what a static binary cannot
-// give, so they are not on the list; nor is a license that forbids a use.
-var allowed = map[string]bool{
-	"0BSD": true, "Apache-2.0": true, "BSD-2-Clause": true, "BSD-3-Clause": true, "BlueOak-1.0.0": true, "CC0-1.0": true,
-	"ISC": true, "MIT": true, "MIT-0": true, "MPL-2.0": true, "Unlicense": true, "Zlib": true,
+// give, so they are not allowed; nor is a license that forbids a use.
+func allowed(id string) bool {
+	switch id {
+	case "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BlueOak-1.0.0", "CC0-1.0", "ISC", "MIT", "MIT-0", "Unlicense", "Zlib", mozilla:
+		return true
+	default:
+		return false
+	}
 }
-
-// sourceOnRequest are the allowed licenses that require telling where the source
-// is.
-var sourceOnRequest = []string{"MPL-2.0"}
 
 // writeLicenses writes the licenses of everything that is linked into the
 // collector.
@@ -46,7 +50,7 @@ func checkLicenses(modules []*module) error {
 	for _, m := range modules {
 		for _, f := range m.files {
 			for _, id := range f.ids {
-				if !allowed[id] {
+				if !allowed(id) {
 					bad = append(bad, fmt.Sprintf("%s %s: %s in %s", m.path, m.version, id, f.name))
 				}
 			}
@@ -76,12 +80,12 @@ func thirdParty(modules []*module) []byte {
 	var withSource []*module
 	for _, m := range modules {
 		fmt.Fprintf(&out, "%-100s %s\n", strings.TrimSpace(m.path+" "+m.version), strings.Join(m.licenses(), " AND "))
-		if slices.ContainsFunc(m.licenses(), func(id string) bool { return slices.Contains(sourceOnRequest, id) }) {
+		if slices.Contains(m.licenses(), mozilla) {
 			withSource = append(withSource, m)
 		}
 	}
 	if len(withSource) > 0 {
-		fmt.Fprintf(&out, "\nOf these, under %s, which requires that you can get the source code. It is\nunmodified; each command downloads one:\n\n", strings.Join(sourceOnRequest, ", "))
+		fmt.Fprintf(&out, "\nOf these, under %s, which requires that you can get the source code. It is\nunmodified; each command downloads one:\n\n", mozilla)
 		for _, m := range withSource {
 			fmt.Fprintf(&out, "  go mod download -json %s@%s\n", m.path, m.version)
 		}

@@ -25,10 +25,17 @@ const usage = `usage:
       writes are SECONDS after 1970.
 `
 
+// errUsage says that the arguments are not as the usage has them.
+var errUsage = errors.New("wrong arguments")
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	err := run(ctx, os.Args[1:])
+	stop()
+	if errors.Is(err, errUsage) {
+		fmt.Fprint(os.Stderr, usage)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "release:", err)
 		os.Exit(1)
 	}
@@ -36,7 +43,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New(usage)
+		return errUsage
 	}
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	flags.Usage = func() { fmt.Fprint(flags.Output(), usage) }
@@ -53,14 +60,14 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	if *sources == "" || *output == "" {
-		return errors.New(usage)
+		return errUsage
 	}
 	switch args[0] {
 	case "licenses":
 		return writeLicenses(ctx, *sources, *output)
 	case "package":
 		if *version == "" || *seconds < 0 || flags.NArg() == 0 {
-			return errors.New(usage)
+			return errUsage
 		}
 		modules, err := linkedModules(ctx, *sources)
 		if err != nil {
@@ -69,6 +76,6 @@ func run(ctx context.Context, args []string) error {
 		r := release{version: *version, time: time.Unix(*seconds, 0).UTC(), dir: *output, further: further, modules: modules}
 		return r.write(flags.Args())
 	default:
-		return errors.New(usage)
+		return errUsage
 	}
 }

@@ -102,7 +102,7 @@ func TestLicenseThatIsNotRecognizedIsAnError(t *testing.T) {
 func TestLicensesOfTheGPLAreNotAllowed(t *testing.T) {
 	gpl := "GNU AFFERO GENERAL PUBLIC LICENSE"
 	for _, id := range []string{"GPL-2.0", "GPL-3.0", "LGPL-2.1", "LGPL-3.0", "AGPL-3.0", "SSPL-1.0", "BUSL-1.1"} {
-		require.False(t, allowed[id])
+		require.False(t, allowed(id))
 		good := &module{path: "example.com/good", version: "v1.0.0", files: []licenseFile{{name: "LICENSE", text: mit, ids: []string{"MIT"}}}}
 		bad := &module{path: "example.com/bad", version: "v1.2.3", files: []licenseFile{{name: "sub/COPYING", text: gpl, ids: []string{"Apache-2.0", id}}}}
 		require.NoError(t, checkLicenses([]*module{good}))
