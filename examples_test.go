@@ -1,6 +1,7 @@
 package defenderincidentsreceiver
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -39,4 +40,15 @@ func TestEveryExampleSendsLargeIncidentsInParts(t *testing.T) {
 		}
 	}
 	require.Greater(t, found, 15)
+}
+
+// make validate has the built collector check the example.
+func TestREADMEShowsTheDurableExample(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	example, err := os.ReadFile("examples/durable.yaml")
+	require.NoError(t, err)
+	_, configuration, found := strings.Cut(string(example), "\n\n")
+	require.True(t, found, "behind the comments")
+	require.Contains(t, string(readme), "```yaml\n"+configuration+"```\n")
 }
