@@ -21,6 +21,10 @@ help: ## List the targets
 run: ## Build all and watch records: of the simulator, or of Microsoft's API with DEFENDER_TENANT_ID and so on set; API=graph for Microsoft Graph
 	@GO="$(GO)" API="$(API)" tools/run.sh
 
+.PHONY: demo
+demo: build $(VICTORIALOGS) ## Build all and look at incidents in a browser: simulator, collector and VictoriaLogs; API=graph for Microsoft Graph
+	@API="$(API)" tools/demo/run.sh
+
 .PHONY: build
 build: $(COLLECTOR) $(SIMULATOR) ## Build the collector otelcol-defender and the simulator into build/
 
@@ -38,11 +42,11 @@ $(SIMULATOR): $(SOURCES)
 
 .PHONY: test
 test: ## Run the unit tests
-	$(GO) test ./...
+	$(GO) test -timeout 30m ./...
 
 .PHONY: race
 race: ## Run the unit tests under the race detector, which needs a C compiler
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 40m ./...
 
 .PHONY: bench
 bench: ## Run the benchmarks
@@ -87,6 +91,10 @@ e2e-dashboards: build ## Check dashboard and alerts with a real Prometheus that 
 .PHONY: e2e-image
 e2e-image: build ## Build the container image with buildah and run it against the simulator (Linux, root)
 	@GO="$(GO)" tools/image-test.sh $(COLLECTOR)
+
+.PHONY: e2e-demo
+e2e-demo: build $(VICTORIALOGS) ## Run the demo and look at it with Debian's chromium (Linux)
+	$(E2E) -timeout 15m ./demo -e2e.demo=$(abspath tools/demo/run.sh) $(if $(SCREENSHOT),-e2e.screenshot=$(abspath $(SCREENSHOT)))
 
 .PHONY: soak
 soak: build ## Run the built collector for SOAK (20m) under random faults; the report is build/soak.md (Linux)

@@ -1,0 +1,2 @@
+// Package demo runs make demo and looks at its web interface in a browser.
+package demo
