@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The image of otelcol-defender: the static binary, certificates of public
 # authorities, and licenses. `make image` builds it.
 

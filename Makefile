@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The go command fetches everything that is needed besides Go and make.
 # `make` lists the targets.
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package defenderincidentsreceiver is an OpenTelemetry Collector receiver that
 // polls Microsoft Defender XDR incidents by ID and emits what changed in them as
 // log records.

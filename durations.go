@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package defenderincidentsreceiver // import "github.com/seed2514a141/defenderincidentsreceiver"
 
 import (

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Writes what examples/tenants.yaml shows for as many tenants as there are lines,
 # each with a name and a directory (tenant) id; # starts a comment:
 #

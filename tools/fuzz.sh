@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs every fuzz target for the given time or number of runs (10s, 20000x),
 # one after another. A time may fail by itself with "context deadline exceeded"
 # (golang/go#75804), so what has to pass counts runs.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Writes what mdatagen makes of metadata.yaml. mdatagen takes the package's
 # name from its folder's, which may be another: so it works through a link.
 set -euo pipefail

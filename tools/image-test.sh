@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Builds the image from the Dockerfile with buildah, without a registry: for the
 # build stage, the base is this machine's Go, which buildah mounts. Then checks the
 # image, and that its binary is the same, byte for byte, as COLLECTOR, which was

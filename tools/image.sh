@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Builds the image with docker, podman or buildah, whichever is found first, as
 # IMAGE (ghcr.io/seed2514a141/otelcol-defender:VERSION). Further arguments go to
 # its build command. ENGINE chooses another program.

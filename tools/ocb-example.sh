@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Builds the collector of the manifest in README.md as it is printed there, with
 # this checkout as the clone, and looks for the components in it.
 set -euo pipefail

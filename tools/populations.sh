@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs the tests of whole populations with other seeds than the one that they have
 # by default, mostly with random faults, and compares each record with what the
 # simulator served. After a failure it prints the command that repeats it.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Builds the collector for TARGETS (GOOS/GOARCH), all that are released by
 # default, and writes an archive and an SPDX SBOM of each into build/release, and
 # SHA256SUMS. Nothing in them depends on the directory or the time: the only time

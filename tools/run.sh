@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Builds the collector and shows its records, a line each. With the settings of
 # an app registration in the environment it polls Microsoft's API, without them a
 # simulator on this machine. API=graph: Microsoft Graph instead of Defender XDR.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Checks that each source file has an SPDX line, and with --write adds it where it
 # is missing: at the top, or after #!. Generated files are left as they are.
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Validates every example with the given collector. It sets the environment
 # variables that an example uses to plausible values, and enables the feature gates
 # that its comments name. For the Kubernetes manifests it runs e2e/kubernetes, which

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command defendersim runs the simulator of the incident APIs of Microsoft
 // Defender XDR and Microsoft Graph on a local port. See docs/simulator.md.
 package main

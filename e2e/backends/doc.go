@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package backends runs the built collector with the files of examples/ and
 // compares what each backend receives with what the simulator served. VictoriaLogs
 // and Loki are real ones. The tests simulate Splunk and Elastic, and reject what

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package collector runs the built collector against the simulator and checks
 // every record that arrives. It uses real processes, sockets and time, where the
 // tests of the receiver use simulated ones. `make e2e` runs it; without the path

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package dashboards tests the files in dashboards/: that they use the metrics of
 // the receiver, and, with a real Prometheus that scrapes built collectors, that
 // each query of the dashboard returns data and each alert fires when it should.

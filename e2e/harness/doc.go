@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package harness is what the end-to-end tests share: it starts the built
 // collector with a simulated API on one side and an OTLP backend on the other,
 // and waits for what happens in between.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package kubernetes tests the manifests in deploy/kubernetes. tools/validate.sh
 // runs it with the path of the built collector; without it, no test runs.
 package kubernetes

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package checkpoint keeps what must survive a restart, over the collector's
 // storage extension: what was last delivered of each incident, a key each, an
 // index of the incidents that have one, how far the change feed has come, and

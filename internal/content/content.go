@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package content keeps JSON objects as the API gave them, taken apart so far
 // that digests and records can be made of them as often as need be, in little
 // room: most of what is fetched has not changed and no record is ever made of it.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package defender is the API: it asks for incidents and says, typed, what
 // came back. It never waits, never retries and remembers nothing: when to ask
 // again is for others to decide.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package defender
 
 // graph is the Microsoft Graph security API: GET /v1.0/security/incidents/{id}

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package defender
 
 // xdr is the Microsoft Defender XDR API: GET /api/incidents/{id} answers the

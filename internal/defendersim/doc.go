@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package defendersim plays the incident API of Microsoft Defender XDR and, for
 // the same incidents at the same time, that of Microsoft Graph: an
 // [http.Handler] with a token endpoint, the calls that get one incident and

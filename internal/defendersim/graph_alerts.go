@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package defendersim
 
 // newGraphAlerts is Graph's list of the alerts of all incidents, alerts_v2. In all

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package defendersim
 
 // LinkFaultKinds lists the faults that calls can have whose answers link to

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package defendersim
 
 // vocabulary holds the words the population is made of. Names are invented,

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package feed says which page of List incidents to request next, and from which lastUpdateTime on. One call reads all pages.
 //
 // The list shows the newest change first. An incident that changes while pages are read moves to the front, and the next call shows it:

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package feed
 
 // width is how many rows to request, so that pages stay below the size limit for responses. A page that is too large is halved until it fits

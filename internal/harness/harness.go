@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package harness runs a receiver, made by its public factory, between a
 // simulated API and a sink that keeps what it gets. It uses no socket and no
 // file, so a test can run it in a synctest bubble, where hours pass at once.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package health judges whether the API works, and decides what is logged
 // about it and how often. It is pure: the poller passes in every outcome and
 // the time, and carries out the verdict.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package idlist holds the incident IDs that the configuration names: those it
 // lists, and those in a file that is read again when it changes.
 package idlist // import "github.com/seed2514a141/defenderincidentsreceiver/internal/idlist"

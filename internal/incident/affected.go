@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package incident
 
 // What a list in a record holds at most. The API's own values are far below that.

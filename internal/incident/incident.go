@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package incident says what an incident is, what a poll compares, and what
 // has changed between two of its observations.
 //

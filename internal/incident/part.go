@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package incident
 
 // Source is the call that showed an incident. The two may render the same

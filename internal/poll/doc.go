@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package poll is the engine of the receiver: it requests what is due, compares what the API shows with what was delivered, hands the
 // difference to the pipeline, and writes the checkpoint.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package proof holds what the receiver emitted against what the simulator
 // served, and when it asked against when it could have: the tests' own
 // bookkeeping, which shares no code with the receiver's.

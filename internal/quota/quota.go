@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package quota says when the next request may go, so that no window of a limit ever holds more requests than it allows.
 //
 // It counts as the server does. A request arrives at some moment after it was sent and before it is answered, so it occupies

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package record turns the changes of incidents into log records.
 //
 // It is pure. Logs builds new records on every call, because a consumer may

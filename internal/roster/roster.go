@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package roster knows every incident ID: what was last delivered of it, whether it is configured or discovered, when it is polled
 // next, which change is pending, and how its polls fail.
 //

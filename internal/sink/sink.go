@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package sink hands records to the pipeline and retries until the pipeline accepts them. It owns the one delivery that is pending.
 package sink
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs a simulator, a collector and VictoriaLogs on this machine, and prints where to
 # look. Ctrl-C ends all of them. API=graph: Microsoft Graph instead of Defender XDR.
 # SIMULATOR_PORT, LOGS_PORT and METRICS_PORT choose other ports.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Builds Loki from its Go module into the file that is given, and says every ten
 # seconds how far that is. What was compiled once is not compiled again.
 set -euo pipefail

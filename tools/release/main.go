@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command release writes what goes out with a binary of the collector: the
 // licenses of the modules in it, archives, SBOMs and checksums. `make third-party`
 // and `make release` run it.

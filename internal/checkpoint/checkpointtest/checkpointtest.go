@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package checkpointtest fills checkpoints on disk, for tests and benchmarks of
 // many incidents.
 package checkpointtest

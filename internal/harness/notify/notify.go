@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package notify wakes whoever waits for a condition, in tests that run in real time: those in internal/harness and e2e.
 package notify
 
