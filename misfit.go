@@ -51,7 +51,11 @@ func misfit(at string, s *setting, value any, decoding func() error) error {
 		}
 		return fmt.Errorf("%s: %s is not known; use one of %s", at, shown(value), choicesOf(known))
 	case *component.ID:
-		return fmt.Errorf("%s: %s is not the ID of an extension; write e.g. file_storage", at, shown(value))
+		example := "file_storage"
+		if lastKey(s.path) == "k8s_leader_elector" {
+			example = "k8s_leader_elector"
+		}
+		return fmt.Errorf("%s: %s is not the ID of an extension; write e.g. %s", at, shown(value), example)
 	case component.ID: // what is there may be a token
 		return fmt.Errorf("%s: not the ID of an extension; write e.g. azureauth", at)
 	case []string:

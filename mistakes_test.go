@@ -204,6 +204,7 @@ func TestEachMistakeIsReportedWithItsKeyAndHowToMendIt(t *testing.T) {
 			`colection_interval: "5 min" is not a duration; write 5m`,
 		}, "\n")},
 		{`interval: 5m`, `interval: no such setting; did you mean collection_interval?`},
+		{`k8s_leader_elector: 5`, `k8s_leader_elector: 5 is not the ID of an extension; write e.g. k8s_leader_elector`},
 		{`polling: 5m`, `polling: no such setting; the settings there are incident_ids, incident_ids_file, api, http, collection_interval, rate_limit, max_concurrent_requests, max_response_body_size, change_feed, emit, alerts, ignore_changes, include_original, storage, k8s_leader_elector`},
 		{`endpoint: https://eu.api.security.microsoft.com`, `endpoint: no such setting; did you mean http::endpoint?`},
 		{`auth: {authenticator: azureauth}`, `auth: no such setting; did you mean http::auth?`},

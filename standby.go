@@ -4,6 +4,7 @@ package defenderincidentsreceiver // import "github.com/seed2514a141/defenderinc
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -114,7 +115,11 @@ func (s *standby) lead(leading context.Context) error {
 	if s.running.Err() != nil {
 		return err
 	}
-	logger.Info("no longer the leader; polling has stopped", zap.Error(err))
+	if err != nil {
+		logger.Error("no longer the leader, but polling has not ended in time", zap.Error(err))
+	} else {
+		logger.Info("no longer the leader; polling has stopped")
+	}
 	s.host.recovered()
 	return nil
 }
@@ -125,8 +130,14 @@ func (s *standby) begin(leading context.Context) *term {
 	interval := backoff.NewExponentialBackOff()
 	interval.InitialInterval, interval.MaxInterval = 500*time.Millisecond, maxBeginInterval
 	failures := 0
-	t, err := backoff.Retry(leading, func() (*term, error) {
-		return s.receiver.begin(leading, leading, s.host)
+	var f found // once: each reading of the IDs file logs its bad lines
+	t, err := backoff.Retry(leading, func() (t *term, err error) {
+		if f.ids == nil {
+			if f, err = s.receiver.find(leading, s.host); err != nil {
+				return nil, err
+			}
+		}
+		return s.receiver.begin(leading, leading, s.host, f)
 	}, backoff.WithBackOff(interval), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
 		if failures++; failures == 1 && leading.Err() == nil {
 			s.receiver.settings.Logger.Warn("the leader cannot start polling; retrying with backoff", zap.Error(err))
@@ -148,10 +159,22 @@ func (s *standby) begin(leading context.Context) *term {
 func (s *standby) shutdown(ctx context.Context) error {
 	defer context.AfterFunc(ctx, s.abandon)()
 	s.stop()
-	err := <-s.done
-	s.done <- nil // for another call
-	s.abandon()
-	return err
+	limit := time.NewTimer(deliveryGrace + 2*abandonGrace) // the end of a term says more
+	defer limit.Stop()
+	canceled := ctx.Done()
+	for {
+		select {
+		case err := <-s.done:
+			s.done <- nil // for another call
+			s.abandon()
+			return err
+		case <-canceled:
+			canceled = nil
+			limit.Reset(2 * abandonGrace)
+		case <-limit.C:
+			return errors.New("the receiver still waits for the storage to open, though the time for that has ended")
+		}
+	}
 }
 
 // statusHost remembers what was last reported: while a receiver is on standby,

@@ -8,11 +8,14 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
@@ -173,6 +176,78 @@ func TestLeaderRetriesWhileTheStorageIsLocked(t *testing.T) {
 		require.Equal(t, 1, h.Polls(0))
 		require.Equal(t, "StatusOK", h.Host.Statuses()[1])
 		requireActive(t, h, 1)
+	})
+}
+
+func TestLeaderPollsAgainOnceAPipelineThatHungHasReturned(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h, elector := elected(t, harness.OneAlert(1))
+		returns := make(chan struct{})
+		h.Sink.Refuse = func(context.Context) error { // whatever its context says
+			<-returns
+			return errors.New("too late")
+		}
+		h.Start()
+		elector.Elect()
+		harness.Sleep(time.Minute)
+		elector.Lose()
+		harness.Sleep(time.Minute)
+		require.Equal(t, 1, h.Disk.Open())
+		require.Equal(t, 1, h.Logs.FilterMessage("no longer the leader, but polling has not ended in time").Len())
+		elector.Elect()
+		harness.Sleep(time.Minute)
+		requireActive(t, h, 0)
+
+		h.Sink.Refuse = nil
+		close(returns)
+		harness.Sleep(time.Minute)
+		requireActive(t, h, 1)
+		require.Equal(t, []string{"1001 first_seen", "1001 alert first_seen"}, h.Sink.Changes())
+		h.Stop()
+		require.Zero(t, h.Disk.Open())
+	})
+}
+
+func TestRetriesLogABadLineOfTheIDsFileOnce(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h, elector := elected(t, harness.OneAlert(1))
+		h.Config.IncidentIDsFile = filepath.Join(t.TempDir(), "ids.txt")
+		require.NoError(t, os.WriteFile(h.Config.IncidentIDsFile, []byte("1001\nphishing\n"), 0o600))
+		_, err := h.Disk.GetClient(t.Context(), component.KindReceiver, h.Settings.ID, "")
+		require.NoError(t, err)
+		h.Start()
+		elector.Elect()
+		harness.Sleep(time.Hour)
+		require.Equal(t, 2, h.Logs.FilterMessage("skipping a line of incident_ids_file that is not an incident ID").Len(), "at the start and by the leader")
+	})
+}
+
+// hanging is a storage that does not heed its context.
+type hanging struct {
+	*harness.Disk
+	returns chan struct{}
+}
+
+func (s hanging) GetClient(context.Context, component.Kind, component.ID, string) (storage.Client, error) {
+	<-s.returns
+	return nil, errors.New("too late")
+}
+
+func TestShutdownDoesNotWaitForAStorageThatHangs(t *testing.T) {
+	harness.Run(t, func(t *testing.T) {
+		h, elector := elected(t, harness.OneAlert(1))
+		disk := hanging{h.Disk, make(chan struct{})}
+		h.Host.Extensions[*h.Config.StorageID] = disk
+		h.Start()
+		elector.Elect()
+		harness.Sleep(time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		before := time.Now()
+		require.EqualError(t, h.Receiver.Shutdown(ctx), "the receiver still waits for the storage to open, though the time for that has ended")
+		require.Equal(t, 3*time.Second, time.Since(before))
+		close(disk.returns)
+		harness.Sleep(0)
 	})
 }
 

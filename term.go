@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -33,22 +34,16 @@ const (
 // term is a time of polling: from Start to Shutdown or, with a leader elector, for
 // as long as this collector leads.
 type term struct {
-	client     *http.Client
-	store      *checkpoint.Store
 	engine     *poll.Engine
 	stopping   context.CancelFunc // ends the requests and the loop
 	abandoning context.CancelFunc // ends a delivery, and calls of the storage
 	done       chan struct{}      // closed when the loop has ended
-	released   bool
+	release    func() error       // gives back what begin took, once
 }
 
-// begin reads the IDs and the checkpoint and starts the engine, which polls until
-// running is canceled or the term ends. ctx is used only until begin returns.
-func (r *incidentsReceiver) begin(ctx, running context.Context, host component.Host) (*term, error) {
-	f, err := r.find(ctx, host)
-	if err != nil {
-		return nil, err
-	}
+// begin reads the checkpoint and starts the engine, which polls until running is
+// canceled or the term ends. ctx is used only until begin returns.
+func (r *incidentsReceiver) begin(ctx, running context.Context, host component.Host, f found) (*term, error) {
 	t, err := r.open(ctx, host, f)
 	if err != nil {
 		f.client.CloseIdleConnections()
@@ -67,18 +62,20 @@ type found struct {
 }
 
 // find returns an error if the IDs file cannot be read or an extension is missing.
-func (r *incidentsReceiver) find(ctx context.Context, host component.Host) (f found, err error) {
+func (r *incidentsReceiver) find(ctx context.Context, host component.Host) (found, error) {
+	var f found
+	var err error
 	f.ids, err = idlist.Open(r.cfg.IncidentIDs, r.cfg.IncidentIDsFile, r.settings.Logger)
 	if err := asOne(err, r.cfg.checkExtensions(host.GetExtensions())); err != nil {
-		return f, err
+		return found{}, err
 	}
 	f.endpoint, err = url.Parse(r.cfg.HTTP.Endpoint)
 	if err != nil {
-		return f, errors.New("http::endpoint is not a URL") // not repeated: it may hold a password
+		return found{}, errors.New("http::endpoint is not a URL") // not repeated: it may hold a password
 	}
 	f.client, err = r.cfg.client(ctx, host.GetExtensions(), r.settings.TelemetrySettings)
 	if err != nil {
-		return f, fmt.Errorf("http: %w", err)
+		return found{}, fmt.Errorf("http: %w", err)
 	}
 	if r.cfg.StorageID != nil {
 		f.storage = host.GetExtensions()[*r.cfg.StorageID].(storage.Extension) // see checkExtensions
@@ -112,7 +109,11 @@ func (r *incidentsReceiver) open(ctx context.Context, host component.Host, f fou
 	if err != nil {
 		return nil, errors.Join(err, store.Close(ctx))
 	}
-	return &term{client: f.client, store: store, engine: engine}, nil
+	return &term{engine: engine, release: sync.OnceValue(func() error {
+		f.client.CloseIdleConnections()
+		engine.Close()
+		return store.Close(context.WithoutCancel(ctx))
+	})}, nil
 }
 
 // storageClient is the storage that the configuration names, or one that
@@ -157,19 +158,12 @@ func (t *term) end(ctx context.Context) error {
 	grace.Reset(abandonGrace)
 	select {
 	case <-t.done:
-		return t.release(context.WithoutCancel(ctx))
+		return t.release()
 	case <-grace.C:
+		go func() { // so that the next term can open the storage
+			<-t.done
+			_ = t.release()
+		}()
 		return fmt.Errorf("the receiver still waits for %s, though the time for that has ended: the checkpoint stays open", t.engine.WaitingFor())
 	}
-}
-
-// release gives back what begin took.
-func (t *term) release(ctx context.Context) error {
-	if t.released {
-		return nil
-	}
-	t.released = true
-	t.client.CloseIdleConnections()
-	t.engine.Close()
-	return t.store.Close(ctx)
 }

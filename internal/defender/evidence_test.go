@@ -29,8 +29,11 @@ func affectedBy(t *testing.T, d dialect, alert string) (lists map[string][]strin
 	var all incident.Affected
 	s.Evidence.Affected(&s.Alerts[0], &all)
 	lists = map[string][]string{}
-	for asset, list := range all.All {
-		lists[asset.String()] = list.Values
+	for i, list := range all {
+		asset := incident.Asset(i)
+		if len(list.Values) > 0 {
+			lists[asset.String()] = list.Values
+		}
 		if list.Cut {
 			cut = append(cut, asset.String())
 		}

@@ -189,7 +189,7 @@ func checkAffected(t *testing.T, s *incident.Snapshot) {
 	for i := range s.Alerts {
 		s.Evidence.Affected(&s.Alerts[i], &affected)
 	}
-	for asset, list := range affected.All {
+	for asset, list := range affected {
 		assert.LessOrEqual(t, len(list.Values), incident.MaxListed, asset)
 		for _, value := range list.Values {
 			assert.LessOrEqual(t, len(value), incident.MaxText, asset)

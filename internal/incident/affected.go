@@ -68,12 +68,3 @@ func (a *Affected) Add(asset Asset, value string) {
 	list.known[value] = struct{}{}
 	list.Values = append(list.Values, value)
 }
-
-// All returns each asset with its list, of those that are not empty.
-func (a *Affected) All(yield func(Asset, AffectedList) bool) {
-	for asset, list := range a {
-		if len(list.Values) > 0 && !yield(Asset(asset), list) {
-			return
-		}
-	}
-}

@@ -37,8 +37,8 @@ func putList(attributes pcommon.Map, prefix, name string, values, cut []string) 
 	return cut
 }
 
-// putAffected writes what the alerts affect, as putList does.
-func putAffected(attributes pcommon.Map, prefix string, s *incident.Snapshot, alerts []incident.Alert, cut []string) []string {
+// putAffected writes what the alerts affect, as putList does. partial: they are not all alerts that there are, so each list may lack something.
+func putAffected(attributes pcommon.Map, prefix string, s *incident.Snapshot, alerts []incident.Alert, partial bool, cut []string) []string {
 	if s.Evidence == nil {
 		return cut
 	}
@@ -46,10 +46,11 @@ func putAffected(attributes pcommon.Map, prefix string, s *incident.Snapshot, al
 	for i := range alerts {
 		s.Evidence.Affected(&alerts[i], &affected)
 	}
-	for asset, list := range affected.All {
-		putAll(attributes, prefix+asset.String(), list.Values)
-		if list.Cut {
-			cut = append(cut, asset.String())
+	for i, list := range affected {
+		name := incident.Asset(i).String()
+		putAll(attributes, prefix+name, list.Values)
+		if list.Cut || partial {
+			cut = append(cut, name)
 		}
 	}
 	return cut

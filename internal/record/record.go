@@ -135,7 +135,7 @@ func (b Builder) incident(r plog.LogRecord, o Observation, w *writer) {
 		attributes.PutInt("microsoft.defender.incident.alert_count", int64(n))
 	}
 	if b.Alerts == incident.Embedded {
-		cut = putAffected(attributes, "microsoft.defender.incident.", s, s.Alerts, cut)
+		cut = putAffected(attributes, "microsoft.defender.incident.", s, s.Alerts, s.Incomplete, cut)
 	}
 	putAll(attributes, "microsoft.defender.incident.truncated", cut)
 	if b.Original && len(s.Original) > 0 {
@@ -211,7 +211,7 @@ func (b Builder) alert(r plog.LogRecord, o Observation, change incident.AlertCha
 	put(attributes, "microsoft.defender.alert.service_source", a.ServiceSource)
 	put(attributes, "microsoft.defender.alert.detection_source", a.DetectionSource)
 	cut := putList(attributes, "microsoft.defender.alert.", "mitre_techniques", a.MitreTechniques, nil)
-	cut = putAffected(attributes, "microsoft.defender.alert.", o.Snapshot, []incident.Alert{*a}, cut)
+	cut = putAffected(attributes, "microsoft.defender.alert.", o.Snapshot, []incident.Alert{*a}, false, cut)
 	putAll(attributes, "microsoft.defender.alert.truncated", cut)
 	w.putObject(a.Object, r.Body().SetEmptyMap(), 0)
 }

@@ -107,6 +107,15 @@ func TestAlertsThatMayNotBeAllAreNotCounted(t *testing.T) {
 	require.Nil(t, attribute(t, r, "microsoft.defender.incident.alert_count"))
 }
 
+func TestListsOfWhatAlertsAffectMayLackSomethingIfAlertsMayBeMissing(t *testing.T) {
+	o := observation(t)
+	o.Snapshot.Evidence, o.Snapshot.Incomplete = many(1), true
+	r := records(Builder{Alerts: incident.Embedded}, o)[0]
+	require.Equal(t, []any{"hosts", "users", "ip_addresses", "file_hashes", "urls", "mailboxes", "processes"}, attribute(t, r, "microsoft.defender.incident.truncated"))
+	o.Snapshot.Incomplete = false
+	require.Nil(t, attribute(t, records(Builder{Alerts: incident.Embedded}, o)[0], "microsoft.defender.incident.truncated"))
+}
+
 func TestWhatTheAPIHasNoValueForIsLeftOut(t *testing.T) {
 	r := records(Builder{Alerts: incident.Split}, observation(t))[0]
 	for _, name := range []string{"classification", "determination", "assigned_to", "url", "redirect_id", "changed_fields", "previous_status"} {
