@@ -62,7 +62,7 @@ simulate: ## Run the measurements in simulated time
 	$(GO) test -count=1 -v -timeout 30m -run "HalfOfTheAPI|EveryFaultIsOver|TenFailingIncidents|ChangeDelayOfADay|ADayOfSweeps|ADayUnderGraph|ColdStart|CostOverGrowth" ./internal/poll -simulate
 
 .PHONY: populations
-populations: ## Tell SEEDS (100) other populations amid random faults, and hold each record against what was served
+populations: ## Run SEEDS (100) other random populations with random faults, and compare each record with what was served
 	@GO="$(GO)" tools/populations.sh $(or $(SEEDS),100)
 
 .PHONY: fuzz

@@ -90,7 +90,7 @@ func (s *setup) setFaults(faults []defendersim.Fault, dice *rand.Rand) {
 // collections returns how many garbage collections the collector has logged.
 func (s *setup) collections() int { return strings.Count(s.process.Log(), "\ngc ") }
 
-// soakFaults are all faults except two that would make the proof fail: 429,
+// soakFaults are all faults except three that would make the proof fail: 429,
 // which means that the receiver exceeded the limit, and an integer beyond 64
 // bits and a string that is not UTF-8, which are valid responses with different
 // content.
