@@ -5,6 +5,7 @@ package poll_test
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -199,7 +200,7 @@ type forgetful struct {
 	storage.Client
 	component.StartFunc
 	component.ShutdownFunc
-	forgets bool
+	forgets atomic.Bool
 }
 
 func (f *forgetful) GetClient(context.Context, component.Kind, component.ID, string) (storage.Client, error) {
@@ -207,7 +208,7 @@ func (f *forgetful) GetClient(context.Context, component.Kind, component.ID, str
 }
 
 func (f *forgetful) Batch(ctx context.Context, operations ...*storage.Operation) error {
-	if f.forgets {
+	if f.forgets.Load() {
 		operations = slices.DeleteFunc(slices.Clone(operations), func(o *storage.Operation) bool { return o.Type == storage.Set && o.Key == "v1/feed" })
 	}
 	return f.Client.Batch(ctx, operations...)
@@ -225,14 +226,14 @@ func TestAlertsOfAnIncidentAreRequestedAfterAKillRightBehindItsFirstRow(t *testi
 		harness.Sleep(2 * time.Minute)
 		require.Zero(t, h.Polls(0))
 		h.Sink.Reset()
-		disk.forgets = true
+		disk.forgets.Store(true)
 		h.Fail(0, "500")
 		id := h.Sim.Appear()
 		for len(h.Sink.Records()) == 0 {
 			harness.Sleep(time.Second)
 		}
 		h.Stop()
-		disk.forgets = false
+		disk.forgets.Store(false)
 		h.Sim.ClearFaults()
 		harness.Sleep(3 * time.Hour) // beyond what the feeds read again
 		failed := h.Polls(0)
