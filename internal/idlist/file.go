@@ -86,6 +86,9 @@ func openRegular(path string) (*os.File, error) {
 // the order of the file, each once. An error is one of the reader, or errUTF16.
 func parseIDs(r io.Reader) (ids []int64, bad []badLine, err error) {
 	lines := bufio.NewReaderSize(r, maxLine)
+	if beginning, _ := lines.Peek(2); isUTF16(string(beginning)) { // an error comes again with the first line
+		return nil, nil, errUTF16
+	}
 	seen := make(map[int64]bool)
 	for number := 1; ; number++ {
 		line, whole, err := nextLine(lines)
@@ -96,9 +99,6 @@ func parseIDs(r io.Reader) (ids []int64, bad []badLine, err error) {
 			return nil, nil, err
 		}
 		if number == 1 {
-			if isUTF16(line) {
-				return nil, nil, errUTF16
-			}
 			line = strings.TrimPrefix(line, "\ufeff")
 		}
 
@@ -122,9 +122,9 @@ func parseIDs(r io.Reader) (ids []int64, bad []badLine, err error) {
 
 // isUTF16 recognizes the byte order mark, or without one a first character whose
 // other byte is 0, as that of each digit is.
-func isUTF16(line string) bool {
-	return strings.HasPrefix(line, "\xff\xfe") || strings.HasPrefix(line, "\xfe\xff") ||
-		len(line) > 1 && (line[0] == 0) != (line[1] == 0)
+func isUTF16(beginning string) bool {
+	return strings.HasPrefix(beginning, "\xff\xfe") || strings.HasPrefix(beginning, "\xfe\xff") ||
+		len(beginning) > 1 && (beginning[0] == 0) != (beginning[1] == 0)
 }
 
 // nextLine returns the next line without its line ending. If the line is longer

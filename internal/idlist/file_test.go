@@ -147,9 +147,8 @@ func FuzzParseIDs(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		ids, bad, err := parseIDs(strings.NewReader(string(file)))
-		first, _, _ := bytes.Cut(file, []byte("\n"))
-		mark := bytes.HasPrefix(first, []byte("\xff\xfe")) || bytes.HasPrefix(first, []byte("\xfe\xff"))
-		if mark || len(first) > 1 && bytes.Count(first[:2], []byte{0}) == 1 {
+		mark := bytes.HasPrefix(file, []byte("\xff\xfe")) || bytes.HasPrefix(file, []byte("\xfe\xff"))
+		if mark || len(file) > 1 && bytes.Count(file[:2], []byte{0}) == 1 {
 			require.ErrorIs(t, err, errUTF16)
 			return
 		}
