@@ -109,10 +109,19 @@ func freePorts(t *testing.T, n int) (ports []string) {
 	return ports
 }
 
-// eventually looks once a second.
+// eventually looks once a second until it sees what it waits for. It looks from the
+// test's own goroutine: only that may end the test.
 func eventually(t *testing.T, what string, look func() bool) {
 	t.Helper()
-	require.Eventually(t, look, within, time.Second, what)
+	ticker, timeout := time.NewTicker(time.Second), time.After(within)
+	defer ticker.Stop()
+	for !look() {
+		select {
+		case <-ticker.C:
+		case <-timeout:
+			require.FailNow(t, "timeout", what)
+		}
+	}
 }
 
 // dump returns the text of a page after its scripts have run.

@@ -17,7 +17,7 @@ import (
 
 // pace is how often the incidents that do not fail are polled.
 type pace struct {
-	first time.Duration   // from the start to the first poll, in the mean
+	first time.Duration   // from the start to the first poll, on average
 	gaps  []time.Duration // between two polls of an incident, ascending
 }
 

@@ -242,9 +242,9 @@ func TestAClosedIncidentThatChangesIsForgottenByItsLastChange(t *testing.T) {
 	tests := map[string]struct {
 		changed, want time.Time
 	}{
-		"changed afterwards":                {changed: sec(2000), want: sec(2000)},
-		"changed before":                    {changed: sec(500), want: sec(1000)},
-		"changed in the future, as it says": {changed: sec(0).Add(1000 * day), want: sec(1000)},
+		"changed afterwards":                 {changed: sec(2000), want: sec(2000)},
+		"changed before":                     {changed: sec(500), want: sec(1000)},
+		"changed in the future by its clock": {changed: sec(0).Add(1000 * day), want: sec(1000)},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -7,7 +7,10 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=build/demo
 simulator_port=${SIMULATOR_PORT:-8470} logs_port=${LOGS_PORT:-9428} metrics_port=${METRICS_PORT:-8888}
-pids=()
+pids=() last=
+# Each program in a process group of its own, so that Ctrl-C reaches only this
+# script, which then ends them in order.
+set -m
 
 say() {
   local bold='' plain=''
@@ -29,20 +32,20 @@ stop() {
 trap stop EXIT
 trap 'exit 0' INT TERM
 
-# start NAME COMMAND...: in a session of its own, so that Ctrl-C reaches only this
-# script, which then ends them in order.
+# start NAME COMMAND...
 start() {
   local name=$1
   shift
-  setsid "$@" >"$work/$name.log" 2>&1 &
-  pids+=($!)
+  "$@" >"$work/$name.log" 2>&1 &
+  last=$!
+  pids+=("$last")
 }
 
 # answers NAME URL: waits until the program that was started last answers.
 answers() {
   for _ in $(seq 300); do
     curl --noproxy '*' -fsS -o "$work/answer" "$2" 2>/dev/null && return
-    kill -0 "${pids[-1]}" 2>/dev/null || fail "$1 did not start:"$'\n'"$(tail -n 5 "$work/$1.log")"
+    kill -0 "$last" 2>/dev/null || fail "$1 did not start:"$'\n'"$(tail -n 5 "$work/$1.log")"
     sleep 0.1
   done
   fail "$1 does not answer at $2; its log is $work/$1.log"
@@ -67,7 +70,7 @@ mkdir -p "$work"
 start simulator build/defendersim --listen "127.0.0.1:$simulator_port" --demo --incidents 60 --changes-per-hour 900 --new-per-hour 60 --log
 for _ in $(seq 100); do
   grep -q '^ *endpoint' "$work/simulator.log" && break
-  kill -0 "${pids[-1]}" 2>/dev/null || fail "the simulator did not start: $(cat "$work/simulator.log")"
+  kill -0 "$last" 2>/dev/null || fail "the simulator did not start: $(cat "$work/simulator.log")"
   sleep 0.1
 done
 value() { sed -nE "s/^ +$1 +//p" "$work/simulator.log"; }
@@ -119,5 +122,9 @@ Change something, and see it arrive within seconds:
 
 Logs are in $work. Ctrl-C ends all.
 EOM
-wait -n "${pids[@]}" || true
+all_run() {
+  local pid
+  for pid in "${pids[@]}"; do kill -0 "$pid" 2>/dev/null || return 1; done
+}
+while all_run; do sleep 1; done
 fail "a program has ended by itself; the logs are in $work"
