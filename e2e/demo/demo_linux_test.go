@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -42,6 +43,13 @@ func TestDemoShowsIncidentsAndTheirChangesInABrowser(t *testing.T) {
 	demo := harness.Launch(ctx, t, notifier, []string{
 		"PATH=" + os.Getenv("PATH"), "SIMULATOR_PORT=" + ports[0], "LOGS_PORT=" + ports[1], "METRICS_PORT=" + ports[2],
 	}, script)
+	t.Cleanup(func() { // before it is killed: then nobody would end its programs
+		select {
+		case <-demo.Done():
+		default:
+			demo.End(t, syscall.SIGTERM)
+		}
+	})
 	eventually(t, "it says where to look", func() bool { return strings.Contains(demo.Log(), "Ctrl-C ends all") })
 	links := map[string]string{}
 	for _, link := range regexp.MustCompile(`(?m)^  (open and severe|what changed|one incident) +(http\S+)$`).FindAllStringSubmatch(demo.Log(), -1) {
