@@ -34,8 +34,8 @@ var browserFlags = []string{
 }
 
 func TestDemoShowsIncidentsAndTheirChangesInABrowser(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*within)
-	defer cancel()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*within) // outlives the test until its programs have ended
+	t.Cleanup(cancel)
 	browser, err := exec.LookPath("chromium")
 	require.NoError(t, err, "install Debian's package chromium")
 	ports := freePorts(t, 3)
