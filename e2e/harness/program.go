@@ -91,10 +91,14 @@ func Launch(ctx context.Context, t *testing.T, n *Notifier, env []string, path s
 	return p
 }
 
-// run starts the program and waits for its end. It locks its thread: a child
-// that dies with its parent dies with the thread that started it.
+// run starts the program and waits for its end. It holds its thread for that
+// time, because a child that dies with its parent dies with the thread that
+// started it. Afterwards it lets go of the thread: a goroutine that ends with a
+// thread locked ends the thread too, and with it any child that another
+// goroutine started there before.
 func (p *Program) run(started chan<- error) {
 	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	defer p.log.notifier.Notify()
 	defer close(p.done)
 	err := p.cmd.Start()
