@@ -73,6 +73,9 @@ func (l *List) IDs() []int64 {
 	return ids
 }
 
+// File returns the path of the file; empty: there is no file.
+func (l *List) File() string { return l.path }
+
 // FileEmpty reports whether there is a file and it named no ID when it was last
 // read. If it named IDs before, IDs still returns those.
 func (l *List) FileEmpty() bool { return l.empty }

@@ -32,6 +32,7 @@ const (
 	msgBadLine           = "skipping a line of incident_ids_file that is not an incident ID"
 	msgFileEmptied       = "incident_ids_file has no IDs any more; keeping the last known IDs"
 	msgFileEmpty         = "incident_ids_file has no IDs; keeping the incidents of the checkpoint"
+	msgFileAlwaysEmpty   = "incident_ids_file has no IDs; polling nothing until it has some"
 	msgAPIChanged        = "api setting changed; incidents that match the checkpoint are adopted silently"
 	msgRefused           = "pipeline does not accept records; polling pauses until it does"
 	msgBlocked           = "pipeline has not returned for a minute; polling pauses until it does"

@@ -69,13 +69,14 @@ func (e *Engine) configured(summaries map[int64]incident.Summary) []int64 {
 	if !e.parts.IDs.FileEmpty() || e.discovers() { // discovery keeps them, and forgets them in time
 		return ids
 	}
+	file := zap.String("file", e.parts.IDs.File())
 	if len(summaries) == 0 {
 		if len(ids) == 0 {
-			e.logger.Warn("incident_ids_file has no IDs; polling nothing until it has some")
+			e.logger.Warn("incident_ids_file has no IDs; polling nothing until it has some", file)
 		}
 		return ids
 	}
-	e.logger.Warn("incident_ids_file has no IDs; keeping the incidents of the checkpoint", zap.Int("incidents", len(summaries)))
+	e.logger.Warn("incident_ids_file has no IDs; keeping the incidents of the checkpoint", file, zap.Int("incidents", len(summaries)))
 	return append(ids, slices.Sorted(maps.Keys(summaries))...)
 }
 
