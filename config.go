@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/confmap"
 
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/confcheck"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
@@ -22,8 +23,6 @@ const (
 	APIGraph       = API(defender.Graph) // graph.microsoft.com, its successor
 )
 
-func (API) choices() []string { return []string{string(APIDefenderXDR), string(APIGraph)} }
-
 // EmitMode selects what a poll emits.
 type EmitMode string
 
@@ -32,8 +31,6 @@ const (
 	EmitChanges   EmitMode = "changes"   // only what changed since the last delivery
 	EmitSnapshots EmitMode = "snapshots" // the whole incident, on every poll
 )
-
-func (EmitMode) choices() []string { return []string{string(EmitChanges), string(EmitSnapshots)} }
 
 // AlertsMode selects how the alerts of an incident are emitted.
 type AlertsMode string
@@ -44,13 +41,6 @@ const (
 	AlertsEmbedded AlertsMode = "embedded" // as part of the incident's record
 	AlertsNone     AlertsMode = "none"     // neither emitted nor compared
 )
-
-func (AlertsMode) choices() []string {
-	return []string{string(AlertsSplit), string(AlertsEmbedded), string(AlertsNone)}
-}
-
-// choice is a setting with a few known values.
-type choice interface{ choices() []string }
 
 // Config is the receiver's configuration. At least one of IncidentIDs,
 // IncidentIDsFile and ChangeFeed.Discover must be set.
@@ -119,7 +109,7 @@ type Config struct {
 	LeaderElectorID *component.ID `mapstructure:"k8s_leader_elector"`
 
 	// misread is what Unmarshal could not use. Those settings have their defaults.
-	misread []problem
+	misread confcheck.Problems
 
 	// prevent unkeyed literal initialization
 	_ struct{}
@@ -212,23 +202,31 @@ func createDefaultConfig() component.Config {
 
 func defaultEndpoint(api API) string { return defender.Endpoint(defender.API(api)) }
 
-// Unmarshal implements confmap.Unmarshaler. It sets the defaults that depend on api. It
-// leaves what is wrong with a value at its default and what is wrong to Validate, which
-// reports it with all else: the collector would end after an error of Unmarshal.
+// choices are the settings that have only a few values.
+func choices() map[string][]string {
+	return map[string][]string{
+		"api":    {string(APIDefenderXDR), string(APIGraph)},
+		"emit":   {string(EmitChanges), string(EmitSnapshots)},
+		"alerts": {string(AlertsSplit), string(AlertsEmbedded), string(AlertsNone)},
+	}
+}
+
+// Unmarshal implements confmap.Unmarshaler. It sets the defaults that depend on api.
+// A setting whose value is unusable keeps its default until Validate reports it with
+// all other problems: after an error of Unmarshal the collector would exit.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
-	var w written
-	w.read(conf)
-	c.misread = w.problems
+	var ids []int64
+	ids, c.misread = confcheck.Check(conf, createDefaultConfig(), choices())
+	if ids != nil {
+		c.IncidentIDs = ids
+	}
 	if conf.Get("api") == string(APIGraph) {
 		c.HTTP.Endpoint = defaultEndpoint(APIGraph)
 		c.RateLimit = RateLimitConfig{RequestsPerMinute: 150}
 	}
-	if w.ids != nil {
-		c.IncidentIDs = w.ids
-	}
 	err := conf.Unmarshal(c)
-	if err != nil && len(w.problems) > 0 {
-		return c.unusable() // the rest of it cannot be decoded without what was taken out
+	if err != nil && len(c.misread) > 0 {
+		return c.misread.Err() // it has the cause, in better words
 	}
 	return err
 }

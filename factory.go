@@ -20,7 +20,7 @@ func NewFactory() receiver.Factory {
 
 func createLogs(_ context.Context, settings receiver.Settings, cfg component.Config, next consumer.Logs) (receiver.Logs, error) {
 	config := cfg.(*Config)
-	if err := config.unusable(); err != nil { // for a host that does not call Validate
+	if err := config.misread.Err(); err != nil { // for a host that does not call Validate
 		return nil, err
 	}
 	return newReceiver(settings, config, next), nil

@@ -5,7 +5,6 @@ package defenderincidentsreceiver
 import (
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/receiver/receivertest"
-	"pgregory.net/rapid"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadata"
 )
@@ -420,71 +418,4 @@ func TestProblemsOfOneReadingAreForgottenByTheNext(t *testing.T) {
 	require.Error(t, cfg.Validate())
 	require.NoError(t, confmap.NewFromStringMap(map[string]any{"alerts": "none"}).Unmarshal(cfg))
 	require.NoError(t, cfg.Validate())
-}
-
-// everySetting returns all settings, those of sections included.
-func everySetting(s *setting) []*setting {
-	all := []*setting{}
-	for _, b := range s.below {
-		all = append(append(all, b), everySetting(b)...)
-	}
-	return all
-}
-
-func TestSettingsAreThoseOfTheStructs(t *testing.T) {
-	paths := map[string]reflect.Kind{}
-	for _, s := range everySetting(allSettings()) {
-		paths[s.path] = s.initial.Kind()
-	}
-	for path, kind := range map[string]reflect.Kind{
-		"incident_ids": reflect.Slice, "storage": reflect.Pointer, "change_feed::rate_limit::requests_per_hour": reflect.Int,
-		"change_feed::enabled": reflect.Bool, "http::tls::key_pem": reflect.String, "http::keepalive::idle_conn_timeout": reflect.Int64,
-		"http::auth::authenticator": reflect.Struct, "http::tls::tpm::owner_auth": reflect.String, "http::cookies": reflect.Struct,
-	} {
-		require.Equal(t, kind, paths[path], path)
-	}
-	require.NotContains(t, paths, "misread")
-	require.NotContains(t, paths, "http::tls::config")
-}
-
-// Whatever is written, the receiver finds words for it, its own ones, and shows no secret.
-func TestNoValueStopsTheReadingOrShowsASecret(t *testing.T) {
-	const secret = "hunter2"
-	settings := everySetting(allSettings())
-	values := []any{
-		nil, true, 0, 5, -1, 1.5, 1e30, uint64(1 << 63), secret, secret + " 5m", "", "5m", "a::b", time.Unix(0, 0),
-		[]any{},
-		[]any{secret},
-		[]any{5, nil},
-		[]any{map[string]any{secret: secret}},
-		map[string]any{},
-		map[string]any{"x": secret},
-		map[string]any{"enabled": secret},
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		conf, shows := map[string]any{}, false
-		for range rapid.IntRange(1, 4).Draw(t, "settings") {
-			s := rapid.SampledFrom(settings).Draw(t, "setting")
-			key := s.path
-			if rapid.Bool().Draw(t, "misspelt") {
-				key += rapid.SampledFrom([]string{"x", "::x", "", "::"}).Draw(t, "end")
-			}
-			conf[key] = rapid.SampledFrom(values).Draw(t, "value")
-			shows = shows || !s.mayHoldSecret() || s.name() == "compression" || strings.HasSuffix(s.name(), "_version")
-		}
-		cfg := usableConfig()
-		err := confmap.NewFromStringMap(conf).Unmarshal(cfg)
-		if err == nil {
-			err = confmap.Validate(cfg)
-		}
-		if err == nil {
-			return
-		}
-		for _, jargon := range []string{"decod", "expected", "unconvertible", "invalid keys", "interface", "Config", "%!"} {
-			require.NotContains(t, err.Error(), jargon)
-		}
-		if !shows {
-			require.NotContains(t, err.Error(), secret)
-		}
-	})
 }

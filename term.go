@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint"
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/confcheck"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/idlist"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
@@ -66,7 +67,7 @@ func (r *incidentsReceiver) find(ctx context.Context, host component.Host) (foun
 	var f found
 	var err error
 	f.ids, err = idlist.Open(r.cfg.IncidentIDs, r.cfg.IncidentIDsFile, r.settings.Logger)
-	if err := asOne(err, r.cfg.checkExtensions(host.GetExtensions())); err != nil {
+	if err := confcheck.Join(err, r.cfg.checkExtensions(host.GetExtensions())); err != nil {
 		return found{}, err
 	}
 	f.endpoint, err = url.Parse(r.cfg.HTTP.Endpoint)

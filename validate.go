@@ -13,6 +13,7 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/confcheck"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/idlist"
 )
@@ -24,8 +25,8 @@ const maxConcurrentRequests = 100
 // Validate reports every problem at once, each with the key that it is about.
 // The collector validates its own sections, such as http, separately.
 func (c *Config) Validate() error {
-	errs := []error{
-		c.unusable(),
+	return confcheck.Join(
+		c.misread.Err(),
 		c.validateIDs(),
 		idlist.CheckFile(c.IncidentIDsFile),
 		oneOf("api", c.API),
@@ -37,24 +38,15 @@ func (c *Config) Validate() error {
 		c.ChangeFeed.Get().validate("change_feed"),
 		oneOf("emit", c.Emit),
 		oneOf("alerts", c.Alerts),
-	}
-	for i, field := range c.IgnoreChanges {
-		switch name := strings.TrimSpace(field); name {
-		case "":
-			errs = append(errs, fmt.Errorf("ignore_changes[%d]: empty; name a field, or remove it", i))
-		case field:
-		default:
-			errs = append(errs, fmt.Errorf("ignore_changes[%d]: %s has spaces around it; write %s", i, idlist.Excerpt(field), idlist.Excerpt(name)))
-		}
-	}
-	return asOne(errs...)
+		c.validateIgnoreChanges(),
+	)
 }
 
 func (c *Config) validateIDs() error {
 	feed := c.ChangeFeed.Get()
 	discover := feed != nil && feed.Discover
 	if len(c.IncidentIDs) == 0 && c.IncidentIDsFile == "" && !discover {
-		if c.misreads("incident_ids") || c.misreads("incident_ids_file") || c.misreads("change_feed::discover") {
+		if c.misread.Concern("incident_ids") || c.misread.Concern("incident_ids_file") || c.misread.Concern("change_feed::discover") {
 			return nil
 		}
 		return errors.New("incident_ids: empty, and neither incident_ids_file nor change_feed::discover is set; " +
@@ -65,7 +57,7 @@ func (c *Config) validateIDs() error {
 	seen := make(map[int64]bool, len(c.IncidentIDs))
 	for i, id := range c.IncidentIDs {
 		switch {
-		case id == 0 && c.misreads("incident_ids"): // in the place of one that is no ID
+		case id == 0 && c.misread.Concern("incident_ids"): // in the place of one that is no ID
 		case id <= 0:
 			errs = append(errs, fmt.Errorf("incident_ids[%d]: %d is not a positive number; write the number in the portal's address", i, id))
 		case seen[id]:
@@ -81,6 +73,20 @@ func (c *Config) validateConcurrency() error {
 		return fmt.Errorf("max_concurrent_requests: %d is not between 1 and %d; write e.g. 4", n, maxConcurrentRequests)
 	}
 	return nil
+}
+
+func (c *Config) validateIgnoreChanges() error {
+	var errs []error
+	for i, field := range c.IgnoreChanges {
+		switch name := strings.TrimSpace(field); name {
+		case "":
+			errs = append(errs, fmt.Errorf("ignore_changes[%d]: empty; name a field, or remove it", i))
+		case field:
+		default:
+			errs = append(errs, fmt.Errorf("ignore_changes[%d]: %s has spaces around it; write %s", i, idlist.Excerpt(field), idlist.Excerpt(name)))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (c *Config) validateHTTP() error {
@@ -129,7 +135,7 @@ func (c *Config) validateHost(endpoint *url.URL) error {
 	if endpoint.Scheme == "http" {
 		errs = append(errs, fmt.Errorf("http::endpoint: http would send the token to %s unencrypted; use https", host))
 	}
-	if auth := c.HTTP.Auth.Get(); (auth == nil || auth.AuthenticatorID == (component.ID{})) && !c.misreads("http::auth") {
+	if auth := c.HTTP.Auth.Get(); (auth == nil || auth.AuthenticatorID == (component.ID{})) && !c.misread.Concern("http::auth") {
 		errs = append(errs, fmt.Errorf("http::auth: missing; %s needs a token, e.g. auth: {authenticator: azureauth}", host))
 	}
 	return errors.Join(errs...)
@@ -146,7 +152,7 @@ func (c *Config) validateMicrosoftHost(host, path string) error {
 		return nil
 	}
 	var errs []error
-	if known := slices.Contains(c.API.choices(), string(c.API)) && !c.misreads("api"); known && string(serves) != string(c.API) {
+	if known := slices.Contains(choices()["api"], string(c.API)) && !c.misread.Concern("api"); known && string(serves) != string(c.API) {
 		errs = append(errs, fmt.Errorf("http::endpoint: %s belongs to api: %s; change api to that, or the endpoint to %s", host, serves, listed(other)))
 	}
 	if path != "" && path != "/" {
@@ -208,12 +214,10 @@ func positive[T int | int64 | time.Duration](key string, value T, example string
 	return fmt.Errorf("%s: %v is not more than 0; write e.g. %s", key, value, example)
 }
 
-func oneOf[T interface {
-	~string
-	choice
-}](key string, value T) error {
-	if slices.Contains(value.choices(), string(value)) {
+func oneOf[T ~string](key string, value T) error {
+	known := choices()[key]
+	if slices.Contains(known, string(value)) {
 		return nil
 	}
-	return fmt.Errorf("%s: %s is not known; use one of %s", key, idlist.Excerpt(string(value)), choicesOf(value))
+	return fmt.Errorf("%s: %s is not known; use one of %s", key, idlist.Excerpt(string(value)), strings.Join(known, ", "))
 }

@@ -25,7 +25,7 @@ const troubleshooting = "../../docs/troubleshooting.md"
 
 func TestTroubleshootingPageListsEveryMessageAndNoOther(t *testing.T) {
 	var messages []string
-	for _, folder := range []string{"../..", ".", "../health", "../idlist", "../checkpoint"} {
+	for _, folder := range []string{"../..", ".", "../health", "../confcheck", "../idlist", "../checkpoint"} {
 		s := parse(t, folder)
 		messages = append(messages, slices.Concat(s.logged(t), s.errors(t))...)
 	}

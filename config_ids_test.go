@@ -89,7 +89,7 @@ func TestConfigRefusesExpandedIDsThatYAMLReadsAsOtherNumbers(t *testing.T) {
 		conf, err := texts{"config": c.config, "it": c.it}.resolve(t, "config")
 		require.NoError(t, err)
 		require.NoError(t, conf.Unmarshal(cfg), c.it)
-		err = cfg.unusable()
+		err = cfg.misread.Err()
 		if c.want != "" {
 			require.ErrorContains(t, err, c.want, c.it)
 			continue
@@ -129,7 +129,7 @@ func FuzzWrittenIDs(f *testing.F) {
 		conf, err := texts{"config": `incident_ids: ["${text:it}"]`, "it": text}.resolve(t, "config")
 		require.NoError(t, err, read)
 		require.NoError(t, conf.Unmarshal(cfg))
-		if cfg.unusable() == nil {
+		if cfg.misread.Err() == nil {
 			require.Len(t, cfg.IncidentIDs, 1)
 			if digits := strings.TrimSpace(text); strings.Trim(digits, "0123456789") == "" {
 				decimal, err := strconv.ParseInt(digits, 10, 64)
@@ -140,7 +140,7 @@ func FuzzWrittenIDs(f *testing.F) {
 
 		cfg = defaultConfig()
 		require.NoError(t, confmap.NewFromStringMap(map[string]any{"incident_ids": []any{text}}).Unmarshal(cfg))
-		if cfg.unusable() == nil {
+		if cfg.misread.Err() == nil {
 			require.Equal(t, text, fmt.Sprint(cfg.IncidentIDs[0]))
 		}
 	})
