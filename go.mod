@@ -3,6 +3,7 @@ module github.com/seed2514a141/defenderincidentsreceiver
 go 1.26.0
 
 require (
+	github.com/agnivade/levenshtein v1.2.2
 	github.com/cenkalti/backoff/v5 v5.0.3
 	github.com/go-json-experiment/json v1.27.2
 	github.com/json-iterator/go v1.1.12

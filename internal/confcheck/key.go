@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/agnivade/levenshtein"
 	"go.opentelemetry.io/collector/confmap"
 )
 
@@ -45,7 +46,7 @@ func (s *setting) mostSimilar(key string) *setting {
 	fewest := 0
 	for _, b := range s.below {
 		name := b.name()
-		edits := distance(snakeCase(key), name)
+		edits := levenshtein.ComputeDistance(snakeCase(key), name)
 		similar := edits <= min(len(name)/3, maxEdits) || strings.HasSuffix(name, "_"+key) || strings.HasPrefix(name, key+"_")
 		if similar && (best == nil || edits < fewest) {
 			best, fewest = b, edits
@@ -72,25 +73,3 @@ func (s *setting) anywhere(key string) *setting {
 
 // snakeCase spells a key as settings are, if it has dashes or capitals.
 func snakeCase(key string) string { return strings.ReplaceAll(strings.ToLower(key), "-", "_") }
-
-// distance returns how many bytes have to be inserted, removed or replaced to turn a
-// into b (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1) // of the distances from the beginning of a to each beginning of b
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
-}
