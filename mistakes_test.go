@@ -206,6 +206,10 @@ func TestEachMistakeIsReportedWithItsKeyAndHowToMendIt(t *testing.T) {
 		{`polling: 5m`, `polling: no such setting; the settings there are incident_ids, incident_ids_file, api, http, collection_interval, rate_limit, max_concurrent_requests, max_response_body_size, change_feed, emit, alerts, ignore_changes, include_original, storage, k8s_leader_elector`},
 		{`endpoint: https://eu.api.security.microsoft.com`, `endpoint: no such setting; did you mean http::endpoint?`},
 		{`auth: {authenticator: azureauth}`, `auth: no such setting; did you mean http::auth?`},
+		{`auth: oauth2client`, `auth: no such setting; write http: {auth: {authenticator: oauth2client}}`},
+		{`auth: hunter2`, `auth: no such setting; write http: {auth: {authenticator: azureauth}}`},
+		{`auth: `, `auth: no such setting; write http: {auth: {authenticator: azureauth}}`},
+		{`change_feed: {auth: [hunter2]}`, `change_feed::auth: no such setting; write http: {auth: {authenticator: azureauth}}`},
 		{`Incident-IDs: [437, 437]`, strings.Join([]string{
 			`Incident-IDs: no such setting; did you mean incident_ids?`,
 			`incident_ids[1]: 437 is listed twice; remove one`,
@@ -402,6 +406,19 @@ func TestAnEmptyKeyIsReported(t *testing.T) {
 	_, err := texts{"config": `{"": 5, alerts: true}`}.read(t, "config")
 	require.ErrorContains(t, err, "2 problems:\n  alerts: true is not known; use one of split, embedded, none\n"+
 		`  "": no such setting; the settings there are incident_ids, `)
+}
+
+// Once auth is known to be in the wrong place, no rule complains that it is missing.
+func TestMisplacedAuthIsOneProblem(t *testing.T) {
+	for section, want := range map[string]string{
+		"auth: oauth2client": "auth: no such setting; write http: {auth: {authenticator: oauth2client}}",
+		"auth: {client_id: x}": "2 problems:\n  auth: no such setting; did you mean http::auth?\n" +
+			"  auth::client_id: no such setting; the settings there are authenticator, enabled",
+	} {
+		cfg, err := texts{"config": "incident_ids: [437]\n" + section}.read(t, "config")
+		require.NoError(t, err)
+		require.Equal(t, "receivers::defender_incidents: "+want, validated(cfg))
+	}
 }
 
 // A host may unmarshal without validating.

@@ -22,12 +22,16 @@ func (c *checker) unknownKey(conf *confmap.Conf, key, at string, s *setting) {
 		c.wrongKey(conf, key, at, join(at, meant.name()), meant)
 		return
 	}
-	if meant := c.root.anywhere(key); meant != nil {
+	meant := c.root.anywhere(key)
+	switch {
+	case meant == nil:
+		c.report(join(s.path, key), fmt.Errorf("%s: no such setting; the settings there are %s", showPath(full), strings.Join(s.names(), ", ")))
+		c.edits = append(c.edits, edit{from: full})
+	case meant.path == authPath && !isSection(get(conf, key)):
+		c.refuse(full, meant, fmt.Errorf("%s: no such setting; write http: {auth: {authenticator: %s}}", showPath(full), authenticator(get(conf, key))))
+	default:
 		c.wrongKey(conf, key, at, meant.path, meant)
-		return
 	}
-	c.report(join(s.path, key), fmt.Errorf("%s: no such setting; the settings there are %s", showPath(full), strings.Join(s.names(), ", ")))
-	c.edits = append(c.edits, edit{from: full})
 }
 
 // wrongKey reports a key that is written for the setting meant, which belongs at the
