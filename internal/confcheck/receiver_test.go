@@ -65,8 +65,10 @@ func TestNoValueStopsTheReadingOrShowsASecret(t *testing.T) {
 			if rapid.Bool().Draw(t, "misspelt") {
 				key += rapid.SampledFrom([]string{"x", "::x", "", "::"}).Draw(t, "end")
 			}
-			conf[key] = rapid.SampledFrom(values).Draw(t, "value")
-			shows = shows || !s.Secret || strings.HasSuffix(s.Path, "_version")
+			value := rapid.SampledFrom(values).Draw(t, "value")
+			conf[key] = value
+			section, _ := value.(map[string]any)
+			shows = shows || !s.Secret || strings.HasSuffix(s.Path, "_version") || section["enabled"] != nil
 		}
 		cfg := usable()
 		err := confmap.NewFromStringMap(conf).Unmarshal(cfg)
