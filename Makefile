@@ -12,6 +12,10 @@ VICTORIALOGS := build/victoria-logs
 E2E := cd e2e && $(GO) test -count=1 -v
 SOURCES := $(shell find . -name '*.go' -not -path './build/*' -not -path './e2e/*' -not -path './tools/*' -not -name '*_test.go') go.mod go.sum
 
+# Tests make much garbage, and the machine has memory: collecting it less often
+# saves a fifth of their time.
+test race simulate populations: export GOGC ?= 400
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -46,8 +50,8 @@ test: ## Run the unit tests
 	$(GO) test -timeout 30m ./...
 
 .PHONY: race
-race: ## Run the unit tests under the race detector, which needs a C compiler
-	CGO_ENABLED=1 $(GO) test -race -timeout 40m ./...
+race: ## Run the unit tests but for the longest (with LONG=1 all) under the race detector, which needs a C compiler
+	CGO_ENABLED=1 $(GO) test -race $(if $(LONG),,-short) -timeout 40m ./...
 
 .PHONY: bench
 bench: ## Run the benchmarks

@@ -21,6 +21,15 @@ func Run(t *testing.T, test func(t *testing.T)) {
 	synctest.Test(t, test)
 }
 
+// Long skips a test that takes more than a second where tests are to be short
+// (make race). The code under test is the same as in the others.
+func Long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes long")
+	}
+}
+
 // Sleep lets time pass in the bubble of the calling test, and then everything that
 // is due by now: without the latter, a test that looks at once may look in between.
 // Only the test's own goroutine may call it.

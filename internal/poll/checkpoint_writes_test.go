@@ -20,6 +20,7 @@ import (
 // There are more new incidents than the limits let be fetched, so all that they
 // allow is used at once.
 func TestAccountOfRequestsIsSmallAndSurvivesKills(t *testing.T) {
+	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		const perHour = 1500
 		h := harness.New(t, harness.Quiet(0), harness.WithIDs(1))

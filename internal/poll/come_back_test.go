@@ -120,6 +120,7 @@ func askedFor(form int, wait time.Duration) (header http.Header, body string) {
 // Whatever the request is for (a routine poll, a changed or a new incident, more alerts, a page of the list, an endpoint that fails) and
 // whatever the status is. The receiver is also restarted while it waits.
 func TestNoRequestIsEarlierThanTheAPIAsksFor(t *testing.T) {
+	harness.Long(t)
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 		population := inPages(40)
 		population.ChangesPerHour = 400
@@ -232,6 +233,7 @@ func TestListThatAsksToWaitHoldsNoPolls(t *testing.T) {
 
 // One incident whose requests always ask to wait costs the others at most two pauses.
 func TestIncidentThatAlwaysAsksToWaitBacksOffAlone(t *testing.T) {
+	harness.Long(t)
 	for _, status := range []int{404, 429, 503} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {

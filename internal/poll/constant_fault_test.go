@@ -113,6 +113,7 @@ func denyFirst(n int) harness.Middleware {
 // Incidents are polled one right after another at the start and after an outage.
 // Those that are denied may come first.
 func TestDeniedIncidentsThatArePolledInARowAreNoOutage(t *testing.T) {
+	harness.Long(t)
 	for _, denied := range []int{1, 3, 4} {
 		t.Run(strconv.Itoa(denied), func(t *testing.T) {
 			harness.Run(t, func(t *testing.T) {

@@ -200,6 +200,7 @@ func TestDoubtfulRowThatIsRepeatedKeepsItsIncidentMarked(t *testing.T) {
 
 // The clock was a day ahead in the run before.
 func TestDoubtsAreDecidedAfterTheClockWasSetBack(t *testing.T) {
+	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, open(150), harness.WithFeed())
 		var list withoutAlerts

@@ -198,6 +198,7 @@ func TestPopulationIsDeliveredInEveryCombination(t *testing.T) {
 
 // Where only Gets show incidents, each answer asks for certain records.
 func TestPopulationIsDeliveredExactlyInEveryMode(t *testing.T) {
+	harness.Long(t)
 	for i, c := range everyCombination() {
 		if c.shown != byGets {
 			continue

@@ -206,6 +206,7 @@ func tooMany(h *harness.Harness) (problems []string) {
 }
 
 func TestEveryFaultIsOverAnHourAfterItEnds(t *testing.T) {
+	harness.Long(t)
 	for _, c := range everyFault() {
 		t.Run(c.String(), func(t *testing.T) {
 			harness.Run(t, func(t *testing.T) {

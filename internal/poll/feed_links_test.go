@@ -48,6 +48,7 @@ func boundaries(h *harness.Harness, since time.Time) map[string]bool {
 }
 
 func TestFeedGoesOnBehindLinksThatLeadNowhere(t *testing.T) {
+	harness.Long(t)
 	const incidents = 130 // two pages
 	for name, link := range map[string]string{
 		"to the same page":  `"https://api.security.microsoft.com/api/incidents?$skip=%d"`,

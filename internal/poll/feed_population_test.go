@@ -50,6 +50,7 @@ func failAtRandom(t *testing.T, h *harness.Harness, each time.Duration) {
 }
 
 func TestPopulationIsDeliveredByFeedExactlyOnce(t *testing.T) {
+	harness.Long(t)
 	for name, c := range map[string]struct {
 		population func(*defendersim.Config)
 		discover   bool

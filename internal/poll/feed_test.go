@@ -45,6 +45,7 @@ func fetchTime(api receiver.API, incidents int) time.Duration {
 }
 
 func TestEachChangeIsDeliveredOnceWhateverTheListDoes(t *testing.T) {
+	harness.Long(t)
 	for name, c := range map[string]struct {
 		pages      bool // more incidents than fit on a page
 		population func(*defendersim.Config)

@@ -15,6 +15,7 @@ import (
 // Each change in the list takes a request for the incident. Here more incidents
 // change all the time than the limits let be fetched.
 func TestFloodOfChangesLeavesATenthToRoutinePolls(t *testing.T) {
+	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		h := harness.NewUnder(t, receiver.APIGraph, harness.Quiet(0), harness.WithFeed(), withUnusableRows, harness.WithIDs(1),
 			harness.WithLimits(30, 0), func(cfg *receiver.Config) { cfg.MaxConcurrentRequests = 1 })

@@ -299,6 +299,7 @@ func throttled(h *harness.Harness) (n int) {
 }
 
 func TestOptionsThatGraphRefusesAreLoggedOnce(t *testing.T) {
+	harness.Long(t)
 	tests := map[string]struct {
 		change func(*defendersim.Config)
 		option string
@@ -365,6 +366,7 @@ func TestStateThatCannotBeLoadedDoesNotStopTheStart(t *testing.T) {
 }
 
 func TestChangedIncidentOfGraphIsPolledBeforeItsTurnAfterARestartToo(t *testing.T) {
+	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		h := underGraph(t, harness.OneAlert(1500), func(cfg *receiver.Config) { cfg.CollectionInterval = 5 * time.Minute })
 		h.Start()

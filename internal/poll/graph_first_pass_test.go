@@ -40,6 +40,7 @@ func requireFirstSeen(t *testing.T, h *harness.Harness, alerts int) {
 }
 
 func TestFirstPassReadsGraphsLists(t *testing.T) {
+	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		population := harness.Quiet(700)
 		population.AlertsPerIncident = 2
@@ -170,6 +171,7 @@ func TestIncidentThatThePassDoesNotShowIsRequested(t *testing.T) {
 
 // A second pass is not worth its requests. What the first one has shown stays known, also after a restart.
 func TestAlertsThatAPassHasShownAreNotRequestedAfterALaterOne(t *testing.T) {
+	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		h := underGraph(t, harness.OneAlert(9000))
 		all := h.Config.IncidentIDs

@@ -94,6 +94,7 @@ func (l *replicas) send(next http.RoundTripper, r *http.Request) (*http.Response
 
 // No alert leaves, so that no record may say so.
 func TestPopulationUnderGraphLosesNoAlertToGetsThatLag(t *testing.T) {
+	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		population := busy(900)
 		population.AlertsPerIncident, population.Seed = 2, *seed

@@ -34,6 +34,7 @@ func requireDiscovered(t *testing.T, h *harness.Harness) {
 }
 
 func TestAlertsOfManyDiscoveredIncidentsAreListed(t *testing.T) {
+	harness.Long(t)
 	for name, killed := range map[string]bool{"in one run": false, "after a kill in the middle": true} {
 		t.Run(name, func(t *testing.T) {
 			harness.Run(t, func(t *testing.T) {

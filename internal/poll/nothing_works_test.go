@@ -66,6 +66,7 @@ func TestDiscoveryFromAnAPIThatIsDownIsAnError(t *testing.T) {
 }
 
 func TestSomethingElseThanTheAPIAnswersIsAnError(t *testing.T) {
+	harness.Long(t)
 	for _, fault := range []string{"html", "404-html", "redirect", "redirect-other", "400"} {
 		t.Run(fault, func(t *testing.T) {
 			harness.Run(t, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 )
 
 func TestIncidentThatIsAlwaysRateLimitedCostsTheOthersLittle(t *testing.T) {
+	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		const incidents, limited = 100, 1
 		h := harness.New(t, harness.Quiet(0), harness.WithIDs(1))

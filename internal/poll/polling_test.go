@@ -130,6 +130,7 @@ func TestPopulationIsDeliveredExactlyOnce(t *testing.T) {
 }
 
 func TestPopulationIsDeliveredExactlyOnceDespiteRandomFaults(t *testing.T) {
+	harness.Long(t)
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 		h := harness.NewUnder(t, api, busy(360), func(cfg *receiver.Config) { cfg.MaxResponseBodySize = 1 << 20 })
 		unproven := []string{"big-number", "invalid-utf8"} // a sound response, with other content
@@ -156,6 +157,7 @@ func TestPopulationIsDeliveredExactlyOnceDespiteRandomFaults(t *testing.T) {
 }
 
 func TestEveryFaultEndsAndDelaysNoOtherIncident(t *testing.T) {
+	harness.Long(t)
 	for _, kind := range defendersim.FaultKinds() {
 		t.Run(kind.Name, func(t *testing.T) {
 			harness.Run(t, func(t *testing.T) {
@@ -202,6 +204,7 @@ func TestNothingIsSentWithoutToken(t *testing.T) {
 }
 
 func TestSameFailureOfManyIncidentsIsNotLoggedForEach(t *testing.T) {
+	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(10*maxNamed))
 		h.Config.CollectionInterval = time.Hour

@@ -44,6 +44,7 @@ func TestNothingIsSentDuringAPauseThatTheAPIRequested(t *testing.T) {
 }
 
 func TestQuotaIsSharedWithAnotherProgram(t *testing.T) {
+	harness.Long(t)
 	for name, c := range map[string]struct{ perMinute, perHour, foreign, least int }{
 		"of an hour":  {100, 1500, 13, 600}, // 780 of 1,500
 		"of a minute": {100, 0, 50, 2400},
@@ -73,6 +74,7 @@ func TestQuotaIsSharedWithAnotherProgram(t *testing.T) {
 
 // A single 429 is waited out: what is due is requested afterwards at the configured rate.
 func TestOne429LeavesTheRateAsItIs(t *testing.T) {
+	harness.Long(t)
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 		population := harness.OneAlert(300)
 		population.PerMinute, population.PerHour = 500, 0

@@ -83,6 +83,7 @@ func behind(t *testing.T, population defendersim.Config, change ...func(*receive
 }
 
 func TestAlertsAreFetchedSeparatelyWhereTheAPIFailsToShowThemWithTheirIncident(t *testing.T) {
+	harness.Long(t)
 	for name, test := range map[string]struct {
 		status, incidents int
 		mode              receiver.AlertsMode
@@ -163,6 +164,7 @@ func TestIncidentIsDeliveredWithoutAlertsThatCannotBeFetchedAtAll(t *testing.T) 
 }
 
 func TestOutageIsNotTakenForAlertsThatHaveToBeFetchedSeparately(t *testing.T) {
+	harness.Long(t)
 	t.Parallel()
 	for _, incidents := range []int{1, 3, 20} {
 		requests := map[receiver.AlertsMode]int{}

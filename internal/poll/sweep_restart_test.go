@@ -36,6 +36,7 @@ func TestSweepContinuesAfterARestart(t *testing.T) {
 
 // What the list does not show whole was polled every 5 minutes before the restart.
 func TestRestartKeepsTheCycleOfIncidentsThatAreNotSwept(t *testing.T) {
+	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		population := open(700)
 		population.LargeShare, population.AlertBytes = 0.01, 900

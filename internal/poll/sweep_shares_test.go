@@ -19,6 +19,7 @@ import (
 
 // Pages of the list that take longer than the time between two of them leave the only slot to polls by ID as well.
 func TestSweepsLeaveTheOnlySlotToOtherPolls(t *testing.T) {
+	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		population := harness.OneAlert(2000)
 		population.Statuses = defendersim.StatusMix{Active: 9, Resolved: 1}
@@ -43,6 +44,7 @@ func TestSweepsLeaveTheOnlySlotToOtherPolls(t *testing.T) {
 
 // A job adds an ID each minute, and a page takes 3 s.
 func TestChangesOfTheIDsDoNotBeginTheFirstPassAgain(t *testing.T) {
+	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		var ids []string
 		for id := range 3900 {
@@ -73,6 +75,7 @@ func TestChangesOfTheIDsDoNotBeginTheFirstPassAgain(t *testing.T) {
 
 // The list refuses pages of sweeps with 429, and no others.
 func TestSweepPagesThatAreRateLimitedDoNotHoldUpTheFeed(t *testing.T) {
+	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, open(400), harness.WithFeed())
 		h.Auth.Use(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
@@ -93,6 +96,7 @@ func TestSweepPagesThatAreRateLimitedDoNotHoldUpTheFeed(t *testing.T) {
 
 // Each row of the list is larger than the limit, so sweeps show nothing.
 func TestSweepsThatShowNothingAreGivenUp(t *testing.T) {
+	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		const limit = 64 << 10
 		h := harness.New(t, open(300), harness.WithFeed(), func(cfg *receiver.Config) { cfg.MaxResponseBodySize = limit })

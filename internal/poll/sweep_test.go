@@ -70,6 +70,7 @@ func TestFirstPassDeliversPagesAtOnce(t *testing.T) {
 }
 
 func TestSweepFindsChangesOfAlertsThatDoNotMoveTheirIncident(t *testing.T) {
+	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, open(950), harness.WithFeed())
 		h.Start()
@@ -90,6 +91,7 @@ func TestSweepFindsChangesOfAlertsThatDoNotMoveTheirIncident(t *testing.T) {
 }
 
 func TestSweepsAreOnlyWhereTheyAreNeeded(t *testing.T) {
+	harness.Long(t)
 	for name, c := range map[string]struct {
 		incidents int
 		feed      func(*receiver.ChangeFeedConfig)
@@ -153,6 +155,7 @@ func TestPlanAdvisesTheFeedWhereItWouldHelp(t *testing.T) {
 
 // What the sweep does not show is polled by ID, and why is logged once.
 func TestIncidentsArePolledByIDWhereTheListRefusesSweeps(t *testing.T) {
+	harness.Long(t)
 	for name, c := range map[string]struct {
 		population func(*defendersim.Config)
 		pages      int // of sweeps, in 100 minutes
@@ -204,6 +207,7 @@ func TestSweepWorksWhereTheStatusIsNotFiltered(t *testing.T) {
 }
 
 func TestSweepThatFailsIsNoOutageAndEndsByItself(t *testing.T) {
+	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, open(950), harness.WithFeed())
 		h.Auth.Use(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
@@ -225,6 +229,7 @@ func TestSweepThatFailsIsNoOutageAndEndsByItself(t *testing.T) {
 
 // The states of unchanged incidents are neither read nor written.
 func TestUnchangedRowsTouchNoStorage(t *testing.T) {
+	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, open(950), harness.WithFeed())
 		disk := useStubbornDisk(t, h)
@@ -244,6 +249,7 @@ func TestUnchangedRowsTouchNoStorage(t *testing.T) {
 
 // Forty incidents among many thousand are not worth a sweep.
 func TestSweepsOfForeignIncidentsAreRare(t *testing.T) {
+	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, open(1500), harness.WithFeed(), func(cfg *receiver.Config) {
 			cfg.CollectionInterval = time.Minute
@@ -275,6 +281,7 @@ func TestSweepRowsDiscoverNothing(t *testing.T) {
 
 // While the list cannot be read, incidents that were never polled do not wait for it for long.
 func TestFirstPassThatCannotBeginHoldsUpNoIncidentForLong(t *testing.T) {
+	harness.Long(t)
 	for name, fault := range map[string]string{"the list is down": "503", "the list hangs": "hang", "the list is denied": "403"} {
 		t.Run(name, func(t *testing.T) {
 			harness.Run(t, func(t *testing.T) {
@@ -293,6 +300,7 @@ func TestFirstPassThatCannotBeginHoldsUpNoIncidentForLong(t *testing.T) {
 
 // A first pass that is interrupted continues, while requests by ID fill the gap.
 func TestFirstPassOutlastsALongPause(t *testing.T) {
+	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, open(2000), harness.WithFeed())
 		began := time.Now()
@@ -319,6 +327,7 @@ func TestFirstPassOutlastsALongPause(t *testing.T) {
 
 // With emit: snapshots, sweeps emit each incident once in an interval, and nothing is emitted more often.
 func TestSweepsEmitSnapshotsOncePerInterval(t *testing.T) {
+	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		population := open(500)
 		population.LatencyMin, population.LatencyMax = 100*time.Millisecond, 1500*time.Millisecond

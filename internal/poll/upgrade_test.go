@@ -75,6 +75,7 @@ func upgraded(t *testing.T, api receiver.API, version string) *harness.Harness {
 }
 
 func TestUpgradeEmitsNothingButWhatChanged(t *testing.T) {
+	harness.Long(t)
 	for _, version := range []string{"v2", "v3"} {
 		t.Run(version, func(t *testing.T) {
 			harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
@@ -93,6 +94,7 @@ func TestUpgradeEmitsNothingButWhatChanged(t *testing.T) {
 
 // One poll after the upgrade is enough, though it finds nothing new.
 func TestRecordsAfterAnUpgradeSayWhatIsGone(t *testing.T) {
+	harness.Long(t)
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 		h := upgraded(t, api, "v3")
 		h.Start()
