@@ -356,7 +356,7 @@ func TestGoAwayIsANetworkErrorAndEachRequestCounts(t *testing.T) {
 	}{
 		"the request was processed": {1, internalError, 1, "network error: http2: client connection lost"},
 		"not, for an error":         {0, internalError, 1, "network error: http2: Transport received GOAWAY from server ErrCode:INTERNAL_ERROR"},
-		"not, without an error":     {0, 0, 5, "network error: the server closed 5 connections without answering"}, // the transport repeats it
+		"not, without an error":     {0, 0, 5, "network error: the server closed 5 connections without a response"}, // the transport repeats it
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -34,7 +34,7 @@ func (c *Config) checkExtensions(running map[component.ID]component.Component) e
 		const key = "k8s_leader_elector"
 		extension, err := find(running, key, *c.LeaderElectorID)
 		if _, ok := extension.(leaderElector); !ok && err == nil {
-			err = fmt.Errorf("%s: the extension %s elects no leader; use one of the type k8s_leader_elector", key, c.LeaderElectorID)
+			err = fmt.Errorf("%s: the extension %s is not a leader elector; use one of type k8s_leader_elector", key, c.LeaderElectorID)
 		}
 		errs = append(errs, err)
 	}

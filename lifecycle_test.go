@@ -116,7 +116,7 @@ func TestShutdownReportsConsumerThatIgnoresItsContext(t *testing.T) {
 		h.Sink.Refuse = func(context.Context) error { <-release; return nil }
 		h.Start()
 		harness.Sleep(time.Second)
-		require.ErrorContains(t, h.Receiver.Shutdown(t.Context()), "still waits for the pipeline")
+		require.ErrorContains(t, h.Receiver.Shutdown(t.Context()), "timed out waiting for the pipeline")
 		close(release)
 		synctest.Wait()
 		require.NoError(t, h.Receiver.Shutdown(t.Context()))
@@ -161,7 +161,7 @@ func TestStartNamesWhatIsWrong(t *testing.T) {
 		}, "3 problems:\n  incident_ids_file: "},
 		"no such certificate": {func(h *harness.Harness) { h.Config.HTTP.TLS.CAFile = "nowhere.pem" }, "http: "},
 		"storage is newer":    {func(h *harness.Harness) { h.Disk.Put("version", "1000") }, "version 1000"},
-		"storage is not ours": {func(h *harness.Harness) { h.Disk.Put("version", "?") }, "cannot be read"},
+		"storage is not ours": {func(h *harness.Harness) { h.Disk.Put("version", "?") }, "cannot read"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

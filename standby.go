@@ -101,10 +101,10 @@ func (s *standby) lead(leading context.Context) error {
 		return nil
 	}
 	logger, active := s.receiver.settings.Logger, s.receiver.active
-	logger.Info("elected leader; polling")
+	logger.Info("elected leader; polling starts")
 	t := s.begin(leading)
 	if t == nil {
-		logger.Info("no longer the leader; polling had not started")
+		logger.Info("no longer the leader; polling had not started yet")
 		s.host.recovered()
 		return nil
 	}
@@ -116,7 +116,7 @@ func (s *standby) lead(leading context.Context) error {
 		return err
 	}
 	if err != nil {
-		logger.Error("no longer the leader, but polling has not ended in time", zap.Error(err))
+		logger.Error("no longer the leader, but polling did not stop in time", zap.Error(err))
 	} else {
 		logger.Info("no longer the leader; polling has stopped")
 	}
@@ -140,7 +140,7 @@ func (s *standby) begin(leading context.Context) *term {
 		return s.receiver.begin(leading, leading, s.host, f)
 	}, backoff.WithBackOff(interval), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
 		if failures++; failures == 1 && leading.Err() == nil {
-			s.receiver.settings.Logger.Warn("the leader cannot start polling; retrying with backoff", zap.Error(err))
+			s.receiver.settings.Logger.Warn("elected leader, but cannot start polling; retrying with backoff", zap.Error(err))
 			s.host.Report(componentstatus.NewRecoverableErrorEvent(err))
 		}
 	}))
@@ -172,7 +172,7 @@ func (s *standby) shutdown(ctx context.Context) error {
 			canceled = nil
 			limit.Reset(2 * abandonGrace)
 		case <-limit.C:
-			return errors.New("the receiver still waits for the storage to open, though the time for that has ended")
+			return errors.New("shutdown timed out while the storage was still being opened")
 		}
 	}
 }

@@ -167,9 +167,9 @@ func TestLeaderRetriesWhileTheStorageIsLocked(t *testing.T) {
 		harness.Sleep(time.Hour)
 		require.Zero(t, h.Polls(0))
 		requireActive(t, h, 0)
-		require.Equal(t, []string{"the leader cannot start polling; retrying with backoff"}, h.Warnings(), "logged once")
+		require.Equal(t, []string{"elected leader, but cannot start polling; retrying with backoff"}, h.Warnings(), "logged once")
 		require.Len(t, h.Host.Statuses(), 1)
-		require.Contains(t, h.Host.Statuses()[0], "StatusRecoverableError: storage: test_storage/state cannot be opened")
+		require.Contains(t, h.Host.Statuses()[0], "StatusRecoverableError: storage: cannot open test_storage/state")
 
 		require.NoError(t, former.Close(t.Context()))
 		harness.Sleep(time.Minute)
@@ -193,7 +193,7 @@ func TestLeaderPollsAgainOnceAPipelineThatHungHasReturned(t *testing.T) {
 		elector.Lose()
 		harness.Sleep(time.Minute)
 		require.Equal(t, 1, h.Disk.Open())
-		require.Equal(t, 1, h.Logs.FilterMessage("no longer the leader, but polling has not ended in time").Len())
+		require.Equal(t, 1, h.Logs.FilterMessage("no longer the leader, but polling did not stop in time").Len())
 		elector.Elect()
 		harness.Sleep(time.Minute)
 		requireActive(t, h, 0)
@@ -244,7 +244,7 @@ func TestShutdownDoesNotWaitForAStorageThatHangs(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		before := time.Now()
-		require.EqualError(t, h.Receiver.Shutdown(ctx), "the receiver still waits for the storage to open, though the time for that has ended")
+		require.EqualError(t, h.Receiver.Shutdown(ctx), "shutdown timed out while the storage was still being opened")
 		require.Equal(t, 3*time.Second, time.Since(before))
 		close(disk.returns)
 		harness.Sleep(0)
@@ -366,7 +366,7 @@ func TestStartNamesALeaderElectorThatCannotBeUsed(t *testing.T) {
 		want      string
 	}{
 		"missing":       {want: "k8s_leader_elector: there is no extension k8s_leader_elector; add it to extensions and to service::extensions"},
-		"of other kind": {extension: harness.NewDisk(), want: "k8s_leader_elector: the extension k8s_leader_elector elects no leader; use one of the type k8s_leader_elector"},
+		"of other kind": {extension: harness.NewDisk(), want: "k8s_leader_elector: the extension k8s_leader_elector is not a leader elector; use one of type k8s_leader_elector"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, _ := elected(t, harness.OneAlert(1))

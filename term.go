@@ -127,8 +127,8 @@ func (r *incidentsReceiver) storageClient(ctx context.Context, extension storage
 	}
 	client, err := extension.GetClient(ctx, component.KindReceiver, r.settings.ID, "")
 	if err != nil {
-		return nil, fmt.Errorf("storage: %s cannot be opened (one process can use it at a time; a damaged one has to be restored, or replaced by an empty one, "+
-			"which emits every incident once more): %w", r.cfg.StorageID, err)
+		return nil, fmt.Errorf("storage: cannot open %s (only one process can use it at a time; if it is damaged, restore it, or use an empty one, "+
+			"which emits every incident again): %w", r.cfg.StorageID, err)
 	}
 	return client, nil
 }
@@ -165,6 +165,6 @@ func (t *term) end(ctx context.Context) error {
 			<-t.done
 			_ = t.release()
 		}()
-		return fmt.Errorf("the receiver still waits for %s, though the time for that has ended: the checkpoint stays open", t.engine.WaitingFor())
+		return fmt.Errorf("shutdown timed out waiting for %s; the checkpoint stays open", t.engine.WaitingFor())
 	}
 }

@@ -30,14 +30,14 @@ func TestFullDiskStopsNoRecordAndIsLoggedOnce(t *testing.T) {
 		s.awaitCycle(s.settings.IDs...)
 	}
 	output := s.process.Log()
-	require.Zero(t, strings.Count(output, "checkpoint is written again"))
+	require.Zero(t, strings.Count(output, "checkpoint writes succeed again"))
 
 	s.process.LimitFileSize(t, &before)
-	s.await("the end of the failure", func() bool { return strings.Contains(s.process.Log(), "checkpoint is written again") })
+	s.await("the end of the failure", func() bool { return strings.Contains(s.process.Log(), "checkpoint writes succeed again") })
 	s.awaitCycle(s.settings.IDs...)
 	output = s.stop()
 	require.Equal(t, 1, strings.Count(output, "checkpoint write failed; recent changes may be emitted again after a restart"))
-	require.Equal(t, 1, strings.Count(output, "checkpoint is written again"))
+	require.Equal(t, 1, strings.Count(output, "checkpoint writes succeed again"))
 
 	s.start()
 	s.awaitCycle(s.settings.IDs...)

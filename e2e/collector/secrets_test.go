@@ -42,7 +42,7 @@ func TestTokenForTheOtherAPIIsExplainedAndNotLogged(t *testing.T) {
 	s.await("the outage", func() bool { return strings.Contains(s.process.Log(), "access denied by the API") })
 	output := s.stop()
 	require.Contains(t, output, `"token_audience": ["https://api.security.microsoft.com"]`)
-	require.Contains(t, output, `Set the scope of the extension named by http::auth to that of this API, on the commercial cloud https://graph.microsoft.com/.default.`)
+	require.Contains(t, output, `Set the scope of the extension set in http::auth to that of this API, on the commercial cloud https://graph.microsoft.com/.default.`)
 	require.Contains(t, output, `"permission_needed": "SecurityIncident.Read.All"`)
 	require.Empty(t, s.sink.Records())
 	s.requireHidden(output, population.ClientSecret)

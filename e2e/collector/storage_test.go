@@ -34,12 +34,12 @@ func TestUnreadableCheckpointFailsTheStartAndIsKept(t *testing.T) {
 		messages []string
 	}{
 		{"a later version", replaced(`version3`, `version4`), []string{
-			"the checkpoint is of version 4, this receiver reads up to version 3: use the later receiver again, " +
-				"or give this one an empty storage (it will then emit every incident once more)",
+			"the checkpoint has version 4, but this receiver reads only up to version 3: use the newer receiver again, " +
+				"or give this one an empty storage (it then emits every incident again)",
 		}},
 		{"an entry that is garbled", replaced(`{"api":`, `{"api"!`), []string{
-			"the checkpoint's entry v1/receiver cannot be read: restore the storage, " +
-				"or give the receiver an empty one (it will then emit every incident once more)",
+			"cannot read the checkpoint's entry v1/receiver: restore the storage, " +
+				"or give the receiver an empty one (it then emits every incident again)",
 		}},
 		{"a file that is something else", func([]byte) []byte { return []byte("not a checkpoint\n") }, []string{
 			`failed to start "defender_incidents" receiver: storage: `, "invalid database",

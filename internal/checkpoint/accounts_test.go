@@ -70,7 +70,7 @@ func TestSweepsContinueWhereTheyWere(t *testing.T) {
 
 	require.NoError(t, client.Set(t.Context(), "v1/sweep", []byte(`{"pages":"many"}`)))
 	_, _, err := Open(t.Context(), client, "defender_xdr")
-	assert.ErrorContains(t, err, "the checkpoint's entry v1/sweep cannot be read")
+	assert.ErrorContains(t, err, "cannot read the checkpoint's entry v1/sweep")
 }
 
 func TestPassContinuesWhereItWas(t *testing.T) {
@@ -90,7 +90,7 @@ func TestPassContinuesWhereItWas(t *testing.T) {
 
 	require.NoError(t, client.Set(t.Context(), "v1/pass", []byte(`{"since":"yesterday"}`)))
 	_, _, err := Open(t.Context(), client, "graph")
-	assert.ErrorContains(t, err, "the checkpoint's entry v1/pass cannot be read")
+	assert.ErrorContains(t, err, "cannot read the checkpoint's entry v1/pass")
 }
 
 func TestEntryOfAPassReadsAsItDid(t *testing.T) {

@@ -28,7 +28,7 @@ var errUnavailable = errors.New("storage unavailable")
 
 var (
 	errTimeout = fmt.Errorf("%w: no response within %v", errUnavailable, storageTimeout)
-	errHold    = fmt.Errorf("%w: no call for %v after one without a response", errUnavailable, holdTime)
+	errHold    = fmt.Errorf("%w: not used for %v after a call without a response", errUnavailable, holdTime)
 	errHanging = fmt.Errorf("%w: an earlier call has not returned yet", errUnavailable)
 )
 
@@ -166,5 +166,5 @@ func (b *bounded) gaveUp(ctx context.Context) error {
 		b.hold = time.NewTimer(holdTime)
 		return cause
 	}
-	return fmt.Errorf("storage call given up: %w", cause)
+	return fmt.Errorf("storage call abandoned: %w", cause)
 }

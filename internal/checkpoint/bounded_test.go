@@ -118,7 +118,7 @@ func TestCallThatHangsIsGivenUpAfterTenSeconds(t *testing.T) {
 		time.Sleep(time.Minute - time.Nanosecond)
 		lasted, err = try()
 		require.ErrorIs(t, err, errUnavailable)
-		require.EqualError(t, err, "storage unavailable: no call for 1m0s after one without a response")
+		require.EqualError(t, err, "storage unavailable: not used for 1m0s after a call without a response")
 		require.Zero(t, lasted)
 
 		time.Sleep(time.Hour)

@@ -271,6 +271,6 @@ func decode(key string, value []byte, into any) error {
 }
 
 func unreadable(key string, err error) error {
-	return fmt.Errorf("the checkpoint's entry %s cannot be read: restore the storage, "+
-		"or give the receiver an empty one (it will then emit every incident once more): %w", key, err)
+	return fmt.Errorf("cannot read the checkpoint's entry %s: restore the storage, "+
+		"or give the receiver an empty one (it then emits every incident again): %w", key, err)
 }

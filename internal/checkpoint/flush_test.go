@@ -78,7 +78,7 @@ func TestForgottenIncidentIsNotLoadedEvenIfItCouldNotBeDeleted(t *testing.T) {
 	require.EqualError(t, store.Forget(t.Context(), 1, 2), "delete 2 incidents from the checkpoint, first 1: disk full")
 	client.fails = nil
 	_, err := store.Load(t.Context(), 1)
-	require.EqualError(t, err, "read the checkpoint of incident 1: it has none")
+	require.EqualError(t, err, "read the checkpoint of incident 1: it is missing")
 
 	require.NoError(t, store.Save(t.Context(), 1, stateOf("Active"))) // discovered again
 	requireLoaded(t, store, 1, stateOf("Active"))

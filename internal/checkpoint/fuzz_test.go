@@ -29,8 +29,8 @@ func openDamaged(t *testing.T, client memory, key string, entry []byte) (*Store,
 		return store, contents
 	}
 	require.ErrorContains(t, err, "the checkpoint")
-	if !strings.Contains(err.Error(), "is of version ") {
-		require.ErrorContains(t, err, "entry "+key+" cannot be read")
+	if !strings.Contains(err.Error(), "the checkpoint has version ") {
+		require.ErrorContains(t, err, "cannot read the checkpoint's entry "+key)
 	}
 	require.Nil(t, store)
 	require.Zero(t, contents)

@@ -144,7 +144,7 @@ func (s *Store) Flush(ctx context.Context) error {
 }
 
 func notFound(id int64) error {
-	return fmt.Errorf("read the checkpoint of incident %d: it has none", id)
+	return fmt.Errorf("read the checkpoint of incident %d: it is missing", id)
 }
 
 func incidentKey(id int64) string { return incidentPrefix + strconv.FormatInt(id, 10) }

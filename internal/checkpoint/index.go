@@ -109,7 +109,7 @@ func decodePart(key string, entry []byte) (ids []int64, err error) {
 		return ids, nil
 	}
 	if n := partOf(ids[0]); key != partKey(int(n)) || !slices.Equal(ids, indexOf(ids)[n]) {
-		return nil, unreadable(key, errors.New("IDs that do not belong there"))
+		return nil, unreadable(key, errors.New("IDs that belong to another part of the index"))
 	}
 	return ids, nil
 }
@@ -117,7 +117,7 @@ func decodePart(key string, entry []byte) (ids []int64, err error) {
 // checkID demands that a stored ID can be one of an incident.
 func checkID(key string, id int64) error {
 	if id < 1 {
-		return unreadable(key, fmt.Errorf("%d is no incident ID", id))
+		return unreadable(key, fmt.Errorf("%d is not an incident ID", id))
 	}
 	return nil
 }

@@ -50,10 +50,10 @@ func TestOfWhatIsForgottenOrNotKeptNothingIsLoaded(t *testing.T) {
 	client.fails = nil
 	require.NoError(t, store.Forget(t.Context(), 1))
 	_, err := store.Load(t.Context(), 1)
-	require.ErrorContains(t, err, "it has none")
+	require.ErrorContains(t, err, "it is missing")
 	require.NoError(t, store.Keep(t.Context(), []int64{3}))
 	_, err = store.Load(t.Context(), 2)
-	require.ErrorContains(t, err, "it has none")
+	require.ErrorContains(t, err, "it is missing")
 	requireLoaded(t, store, 3, stateOf("Active"))
 }
 
@@ -61,7 +61,7 @@ func TestAStateThatCannotBeLoadedIsAnError(t *testing.T) {
 	client := &wired{Client: newStorage()}
 	store, _ := open(t, client)
 	_, err := store.Load(t.Context(), 437)
-	assert.EqualError(t, err, "read the checkpoint of incident 437: it has none")
+	assert.EqualError(t, err, "read the checkpoint of incident 437: it is missing")
 
 	require.NoError(t, store.Save(t.Context(), 437, full()))
 	client.fails = errors.New("disk on fire")
@@ -71,7 +71,7 @@ func TestAStateThatCannotBeLoadedIsAnError(t *testing.T) {
 	client.fails = nil
 	require.NoError(t, client.Set(t.Context(), "v1/incident/437", []byte("nonsense")))
 	_, err = store.Load(t.Context(), 437)
-	assert.ErrorContains(t, err, "the checkpoint's entry v1/incident/437 cannot be read: ")
+	assert.ErrorContains(t, err, "cannot read the checkpoint's entry v1/incident/437: ")
 }
 
 // fullDisk fails whatever it does, but only after it has read.
@@ -100,7 +100,7 @@ func TestOnAFullDiskStatesAreReadAllTheSame(t *testing.T) {
 	require.EqualError(t, err, "read the checkpoint of incident 3: no space left on device")
 	require.NoError(t, client.Set(t.Context(), "v1/incident/1", []byte("nonsense")))
 	_, err = store.Load(t.Context(), 1)
-	require.ErrorContains(t, err, "the checkpoint's entry v1/incident/1 cannot be read: ")
+	require.ErrorContains(t, err, "cannot read the checkpoint's entry v1/incident/1: ")
 }
 
 func TestInMemoryEverythingWorksAsLongAsItIsHeld(t *testing.T) {
@@ -117,7 +117,7 @@ func TestInMemoryEverythingWorksAsLongAsItIsHeld(t *testing.T) {
 	assert.Equal(t, map[int64]incident.State{2: twofold()}, loaded(t, store, contents))
 	require.NoError(t, client.Delete(t.Context(), "v1/incident/2"))
 	_, err := store.Load(t.Context(), 2)
-	require.ErrorContains(t, err, "it has none")
+	require.ErrorContains(t, err, "it is missing")
 	_, contents = open(t, NewMemory())
 	assert.Equal(t, Contents{Summaries: map[int64]incident.Summary{}}, contents)
 }

@@ -95,11 +95,11 @@ func (s *Store) readVersion(ctx context.Context) error {
 		return err
 	}
 	if s.version > version {
-		return fmt.Errorf("the checkpoint is of version %d, this receiver reads up to version %d: "+
-			"use the later receiver again, or give this one an empty storage (it will then emit every incident once more)", s.version, version)
+		return fmt.Errorf("the checkpoint has version %d, but this receiver reads only up to version %d: "+
+			"use the newer receiver again, or give this one an empty storage (it then emits every incident again)", s.version, version)
 	}
 	if s.version < 1 {
-		return unreadable(versionKey, fmt.Errorf("there was no version %d", s.version))
+		return unreadable(versionKey, fmt.Errorf("there is no version %d", s.version))
 	}
 	s.legacyIndex = s.version < 2
 	return nil

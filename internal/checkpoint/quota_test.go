@@ -133,11 +133,11 @@ func TestNoBitOfAnAccountChangesUnseen(t *testing.T) {
 		damaged := slices.Clone(entry)
 		damaged[bit/8] ^= 1 << (bit % 8)
 		_, err := decodeQuota("key", damaged)
-		require.ErrorContains(t, err, "the checkpoint's entry key cannot be read: ", "bit %d", bit)
+		require.ErrorContains(t, err, "cannot read the checkpoint's entry key: ", "bit %d", bit)
 	}
 	for length := range entry {
 		_, err := decodeQuota("key", entry[:length])
-		require.ErrorContains(t, err, "the checkpoint's entry key cannot be read: ", "cut off after %d bytes", length)
+		require.ErrorContains(t, err, "cannot read the checkpoint's entry key: ", "cut off after %d bytes", length)
 	}
 }
 
@@ -156,7 +156,7 @@ func TestHostileAccountIsAnErrorThatNamesTheEntry(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			stored, err := decodeQuota("key", withChecksum([]byte(c.content)))
-			require.ErrorContains(t, err, "the checkpoint's entry key cannot be read: ")
+			require.ErrorContains(t, err, "cannot read the checkpoint's entry key: ")
 			require.ErrorContains(t, err, c.want)
 			require.Zero(t, stored)
 		})

@@ -263,7 +263,7 @@ func TestLimitsEndSharply(t *testing.T) {
 		`{"a":[1,2,3,4,5]}`:         {Limits{Depth: 4, Values: 5}, "more than 5 values"},
 		`{"a":1,"b":2}`:             {Limits{Depth: 4, Values: 5, Found: 4}, "more than 5 values"},
 		`{"a":0,"b":0,"c":0}`:       {Limits{Depth: 4, Values: 5}, ""},
-		`{"a":0,"b":0,"c":0,"d":0}`: {Limits{Depth: 4, Values: 5}, "an object of more than 3 members"},
+		`{"a":0,"b":0,"c":0,"d":0}`: {Limits{Depth: 4, Values: 5}, "an object with more than 3 members"},
 	} {
 		err := NewBuilder(NewShapes(never, 3), &c.limits).Whole([]byte(text), 2)
 		if c.want == "" {

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var limit = regexp.MustCompile("^(nested deeper than 100 levels|an object of more than 1000 members)$")
+var limit = regexp.MustCompile("^(nested deeper than 100 levels|an object with more than 1000 members)$")
 
 // FuzzWhole holds what is built of any object that jsontext takes against what its
 // tokens say. Escapes may be no Unicode, the text itself is.

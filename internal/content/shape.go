@@ -81,7 +81,7 @@ func (s *Shapes) step(from *node, name []byte) (*node, error) {
 	to, known := s.steps[step{from, string(name)}]
 	if !known {
 		if from.length == s.maxMembers {
-			return nil, fmt.Errorf("an object of more than %d members", s.maxMembers)
+			return nil, fmt.Errorf("an object with more than %d members", s.maxMembers)
 		}
 		to = &node{name: string(name), before: from, length: from.length + 1}
 		s.steps[step{from, to.name}] = to

@@ -34,10 +34,10 @@ func (a access) advise(kind Kind, token *Token, host string, header http.Header)
 	challenge := challengeOf(header)
 	switch {
 	case token == nil:
-		return "No token that can be read was sent. The extension named by http::auth has to send one with " + a.needToken(host) + "."
+		return "The request had no readable token. The extension set in http::auth must send one with " + a.needToken(host) + "."
 	case token.expired(header.Get("Date")):
-		return fmt.Sprintf("The token had expired at %s when the API answered. The extension named by http::auth keeps sending "+
-			"an old one: a bearertokenauth file, for example, that nobody renews.", token.Expires.Format(time.RFC3339))
+		return fmt.Sprintf("The token expired at %s, but the extension set in http::auth still sends it, "+
+			"for example from a bearertokenauth file that is no longer renewed.", token.Expires.Format(time.RFC3339))
 	case kind == Unauthorized && challenge == "insufficient_claims":
 		return token.revoked()
 	case a.isForAnother(token, host):
@@ -45,17 +45,17 @@ func (a access) advise(kind Kind, token *Token, host string, header http.Header)
 	case a.lacksPermission(token):
 		return a.needPermission(token)
 	case kind == Unauthorized && challenge == "invalid_token":
-		return "Nothing in the token shows what is wrong, but the API calls it invalid. Check that the extension named by http::auth signs in " +
-			"at the tenant whose incidents are asked for. If the token was revoked, the extension keeps sending it until " + token.end() +
+		return "Nothing in the token shows what is wrong, but the API calls it invalid. Check that the extension set in http::auth signs in " +
+			"to the tenant of the incidents. If the token was revoked, the extension keeps sending it until " + token.end() +
 			": restart the collector, or wait until then."
 	case kind == Unauthorized:
 		return "Nothing in the token shows what is wrong. Check that the tenant has the licence and an active account, " +
-			"and that the extension named by http::auth signs in at the tenant whose incidents are asked for."
+			"and that the extension set in http::auth signs in to the tenant of the incidents."
 	case token.delegated():
-		return "Nothing in the token shows what is wrong. The user that it stands for needs " + a.userRole +
-			" too, and sees only the incidents that are exposed to them."
+		return "Nothing in the token shows what is wrong. The token's user also needs " + a.userRole +
+			". The token shows only the incidents that this user may see."
 	}
-	return "Nothing in the token shows what is wrong: the code and the message of the response say what is missing."
+	return "Nothing in the token shows what is wrong. See the code and the message of the response."
 }
 
 // delegated says that a token stands for a user.
@@ -161,7 +161,7 @@ func challengeOf(header http.Header) string {
 // extension looks at nothing but its expiry.
 func (t *Token) revoked() string {
 	return "The API no longer accepts this token, though it has not expired: it was revoked, for example because the application, " +
-		"its permissions or a policy changed. The extension named by http::auth keeps sending it until " + t.end() +
+		"its permissions or a policy changed. The extension set in http::auth keeps sending it until " + t.end() +
 		". Restart the collector to sign in again, or wait until then."
 }
 
@@ -175,15 +175,15 @@ func (t *Token) end() string {
 
 // unsigned is the advice where a request had no token at all.
 func (a access) unsigned(host string) string {
-	return "The request had no token: the extension named by http::auth sent none. With bearertokenauth the token file was empty, or not " +
-		"there yet; set wait_for_token_file: true. The token needs " + a.needToken(host) + "."
+	return "The request had no token: the extension set in http::auth sent none. With bearertokenauth, the token file was empty or did " +
+		"not exist yet; set wait_for_token_file: true. The token needs " + a.needToken(host) + "."
 }
 
 // needToken says what a token needs.
 func (a access) needToken(host string) string {
 	needed := fmt.Sprintf("the application permission %s or the delegated permission %s", a.roles[0], a.scopes[0])
 	if scope := a.scopeAt(host); scope != "" {
-		needed += ", asked for with the scope " + scope
+		needed += ", requested with the scope " + scope
 	}
 	return needed
 }
@@ -194,7 +194,7 @@ func (a access) needScope(token *Token, host string) string {
 	if scope == "" {
 		scope = "that of this API, on the commercial cloud " + a.scope
 	}
-	return fmt.Sprintf("The token is for %q, which is another API. Set the scope of the extension named by http::auth to %s.",
+	return fmt.Sprintf("The token is for %q, which is another API. Set the scope of the extension set in http::auth to %s.",
 		plain(strings.Join(token.Audience, " ")), scope)
 }
 
@@ -203,6 +203,6 @@ func (a access) needPermission(token *Token) string {
 	if token.delegated() {
 		kind = "delegated"
 	}
-	return "The token has no permission that the API takes. Grant the " + kind + " permission " + a.least(token) +
-		" to the application and give admin consent; a token that was issued before lasts up to an hour."
+	return "The token has none of the permissions that the API accepts. Grant the " + kind + " permission " + a.least(token) +
+		" to the application and give admin consent; tokens issued before that last up to an hour."
 }

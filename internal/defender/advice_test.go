@@ -17,27 +17,27 @@ import (
 
 // What the advice can be.
 const (
-	adviceToken = "No token that can be read was sent. The extension named by http::auth has to send one with " +
+	adviceToken = "The request had no readable token. The extension set in http::auth must send one with " +
 		"the application permission Incident.Read.All or the delegated permission Incident.Read"
-	adviceUnsigned = "The request had no token: the extension named by http::auth sent none. With bearertokenauth the token file was empty, or not " +
-		"there yet; set wait_for_token_file: true. The token needs the application permission Incident.Read.All " +
+	adviceUnsigned = "The request had no token: the extension set in http::auth sent none. With bearertokenauth, the token file was empty or did " +
+		"not exist yet; set wait_for_token_file: true. The token needs the application permission Incident.Read.All " +
 		"or the delegated permission Incident.Read"
 	adviceRevoked = "The API no longer accepts this token, though it has not expired: it was revoked, for example because the " +
-		"application, its permissions or a policy changed. The extension named by http::auth keeps sending it until it %s. " +
+		"application, its permissions or a policy changed. The extension set in http::auth keeps sending it until it %s. " +
 		"Restart the collector to sign in again, or wait until then."
-	adviceInvalid = "Nothing in the token shows what is wrong, but the API calls it invalid. Check that the extension named by http::auth " +
-		"signs in at the tenant whose incidents are asked for. If the token was revoked, the extension keeps sending it until it %s: " +
+	adviceInvalid = "Nothing in the token shows what is wrong, but the API calls it invalid. Check that the extension set in http::auth " +
+		"signs in to the tenant of the incidents. If the token was revoked, the extension keeps sending it until it %s: " +
 		"restart the collector, or wait until then."
-	adviceExpired = "The token had expired at 2026-02-03T04:05:06Z when the API answered. The extension named by http::auth " +
-		"keeps sending an old one: a bearertokenauth file, for example, that nobody renews."
-	adviceScope   = ", which is another API. Set the scope of the extension named by http::auth to "
-	adviceGrant   = "The token has no permission that the API takes. Grant the application permission Incident.Read.All " + adviceConsent
-	adviceConsent = "to the application and give admin consent; a token that was issued before lasts up to an hour."
-	adviceConsult = "Nothing in the token shows what is wrong: the code and the message of the response say what is missing."
-	adviceUser    = "Nothing in the token shows what is wrong. The user that it stands for needs the role permission View Data " +
-		"in Microsoft Defender too, and sees only the incidents that are exposed to them."
+	adviceExpired = "The token expired at 2026-02-03T04:05:06Z, but the extension set in http::auth still sends it, " +
+		"for example from a bearertokenauth file that is no longer renewed."
+	adviceScope   = ", which is another API. Set the scope of the extension set in http::auth to "
+	adviceGrant   = "The token has none of the permissions that the API accepts. Grant the application permission Incident.Read.All " + adviceConsent
+	adviceConsent = "to the application and give admin consent; tokens issued before that last up to an hour."
+	adviceConsult = "Nothing in the token shows what is wrong. See the code and the message of the response."
+	adviceUser    = "Nothing in the token shows what is wrong. The token's user also needs the role permission View Data " +
+		"in Microsoft Defender. The token shows only the incidents that this user may see."
 	adviceLicence = "Nothing in the token shows what is wrong. Check that the tenant has the licence and an active account, " +
-		"and that the extension named by http::auth signs in at the tenant whose incidents are asked for."
+		"and that the extension set in http::auth signs in to the tenant of the incidents."
 )
 
 const (
@@ -89,8 +89,8 @@ func TestTheAdviceNamesTheFirstThingThatIsWrong(t *testing.T) {
 		"a role behind those we take": {claims: ours + `,"roles":["a"` + strings.Repeat(`,"a"`, maxClaimed) + `,"Incident.Read.All"]`, on401: adviceLicence, on403: adviceConsult},
 		"another delegated permission": {
 			claims: ours + `,"scp":"Alert.Read"`,
-			on401:  "The token has no permission that the API takes. Grant the delegated permission Incident.Read " + adviceConsent,
-			on403:  "The token has no permission that the API takes. Grant the delegated permission Incident.Read " + adviceConsent,
+			on401:  "The token has none of the permissions that the API accepts. Grant the delegated permission Incident.Read " + adviceConsent,
+			on403:  "The token has none of the permissions that the API accepts. Grant the delegated permission Incident.Read " + adviceConsent,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -107,7 +107,7 @@ func TestTheAdviceNamesTheFirstThingThatIsWrong(t *testing.T) {
 func TestWithoutATokenTheAdviceSaysWhatIsNeeded(t *testing.T) {
 	for _, authorization := range []string{"Bearer opaque", "Basic a.b.c", "Basic "} {
 		for _, status := range []int{401, 403} {
-			assert.Equal(t, adviceToken+", asked for with the scope "+defaults+".", refusal(t, status, europe, authorization, ""))
+			assert.Equal(t, adviceToken+", requested with the scope "+defaults+".", refusal(t, status, europe, authorization, ""))
 			assert.Equal(t, adviceToken+".", refusal(t, status, government, authorization, ""))
 			assert.Equal(t, adviceToken+".", refusal(t, status, unknown, authorization, ""))
 		}
@@ -118,7 +118,7 @@ func TestWithoutATokenTheAdviceSaysWhatIsNeeded(t *testing.T) {
 func TestARequestWithoutATokenIsNamedAsOne(t *testing.T) {
 	for _, authorization := range []string{"", "Bearer", "bearer "} {
 		for _, status := range []int{401, 403} {
-			assert.Equal(t, adviceUnsigned+", asked for with the scope "+defaults+".", refusal(t, status, europe, authorization, ""))
+			assert.Equal(t, adviceUnsigned+", requested with the scope "+defaults+".", refusal(t, status, europe, authorization, ""))
 			assert.Equal(t, adviceUnsigned+".", refusal(t, status, unknown, authorization, ""))
 		}
 	}

@@ -125,14 +125,14 @@ func TestAnAlertThatIsInNoIncidentStaysARow(t *testing.T) {
 // The word hush stands wherever an error could find something to repeat.
 func TestARowThatIsNoSoundAlertCostsNoOther(t *testing.T) {
 	const head = `{"id":"a","incidentId":"7","createdDateTime":"2026-02-03T04:05:06Z","lastUpdateDateTime":"2026-02-03T05:06:07Z"`
-	const noIncident = "incidentId is no incident's"
+	const noIncident = "incidentId is not an incident ID"
 	for name, c := range map[string]struct {
 		row, want string
 		id        int64
 	}{
 		"nested too deep":       {head + `,"it":` + nested(maxDepth-2, "objects") + `}`, "nested deeper than 32 levels", 7},
 		"nested far too deep":   {head + `,"it":` + nested(9_000, "arrays") + `}`, "nested deeper than 32 levels", 7},
-		"too many members":      {head + members(maxMembers) + `}`, "an object of more than 1000 members", 7},
+		"too many members":      {head + members(maxMembers) + `}`, "an object with more than 1000 members", 7},
 		"too many values":       {head + `,"it":[` + strings.Repeat("0,", maxValues) + `0]}`, "more than 1048576 values", 7},
 		"one name twice":        {head + `,"status":"new","status":"hush"}`, "duplicate object member name", 7},
 		"its id twice":          {head + `,"id":"hush"}`, "duplicate object member name", 7},
@@ -295,27 +295,27 @@ func TestARefusedListOfAlertsNamesItsOwnPermission(t *testing.T) {
 	for _, c := range []struct{ claims, permission, want string }{
 		{
 			audience + `"roles":["SecurityIncident.Read.All"]}`, "SecurityAlert.Read.All",
-			"The token has no permission that the API takes. Grant the application permission SecurityAlert.Read.All " +
-				"to the application and give admin consent; a token that was issued before lasts up to an hour.",
+			"The token has none of the permissions that the API accepts. Grant the application permission SecurityAlert.Read.All " +
+				"to the application and give admin consent; tokens issued before that last up to an hour.",
 		},
 		{
 			audience + `"scp":"SecurityIncident.Read.All"}`, "SecurityAlert.Read.All",
-			"The token has no permission that the API takes. Grant the delegated permission SecurityAlert.Read.All " +
-				"to the application and give admin consent; a token that was issued before lasts up to an hour.",
+			"The token has none of the permissions that the API accepts. Grant the delegated permission SecurityAlert.Read.All " +
+				"to the application and give admin consent; tokens issued before that last up to an hour.",
 		},
 		{
 			audience + `"roles":["SecurityAlert.ReadWrite.All"]}`, "SecurityAlert.Read.All",
-			"Nothing in the token shows what is wrong: the code and the message of the response say what is missing.",
+			"Nothing in the token shows what is wrong. See the code and the message of the response.",
 		},
 		{
 			audience + `"scp":"SecurityAlert.Read.All"}`, "SecurityAlert.Read.All",
-			"Nothing in the token shows what is wrong. The user that it stands for needs a role in Microsoft Entra that may read alerts, " +
-				"such as Security Reader, too, and sees only the incidents that are exposed to them.",
+			"Nothing in the token shows what is wrong. The token's user also needs a role in Microsoft Entra that may read alerts, " +
+				"such as Security Reader. The token shows only the incidents that this user may see.",
 		},
 		{
 			`{"aud":"https://api.security.microsoft.com","roles":["Incident.Read.All"]}`, "SecurityAlert.Read.All",
 			`The token is for "https://api.security.microsoft.com", which is another API. ` +
-				"Set the scope of the extension named by http::auth to https://graph.microsoft.com/.default.",
+				"Set the scope of the extension set in http::auth to https://graph.microsoft.com/.default.",
 		},
 	} {
 		client := graphClient(t, "https://graph.microsoft.com", authorized(jwt(c.claims), answering(403, words("Forbidden", "Missing application roles."))))
@@ -337,7 +337,7 @@ func TestAListOfAlertsThatIsNotThereIsRejected(t *testing.T) {
 	for body, want := range map[string]string{
 		"": "rejected (HTTP status 404): there is no list of alerts",
 		words("ResourceNotFound", "No such path"): "rejected (HTTP status 404): ResourceNotFound: No such path: there is no list of alerts",
-		webPage: "malformed response (HTTP status 404): not found, but not in the API's words: is a proxy in between, or http::endpoint wrong?",
+		webPage: "malformed response (HTTP status 404): not in the API's error format; check http::endpoint and any proxy",
 	} {
 		page := listAlerts(t, answering(404, body))
 		assert.EqualError(t, unlistedAs(t, page), want)
@@ -350,7 +350,7 @@ func TestAnAnswerThatIsNoPageOfAlertsIsMalformed(t *testing.T) {
 	for name, c := range map[string]struct{ body, want string }{
 		"an alert":            {row, "no value"},
 		"an empty object":     {`{}`, "no value"},
-		"rows of null":        {`{"value":null}`, "null where an array should be"},
+		"rows of null":        {`{"value":null}`, "null instead of an array"},
 		"rows twice":          {`{"value":[` + row + `],"value":[]}`, "value twice"},
 		"a count twice":       {`{"@odata.count":1,"value":[` + row + `],"@odata.count":2}`, "@odata.count twice"},
 		"an end within a row": {`{"value":[` + row[:20], "unexpected EOF"},

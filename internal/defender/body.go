@@ -23,9 +23,9 @@ const acceptEncoding = "gzip, deflate"
 
 var (
 	errTooLarge = errors.New("larger than max_response_body_size")
-	errCoding   = errors.New("a content coding that was not asked for")
-	errCodings  = errors.New("more content codings than can be meant")
-	errUTF16    = errors.New("UTF-16 where UTF-8 should be")
+	errCoding   = errors.New("a content encoding that was not requested")
+	errCodings  = errors.New("too many content encodings")
+	errUTF16    = errors.New("UTF-16 instead of UTF-8")
 )
 
 const (

@@ -207,7 +207,7 @@ func TestContentThatIsWrongIsMalformed(t *testing.T) {
 func TestACodingThatWasNotAskedForIsNamed(t *testing.T) {
 	for coding, named := range map[string]string{"br": "br", "gzip, Zstd": "Zstd", "aws-chunked,gzip": "aws-chunked", "br;q=1": "br;q=1"} {
 		failure := failed(t, get(t, answering(200, "{}", "Content-Encoding", coding)))
-		assert.EqualError(t, failure, `malformed response (HTTP status 200): a content coding that was not asked for: "`+named+`"`)
+		assert.EqualError(t, failure, `malformed response (HTTP status 200): a content encoding that was not requested: "`+named+`"`)
 	}
 }
 
@@ -273,9 +273,9 @@ func TestAByteOrderMarkBeforeAnErrorIsSkipped(t *testing.T) {
 
 func TestOnlyOneByteOrderMarkOfUTF8IsSkipped(t *testing.T) {
 	for name, c := range map[string]struct{ body, want string }{
-		"UTF-16, big endian":    {"\xfe\xff\x00{\x00}", "UTF-16 where UTF-8 should be"},
-		"UTF-16, little endian": {"\xff\xfe{\x00}\x00", "UTF-16 where UTF-8 should be"},
-		"UTF-32, little endian": {"\xff\xfe\x00\x00{\x00\x00\x00", "UTF-16 where UTF-8 should be"},
+		"UTF-16, big endian":    {"\xfe\xff\x00{\x00}", "UTF-16 instead of UTF-8"},
+		"UTF-16, little endian": {"\xff\xfe{\x00}\x00", "UTF-16 instead of UTF-8"},
+		"UTF-32, little endian": {"\xff\xfe\x00\x00{\x00\x00\x00", "UTF-16 instead of UTF-8"},
 		"a mark alone":          {mark, "EOF"},
 		"two marks":             {mark + mark + `{"incidentId":1}`, "invalid character"},
 		"half a mark":           {"\xef\xbb", "invalid character"},

@@ -119,7 +119,7 @@ func (c *Client) GetSeparately(ctx context.Context, id int64) Answer {
 
 func (c *Client) get(ctx context.Context, id int64, query string) Answer {
 	if id <= 0 {
-		return Answer{Err: &Error{Kind: Rejected, Err: errors.New("an incident id is a positive number")}}
+		return Answer{Err: &Error{Kind: Rejected, Err: errors.New("an incident ID must be positive")}}
 	}
 	address := c.endpoint.JoinPath(c.dialect.path(id))
 	address.RawQuery = query

@@ -70,7 +70,7 @@ func TestAnIdThatIsNotPositiveIsNotAskedFor(t *testing.T) {
 			return nil, errors.New("asked")
 		})).Get(t.Context(), id)
 		assert.Equal(t, Rejected, failed(t, answer).Kind)
-		assert.EqualError(t, answer.Err, "rejected: an incident id is a positive number")
+		assert.EqualError(t, answer.Err, "rejected: an incident ID must be positive")
 		assert.Zero(t, answer.Reached)
 	}
 }

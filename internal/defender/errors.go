@@ -49,7 +49,7 @@ func (k Kind) String() string {
 	case Malformed:
 		return "malformed response"
 	case Oversize:
-		return "oversize answer"
+		return "oversize response"
 	case Redirect:
 		return "redirect"
 	case Rejected:

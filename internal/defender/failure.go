@@ -33,7 +33,7 @@ func refused(response *http.Response) *Error {
 		e.Kind = NotFound
 	case code == http.StatusNotFound:
 		e.Kind = Malformed
-		e.Err = errors.New("not found, but not in the API's words: is a proxy in between, or http::endpoint wrong?")
+		e.Err = errors.New("not in the API's error format; check http::endpoint and any proxy")
 	case code == http.StatusProxyAuthRequired: // in the words of a proxy, which says it only where it sees the request
 		e.Kind, e.Err, e.Advice = Network, fmt.Errorf("the proxy refused: %w", proxyStatusError(code)), adviceProxy
 	case code == http.StatusTooManyRequests:
@@ -44,7 +44,7 @@ func refused(response *http.Response) *Error {
 		e.Kind = Rejected
 	case code >= 300:
 		e.Kind = Redirect
-		e.Err = errors.New("redirects are not followed, for the token would go along: is http::endpoint right?")
+		e.Err = errors.New("redirects are not followed, since the token would be sent along; check http::endpoint")
 	default:
 		e.Kind = Malformed
 	}
@@ -56,9 +56,9 @@ func refused(response *http.Response) *Error {
 }
 
 // errForeign is a refusal in other words than the API's.
-var errForeign = errors.New("not in the API's words: is a proxy or gateway in between?")
+var errForeign = errors.New("not in the API's error format; check for a proxy or gateway in between")
 
-const adviceForeign = "The response is not in the API's words: a proxy or gateway on the way may have refused the request. Check it before the token."
+const adviceForeign = "The response is not in the API's error format, so a proxy or gateway may have refused the request. Check that before the token."
 
 // maxErrorBody bounds the body of an answer that is an error, in bytes.
 const maxErrorBody = 64 << 10
@@ -88,7 +88,7 @@ func unanswered(ctx context.Context, err error, trace *trace) error {
 		return noToken(trace.lastSought(), trace.unconnected(), err)
 	}
 	if trace.reached() >= maxSent {
-		return &Error{Kind: Network, Err: fmt.Errorf("the server closed %d connections without answering", maxSent)}
+		return &Error{Kind: Network, Err: fmt.Errorf("the server closed %d connections without a response", maxSent)}
 	}
 	proxy := trace.unconnected()
 	if proxy == "" || proxy == trace.hostPort {

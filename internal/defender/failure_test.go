@@ -37,8 +37,8 @@ const webPage = "<!DOCTYPE html><html><body>hush</body></html>"
 
 func TestEveryStatusHasItsKindAndSaysSo(t *testing.T) {
 	const (
-		notTheAPI   = ": not found, but not in the API's words: is a proxy in between, or http::endpoint wrong?"
-		notFollowed = ": redirects are not followed, for the token would go along: is http::endpoint right?"
+		notTheAPI   = ": not in the API's error format; check http::endpoint and any proxy"
+		notFollowed = ": redirects are not followed, since the token would be sent along; check http::endpoint"
 	)
 	for _, c := range []struct {
 		status int
@@ -48,9 +48,9 @@ func TestEveryStatusHasItsKindAndSaysSo(t *testing.T) {
 	}{
 		{401, words("Unauthorized", "Bad token"), Unauthorized, "unauthorized (HTTP status 401): Unauthorized: Bad token"},
 		{401, "", Unauthorized, "unauthorized (HTTP status 401)"},
-		{401, webPage, Unauthorized, "unauthorized (HTTP status 401): not in the API's words: is a proxy or gateway in between?"},
+		{401, webPage, Unauthorized, "unauthorized (HTTP status 401): not in the API's error format; check for a proxy or gateway in between"},
 		{403, words("Forbidden", "Missing application roles."), Forbidden, "forbidden (HTTP status 403): Forbidden: Missing application roles."},
-		{403, webPage, Forbidden, "forbidden (HTTP status 403): not in the API's words: is a proxy or gateway in between?"},
+		{403, webPage, Forbidden, "forbidden (HTTP status 403): not in the API's error format; check for a proxy or gateway in between"},
 		{404, words("NotFound", "No such incident"), NotFound, "not found (HTTP status 404): NotFound: No such incident"},
 		{404, "", NotFound, "not found (HTTP status 404)"},
 		{404, `{"error":{}}`, NotFound, "not found (HTTP status 404)"},
@@ -190,7 +190,7 @@ func TestErrorsRepeatNoAddressNoPasswordAndNoBody(t *testing.T) {
 		"half a status":     {peer(t, "HTTP/1.1 2hush\r\n\r\n"), `network error: net/http: HTTP/1.x transport connection broken: malformed HTTP `},
 		"no answer":         {peer(t, ""), "network error: "},
 		"a page":            {answering(503, webPage), "server error (HTTP status 503)"},
-		"a page for a 404":  {answering(404, webPage), "malformed response (HTTP status 404): not found, but"},
+		"a page for a 404":  {answering(404, webPage), "malformed response (HTTP status 404): not in the API's error format"},
 		"a page for a 200":  {answering(200, webPage), "malformed response (HTTP status 200): "},
 		"a redirect":        {answering(302, webPage, "Location", "https://elsewhere.example/?code=hush"), "redirect (HTTP status 302): "},
 		"a broken incident": {answering(200, `{"incidentId":1,"status":"hush","alerts":hush`), "malformed response (HTTP status 200): "},

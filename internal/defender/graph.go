@@ -23,12 +23,12 @@ func graph() dialect {
 		audiences: audiences,
 		roles:     []string{"SecurityIncident.Read.All", "SecurityIncident.ReadWrite.All"},
 		scopes:    []string{"SecurityIncident.Read.All", "SecurityIncident.ReadWrite.All"},
-		userRole:  "a role in Microsoft Entra that may read incidents, such as Security Reader,",
+		userRole:  "a role in Microsoft Entra that may read incidents, such as Security Reader",
 	}
 	alerts := incidents
 	alerts.roles = []string{"SecurityAlert.Read.All", "SecurityAlert.ReadWrite.All"}
 	alerts.scopes = alerts.roles
-	alerts.userRole = "a role in Microsoft Entra that may read alerts, such as Security Reader,"
+	alerts.userRole = "a role in Microsoft Entra that may read alerts, such as Security Reader"
 	return dialect{
 		api:         Graph,
 		textIDs:     true,

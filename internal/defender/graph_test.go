@@ -196,27 +196,27 @@ func TestGraphsErrorsSayWhatTheTokenLacks(t *testing.T) {
 		{
 			"https://graph.microsoft.com", xdrToken,
 			`The token is for "https://api.security.microsoft.com", which is another API. ` +
-				"Set the scope of the extension named by http::auth to https://graph.microsoft.com/.default.",
+				"Set the scope of the extension set in http::auth to https://graph.microsoft.com/.default.",
 		},
 		{
 			"https://dod-graph.microsoft.us", xdrToken,
 			`The token is for "https://api.security.microsoft.com", which is another API. ` +
-				"Set the scope of the extension named by http::auth to https://dod-graph.microsoft.us/.default.",
+				"Set the scope of the extension set in http::auth to https://dod-graph.microsoft.us/.default.",
 		},
 		{
 			"https://gateway.example", xdrToken,
 			`The token is for "https://api.security.microsoft.com", which is another API. ` +
-				"Set the scope of the extension named by http::auth to that of this API, on the commercial cloud https://graph.microsoft.com/.default.",
+				"Set the scope of the extension set in http::auth to that of this API, on the commercial cloud https://graph.microsoft.com/.default.",
 		},
 		{
 			"https://graph.microsoft.us", `{"aud":"https://graph.microsoft.us","roles":["SecurityAlert.Read.All"]}`,
-			"The token has no permission that the API takes. Grant the application permission SecurityIncident.Read.All " +
-				"to the application and give admin consent; a token that was issued before lasts up to an hour.",
+			"The token has none of the permissions that the API accepts. Grant the application permission SecurityIncident.Read.All " +
+				"to the application and give admin consent; tokens issued before that last up to an hour.",
 		},
 		{
 			"https://graph.microsoft.com", `{"aud":"00000003-0000-0000-c000-000000000000","scp":"SecurityIncident.Read.All"}`,
-			"Nothing in the token shows what is wrong. The user that it stands for needs a role in Microsoft Entra that may read incidents, " +
-				"such as Security Reader, too, and sees only the incidents that are exposed to them.",
+			"Nothing in the token shows what is wrong. The token's user also needs a role in Microsoft Entra that may read incidents, " +
+				"such as Security Reader. The token shows only the incidents that this user may see.",
 		},
 	} {
 		transport := authorized(jwt(c.claims), answering(403, words("Forbidden", "Missing application roles.")))
@@ -225,6 +225,6 @@ func TestGraphsErrorsSayWhatTheTokenLacks(t *testing.T) {
 		assert.Equal(t, c.want, failure.Advice)
 	}
 	failure := failed(t, graphClient(t, "https://graph.microsoft.us", authorized("Bearer opaque", answering(401, ""))).Get(t.Context(), 1))
-	assert.Equal(t, "No token that can be read was sent. The extension named by http::auth has to send one with the application permission "+
-		"SecurityIncident.Read.All or the delegated permission SecurityIncident.Read.All, asked for with the scope https://graph.microsoft.us/.default.", failure.Advice)
+	assert.Equal(t, "The request had no readable token. The extension set in http::auth must send one with the application permission "+
+		"SecurityIncident.Read.All or the delegated permission SecurityIncident.Read.All, requested with the scope https://graph.microsoft.us/.default.", failure.Advice)
 }

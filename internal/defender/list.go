@@ -137,7 +137,7 @@ func (c *Client) List(ctx context.Context, r ListRequest) Page {
 		return Page{Err: &Error{Kind: Rejected, Err: errors.New("the API has no list of alerts")}}
 	case r.Top < 1 || r.Top > maxTop || r.Skip < 0:
 		return Page{Err: &Error{
-			Kind: Rejected, Err: fmt.Errorf("a page of a list has 1 to %d rows and skips none or more", maxTop),
+			Kind: Rejected, Err: fmt.Errorf("a page must have 1 to %d rows and cannot skip a negative number of rows", maxTop),
 		}}
 	}
 	address := c.endpoint.JoinPath(path)
@@ -169,7 +169,7 @@ func (c *Client) List(ctx context.Context, r ListRequest) Page {
 func unlisted(err error, alerts bool) error {
 	if failure, ok := errors.AsType[*Error](err); ok && failure.Kind == NotFound {
 		failure.Kind = Rejected
-		failure.Err = errors.New("there is no list of incidents: is http::endpoint right?")
+		failure.Err = errors.New("there is no list of incidents; check http::endpoint")
 		if alerts {
 			failure.Err = errors.New("there is no list of alerts")
 		}

@@ -162,16 +162,16 @@ func TestAPageThatTheAPIWouldNotTakeIsNotAskedFor(t *testing.T) {
 		request ListRequest
 		want    string
 	}{
-		{client, ListRequest{}, "a page of a list has 1 to 100 rows and skips none or more"},
-		{client, ListRequest{Top: -1}, "a page of a list has 1 to 100 rows and skips none or more"},
-		{client, ListRequest{Top: 101}, "a page of a list has 1 to 100 rows and skips none or more"},
-		{client, ListRequest{Top: math.MaxInt}, "a page of a list has 1 to 100 rows and skips none or more"},
-		{client, ListRequest{Top: 1, Skip: -1}, "a page of a list has 1 to 100 rows and skips none or more"},
+		{client, ListRequest{}, "a page must have 1 to 100 rows and cannot skip a negative number of rows"},
+		{client, ListRequest{Top: -1}, "a page must have 1 to 100 rows and cannot skip a negative number of rows"},
+		{client, ListRequest{Top: 101}, "a page must have 1 to 100 rows and cannot skip a negative number of rows"},
+		{client, ListRequest{Top: math.MaxInt}, "a page must have 1 to 100 rows and cannot skip a negative number of rows"},
+		{client, ListRequest{Top: 1, Skip: -1}, "a page must have 1 to 100 rows and cannot skip a negative number of rows"},
 		{client, ListRequest{Top: 1, Alerts: true}, "the API has no list of alerts"},
-		{ofGraph, ListRequest{Top: 51}, "a page of a list has 1 to 50 rows and skips none or more"},
-		{ofGraph, ListRequest{Top: 0, Alerts: true}, "a page of a list has 1 to 200 rows and skips none or more"},
-		{ofGraph, ListRequest{Top: 201, Alerts: true}, "a page of a list has 1 to 200 rows and skips none or more"},
-		{ofGraph, ListRequest{Top: 1, Skip: -1, Alerts: true}, "a page of a list has 1 to 200 rows and skips none or more"},
+		{ofGraph, ListRequest{Top: 51}, "a page must have 1 to 50 rows and cannot skip a negative number of rows"},
+		{ofGraph, ListRequest{Top: 0, Alerts: true}, "a page must have 1 to 200 rows and cannot skip a negative number of rows"},
+		{ofGraph, ListRequest{Top: 201, Alerts: true}, "a page must have 1 to 200 rows and cannot skip a negative number of rows"},
+		{ofGraph, ListRequest{Top: 1, Skip: -1, Alerts: true}, "a page must have 1 to 200 rows and cannot skip a negative number of rows"},
 	} {
 		page := c.client.List(t.Context(), c.request)
 		assert.Equal(t, Rejected, unlistedAs(t, page).Kind)
@@ -182,10 +182,10 @@ func TestAPageThatTheAPIWouldNotTakeIsNotAskedFor(t *testing.T) {
 
 func TestAListThatIsNotThereIsNoIncidentThatIsNotThere(t *testing.T) {
 	for body, want := range map[string]string{
-		"": "rejected (HTTP status 404): there is no list of incidents: is http::endpoint right?",
+		"": "rejected (HTTP status 404): there is no list of incidents; check http::endpoint",
 		words("ResourceNotFound", "No such path"): "rejected (HTTP status 404): ResourceNotFound: No such path: " +
-			"there is no list of incidents: is http::endpoint right?",
-		webPage: "malformed response (HTTP status 404): not found, but not in the API's words: is a proxy in between, or http::endpoint wrong?",
+			"there is no list of incidents; check http::endpoint",
+		webPage: "malformed response (HTTP status 404): not in the API's error format; check http::endpoint and any proxy",
 	} {
 		page := list(t, answering(404, body))
 		assert.EqualError(t, unlistedAs(t, page), want)

@@ -24,7 +24,7 @@ const (
 // errTooMuch keeps a page from taking much more memory than one incident may:
 // all its sound rows together may have maxValues values and maxPageAlerts
 // alerts. 32 MiB of real rows have about so many values.
-var errTooMuch = errors.New("more values or alerts than are taken at once")
+var errTooMuch = errors.New("more values or alerts than the receiver reads at once")
 
 // pageDecoder reads the answer to List. Each row is read on its own, so that one
 // that is not sound costs no other.

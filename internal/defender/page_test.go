@@ -110,17 +110,17 @@ func TestARowThatIsNoSoundIncidentCostsNoOther(t *testing.T) {
 	for name, c := range map[string]struct{ row, want string }{
 		"two alerts with one id": {head + `,"alerts":[{"alertId":"hush"},{"alertId":"hush"}]}`, "two alerts with the same id"},
 		"an alert without an id": {head + `,"alerts":[{"title":"hush"}]}`, "an alert without alertId"},
-		"a name that is empty":   {head + `,"":"hush","alerts":"hush"}`, "a string where an array should be"},
-		"alerts as text":         {head + `,"alerts":"hush"}`, "a string where an array should be"},
-		"an alert of null":       {head + `,"alerts":[null]}`, "null where an object should be"},
+		"a name that is empty":   {head + `,"":"hush","alerts":"hush"}`, "a string instead of an array"},
+		"alerts as text":         {head + `,"alerts":"hush"}`, "a string instead of an array"},
+		"an alert of null":       {head + `,"alerts":[null]}`, "null instead of an object"},
 		"too many alerts":        {head + "," + strings.TrimPrefix(withAlerts(maxAlerts+1, 0), `{"incidentId":1,`), "more than 10000 alerts"},
 		"nested too deep":        {head + `,"it":` + nested(maxDepth, "objects") + `}`, "nested deeper than 32 levels"},
 		"nested far too deep":    {head + `,"it":` + nested(9_000, "arrays") + `}`, "nested deeper than 32 levels"},
-		"too many members":       {head + members(maxMembers) + `}`, "an object of more than 1000 members"},
+		"too many members":       {head + members(maxMembers) + `}`, "an object with more than 1000 members"},
 		"too many values":        {head + `,"it":[` + strings.Repeat("0,", maxValues) + `0]}`, "more than 1048576 values"},
 		"one name twice":         {head + `,"status":"New","status":"hush"}`, `duplicate object member name`},
 		"its id twice":           {head + `,"incidentId":8}`, `duplicate object member name`},
-		"an alert before its id": {`{"alerts":[null],` + head[1:] + `}`, "null where an object should be"},
+		"an alert before its id": {`{"alerts":[null],` + head[1:] + `}`, "null instead of an object"},
 		"names before its id":    {`{"status":"New","status":"hush",` + head[1:] + `}`, `duplicate object member name`},
 		"names not in Unicode":   {"{\"hush\\ud83d\xff\":{\"hush\":1,\"hush\":2}," + head[1:] + `}`, `duplicate object member name`},
 	} {
@@ -164,14 +164,14 @@ func TestAnAnswerThatIsNoPageIsMalformed(t *testing.T) {
 	for name, c := range map[string]struct{ body, want string }{
 		"nothing":                   {``, "EOF"},
 		"a web page":                {webPage, "invalid character"},
-		"null":                      {`null`, "null where an object should be"},
-		"the rows alone":            {`[` + row + `]`, "an array where an object should be"},
+		"null":                      {`null`, "null instead of an object"},
+		"the rows alone":            {`[` + row + `]`, "an array instead of an object"},
 		"an incident":               {row, "no value"},
 		"the error object":          {words("hush", "hush"), "no value"},
 		"an empty object":           {`{}`, "no value"},
-		"rows of null":              {`{"value":null}`, "null where an array should be"},
-		"rows as an object":         {`{"value":` + row + `}`, "an object where an array should be"},
-		"rows as text":              {`{"value":"hush"}`, "a string where an array should be"},
+		"rows of null":              {`{"value":null}`, "null instead of an array"},
+		"rows as an object":         {`{"value":` + row + `}`, "an object instead of an array"},
+		"rows as text":              {`{"value":"hush"}`, "a string instead of an array"},
 		"rows twice":                {`{"value":[],"value":[` + row + `]}`, "value twice"},
 		"a count twice":             {`{"@odata.count":1,"value":[],"@odata.count":1}`, "@odata.count twice"},
 		"an end within a count":     {`{"value":[],"@odata.count":1`, "unexpected EOF"},
@@ -223,7 +223,7 @@ func TestAPageOfMuchMoreThanOneIncidentMayHaveIsOversize(t *testing.T) {
 	} {
 		assert.Len(t, rowsOf(t, c.good...).Rows, len(c.good), name)
 		page := decodePageAs(xdr(), []byte(pageOf(c.bad...)), 0, false)
-		assert.EqualError(t, unlistedAs(t, page), "oversize answer (HTTP status 200): more values or alerts than are taken at once", name)
+		assert.EqualError(t, unlistedAs(t, page), "oversize response (HTTP status 200): more values or alerts than the receiver reads at once", name)
 		assert.EqualValues(t, 7, page.First)
 	}
 }

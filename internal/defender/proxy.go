@@ -12,8 +12,8 @@ import (
 	"strconv"
 )
 
-const adviceProxy = "The proxy is that of http::proxy_url or, where that is not set, of the environment variable HTTPS_PROXY. " +
-	"Check its address and its credentials, or name the API's host in NO_PROXY."
+const adviceProxy = "The proxy comes from http::proxy_url or, if that is not set, from the environment variable HTTPS_PROXY. " +
+	"Check its address and its credentials, or add the API's host to NO_PROXY."
 
 // Watch makes failures on the way to the API known as such. base is what an auth
 // extension sends a request on with once it has signed it: whatever happens

@@ -95,9 +95,9 @@ func (r *Rest) follow(link jsontext.Value, answer Answer) Answer {
 	case token == "" && skip < 1:
 		err = fmt.Errorf("the nextLink leads to %s %d", skipOption, skip)
 	case answer.Pages > 1 && r.added == 0 && skip == r.skip && token == r.token:
-		err = errors.New("the nextLink leads to no further alert")
+		err = errors.New("the nextLink leads to no new alert")
 	case r.barren > maxBarren:
-		err = fmt.Errorf("more than %d pages without a further alert", maxBarren)
+		err = fmt.Errorf("more than %d pages without a new alert", maxBarren)
 	case answer.Pages >= maxPages:
 		err = fmt.Errorf("more than %d pages of alerts", maxPages)
 	}
@@ -188,7 +188,7 @@ func continues(before, page []incident.Alert) bool {
 func pageless(err error) error {
 	if failure, ok := errors.AsType[*Error](err); ok && failure.Kind == NotFound {
 		failure.Kind = Malformed
-		failure.Err = errors.New("the incident has a link to more alerts, and they are not there")
+		failure.Err = errors.New("the incident's link to more alerts leads to a 404")
 	}
 	return err
 }

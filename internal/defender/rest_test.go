@@ -163,10 +163,10 @@ func TestPagesThatDoNotLeadOnAreMalformed(t *testing.T) {
 		bodies []string
 		want   string
 	}{
-		"no such page":           {[]string{opening(`"?$skip=1"`, "a"), "404"}, "malformed response (HTTP status 404): the incident has a link to more alerts, and they are not there"},
-		"the same page again":    {[]string{opening(`"?$skip=1"`, "a"), further(`"?$skip=1"`, "a")}, "the nextLink leads to no further alert"},
-		"the same token again":   {[]string{opening(`"?$skiptoken=t"`, "a"), further(`"?$skiptoken=t"`, "a")}, "the nextLink leads to no further alert"},
-		"no alert, same place":   {[]string{opening(`"?$skip=1"`, "a"), further(`"?$skip=1"`)}, "the nextLink leads to no further alert"},
+		"no such page":           {[]string{opening(`"?$skip=1"`, "a"), "404"}, "malformed response (HTTP status 404): the incident's link to more alerts leads to a 404"},
+		"the same page again":    {[]string{opening(`"?$skip=1"`, "a"), further(`"?$skip=1"`, "a")}, "the nextLink leads to no new alert"},
+		"the same token again":   {[]string{opening(`"?$skiptoken=t"`, "a"), further(`"?$skiptoken=t"`, "a")}, "the nextLink leads to no new alert"},
+		"no alert, same place":   {[]string{opening(`"?$skip=1"`, "a"), further(`"?$skip=1"`)}, "the nextLink leads to no new alert"},
 		"an empty link":          {[]string{opening(`""`, "a")}, "no $skip in the nextLink"},
 		"an object as the link":  {[]string{opening(`{}`, "a")}, "an object as the nextLink"},
 		"a link to the start":    {[]string{opening(`"?$skip=0"`, "a")}, "the nextLink leads to $skip 0"},
@@ -220,7 +220,7 @@ func TestAllPagesTogetherStayWithinTheBoundsOfOneIncident(t *testing.T) {
 		want   string // empty: within the bounds
 	}{
 		"size":            {[]string{one, two}, int64(len(one) + len(two)), ""},
-		"a byte too many": {[]string{one, two}, int64(len(one) + len(two) - 1), "oversize answer (HTTP status 200): larger than max_response_body_size"},
+		"a byte too many": {[]string{one, two}, int64(len(one) + len(two) - 1), "oversize response (HTTP status 200): larger than max_response_body_size"},
 		"alerts":          {[]string{opening(`"?$skip=5000"`, many(0, 5000)...), further(`null`, many(4999, 5001)...)}, maxBody, ""},
 		"an alert too many": {
 			[]string{opening(`"?$skip=5000"`, many(0, 5000)...), further(`null`, many(4999, 5002)...)},
@@ -267,7 +267,7 @@ func TestAPageWithoutAlertsLeadsOn(t *testing.T) {
 
 	answers = upTo(t, 100, graphClient(t, endpoint, &pages{bodies: append(bodies, further(token(100)))}))
 	last = answers[len(answers)-1]
-	assert.ErrorContains(t, failed(t, last), "more than 10 pages without a further alert")
+	assert.ErrorContains(t, failed(t, last), "more than 10 pages without a new alert")
 	assert.Equal(t, "a", idsOf(last.Partial))
 }
 

@@ -81,7 +81,7 @@ func (p *pageDecoder) alertRow(json *decoder) (Row, error) {
 	o, f := json.alert, p.dialect.alert
 	id := o.incidentID(f.incident)
 	if id == 0 && o.says(f.incident) {
-		return Row{}, fmt.Errorf("%s is no incident's", f.incident)
+		return Row{}, fmt.Errorf("%s is not an incident ID", f.incident)
 	}
 	row := Row{ID: id, Alert: strings.Clone(alert.ID), LastUpdate: alert.LastUpdate, Created: o.moment(f.created)}
 	if id == 0 {

@@ -104,8 +104,8 @@ func hostPort(address string) string {
 	return newTrace(parsed).hostPort
 }
 
-const adviceSignInProxy = "The extension named by http::auth connects through the proxy of the environment variable HTTPS_PROXY; " +
-	"http::proxy_url is for the API only. Check the proxy's address and its credentials, or name the sign-in host in NO_PROXY."
+const adviceSignInProxy = "The extension set in http::auth connects through the proxy in the environment variable HTTPS_PROXY; " +
+	"http::proxy_url is for the API only. Check the proxy's address and its credentials, or add the sign-in host to NO_PROXY."
 
 // adviceOf says what to do about the first code that is known.
 func adviceOf(codes []string) string {
@@ -142,7 +142,7 @@ func signInCodes() []signInCode {
 		},
 		{
 			[]string{"AADSTS7000218"},
-			"Give the auth extension a client secret, a certificate or a federated token: it sends none.",
+			"Give the auth extension a client secret, a certificate or a federated token; it sends none of them.",
 		},
 		{
 			[]string{"AADSTS700016", "AADSTS700011"},
@@ -150,7 +150,7 @@ func signInCodes() []signInCode {
 		},
 		{
 			[]string{"AADSTS7000112", "AADSTS70001"},
-			"Enable the application in this tenant, under Enterprise applications: sign-in is switched off for it.",
+			"Enable sign-in for the application in this tenant, under Enterprise applications.",
 		},
 		{
 			[]string{"AADSTS90002", "AADSTS900023"},
@@ -158,7 +158,7 @@ func signInCodes() []signInCode {
 		},
 		{
 			[]string{"AADSTS90038", "AADSTS900382", "AADSTS900432"},
-			"Set the sign-in host of the auth extension to that of the tenant's cloud: this tenant belongs to another.",
+			"This tenant belongs to another cloud: set the sign-in host of the auth extension to that cloud's.",
 		},
 		{
 			[]string{"AADSTS65001", "AADSTS650056", "AADSTS90094"},
@@ -166,7 +166,7 @@ func signInCodes() []signInCode {
 		},
 		{
 			[]string{"AADSTS70011", "AADSTS700022", "AADSTS1002012"},
-			"Set the scope of the auth extension to that of one API, ending in /.default.",
+			"Set the scope of the auth extension to that of a single API, ending in /.default.",
 		},
 		{
 			[]string{"AADSTS500011", "AADSTS500014", "AADSTS650052"},
@@ -174,23 +174,23 @@ func signInCodes() []signInCode {
 		},
 		{
 			[]string{"AADSTS53003", "AADSTS530032", "AADSTS50076", "AADSTS50079", "AADSTS50158"},
-			"Ask for a Conditional Access policy to be changed so that the application, or the user of the token, may sign in from where the collector runs.",
+			"Have the Conditional Access policy changed: it must let the application, or the token's user, sign in from where the collector runs.",
 		},
 		{
 			[]string{"AADSTS700027"},
-			"Upload the public part of the certificate to this application, or have the auth extension use the one that was uploaded.",
+			"Upload the public part of the certificate to this application, or configure the auth extension with the uploaded one.",
 		},
 		{
 			[]string{"AADSTS700024"},
-			"Check this machine's clock, and that the federated token file is renewed: what the auth extension signs in with is not valid now.",
+			"Check this machine's clock, and that the federated token file is renewed: the assertion is not valid at this time.",
 		},
 		{
 			[]string{"AADSTS70021", "AADSTS700211", "AADSTS700212", "AADSTS700213", "AADSTS7002138"},
-			"Compare issuer, subject and audience of the application's federated credential with the workload's token; upper and lower case differ.",
+			"Compare issuer, subject and audience of the application's federated credential with the workload's token; they are case-sensitive.",
 		},
 		{
 			[]string{"AADSTS90055", "AADSTS50196"},
-			"Find the program that signs in as this application, or in this tenant, again and again: Entra ID limits it. The receiver retries with backoff.",
+			"Entra ID limits sign-ins: find the program that signs in too often as this application or in this tenant. The receiver retries with backoff.",
 		},
 		{
 			[]string{"AADSTS90033", "AADSTS90006", "AADSTS90012", "AADSTS90024", "AADSTS50033"},

@@ -36,7 +36,7 @@ func (d dialect) decode(id int64, json *decoder) (s *incident.Snapshot, rest jso
 
 // errAnotherIncident is an answer that shows another incident than the one that
 // was asked for, and does not say that one was merged.
-var errAnotherIncident = errors.New("the response shows another incident, and does not say that this one was merged")
+var errAnotherIncident = errors.New("the response is for another incident and does not say that this one was merged")
 
 // decodeIncident reads an incident that is all there is to read, and the link
 // to the rest of its alerts.

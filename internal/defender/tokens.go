@@ -118,7 +118,7 @@ func (d *decoder) unexpected(want string, got jsontext.Kind) error {
 			return err
 		}
 	}
-	return fmt.Errorf("%s where %s should be", kindName(got), want)
+	return fmt.Errorf("%s instead of %s", kindName(got), want)
 }
 
 func kindName(kind jsontext.Kind) string {

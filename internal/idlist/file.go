@@ -21,7 +21,7 @@ const (
 )
 
 // errUTF16 is about a text in UTF-16, as Windows PowerShell's > writes.
-var errUTF16 = errors.New("UTF-16 where UTF-8 should be")
+var errUTF16 = errors.New("UTF-16 instead of UTF-8")
 
 // badLine is a line of the file that is not an ID.
 type badLine struct {
@@ -44,7 +44,7 @@ func readFile(path string) (ids []int64, bad []badLine, err error) {
 	case errors.Is(err, errUTF16):
 		err = fmt.Errorf("%s is UTF-16; save it as UTF-8", path)
 	case err == nil && limited.N == 0:
-		err = fmt.Errorf("%s is larger than %d MiB; name a file of IDs", path, maxFileSize>>20)
+		err = fmt.Errorf("%s is larger than %d MiB; name a file with IDs", path, maxFileSize>>20)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("incident_ids_file: %w", err)

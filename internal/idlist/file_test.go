@@ -103,7 +103,7 @@ func TestFileErrorsNameTheSettingAndThePath(t *testing.T) {
 		missing:     "no such file",
 		dir:         "is a directory; name a file",
 		"/dev/null": "is not a regular file; name one",
-		huge:        "is larger than 16 MiB; name a file of IDs",
+		huge:        "is larger than 16 MiB; name a file with IDs",
 		wide:        "is UTF-16; save it as UTF-8",
 		wideBig:     "is UTF-16; save it as UTF-8",
 		noMark:      "is UTF-16; save it as UTF-8",

@@ -45,7 +45,7 @@ func (e *Engine) logMerge(d delivery) {
 		return
 	}
 	if d.after.Successor == 0 {
-		e.logger.Warn("incident was merged, but the API does not name its successor", zap.Int64("incident", d.id))
+		e.logger.Warn("incident was merged, but the API does not say into which; polling it hourly", zap.Int64("incident", d.id))
 		return
 	}
 	e.log(e.conditions.Event("merged", d.at, zap.InfoLevel, "incident was merged; polling its successor",

@@ -79,7 +79,7 @@ func (e *Engine) finishPage(ctx context.Context, f *changeFeed) {
 	before := f.Boundary()
 	if page.LinkErr != nil { // logged once in a run, since other pages may have links that work
 		e.log(e.conditions.Failed("list link", at, zap.WarnLevel,
-			"cannot follow the list's link to its next page; counting rows instead", zap.Error(page.LinkErr)))
+			"cannot follow the list's link to the next page; continuing with $skip", zap.Error(page.LinkErr)))
 	}
 	progress := f.Answered(page, at)
 	e.logProgress(f, progress, at)
@@ -120,9 +120,9 @@ func (e *Engine) logProgress(f *changeFeed, p feed.Progress, at time.Time) {
 	switch p {
 	case feed.GivenUp:
 		e.log(e.conditions.Failed(f.call(), at, zap.WarnLevel,
-			"list does not show all changes; the change feed continues without those that it does not show", list))
+			"list did not return all changes; the change feed continues without the missing ones", list))
 	case feed.Complete:
-		e.log(e.conditions.Works(f.call(), at, "list shows all changes again", list))
+		e.log(e.conditions.Works(f.call(), at, "list returns all changes again", list))
 	case feed.Continues, feed.Incomplete:
 	}
 	if f.windows == nil {
@@ -130,7 +130,7 @@ func (e *Engine) logProgress(f *changeFeed, p feed.Progress, at time.Time) {
 	}
 	for _, option := range f.windows.Degraded() {
 		e.log(e.conditions.Failed(f.call()+" "+option, at, zap.WarnLevel,
-			"API does not take an option of a list; the change feed does without it", list, zap.String("option", option)))
+			"API does not support a list option; the change feed continues without it", list, zap.String("option", option)))
 	}
 }
 
@@ -214,7 +214,7 @@ func refuses(failure *defender.Error) bool {
 func (e *Engine) planAlertFeed() string {
 	switch {
 	case e.parts.Client.WholeRows():
-		return "not with this api, whose list shows alerts with their incidents"
+		return "not used with this api, whose list has the alerts with their incidents"
 	case e.settings.Alerts == incident.None:
 		return "not needed: alerts are not emitted"
 	case !e.settings.Feed.AlertFeed:

@@ -216,8 +216,8 @@ func TestStartupPlanIncludesFeed(t *testing.T) {
 			"incidents": int64(1000), "known_from_checkpoint": int64(0), "new": int64(1000), "collection_interval": "5m",
 			"shortest_cycle_within_limits": "42m6s", "interval_can_be_met": true,
 			"change_feed_finds_changes_within": "30s", "discover": false,
-			"sweep":      "every 5m, of all open incidents; the others are polled by ID",
-			"alert_feed": "not with this api, whose list shows alerts with their incidents",
+			"sweep":      "every 5m, for all open incidents; the others are polled by ID",
+			"alert_feed": "not used with this api, whose list has the alerts with their incidents",
 		}, plan[0].ContextMap())
 	})
 }
@@ -235,8 +235,8 @@ func TestStartupPlanSaysWhichSettingsHaveNoEffectUnderGraph(t *testing.T) {
 				plan := h.Logs.FilterMessage(msgPlan).All()
 				require.Len(t, plan, 1)
 				require.Equal(t, want, plan[0].ContextMap()["alert_feed"])
-				require.Equal(t, "not with this api, whose list of incidents shows no alerts", plan[0].ContextMap()["sweep"])
-				require.Equal(t, "not with this api: rate_limit counts all requests", plan[0].ContextMap()["change_feed_rate_limit"])
+				require.Equal(t, "not used with this api, whose list of incidents has no alerts", plan[0].ContextMap()["sweep"])
+				require.Equal(t, "not used with this api: rate_limit counts all requests", plan[0].ContextMap()["change_feed_rate_limit"])
 			})
 		})
 	}

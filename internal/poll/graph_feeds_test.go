@@ -320,7 +320,7 @@ func TestOptionsThatGraphRefusesAreLoggedOnce(t *testing.T) {
 				harness.Sleep(time.Hour)
 				require.Len(t, h.Sink.IncidentChanges(), 700)
 				var lists []any
-				for _, line := range h.Logs.FilterMessage("API does not take an option of a list; the change feed does without it").All() {
+				for _, line := range h.Logs.FilterMessage("API does not support a list option; the change feed continues without it").All() {
 					require.Equal(t, tt.option, line.ContextMap()["option"])
 					lists = append(lists, line.ContextMap()["list"])
 				}

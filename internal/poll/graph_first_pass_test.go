@@ -154,7 +154,7 @@ func TestFirstPassIsLeftOutWhereRequestsByIDAreFewer(t *testing.T) {
 		h.Start()
 		harness.Sleep(2 * time.Minute)
 		requireFirstSeen(t, h, 120)
-		require.Len(t, h.Logs.FilterMessage("reading the lists would take more requests than polling the new incidents by ID").All(), 1)
+		require.Len(t, h.Logs.FilterMessage("polling new incidents by ID, since reading the lists would take more requests").All(), 1)
 		require.Equal(t, 120, h.Polls(0))
 	})
 }
@@ -185,7 +185,7 @@ func TestAlertsThatAPassHasShownAreNotRequestedAfterALaterOne(t *testing.T) {
 		h.Config.IncidentIDs = all[:520]
 		h.Start()
 		harness.Sleep(5 * time.Minute)
-		require.Len(t, h.Logs.FilterMessage("reading the lists would take more requests than polling the new incidents by ID").All(), 1)
+		require.Len(t, h.Logs.FilterMessage("polling new incidents by ID, since reading the lists would take more requests").All(), 1)
 		h.Stop()
 		h.Start()
 		harness.Sleep(5 * time.Minute)

@@ -225,14 +225,14 @@ func (e *Engine) logPause(failure *defender.Error, correction quota.Correction) 
 		zap.String("message", failure.Message),
 	}
 	if failure.Asked > failure.RetryAfter {
-		fields = append(fields, health.Duration("asked_for_but_capped", failure.Asked))
+		fields = append(fields, health.Duration("requested_wait", failure.Asked))
 	}
 	level := zapcore.InfoLevel
 	if failure.RetryAfter >= health.LongPause {
 		level = zapcore.WarnLevel
 	}
 	if failure.Kind != defender.Throttled {
-		e.logger.Log(level, "API asks to wait; pausing requests", append(fields, zap.Int("status", failure.Status))...)
+		e.logger.Log(level, "API requested a delay; pausing requests", append(fields, zap.Int("status", failure.Status))...)
 		return
 	}
 	if limit := correction.Limit; limit.Requests > 0 {

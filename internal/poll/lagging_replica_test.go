@@ -151,7 +151,7 @@ func TestResponseThatStaysOlderCountsAfterTenMinutes(t *testing.T) {
 		require.Empty(t, h.Sink.Changes())
 		require.LessOrEqual(t, h.Polls(1001)-before, 10*12+20)
 		require.Len(t, h.Warnings(), 1)
-		require.Contains(t, h.Warnings()[0], "older than it was delivered")
+		require.Contains(t, h.Warnings()[0], "older state of an incident")
 	})
 }
 

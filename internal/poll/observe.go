@@ -118,7 +118,7 @@ func (e *Engine) observeStale(d *delivery) {
 	d.change, d.after = e.comparer.Accept(d.before, d.snapshot)
 	d.refuted = d.before.LastUpdate
 	e.log(e.conditions.Event("older accepted", d.at, zap.WarnLevel,
-		"API has shown an incident older than it was delivered for 10 minutes; accepting it as it is", zap.Int64("incident", d.id),
+		"API has returned an older state of an incident for 10 minutes; accepting it", zap.Int64("incident", d.id),
 		zap.Time("delivered", d.before.LastUpdate), zap.Time("shown", d.snapshot.LastUpdate)))
 }
 

@@ -23,11 +23,11 @@ import (
 )
 
 const (
-	msgAPIWarning    = "API warns that a response may be incomplete or outdated"
+	msgAPIWarning    = "API response carries a warning; it may be incomplete or outdated"
 	msgSeparate      = "API fails to return an incident together with its alerts; fetching its alerts separately"
-	msgListLink      = "cannot follow the list's link to its next page; counting rows instead"
-	msgListGivenUp   = "list does not show all changes; the change feed continues without those that it does not show"
-	msgListShowsAll  = "list shows all changes again"
+	msgListLink      = "cannot follow the list's link to the next page; continuing with $skip"
+	msgListGivenUp   = "list did not return all changes; the change feed continues without the missing ones"
+	msgListShowsAll  = "list returns all changes again"
 	partialIncident  = 101
 	partialResponses = "testdata/partial"
 )

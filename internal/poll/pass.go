@@ -134,7 +134,7 @@ func (e *Engine) weighPass() {
 // stopPass ends a pass that is not worth its requests.
 func (e *Engine) stopPass(requests, incidents int) {
 	e.pass.Stop()
-	e.logger.Info("reading the lists would take more requests than polling the new incidents by ID",
+	e.logger.Info("polling new incidents by ID, since reading the lists would take more requests",
 		zap.Int("requests", requests), zap.Int("incidents", incidents))
 }
 
@@ -142,7 +142,7 @@ func (e *Engine) stopPass(requests, incidents int) {
 func (e *Engine) logPass(phase feed.Phase, how feed.Ending, at time.Time) {
 	reason := zap.Error(e.passFailed)
 	if how == feed.Disordered || how == feed.NotShown {
-		reason = zap.String("error", "the list does not show all of its rows in the order of creation")
+		reason = zap.String("error", "the list is not ordered by creation time throughout")
 	}
 	pages, bytes := e.pass.Cost()
 	list := callList

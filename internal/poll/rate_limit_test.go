@@ -197,7 +197,7 @@ func TestAbsurdPauseIsCappedAtAnHourAndLogged(t *testing.T) {
 		lines := h.Logs.FilterMessage(msgRateLimited).All()
 		require.Len(t, lines, 1)
 		require.Equal(t, "1h", lines[0].ContextMap()["wait"])
-		require.Equal(t, "1000h", lines[0].ContextMap()["asked_for_but_capped"])
+		require.Equal(t, "1000h", lines[0].ContextMap()["requested_wait"])
 		harness.Sleep(time.Minute)
 		require.Len(t, h.Sink.Changes(), 40, "then it resumes")
 

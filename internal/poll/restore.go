@@ -178,10 +178,10 @@ func (e *Engine) announce(now time.Time) {
 		fields = append(fields, e.planFeed(e.lists.Spacing(now, quota.Fresh))...)
 		fields = append(fields, zap.String("alert_feed", e.planAlertFeed()))
 		if e.oneAccount() {
-			fields = append(fields, zap.String("change_feed_rate_limit", "not with this api: rate_limit counts all requests"))
+			fields = append(fields, zap.String("change_feed_rate_limit", "not used with this api: rate_limit counts all requests"))
 		}
 	case !e.meetsInterval(now) && e.parts.Client.WholeRows():
-		fields = append(fields, zap.String("advice", "change_feed polls up to 100 incidents with each request; without it, each is requested by ID"))
+		fields = append(fields, zap.String("advice", "set change_feed: it polls up to 100 incidents with each request instead of one"))
 	}
 	e.logger.Info("polling incidents", fields...)
 }
@@ -233,7 +233,7 @@ func (e *Engine) announcePause(now time.Time) {
 		wait = max(wait, a.ThrottledUntil().Sub(now))
 	}
 	if wait > 0 {
-		e.logger.Warn("API asked to wait before the restart; pausing requests", health.Duration("wait", wait.Round(time.Second)))
+		e.logger.Warn("API requested a delay before the restart; requests stay paused", health.Duration("wait", wait.Round(time.Second)))
 	}
 }
 

@@ -131,7 +131,7 @@ func TestRejectedTokenIsExplained(t *testing.T) {
 		"for another API": {
 			func(api receiver.API) defendersim.Grant { return defendersim.Grant{Audience: another[api]} },
 			func(api receiver.API) string {
-				return "Set the scope of the extension named by http::auth to " + audiences[api] + "/.default."
+				return "Set the scope of the extension set in http::auth to " + audiences[api] + "/.default."
 			},
 		},
 		"that has expired": {
@@ -139,7 +139,7 @@ func TestRejectedTokenIsExplained(t *testing.T) {
 				return defendersim.Grant{Expires: time.Date(1999, 12, 31, 0, 0, 0, 0, time.UTC)}
 			},
 			func(receiver.API) string {
-				return "The token had expired at 1999-12-31T00:00:00Z when the API answered."
+				return "The token expired at 1999-12-31T00:00:00Z, but the extension set in http::auth still sends it"
 			},
 		},
 	} {

@@ -115,7 +115,7 @@ func (e *Engine) flush(ctx context.Context, now time.Time) {
 		delete(e.unsaved, entryIncidents)
 	}
 	if e.parts.Store.Unwritten() == 0 && len(e.unsaved) == 0 {
-		e.log(e.conditions.Settled("checkpoint", now, checkpointCalm, "checkpoint is written again"))
+		e.log(e.conditions.Settled("checkpoint", now, checkpointCalm, "checkpoint writes succeed again"))
 		return
 	}
 	if now.Sub(e.flushed) < flushInterval {

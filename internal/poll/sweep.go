@@ -89,13 +89,13 @@ func (e *Engine) sweepPeriod(now time.Time) time.Duration {
 func (e *Engine) planSweep(now time.Time) string {
 	switch {
 	case !e.parts.Client.WholeRows():
-		return "not with this api, whose list of incidents shows no alerts"
+		return "not used with this api, whose list of incidents has no alerts"
 	case e.sweep == nil:
 		return "off"
 	case !e.sweeps(now):
-		return "not needed: requests by ID keep to collection_interval"
+		return "not needed: polling by ID meets collection_interval"
 	}
-	return fmt.Sprintf("every %s, of all open incidents; the others are polled by ID", health.Text(e.sweepPeriod(now).Round(time.Second)))
+	return fmt.Sprintf("every %s, for all open incidents; the others are polled by ID", health.Text(e.sweepPeriod(now).Round(time.Second)))
 }
 
 // sweepGap is the mean time between two pages of sweeps: what the list's quota leaves beside the change feed.
@@ -174,13 +174,13 @@ func (e *Engine) logSweep(how feed.Ending, at time.Time) {
 	switch how {
 	case feed.PageFailed, feed.Refused, feed.Disordered:
 		e.log(e.conditions.Failed("sweep ends early", at, zap.WarnLevel,
-			"sweep of the list ended early; polling the incidents that it did not show by ID", e.reason(how)))
+			"sweep of the list ended early; polling the incidents it missed by ID", e.reason(how)))
 		return
 	case feed.NotWorth:
 		e.log(e.conditions.Failed("sweep worth", at, zap.InfoLevel,
-			"few of the incidents in the list are polled; polling them by ID, and trying the list less and less often"))
+			"few of the listed incidents are tracked; polling those by ID and sweeping the list less often"))
 	default:
-		e.log(e.conditions.Works("sweep ends early", at, "sweep of the list shows all open incidents again"))
+		e.log(e.conditions.Works("sweep ends early", at, "sweep of the list covers all open incidents again"))
 		e.log(e.conditions.Works("sweep worth", at, ""))
 	}
 	if e.sweeping.costKnown || how != feed.Swept {
@@ -198,7 +198,7 @@ func (e *Engine) logSweep(how feed.Ending, at time.Time) {
 // reason says why a sweep ended early.
 func (e *Engine) reason(how feed.Ending) zap.Field {
 	if how == feed.Disordered {
-		return zap.String("error", "the list does not keep its order from page to page")
+		return zap.String("error", "the order of the list changed between pages")
 	}
 	return zap.Error(e.sweeping.failure)
 }

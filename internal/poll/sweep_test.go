@@ -100,17 +100,17 @@ func TestSweepsAreOnlyWhereTheyAreNeeded(t *testing.T) {
 		met       bool
 	}{
 		"few incidents": {
-			incidents: 100, plan: "not needed: requests by ID keep to collection_interval", met: true,
+			incidents: 100, plan: "not needed: polling by ID meets collection_interval", met: true,
 		},
 		"turned off": {
 			incidents: 150, feed: func(f *receiver.ChangeFeedConfig) { f.Sweep = false }, plan: "off",
 		},
 		"a long interval": {
 			incidents: 150, config: func(cfg *receiver.Config) { cfg.CollectionInterval = 10 * time.Minute },
-			plan: "not needed: requests by ID keep to collection_interval", met: true,
+			plan: "not needed: polling by ID meets collection_interval", met: true,
 		},
 		"needed": {
-			incidents: 150, plan: "every 5m, of all open incidents; the others are polled by ID", met: true,
+			incidents: 150, plan: "every 5m, for all open incidents; the others are polled by ID", met: true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -149,7 +149,7 @@ func TestPlanAdvisesTheFeedWhereItWouldHelp(t *testing.T) {
 			require.NotContains(t, plan, "advice")
 			return
 		}
-		require.Equal(t, "change_feed polls up to 100 incidents with each request; without it, each is requested by ID", plan["advice"])
+		require.Equal(t, "set change_feed: it polls up to 100 incidents with each request instead of one", plan["advice"])
 	})
 }
 
@@ -222,7 +222,7 @@ func TestSweepThatFailsIsNoOutageAndEndsByItself(t *testing.T) {
 		changeAlert(t, h, 1001)
 		harness.Sleep(45 * time.Minute)
 		require.Len(t, h.Sink.Changes(), 1, "by ID")
-		require.Equal(t, []string{"sweep of the list ended early; polling the incidents that it did not show by ID"}, h.Warnings())
+		require.Equal(t, []string{"sweep of the list ended early; polling the incidents it missed by ID"}, h.Warnings())
 		require.Empty(t, h.Host.Statuses(), "the feed works")
 	})
 }
@@ -263,7 +263,7 @@ func TestSweepsOfForeignIncidentsAreRare(t *testing.T) {
 		harness.Sleep(4 * time.Hour)
 		require.Positive(t, sweepPages(h))
 		require.Less(t, sweepPages(h), 4*1500/20)
-		require.Len(t, h.Logs.FilterLevelExact(zap.InfoLevel).FilterMessageSnippet("few of the incidents in the list are polled").All(), 1)
+		require.Len(t, h.Logs.FilterLevelExact(zap.InfoLevel).FilterMessageSnippet("few of the listed incidents are tracked").All(), 1)
 	})
 }
 

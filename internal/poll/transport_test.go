@@ -144,7 +144,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 			require.Len(t, h.Warnings(), 1)
 			line := h.Logs.FilterLevelExact(zap.ErrorLevel).All()[0].ContextMap()
 			require.EqualValues(t, 1001, line["incident"])
-			require.Contains(t, line["error"], "is http::endpoint right?")
+			require.Contains(t, line["error"], "check http::endpoint")
 			require.NotContains(t, line["error"], "127.0.0.1", "a redirect may contain a secret")
 		})
 	}

@@ -19,7 +19,7 @@ func (e *Engine) logWarning(text string, at time.Time) {
 	if e.warnings == nil {
 		e.warnings = map[string]struct{}{}
 	}
-	notice := e.conditions.Event("warning", at, zap.WarnLevel, "API warns that a response may be incomplete or outdated",
+	notice := e.conditions.Event("warning", at, zap.WarnLevel, "API response carries a warning; it may be incomplete or outdated",
 		zap.String("host", e.settings.Host), zap.String("warning", text))
 	if notice != nil { // else there were too many just now
 		e.warnings[text] = struct{}{}
