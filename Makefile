@@ -23,11 +23,11 @@ help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{ printf "  make %-17s %s\n", $$1, $$2 }'
 
 .PHONY: run
-run: ## Build all and watch records: of the simulator, or of Microsoft's API with DEFENDER_TENANT_ID and so on set; API=graph for Microsoft Graph
+run: ## Print records from the simulator, or from your tenant if DEFENDER_TENANT_ID and so on are set; API=graph uses Microsoft Graph
 	@GO="$(GO)" API="$(API)" tools/run.sh
 
 .PHONY: demo
-demo: build $(VICTORIALOGS) ## Build all and look at incidents in a browser: simulator, collector and VictoriaLogs; API=graph for Microsoft Graph
+demo: build $(VICTORIALOGS) ## Show incidents in a browser with simulator, collector and VictoriaLogs; API=graph uses Microsoft Graph
 	@API="$(API)" tools/demo/run.sh
 
 .PHONY: build
@@ -58,23 +58,23 @@ bench: ## Run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: measure
-measure: build ## Measure memory, processor time and start-up of the built collector; docs/performance.md has the tables (Linux)
+measure: build ## Measure memory, processor time and start-up of the built collector for docs/performance.md (Linux)
 	$(E2E) -timeout 60m -run '^TestMeasure' ./collector -e2e.collector=$(abspath $(COLLECTOR)) -e2e.measure
 
 .PHONY: simulate
-simulate: ## Run the measurements in simulated time
+simulate: ## Run the measurements in simulated time (change delay, cold start, faults), which take minutes
 	$(GO) test -count=1 -v -timeout 30m -run "HalfOfTheAPI|EveryFaultIsOver|TenFailingIncidents|ChangeDelayOfADay|ADayOfSweeps|ADayUnderGraph|ColdStart|CostOverGrowth" ./internal/poll -simulate
 
 .PHONY: populations
-populations: ## Run SEEDS (100) other random populations with random faults, and compare each record with what was served
+populations: ## Run SEEDS (100) random populations with random faults, and compare each record with what was served
 	@GO="$(GO)" tools/populations.sh $(or $(SEEDS),100)
 
 .PHONY: fuzz
-fuzz: ## Run each fuzz target FUZZTIME (50000x) times or long
+fuzz: ## Run each fuzz target FUZZTIME times (50000x) or as long as it says (30s)
 	@GO="$(GO)" tools/fuzz.sh $(or $(FUZZTIME),50000x)
 
 .PHONY: e2e
-e2e: build $(VICTORIALOGS) ## Run the built collector against the simulator and check every record, also with the examples for backends and a real VictoriaLogs
+e2e: build $(VICTORIALOGS) ## Run the built collector and the examples for backends against the simulator, and check every record
 	cd e2e && $(GO) test -count=1 ./dashboards
 	$(E2E) -timeout 15m ./collector -e2e.collector=$(abspath $(COLLECTOR))
 	$(E2E) -timeout 15m ./backends -e2e.collector=$(abspath $(COLLECTOR)) -e2e.victorialogs=$(abspath $(VICTORIALOGS))
@@ -86,11 +86,11 @@ $(VICTORIALOGS): tools/victorialogs/go.mod tools/victorialogs/go.sum
 	cd tools/victorialogs && CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o $(abspath $@) github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs
 
 .PHONY: e2e-backends
-e2e-backends: build $(LOKI) $(VICTORIALOGS) ## Run the examples for every backend: Loki and VictoriaLogs are built first, Splunk and Elastic are stubs
+e2e-backends: build $(LOKI) $(VICTORIALOGS) ## Run the examples for backends with a real Loki and VictoriaLogs and with stubs of Splunk and Elastic
 	$(E2E) -timeout 15m ./backends -e2e.collector=$(abspath $(COLLECTOR)) -e2e.loki=$(abspath $(LOKI)) -e2e.victorialogs=$(abspath $(VICTORIALOGS))
 
 .PHONY: e2e-dashboards
-e2e-dashboards: build ## Check dashboard and alerts with a real Prometheus that scrapes the built collector (Linux, 4 minutes)
+e2e-dashboards: build ## Check the dashboard and the alerts with a real Prometheus (Linux, 4 minutes)
 	$(E2E) -timeout 10m ./dashboards -e2e.collector=$(abspath $(COLLECTOR))
 
 .PHONY: e2e-image
@@ -98,16 +98,16 @@ e2e-image: build ## Build the container image with buildah and run it against th
 	@GO="$(GO)" tools/image-test.sh $(COLLECTOR)
 
 .PHONY: e2e-demo
-e2e-demo: build $(VICTORIALOGS) ## Run the demo and look at it with Debian's chromium (Linux)
+e2e-demo: build $(VICTORIALOGS) ## Run the demo and check its page with Debian's chromium (Linux)
 	$(E2E) -timeout 15m ./demo -e2e.demo=$(abspath tools/demo/run.sh) $(if $(SCREENSHOT),-e2e.screenshot=$(abspath $(SCREENSHOT)))
 
 .PHONY: soak
-soak: build ## Run the built collector for SOAK (20m) under random faults; the report is build/soak.md (Linux)
+soak: build ## Run the built collector for SOAK (20m) under random faults, and write build/soak.md (Linux)
 	$(E2E) -timeout 0 -run '^TestSoak$$' ./collector -e2e.collector=$(abspath $(COLLECTOR)) \
 		-e2e.soak=$(or $(SOAK),20m) -e2e.report=$(abspath build/soak.md)
 
 .PHONY: generate
-generate: ## Regenerate what mdatagen writes from metadata.yaml
+generate: ## Regenerate code and documentation.md from metadata.yaml
 	@GO="$(GO)" tools/generate.sh
 
 .PHONY: format
@@ -132,7 +132,7 @@ release: $(GENERATED) ## Build archives, SBOMs and checksums for all systems int
 	@GO="$(GO)" tools/release.sh
 
 .PHONY: third-party
-third-party: $(GENERATED) ## Write THIRD_PARTY_LICENSES.txt, and check that an Apache-2.0 distribution can carry each license
+third-party: $(GENERATED) ## Write THIRD_PARTY_LICENSES.txt, and check that each license fits an Apache-2.0 distribution
 	$(GO) build -C tools/release -o $(abspath build/tools)/release .
 	build/tools/release licenses -sources $(dir $(GENERATED)) -o THIRD_PARTY_LICENSES.txt
 

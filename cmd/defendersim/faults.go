@@ -19,12 +19,12 @@ type faultOptions struct {
 	onSkip      bool // of lists alone
 }
 
-// define makes the flags for a fault that strikes the given requests.
+// define makes the flags for a fault of the given requests.
 func (f *faultOptions) define(fs *flag.FlagSet, name, strikes string) {
-	fs.StringVar(&f.name, name, "", "`fault` that strikes "+strikes+", see below")
-	fs.Float64Var(&f.probability, name+"-probability", 0, "probability of that fault, 0 to 1; 0: always")
-	fs.DurationVar(&f.every, name+"-every", 0, "how long it spares requests at first and each time it has struck; 0: not at all")
-	fs.IntVar(&f.times, name+"-times", 0, "how many requests it strikes before it ends; 0: it does not end")
+	fs.StringVar(&f.name, name, "", "`fault` in "+strikes+"; all faults are listed below")
+	fs.Float64Var(&f.probability, name+"-probability", 0, "probability of the fault, 0 to 1; 0: always")
+	fs.DurationVar(&f.every, name+"-every", 0, "time without the fault at the start and after each time it occurred; 0: none")
+	fs.IntVar(&f.times, name+"-times", 0, "number of requests with the fault before it ends; 0: it does not end")
 }
 
 // rule reads the fault of the flag with the given name, for requests as in

@@ -75,101 +75,101 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 	}
 	under("Running", func() {
 		fs.StringVar(&o.listen, "listen", o.listen, "`address` to listen on; port 0 picks a free one")
-		fs.BoolVar(&o.allowNonLoopback, "allow-non-loopback", false, "listen where others can reach it too; it hands out tokens and lets anyone steer it")
-		fs.BoolVar(&o.tls, "tls", false, "speak HTTP/2 and HTTP/1.1 over TLS, with a new, self-signed certificate for localhost, 127.0.0.1 and ::1")
-		fs.StringVar(&o.tlsCAFile, "tls-ca-file", "", "`file` that the certificate is written to as PEM, for clients to trust")
-		fs.BoolVar(&o.demo, "demo", false, "a small, lively population: 12 incidents, 8 changes a minute; other flags still count")
-		fs.BoolVar(&o.log, "log", false, "print a line per request")
-		fs.IntVar(&o.listIDs, "list-ids", 0, "print the first `n` incident ids and exit")
-		fs.IntVar(&c.RequestsKept, "requests-kept", c.RequestsKept, "how many requests the journal remembers; 0: all")
-		fs.IntVar(&c.StatesKept, "states-kept", c.StatesKept, "how many states of each incident are remembered; 0: all")
+		fs.BoolVar(&o.allowNonLoopback, "allow-non-loopback", false, "allow --listen on an address that other machines can reach; they then get tokens and control of the simulator")
+		fs.BoolVar(&o.tls, "tls", false, "serve HTTP/2 and HTTP/1.1 over TLS, with a new self-signed certificate for localhost, 127.0.0.1 and ::1")
+		fs.StringVar(&o.tlsCAFile, "tls-ca-file", "", "`file` to write the certificate to, as PEM, for clients to trust")
+		fs.BoolVar(&o.demo, "demo", false, "a small, busy population: 12 incidents, 8 changes a minute; other flags override it")
+		fs.BoolVar(&o.log, "log", false, "print a line for each request")
+		fs.IntVar(&o.listIDs, "list-ids", 0, "print the first `n` incident IDs and exit")
+		fs.IntVar(&c.RequestsKept, "requests-kept", c.RequestsKept, "number of requests kept in the journal; 0: all")
+		fs.IntVar(&c.StatesKept, "states-kept", c.StatesKept, "number of past states kept of each incident; 0: all")
 	})
 	under("Population", func() {
-		fs.Uint64Var(&c.Seed, "seed", c.Seed, "decides everything that looks like chance")
-		fs.IntVar(&c.Incidents, "incidents", c.Incidents, "how many incidents there are")
-		fs.Int64Var(&c.FirstID, "first-id", c.FirstID, "lowest incident `id`; the others follow without a gap")
-		fs.Float64Var(&c.MergedShare, "merged-share", c.MergedShare, "share of the incidents that are merged at the start, 0 to 1")
-		fs.Func("statuses", "`mix` of statuses at the start, among those not merged: active, in progress and resolved, such as 60/30/10", func(text string) (err error) {
+		fs.Uint64Var(&c.Seed, "seed", c.Seed, "seed of all random choices")
+		fs.IntVar(&c.Incidents, "incidents", c.Incidents, "number of incidents at the start")
+		fs.Int64Var(&c.FirstID, "first-id", c.FirstID, "lowest incident `ID`; the others follow without gaps")
+		fs.Float64Var(&c.MergedShare, "merged-share", c.MergedShare, "share of incidents that are already merged at the start, 0 to 1")
+		fs.Func("statuses", "`mix` of active, in progress and resolved incidents at the start, such as 60/30/10; merged ones not included", func(text string) (err error) {
 			c.Statuses, err = parseStatuses(text)
 			return err
 		})
-		fs.Float64Var(&c.LargeShare, "large-share", c.LargeShare, "share of the incidents that have 150 alerts, 0 to 1")
-		fs.IntVar(&c.AlertsPerIncident, "alerts-per-incident", c.AlertsPerIncident, "alerts of every incident, up to 150; 0: as in real life")
-		fs.Float64Var(&c.LooseAlerts, "loose-alerts", c.LooseAlerts, "alerts in no incident for each one that is in an incident, 0 to 1; only Graph's list of alerts shows them")
-		fs.IntVar(&c.AlertBytes, "alert-bytes", c.AlertBytes, "size of every alert in `bytes`; 0: as in real life")
+		fs.Float64Var(&c.LargeShare, "large-share", c.LargeShare, "share of incidents with 150 alerts, 0 to 1")
+		fs.IntVar(&c.AlertsPerIncident, "alerts-per-incident", c.AlertsPerIncident, "number of alerts in every incident, up to 150; 0: realistic numbers")
+		fs.Float64Var(&c.LooseAlerts, "loose-alerts", c.LooseAlerts, "alerts outside of incidents, for each alert in one, 0 to 1; only Graph's list of alerts has them")
+		fs.IntVar(&c.AlertBytes, "alert-bytes", c.AlertBytes, "size of every alert in `bytes`; 0: realistic sizes")
 	})
 	under("Change", func() {
-		fs.Float64Var(&c.ChangesPerHour, "changes-per-hour", c.ChangesPerHour, "mean `number` of changes in the whole population; 0: none")
-		fs.Func("change-shares", "`kinds` of change and the share of each of all changes, such as alert-alone=0.17,merge=0; the others divide the rest as usual", func(text string) (err error) {
+		fs.Float64Var(&c.ChangesPerHour, "changes-per-hour", c.ChangesPerHour, "average `number` of changes, of all incidents together; 0: none")
+		fs.Func("change-shares", "`shares` of kinds of change among all changes, such as alert-alone=0.17,merge=0; the other kinds divide the rest", func(text string) (err error) {
 			c.Weights, err = parseShares(text)
 			return err
 		})
-		fs.BoolVar(&c.QuietAlertMoves, "quiet-alert-moves", c.QuietAlertMoves, "an alert that moves to another incident moves the lastUpdateTime of neither")
-		fs.BoolVar(&c.SilentAlertMoves, "silent-alert-moves", c.SilentAlertMoves, "an alert that moves to another incident moves no time, its own neither")
-		fs.BoolVar(&c.Bursty, "bursty", c.Bursty, "changes come in bursts, and mostly to the newest incidents")
-		fs.Float64Var(&c.BackToActive, "back-to-active", c.BackToActive, "how often an incident in progress becomes active again instead of resolved, 0 to 1")
-		fs.IntVar(&c.CloseHourly, "close-hourly", c.CloseHourly, "how many open incidents are resolved at the same moment, each hour after the start; 0: none")
-		fs.Float64Var(&c.NewPerHour, "new-per-hour", c.NewPerHour, "mean `number` of incidents that appear; 0: none")
-		fs.DurationVar(&c.ClockSkew, "clock-skew", c.ClockSkew, "how far the service's clock is ahead, or behind where negative")
-		fs.DurationVar(&c.QuietAfter, "quiet-after", c.QuietAfter, "leave resolved incidents alone after so long without a change; 0: never")
+		fs.BoolVar(&c.QuietAlertMoves, "quiet-alert-moves", c.QuietAlertMoves, "moving an alert to another incident leaves both incidents' lastUpdateTime unchanged")
+		fs.BoolVar(&c.SilentAlertMoves, "silent-alert-moves", c.SilentAlertMoves, "moving an alert to another incident leaves all times unchanged, also the alert's own")
+		fs.BoolVar(&c.Bursty, "bursty", c.Bursty, "make changes in bursts, mostly to the newest incidents")
+		fs.Float64Var(&c.BackToActive, "back-to-active", c.BackToActive, "share of incidents in progress that become active again instead of resolved, 0 to 1")
+		fs.IntVar(&c.CloseHourly, "close-hourly", c.CloseHourly, "number of open incidents that are resolved at the same moment, every hour; 0: none")
+		fs.Float64Var(&c.NewPerHour, "new-per-hour", c.NewPerHour, "average `number` of new incidents; 0: none")
+		fs.DurationVar(&c.ClockSkew, "clock-skew", c.ClockSkew, "how far the service's clock is ahead; negative: behind")
+		fs.DurationVar(&c.QuietAfter, "quiet-after", c.QuietAfter, "stop changing resolved incidents this long after their last change; 0: never")
 	})
 	under("Limits", func() {
-		fs.IntVar(&c.PerMinute, "per-minute", c.PerMinute, "Get calls of Defender XDR in any minute; 0: not limited")
-		fs.IntVar(&c.PerHour, "per-hour", c.PerHour, "Get calls of Defender XDR in any hour; 0: not limited")
-		fs.IntVar(&c.ForeignPerMinute, "foreign-per-minute", c.ForeignPerMinute, "Get calls of Defender XDR per minute that another program takes")
-		fs.BoolVar(&c.CountThrottled, "count-throttled", c.CountThrottled, "requests answered 429 take quota too")
-		fs.StringVar(&o.throttleForm, "throttle-form", "", "`how` a 429 says when to come back: message, retry-after, retry-after-date, bare, empty; not given: message, under Graph retry-after")
+		fs.IntVar(&c.PerMinute, "per-minute", c.PerMinute, "limit of Defender XDR by ID in any minute; 0: none")
+		fs.IntVar(&c.PerHour, "per-hour", c.PerHour, "limit of Defender XDR by ID in any hour; 0: none")
+		fs.IntVar(&c.ForeignPerMinute, "foreign-per-minute", c.ForeignPerMinute, "requests by ID that another program sends to Defender XDR each minute")
+		fs.BoolVar(&c.CountThrottled, "count-throttled", c.CountThrottled, "count requests that get a 429 against the limits too")
+		fs.StringVar(&o.throttleForm, "throttle-form", "", "`how` a 429 says when to retry: message, retry-after, retry-after-date, bare, empty; not set: message for Defender XDR, retry-after for Graph")
 	})
 	under("List", func() {
-		fs.IntVar(&c.ListPerMinute, "list-per-minute", c.ListPerMinute, "List calls of Defender XDR in any minute; 0: not limited")
-		fs.IntVar(&c.ListPerHour, "list-per-hour", c.ListPerHour, "List calls of Defender XDR in any hour; 0: not limited")
-		fs.IntVar(&c.ListForeignPerMinute, "list-foreign-per-minute", c.ListForeignPerMinute, "List calls of Defender XDR per minute that another program takes")
-		fs.DurationVar(&c.ListDelay, "list-delay", c.ListDelay, "how much later than Get lists show a change, at most; each incident has its part of it, under Graph each change")
-		fs.DurationVar(&c.ListLag, "list-lag", c.ListLag, "how far lists lie behind Get for all incidents")
-		fs.BoolVar(&c.ListDiffers, "list-differs", c.ListDiffers, "that of Defender XDR writes determination and investigationState in another case than Get")
-		fs.BoolVar(&c.ListUpperBounds, "list-upper-bounds", c.ListUpperBounds, "that of Defender XDR takes lt and le in $filter; otherwise they are a 400")
-		fs.StringVar((*string)(&c.ListStatusFilter), "list-status-filter", string(c.ListStatusFilter), "`what` that of Defender XDR does with a $filter on status: honoured, ignored (all incidents pass), refused (400)")
-		fs.IntVar(&c.ListMaxSkip, "list-max-skip", c.ListMaxSkip, "largest $skip of that of Defender XDR, more is a 400; 0: there is none")
-		fs.StringVar(&c.ListLinkHost, "list-link-host", c.ListLinkHost, "`host` that links to the next page name, of alerts too, with its scheme; empty: the one that was asked")
-		o.listFault.define(fs, "list-fault", "List calls")
-		fs.BoolVar(&o.listFault.onSkip, "list-fault-on-skip", false, "the fault spares first pages")
+		fs.IntVar(&c.ListPerMinute, "list-per-minute", c.ListPerMinute, "limit of the Defender XDR list in any minute; 0: none")
+		fs.IntVar(&c.ListPerHour, "list-per-hour", c.ListPerHour, "limit of the Defender XDR list in any hour; 0: none")
+		fs.IntVar(&c.ListForeignPerMinute, "list-foreign-per-minute", c.ListForeignPerMinute, "requests that another program sends to the Defender XDR list each minute")
+		fs.DurationVar(&c.ListDelay, "list-delay", c.ListDelay, "longest time by which lists show a change later than requests by ID; random for each incident, under Graph for each change")
+		fs.DurationVar(&c.ListLag, "list-lag", c.ListLag, "fixed time by which lists lag behind requests by ID, in addition to --list-delay")
+		fs.BoolVar(&c.ListDiffers, "list-differs", c.ListDiffers, "the Defender XDR list spells determination and investigationState in another case than requests by ID")
+		fs.BoolVar(&c.ListUpperBounds, "list-upper-bounds", c.ListUpperBounds, "the Defender XDR list supports lt and le in $filter; without this flag it returns 400")
+		fs.StringVar((*string)(&c.ListStatusFilter), "list-status-filter", string(c.ListStatusFilter), "`what` the Defender XDR list does with a $filter on status: honoured, ignored (returns all incidents), refused (400)")
+		fs.IntVar(&c.ListMaxSkip, "list-max-skip", c.ListMaxSkip, "largest $skip of the Defender XDR list; more returns 400; 0: no limit")
+		fs.StringVar(&c.ListLinkHost, "list-link-host", c.ListLinkHost, "scheme and `host` in links to further pages, also of alerts; empty: those of the request")
+		o.listFault.define(fs, "list-fault", "requests for the list of incidents")
+		fs.BoolVar(&o.listFault.onSkip, "list-fault-on-skip", false, "the fault does not affect first pages")
 	})
 	under("Microsoft Graph", func() {
-		fs.IntVar(&c.GraphPerMinute, "graph-per-minute", c.GraphPerMinute, "calls of any kind in any minute; 0: not limited")
-		fs.IntVar(&c.GraphPerHour, "graph-per-hour", c.GraphPerHour, "calls of any kind in any hour; 0: not limited")
-		fs.IntVar(&c.GraphForeignPerMinute, "graph-foreign-per-minute", c.GraphForeignPerMinute, "calls per minute that another program takes")
-		fs.IntVar(&c.AlertsPage, "alerts-page", c.AlertsPage, "alerts of an incident that come at a time; 0: all at once")
-		fs.BoolVar(&c.AlertsSkipToken, "alerts-skip-token", c.AlertsSkipToken, "links to more alerts carry a $skiptoken instead of a $skip")
-		fs.BoolVar(&c.GraphCoarseTimes, "graph-coarse-times", c.GraphCoarseTimes, "times are cut to the millisecond")
-		fs.IntVar(&c.GraphExpandFails, "graph-expand-fails", c.GraphExpandFails, "answer 500 to $expand=alerts for incidents with so many alerts or more; 0: for none")
-		fs.BoolVar(&c.GraphSkipToken, "graph-skip-token", c.GraphSkipToken, "links of lists carry a $skiptoken, which may lead past any number of rows, instead of a $skip, which is a 400 beyond 500")
-		fs.BoolVar(&c.NoAlertList, "no-alert-list", c.NoAlertList, "there is no list of all alerts, as in China's cloud: a 404")
+		fs.IntVar(&c.GraphPerMinute, "graph-per-minute", c.GraphPerMinute, "limit of Graph, all requests in any minute; 0: none")
+		fs.IntVar(&c.GraphPerHour, "graph-per-hour", c.GraphPerHour, "limit of Graph, all requests in any hour; 0: none")
+		fs.IntVar(&c.GraphForeignPerMinute, "graph-foreign-per-minute", c.GraphForeignPerMinute, "requests that another program sends to Graph each minute")
+		fs.IntVar(&c.AlertsPage, "alerts-page", c.AlertsPage, "alerts in one page of an incident; 0: all")
+		fs.BoolVar(&c.AlertsSkipToken, "alerts-skip-token", c.AlertsSkipToken, "links to more alerts have a $skiptoken instead of a $skip")
+		fs.BoolVar(&c.GraphCoarseTimes, "graph-coarse-times", c.GraphCoarseTimes, "truncate times to the millisecond")
+		fs.IntVar(&c.GraphExpandFails, "graph-expand-fails", c.GraphExpandFails, "return 500 to $expand=alerts for incidents with at least this many alerts; 0: never")
+		fs.BoolVar(&c.GraphSkipToken, "graph-skip-token", c.GraphSkipToken, "links of lists have a $skiptoken, which can skip any number of rows, instead of a $skip, which returns 400 beyond 500")
+		fs.BoolVar(&c.NoAlertList, "no-alert-list", c.NoAlertList, "the list of all alerts returns 404, as in China's cloud")
 		fs.BoolVar(&c.GraphNoCount, "graph-no-count", c.GraphNoCount, "lists ignore $count=true")
-		fs.BoolVar(&c.GraphOrderByAlone, "graph-orderby-alone", c.GraphOrderByAlone, "lists answer 400 to $orderby together with $filter")
-		fs.BoolVar(&c.GraphNoUpperBounds, "graph-no-upper-bounds", c.GraphNoUpperBounds, "lists answer 400 to lt and le in $filter")
+		fs.BoolVar(&c.GraphOrderByAlone, "graph-orderby-alone", c.GraphOrderByAlone, "lists return 400 to $orderby together with $filter")
+		fs.BoolVar(&c.GraphNoUpperBounds, "graph-no-upper-bounds", c.GraphNoUpperBounds, "lists return 400 to lt and le in $filter")
 		o.alertsFault.define(fs, "alerts-fault", "pages of an incident's alerts")
 		o.alertListFault.define(fs, "alert-list-fault", "the list of all alerts")
-		fs.BoolVar(&o.alertListFault.onSkip, "alert-list-fault-on-skip", false, "the fault spares first pages")
+		fs.BoolVar(&o.alertListFault.onSkip, "alert-list-fault-on-skip", false, "the fault does not affect first pages")
 	})
 	under("Sign-in", func() {
-		fs.StringVar(&c.TenantID, "tenant-id", c.TenantID, "tenant `id`")
-		fs.StringVar(&c.ClientID, "client-id", c.ClientID, "application `id`")
+		fs.StringVar(&c.TenantID, "tenant-id", c.TenantID, "tenant `ID`")
+		fs.StringVar(&c.ClientID, "client-id", c.ClientID, "application `ID`")
 		fs.StringVar(&c.ClientSecret, "client-secret", c.ClientSecret, "`secret` of the application")
-		fs.Func("roles", "`roles` in all tokens, separated by commas; empty: none; not given: what each API asks for", func(text string) error {
+		fs.Func("roles", "`roles` in all tokens, separated by commas; empty: none; not set: those that each API needs", func(text string) error {
 			c.Roles = splitRoles(text)
 			return nil
 		})
 		fs.BoolVar(&c.NoAlertRole, "no-alert-role", c.NoAlertRole, "tokens for Graph lack SecurityAlert.Read.All, which the list of all alerts needs")
-		fs.DurationVar(&c.TokenLifetime, "token-lifetime", defaultLifetime, "how long a token lasts")
-		fs.BoolVar(&c.AllowAnonymous, "allow-anonymous", c.AllowAnonymous, "answer requests without a token")
+		fs.DurationVar(&c.TokenLifetime, "token-lifetime", defaultLifetime, "how long a token is valid")
+		fs.BoolVar(&c.AllowAnonymous, "allow-anonymous", c.AllowAnonymous, "accept requests without a token")
 		o.tokenFault.define(fs, "token-fault", "requests for a token")
 	})
-	under("Answers", func() {
-		o.fault.define(fs, "fault", "every incident")
-		fs.DurationVar(&c.LatencyMin, "latency-min", c.LatencyMin, "least time that a response of the APIs takes")
-		fs.DurationVar(&c.LatencyMax, "latency-max", c.LatencyMax, "most time that a response of the APIs takes; 0: none")
+	under("Responses", func() {
+		o.fault.define(fs, "fault", "requests for an incident")
+		fs.DurationVar(&c.LatencyMin, "latency-min", c.LatencyMin, "shortest time until an API responds")
+		fs.DurationVar(&c.LatencyMax, "latency-max", c.LatencyMax, "longest time until an API responds; 0: at once")
 		fs.BoolVar(&c.RawDeflate, "raw-deflate", c.RawDeflate, "send deflate without its zlib wrapping")
-		fs.BoolVar(&c.NoCompression, "no-compression", c.NoCompression, "never compress answers")
+		fs.BoolVar(&c.NoCompression, "no-compression", c.NoCompression, "never compress responses")
 	})
 	return fs, groups
 }
@@ -217,7 +217,7 @@ func (o options) checkListen() error {
 		return fmt.Errorf("--listen: %w", err)
 	}
 	if !o.allowNonLoopback && !loopback(host) {
-		return fmt.Errorf("--listen: %s can be reached from elsewhere, and the simulator hands out tokens: add --allow-non-loopback if that is meant", o.listen)
+		return fmt.Errorf("--listen: %s can be reached from other machines, and the simulator gives tokens to anyone; add --allow-non-loopback to allow that", o.listen)
 	}
 	return nil
 }
@@ -235,7 +235,7 @@ func parseStatuses(text string) (mix defendersim.StatusMix, err error) {
 	parts := strings.Split(text, "/")
 	weights := []*float64{&mix.Active, &mix.InProgress, &mix.Resolved}
 	if len(parts) != len(weights) {
-		return mix, errors.New("not three numbers with slashes between them")
+		return mix, errors.New("not three numbers separated by slashes")
 	}
 	for n, part := range parts {
 		if *weights[n], err = strconv.ParseFloat(part, 64); err != nil {
@@ -255,7 +255,7 @@ func parseShares(text string) (defendersim.Weights, error) {
 			return defendersim.Weights{}, err
 		}
 		if _, twice := shares[kind]; twice {
-			return defendersim.Weights{}, fmt.Errorf("share of %v: given twice", kind)
+			return defendersim.Weights{}, fmt.Errorf("share of %v: set twice", kind)
 		}
 		if shares[kind], err = strconv.ParseFloat(value, 64); err != nil {
 			return defendersim.Weights{}, fmt.Errorf("share of %v: %q is not a number", kind, value)

@@ -13,14 +13,14 @@ import (
 
 const defaultLifetime = time.Hour
 
-const usage = `defendersim plays the incident APIs of Microsoft Defender XDR and of Microsoft
-Graph, both at the same address and over the same population of invented incidents
-that changes as time goes by, with the APIs' limits and with faults on demand:
+const usage = `defendersim simulates the incident APIs of Microsoft Defender XDR and Microsoft
+Graph. Both have the same address and the same invented incidents, which change over
+time. It enforces the APIs' rate limits and injects faults on demand. It serves:
 
-  a token endpoint for both
-  GET /api/incidents/{id}, GET /api/incidents
-  GET /v1.0/security/incidents/{id}, the same with /alerts behind it,
-  GET /v1.0/security/incidents, GET /v1.0/security/alerts_v2
+  a token endpoint for both APIs
+  Defender XDR: GET /api/incidents and /api/incidents/{id}
+  Graph:        GET /v1.0/security/incidents, /v1.0/security/incidents/{id},
+                /v1.0/security/incidents/{id}/alerts, /v1.0/security/alerts_v2
 
 Usage:
   defendersim [flags]
@@ -67,7 +67,7 @@ func printFaults(w io.Writer, kinds []defendersim.FaultKind) {
 
 func printFlag(w io.Writer, f *flag.Flag) {
 	kind, text := flag.UnquoteUsage(f)
-	fmt.Fprintf(w, "  %-33s %s", "--"+f.Name+" "+kind, text)
+	fmt.Fprintf(w, "  %-36s %s", "--"+f.Name+" "+kind, text)
 	if f.DefValue != "" && f.DefValue != "0" && f.DefValue != "0s" && f.DefValue != "false" {
 		fmt.Fprintf(w, " (default %s)", f.DefValue)
 	}

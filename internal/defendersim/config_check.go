@@ -38,7 +38,7 @@ func (c *Config) checkPopulation() error {
 	}
 	for _, weight := range []float64{c.Statuses.Active, c.Statuses.InProgress, c.Statuses.Resolved} {
 		if !(weight >= 0) || math.IsInf(weight, 0) {
-			errs = append(errs, fmt.Errorf("statuses: %v is not a number from 0 up", weight))
+			errs = append(errs, fmt.Errorf("statuses: %v is not a number of 0 or more", weight))
 		}
 	}
 	if !(c.LargeShare >= 0 && c.LargeShare <= 1) {
@@ -89,7 +89,7 @@ func (c *Config) checkLimits() error {
 		errs = append(errs, fmt.Errorf("foreign requests per minute: %d of Get, %d of List and %d of Graph must not be negative", c.ForeignPerMinute, c.ListForeignPerMinute, c.GraphForeignPerMinute))
 	}
 	if c.LatencyMin < 0 || c.LatencyMin > c.LatencyMax {
-		errs = append(errs, fmt.Errorf("latency: %v to %v is no range of times from 0 up", c.LatencyMin, c.LatencyMax))
+		errs = append(errs, fmt.Errorf("latency: %v to %v is not a range of durations from 0 up", c.LatencyMin, c.LatencyMax))
 	}
 	if err := c.ThrottleForm.check(); err != nil {
 		errs = append(errs, err)

@@ -152,7 +152,7 @@ func (s *Sim) Change(id int64, kind Kind) error {
 	}
 	return s.direct(id, func(t *tracked, at time.Time) error {
 		if !t.live() {
-			return fmt.Errorf("incident %d is merged or removed and changes no more", id)
+			return fmt.Errorf("incident %d is merged or removed and no longer changes", id)
 		}
 		s.change(t, kind, at)
 		return nil
@@ -204,7 +204,7 @@ func (s *Sim) Add(i Incident) error {
 		return fmt.Errorf("incident id %d is not positive", i.ID)
 	}
 	if _, known := s.incidents[i.ID]; known {
-		return fmt.Errorf("incident %d is there already", i.ID)
+		return fmt.Errorf("incident %d already exists", i.ID)
 	}
 	if i.redirected() != (i.RedirectID != 0) {
 		return errors.New("a redirected incident needs a successor, any other must not have one")

@@ -11,12 +11,12 @@ import (
 // whose content is sound.
 func EncodingFaultKinds() []FaultKind {
 	return []FaultKind{
-		{"bom", "", "the regular answer after a byte order mark", markFirst},
+		{"bom", "", "the regular response after a byte order mark", markFirst},
 		{"404-bom", "", "404 with an error object after a byte order mark", markedError(answerWith(404, "ResourceNotFound", "Not found."))},
 		{"429-bom", "8s", "429 with the waiting time in its message, after a byte order mark", markedError(answerThrottled(ThrottleMessage))},
-		{"coding-case", "", "a compressed answer whose Content-Encoding is in capitals", recoded(codeInCapitals)},
-		{"coding-stacked", "", "an answer compressed with deflate, then with gzip", recoded(codeTwice)},
-		{"coding-undeclared", "", "an answer compressed with gzip without a Content-Encoding", recoded(codeSecretly)},
+		{"coding-case", "", "a compressed response with Content-Encoding in capitals", recoded(codeInCapitals)},
+		{"coding-stacked", "", "a response compressed with deflate, then with gzip", recoded(codeTwice)},
+		{"coding-undeclared", "", "a response compressed with gzip without Content-Encoding", recoded(codeSecretly)},
 	}
 }
 

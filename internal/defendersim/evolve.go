@@ -121,7 +121,7 @@ func (w Weights) total() float64 {
 func (w Weights) check() error {
 	for k, weight := range w {
 		if !(weight >= 0) || math.IsInf(weight, 0) {
-			return fmt.Errorf("weight of %v: %v is not a number from 0 up", Kind(k), weight)
+			return fmt.Errorf("weight of %v: %v is not a number of 0 or more", Kind(k), weight)
 		}
 	}
 	if w.total() == 0 {

@@ -39,12 +39,12 @@ type FaultGroup struct {
 // FaultGroups lists every fault once.
 func FaultGroups() []FaultGroup {
 	return []FaultGroup{
-		{"Faults that any call can have, as in --fault slow=3s", FaultKinds()},
-		{"Odd encodings, which any answer can have, as in --list-fault bom", EncodingFaultKinds()},
-		{"Odd content, of incidents, pages of alerts and List pages, as in --fault alerts-null", ContentFaultKinds()},
-		{"Wrong links, of Graph's incidents, pages of alerts and List pages, as in --alerts-fault link-stuck", LinkFaultKinds()},
-		{"Faults that lists alone can have, of incidents or of all alerts, as in --list-fault padded=1MiB", listOnlyKinds()},
-		{"Refusals of the token endpoint, as in --token-fault AADSTS7000222", TokenFaultKinds()},
+		{"Faults of any request, such as --fault slow=3s", FaultKinds()},
+		{"Unusual encodings of any response, such as --list-fault bom", EncodingFaultKinds()},
+		{"Unusual content of incidents, pages of alerts and pages of lists, such as --fault alerts-null", ContentFaultKinds()},
+		{"Wrong links in Graph's incidents, pages of alerts and pages of lists, such as --alerts-fault link-stuck", LinkFaultKinds()},
+		{"Faults of lists only, of incidents or of all alerts, such as --list-fault padded=1MiB", listOnlyKinds()},
+		{"Refusals of the token endpoint, such as --token-fault AADSTS7000222", TokenFaultKinds()},
 	}
 }
 
@@ -62,8 +62,8 @@ func FaultKinds() []FaultKind {
 		{"429-retry-after-negative", "", "429 with a negative Retry-After", answerBackIn(429, literally("-1"))},
 		{"429-retry-after-date", "8s", "429 with Retry-After as a date", answerThrottled(ThrottleDate)},
 		{"429-retry-after-past", "", "429 with Retry-After as a date in the past", answerBackIn(429, literally("Thu, 01 Jan 1970 00:00:00 GMT"))},
-		{"429-limit", "30", "429 whose message names a limit of that many a minute", answerLimit},
-		{"429-bare", "", "429 without a hint when to come back", answerThrottled(ThrottleBare)},
+		{"429-limit", "30", "429 with a message that names a limit of this many requests a minute", answerLimit},
+		{"429-bare", "", "429 that does not say when to retry", answerThrottled(ThrottleBare)},
 		{"429-empty", "", "429 without a body", answerThrottled(ThrottleEmpty)},
 		{"500", "", "500 with an empty message", answerWith(500, "InternalServerError", "")},
 		{"503", "", "503 with an HTML page", answerPage(503, "Service Unavailable")},
@@ -72,19 +72,19 @@ func FaultKinds() []FaultKind {
 		{"redirect", "", "302 to the same address", answerRedirect("")},
 		{"redirect-other", "", "302 to another host", answerRedirect(elsewhere)},
 		{"reset", "", "the connection is reset", reset},
-		{"goaway", "", "GOAWAY instead of a response, over HTTP/1.1 no response, then the connection ends", goAway},
+		{"goaway", "", "GOAWAY instead of a response, then the connection closes; over HTTP/1.1 it closes without a response", goAway},
 		{"hang", "", "no response until the client gives up", hang},
-		{"silent", "", "the connection stays open, but nothing arrives over it any more", silent},
-		{"slow", "10s", "the regular answer, but late", slow},
-		{"close", "", "the regular answer, then the connection ends unannounced", closeAfter},
-		{"truncated", "", "half of the body, then the connection ends", truncated},
+		{"silent", "", "the connection stays open, but nothing arrives on it any more", silent},
+		{"slow", "10s", "the regular response, but late", slow},
+		{"close", "", "the regular response, then the connection closes without notice", closeAfter},
+		{"truncated", "", "half of the body, then the connection closes", truncated},
 		{"empty", "", "200 without a body", answerEmpty},
 		{"html", "", "200 with an HTML page", answerPage(200, "Sign in")},
-		{"content-type", "", "the regular answer as text/plain", wrongType},
-		{"huge", "100MiB", "a valid object of about that many bytes, not compressed", huge},
-		{"nested", "100000", "a value nested that deep", spliced(nestedMember)},
+		{"content-type", "", "the regular response as text/plain", wrongType},
+		{"huge", "100MiB", "a valid object of about this many bytes, not compressed", huge},
+		{"nested", "100000", "a value nested this deep", spliced(nestedMember)},
 		{"invalid-utf8", "", "a string that is not UTF-8", spliced(invalidMember)},
-		{"duplicate-keys", "", "status twice, with two values", spliced(duplicateMember)},
+		{"duplicate-keys", "", "two members status with different values", spliced(duplicateMember)},
 		{"big-number", "", "an integer beyond 64 bits", spliced(numberMember)},
 	}
 }
@@ -143,13 +143,13 @@ func (f Fault) String() string {
 func (f Fault) Fits(where int64) error {
 	switch {
 	case f.in(listOnlyKinds()) && where != ListRequests && where != AlertListRequests:
-		return fmt.Errorf("fault %s: that is for List calls alone", f.Name)
+		return fmt.Errorf("fault %s: applies to List requests only", f.Name)
 	case f.in(TokenFaultKinds()) && where != TokenRequests:
-		return fmt.Errorf("fault %s: that is for the token endpoint alone", f.Name)
+		return fmt.Errorf("fault %s: applies to the token endpoint only", f.Name)
 	case f.in(LinkFaultKinds()) && where == TokenRequests:
-		return fmt.Errorf("fault %s: there are no links in tokens", f.Name)
+		return fmt.Errorf("fault %s: does not apply to the token endpoint, which has no links", f.Name)
 	case f.in(ContentFaultKinds()) && where == TokenRequests:
-		return fmt.Errorf("fault %s: there are no incidents in tokens", f.Name)
+		return fmt.Errorf("fault %s: does not apply to the token endpoint, which has no incidents", f.Name)
 	}
 	return nil
 }

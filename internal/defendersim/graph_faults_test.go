@@ -270,5 +270,5 @@ func TestTokensHaveNoLinksToSpoil(t *testing.T) {
 	for _, kind := range LinkFaultKinds() {
 		assert.ErrorContains(t, s.SetFault(TokenRequests, Rule{Fault: Fault{Name: kind.Name}}), "no links")
 	}
-	assert.ErrorContains(t, s.SetFault(AlertRequests, Rule{Fault: Fault{Name: "row-twice"}}), "List calls alone")
+	assert.ErrorContains(t, s.SetFault(AlertRequests, Rule{Fault: Fault{Name: "row-twice"}}), "List requests only")
 }

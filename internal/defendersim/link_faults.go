@@ -8,12 +8,12 @@ package defendersim
 // change nothing.
 func LinkFaultKinds() []FaultKind {
 	return []FaultKind{
-		{"link-stuck", "", "the link to the next page leads to the same one", spoiledLink(stuckLink)},
+		{"link-stuck", "", "the link to the next page leads to the same page", spoiledLink(stuckLink)},
 		{"link-elsewhere", "", "the link to the next page names another host", spoiledLink(func(_ *exchange, l *link) { l.host = elsewhere })},
-		{"link-bare", "", "the link to the next page does not say which", spoiledLink(func(_ *exchange, l *link) { l.aimless = true })},
+		{"link-bare", "", "the link to the next page has neither $skip nor $skiptoken", spoiledLink(func(_ *exchange, l *link) { l.aimless = true })},
 		{"link-broken", "", "the link to the next page is a number", spoiledLink(func(_ *exchange, l *link) { l.number = true })},
-		{"link-empty", "", "the link to the next page is an empty text, on the last page too", spoiledLink(func(_ *exchange, l *link) { l.empty = true })},
-		{"link-endless", "", "after the last page, links to empty pages without end", spoiledLink(endlessLink)},
+		{"link-empty", "", "the link to the next page is an empty string, also on the last page", spoiledLink(func(_ *exchange, l *link) { l.empty = true })},
+		{"link-endless", "", "after the last page, endless links to empty pages", spoiledLink(endlessLink)},
 		{"page-empty", "", "before each page, an empty one that links to it", emptyFirst},
 	}
 }

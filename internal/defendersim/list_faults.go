@@ -10,16 +10,16 @@ func ListFaultKinds() []FaultKind { return append(LinkFaultKinds(), listOnlyKind
 
 func listOnlyKinds() []FaultKind {
 	return []FaultKind{
-		{"link-loop", "", "the link of the first page leads on, that of any other one back", spoiledPage(loopLink)},
-		{"overfull", "50", "up to that many rows more than asked for", overfull},
+		{"link-loop", "", "the first page links to the second, any other page back to the first", spoiledPage(loopLink)},
+		{"overfull", "50", "up to this many rows more than requested", overfull},
 		{"value-missing", "", "a page without value", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.rows, p.bare = nil, true })},
 		{"value-null", "", "value is null", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.rows, p.value = nil, "null" })},
 		{"value-object", "", "value is an object", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.rows, p.value = nil, "{}" })},
-		{"row-without-id", "", "the first row lacks its ID", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.spoil = withoutID })},
+		{"row-without-id", "", "the first row has no ID", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.spoil = withoutID })},
 		{"row-null", "", "the first row is null", spoiledPage(func(_ *exchange, p *page, _ Fault) { p.spoil = nullRow })},
-		{"row-twice", "", "the first row once more at the end of its page", spoiledPage(repeatRow)},
-		{"count-high", "50", "@odata.count, where it is asked for, is that much too high", spoiledPage(func(_ *exchange, p *page, f Fault) { p.total += int(f.Size) })},
-		{"padded", "512KiB", "each row holds that many blanks more", spoiledPage(func(_ *exchange, p *page, f Fault) { p.padding = f.Size })},
+		{"row-twice", "", "the first row is repeated at the end of its page", spoiledPage(repeatRow)},
+		{"count-high", "50", "@odata.count, if requested, is too high by this much", spoiledPage(func(_ *exchange, p *page, f Fault) { p.total += int(f.Size) })},
+		{"padded", "512KiB", "each row has this many additional spaces", spoiledPage(func(_ *exchange, p *page, f Fault) { p.padding = f.Size })},
 	}
 }
 

@@ -194,11 +194,11 @@ func TestAHugePageHoldsOneIncident(t *testing.T) {
 func TestWhatIsForListAloneCanBeSetNowhereElse(t *testing.T) {
 	s := newSim(t, nil)
 	for _, where := range []int64{1001, AllIncidents, TokenRequests, AlertRequests} {
-		assert.ErrorContains(t, s.SetFault(where, Rule{Fault: Fault{Name: "row-twice"}}), "List calls alone")
-		assert.ErrorContains(t, s.SetFault(where, Rule{Fault: Fault{Name: "500"}, OnSkip: true}), "List calls alone")
+		assert.ErrorContains(t, s.SetFault(where, Rule{Fault: Fault{Name: "row-twice"}}), "List requests only")
+		assert.ErrorContains(t, s.SetFault(where, Rule{Fault: Fault{Name: "500"}, OnSkip: true}), "List requests only")
 	}
 	for _, where := range []int64{1001, AllIncidents, ListRequests, AlertRequests, AlertListRequests} {
-		assert.ErrorContains(t, s.SetFault(where, Rule{Fault: Fault{Name: "AADSTS53003"}}), "token endpoint alone")
+		assert.ErrorContains(t, s.SetFault(where, Rule{Fault: Fault{Name: "AADSTS53003"}}), "token endpoint only")
 	}
-	assert.ErrorContains(t, s.SetFault(TokenRequests, Rule{Fault: Fault{Name: "alerts-null"}}), "no incidents in tokens")
+	assert.ErrorContains(t, s.SetFault(TokenRequests, Rule{Fault: Fault{Name: "alerts-null"}}), "which has no incidents")
 }

@@ -57,7 +57,7 @@ func (s *Sim) SetFault(id int64, r Rule) error {
 		return err
 	}
 	if id != ListRequests && id != AlertListRequests && r.OnSkip {
-		return fmt.Errorf("fault %s: sparing first pages is for List calls alone", r.Fault.Name)
+		return fmt.Errorf("fault %s: sparing first pages applies to List requests only", r.Fault.Name)
 	}
 	if !(r.Probability >= 0 && r.Probability <= 1) {
 		return fmt.Errorf("fault %s: probability %v is not between 0 and 1", r.Fault.Name, r.Probability)

@@ -251,75 +251,75 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	var err, errs error
 	builder.ReceiverDefenderIncidentsActive, err = builder.meter.Int64ObservableGauge(
 		"otelcol_receiver_defender_incidents_active",
-		metric.WithDescription("Whether the receiver polls (1), or waits on standby until its collector becomes the leader (0). [Alpha]"),
+		metric.WithDescription("1 while the receiver polls, 0 while it is on standby because another collector is the leader. [Alpha]"),
 		metric.WithUnit("1"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsChangeDelay, err = builder.meter.Float64Histogram(
 		"otelcol_receiver_defender_incidents_change_delay",
-		metric.WithDescription("Time from a change, as the API dates it, until its records were handed to the pipeline. Incidents that are seen for the first time do not count. [Alpha]"),
+		metric.WithDescription("Time from a change, by the API's timestamp, until its records were passed to the pipeline. Incidents that are new to the receiver do not count. [Alpha]"),
 		metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries([]float64{1, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 28800, 86400}...),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsCheckpointFailures, err = builder.meter.Int64Counter(
 		"otelcol_receiver_defender_incidents_checkpoint_failures",
-		metric.WithDescription("Reads and writes of the checkpoint that failed. [Alpha]"),
+		metric.WithDescription("Failed reads and writes of the checkpoint. [Alpha]"),
 		metric.WithUnit("{failure}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsClockDifference, err = builder.meter.Float64ObservableGauge(
 		"otelcol_receiver_defender_incidents_clock_difference",
-		metric.WithDescription("How far the API's clock is ahead of this machine's, by the Date of its last response; negative: behind. It is the least difference that the response proves, since a Date has whole seconds and the response takes its time; 0: none is proven. [Alpha]"),
+		metric.WithDescription("How far the API's clock is ahead of this machine's, from the Date header of the last response; negative if it is behind. A lower bound, since the header has whole seconds and the response takes time. 0 if no difference is certain. [Alpha]"),
 		metric.WithUnit("s"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsDiscovered, err = builder.meter.Int64ObservableGauge(
 		"otelcol_receiver_defender_incidents_discovered",
-		metric.WithDescription("Incidents that are kept because the change feed has discovered them, merged ones included. Configured ones, and what those were merged into, do not count. 0 without discovery. [Alpha]"),
+		metric.WithDescription("Discovered incidents that are tracked, including merged ones. Configured incidents and their successors do not count. 0 without discovery. [Alpha]"),
 		metric.WithUnit("{incident}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsFeedAge, err = builder.meter.Float64ObservableGauge(
 		"otelcol_receiver_defender_incidents_feed_age",
-		metric.WithDescription("Time since the change feed last listed all changes, or since the start if it has not yet, of incidents (list) and of alerts (alerts). [Alpha]"),
+		metric.WithDescription("Time since the change feed last listed all changes of incidents (list) or of alerts (alerts), or since the start if it has not yet. [Alpha]"),
 		metric.WithUnit("s"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsLateChanges, err = builder.meter.Int64Counter(
 		"otelcol_receiver_defender_incidents_late_changes",
-		metric.WithDescription("Changes that the change feed did not list when they happened, and found when it listed that time again. [Alpha]"),
+		metric.WithDescription("Changes that the API listed late, so the change feed found them only when it listed that time again. [Alpha]"),
 		metric.WithUnit("{change}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsLearnedLimit, err = builder.meter.Int64ObservableGauge(
 		"otelcol_receiver_defender_incidents_learned_limit",
-		metric.WithDescription("Requests in a window that the API seems to allow, as learned from repeated 429 responses; 0: nothing is learned, and the configured limit applies. [Alpha]"),
+		metric.WithDescription("Rate limit learned from repeated 429 responses. 0 if none is learned, so that the configured limit applies. [Alpha]"),
 		metric.WithUnit("{request}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsOverdue, err = builder.meter.Int64ObservableGauge(
 		"otelcol_receiver_defender_incidents_overdue",
-		metric.WithDescription("Incidents that are due and not yet requested. [Alpha]"),
+		metric.WithDescription("Incidents that are due to be polled but not requested yet. [Alpha]"),
 		metric.WithUnit("{incident}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsPollDelay, err = builder.meter.Float64Histogram(
 		"otelcol_receiver_defender_incidents_poll_delay",
-		metric.WithDescription("Time from when an incident was due until it was requested. [Alpha]"),
+		metric.WithDescription("Time from when an incident was due to be polled until it was requested. [Alpha]"),
 		metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries([]float64{1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 14400}...),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsPolls, err = builder.meter.Int64Counter(
 		"otelcol_receiver_defender_incidents_polls",
-		metric.WithDescription("Polls of incidents: each time the API has shown one whole, by ID or in the list. [Alpha]"),
+		metric.WithDescription("Polls of incidents. Each complete incident in a response counts, whether requested by ID or listed. [Alpha]"),
 		metric.WithUnit("{poll}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsQuotaRemaining, err = builder.meter.Int64ObservableGauge(
 		"otelcol_receiver_defender_incidents_quota_remaining",
-		metric.WithDescription("Requests that the rate limits still allow now, by the receiver's own account. [Alpha]"),
+		metric.WithDescription("Requests that the rate limits allow now, as counted by the receiver. [Alpha]"),
 		metric.WithUnit("{request}"),
 	)
 	errs = errors.Join(errs, err)
@@ -337,32 +337,32 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsRequests, err = builder.meter.Int64Counter(
 		"otelcol_receiver_defender_incidents_requests",
-		metric.WithDescription("Requests to the API, by the kind of response. [Alpha]"),
+		metric.WithDescription("Requests to the API, by result. [Alpha]"),
 		metric.WithUnit("{request}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsResponseSize, err = builder.meter.Int64Histogram(
 		"otelcol_receiver_defender_incidents_response_size",
-		metric.WithDescription("Size of response bodies, decoded. [Alpha]"),
+		metric.WithDescription("Size of response bodies after decompression. [Alpha]"),
 		metric.WithUnit("By"),
 		metric.WithExplicitBucketBoundaries([]float64{1000, 3000, 10000, 30000, 100000, 300000, 1e+06, 3e+06, 1e+07, 3.3554432e+07}...),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsSignInFailures, err = builder.meter.Int64Counter(
 		"otelcol_receiver_defender_incidents_sign_in_failures",
-		metric.WithDescription("Attempts to get a token that failed. For each, one request was not sent. [Alpha]"),
+		metric.WithDescription("Requests that were not sent because the sign-in failed. [Alpha]"),
 		metric.WithUnit("{failure}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsSweepAge, err = builder.meter.Float64ObservableGauge(
 		"otelcol_receiver_defender_incidents_sweep_age",
-		metric.WithDescription("Time since a sweep of the list last showed all open incidents, or since the start if none has yet. Only while there are sweeps. [Alpha]"),
+		metric.WithDescription("Time since a sweep of the list last covered all open incidents, or since the start if none has yet. Only reported while there are sweeps. [Alpha]"),
 		metric.WithUnit("s"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsThrottleWait, err = builder.meter.Float64ObservableGauge(
 		"otelcol_receiver_defender_incidents_throttle_wait",
-		metric.WithDescription("Time until requests continue after a response that asks to wait, such as a 429; 0: no wait. [Alpha]"),
+		metric.WithDescription("Time until requests continue after a 429 or another response that requests a delay. 0 if there is no delay. [Alpha]"),
 		metric.WithUnit("s"),
 	)
 	errs = errors.Join(errs, err)

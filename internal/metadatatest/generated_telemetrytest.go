@@ -24,7 +24,7 @@ func NewSettings(tt *componenttest.Telemetry) receiver.Settings {
 func AssertEqualReceiverDefenderIncidentsActive(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_active",
-		Description: "Whether the receiver polls (1), or waits on standby until its collector becomes the leader (0). [Alpha]",
+		Description: "1 while the receiver polls, 0 while it is on standby because another collector is the leader. [Alpha]",
 		Unit:        "1",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,
@@ -38,7 +38,7 @@ func AssertEqualReceiverDefenderIncidentsActive(t *testing.T, tt *componenttest.
 func AssertEqualReceiverDefenderIncidentsChangeDelay(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.HistogramDataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_change_delay",
-		Description: "Time from a change, as the API dates it, until its records were handed to the pipeline. Incidents that are seen for the first time do not count. [Alpha]",
+		Description: "Time from a change, by the API's timestamp, until its records were passed to the pipeline. Incidents that are new to the receiver do not count. [Alpha]",
 		Unit:        "s",
 		Data: metricdata.Histogram[float64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -53,7 +53,7 @@ func AssertEqualReceiverDefenderIncidentsChangeDelay(t *testing.T, tt *component
 func AssertEqualReceiverDefenderIncidentsCheckpointFailures(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_checkpoint_failures",
-		Description: "Reads and writes of the checkpoint that failed. [Alpha]",
+		Description: "Failed reads and writes of the checkpoint. [Alpha]",
 		Unit:        "{failure}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -69,7 +69,7 @@ func AssertEqualReceiverDefenderIncidentsCheckpointFailures(t *testing.T, tt *co
 func AssertEqualReceiverDefenderIncidentsClockDifference(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_clock_difference",
-		Description: "How far the API's clock is ahead of this machine's, by the Date of its last response; negative: behind. It is the least difference that the response proves, since a Date has whole seconds and the response takes its time; 0: none is proven. [Alpha]",
+		Description: "How far the API's clock is ahead of this machine's, from the Date header of the last response; negative if it is behind. A lower bound, since the header has whole seconds and the response takes time. 0 if no difference is certain. [Alpha]",
 		Unit:        "s",
 		Data: metricdata.Gauge[float64]{
 			DataPoints: dps,
@@ -83,7 +83,7 @@ func AssertEqualReceiverDefenderIncidentsClockDifference(t *testing.T, tt *compo
 func AssertEqualReceiverDefenderIncidentsDiscovered(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_discovered",
-		Description: "Incidents that are kept because the change feed has discovered them, merged ones included. Configured ones, and what those were merged into, do not count. 0 without discovery. [Alpha]",
+		Description: "Discovered incidents that are tracked, including merged ones. Configured incidents and their successors do not count. 0 without discovery. [Alpha]",
 		Unit:        "{incident}",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,
@@ -97,7 +97,7 @@ func AssertEqualReceiverDefenderIncidentsDiscovered(t *testing.T, tt *componentt
 func AssertEqualReceiverDefenderIncidentsFeedAge(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_feed_age",
-		Description: "Time since the change feed last listed all changes, or since the start if it has not yet, of incidents (list) and of alerts (alerts). [Alpha]",
+		Description: "Time since the change feed last listed all changes of incidents (list) or of alerts (alerts), or since the start if it has not yet. [Alpha]",
 		Unit:        "s",
 		Data: metricdata.Gauge[float64]{
 			DataPoints: dps,
@@ -111,7 +111,7 @@ func AssertEqualReceiverDefenderIncidentsFeedAge(t *testing.T, tt *componenttest
 func AssertEqualReceiverDefenderIncidentsLateChanges(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_late_changes",
-		Description: "Changes that the change feed did not list when they happened, and found when it listed that time again. [Alpha]",
+		Description: "Changes that the API listed late, so the change feed found them only when it listed that time again. [Alpha]",
 		Unit:        "{change}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -127,7 +127,7 @@ func AssertEqualReceiverDefenderIncidentsLateChanges(t *testing.T, tt *component
 func AssertEqualReceiverDefenderIncidentsLearnedLimit(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_learned_limit",
-		Description: "Requests in a window that the API seems to allow, as learned from repeated 429 responses; 0: nothing is learned, and the configured limit applies. [Alpha]",
+		Description: "Rate limit learned from repeated 429 responses. 0 if none is learned, so that the configured limit applies. [Alpha]",
 		Unit:        "{request}",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,
@@ -141,7 +141,7 @@ func AssertEqualReceiverDefenderIncidentsLearnedLimit(t *testing.T, tt *componen
 func AssertEqualReceiverDefenderIncidentsOverdue(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_overdue",
-		Description: "Incidents that are due and not yet requested. [Alpha]",
+		Description: "Incidents that are due to be polled but not requested yet. [Alpha]",
 		Unit:        "{incident}",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,
@@ -155,7 +155,7 @@ func AssertEqualReceiverDefenderIncidentsOverdue(t *testing.T, tt *componenttest
 func AssertEqualReceiverDefenderIncidentsPollDelay(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.HistogramDataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_poll_delay",
-		Description: "Time from when an incident was due until it was requested. [Alpha]",
+		Description: "Time from when an incident was due to be polled until it was requested. [Alpha]",
 		Unit:        "s",
 		Data: metricdata.Histogram[float64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -170,7 +170,7 @@ func AssertEqualReceiverDefenderIncidentsPollDelay(t *testing.T, tt *componentte
 func AssertEqualReceiverDefenderIncidentsPolls(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_polls",
-		Description: "Polls of incidents: each time the API has shown one whole, by ID or in the list. [Alpha]",
+		Description: "Polls of incidents. Each complete incident in a response counts, whether requested by ID or listed. [Alpha]",
 		Unit:        "{poll}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -186,7 +186,7 @@ func AssertEqualReceiverDefenderIncidentsPolls(t *testing.T, tt *componenttest.T
 func AssertEqualReceiverDefenderIncidentsQuotaRemaining(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_quota_remaining",
-		Description: "Requests that the rate limits still allow now, by the receiver's own account. [Alpha]",
+		Description: "Requests that the rate limits allow now, as counted by the receiver. [Alpha]",
 		Unit:        "{request}",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,
@@ -232,7 +232,7 @@ func AssertEqualReceiverDefenderIncidentsRejected(t *testing.T, tt *componenttes
 func AssertEqualReceiverDefenderIncidentsRequests(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_requests",
-		Description: "Requests to the API, by the kind of response. [Alpha]",
+		Description: "Requests to the API, by result. [Alpha]",
 		Unit:        "{request}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -248,7 +248,7 @@ func AssertEqualReceiverDefenderIncidentsRequests(t *testing.T, tt *componenttes
 func AssertEqualReceiverDefenderIncidentsResponseSize(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.HistogramDataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_response_size",
-		Description: "Size of response bodies, decoded. [Alpha]",
+		Description: "Size of response bodies after decompression. [Alpha]",
 		Unit:        "By",
 		Data: metricdata.Histogram[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -263,7 +263,7 @@ func AssertEqualReceiverDefenderIncidentsResponseSize(t *testing.T, tt *componen
 func AssertEqualReceiverDefenderIncidentsSignInFailures(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_sign_in_failures",
-		Description: "Attempts to get a token that failed. For each, one request was not sent. [Alpha]",
+		Description: "Requests that were not sent because the sign-in failed. [Alpha]",
 		Unit:        "{failure}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -279,7 +279,7 @@ func AssertEqualReceiverDefenderIncidentsSignInFailures(t *testing.T, tt *compon
 func AssertEqualReceiverDefenderIncidentsSweepAge(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_sweep_age",
-		Description: "Time since a sweep of the list last showed all open incidents, or since the start if none has yet. Only while there are sweeps. [Alpha]",
+		Description: "Time since a sweep of the list last covered all open incidents, or since the start if none has yet. Only reported while there are sweeps. [Alpha]",
 		Unit:        "s",
 		Data: metricdata.Gauge[float64]{
 			DataPoints: dps,
@@ -293,7 +293,7 @@ func AssertEqualReceiverDefenderIncidentsSweepAge(t *testing.T, tt *componenttes
 func AssertEqualReceiverDefenderIncidentsThrottleWait(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_throttle_wait",
-		Description: "Time until requests continue after a response that asks to wait, such as a 429; 0: no wait. [Alpha]",
+		Description: "Time until requests continue after a 429 or another response that requests a delay. 0 if there is no delay. [Alpha]",
 		Unit:        "s",
 		Data: metricdata.Gauge[float64]{
 			DataPoints: dps,

@@ -59,7 +59,7 @@ func checkLicenses(modules []*module) error {
 		}
 	}
 	if len(bad) > 0 {
-		return fmt.Errorf("a distribution under Apache-2.0 cannot carry, or licenses.go does not list:\n%s", strings.Join(bad, "\n"))
+		return fmt.Errorf("licenses that a distribution under Apache-2.0 cannot carry, or that licenses.go does not list:\n%s", strings.Join(bad, "\n"))
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func open(path string) (binary, error) {
 	}
 	b.system, b.arch = settings["GOOS"], settings["GOARCH"]
 	if b.system == "" || b.arch == "" {
-		return binary{}, fmt.Errorf("%s does not say what it was built for", path)
+		return binary{}, fmt.Errorf("%s has no build information about its system", path)
 	}
 	if settings["-trimpath"] != "true" || settings["CGO_ENABLED"] != "0" {
 		return binary{}, fmt.Errorf("%s was built without -trimpath or with cgo", path)
