@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Writes what examples/tenants.yaml shows for as many tenants as there are lines,
-# each with a name and a directory (tenant) id; # starts a comment:
+# each with a name and a directory (tenant) ID; # starts a comment:
 #
 #   examples/tenants.sh < tenants.txt > tenants-all.yaml
 #
-# Ids are read from /etc/otelcol-defender/<name>.txt, again after each change.
+# IDs are read from /etc/otelcol-defender/<name>.txt, again after each change.
 exec awk '
   { sub(/#.*/, "") }
   NF == 0 { next }
