@@ -12,7 +12,7 @@ mkdir -p build
 for seed in $(seq 2 $(($1 + 1))); do
   if ! build/poll.test -test.run "$tests" -seed "$seed" > build/populations.log 2>&1; then
     cat build/populations.log
-    echo "population $seed: not as it was served; again: $go test -run '$tests' ./internal/poll -seed $seed" >&2
+    echo "population $seed: records differ from what was served; to repeat: $go test -run '$tests' ./internal/poll -seed $seed" >&2
     exit 1
   fi
   [ $((seed % 10)) -ne 1 ] || echo "populations: $((seed - 1)) of $1"

@@ -26,7 +26,7 @@ while kill -0 "$build" 2>/dev/null; do
 done
 if ! wait "$build"; then
   tail -n 40 "$log" >&2
-  echo "Loki was not built; all that go said is in $log" >&2
+  echo "building Loki failed; see $log" >&2
   exit 1
 fi
 mv "$target.part" "$target"
