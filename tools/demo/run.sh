@@ -41,14 +41,14 @@ start() {
   pids+=("$last")
 }
 
-# answers NAME URL: waits until the program that was started last answers.
-answers() {
+# responds NAME URL: waits until the program that was started last responds.
+responds() {
   for _ in $(seq 300); do
     curl --noproxy '*' -fsS -o "$work/answer" "$2" 2>/dev/null && return
     kill -0 "$last" 2>/dev/null || fail "$1 did not start:"$'\n'"$(tail -n 5 "$work/$1.log")"
     sleep 0.1
   done
-  fail "$1 does not answer at $2; its log is $work/$1.log"
+  fail "$1 does not respond at $2; its log is $work/$1.log"
 }
 
 command -v curl >/dev/null || fail "curl is not installed"
@@ -77,7 +77,7 @@ value() { sed -nE "s/^ +$1 +//p" "$work/simulator.log"; }
 
 start victoria-logs build/victoria-logs -httpListenAddr="127.0.0.1:$logs_port" -storageDataPath="$work/victoria-logs" -retentionPeriod=1y -loggerLevel=WARN
 logs=http://127.0.0.1:$logs_port
-answers victoria-logs "$logs/health"
+responds victoria-logs "$logs/health"
 
 DEMO_API=$(value endpoint) DEMO_TOKEN_URL=$(value 'token url') DEMO_CLIENT_ID=$(value 'client id') DEMO_CLIENT_SECRET=$(value 'client secret')
 export DEMO_API DEMO_TOKEN_URL DEMO_CLIENT_ID DEMO_CLIENT_SECRET
@@ -85,7 +85,7 @@ export DEMO_DIALECT=$api DEMO_SCOPE=$scope DEMO_STORAGE=$work/storage DEMO_METRI
 export VICTORIALOGS_OTLP_ENDPOINT=$logs/insert/opentelemetry
 export AZURE_TENANT_ID=unused AZURE_CLIENT_ID=unused AZURE_CLIENT_SECRET=unused # of the example, which signs in elsewhere
 start collector build/otelcol-defender/otelcol-defender --config examples/victorialogs.yaml --config tools/demo/collector.yaml
-answers collector "http://127.0.0.1:$metrics_port/metrics"
+responds collector "http://127.0.0.1:$metrics_port/metrics"
 
 # link QUERY RANGE: the address of the web interface with a query.
 link() {
@@ -105,7 +105,7 @@ open="$latest | filter severity_text:i(high) !microsoft.defender.incident.status
 changed='* | filter !microsoft.defender.incident.change:=first_seen !microsoft.defender.alert.change:=first_seen | sort by (_time) desc | fields _time, _msg'
 story="microsoft.defender.incident.id:=$incident | sort by (_time) | fields _time, change_time, _msg"
 
-say "Simulating $([ "$api" = graph ] && echo "Microsoft Graph" || echo "the Defender XDR API"): 60 incidents with 15 changes a minute, shown in VictoriaLogs."
+say "VictoriaLogs has the incidents of a simulator that stands in for $([ "$api" = graph ] && echo "Microsoft Graph" || echo "the Defender XDR API"): 60 incidents, 15 changes a minute."
 cat <<EOM
 
 Look at them in a browser:
