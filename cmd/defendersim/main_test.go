@@ -221,7 +221,7 @@ func start(ctx context.Context, args string) (announced map[string]string, lines
 	for line := range printed {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "  ")
 		announced[name] = strings.TrimSpace(value)
-		if name == "mend" {
+		if name == "end all faults" {
 			break
 		}
 	}
@@ -238,9 +238,9 @@ func TestServesWhatItAnnouncesUntilItIsStopped(t *testing.T) {
 	require.NotEmpty(t, endpoint)
 	assert.Equal(t, "113", announced["unknown id"])
 	assert.Equal(t, "https://graph.microsoft.com/.default", announced["graph scope"])
-	assert.Equal(t, "150 per minute, any number per hour", announced["graph limits"])
+	assert.Equal(t, "150 per minute, no limit per hour", announced["graph limits"])
 	assert.Contains(t, announced["incidents"], "12: ")
-	assert.NotEqual(t, "none", announced["merged away"])
+	assert.NotEqual(t, "none", announced["merged"])
 
 	assert.Equal(t, http.StatusServiceUnavailable, status(t, http.MethodGet, endpoint+"/api/incidents/101"))
 	assert.Regexp(t, `GET /api/incidents/101 503 \d+B .* fault=503$`, <-lines)
@@ -287,7 +287,7 @@ func TestServesTLSThatTheFileMakesTrusted(t *testing.T) {
 	defer stop()
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	announced, _, code := start(ctx, "--demo --listen 127.0.0.1:0 --allow-anonymous --tls --tls-ca-file "+file)
-	assert.Equal(t, "curl --cacert "+file+" "+announced["endpoint"]+"/sim/incidents", announced["look"])
+	assert.Equal(t, "curl --cacert "+file+" "+announced["endpoint"]+"/sim/incidents", announced["show incidents"])
 	inPEM, err := os.ReadFile(file)
 	require.NoError(t, err)
 	roots := x509.NewCertPool()

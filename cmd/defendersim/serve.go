@@ -52,7 +52,7 @@ func newCertificate(file string) (*tls.Certificate, error) {
 	return &certificate, errors.Join(err, out.Close())
 }
 
-// printStart says everything that is needed to try the simulator out.
+// printStart prints everything that is needed to try the simulator.
 func printStart(w io.Writer, address string, o options, sim *defendersim.Sim) {
 	c, curl := o.sim, "curl"
 	if o.tls {
@@ -78,15 +78,15 @@ func printStart(w io.Writer, address string, o options, sim *defendersim.Sim) {
   scope           https://api.security.microsoft.com/.default
   graph scope     https://graph.microsoft.com/.default
   incidents       %[5]d: %[6]s
-  merged away     %[7]s
+  merged          %[7]s
   unknown id      %[8]d
   changes         %[9]g per hour
-  limits          %[10]s per minute, %[11]s per hour
-  limits of List  %[12]s per minute, %[13]s per hour
+  limits by ID    %[10]s per minute, %[11]s per hour
+  list limits     %[12]s per minute, %[13]s per hour
   graph limits    %[14]s per minute, %[15]s per hour
-  look            %[16]s %[1]s/sim/incidents
-  break           %[16]s -X PUT '%[1]s/sim/faults?fault=503&times=3'
-  mend            %[16]s -X DELETE %[1]s/sim/faults
+  show incidents  %[16]s %[1]s/sim/incidents
+  set a fault     %[16]s -X PUT '%[1]s/sim/faults?fault=503&times=3'
+  end all faults  %[16]s -X DELETE %[1]s/sim/faults
 `,
 		address, c.TenantID, c.ClientID, c.ClientSecret,
 		len(plain)+len(merged), some(plain), some(merged), sim.UnknownID(),
@@ -107,7 +107,7 @@ func some(ids []string) string {
 
 func limit(n int) string {
 	if n == 0 {
-		return "any number"
+		return "no limit"
 	}
 	return fmt.Sprint(n)
 }

@@ -3,9 +3,9 @@
 package defendersim
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -117,23 +117,23 @@ func (s *Sim) showStates(w http.ResponseWriter, r *http.Request) {
 
 // faultShown is a rule as the admin endpoint reads and shows it.
 type faultShown struct {
-	ID          int64   `json:"id"`
+	Target      string  `json:"target"` // as in the path, or "all incidents"
 	Fault       string  `json:"fault"`
 	Probability float64 `json:"probability"`
 	Times       int     `json:"times"`
 	Every       string  `json:"every"`
 	OnSkip      bool    `json:"on_skip"`
-	Struck      int     `json:"struck"`
+	Hits        int     `json:"hits"`
 }
 
 func (s *Sim) showFaults(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	shown := []faultShown{}
-	for id, r := range s.rules {
-		shown = append(shown, faultShown{id, r.Fault.String(), r.Probability, r.Times, r.Every.String(), r.OnSkip, r.struck})
+	for _, id := range slices.Sorted(maps.Keys(s.rules)) {
+		r := s.rules[id]
+		shown = append(shown, faultShown{targetName(id), r.Fault.String(), r.Probability, r.Times, r.Every.String(), r.OnSkip, r.struck})
 	}
 	s.mu.Unlock()
-	slices.SortFunc(shown, func(a, b faultShown) int { return cmp.Compare(a.ID, b.ID) })
 	writeJSON(w, http.StatusOK, shown)
 }
 
@@ -220,6 +220,23 @@ func faultTarget(r *http.Request) (int64, error) {
 		}
 		return 0, fmt.Errorf("%q is neither an incident id nor token, list, alerts or alert-list", text)
 	}
+}
+
+// targetName names what faultTarget returned.
+func targetName(id int64) string {
+	switch id {
+	case AllIncidents:
+		return "all incidents"
+	case TokenRequests:
+		return "token"
+	case ListRequests:
+		return "list"
+	case AlertRequests:
+		return "alerts"
+	case AlertListRequests:
+		return "alert-list"
+	}
+	return strconv.FormatInt(id, 10)
 }
 
 // steer wraps what is done to one incident; the answer is what became of it.

@@ -39,12 +39,12 @@ func TestAdminSetsAndClearsFaults(t *testing.T) {
 	assert.Equal(t, 429, status(1001))
 	assert.Equal(t, 503, status(1002))
 	assert.Equal(t, []faultShown{
-		{ID: -4, Fault: "count-high=7", Every: "0s", OnSkip: true},
-		{ID: -3, Fault: "link-broken", Every: "1h0m0s"},
-		{ID: -2, Fault: "row-twice", Every: "0s", OnSkip: true},
-		{ID: -1, Fault: "500", Every: "0s"},
-		{ID: 0, Fault: "503", Every: "0s", Struck: 1},
-		{ID: 1001, Fault: "429=5s", Probability: 1, Times: 2, Every: "0s", Struck: 1},
+		{Target: "alert-list", Fault: "count-high=7", Every: "0s", OnSkip: true},
+		{Target: "alerts", Fault: "link-broken", Every: "1h0m0s"},
+		{Target: "list", Fault: "row-twice", Every: "0s", OnSkip: true},
+		{Target: "token", Fault: "500", Every: "0s"},
+		{Target: "all incidents", Fault: "503", Every: "0s", Hits: 1},
+		{Target: "1001", Fault: "429=5s", Probability: 1, Times: 2, Every: "0s", Hits: 1},
 	}, admin[[]faultShown](t, s, http.MethodGet, "/sim/faults", http.StatusOK))
 
 	for _, path := range []string{"/token?fault=AADSTS7000222", "/list?fault=partial", "/alerts?fault=page-empty", "?fault=bom", "/1001?fault=other-id%3D1002"} {
