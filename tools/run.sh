@@ -25,11 +25,11 @@ export DEFENDER_API=${API:-${DEFENDER_API:-defender_xdr}}
 case $DEFENDER_API in
   defender_xdr)
     api="the Defender XDR API" host=https://api.security.microsoft.com
-    limits="1,500 requests an hour are enough to poll 13 IDs every 33 seconds, so changes show in batches."
+    limits="1,500 requests an hour allow polling 13 IDs every 33 seconds, so changes show in batches."
     ;;
   graph)
     api="Microsoft Graph" host=https://graph.microsoft.com
-    limits="150 requests a minute, with no limit per hour, are enough to poll 13 IDs every 10 seconds."
+    limits="150 requests a minute, with no limit per hour, allow polling 13 IDs every 10 seconds."
     ;;
   *) fail "API is $DEFENDER_API; use defender_xdr, the default, or graph: make run API=graph" ;;
 esac
@@ -40,7 +40,7 @@ for name in DEFENDER_TENANT_ID DEFENDER_CLIENT_ID DEFENDER_CLIENT_SECRET DEFENDE
 done
 if [ -n "$live" ]; then
   for name in DEFENDER_TENANT_ID DEFENDER_CLIENT_ID DEFENDER_CLIENT_SECRET DEFENDER_INCIDENT_IDS; do
-    [ -n "${!name:-}" ] || fail "$name is not set; to run against Microsoft's API set DEFENDER_TENANT_ID, DEFENDER_CLIENT_ID, DEFENDER_CLIENT_SECRET and DEFENDER_INCIDENT_IDS (437,552), to run against the simulator none of them"
+    [ -n "${!name:-}" ] || fail "$name is not set; for your tenant set DEFENDER_TENANT_ID, DEFENDER_CLIENT_ID, DEFENDER_CLIENT_SECRET and DEFENDER_INCIDENT_IDS (437,552), for the simulator none of them"
   done
 fi
 
@@ -68,8 +68,8 @@ if [ -n "$live" ]; then
   export DEFENDER_SCOPE=${DEFENDER_SCOPE:-$host/.default}
   export DEFENDER_TOKEN_URL=${DEFENDER_TOKEN_URL:-https://login.microsoftonline.com/$DEFENDER_TENANT_ID/oauth2/v2.0/token}
   export DEFENDER_STORAGE=$work/storage DEFENDER_INTERVAL=${DEFENDER_INTERVAL:-5m}
-  say "Polling $(wc -l <"$work/incidents.txt") incidents from $api at $DEFENDER_ENDPOINT, every $DEFENDER_INTERVAL. What was shown once is not shown"
-  say "again, not even after a restart: to start over, remove $DEFENDER_STORAGE."
+  say "Polling $(wc -l <"$work/incidents.txt") incidents from $api at $DEFENDER_ENDPOINT, every $DEFENDER_INTERVAL. Each record is"
+  say "shown once, also across restarts. To start over, remove $DEFENDER_STORAGE."
 else
   build/defendersim --demo --log >"$work/simulator.log" 2>&1 &
   simulator=$!
@@ -88,23 +88,24 @@ else
   # The simulator starts over each time, and so does the checkpoint.
   export DEFENDER_STORAGE=$work/storage-simulator DEFENDER_INTERVAL=${DEFENDER_INTERVAL:-10s}
   rm -rf "$DEFENDER_STORAGE"
-  say "A simulator stands in for $api at $DEFENDER_ENDPOINT: 12 incidents, 8 changes a minute, and an ID that does not exist."
+  say "Simulating $api at $DEFENDER_ENDPOINT: 12 incidents with 8 changes a minute, and an ID that does not exist."
   say "$limits"
 fi
 export DEFENDER_IDS_FILE=$work/incidents.txt
 
-# Hints: first what to try while it runs, at the end where to go from here.
+# What there is to look at: in the first lines what works while it runs, at the
+# end where to go from here.
 meanwhile() {
   printf '\nTry next, while it runs:\n'
   if [ -z "$live" ]; then
     printf '  %-68s  %s\n' \
-      "curl $DEFENDER_ENDPOINT/sim/incidents" "list the simulator's incidents" \
-      "curl -X PUT '$DEFENDER_ENDPOINT/sim/faults?fault=503&times=20'" "fail the next 20 requests" \
-      "tail -f $work/simulator.log" "see every request"
+      "curl $DEFENDER_ENDPOINT/sim/incidents" "list its incidents" \
+      "curl -X PUT '$DEFENDER_ENDPOINT/sim/faults?fault=503&times=20'" "make 20 requests fail, and see it recover" \
+      "tail -f $work/simulator.log" "its log of requests"
   fi
-  printf '  %-68s  %s\n' "less examples/quickstart.yaml" "read the configuration; examples/ has more"
+  printf '  %-68s  %s\n' "less examples/quickstart.yaml" "the configuration; examples/ has more"
   cat <<EOM
-Ctrl-C stops it and shows what to read next.
+Ctrl-C ends it and says where to go from here.
 
 time (UTC)      severity       incident  what happened      name
 EOM

@@ -105,7 +105,7 @@ open="$latest | filter severity_text:i(high) !microsoft.defender.incident.status
 changed='* | filter !microsoft.defender.incident.change:=first_seen !microsoft.defender.alert.change:=first_seen | sort by (_time) desc | fields _time, _msg'
 story="microsoft.defender.incident.id:=$incident | sort by (_time) | fields _time, change_time, _msg"
 
-say "VictoriaLogs has the incidents of a simulator that stands in for $([ "$api" = graph ] && echo "Microsoft Graph" || echo "the Defender XDR API"): 60 incidents, 15 changes a minute."
+say "Simulating $([ "$api" = graph ] && echo "Microsoft Graph" || echo "the Defender XDR API"): 60 incidents with 15 changes a minute, shown in VictoriaLogs."
 cat <<EOM
 
 Look at them in a browser:
