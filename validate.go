@@ -127,11 +127,11 @@ func (c *Config) validateProxy() error {
 
 func (c *Config) validateHost(endpoint *url.URL) error {
 	host := strings.TrimSuffix(strings.ToLower(endpoint.Hostname()), ".")
+	errs := []error{c.validateMicrosoftHost(host, endpoint.Path)}
 	if isLoopback(host) {
-		return nil
+		return errors.Join(errs...)
 	}
 
-	errs := []error{c.validateMicrosoftHost(host, endpoint.Path)}
 	if endpoint.Scheme == "http" {
 		errs = append(errs, fmt.Errorf("http::endpoint: http would send the token to %s unencrypted; use https", host))
 	}
@@ -142,13 +142,17 @@ func (c *Config) validateHost(endpoint *url.URL) error {
 }
 
 // validateMicrosoftHost rejects the portal's host, a host of Microsoft's that serves
-// the other API, and a path on such a host, since the client would add it a second time.
+// the other API, and any path on such a host, since the client would add it a second
+// time. On other hosts, such as a proxy's, it rejects only the path that the client adds.
 func (c *Config) validateMicrosoftHost(host, path string) error {
 	if places := defender.BesidePortal(host, defender.API(c.API)); len(places) > 0 {
 		return fmt.Errorf("http::endpoint: %s is the portal, not an API; write %s", host, listed(places))
 	}
 	serves, other := defender.ServedAt(host)
 	if serves == "" {
+		if added := defender.RequestPath(path); added != "" {
+			return fmt.Errorf("http::endpoint: the receiver adds %s by itself; remove it, and everything behind it", added)
+		}
 		return nil
 	}
 	var errs []error

@@ -365,6 +365,34 @@ func TestValidateRefusesAPathOnMicrosoftsHosts(t *testing.T) {
 	}
 }
 
+func TestValidateRefusesThePathOfARequestOnAnyHost(t *testing.T) {
+	for endpoint, added := range map[string]string{
+		"https://proxy.example/api/incidents":                      "/api/incidents",
+		"https://proxy.example/defender/api/incidents/":            "/api/incidents",
+		"https://proxy.example/defender/API/Incidents/437":         "/API/Incidents",
+		"http://127.0.0.1:8470/api/incidents":                      "/api/incidents",
+		"https://proxy.example/v1.0/security/incidents":            "/v1.0/security/incidents",
+		"https://proxy.example/graph/beta/security/alerts_v2":      "/beta/security/alerts_v2",
+		"https://proxy.example/security/incidents/437":             "/security/incidents",
+		"https://proxy.example/incidents":                          "",
+		"https://proxy.example/api":                                "",
+		"https://proxy.example/api/incidents/defender":             "",
+		"https://proxy.example/security":                           "",
+		"https://proxy.example/not-security/incidents":             "",
+		"https://proxy.example/the-api/incidents/v1.0/defender/12": "",
+	} {
+		t.Run(endpoint, func(t *testing.T) {
+			cfg := usableConfig()
+			cfg.HTTP.Endpoint = endpoint
+			var want []string
+			if added != "" {
+				want = []string{"http::endpoint: the receiver adds " + added + " by itself; remove it, and everything behind it"}
+			}
+			require.Equal(t, want, problems(cfg))
+		})
+	}
+}
+
 func TestValidateLoopbackNeedsNeitherTLSNorAuth(t *testing.T) {
 	for host, loopback := range map[string]bool{
 		"localhost":             true,

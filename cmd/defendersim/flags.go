@@ -78,7 +78,7 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 		fs.BoolVar(&o.allowNonLoopback, "allow-non-loopback", false, "allow --listen on an address that other machines can reach; they then get tokens and control of the simulator")
 		fs.BoolVar(&o.tls, "tls", false, "serve HTTP/2 and HTTP/1.1 over TLS, with a new self-signed certificate for localhost, 127.0.0.1 and ::1")
 		fs.StringVar(&o.tlsCAFile, "tls-ca-file", "", "`file` to write the certificate to, as PEM, for clients to trust")
-		fs.BoolVar(&o.demo, "demo", false, "a small, busy population: 12 incidents, 8 changes a minute; other flags override it")
+		fs.BoolVar(&o.demo, "demo", false, "a small, busy population with a seed of its own: 12 incidents from ID 101 on, a tenth of them merged, 8 changes a minute; other flags override it")
 		fs.BoolVar(&o.log, "log", false, "print a line for each request")
 		fs.IntVar(&o.listIDs, "list-ids", 0, "print the first `n` incident IDs and exit")
 		fs.IntVar(&c.RequestsKept, "requests-kept", c.RequestsKept, "number of requests kept in the journal; 0: all")
@@ -89,7 +89,7 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 		fs.IntVar(&c.Incidents, "incidents", c.Incidents, "number of incidents at the start")
 		fs.Int64Var(&c.FirstID, "first-id", c.FirstID, "lowest incident `ID`; the others follow without gaps")
 		fs.Float64Var(&c.MergedShare, "merged-share", c.MergedShare, "share of incidents that are already merged at the start, 0 to 1")
-		fs.Func("statuses", "`mix` of active, in progress and resolved incidents at the start, such as 60/30/10; merged ones not included", func(text string) (err error) {
+		fs.Func("statuses", "`mix` of active, in progress and resolved incidents at the start, such as 60/30/10; merged ones not included (default about 45/20/35)", func(text string) (err error) {
 			c.Statuses, err = parseStatuses(text)
 			return err
 		})
@@ -100,7 +100,7 @@ func flagSet(o *options) (*flag.FlagSet, []group) {
 	})
 	under("Change", func() {
 		fs.Float64Var(&c.ChangesPerHour, "changes-per-hour", c.ChangesPerHour, "average `number` of changes, of all incidents together; 0: none")
-		fs.Func("change-shares", "`shares` of kinds of change among all changes, such as alert-alone=0.17,merge=0; the other kinds divide the rest", func(text string) (err error) {
+		fs.Func("change-shares", "`shares` of kinds of change among all changes, such as alert-alone=0.17,merge=0; the other kinds divide the rest (default, in percent: "+shown(defendersim.DefaultWeights())+")", func(text string) (err error) {
 			c.Weights, err = parseShares(text)
 			return err
 		})
@@ -228,6 +228,15 @@ func loopback(host string) bool {
 	}
 	address, err := netip.ParseAddr(host)
 	return err == nil && address.IsLoopback()
+}
+
+// shown is each kind of change with its weight.
+func shown(weights defendersim.Weights) string {
+	kinds := make([]string, len(weights))
+	for k, weight := range weights {
+		kinds[k] = fmt.Sprintf("%v %v", defendersim.Kind(k), weight)
+	}
+	return strings.Join(kinds, ", ")
 }
 
 // parseStatuses reads a mix of statuses such as 60/30/10.

@@ -4,6 +4,7 @@ package defender
 
 import (
 	"cmp"
+	"regexp"
 	"strings"
 )
 
@@ -29,6 +30,19 @@ func Endpoint(api API) string {
 	hosts := clouds()[0].hosts
 	return "https://" + cmp.Or(hosts[api], hosts[XDR])
 }
+
+// RequestPath returns the end of an endpoint's path that the client adds to it, as
+// someone who copies the address of a request leaves it there; empty: the path has
+// none. The rest may be the path of a proxy.
+func RequestPath(path string) string {
+	found := requestPath.FindStringSubmatch(path)
+	if found == nil {
+		return ""
+	}
+	return found[1]
+}
+
+var requestPath = regexp.MustCompile(`(?i)(/api/incidents|(?:/v1\.0|/beta)?/security/(?:incidents|alerts_v2))(/[0-9]*)?/*$`)
 
 // Place is where an API is on a cloud.
 type Place struct {
