@@ -6,6 +6,8 @@ GO ?= go
 TOOL := $(GO) tool -modfile=tools/go.mod
 COLLECTOR := build/otelcol-defender/otelcol-defender
 GENERATED := build/otelcol-defender/main.go
+KUBERNETES := build/otelcol-defender-kubernetes/otelcol-defender
+KUBERNETES_GENERATED := build/otelcol-defender-kubernetes/main.go
 SIMULATOR := build/defendersim
 LOKI := build/loki
 VICTORIALOGS := build/victoria-logs
@@ -33,14 +35,25 @@ demo: build $(VICTORIALOGS) ## Show incidents in a browser with simulator, colle
 .PHONY: build
 build: $(COLLECTOR) $(SIMULATOR) ## Build the collector otelcol-defender and the simulator into build/
 
+.PHONY: build-kubernetes
+build-kubernetes: $(KUBERNETES) ## Build the collector for Kubernetes, with the extension k8s_leader_elector, into build/otelcol-defender-kubernetes/
+
 # GOOS and GOARCH choose what the collector is compiled for, not ocb. The same
 # sources give the same bytes in any directory.
-$(GENERATED): builder-config.yaml go.mod go.sum tools/go.mod
+$(GENERATED) $(KUBERNETES_GENERATED): build/%/main.go: go.mod go.sum tools/go.mod
 	@mkdir -p build
-	@GOOS= GOARCH= $(TOOL) builder --skip-compilation --skip-strict-versioning --config builder-config.yaml > build/ocb.log 2>&1 || { cat build/ocb.log; rm -f $@; exit 1; }
+	@GOOS= GOARCH= $(TOOL) builder --skip-compilation --skip-strict-versioning --config $(filter builder-config%,$^) > build/$*.log 2>&1 || { cat build/$*.log; rm -f $@; exit 1; }
+
+$(GENERATED): builder-config.yaml
+$(KUBERNETES_GENERATED): builder-config-kubernetes.yaml
+
+compile = @CGO_ENABLED=0 $(GO) build -C $(dir $<) -buildvcs=false -trimpath -ldflags='-s -w' -o $(abspath $@) >> $(@D).log 2>&1 || { cat $(@D).log; exit 1; }
 
 $(COLLECTOR): $(GENERATED) $(SOURCES)
-	@CGO_ENABLED=0 $(GO) build -C $(dir $(GENERATED)) -buildvcs=false -trimpath -ldflags='-s -w' -o $(abspath $@) >> build/ocb.log 2>&1 || { cat build/ocb.log; exit 1; }
+	$(compile)
+
+$(KUBERNETES): $(KUBERNETES_GENERATED) $(SOURCES)
+	$(compile)
 
 $(SIMULATOR): $(SOURCES)
 	$(GO) build -o $@ ./cmd/defendersim

@@ -49,7 +49,7 @@ if make --no-print-directory -q build GO="$go" >/dev/null 2>/dev/null; then
 else
   say "Building the collector $collector with ocb (the first time takes a minute or two) ..."
 fi
-make --no-print-directory -s build GO="$go" || fail "the build failed; its log is build/ocb.log"
+make --no-print-directory -s build GO="$go" || fail "the build failed; its log is build/otelcol-defender.log"
 
 mkdir -p "$work"
 simulator=
