@@ -1,26 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-# The image of otelcol-defender: the static binary, certificates of public
-# authorities, and licenses. `make image` builds it.
+# The image of a distribution: the static binary, certificates of public
+# authorities, and licenses. `make image` builds that of otelcol-defender, `make
+# image-kubernetes` that of otelcol-defender-kubernetes.
 
 # Any image with Go, make, git, bash and /etc/ssl/certs/ca-certificates.crt.
 ARG BUILDER=docker.io/library/golang:1.26-bookworm
+ARG DISTRIBUTION=otelcol-defender
 
 # Runs on the machine's own architecture and compiles for the target's.
 FROM --platform=$BUILDPLATFORM ${BUILDER} AS build
 ARG TARGETARCH
+ARG DISTRIBUTION
 WORKDIR /src
 COPY . .
-RUN GOOS=linux GOARCH="$TARGETARCH" make build/otelcol-defender/otelcol-defender && \
+RUN GOOS=linux GOARCH="$TARGETARCH" make "build/$DISTRIBUTION/otelcol-defender" && \
     mkdir -p /out/storage /out/root/etc/ssl/certs /out/root/licenses /out/root/var/lib && cd /out/root && \
-    cp /src/build/otelcol-defender/otelcol-defender . && \
+    cp "/src/build/$DISTRIBUTION/otelcol-defender" . && \
     cp /src/LICENSE /src/THIRD_PARTY_LICENSES.txt licenses/ && \
     cp /etc/ssl/certs/ca-certificates.crt etc/ssl/certs/
 
 FROM scratch
+ARG DISTRIBUTION
 ARG VERSION=unknown
 ARG REVISION=unknown
 ARG CREATED=1970-01-01T00:00:00Z
-LABEL org.opencontainers.image.title="otelcol-defender" \
+LABEL org.opencontainers.image.title="$DISTRIBUTION" \
       org.opencontainers.image.description="OpenTelemetry Collector with the Microsoft Defender XDR incidents receiver" \
       org.opencontainers.image.source="https://github.com/seed2514a141/defenderincidentsreceiver" \
       org.opencontainers.image.documentation="https://github.com/seed2514a141/defenderincidentsreceiver#readme" \

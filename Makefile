@@ -133,12 +133,16 @@ lint: ## Run the linters
 	cd e2e && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
 
 .PHONY: validate
-validate: $(COLLECTOR) ## Validate every file in examples/ and deploy/ with the built collector
-	@GO="$(GO)" tools/validate.sh $(COLLECTOR)
+validate: $(COLLECTOR) $(KUBERNETES) ## Validate every file in examples/ and deploy/ with the built collectors
+	@GO="$(GO)" tools/validate.sh $(COLLECTOR) $(KUBERNETES)
 
 .PHONY: image
 image: ## Build the container image with docker, podman or buildah
 	@GO="$(GO)" tools/image.sh
+
+.PHONY: image-kubernetes
+image-kubernetes: ## Build the container image of what make build-kubernetes builds
+	@GO="$(GO)" DISTRIBUTION=otelcol-defender-kubernetes tools/image.sh
 
 .PHONY: release
 release: $(GENERATED) ## Build archives, SBOMs and checksums for all systems into build/release

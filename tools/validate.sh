@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Validates every example with the given collector. It sets the environment
-# variables that an example uses to plausible values, and enables the feature gates
-# that its comments name. For the Kubernetes manifests it runs e2e/kubernetes, which
-# checks them against Kubernetes' types and validates the configuration in them.
+# tools/validate.sh COLLECTOR KUBERNETES validates every example with COLLECTOR. It sets
+# the environment variables that an example uses to plausible values, and enables the
+# feature gates that its comments name. For the Kubernetes manifests it runs
+# e2e/kubernetes, which checks them against Kubernetes' types and validates the
+# configuration in them: in standby.yaml with KUBERNETES, which has the leader elector.
 set -euo pipefail
-collector=$(realpath "$1")
+collector=$(realpath "$1") kubernetes=$(realpath "$2")
 cd "$(dirname "$0")/.."
 for example in examples/*.yaml examples/*/*.yaml; do
   environment=()
@@ -36,7 +37,7 @@ else
   exit 1
 fi
 go=${GO:-go}
-if output=$(cd e2e && "$go" test -count=1 ./kubernetes -e2e.collector="$collector" 2>&1); then
+if output=$(cd e2e && "$go" test -count=1 ./kubernetes -e2e.collector="$collector" -e2e.kubernetes="$kubernetes" 2>&1); then
   echo "valid: deploy/kubernetes"
 else
   echo "$output" >&2
