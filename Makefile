@@ -47,7 +47,7 @@ $(GENERATED) $(KUBERNETES_GENERATED): build/%/main.go: go.mod go.sum tools/go.mo
 $(GENERATED): builder-config.yaml
 $(KUBERNETES_GENERATED): builder-config-kubernetes.yaml
 
-compile = @CGO_ENABLED=0 $(GO) build -C $(dir $<) -buildvcs=false -trimpath -ldflags='-s -w' -o $(abspath $@) >> $(@D).log 2>&1 || { cat $(@D).log; exit 1; }
+compile = @CGO_ENABLED=0 $(GO) build -C $(dir $<) -buildvcs=false -trimpath -ldflags='-s -w' -o $(abspath $@) >> $(<D).log 2>&1 || { cat $(<D).log; exit 1; }
 
 $(COLLECTOR): $(GENERATED) $(SOURCES)
 	$(compile)
@@ -145,13 +145,13 @@ image-kubernetes: ## Build the container image of what make build-kubernetes bui
 	@GO="$(GO)" DISTRIBUTION=otelcol-defender-kubernetes tools/image.sh
 
 .PHONY: release
-release: $(GENERATED) ## Build archives, SBOMs and checksums for all systems into build/release
+release: $(GENERATED) $(KUBERNETES_GENERATED) ## Build archives, SBOMs and checksums for all systems into build/release
 	@GO="$(GO)" tools/release.sh
 
 .PHONY: third-party
-third-party: $(GENERATED) ## Write THIRD_PARTY_LICENSES.txt, and check that each license fits an Apache-2.0 distribution
+third-party: $(GENERATED) $(KUBERNETES_GENERATED) ## Write THIRD_PARTY_LICENSES.txt, and check that each license fits an Apache-2.0 distribution
 	$(GO) build -C tools/release -o $(abspath build/tools)/release .
-	build/tools/release licenses -sources $(dir $(GENERATED)) -o THIRD_PARTY_LICENSES.txt
+	build/tools/release licenses -sources $(dir $(GENERATED)) -sources $(dir $(KUBERNETES_GENERATED)) -o THIRD_PARTY_LICENSES.txt
 
 .PHONY: clean
 clean: ## Remove build/

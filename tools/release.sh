@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Builds the collector for TARGETS (GOOS/GOARCH), all that are released by
-# default, and writes an archive and an SPDX SBOM of each into build/release, and
-# SHA256SUMS. Nothing in them depends on the directory or the time: the only time
+# default, and for those on Linux also the collector for Kubernetes. Writes an archive
+# and an SPDX SBOM of each into build/release, and SHA256SUMS. Nothing in them depends on the directory or the time: the only time
 # is SOURCE_DATE_EPOCH, by default that of the commit.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,14 +21,18 @@ rm -rf "$out"
 mkdir -p "$out" build/tools
 "$go" build -C tools/release -o "$PWD/build/tools/release" .
 binaries=()
+build() { # build VARIABLE BINARY: VARIABLE is the Makefile's that has the binary's path
+  local from=$SECONDS
+  GOOS=${target%/*} GOARCH=${target#*/} make --no-print-directory -s GO="$go" "$1=$2" "$2"
+  echo "$2: $(($(wc -c <"$2") / 1000000)) MB, $((SECONDS - from)) s"
+  binaries+=("$2")
+}
 for target in ${TARGETS:-linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64}; do
   binary=build/binaries/$target/otelcol-defender
   [ "${target%/*}" != windows ] || binary+=.exe
-  from=$SECONDS
-  GOOS=${target%/*} GOARCH=${target#*/} make --no-print-directory -s GO="$go" COLLECTOR="$binary" "$binary"
-  echo "$target: $(($(wc -c <"$binary") / 1000000)) MB, $((SECONDS - from)) s"
-  binaries+=("$binary")
+  build COLLECTOR "$binary"
+  [ "${target%/*}" != linux ] || build KUBERNETES "build/binaries/$target/kubernetes/otelcol-defender"
 done
-build/tools/release package -sources build/otelcol-defender -version "$version" -time "$time" -o "$out" \
+build/tools/release package -sources build/otelcol-defender -sources build/otelcol-defender-kubernetes -version "$version" -time "$time" -o "$out" \
   -add LICENSE -add THIRD_PARTY_LICENSES.txt "${binaries[@]}"
 cat "$out/SHA256SUMS"

@@ -18,8 +18,9 @@ import (
 const usage = `usage:
   release licenses -sources DIR -o FILE
       Writes the licenses of all modules that are linked into the collector on any
-      target. DIR has the collector's main package, as ocb generates it. Fails if
-      a license is not on the list of allowed ones.
+      target. DIR has the collector's main package, as ocb generates it; -sources
+      can be repeated, for further distributions. Fails if a license is not on the
+      list of allowed ones.
 
   release package -sources DIR -version VERSION -time SECONDS -o DIR -add FILE BINARY...
       Writes an archive and an SPDX SBOM of each binary, and SHA256SUMS. -add puts a
@@ -49,11 +50,14 @@ func run(ctx context.Context, args []string) error {
 	}
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	flags.Usage = func() { fmt.Fprint(flags.Output(), usage) }
-	sources := flags.String("sources", "", "directory of the collector's main package")
+	var sources, further []string
+	flags.Func("sources", "directory of a collector's main package", func(path string) error {
+		sources = append(sources, path)
+		return nil
+	})
 	output := flags.String("o", "", "file or directory to write")
 	version := flags.String("version", "", "version of the collector")
 	seconds := flags.Int64("time", -1, "seconds after 1970")
-	var further []string
 	flags.Func("add", "a further file for each archive", func(path string) error {
 		further = append(further, path)
 		return nil
@@ -61,17 +65,17 @@ func run(ctx context.Context, args []string) error {
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
-	if *sources == "" || *output == "" {
+	if len(sources) == 0 || *output == "" {
 		return errUsage
 	}
 	switch args[0] {
 	case "licenses":
-		return writeLicenses(ctx, *sources, *output)
+		return writeLicenses(ctx, sources, *output)
 	case "package":
 		if *version == "" || *seconds < 0 || flags.NArg() == 0 {
 			return errUsage
 		}
-		modules, err := linkedModules(ctx, *sources)
+		modules, err := linkedModules(ctx, sources)
 		if err != nil {
 			return err
 		}

@@ -30,7 +30,7 @@ func targets() []string {
 // appear among the modules.
 const standardLibrary = "Go standard library"
 
-// module is a module that is linked into the collector.
+// module is a module that is linked into a collector.
 type module struct {
 	path, version string // version is empty for the standard library
 	dir           string
@@ -42,6 +42,11 @@ type licenseFile struct {
 	name string // path in the module, with slashes
 	text string
 	ids  []string // SPDX identifiers, sorted; none for a notice
+}
+
+// name returns what identifies the module: its path and version.
+func (m *module) name() string {
+	return strings.TrimSpace(m.path + " " + m.version)
 }
 
 // licenses returns the SPDX identifiers of all license files of the module,
@@ -67,30 +72,32 @@ type listed struct {
 	}
 }
 
-// linkedModules returns the modules of all packages that are linked into the
-// program in dir on any of the targets, sorted by path, and the standard library
-// first. It leaves out the program's own module and modules that are replaced by
+// linkedModules returns the modules of all packages that are linked into one of the
+// programs in dirs on any of the targets, sorted by path, and the standard library
+// first. It leaves out the programs' own modules and modules that are replaced by
 // a directory: those are this repository.
-func linkedModules(ctx context.Context, dir string) ([]*module, error) {
+func linkedModules(ctx context.Context, dirs []string) ([]*module, error) {
 	packages := map[string]map[string]bool{} // directories of linked packages by module
-	byPath := map[string]*module{}
-	for _, target := range targets() {
-		all, err := list(ctx, dir, target)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range all {
-			m, err := moduleOf(p)
+	byName := map[string]*module{}           // path and version, which two programs may have in different ones
+	for _, dir := range dirs {
+		for _, target := range targets() {
+			all, err := list(ctx, dir, target)
 			if err != nil {
 				return nil, err
 			}
-			if m == nil {
-				continue
+			for _, p := range all {
+				m, err := moduleOf(p)
+				if err != nil {
+					return nil, err
+				}
+				if m == nil {
+					continue
+				}
+				if byName[m.name()] == nil {
+					byName[m.name()], packages[m.name()] = m, map[string]bool{}
+				}
+				packages[m.name()][p.Dir] = true
 			}
-			if byPath[m.path] == nil {
-				byPath[m.path], packages[m.path] = m, map[string]bool{}
-			}
-			packages[m.path][p.Dir] = true
 		}
 	}
 	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
@@ -98,13 +105,14 @@ func linkedModules(ctx context.Context, dir string) ([]*module, error) {
 		return nil, fmt.Errorf("go env GOROOT: %w", err)
 	}
 	goroot := strings.TrimSpace(string(root))
-	modules := []*module{{path: standardLibrary, dir: goroot}}
-	packages[standardLibrary] = map[string]bool{goroot: true}
-	for _, path := range slices.Sorted(maps.Keys(byPath)) {
-		modules = append(modules, byPath[path])
+	standard := &module{path: standardLibrary, dir: goroot}
+	modules := []*module{standard}
+	packages[standard.name()] = map[string]bool{goroot: true}
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		modules = append(modules, byName[name])
 	}
 	for _, m := range modules {
-		if m.files, err = licenseFiles(m.dir, packages[m.path]); err != nil {
+		if m.files, err = licenseFiles(m.dir, packages[m.name()]); err != nil {
 			return nil, fmt.Errorf("%s: %w", m.path, err)
 		}
 	}

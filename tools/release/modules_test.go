@@ -115,7 +115,7 @@ func TestLicensesOfTheGPLAreNotAllowed(t *testing.T) {
 }
 
 func TestModulesComeFromTheGoCommand(t *testing.T) {
-	modules, err := linkedModules(t.Context(), ".")
+	modules, err := linkedModules(t.Context(), []string{"."})
 	require.NoError(t, err)
 	byPath := map[string]*module{}
 	for _, m := range modules {
@@ -127,6 +127,20 @@ func TestModulesComeFromTheGoCommand(t *testing.T) {
 	require.Contains(t, byPath["github.com/spdx/tools-golang"].licenses(), "Apache-2.0")
 	require.NotContains(t, byPath, "github.com/rhysd/actionlint", "only in go.mod, not linked")
 	require.NotContains(t, byPath, "github.com/seed2514a141/defenderincidentsreceiver/tools/release")
+}
+
+func TestModulesOfSeveralProgramsAreListedTogether(t *testing.T) {
+	modules, err := linkedModules(t.Context(), []string{".", "../.."})
+	require.NoError(t, err)
+	var paths []string
+	for _, m := range modules {
+		paths = append(paths, m.path)
+		require.NotEmpty(t, m.licenses(), m.path)
+	}
+	require.Contains(t, paths, "github.com/google/licensecheck", "only in the first")
+	require.Contains(t, paths, "go.opentelemetry.io/collector/receiver", "only in the second")
+	require.Equal(t, standardLibrary, paths[0])
+	require.IsIncreasing(t, paths[1:])
 }
 
 func TestThirdPartyFileHasEachTextOnce(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -30,6 +31,7 @@ type release struct {
 
 // binary is a collector that was built for one target.
 type binary struct {
+	distribution string // otelcol-defender or otelcol-defender-kubernetes
 	name         string // otelcol-defender, on Windows with .exe
 	system, arch string
 	content      []byte
@@ -64,7 +66,7 @@ func (r release) write(binaries []string) error {
 		if err != nil {
 			return err
 		}
-		name := fmt.Sprintf("otelcol-defender_%s_%s_%s", r.version, b.system, b.arch)
+		name := fmt.Sprintf("%s_%s_%s_%s", b.distribution, r.version, b.system, b.arch)
 		pack, suffix := r.tarball, ".tar.gz"
 		if b.system == "windows" {
 			pack, suffix = r.zipped, ".zip"
@@ -89,26 +91,26 @@ func (r release) write(binaries []string) error {
 }
 
 // open reads a binary and what the go command recorded in it.
-func open(path string) (binary, error) {
-	content, err := os.ReadFile(path) //nolint:gosec // a file of this repository, from the command line
+func open(filename string) (binary, error) {
+	content, err := os.ReadFile(filename) //nolint:gosec // a file of this repository, from the command line
 	if err != nil {
 		return binary{}, err
 	}
 	info, err := buildinfo.Read(bytes.NewReader(content))
 	if err != nil {
-		return binary{}, fmt.Errorf("%s: %w", path, err)
+		return binary{}, fmt.Errorf("%s: %w", filename, err)
 	}
-	b := binary{name: filepath.Base(path), content: content, info: info}
+	b := binary{distribution: path.Base(info.Main.Path), name: filepath.Base(filename), content: content, info: info}
 	settings := map[string]string{}
 	for _, s := range info.Settings {
 		settings[s.Key] = s.Value
 	}
 	b.system, b.arch = settings["GOOS"], settings["GOARCH"]
 	if b.system == "" || b.arch == "" {
-		return binary{}, fmt.Errorf("%s has no build information about its system", path)
+		return binary{}, fmt.Errorf("%s has no build information about its system", filename)
 	}
 	if settings["-trimpath"] != "true" || settings["CGO_ENABLED"] != "0" {
-		return binary{}, fmt.Errorf("%s was built without -trimpath or with cgo", path)
+		return binary{}, fmt.Errorf("%s was built without -trimpath or with cgo", filename)
 	}
 	return b, nil
 }

@@ -54,8 +54,9 @@ func published(t *testing.T, binary string) map[string]string {
 	return files
 }
 
-// releaseName is the name of the files for this machine.
-const releaseName = "otelcol-defender_1.2.3_" + runtime.GOOS + "_" + runtime.GOARCH
+// releaseName is the name of the files for this machine. A distribution is named as
+// the last element of its module's path: here that of this program.
+const releaseName = "release_1.2.3_" + runtime.GOOS + "_" + runtime.GOARCH
 
 func TestReleaseIsTheSameEachTimeAndComplete(t *testing.T) {
 	path := compile(t, "-trimpath")
@@ -142,7 +143,7 @@ func requireSBOM(t *testing.T, text, path string, content []byte) {
 		require.Equal(t, "purl", p.PackageExternalReferences[0].RefType)
 		packages[p.PackageName] = p
 	}
-	main := packages["otelcol-defender"]
+	main := packages["release"]
 	require.Equal(t, "1.2.3", main.PackageVersion)
 	require.Equal(t, sum, main.PackageChecksums[0].Value)
 	described, err := spdxlib.GetDescribedPackageIDs(document)

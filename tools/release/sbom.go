@@ -27,13 +27,13 @@ const (
 // binary: the modules that the go command recorded in it, with their licenses,
 // and the standard library.
 func (r release) sbom(name string, b binary) ([]byte, error) {
-	licenses := map[string]string{} // by path and version
+	licenses := map[string]string{} // by name
 	for _, m := range r.modules {
-		licenses[m.path+" "+m.version] = strings.Join(m.licenses(), " AND ")
+		licenses[m.name()] = strings.Join(m.licenses(), " AND ")
 	}
 	sum := sha256.Sum256(b.content)
 	checksum := hex.EncodeToString(sum[:])
-	collector := newPackage("otelcol-defender", r.version, ownLicense, "pkg:golang/"+b.info.Main.Path+"@v"+r.version)
+	collector := newPackage(b.distribution, r.version, ownLicense, "pkg:golang/"+b.info.Main.Path+"@v"+r.version)
 	collector.PackageFileName = b.name
 	collector.PackageChecksums = []common.Checksum{{Algorithm: common.SHA256, Value: checksum}}
 	collector.PrimaryPackagePurpose = "APPLICATION"
@@ -45,7 +45,7 @@ func (r release) sbom(name string, b binary) ([]byte, error) {
 	}
 
 	goVersion := strings.TrimPrefix(b.info.GoVersion, "go")
-	add(newPackage(standardLibrary, goVersion, licenses[standardLibrary+" "], "pkg:golang/stdlib@"+goVersion))
+	add(newPackage(standardLibrary, goVersion, licenses[standardLibrary], "pkg:golang/stdlib@"+goVersion))
 	for _, dep := range b.info.Deps {
 		p, err := r.packageOf(dep, licenses)
 		if err != nil {
