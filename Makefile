@@ -107,8 +107,8 @@ e2e-dashboards: build ## Check the dashboard and the alerts with a real Promethe
 	$(E2E) -timeout 10m ./dashboards -e2e.collector=$(abspath $(COLLECTOR))
 
 .PHONY: e2e-image
-e2e-image: build ## Build the container image with buildah and run it against the simulator (Linux, root)
-	@GO="$(GO)" tools/image-test.sh $(COLLECTOR)
+e2e-image: $(COLLECTOR) $(KUBERNETES) ## Build the container images with buildah and run them against the simulator (Linux, root)
+	@GO="$(GO)" tools/image-test.sh $(COLLECTOR) $(KUBERNETES)
 
 .PHONY: e2e-demo
 e2e-demo: build $(VICTORIALOGS) ## Run the demo and check its page with Debian's chromium (Linux)

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds the image from the Dockerfile with buildah, without a registry: for the
-# build stage, the base is this machine's Go, which buildah mounts. Then checks the
-# image, and that its binary is the same, byte for byte, as COLLECTOR, which was
-# compiled in another directory; and runs it against the simulator as a container
-# runtime would (e2e/image). Needs Linux, root and buildah.
+# tools/image-test.sh COLLECTOR KUBERNETES builds the images of both distributions from
+# the Dockerfile with buildah, without a registry: for the build stage, the base is this
+# machine's Go, which buildah mounts. Then checks each image, and that its binary is the
+# same, byte for byte, as COLLECTOR or KUBERNETES, which were compiled in another
+# directory; and runs it against the simulator as a container runtime would (e2e/image).
+# Needs Linux, root and buildah.
 set -euo pipefail
-collector=$(realpath "$1")
+collector=$(realpath "$1") kubernetes=$(realpath "$2")
 cd "$(dirname "$0")/.."
 go=${GO:-go}
 work=$(mktemp -d)
@@ -22,7 +23,7 @@ trap cleanup EXIT
 mkdir "$work/tmp" "$work/storage" "$work/run"
 printf '[storage]\ndriver = "vfs"\ngraphroot = "%s"\nrunroot = "%s"\n' "$work/storage" "$work/run" >"$work/storage.conf"
 export CONTAINERS_STORAGE_CONF=$work/storage.conf
-image=localhost/otelcol-defender:test base=localhost/otelcol-defender-builder:test
+base=localhost/otelcol-defender-builder:test
 
 environment=(--env PATH="$("$go" env GOROOT)/bin:$PATH")
 for name in GOPROXY GOSUMDB GOFLAGS GOMODCACHE GOCACHE; do
@@ -36,10 +37,16 @@ mounts=(--volume "$work/tmp:/tmp" --volume "$("$go" env GOMODCACHE):$("$go" env 
 for path in /usr /bin /lib /lib64 /etc/ssl "$("$go" env GOROOT)"; do
   [ ! -e "$path" ] || mounts+=(--volume "$path:$path:ro")
 done
-IMAGE=$image ENGINE=buildah tools/image.sh --isolation chroot --build-arg BUILDER="$base" --build-arg TARGETARCH="$("$go" env GOARCH)" "${mounts[@]}"
-
-container=$(buildah from "$image")
-cp -a "$(buildah mount "$container")" "$work/root"
-buildah inspect --type image "$image" >"$work/image.json"
-(cd e2e && unshare --mount --propagation private "$go" test -count=1 -v ./image \
-  -e2e.root="$work/root" -e2e.image="$work/image.json" -e2e.collector="$collector")
+check() { # check DISTRIBUTION BINARY
+  local image=localhost/$1:test
+  IMAGE=$image DISTRIBUTION=$1 ENGINE=buildah tools/image.sh --isolation chroot --build-arg BUILDER="$base" --build-arg TARGETARCH="$("$go" env GOARCH)" "${mounts[@]}"
+  container=$(buildah from "$image")
+  cp -a "$(buildah mount "$container")" "$work/$1"
+  buildah umount "$container" >/dev/null
+  container=
+  buildah inspect --type image "$image" >"$work/$1.json"
+  (cd e2e && unshare --mount --propagation private "$go" test -count=1 -v ./image \
+    -e2e.distribution="$1" -e2e.root="$work/$1" -e2e.image="$work/$1.json" -e2e.collector="$2")
+}
+check otelcol-defender "$collector"
+check otelcol-defender-kubernetes "$kubernetes"

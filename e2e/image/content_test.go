@@ -86,7 +86,7 @@ func TestImageSaysWhatItIs(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, yaml.Unmarshal(text, &manifest))
 	label := func(name string) string { return config.Labels["org.opencontainers.image."+name] }
-	require.Equal(t, "otelcol-defender", label("title"))
+	require.Equal(t, distribution, label("title"))
 	require.Equal(t, manifest.Dist.Version, label("version"))
 	require.Equal(t, manifest.Dist.Description, label("description"))
 	require.Equal(t, "Apache-2.0", label("licenses"))
