@@ -71,8 +71,9 @@ bench: ## Run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: measure
-measure: build ## Measure memory, processor time and start-up of the built collector for docs/performance.md (Linux)
+measure: build $(KUBERNETES) ## Measure memory, processor time and start-up of the built collector for docs/performance.md (Linux)
 	$(E2E) -timeout 60m -run '^TestMeasure' ./collector -e2e.collector=$(abspath $(COLLECTOR)) -e2e.measure
+	$(E2E) -timeout 60m -run '^TestMeasureDistribution' ./collector -e2e.collector=$(abspath $(KUBERNETES)) -e2e.measure -e2e.electing
 
 .PHONY: simulate
 simulate: ## Run the measurements in simulated time (change delay, cold start, faults), which take minutes

@@ -22,6 +22,8 @@ var (
 	seed uint64
 	// soak is how long TestSoak runs; 0: not at all.
 	soak time.Duration
+	// electing says that the collector has the extension k8s_leader_elector.
+	electing bool
 	// measuring enables the tests that only measure, TestMeasure...
 	measuring bool
 	// report is the file for the report of TestSoak; empty: none.
@@ -35,6 +37,7 @@ func TestMain(m *testing.M) {
 	flag.IntVar(&kills, "e2e.kills", 20, "how often the collector is killed at random times")
 	flag.Uint64Var(&seed, "e2e.seed", 0, "seed of random choices; 0: from the clock")
 	flag.DurationVar(&soak, "e2e.soak", 0, "how long TestSoak runs; 0: not at all")
+	flag.BoolVar(&electing, "e2e.electing", false, "the collector has the extension k8s_leader_elector")
 	flag.BoolVar(&measuring, "e2e.measure", false, "run the tests that only measure, TestMeasure...")
 	flag.StringVar(&report, "e2e.report", "", "file for the report of TestSoak")
 	// The tests mostly wait. -parallel on the command line overrides this.

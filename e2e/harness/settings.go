@@ -43,6 +43,7 @@ type Settings struct {
 	Health                 string   // host and port of the health check; empty: none
 	MetricsHost            string   // where Prometheus scrapes the collector; empty: nowhere
 	MetricsPort            string
+	Further                string // path of another configuration, which is merged into this one; empty: none
 }
 
 // Receivers returns the IDs of each receiver.
@@ -132,6 +133,9 @@ func (s Settings) WriteConfig(t *testing.T) string {
 func (s Settings) Arguments(t *testing.T) []string {
 	t.Helper()
 	args := []string{"--config", s.WriteConfig(t)}
+	if s.Further != "" {
+		args = append(args, "--config", s.Further)
+	}
 	if s.Health != "" { // otherwise the status of components does not reach the health check
 		args = append(args, "--feature-gates=+extension.healthcheck.useComponentStatus")
 	}
