@@ -89,7 +89,7 @@ fuzz: ## Run each fuzz target FUZZTIME times (50000x) or as long as it says (30s
 
 .PHONY: e2e
 e2e: build $(VICTORIALOGS) ## Run the built collector and the examples for backends against the simulator, and check every record
-	cd e2e && $(GO) test -count=1 ./dashboards
+	cd e2e && $(GO) test -count=1 ./dashboards ./harness
 	$(E2E) -timeout 15m ./collector -e2e.collector=$(abspath $(COLLECTOR))
 	$(E2E) -timeout 15m ./backends -e2e.collector=$(abspath $(COLLECTOR)) -e2e.victorialogs=$(abspath $(VICTORIALOGS))
 
