@@ -12,13 +12,13 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
-// holds say until when no request goes to an endpoint, whatever its account allows: endpoints may share an account.
+// holds say until when no request goes to an endpoint. They are kept apart from the accounts, since endpoints may share an account.
 type holds struct {
-	failing map[health.Endpoint]time.Time // the endpoint fails; this wait may end early
-	asked   map[health.Endpoint]time.Time // the endpoint asked for it, and shares its account
+	failing   map[health.Endpoint]time.Time // the endpoint fails; this hold may end early
+	requested map[health.Endpoint]time.Time // the endpoint requested a delay, and shares its account
 }
 
-// hold sends nothing to an endpoint before until, or nothing at all if it is the sign-in that fails. It never shortens a hold.
+// hold holds requests to an endpoint until a time, or all requests if the sign-in fails. It never shortens a hold.
 func (h *holds) hold(endpoint health.Endpoint, until time.Time) {
 	if endpoint != health.SignIn {
 		extend(&h.failing, endpoint, until)
@@ -29,20 +29,22 @@ func (h *holds) hold(endpoint health.Endpoint, until time.Time) {
 	}
 }
 
-// wait sends nothing to an endpoint before until, because it asked for that.
-func (h *holds) wait(endpoint health.Endpoint, until time.Time) { extend(&h.asked, endpoint, until) }
-
-// resume ends the hold of an endpoint that works again. A wait that the endpoint asked for goes on.
-func (h *holds) resume(endpoint health.Endpoint) { delete(h.failing, endpoint) }
-
-// until is when the holds of an endpoint end; zero: it was never held.
-func (h *holds) until(endpoint health.Endpoint) time.Time {
-	return latest(h.asked[endpoint], h.failing[endpoint])
+// wait holds requests to an endpoint for a delay that it requested.
+func (h *holds) wait(endpoint health.Endpoint, until time.Time) {
+	extend(&h.requested, endpoint, until)
 }
 
-// longest is when the last wait ends that an endpoint asked for; zero: none ever did.
+// resume ends the hold of an endpoint that works again. A requested delay continues.
+func (h *holds) resume(endpoint health.Endpoint) { delete(h.failing, endpoint) }
+
+// until returns when the holds of an endpoint end; zero if it was never held.
+func (h *holds) until(endpoint health.Endpoint) time.Time {
+	return latest(h.requested[endpoint], h.failing[endpoint])
+}
+
+// longest returns when the last requested delay ends; zero if no endpoint ever requested one.
 func (h *holds) longest() (end time.Time) {
-	for _, until := range h.asked {
+	for _, until := range h.requested {
 		end = latest(end, until)
 	}
 	return end
@@ -62,17 +64,17 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// room is the earliest time at which a request of that demand may be sent to an endpoint. Not ok: that depends on when a request in flight
-// ends.
+// room returns the earliest time at which a request with this demand may be sent to an endpoint. If ok is false, that depends on when a
+// request in flight ends.
 func (e *Engine) room(now time.Time, endpoint health.Endpoint, d quota.Demand) (at time.Time, ok bool) {
 	at, ok = e.accountOf(endpoint).Next(now, d)
 	return latest(at, e.holds.until(endpoint)), ok
 }
 
-// oneAccount says that one account counts all requests, since the API does.
+// oneAccount reports whether one account counts all requests, as the API then does too.
 func (e *Engine) oneAccount() bool { return e.lists == e.gets }
 
-// ahead is the demand of requests that go ahead of routine polls. On an account that pages of the feed share, they leave a part to those.
+// ahead returns the demand of requests that go ahead of routine polls. If pages of the feed share their account, they leave a part to those.
 func (e *Engine) ahead() quota.Demand {
 	if e.oneAccount() && e.settings.Feed != nil {
 		return quota.Behind
@@ -80,7 +82,7 @@ func (e *Engine) ahead() quota.Demand {
 	return quota.Fresh
 }
 
-// routine is the demand of routine polls. While rows of lists show every change, they find little, and half of the account has to do.
+// routine returns the demand of routine polls. While rows of lists show every change, routine polls find little and use half of the account.
 func (e *Engine) routine() quota.Demand {
 	switch {
 	case e.rowsShowAll(e.parts.Clock()):
@@ -102,7 +104,7 @@ func (e *Engine) openAccounts() {
 	}
 }
 
-// accountOf is the account of an endpoint's requests.
+// accountOf returns the account of an endpoint's requests.
 func (e *Engine) accountOf(endpoint health.Endpoint) *quota.Account {
 	if endpoint == health.Get {
 		return e.gets
@@ -110,7 +112,7 @@ func (e *Engine) accountOf(endpoint health.Endpoint) *quota.Account {
 	return e.lists
 }
 
-// accounts are all that there are, each once.
+// accounts returns all accounts, each once.
 func (e *Engine) accounts() []*quota.Account {
 	if e.lists == nil || e.oneAccount() {
 		return []*quota.Account{e.gets}
@@ -118,8 +120,8 @@ func (e *Engine) accounts() []*quota.Account {
 	return []*quota.Account{e.gets, e.lists}
 }
 
-// throttle pauses the requests to an endpoint for as long as a failure asks. A 429 pauses all requests of its account. With one account for all
-// requests, other failures pause those to the endpoint only.
+// throttle pauses requests for the delay that a failed response requested. A 429 pauses all requests of the endpoint's account. With one
+// account for all requests, other failures pause only requests to the endpoint.
 func (e *Engine) throttle(endpoint health.Endpoint, failure *defender.Error, at time.Time) {
 	account, until := e.accountOf(endpoint), at.Add(failure.RetryAfter)
 	if failure.Kind == defender.Throttled || !e.oneAccount() {
@@ -130,8 +132,8 @@ func (e *Engine) throttle(endpoint health.Endpoint, failure *defender.Error, at 
 	account.KeepApart(until.Add(quota.ApartAfterPause))
 }
 
-// stored is what to store of the account of the requests for single incidents, or of all requests. A wait that one endpoint asked for is stored
-// as one of the account: after a restart, all its requests wait.
+// stored returns what to store of the account of requests for single incidents, or of all requests. A delay that one endpoint requested is
+// stored as a pause of the whole account: after a restart, all its requests wait.
 func (e *Engine) stored(now time.Time) quota.Stored {
 	s := e.gets.Stored(now)
 	if wait := e.holds.longest().Sub(now); wait > 0 {
@@ -141,7 +143,7 @@ func (e *Engine) stored(now time.Time) quota.Stored {
 }
 
 // restoreAccounts continues the accounts of the earlier run. Where one account counts all requests, an earlier version may have stored two.
-// They are merged, and the second is emptied once the merged one is stored: at no time does the storage hold less than was sent.
+// It merges them, stores the result, and only then empties the second: at no time does the storage hold less than was sent.
 func (e *Engine) restoreAccounts(ctx context.Context, contents checkpoint.Contents, now time.Time) error {
 	ofGets, ofLists := contents.Quota, contents.Feed.Quota
 	if !e.oneAccount() {

@@ -15,8 +15,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/proof"
 )
 
-// inPages is a population whose incidents have seven alerts each, of which Graph
-// shows three at a time: three requests for each.
+// inPages is a population in which each incident has seven alerts. Graph shows
+// three at a time, so each incident takes three requests.
 func inPages(incidents int) defendersim.Config {
 	cfg := harness.Quiet(incidents)
 	cfg.AlertsPerIncident, cfg.AlertsPage = 7, 3
@@ -46,8 +46,8 @@ func TestAlertPagesAreDeliveredOnceAndCountAsRequests(t *testing.T) {
 	}
 }
 
-// A started incident is finished before another one is started, so that no more
-// of them are kept in memory than may be in flight.
+// A started incident is finished before another one is started, so memory holds
+// no more of them than may be in flight.
 func TestNoMoreIncidentsAreStartedThanMayBeInFlight(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.NewUnder(t, receiver.APIGraph, inPages(30), harness.WithLimits(5, 0))
@@ -103,7 +103,7 @@ func TestFailedPageFailsOnlyItsIncident(t *testing.T) {
 				}
 				require.Len(t, h.Sink.Changes(), 4+3*shown, "1002, which has only one page, and what is known of the others")
 				require.ElementsMatch(t, slices.Repeat([]string{msgFetchFailed}, 3), h.Warnings())
-				require.Less(t, h.Polls(1001), 15, "its backoff grows, although its first page is answered each time")
+				require.Less(t, h.Polls(1001), 15, "its backoff grows, although its first page works each time")
 				h.Sim.ClearFaults()
 				harness.Sleep(20 * time.Minute)
 				changes := h.Sink.Changes()
@@ -149,8 +149,8 @@ func TestRateLimitedListPausesPollingUnderGraphOnly(t *testing.T) {
 	})
 }
 
-// Removing an alert moves the others to earlier pages, where they were not read.
-// They have not left.
+// Removing an alert moves the others to earlier pages, which were read already,
+// so they are missed. They have not left.
 func TestAlertsRemovedBetweenPagesTakeNoOtherWithThem(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.NewUnder(t, receiver.APIGraph, inPages(1))
@@ -178,7 +178,7 @@ func TestIncidentRemovedBetweenAlertPagesIsNotFetchedFurther(t *testing.T) {
 		file := newIDsFile(t, "1001", "1002")
 		h := harness.NewUnder(t, receiver.APIGraph, inPages(2), file.only, harness.WithLimits(2, 0), func(cfg *receiver.Config) { cfg.MaxConcurrentRequests = 1 })
 		h.Start()
-		harness.Sleep(30 * time.Second) // one is started, its next page has to wait
+		harness.Sleep(30 * time.Second) // one incident is started, and its next page has to wait
 		started := h.Sim.Journal()[0].ID
 		require.Equal(t, 1, h.AlertPages(started))
 		other := 1001 + 1002 - started
@@ -187,7 +187,7 @@ func TestIncidentRemovedBetweenAlertPagesIsNotFetchedFurther(t *testing.T) {
 		require.Equal(t, 1, h.AlertPages(started))
 		require.Len(t, h.Sink.Changes(), 8, "all of the other incident")
 
-		file.write("1001", "1002") // it must not count as in flight for ever
+		file.write("1001", "1002") // it must not count as in flight forever
 		harness.Sleep(5 * time.Minute)
 		require.Len(t, h.Sink.Changes(), 8)
 	})

@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// clockDoubt is how wrong it may be how far the service's clock is ahead of ours. A response has its date in whole seconds, and takes a
-	// while to arrive.
+	// clockDoubt is how far the measured difference between the service's clock and ours may be off. A response has its date in whole
+	// seconds, and takes a while to arrive.
 	clockDoubt = 5 * time.Second
-	// answerLag is how long before its arrival a response to a request by ID may have been made.
-	answerLag = 30 * time.Second
+	// responseLag is how long before its arrival a response to a request by ID may have been made.
+	responseLag = 30 * time.Second
 )
 
-// holders says which incident each delivered alert was last delivered with: a row that shows it in another one shows that it has moved. An
-// alert takes 16 bytes and what a map needs beside them. If two alerts have the same hash, the states of their incidents show which is meant.
+// holders records which incident each alert was last delivered with. A row that shows the alert in another incident shows that it has moved.
+// An alert takes 16 bytes plus the overhead of the map. If two alerts have the same hash, the states of their incidents show which is meant.
 type holders struct {
 	seed maphash.Seed
 	of   map[uint64]int64
@@ -31,10 +31,10 @@ type holders struct {
 
 func newHolders() *holders { return &holders{seed: maphash.MakeSeed(), of: map[uint64]int64{}} }
 
-// find is the incident that an alert was delivered with; 0: none, or it is not known.
+// find returns the incident that an alert was delivered with; 0 if there is none, or if it is not known.
 func (h *holders) find(alert string) int64 { return h.of[maphash.String(h.seed, alert)] }
 
-// delivered notes the alerts of a state that was delivered, and those that left the incident since the one before.
+// delivered records the alerts of a state that was delivered, and removes those that have left the incident since the state before.
 func (h *holders) delivered(id int64, before, after []incident.AlertState) {
 	for i := range before {
 		if key := maphash.String(h.seed, before[i].ID); h.of[key] == id {
@@ -46,7 +46,7 @@ func (h *holders) delivered(id int64, before, after []incident.AlertState) {
 	}
 }
 
-// forget forgets the alerts of incidents that are not known any more.
+// forget removes the alerts of incidents that are no longer tracked.
 func (h *holders) forget(ids []int64) {
 	gone := make(map[int64]bool, len(ids))
 	for _, id := range ids {
@@ -55,7 +55,7 @@ func (h *holders) forget(ids []int64) {
 	maps.DeleteFunc(h.of, func(_ uint64, id int64) bool { return gone[id] })
 }
 
-// restoreHolders notes which alerts the stored states have. An incident whose state cannot be read has none until it is polled.
+// restoreHolders records which alerts the stored states have. If a state cannot be read, the incident's alerts are missing until it is polled.
 func (e *Engine) restoreHolders(ctx context.Context) {
 	e.holders = newHolders()
 	for _, id := range e.roster.IDs() {
@@ -68,8 +68,9 @@ func (e *Engine) restoreHolders(ctx context.Context) {
 	}
 }
 
-// observeAlerts delivers what is new in rows of the list of alerts, all of one incident. Where only a request by ID can tell what is new, the
-// incident becomes due for one. A row without a snapshot names an alert that has changed. ahead is how far the service's clock is ahead of ours.
+// observeAlerts delivers what is new in rows of the list of alerts, which all belong to one incident. If only a request by ID can show what is
+// new, the incident becomes due for one. A row without a snapshot only says that an alert has changed. ahead is how far the service's clock is
+// ahead of ours.
 func (e *Engine) observeAlerts(ctx context.Context, rows []defender.Row, at time.Time, ahead time.Duration, from listing) {
 	rows = slices.DeleteFunc(rows, func(row defender.Row) bool { return !e.isHere(ctx, row, at) })
 	if len(rows) == 0 {
@@ -86,7 +87,7 @@ func (e *Engine) observeAlerts(ctx context.Context, rows []defender.Row, at time
 	case entry.Summary.Missing:
 		e.markUnsure(id, unsureInterval, at)
 		return
-	case !entry.Summary.Seen: // it is due by ID, or a row of the list of incidents will show it
+	case !entry.Summary.Seen: // a request by ID or a row of the list of incidents will show it
 		return
 	}
 	before, err := e.load(ctx, entry)
@@ -110,13 +111,13 @@ func (e *Engine) observeAlerts(ctx context.Context, rows []defender.Row, at time
 	}
 }
 
-// knows says whether a version of an alert was delivered.
+// knows reports whether a row's version of an alert, or a later one, was delivered.
 func knows(s incident.State, row defender.Row) bool {
 	alert, delivered := s.Alert(row.Alert)
 	return delivered && !incident.Later(row.LastUpdate, alert.LastUpdate)
 }
 
-// together returns the snapshot of all rows; nil: none has one.
+// together merges the snapshots of all rows; nil if none has one.
 func together(rows []defender.Row) (all *incident.Snapshot) {
 	for _, row := range rows {
 		switch {
@@ -130,17 +131,18 @@ func together(rows []defender.Row) (all *incident.Snapshot) {
 	return all
 }
 
-// mayBeNew says whether rows show an alert that is not known, since it has changed about when a request by ID last showed the incident: perhaps
-// before, and so it has left, perhaps after.
+// mayBeNew reports whether rows show an unknown alert that changed at about the time when a request by ID last showed the incident, or later.
+// If it changed before that request, it has left the incident; if after, it is new.
 func mayBeNew(d delivery) bool {
 	return d.snapshot.Shows == incident.SomeAlerts && slices.ContainsFunc(d.snapshot.Alerts, func(a incident.Alert) bool {
 		_, known := d.after.Alert(a.ID)
-		return !known && incident.Later(a.LastUpdate.Add(-d.snapshot.Ahead), d.before.Fetched.Add(-clockDoubt-answerLag))
+		return !known && incident.Later(a.LastUpdate.Add(-d.snapshot.Ahead), d.before.Fetched.Add(-clockDoubt-responseLag))
 	})
 }
 
-// isHere says whether a row shows an alert where it is. An alert that was delivered with another incident has moved, if the row is newer: that
-// incident is requested. If it is as old, both are. A row that is older shows where the alert was.
+// isHere reports whether an alert is in the incident that a row shows it in. If the alert was delivered with another incident and the row is
+// newer, it has moved, and the other incident is requested. If the row is as old, both incidents are requested. An older row shows where the
+// alert was.
 func (e *Engine) isHere(ctx context.Context, row defender.Row, at time.Time) bool {
 	holder := e.holders.find(row.Alert)
 	if holder == 0 || holder == row.ID {
@@ -172,7 +174,7 @@ func (e *Engine) isHere(ctx context.Context, row defender.Row, at time.Time) boo
 	return false
 }
 
-// hastenStored has an incident requested soon, also after a restart.
+// hastenStored makes an incident due soon, also after a restart.
 func (e *Engine) hastenStored(ctx context.Context, entry *roster.Entry, at time.Time) {
 	if entry == nil || !entry.Summary.Seen {
 		return
@@ -184,5 +186,5 @@ func (e *Engine) hastenStored(ctx context.Context, entry *roster.Entry, at time.
 	e.hasten(entry.ID, at)
 }
 
-// hasten has an incident requested soon, at most once per interval.
+// hasten makes an incident due soon, at most once per interval.
 func (e *Engine) hasten(id int64, at time.Time) { e.roster.Hasten(id, e.settings.Interval, at) }

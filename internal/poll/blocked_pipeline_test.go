@@ -16,7 +16,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadatatest"
 )
 
-// blockUntil lets the sink return from no delivery before then.
+// blockUntil makes deliveries block until then.
 func blockUntil(h *harness.Harness, reopens time.Time) {
 	h.Sink.Refuse = func(ctx context.Context) error {
 		timer := time.NewTimer(time.Until(reopens))
@@ -65,8 +65,8 @@ func TestPipelineThatBlocksIsLoggedOnceAndLosesNothing(t *testing.T) {
 	})
 }
 
-// requireWaiting requires that the gauge of incidents shows so many that were
-// not delivered yet; all others are open.
+// requireWaiting requires that the gauge shows this number of incidents as not
+// delivered yet, and all others as open.
 func requireWaiting(t *testing.T, h *harness.Harness, waiting int64) {
 	t.Helper()
 	metadatatest.AssertEqualReceiverDefenderIncidentsTracked(t, h.Telemetry, points(map[attribute.Set]int64{

@@ -22,16 +22,16 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/proof"
 )
 
-// element is what has a time of its own: an incident, or one of its alerts.
+// element is an incident or one of its alerts, each of which has a time of its own.
 type element struct {
 	incident int64
 	alert    string
 }
 
-// delivery is when an element was delivered, and with which time of its own.
+// delivery says when an element was delivered, and which version: its own time.
 type delivery struct{ at, version time.Time }
 
-// recorder notes each delivery, and nothing of its content.
+// recorder records when each element was delivered, but not its content.
 type recorder struct {
 	mu         sync.Mutex
 	deliveries map[element][]delivery
@@ -59,11 +59,11 @@ func (r *recorder) delay(e element, changed, version time.Time) (time.Duration, 
 	return all[i].at.Sub(changed), true
 }
 
-// day is how a day of changes was delivered.
+// day says how the changes of a day were delivered.
 type day struct {
 	listed   delays // of changes that move the time of the incident, which a list shows
 	unlisted delays // of changes of alerts alone, which a list does not show
-	// withoutAlerts: changes of alerts alone do not count, since they have no record of their own.
+	// withoutAlerts: changes of alerts alone do not count, since they have no records.
 	withoutAlerts bool
 	gone          int // changes of what was merged or removed before they were delivered
 	lost          int // other changes that were not delivered
@@ -110,7 +110,7 @@ func runDay(t *testing.T, n int, config ...func(*receiver.Config)) (d day) {
 		require.LessOrEqual(t, h.Sim.MaxInWindow(time.Hour), 1500)
 		require.LessOrEqual(t, h.Sim.MaxInWindowOf(defendersim.EndpointList, time.Minute), 50)
 		require.LessOrEqual(t, h.Sim.MaxInWindowOf(defendersim.EndpointList, time.Hour), 1500)
-		harness.Sleep(8 * time.Hour) // so that the last changes are delivered, too
+		harness.Sleep(8 * time.Hour) // so that the last changes are delivered too
 		h.Stop()
 		for _, id := range h.Sim.IDs() {
 			d.add(h.Sim, r, id, from, until)
@@ -147,7 +147,7 @@ func (d *day) add(sim *defendersim.Sim, r *recorder, id int64, from, until time.
 	}
 }
 
-// isGone says whether the API does not show an element any more.
+// isGone reports whether the API no longer shows an element.
 func isGone(last defendersim.State, e element) bool {
 	left := func() bool {
 		return !slices.ContainsFunc(last.Alerts, func(a defendersim.AlertState) bool { return a.ID == e.alert })

@@ -23,8 +23,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadatatest"
 )
 
-// unreadable is a storage that, while failing, cannot read entries whose key
-// begins with a prefix.
+// unreadable is a storage that, while failing, cannot read entries with a certain
+// key prefix.
 type unreadable struct {
 	storage.Client
 	component.StartFunc
@@ -97,7 +97,7 @@ func TestIncidentWithUnreadableStateIsEmittedOnceItCanBeRead(t *testing.T) {
 	}
 }
 
-// trackedAs is how many incidents the gauge shows in a state.
+// trackedAs returns how many incidents the gauge shows in a state.
 func trackedAs(t *testing.T, h *harness.Harness, state string) int64 {
 	t.Helper()
 	gauge, err := h.Telemetry.GetMetric("otelcol_receiver_defender_incidents_tracked")
@@ -197,7 +197,7 @@ func TestUpgradeFromCheckpointV1(t *testing.T) {
 	})
 }
 
-// While there was only one API, states did not name it.
+// When there was only one API, states did not record it.
 func TestStateWithoutAPIBelongsToDefenderXDR(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(1))
@@ -218,7 +218,7 @@ func TestStateWithoutAPIBelongsToDefenderXDR(t *testing.T) {
 }
 
 // unwritable is a storage that cannot write while failing. Like file_storage on a
-// full disk, it then reports reads as failed, too, though they are done.
+// full disk, it then also reports reads as failed although they succeed.
 type unwritable struct {
 	storage.Client
 	component.StartFunc
@@ -271,7 +271,7 @@ func TestCheckpointWriteFailureIsLoggedOnceAndPollingContinues(t *testing.T) {
 	})
 }
 
-// On a full disk a write finds room if it needs no more than what an earlier one has freed.
+// On a full disk, a write succeeds if it needs no more space than an earlier one has freed.
 func TestDiskOnWhichSomeWritesFailIsOneFailure(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(10), harness.WithFeed(), func(cfg *receiver.Config) { cfg.CollectionInterval = time.Second })
@@ -294,7 +294,7 @@ func TestDiskOnWhichSomeWritesFailIsOneFailure(t *testing.T) {
 	})
 }
 
-// The tenant's ID is stored once, when the first response has shown it: no later poll writes it again.
+// The tenant's ID is stored once, after the first response has shown it. Later polls do not write it again.
 func TestEveryEntryThatCouldNotBeWrittenIsWrittenOnceThereIsRoom(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.NewUnder(t, receiver.APIGraph, harness.OneAlert(2), harness.WithFeed(), func(cfg *receiver.Config) { cfg.CollectionInterval = 24 * time.Hour })

@@ -17,8 +17,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
-// There are more new incidents than the limits let be fetched, so all that they
-// allow is used at once.
+// There are more new incidents than the limits allow to be fetched, so the whole
+// quota is used at once.
 func TestAccountOfRequestsIsSmallAndSurvivesKills(t *testing.T) {
 	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {

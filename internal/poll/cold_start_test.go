@@ -27,7 +27,7 @@ type coldStart struct {
 	slow      bool // responses take 0.1 to 1.5 s, else no time
 }
 
-// harness has so many incidents behind the default limits of the API.
+// harness returns a harness with that many incidents and the API's default limits.
 func (c coldStart) harness(t *testing.T) *harness.Harness {
 	t.Helper()
 	population, limits := harness.Quiet(0), receiver.RateLimitConfig{RequestsPerMinute: 100, RequestsPerHour: 1500}
@@ -45,7 +45,7 @@ func (c coldStart) harness(t *testing.T) *harness.Harness {
 }
 
 // run starts a receiver and returns when it sent the first request for each
-// incident, and when it could have done so at the earliest.
+// incident, and the earliest time at which it could have done so.
 func (c coldStart) run(t *testing.T) (sent, earliest []time.Duration) {
 	t.Helper()
 	h := c.harness(t)
@@ -71,7 +71,7 @@ func (c coldStart) run(t *testing.T) (sent, earliest []time.Duration) {
 	return sent, proof.Earliest(took, rooms...)
 }
 
-// firsts are the first requests for each incident, in order.
+// firsts returns the first request for each incident, in order.
 func firsts(journal []defendersim.Request) (all []defendersim.Request) {
 	seen := map[int64]bool{}
 	for _, r := range journal {
@@ -83,9 +83,9 @@ func firsts(journal []defendersim.Request) (all []defendersim.Request) {
 	return all
 }
 
-// byRetryAfter is the same start by a simple poller: four requests at once, as fast
-// as responses come, and after a 429 a wait as long as Retry-After says, else of a
-// minute.
+// byRetryAfter is the same start by a simple poller. It sends four requests at
+// once, as fast as responses come. After a 429 it waits for as long as Retry-After
+// says, or else for a minute.
 func (c coldStart) byRetryAfter(t *testing.T) (took time.Duration, wasted int) {
 	t.Helper()
 	h := c.harness(t)
@@ -113,8 +113,8 @@ func (c coldStart) byRetryAfter(t *testing.T) (took time.Duration, wasted int) {
 	return h.Sim.Journal()[requests-1].Time.Sub(began), wasted
 }
 
-// try sends a request and returns how long to wait until it is sent again; 0: it
-// succeeded.
+// try sends a request and returns how long to wait before it is sent again; 0 if
+// it succeeded.
 func try(t *testing.T, transport http.RoundTripper, address string) (wait time.Duration) {
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
 	require.NoError(t, err)
@@ -150,8 +150,8 @@ func TestColdStartIsAsFastAsTheLimitsAllow(t *testing.T) {
 	}
 }
 
-// compare fails where the receiver sends a request earlier than the limits allow,
-// or more than one percent later.
+// compare fails the test if the receiver sends a request earlier than the limits
+// allow, or more than one percent later.
 func (c coldStart) compare(t *testing.T) {
 	t.Helper()
 	sent, earliest := c.run(t)

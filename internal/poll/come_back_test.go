@@ -29,7 +29,7 @@ const (
 	alertCalls    = "alerts"
 )
 
-// callOf is the endpoint that a request goes to.
+// callOf returns the endpoint of a request.
 func callOf(r *http.Request) string {
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/incidents"):
@@ -40,15 +40,15 @@ func callOf(r *http.Request) string {
 	return incidentCalls
 }
 
-// refusing answers requests with a status and a time to come back, and notes each request that comes earlier.
+// refusing returns a status and a delay for requests, and records each request that arrives before the delay is over.
 type refusing struct {
 	rand   *rand.Rand
 	api    receiver.API
-	refuse func(r *http.Request) (status int, wait time.Duration) // 0: the API answers
+	refuse func(r *http.Request) (status int, wait time.Duration) // 0: passes it on to the API
 
 	mu       sync.Mutex
 	until    map[string]time.Time // by endpoint
-	asked    int
+	requests int
 	statuses map[int]int
 	early    []string
 }
@@ -67,19 +67,19 @@ func (f *refusing) roundTrip(next http.RoundTripper, r *http.Request) (*http.Res
 	}
 	latency := time.Duration(f.rand.Int64N(int64(200*time.Millisecond))) + 1
 	status, wait := f.refuse(r)
-	form := f.asked
+	form := f.requests
 	if status != 0 {
-		f.asked++
+		f.requests++
 		f.statuses[status]++
 	}
 	f.mu.Unlock()
-	time.Sleep(latency) // no two responses come at the same moment
+	time.Sleep(latency) // no two responses arrive at the same moment
 	if status == 0 {
 		return next.RoundTrip(r)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	header, body := askedFor(form, wait)
+	header, body := retryAfter(form, wait)
 	f.holds(call, wait)
 	if f.api == receiver.APIGraph && status == http.StatusTooManyRequests {
 		for _, each := range []string{incidentCalls, listCalls, alertCalls} {
@@ -97,8 +97,8 @@ func (f *refusing) holds(call string, wait time.Duration) {
 	}
 }
 
-// askedFor says in one of several forms how long to wait.
-func askedFor(form int, wait time.Duration) (header http.Header, body string) {
+// retryAfter states in one of several forms how long to wait.
+func retryAfter(form int, wait time.Duration) (header http.Header, body string) {
 	header = http.Header{"Content-Type": {"application/json"}, "Date": {time.Now().UTC().Format(http.TimeFormat)}}
 	message := "Too many requests"
 	switch form % 5 {
@@ -117,16 +117,16 @@ func askedFor(form int, wait time.Duration) (header http.Header, body string) {
 	return header, fmt.Sprintf(`{"error":{"code":"c","message":%q}}`, message)
 }
 
-// Whatever the request is for (a routine poll, a changed or a new incident, more alerts, a page of the list, an endpoint that fails) and
-// whatever the status is. The receiver is also restarted while it waits.
-func TestNoRequestIsEarlierThanTheAPIAsksFor(t *testing.T) {
+// This holds for every kind of request (a routine poll, a changed or a new incident, more alerts, a page of the list, an endpoint that fails)
+// and for every status. The receiver is also restarted while it waits.
+func TestNoRequestIsEarlierThanTheAPIRequested(t *testing.T) {
 	harness.Long(t)
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 		population := inPages(40)
 		population.ChangesPerHour = 400
 		h := harness.NewUnder(t, api, population, harness.WithFeed())
 		statuses := []int{202, 301, 302, 400, 401, 403, 408, 429, 429, 429, 500, 502, 503, 503, 504}
-		spared := map[string]int{} // requests for an incident that are not refused after one that was: one that often is backs off alone
+		spared := map[string]int{} // by incident, how many requests to let through after a refused one: an incident that is often refused backs off alone
 		var f *refusing
 		f = newRefusing(api, func(r *http.Request) (int, time.Duration) {
 			incident := strings.TrimSuffix(r.URL.Path, "/alerts")
@@ -135,13 +135,13 @@ func TestNoRequestIsEarlierThanTheAPIAsksFor(t *testing.T) {
 				return 0, 0
 			}
 			if callOf(r) == incidentCalls {
-				spared[incident] = 10 // it is fetched with all its alerts in between
+				spared[incident] = 10 // enough to fetch it with all its alerts
 			}
-			return statuses[(f.asked+f.asked/len(statuses))%len(statuses)], time.Duration(1+f.rand.IntN(90_000)) * time.Millisecond
+			return statuses[(f.requests+f.requests/len(statuses))%len(statuses)], time.Duration(1+f.rand.IntN(90_000)) * time.Millisecond
 		})
 		h.Auth.Use(f.roundTrip)
 		h.Start()
-		random := rand.New(rand.NewPCG(3, 4)) // f.rand belongs to the requests
+		random := rand.New(rand.NewPCG(3, 4)) // f.rand is used by the requests
 		for range 12 {
 			harness.Sleep(time.Duration(random.Int64N(int64(20 * time.Minute))))
 			h.Stop()
@@ -149,13 +149,13 @@ func TestNoRequestIsEarlierThanTheAPIAsksFor(t *testing.T) {
 		}
 		synctest.Wait()
 		require.Empty(t, f.early)
-		require.Greater(t, f.asked, 60)
+		require.Greater(t, f.requests, 60)
 		require.Len(t, f.statuses, 12)
 	})
 }
 
-// What lists again what was listed before waits as well, also after a restart.
-func TestRereadComesBackWhenTheAPIAsksFor(t *testing.T) {
+// Re-reads of a list wait too, also after a restart.
+func TestRereadWaitsForTheDelayThatTheAPIRequested(t *testing.T) {
 	const wait = 20 * time.Minute
 	harness.Run(t, func(t *testing.T) {
 		h := harness.NewUnder(t, receiver.APIGraph, harness.OneAlert(3), harness.WithFeed())
@@ -175,7 +175,7 @@ func TestRereadComesBackWhenTheAPIAsksFor(t *testing.T) {
 			require.NoError(t, h.Sim.UpdateAlert(1001, first.Alerts[0].ID, func(a *defendersim.Alert) { a.AssignedTo += "+" }))
 		}
 		harness.Sleep(11 * time.Minute)
-		require.Equal(t, 2, f.asked, "one of each list")
+		require.Equal(t, 2, f.requests, "one of each list")
 		h.Stop()
 		h.Start()
 		harness.Sleep(wait)
@@ -184,8 +184,8 @@ func TestRereadComesBackWhenTheAPIAsksFor(t *testing.T) {
 	})
 }
 
-// An outage is probed with backoff, but not before the API asks for.
-func TestOutageIsProbedNoEarlierThanTheAPIAsksFor(t *testing.T) {
+// An outage is probed with backoff, but not earlier than the API has requested.
+func TestOutageIsProbedNoEarlierThanTheAPIRequested(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(20), harness.WithFeed())
 		h.RunOnce()
@@ -197,8 +197,8 @@ func TestOutageIsProbedNoEarlierThanTheAPIAsksFor(t *testing.T) {
 		harness.Sleep(time.Hour)
 		synctest.Wait()
 		require.Empty(t, f.early)
-		require.GreaterOrEqual(t, f.asked, 2*17, "every ten minutes")
-		require.LessOrEqual(t, f.asked, (h.Config.MaxConcurrentRequests+1)*18)
+		require.GreaterOrEqual(t, f.requests, 2*17, "every ten minutes")
+		require.LessOrEqual(t, f.requests, (h.Config.MaxConcurrentRequests+1)*18)
 		require.Contains(t, h.Warnings(), msgUnavailable)
 		lines := h.Logs.FilterMessage(msgAsksToWait).All()
 		require.Len(t, lines, 1, "%v", h.Warnings())
@@ -211,8 +211,8 @@ func TestOutageIsProbedNoEarlierThanTheAPIAsksFor(t *testing.T) {
 	})
 }
 
-// A pause that another status than 429 asks for is about its endpoint, and teaches nothing about limits.
-func TestListThatAsksToWaitHoldsNoPolls(t *testing.T) {
+// A delay requested with another status than 429 applies to its endpoint only, and nothing is learned about limits.
+func TestDelayRequestedByTheListHoldsNoPolls(t *testing.T) {
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 		h := harness.NewUnder(t, api, harness.OneAlert(10), harness.WithFeed())
 		f := newRefusing(api, func(r *http.Request) (int, time.Duration) {
@@ -226,13 +226,13 @@ func TestListThatAsksToWaitHoldsNoPolls(t *testing.T) {
 		harness.Sleep(time.Hour)
 		synctest.Wait()
 		require.Empty(t, f.early)
-		require.Equal(t, 3, f.asked)
+		require.Equal(t, 3, f.requests)
 		require.GreaterOrEqual(t, h.Polls(0), 10*10)
 	})
 }
 
-// One incident whose requests always ask to wait costs the others at most two pauses.
-func TestIncidentThatAlwaysAsksToWaitBacksOffAlone(t *testing.T) {
+// If every response for one incident requests a delay, the others pause at most twice.
+func TestIncidentThatAlwaysRequestsADelayBacksOffAlone(t *testing.T) {
 	harness.Long(t)
 	for _, status := range []int{404, 429, 503} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
@@ -268,22 +268,22 @@ func TestIncidentThatAlwaysAsksToWaitBacksOffAlone(t *testing.T) {
 	}
 }
 
-// A response that asks to wait arrives while the receiver is being shut down. The next run keeps to it.
-func TestWaitThatIsAskedForDuringShutdownIsKept(t *testing.T) {
+// A response that requests a delay arrives during shutdown. The next run keeps to it.
+func TestDelayRequestedDuringShutdownIsKept(t *testing.T) {
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 		h := harness.NewUnder(t, api, harness.OneAlert(3), harness.WithFeed())
 		var refused atomic.Bool
-		var asked time.Time
+		var sent time.Time
 		h.Auth.Use(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			if callOf(r) == listCalls || !refused.CompareAndSwap(false, true) {
-				if callOf(r) == incidentCalls && !asked.IsZero() {
-					assert.GreaterOrEqual(t, time.Since(asked), 90*time.Second)
+				if callOf(r) == incidentCalls && !sent.IsZero() {
+					assert.GreaterOrEqual(t, time.Since(sent), 90*time.Second)
 				}
 				return next.RoundTrip(r)
 			}
 			harness.Sleep(2 * time.Second)
-			asked = time.Now()
-			paused := answer(r, http.StatusServiceUnavailable, "")
+			sent = time.Now()
+			paused := respond(r, http.StatusServiceUnavailable, "")
 			paused.Header.Set("Retry-After", "90")
 			return paused, nil
 		})
@@ -291,7 +291,7 @@ func TestWaitThatIsAskedForDuringShutdownIsKept(t *testing.T) {
 		h.Start()
 		harness.Sleep(time.Second)
 		h.Stop()
-		require.False(t, asked.IsZero())
+		require.False(t, sent.IsZero())
 		h.Start()
 		harness.Sleep(5 * time.Minute)
 		require.Len(t, h.Sink.Changes(), 6, "three incidents with one alert each")

@@ -19,7 +19,7 @@ func (e *Engine) settle(ctx context.Context, a sink.Attempt) {
 	now := e.parts.Clock()
 	r := e.sink.Settle(a, now)
 	if r.Err != nil && ctx.Err() != nil {
-		return // abandoned by Shutdown: it is delivered after the next start
+		return // canceled by Shutdown; delivered after the next start
 	}
 	if r.Observation == nil {
 		e.log(e.conditions.Failed("pipeline", now, zap.WarnLevel, "pipeline does not accept records; polling pauses until it does", zap.Error(r.Err)))
@@ -52,7 +52,7 @@ func (e *Engine) logMerge(d delivery) {
 		zap.Int64("incident", d.id), zap.Int64("successor", d.after.Successor)))
 }
 
-// accepts says whether the incident of a delivery is still known, or is discovered by it.
+// accepts reports whether the incident of an observation is still tracked, or is discovered by it.
 func (e *Engine) accepts(o observation) bool {
 	entry := e.roster.Find(o.id)
 	if o.polled {
@@ -105,7 +105,7 @@ func (e *Engine) commit(ctx context.Context, d delivery) {
 		e.roster.Mark(d.id, time.Time{}, d.at)
 	case partial:
 	case !d.change.Doubt:
-	case incident.Later(d.snapshot.LastUpdate, d.before.LastUpdate): // the row is new, too, not only its doubt
+	case incident.Later(d.snapshot.LastUpdate, d.before.LastUpdate): // the row itself is new, not only the doubt
 		e.roster.Mark(d.id, d.snapshot.LastUpdate, d.at)
 	default:
 		e.markUnsure(d.id, unsureInterval, d.at)
@@ -115,14 +115,14 @@ func (e *Engine) commit(ctx context.Context, d delivery) {
 // followUp is the request by ID that follows a row.
 type followUp uint8
 
-// The follow-ups. The state says that one is due, so that a restart does not lose it.
+// The follow-ups. The state records that one is due, so a restart does not lose it.
 const (
 	leave  followUp = iota // none
 	hasten                 // ahead of routine polls
 	mark                   // at once
 )
 
-// followUp decides about the request by ID that follows a row which has shown a part of an incident.
+// followUp decides which request by ID follows a row that showed only a part of an incident.
 func (e *Engine) followUp(d delivery) followUp {
 	ownFields := d.snapshot.Shows == incident.OwnFields
 	later := ownFields && incident.Later(d.snapshot.LastUpdate, d.before.LastUpdate)
@@ -142,12 +142,12 @@ func (e *Engine) followUp(d delivery) followUp {
 		return leave
 	case !e.rowsShowAll(d.at):
 		return mark
-	default: // also where somebody has written: an alert may have left since the row before
+	default: // even for a change that a person made: an alert may have left since the previous row
 		return hasten
 	}
 }
 
-// doubtStale has an incident requested by ID if rows still show it older long after it changed and was delivered.
+// doubtStale makes an incident due by ID if rows still show an older state long after it changed and was delivered.
 func (e *Engine) doubtStale(d delivery) {
 	if e.passed(staleLimit, d.before.Fetched) && e.passed(staleLimit, d.before.LastUpdate) {
 		e.markUnsure(d.id, unsureInterval, d.at)

@@ -19,7 +19,7 @@ import (
 
 func slowFeed(f *receiver.ChangeFeedConfig) { f.Interval = 5 * time.Minute }
 
-// logged are the messages since the plan at the start that a user sees.
+// logged returns the messages that a user sees after the plan at the start.
 func logged(h *harness.Harness) (messages []string) {
 	for _, line := range h.Logs.All() {
 		if line.Level >= zapcore.InfoLevel && line.Message != msgPlan && line.Message != msgNoIncidents {
@@ -62,8 +62,8 @@ func TestShareOfTheIncidentsThatAlwaysFailsIsNoOutage(t *testing.T) {
 		statuses                  int
 	}{
 		"3 of 10 denied": {10, 3, 3, "403", 10 * time.Minute, 0},
-		// Ten are named, and that there are more. Of incidents of which nothing is
-		// known yet, those that fail may come first and look like an outage.
+		// Ten incidents are logged, and then that there are more. While nothing is known
+		// about any incident, those that fail may come first and look like an outage.
 		"30 of 100 unanswered": {100, 30, 11, "503", 2 * time.Hour, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -92,7 +92,7 @@ func TestShareOfTheIncidentsThatAlwaysFailsIsNoOutage(t *testing.T) {
 	}
 }
 
-// denyFirst denies access to the first incidents that are requested, for good.
+// denyFirst permanently denies access to the first incidents that are requested.
 func denyFirst(n int) harness.Middleware {
 	var mu sync.Mutex
 	denied := map[string]bool{}
@@ -110,7 +110,7 @@ func denyFirst(n int) harness.Middleware {
 	}
 }
 
-// Incidents are polled one right after another at the start and after an outage.
+// At the start and after an outage, incidents are polled in quick succession.
 // Those that are denied may come first.
 func TestDeniedIncidentsThatArePolledInARowAreNoOutage(t *testing.T) {
 	harness.Long(t)

@@ -99,14 +99,14 @@ func TestRestartEmitsOnlyWhatChangedWhileStopped(t *testing.T) {
 func TestStaleResponseIsFetchedAgainSoon(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(1))
-		var answers []*http.Response
+		var responses []*http.Response
 		var bodies [][]byte
 		h.Auth.Use(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			response, err := next.RoundTrip(r)
 			require.NoError(t, err)
 			body, err := io.ReadAll(response.Body)
 			require.NoError(t, err)
-			answers, bodies = append(answers, response), append(bodies, body)
+			responses, bodies = append(responses, response), append(bodies, body)
 			if len(bodies) == 3 { // from a replica that lags
 				body = bodies[0]
 			}
@@ -120,7 +120,7 @@ func TestStaleResponseIsFetchedAgainSoon(t *testing.T) {
 		harness.Sleep(9*time.Minute + 31*time.Second)
 		h.Stop()
 		require.Equal(t, []string{"1001 first_seen", "1001 alert first_seen", "1001 updated"}, h.Sink.Changes())
-		require.Len(t, answers, 4)
+		require.Len(t, responses, 4)
 		require.Equal(t, 30*time.Second, h.Sim.Journal()[3].Time.Sub(h.Sim.Journal()[2].Time))
 	})
 }

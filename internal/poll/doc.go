@@ -12,14 +12,14 @@
 //	next.go      what to request now, or when to look again
 //	handle.go    one path for every response
 //	observe.go   one path for everything that shows an incident
-//	commit.go    what follows once a delivery was accepted
+//	commit.go    what follows after a delivery was accepted
 //	lists.go     the lists, and what their pages are requested for
 //	feed.go      pages of the change feed
 //	sweep.go     sweeps: polls by pages of the list
-//	pass.go      the first pass through Graph's lists; first_pass.go has what it shares with that of a sweep
-//	rows.go      rows of incidents; those of alerts are in alerts.go
+//	pass.go      the first pass through Graph's lists; first_pass.go has what first passes by sweep and through lists share
+//	rows.go      rows of incidents; alerts.go handles rows of alerts
 //	accounts.go  which requests count together, and which wait
 //	restore.go   from a checkpoint to a running engine, and a changed list of IDs
 //	store.go     the checkpoint
-//	telemetry.go metrics that count; those that are read are in gauges.go
+//	telemetry.go counters and histograms; gauges.go has the gauges
 package poll // import "github.com/seed2514a141/defenderincidentsreceiver/internal/poll"

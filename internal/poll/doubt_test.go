@@ -21,10 +21,10 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
-// withoutAlerts has the list show its rows without their alerts.
+// withoutAlerts removes the alerts from the rows of the list.
 type withoutAlerts struct{ on atomic.Bool }
 
-func (w *withoutAlerts) answer(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+func (w *withoutAlerts) roundTrip(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 	response, err := next.RoundTrip(r)
 	if err != nil || !w.on.Load() || !strings.HasSuffix(r.URL.Path, "/incidents") {
 		return response, err
@@ -49,7 +49,7 @@ func TestRowThatLacksAnAlertIsDeliveredAndTheIncidentFetched(t *testing.T) {
 					cfg.CollectionInterval, cfg.Alerts = 6*time.Hour, mode
 				})
 				var list withoutAlerts
-				h.Auth.Use(list.answer)
+				h.Auth.Use(list.roundTrip)
 				h.Start()
 				harness.Sleep(10 * time.Minute)
 				h.Sink.Reset()
@@ -114,7 +114,7 @@ func TestRowsDoNotMakeSnapshotsMoreFrequent(t *testing.T) {
 				})
 				var list withoutAlerts
 				list.on.Store(incomplete)
-				h.Auth.Use(list.answer)
+				h.Auth.Use(list.roundTrip)
 				began := time.Now()
 				h.Start()
 				for range 10 {
@@ -129,12 +129,12 @@ func TestRowsDoNotMakeSnapshotsMoreFrequent(t *testing.T) {
 	}
 }
 
-// A row that lacks an alert is a doubt. The change feed repeats it in each call while nothing else changes.
+// A row that lacks an alert causes a doubt. The change feed repeats the row in each call while nothing else changes.
 func TestDoubtfulRowsDoNotPutOffRoutinePolls(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.NewUnder(t, receiver.APIDefenderXDR, harness.OneAlert(3), harness.WithFeed())
 		var list withoutAlerts
-		h.Auth.Use(list.answer)
+		h.Auth.Use(list.roundTrip)
 		h.Start()
 		harness.Sleep(10 * time.Minute)
 		list.on.Store(true)
@@ -152,7 +152,7 @@ func TestDoubtfulRowsEmitNoSnapshotsBetweenPolls(t *testing.T) {
 			cfg.Emit = receiver.EmitSnapshots
 		})
 		var list withoutAlerts
-		h.Auth.Use(list.answer)
+		h.Auth.Use(list.roundTrip)
 		h.Start()
 		harness.Sleep(10 * time.Minute)
 		list.on.Store(true)
@@ -170,25 +170,25 @@ func TestDoubtfulRowsEmitNoSnapshotsBetweenPolls(t *testing.T) {
 	})
 }
 
-// A row shows a change and lacks an alert, so the incident is to be fetched. The next calls show the row again while requests by ID have to wait.
+// A row shows a change and lacks an alert, so the incident must be fetched. The next calls show the row again while requests by ID have to wait.
 func TestDoubtfulRowThatIsRepeatedKeepsItsIncidentMarked(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.NewUnder(t, receiver.APIDefenderXDR, harness.OneAlert(3), harness.WithFeed(), func(cfg *receiver.Config) {
 			cfg.CollectionInterval = 6 * time.Hour
 		})
 		var list withoutAlerts
-		h.Auth.Use(list.answer)
+		h.Auth.Use(list.roundTrip)
 		h.Start()
 		harness.Sleep(20 * time.Minute)
 		list.on.Store(true)
 		paused := time.Now()
 		h.Auth.Use(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			if !strings.HasSuffix(r.URL.Path, "/incidents") && time.Since(paused) < time.Minute {
-				refused := answer(r, http.StatusTooManyRequests, "")
+				refused := respond(r, http.StatusTooManyRequests, "")
 				refused.Header.Set("Retry-After", "120")
 				return refused, nil
 			}
-			return list.answer(next, r)
+			return list.roundTrip(next, r)
 		})
 		h.Assign(1002)
 		harness.Sleep(time.Minute)
@@ -198,13 +198,13 @@ func TestDoubtfulRowThatIsRepeatedKeepsItsIncidentMarked(t *testing.T) {
 	})
 }
 
-// The clock was a day ahead in the run before.
+// In the earlier run, the clock was a day ahead.
 func TestDoubtsAreDecidedAfterTheClockWasSetBack(t *testing.T) {
 	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, open(150), harness.WithFeed())
 		var list withoutAlerts
-		h.Auth.Use(list.answer)
+		h.Auth.Use(list.roundTrip)
 		h.Start()
 		harness.Sleep(10 * time.Minute)
 		h.Stop()

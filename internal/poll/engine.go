@@ -35,9 +35,9 @@ type Engine struct {
 	first      firstPass
 	lookBack   lookBack
 	sweeping   sweeping
-	passFailed error          // of the last page of a pass that failed
-	gets       *quota.Account // of the requests for single incidents
-	lists      *quota.Account // of those for the list; the same where the API counts all requests together; nil: there are none
+	passFailed error          // of the last failed page of a pass
+	gets       *quota.Account // of requests for single incidents
+	lists      *quota.Account // of requests for lists; the same account if the API counts all requests together; nil: no list is read
 	holds      holds
 	feeds      []*changeFeed // of incidents, then of alerts; none: the change feed is off
 	sweep      *feed.Sweep   // nil: there are no sweeps
@@ -49,27 +49,27 @@ type Engine struct {
 	meta       checkpoint.Receiver
 
 	inFlight         int
-	shown            uint64                                 // how many requests for an incident, except for pages of its alerts, the API has answered
+	shown            uint64                                 // successful requests for incidents, not counting pages of alerts
 	responses        []response                             // not handled yet, oldest first
 	partials         []*defender.Rest                       // incidents with pages of alerts left to request, oldest first
-	held             []heldRows                             // rows that wait for the end of a request for their incident
-	pageSent         bool                                   // the last request but for the feeds' was for a page: the next is for an incident, if one is due
-	markedInARow     int                                    // requests in a row for incidents whose change the feed has shown
-	aheadInARow      int                                    // requests in a row for those and for new incidents
-	shownInARow      int                                    // requests in a row for incidents of which a row has shown a part, but for those
+	held             []heldRows                             // rows that wait until the request for their incident has ended
+	pageSent         bool                                   // the last request, feeds aside, was for a page: an incident goes next, if one is due
+	markedInARow     int                                    // requests in a row for marked incidents: the feed has shown a change
+	aheadInARow      int                                    // requests in a row for marked and new incidents
+	shownInARow      int                                    // requests in a row for incidents partly shown by a row, marked and new ones aside
 	pending          delivery                               // what the sink was offered last
 	announced        int                                    // discovered incidents at the start
 	discoveredLogged bool                                   // that there are more
 	expired          time.Time                              // when expired incidents were last searched for
 	flushed          time.Time                              // when failed writes were last retried
-	unsaved          map[string]func(context.Context) error // the last write of each entry of the checkpoint whose last write failed
-	warnings         map[string]struct{}                    // those of the API that were logged
+	unsaved          map[string]func(context.Context) error // failed writes, by entry of the checkpoint
+	warnings         map[string]struct{}                    // the API's warnings that were logged
 
 	waitingFor atomic.Value // a string: what the loop is waiting for
 }
 
 // Open restores an engine from the contents of the checkpoint. Configured incidents, and those they were merged into, continue their
-// polling cycle; the states of all others are deleted, unless discovery keeps them. ctx is used only until Open returns.
+// polling cycle. The states of all others are deleted, unless discovery keeps them. ctx is used only until Open returns.
 func Open(ctx context.Context, s Settings, p Parts, contents checkpoint.Contents) (*Engine, error) {
 	report, err := receiverhelper.NewObsReport(receiverhelper.ObsReportSettings{
 		ReceiverID: p.Receiver.ID, Transport: "http", LongLivedCtx: true, ReceiverCreateSettings: p.Receiver,
@@ -105,7 +105,7 @@ func Open(ctx context.Context, s Settings, p Parts, contents checkpoint.Contents
 // Close ends the telemetry. Run must have returned, or never have been called.
 func (e *Engine) Close() { e.telemetry.Shutdown() }
 
-// interval is the time from one request for an incident to the next, as the quota allows it. What sweeps poll takes no part in it.
+// interval returns the time between two requests for an incident that the quota allows. Incidents that sweeps poll do not count.
 func (e *Engine) interval(now time.Time) time.Duration {
 	cycle := e.roster.Cycle()
 	if e.sweeps(now) {
@@ -114,5 +114,5 @@ func (e *Engine) interval(now time.Time) time.Duration {
 	return roster.Interval(e.settings.Interval, e.gets.Spacing(now, e.routine()), cycle)
 }
 
-// discovers says whether incidents that are not configured are tracked, too.
+// discovers reports whether incidents that are not configured are tracked too.
 func (e *Engine) discovers() bool { return e.settings.Feed != nil && e.settings.Feed.Discover }

@@ -21,7 +21,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
-// What shows incidents to a receiver.
+// The ways in which a receiver sees incidents.
 const (
 	byGets   = "Gets"
 	byFeed   = "feed"   // and Gets
@@ -68,7 +68,7 @@ func (c combination) configure(cfg *receiver.Config) {
 	}
 }
 
-// population is one that chance decides.
+// population returns a random population.
 func (c combination) population(dice *rand.Rand) defendersim.Config {
 	either := func() bool { return dice.IntN(2) == 0 }
 	p := busy(400)
@@ -84,7 +84,7 @@ func (c combination) population(dice *rand.Rand) defendersim.Config {
 	if either() {
 		p.LatencyMin, p.LatencyMax = 100*time.Millisecond, 3*time.Second
 	}
-	// With lists, such runs are long, so they are left to make populations and make simulate.
+	// With lists, such runs take long, so only make populations and make simulate have them.
 	p.QuietAlertMoves = either() && (c.shown == byGets || *simulate || *seed != defendersim.DefaultConfig().Seed)
 	if c.api == receiver.APIGraph {
 		p.PerMinute, p.PerHour = 150, 0 // for all requests together
@@ -95,7 +95,7 @@ func (c combination) population(dice *rand.Rand) defendersim.Config {
 	return p
 }
 
-// mortal is a receiver's sink and its way to the API. Once it was killed, the
+// mortal is a receiver's sink and its connection to the API. Once it is killed, the
 // receiver stores, sends and delivers nothing more.
 type mortal struct {
 	*harness.Sink
@@ -132,7 +132,7 @@ func (m *mortal) send(next http.RoundTripper, r *http.Request) (*http.Response, 
 }
 
 // runAndKill starts a receiver, with this middleware before the API, and kills it
-// after so long, or right after the next delivery. It returns when.
+// after that time or right after the next delivery. It returns when that was.
 func runAndKill(h *harness.Harness, also harness.Middleware, after time.Duration, atOnce bool) time.Time {
 	m := &mortal{Sink: h.Sink, disk: h.Disk, also: also}
 	h.Auth.Use(m.send)
@@ -150,8 +150,8 @@ func runAndKill(h *harness.Harness, also harness.Middleware, after time.Duration
 	return killed
 }
 
-// run has a receiver killed twice and shut down once before its last start, and
-// returns what is wrong with its records.
+// run kills a receiver twice and shuts it down once before its last start. It
+// returns what is wrong with the records.
 func (c combination) run(t *testing.T, dice *rand.Rand) []string {
 	t.Helper()
 	population := c.population(dice)
@@ -196,7 +196,7 @@ func TestPopulationIsDeliveredInEveryCombination(t *testing.T) {
 	}
 }
 
-// Where only Gets show incidents, each answer asks for certain records.
+// If only Gets show incidents, each response determines the records.
 func TestPopulationIsDeliveredExactlyInEveryMode(t *testing.T) {
 	harness.Long(t)
 	for i, c := range everyCombination() {
@@ -206,7 +206,7 @@ func TestPopulationIsDeliveredExactlyInEveryMode(t *testing.T) {
 		t.Run(c.String(), func(t *testing.T) {
 			harness.Run(t, func(t *testing.T) {
 				population := c.population(rand.New(rand.NewPCG(*seed, uint64(i))))
-				population.AlertsPage = 0 // else an answer may show parts of several states
+				population.AlertsPage = 0 // else a response may show parts of several states
 				h := harness.NewUnder(t, c.api, population, c.configure)
 				h.Start()
 				harness.Sleep(16 * time.Minute)

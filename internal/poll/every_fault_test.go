@@ -18,7 +18,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/proof"
 )
 
-// faultCell is a fault of one kind of requests under one API.
+// faultCell is a fault of one kind of request under one API.
 type faultCell struct {
 	api   receiver.API
 	part  string // what the fault is set for
@@ -35,12 +35,12 @@ func (c faultCell) String() string {
 	return name
 }
 
-// aYear is a 429 that asks to come back in a year.
+// aYear is a 429 with a Retry-After of a year.
 const aYear = "429-retry-after=8760h"
 
-// everyFault are all faults of the simulated APIs, wherever each can be set.
-// 1001 is the incident that has those of incidents. Failures that are the same
-// under both APIs occur under one.
+// everyFault returns all faults of the simulated APIs, wherever each can be set.
+// Faults of incidents are set for 1001. Failures that are the same under both APIs
+// occur under one.
 func everyFault() (cells []faultCell) {
 	for _, part := range []faultCell{
 		{api: receiver.APIDefenderXDR, part: "get", where: 1001},
@@ -51,7 +51,7 @@ func everyFault() (cells []faultCell) {
 		{api: receiver.APIGraph, part: "list", where: defendersim.ListRequests},
 	} {
 		if !*simulate && part.api == receiver.APIGraph && part.part != "alerts" {
-			continue // nearly as under the other API
+			continue // nearly the same as under the other API
 		}
 		for _, fault := range part.faults() {
 			part.fault = fault
@@ -65,8 +65,8 @@ func everyFault() (cells []faultCell) {
 	return cells
 }
 
-// faults are those that requests of this kind can have. Failures in general,
-// which other tests have too, are left to make simulate.
+// faults returns the faults that requests of this kind can have. General failures,
+// which other tests cover too, occur in make simulate only.
 func (c faultCell) faults() (names []string) {
 	var kinds []defendersim.FaultKind
 	for _, group := range defendersim.FaultGroups() {
@@ -90,9 +90,9 @@ func (c faultCell) faults() (names []string) {
 	return names
 }
 
-// altersContent says that the responses show other content than the incident
-// has, with the same times or none, and that a client has to believe them. A
-// value in another form is another value: records have values as received.
+// altersContent reports whether responses show different content than the incident
+// has, with the same times or none, so that a client must believe it. A value in
+// another form is a different value, since records have values as received.
 func (c faultCell) altersContent() bool {
 	return c.part != "token" && !c.once && slices.Contains([]string{
 		"big-number", "duplicate-keys", "invalid-utf8", "lone-surrogate", "time-null", "time-0001", "time-1601", "time-1970", "time-9999",
@@ -100,8 +100,8 @@ func (c faultCell) altersContent() bool {
 	}, c.fault)
 }
 
-// run has the fault for an hour in the midst of a run, and returns what is wrong
-// an hour after it has ended.
+// run sets the fault for an hour in the middle of a run, and returns what is wrong
+// an hour after the fault has ended.
 func (c faultCell) run(t *testing.T) (problems []string) {
 	t.Helper()
 	population := harness.Quiet(3)
@@ -137,7 +137,7 @@ func (c faultCell) run(t *testing.T) (problems []string) {
 
 func (c faultCell) set(t *testing.T, h *harness.Harness) {
 	t.Helper()
-	// More than is read, rows of which a page holds but one, and less than is read.
+	// Larger than what is read, rows so large that a page holds only one, and smaller than what is read.
 	rule := harness.Rule(t, strings.NewReplacer("huge", "huge=65KiB", "padded", "padded=40KiB", "nested", "nested=20000").Replace(c.fault))
 	if c.once {
 		rule.Times = 1
@@ -145,8 +145,8 @@ func (c faultCell) set(t *testing.T, h *harness.Harness) {
 	require.NoError(t, h.Sim.SetFault(c.where, rule))
 }
 
-// recovery is how long everything may take to be known after the fault. A pause
-// that a response has asked for ends after an hour at the latest.
+// recovery returns how long after the fault it may take until everything is known.
+// A pause that a response requested ends after an hour at the latest.
 func (c faultCell) recovery() time.Duration {
 	if c.fault == aYear {
 		return 2 * time.Hour
@@ -167,7 +167,7 @@ func changeAll(t *testing.T, h *harness.Harness) {
 	}
 }
 
-// problems holds what was emitted against the latest states, and the requests
+// problems checks what was emitted against the latest states, and the requests
 // against the limits.
 func (c faultCell) problems(h *harness.Harness) []string {
 	ids, records := h.Sim.IDs(), h.Sink.Records()
@@ -183,8 +183,8 @@ func (c faultCell) problems(h *harness.Harness) []string {
 	return problems
 }
 
-// tooMany lists the limits that were exceeded. That of single incidents also
-// bounds the sign-ins, of which each may need one.
+// tooMany lists the limits that were exceeded. The limit for single incidents also
+// bounds sign-ins, since each request may need one.
 func tooMany(h *harness.Harness) (problems []string) {
 	single := h.Config.RateLimit
 	for window, most := range map[time.Duration]int{time.Minute: single.RequestsPerMinute, time.Hour: single.RequestsPerHour} {

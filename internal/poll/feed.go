@@ -15,7 +15,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// handleFeeds handles the next row of a feed's page at hand, or finishes the page after its last row. False: there is none at hand.
+// handleFeeds handles the next row of a feed's current page, or finishes the page after its last row. It returns false if no feed has a page.
 func (e *Engine) handleFeeds(ctx context.Context) bool {
 	for _, f := range e.feeds {
 		if f.AtHand() {
@@ -46,14 +46,14 @@ func (e *Engine) handleRow(ctx context.Context, f *changeFeed) {
 	e.observeRow(ctx, row, at, f.Ahead(), l)
 }
 
-// isLate says whether a row of a re-read shows a change that the feed has missed.
+// isLate reports whether a row of a re-read shows a change that the feed has missed.
 func (e *Engine) isLate(row defender.Row) bool {
 	entry := e.roster.Find(row.ID)
 	return entry != nil && entry.Summary.Seen && !entry.Knows(row.LastUpdate)
 }
 
-// worthDiscovering says whether the row of an unknown incident makes the receiver track it. An open incident that was forgotten because
-// all its polls failed must not return with the row that had discovered it. A re-read has only rows that no call has shown.
+// worthDiscovering reports whether a row of an unknown incident makes the receiver track it. An open incident that was forgotten because all
+// its polls failed must not return with the row that had discovered it. A re-read returns only rows that no call has shown.
 func (e *Engine) worthDiscovering(row defender.Row, at time.Time, from listing) bool {
 	switch from {
 	case changes:
@@ -74,19 +74,19 @@ func (e *Engine) finishPage(ctx context.Context, f *changeFeed) {
 		return
 	}
 	e.telemetry.responded(f.call(), "ok")
-	e.listAnswered(f, at)
+	e.listSucceeded(f, at)
 	e.logWarning(page.Warning, at)
 	before := f.Boundary()
-	if page.LinkErr != nil { // logged once in a run, since other pages may have links that work
+	if page.LinkErr != nil { // logged once per run, since other pages may have links that work
 		e.log(e.conditions.Failed("list link", at, zap.WarnLevel,
 			"cannot follow the list's link to the next page; continuing with $skip", zap.Error(page.LinkErr)))
 	}
 	progress := f.Answered(page, at)
 	e.logProgress(f, progress, at)
 	if f.listing == changes {
-		e.lookBack.went = at
+		e.lookBack.lastProgress = at
 		if progress == feed.Complete {
-			e.lookedBack(at)
+			e.endLookBack(at)
 			e.announceDiscovered(at)
 		}
 	}
@@ -95,8 +95,8 @@ func (e *Engine) finishPage(ctx context.Context, f *changeFeed) {
 	}
 }
 
-// listAnswered tells health that a list was answered. A re-read says nothing: its requests differ from those of the feed.
-func (e *Engine) listAnswered(f *changeFeed, at time.Time) {
+// listSucceeded reports to health that a list works. A re-read does not show that, since its requests differ from the feed's.
+func (e *Engine) listSucceeded(f *changeFeed, at time.Time) {
 	switch {
 	case f.rereading():
 	case f.endpoint() == health.AlertList:
@@ -106,7 +106,7 @@ func (e *Engine) listAnswered(f *changeFeed, at time.Time) {
 	}
 }
 
-// listFailed is what health says of a failed request for a page of a list.
+// listFailed returns health's verdict on a failed request for a page of a list.
 func (e *Engine) listFailed(endpoint health.Endpoint, failure *defender.Error, at time.Time) health.Verdict {
 	if endpoint == health.AlertList {
 		return e.health.AlertListFailed(failure, at)
@@ -144,7 +144,7 @@ func (e *Engine) handleListFailure(ctx context.Context, f *changeFeed, page *def
 	before := f.Boundary()
 	switch {
 	case failure.Kind == defender.Oversize:
-		e.listAnswered(f, at)
+		e.listSucceeded(f, at)
 		single, progress := f.TooLarge(page, at)
 		if single && (f.listing == changes || e.roster.Find(page.First) != nil) { // alerts discover nothing
 			e.markUnsure(page.First, 0, at.Add(e.oversizeWait(page.First, at)))
@@ -153,12 +153,12 @@ func (e *Engine) handleListFailure(ctx context.Context, f *changeFeed, page *def
 		return
 	case failure.Kind == defender.Rejected && f.windows != nil:
 		if handled, progress := f.windows.Rejected(at); handled {
-			e.asksToWait(ctx, f.endpoint(), failure, f.Sent(), at)
+			e.pauseIfRequested(ctx, f.endpoint(), failure, f.Sent(), at)
 			e.progressed(ctx, f, progress, before, at)
 			return
 		}
 	case f.rereading() && failure.Kind != defender.Throttled && failure.Kind != defender.NoToken:
-		e.asksToWait(ctx, f.endpoint(), failure, f.Sent(), at)
+		e.pauseIfRequested(ctx, f.endpoint(), failure, f.Sent(), at)
 		wait := max(rereadRetry, failure.RetryAfter)
 		e.progressed(ctx, f, f.Failed(at, wait, refuses(failure)), before, at)
 		return
@@ -172,18 +172,19 @@ func (e *Engine) handleListFailure(ctx context.Context, f *changeFeed, page *def
 	e.progressed(ctx, f, f.Failed(at, v.Retry, refuses(failure)), before, at)
 }
 
-// asksToWait has all requests to a list wait, if a failure that says nothing else about the list asks for that.
-func (e *Engine) asksToWait(ctx context.Context, endpoint health.Endpoint, failure *defender.Error, sent, at time.Time) {
+// pauseIfRequested pauses all requests to a list for the requested delay of a failure that says nothing else about the list.
+func (e *Engine) pauseIfRequested(ctx context.Context, endpoint health.Endpoint, failure *defender.Error, sent, at time.Time) {
 	if failure.RetryAfter > 0 {
 		e.pause(ctx, endpoint, failure, e.health.ListAsksToWait(failure, at), sent, at)
 	}
 }
 
-// rereadRetry is how long a page of a re-read that failed waits. Health does not learn of it, since the feed's own requests differ.
+// rereadRetry is the time until a failed page of a re-read is retried. Health does not learn of the failure, since the feed's own requests
+// differ.
 const rereadRetry = 5 * time.Second
 
-// oversizeWait is how long an incident whose row is too large waits for its poll. The change feed leaves the row out from now on, so the
-// change that it may show must not be missed because the incident was polled just before.
+// oversizeWait returns how long an incident waits for its poll after its row was too large. The change feed skips the row from now on, so the
+// poll must not be omitted because the incident was polled just before the change that the row may show.
 func (e *Engine) oversizeWait(id int64, at time.Time) time.Duration {
 	entry := e.roster.Find(id)
 	if entry == nil {
@@ -192,7 +193,7 @@ func (e *Engine) oversizeWait(id int64, at time.Time) time.Duration {
 	return min(oversizeInterval, max(0, oversizeInterval-at.Round(0).Sub(entry.Summary.Fetched())))
 }
 
-// progressed notes what the failure of a page means for its call, and stores the boundary if that has advanced.
+// progressed logs what the failure of a page means for its call, and stores the boundary if it has advanced.
 func (e *Engine) progressed(ctx context.Context, f *changeFeed, p feed.Progress, before, at time.Time) {
 	e.logProgress(f, p, at)
 	if !f.Boundary().Equal(before) {
@@ -200,7 +201,7 @@ func (e *Engine) progressed(ctx context.Context, f *changeFeed, p feed.Progress,
 	}
 }
 
-// refuses says whether a failure may be about the page that was requested, rather than the network or the sign-in.
+// refuses reports whether a failure may be caused by the requested page rather than by the network or the sign-in.
 func refuses(failure *defender.Error) bool {
 	switch failure.Kind {
 	case defender.ServerError, defender.Rejected, defender.Malformed:
@@ -210,7 +211,7 @@ func refuses(failure *defender.Error) bool {
 	}
 }
 
-// planAlertFeed says at the start whether changed alerts are listed.
+// planAlertFeed describes in the log line of the start whether changed alerts are listed.
 func (e *Engine) planAlertFeed() string {
 	switch {
 	case e.parts.Client.WholeRows():

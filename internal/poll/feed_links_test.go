@@ -18,7 +18,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
-// withLink is middleware that ends each page of the list with a link, as JSON. Empty: it leaves the page alone.
+// withLink is middleware that ends each page of the list with a link, given as JSON. If it is empty, pages stay unchanged.
 func withLink(link func(skip int, page []byte) string) harness.Middleware {
 	linked := regexp.MustCompile(`,"@odata.nextLink":"[^"]*"`)
 	return edited(func(r *http.Request, _ *int, _ http.Header, body []byte) []byte {
@@ -35,7 +35,7 @@ func withLink(link func(skip int, page []byte) string) harness.Middleware {
 	})
 }
 
-// boundaries are the different times from which the list was requested since a moment.
+// boundaries returns the distinct boundaries with which the list was requested since a moment.
 func boundaries(h *harness.Harness, since time.Time) map[string]bool {
 	all := map[string]bool{}
 	for _, r := range h.Lists() {

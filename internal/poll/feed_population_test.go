@@ -25,8 +25,8 @@ func tooBusy() defendersim.Config {
 	return cfg
 }
 
-// failAtRandom gives each incident a fault of its own, and the list one after the
-// other for some time each. Every third fault of the list only affects pages
+// failAtRandom gives each incident a fault of its own, and the list one fault after
+// another for some time each. Every third fault of the list affects only pages
 // after the first.
 func failAtRandom(t *testing.T, h *harness.Harness, each time.Duration) {
 	t.Helper()

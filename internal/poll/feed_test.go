@@ -35,8 +35,8 @@ func TestChangeIsDeliveredFromListRow(t *testing.T) {
 	})
 }
 
-// fetchTime is how long it takes to fetch incidents that changed in the list, at
-// 100 a minute. Rows of Defender XDR are delivered without a fetch.
+// fetchTime returns how long it takes to fetch incidents that the list shows as
+// changed, at 100 a minute. Rows of Defender XDR are delivered without a fetch.
 func fetchTime(api receiver.API, incidents int) time.Duration {
 	if api == receiver.APIDefenderXDR {
 		return 0

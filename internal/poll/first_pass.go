@@ -13,44 +13,44 @@ import (
 )
 
 const (
-	// firstPassFrom is how many incidents must never have been polled for a first pass through the lists.
+	// firstPassFrom is the number of never polled incidents above which a first pass through the lists begins.
 	firstPassFrom = 100
-	// firstPassPatience is how long requests for those incidents wait for a first pass that cannot go on.
+	// firstPassPatience is how long requests for those incidents wait for a first pass that makes no progress.
 	firstPassPatience = 2 * time.Minute
 )
 
-// firstPass is what the engine notes of its first pass, be it of a sweep or through Graph's lists.
+// firstPass is what the engine records about its first pass, which is a sweep or reads Graph's lists.
 type firstPass struct {
-	asked bool      // one is to begin, if enough incidents were never polled
-	began time.Time // when it did
-	went  time.Time // when it last went on, or was asked for
+	requested    bool      // a pass is to begin, if enough incidents were never polled
+	began        time.Time // when it began, or was requested
+	lastProgress time.Time // when it last made progress, or was requested
 }
 
-// askFirstPass has a first pass begin if enough incidents were never polled, once the one under way has ended.
-func (e *Engine) askFirstPass(now time.Time) {
+// requestFirstPass requests a first pass. It begins once the current one has ended, if enough incidents were never polled.
+func (e *Engine) requestFirstPass(now time.Time) {
 	if e.sweep == nil && e.pass == nil {
 		return
 	}
-	e.first.asked = true
+	e.first.requested = true
 	if !e.showsUnpolled() {
-		e.first.began, e.first.went = now, now
+		e.first.began, e.first.lastProgress = now, now
 	}
 }
 
-// beginsFirstPass says whether a first pass is to begin, and notes that it does.
+// beginsFirstPass reports whether a first pass begins now, and records that it does.
 func (e *Engine) beginsFirstPass(now time.Time) bool {
-	if !e.first.asked {
+	if !e.first.requested {
 		return false
 	}
-	e.first.asked = false
+	e.first.requested = false
 	if e.roster.Unpolled() <= firstPassFrom {
 		return false
 	}
-	e.first.began, e.first.went = now, now
+	e.first.began, e.first.lastProgress = now, now
 	return true
 }
 
-// showsUnpolled says whether a first pass is under way that shows incidents which were never polled.
+// showsUnpolled reports whether a first pass is in progress that shows incidents which were never polled.
 func (e *Engine) showsUnpolled() bool {
 	if e.pass != nil {
 		return e.pass.Underway() && e.pass.Phase() != feed.PhaseAlerts
@@ -59,21 +59,21 @@ func (e *Engine) showsUnpolled() bool {
 	return first
 }
 
-// firstPassCovers says until when requests for incidents that were never polled wait for a first pass to show them; zero: they do not.
+// firstPassCovers returns until when requests for never polled incidents wait for a first pass to show them; zero if they do not wait.
 func (e *Engine) firstPassCovers(now time.Time) (until time.Time) {
 	if e.sweep == nil && e.pass == nil {
 		return time.Time{}
 	}
-	until = e.first.went.Add(firstPassPatience)
-	if e.pass != nil && e.showsUnpolled() { // it goes on only if that takes fewer requests
+	until = e.first.lastProgress.Add(firstPassPatience)
+	if e.pass != nil && e.showsUnpolled() { // it continues only while it takes fewer requests than polling by ID
 		if e.health.ListDown() || !until.After(now) {
 			return time.Time{}
 		}
 		return until
 	}
-	expected := (e.showsUnpolled() || e.first.asked) && e.roster.Unpolled() > firstPassFrom && !e.health.ListDown()
+	expected := (e.showsUnpolled() || e.first.requested) && e.roster.Unpolled() > firstPassFrom && !e.health.ListDown()
 	byID := e.first.began.Add(time.Duration(e.roster.Unpolled()) * e.gets.Spacing(now, quota.Fresh))
-	if byID.Before(until) { // by ID it would be as fast
+	if byID.Before(until) { // polling by ID would be faster
 		until = byID
 	}
 	if !expected || !until.After(now) {

@@ -12,8 +12,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
-// Each change in the list takes a request for the incident. Here more incidents
-// change all the time than the limits let be fetched.
+// Each change in the list takes a request for the incident. Here incidents keep
+// changing faster than the limits allow them to be fetched.
 func TestFloodOfChangesLeavesATenthToRoutinePolls(t *testing.T) {
 	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {

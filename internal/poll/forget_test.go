@@ -15,8 +15,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
-// forgetting turns discovery on. The feed is slow, so that a test of hours is
-// quick, and does not look back, so that it discovers what the test changes.
+// forgetting turns discovery on. The feed is slow, to keep tests of many hours
+// quick. It does not look back, so it discovers only what the test changes.
 func forgetting(forgetAfter time.Duration) func(*receiver.Config) {
 	return harness.WithDiscovery(func(f *receiver.ChangeFeedConfig) {
 		f.Interval, f.Lookback, f.ForgetAfter = 5*time.Minute, time.Minute, forgetAfter
@@ -149,8 +149,8 @@ func TestIncidentMergedAtAnUnknownTimeIsNotForgottenAtOnce(t *testing.T) {
 		h.Assign(1001)
 		harness.Sleep(6 * time.Minute)
 		h.Sink.Reset()
-		// The API answers a merged ID with its successor, whose time is not that of
-		// the merge, and the list does not show the incident any more.
+		// For a merged ID the API returns the successor, whose time is not the time of
+		// the merge. The list no longer shows the merged incident.
 		require.NoError(t, h.Sim.Remove(1001))
 		h.Auth.Use(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			if strings.HasSuffix(r.URL.Path, "/1001") {

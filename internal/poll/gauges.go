@@ -16,7 +16,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
 
-// gaugeInterval is the time between two copies for the gauges.
+// gaugeInterval is the time between two copies of what the gauges show.
 const gaugeInterval = 15 * time.Second
 
 // gauges is a copy of what the gauges show. It never changes once it is published.
@@ -28,16 +28,16 @@ type gauges struct {
 	feeds      []feedGauge
 	sweeps     bool
 	swept      time.Time      // the end of the last complete sweep, or the start
-	ahead      *time.Duration // how far the API's clock is ahead; nil: not known yet
+	ahead      *time.Duration // how far the API's clock is ahead; nil if not known yet
 }
 
-// feedGauge is the end of a feed's last complete call, or the start.
+// feedGauge says when a feed's last complete call ended, or when the receiver started.
 type feedGauge struct {
 	call      string
 	completed time.Time
 }
 
-// accountGauge is what one account has left, what is learned about its limits, and until when its requests wait.
+// accountGauge is an account's remaining requests, its learned limits, and the time until which it pauses.
 type accountGauge struct {
 	call      string
 	remaining []quota.Remaining
@@ -64,7 +64,7 @@ func (e *Engine) publish(now time.Time) {
 	t.gauges.Store(g)
 }
 
-// accountGauges is what each account shows.
+// accountGauges returns the values of each account.
 func (e *Engine) accountGauges(now time.Time) []accountGauge {
 	if e.oneAccount() {
 		return []accountGauge{{callAll, e.gets.Remaining(now), e.gets.LearnedLimits(now), latest(e.gets.ThrottledUntil(), e.holds.longest())}}
@@ -78,7 +78,7 @@ func (e *Engine) accountGauges(now time.Time) []accountGauge {
 
 // logEndedLimits logs which learned limits no longer apply.
 func (e *Engine) logEndedLimits(before, after []accountGauge, now time.Time) {
-	for i, account := range before { // there are always the same
+	for i, account := range before { // the accounts never change
 		for _, was := range account.learned {
 			applies := slices.ContainsFunc(after[i].learned, func(l quota.Limit) bool { return l.Window == was.Window && l.Requests > 0 })
 			if was.Requests > 0 && !applies {
@@ -89,10 +89,10 @@ func (e *Engine) logEndedLimits(before, after []accountGauge, now time.Time) {
 	}
 }
 
-// due is when to make the next copy.
+// due returns when to make the next copy.
 func (t *telemetry) due() time.Time { return t.published.Add(gaugeInterval) }
 
-// registerGauges has the collector read the gauges whenever it exports.
+// registerGauges registers the callbacks that the collector calls when it exports.
 func (t *telemetry) registerGauges() error {
 	return errors.Join(
 		t.RegisterReceiverDefenderIncidentsTrackedCallback(func(_ context.Context, o metric.Int64Observer) error {
@@ -152,7 +152,7 @@ func (t *telemetry) registerGauges() error {
 	)
 }
 
-// stateName is the state of an incident as the metrics name it.
+// stateName returns the name of a state in the metrics.
 func stateName(s roster.State) string {
 	switch s {
 	case roster.Waiting:

@@ -37,9 +37,9 @@ const (
 	gone = "" // instead of a file: 404
 )
 
-// responses is an auth extension that answers requests itself: with the next of
-// the files for that incident, with the last one again and again, and with 404 if
-// there is none.
+// responses is an auth extension that responds to requests itself. It returns the
+// next file for the incident, repeats the last one, and returns 404 if there is
+// none.
 type responses struct {
 	component.StartFunc
 	component.ShutdownFunc
@@ -67,7 +67,7 @@ func (a *responses) RoundTripper(http.RoundTripper) (http.RoundTripper, error) {
 	}), nil
 }
 
-// cases are named like the golden files, which exist for each API.
+// cases have the names of the golden files, which exist for each API.
 func cases() map[string]goldenCase {
 	first, second := []string{"odd.json"}, []string{"odd.json", "odd_resolved.json"}
 	return map[string]goldenCase{
@@ -144,8 +144,8 @@ func compareWithGolden(t *testing.T, api receiver.API, name string, delivered []
 	require.NoError(t, plogtest.CompareLogs(want, all))
 }
 
-// vocabulary are the attributes whose values each API has its own words for, and
-// those that follow from the raw content.
+// vocabulary lists the attributes with values for which each API has its own words,
+// and those that depend on the raw content.
 func vocabulary() []string {
 	return []string{
 		"microsoft.defender.incident.status", "microsoft.defender.incident.previous_status", "microsoft.defender.incident.severity",
@@ -166,7 +166,7 @@ func TestRecordsOfBothAPIsDifferOnlyInTheirVocabulary(t *testing.T) {
 	}
 }
 
-// common is what the golden records of a case have in common under both APIs.
+// common returns what the golden records of a case have in common under both APIs.
 func common(t *testing.T, api receiver.API, name string) []map[string]any {
 	t.Helper()
 	logs, err := golden.ReadLogs(goldenFile(api, name))

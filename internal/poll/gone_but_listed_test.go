@@ -15,11 +15,10 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
-// hiding answers requests for incident 1001 with 404, while the list still
-// shows it.
+// hiding returns 404 for incident 1001, while the list still shows it.
 type hiding struct{ on atomic.Bool }
 
-func (g *hiding) answer(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+func (g *hiding) roundTrip(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 	if g.on.Load() && strings.HasSuffix(r.URL.Path, "/1001") {
 		r = r.Clone(r.Context())
 		r.URL.Path = strings.TrimSuffix(r.URL.Path, "1001") + "9999"
@@ -33,7 +32,7 @@ func TestIncidentThatIsGoneButStillListedIsPolledHourlyUntilItIsBack(t *testing.
 		population := harness.OneAlert(3)
 		population.ClockSkew = 30 * time.Hour // the service dates a change later than we request the incident
 		h := harness.NewUnder(t, api, population, harness.WithFeed(slowFeed), func(cfg *receiver.Config) { cfg.CollectionInterval = 2 * time.Hour })
-		h.Auth.Use(gone.answer)
+		h.Auth.Use(gone.roundTrip)
 		h.Assign(1001) // so that it is the row that the feed begins with
 		h.Start()
 		harness.Sleep(time.Minute)

@@ -19,7 +19,7 @@ import (
 // hourly polls each incident once an hour, so that lists show changes first.
 func hourly(cfg *receiver.Config) { cfg.CollectionInterval = time.Hour }
 
-// recordsOf describes what was emitted of an alert.
+// recordsOf describes what was emitted for an alert.
 func recordsOf(h *harness.Harness, alert string) (all []string) {
 	for _, r := range h.Sink.Records() {
 		if r.Alert == alert {
@@ -35,8 +35,8 @@ func TestUnderGraphAnAlertIsDeliveredThatCameWhileAResponseWasOnItsWay(t *testin
 		population.LatencyMin, population.LatencyMax = 4*time.Second, 4*time.Second
 		h := harness.NewUnder(t, receiver.APIGraph, population, harness.WithFeed(), hourly)
 		h.Start()
-		asked := func(r defendersim.Request) bool { return r.Endpoint == defendersim.EndpointIncident && r.ID == 1001 }
-		for !slices.ContainsFunc(h.Sim.Journal(), asked) {
+		requested := func(r defendersim.Request) bool { return r.Endpoint == defendersim.EndpointIncident && r.ID == 1001 }
+		for !slices.ContainsFunc(h.Sim.Journal(), requested) {
 			harness.Sleep(100 * time.Millisecond)
 		}
 		harness.Sleep(3 * time.Second) // the response was made, and has not arrived

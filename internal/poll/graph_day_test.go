@@ -16,7 +16,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
-// graphDay is how a population was followed under Graph.
+// graphDay says how a population was tracked under Graph.
 type graphDay struct {
 	incidents, alerts int           // at the start
 	cold              time.Duration // until each of them was delivered
@@ -77,7 +77,7 @@ func TestADayUnderGraph(t *testing.T) {
 	}
 }
 
-// elementsAtStart are the incidents, and their alerts if these are emitted.
+// elementsAtStart returns the incidents, and their alerts if these are emitted.
 func elementsAtStart(sim *defendersim.Sim, ids []int64, alerts receiver.AlertsMode) (all []element) {
 	for _, id := range ids {
 		all = append(all, element{incident: id})
@@ -91,7 +91,7 @@ func elementsAtStart(sim *defendersim.Sim, ids []int64, alerts receiver.AlertsMo
 	return all
 }
 
-// missed are those of the elements that were not delivered yet, and that the API still shows.
+// missed returns the elements that the API still shows and that were not delivered yet.
 func (r *recorder) missed(sim *defendersim.Sim, elements []element) []element {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -105,7 +105,7 @@ func (r *recorder) missed(sim *defendersim.Sim, elements []element) []element {
 	})
 }
 
-// soonAfterChanges counts the requests for an incident that are the first within ten minutes after one of its changes.
+// soonAfterChanges counts the requests that are the first for their incident within ten minutes after one of its changes.
 func soonAfterChanges(sim *defendersim.Sim, id int64, gets []time.Time, from, until time.Time) (n int) {
 	states, _ := sim.History(id)
 	for i, at := range gets {
@@ -121,8 +121,8 @@ func soonAfterChanges(sim *defendersim.Sim, id int64, gets []time.Time, from, un
 	return n
 }
 
-// runGraphDay follows the incidents of a population that were not merged at its start, and measures from an hour after the last of them and
-// of their alerts was delivered.
+// runGraphDay tracks the incidents of a population that were not merged at its start. It measures from an hour after the last of them and of
+// their alerts was delivered.
 func runGraphDay(t *testing.T, population defendersim.Config, alerts receiver.AlertsMode, lasting time.Duration) (d graphDay) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

@@ -26,7 +26,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadatatest"
 )
 
-// underGraph is a receiver with both feeds of Graph that polls by ID twice a day only.
+// underGraph is a receiver with both feeds of Graph that polls by ID only twice a day.
 func underGraph(t *testing.T, population defendersim.Config, change ...func(*receiver.Config)) *harness.Harness {
 	t.Helper()
 	population.PerMinute, population.PerHour = 150, 0
@@ -40,7 +40,7 @@ func withAlerts(mode receiver.AlertsMode) func(*receiver.Config) {
 	return func(cfg *receiver.Config) { cfg.Alerts = mode }
 }
 
-// alertOf is the ID of an incident's first alert.
+// alertOf returns the ID of an incident's first alert.
 func alertOf(t *testing.T, h *harness.Harness, id int64) string {
 	t.Helper()
 	i, err := h.Sim.Incident(id)
@@ -54,7 +54,7 @@ func touch(t *testing.T, h *harness.Harness, id int64, alert string) {
 	require.NoError(t, h.Sim.UpdateAlert(id, alert, func(a *defendersim.Alert) { a.InvestigationState += "+"; a.LastUpdated = time.Now() }))
 }
 
-// requests counts those of an endpoint.
+// requests counts the requests to an endpoint.
 func requests(h *harness.Harness, endpoint string) (n int) {
 	for _, r := range h.Sim.Journal() {
 		if r.Endpoint == endpoint {
@@ -331,7 +331,7 @@ func TestOptionsThatGraphRefusesAreLoggedOnce(t *testing.T) {
 	}
 }
 
-// unloadable is a storage that cannot return the state of one incident alone.
+// unloadable is a storage that fails to return a state that is requested alone, for one incident.
 type unloadable struct {
 	storage.Client
 	component.StartFunc

@@ -106,7 +106,7 @@ func TestEmbeddedAlertsHaveNoFirstPass(t *testing.T) {
 	})
 }
 
-// What the list of alerts does not show is requested by ID.
+// Alerts that the list does not show are requested by ID.
 func TestFirstPassWithoutTheListOfAlerts(t *testing.T) {
 	tests := map[string]func(*harness.Harness){
 		"denied":            func(h *harness.Harness) { h.Fail(defendersim.AlertListRequests, "403") },
@@ -197,7 +197,7 @@ func TestAlertsThatAPassHasShownAreNotRequestedAfterALaterOne(t *testing.T) {
 	})
 }
 
-// forgetful is a storage that has stored nothing of the feed since the last start.
+// forgetful is a storage that does not store the feed's entry while forgets is set.
 type forgetful struct {
 	storage.Client
 	component.StartFunc
@@ -216,7 +216,7 @@ func (f *forgetful) Batch(ctx context.Context, operations ...*storage.Operation)
 	return f.Client.Batch(ctx, operations...)
 }
 
-// Its state was stored, and the receiver killed before the feed was that has to say that it is requested.
+// The receiver is killed after the incident's state was stored, and before the feed's entry was, which says that the incident is pending.
 func TestAlertsOfAnIncidentAreRequestedAfterAKillRightBehindItsFirstRow(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := underGraph(t, harness.OneAlert(300), harness.WithDiscovery())

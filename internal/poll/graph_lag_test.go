@@ -63,7 +63,7 @@ func TestUnderGraphAnAlertThatComesAndMovesIsRemovedAtOnce(t *testing.T) {
 	})
 }
 
-// replicas answer one of two Gets as the one before it was answered.
+// replicas repeat the previous response for half of all Gets, at random.
 type replicas struct {
 	mutex   sync.Mutex
 	dice    *rand.Rand
@@ -92,7 +92,7 @@ func (l *replicas) send(next http.RoundTripper, r *http.Request) (*http.Response
 	return response, nil
 }
 
-// No alert leaves, so that no record may say so.
+// No alert leaves, so no record may say that one did.
 func TestPopulationUnderGraphLosesNoAlertToGetsThatLag(t *testing.T) {
 	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {

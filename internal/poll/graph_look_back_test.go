@@ -13,7 +13,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
-// discoverAll is a receiver that discovers each of so many incidents, since all have changed in the hours before its start.
+// discoverAll is a receiver that discovers all of its incidents, since each has changed in the hours before the start.
 func discoverAll(t *testing.T, population defendersim.Config, change ...func(*receiver.Config)) *harness.Harness {
 	t.Helper()
 	h := underGraph(t, population, append([]func(*receiver.Config){harness.WithDiscovery()}, change...)...)

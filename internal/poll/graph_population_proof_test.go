@@ -24,15 +24,14 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
-// What shows incidents to a receiver under Graph, beside Gets.
+// The ways besides Gets in which a receiver sees incidents under Graph.
 const (
 	byBothLists   = "both lists"
 	byOneList     = "list of incidents"    // the tenant has not granted SecurityAlert.Read.All
 	byFirstPasses = "first pass and lists" // which a kill interrupts
 )
 
-// graphWorld is a combination under Graph with whatever can go wrong, as chance
-// decides.
+// graphWorld is a combination under Graph in which things go wrong at random.
 type graphWorld struct {
 	combination
 	lists string
@@ -85,8 +84,8 @@ func (w graphWorld) population() defendersim.Config {
 	return p
 }
 
-// configured are the incidents that the receiver is to follow: one in eight is
-// not, and alerts move between these and the others.
+// configured returns the IDs to configure. One incident in eight is left out, and
+// alerts move between these and the others.
 func (w graphWorld) configured(all []int64) (ids []int64) {
 	for i, id := range all {
 		if i%8 != 5 {
@@ -96,7 +95,7 @@ func (w graphWorld) configured(all []int64) (ids []int64) {
 	return ids
 }
 
-// otherCase has the lists write the determination of incidents and alerts in
+// otherCase makes the lists write the determination of incidents and alerts in
 // another case than Gets do.
 func otherCase(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 	response, err := next.RoundTrip(r)
@@ -130,7 +129,7 @@ func changeMany(t *testing.T, h *harness.Harness) {
 	}
 }
 
-// limitBetweenPages answers a second page of a list with 429 now and then.
+// limitBetweenPages now and then returns 429 for the second page of a list.
 func limitBetweenPages(t *testing.T, h *harness.Harness) {
 	t.Helper()
 	for _, list := range []int64{defendersim.ListRequests, defendersim.AlertListRequests} {
@@ -140,15 +139,15 @@ func limitBetweenPages(t *testing.T, h *harness.Harness) {
 	}
 }
 
-// run has a receiver killed twice and shut down once before its last start, while
-// everything changes at once now and then, lists are limited between two pages
-// and the pipeline refuses records. It returns what is wrong with its records.
+// run kills a receiver twice and shuts it down once before its last start. Now and
+// then everything changes at once, lists return 429 between two pages, and the
+// pipeline refuses records. run returns what is wrong with the records.
 func (w graphWorld) run(t *testing.T) []string {
 	t.Helper()
 	population := w.population()
 	h := harness.NewUnder(t, w.api, population, w.configure, harness.WithLimits(150, 0))
 	if w.either() {
-		h.Config.CollectionInterval = time.Hour // so that the lists show all else first
+		h.Config.CollectionInterval = time.Hour // so that the lists show everything else first
 	}
 	h.Config.IncidentIDs = w.configured(h.Sim.IDs())
 	tracked := h.Config.IncidentIDs
@@ -208,7 +207,7 @@ func (w graphWorld) run(t *testing.T) []string {
 	return problems
 }
 
-// tooManyOfAll lists the limits of Graph that were exceeded.
+// tooManyOfAll lists Graph's limits that were exceeded.
 func tooManyOfAll(h *harness.Harness) (problems []string) {
 	if n := h.Sim.MaxInWindowOfAPI(defendersim.APIGraph, time.Minute); n > h.Config.RateLimit.RequestsPerMinute {
 		problems = append(problems, fmt.Sprintf("%d requests within a minute", n))
@@ -221,7 +220,7 @@ func tooManyOfAll(h *harness.Harness) (problems []string) {
 	return problems
 }
 
-// requireShown requires that the lists were read, else the run shows little.
+// requireShown requires that the lists were read. Otherwise the run proves little.
 func (w graphWorld) requireShown(t *testing.T, h *harness.Harness) {
 	t.Helper()
 	incidents, alerts, passed, limited, forbidden := 0, 0, 0, 0, 0

@@ -29,18 +29,18 @@ type cost struct {
 	incidents    int
 	gets, lists  float64       // requests
 	delivered    float64       // changes
-	cpu, without time.Duration // without: the part that is left out
+	cpu, without time.Duration // without: the part that is not counted
 	live         float64       // bytes, after a collection
 }
 
-// spent is what the process has spent.
+// spent is what the process has spent so far.
 type spent struct {
 	cpu  time.Duration
 	live float64 // bytes, now
 }
 
-// spending waits until the receiver is idle and collects garbage twice, since
-// pooled memory outlives one collection.
+// spending waits until the receiver is idle and runs the garbage collector twice,
+// since pooled memory survives one collection.
 func spending(t *testing.T) spent {
 	t.Helper()
 	synctest.Wait()
@@ -60,7 +60,7 @@ func (s spent) less(other spent) spent {
 	return spent{s.cpu - other.cpu, s.live - other.live}
 }
 
-// during is what the process spends while f runs.
+// during returns what the process spends while f runs.
 func during(t *testing.T, f func()) spent {
 	t.Helper()
 	before := spending(t)
@@ -82,13 +82,13 @@ func (c *counter) ConsumeLogs(context.Context, plog.Logs) error {
 // Simulated time passes too quickly for it, so the measurement collects.
 const collected = 2 * time.Minute
 
-// growth is one measurement: how many incidents are polled, for how many hours
-// until everything is in its rhythm, and for how many more, which count.
+// growth is one measurement: how many incidents are polled, how many hours it
+// takes until polling has settled, and how many hours are then measured.
 type growth struct{ incidents, settling, hours int }
 
-// cost polls incidents that a checkpoint knows, after a break of a cycle. Of what
-// the process spends it leaves out what the same responses and collections cost
-// without a receiver.
+// cost polls incidents from a checkpoint, after a break of one cycle. From what the
+// process spends, it subtracts what the same responses and collections cost without
+// a receiver.
 func (g growth) cost(t *testing.T, config ...func(*receiver.Config)) (c cost) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -118,7 +118,7 @@ func (g growth) cost(t *testing.T, config ...func(*receiver.Config)) (c cost) {
 				runtime.GC()
 			}
 		})
-		runtime.KeepAlive(disk) // which is no part of the receiver
+		runtime.KeepAlive(disk) // which is not part of the receiver
 
 		takes = takes.less(without)
 		hours := float64(g.hours)
@@ -132,12 +132,12 @@ func (g growth) cost(t *testing.T, config ...func(*receiver.Config)) (c cost) {
 	return c
 }
 
-// withStub is a harness whose receiver polls the stub.
+// withStub returns a harness with a receiver that polls the stub.
 func withStub(t *testing.T, api *harness.StubAPI, disk *harness.Disk, config ...func(*receiver.Config)) *harness.Harness {
 	t.Helper()
 	h := harness.New(t, harness.Quiet(0), append(config, harness.WithIDs(api.IDs()...))...)
 	h.Host.Extensions[harness.AuthID()], h.Host.Extensions[*h.Config.StorageID] = api, disk
-	h.Settings.Logger = zap.NewNop() // the harness would keep all that is logged
+	h.Settings.Logger = zap.NewNop() // the harness would keep every log line
 	return h
 }
 
@@ -152,8 +152,8 @@ func pollAll(t *testing.T, api *harness.StubAPI, disk *harness.Disk) {
 	h.Stop()
 }
 
-// repeat sends as many requests, for pages of as many rows. Reading the responses
-// is left to the receiver.
+// repeat sends the same number of requests, for pages with the same number of rows.
+// It does not read the responses: that is the receiver's cost.
 func repeat(t *testing.T, api *harness.StubAPI, requests harness.StubRequests) {
 	t.Helper()
 	send := func(path string) {
@@ -188,7 +188,7 @@ func TestCostOverGrowth(t *testing.T) {
 		{growth{10, 1, 12}, growth{10, 1, 12}},
 		{growth{100, 1, 6}, growth{100, 1, 6}},
 		{growth{1000, 2, 4}, growth{1000, 1, 2}},
-		{growth{10_000, 8, 2}, growth{10_000, 1, 1}}, // sweeps have their rhythm after one
+		{growth{10_000, 8, 2}, growth{10_000, 1, 1}}, // sweeps settle after one hour
 		{alone: growth{100_000, 1, 1}},
 	} {
 		row("polling alone", g.alone.cost(t))

@@ -26,16 +26,16 @@ import (
 )
 
 const (
-	// halfWorkingIncidents is how many incidents there are, halfWorkingCycle how
-	// often each is polled, and halfWorkingChange how often each changes: in turn
-	// itself, which the list shows, and its alert only, which only a poll shows.
+	// halfWorkingIncidents is the number of incidents, halfWorkingCycle how often each
+	// is polled, and halfWorkingChange how often each changes. Changes alternate: of
+	// the incident, which the list shows, and of its alert, which only a poll shows.
 	halfWorkingIncidents = 10
 	halfWorkingCycle     = 15 * time.Minute
 	halfWorkingChange    = 2 * time.Hour
 )
 
-// halfWorkingDay is what was seen of a day on which one endpoint of the API
-// failed for a while. Times are those since the start.
+// halfWorkingDay is what was observed on a day on which one endpoint of the API
+// failed for a while. Times are relative to the start.
 type halfWorkingDay struct {
 	c               halfWorking
 	ids             []int64
@@ -46,8 +46,8 @@ type halfWorkingDay struct {
 	warnings, lines int // log lines: warnings and errors; all but debug
 	messages        []string
 	statuses        []string
-	errorAt         map[time.Duration]bool // the minutes at which the status was an error
-	catchUp         time.Duration          // from the end of the fault to the last record of a change that it had hidden
+	errorAt         map[time.Duration]bool // the minutes in which the status was an error
+	catchUp         time.Duration          // from the end of the fault to the last record of a change that the fault had hidden
 	problems        []string
 }
 
@@ -101,8 +101,8 @@ func (d *halfWorkingDay) set(h *harness.Harness, fault string) {
 	}
 }
 
-// change changes the incident whose turn it is. The last hour has no changes, so
-// that all can be emitted.
+// change changes the next incident in turn. The last hour has no changes, so that
+// all can be emitted.
 func (d *halfWorkingDay) change(t *testing.T, h *harness.Harness, at time.Duration) {
 	t.Helper()
 	const each = halfWorkingChange / halfWorkingIncidents
@@ -120,8 +120,8 @@ func (d *halfWorkingDay) change(t *testing.T, h *harness.Harness, at time.Durati
 	require.NoError(t, h.Sim.UpdateAlert(id, incident.Alerts[0].ID, func(a *defendersim.Alert) { a.InvestigationState += "+" }))
 }
 
-// notFoundInstead answers in the API's form where the simulated API answers 404
-// with an HTML page: it has no such fault.
+// notFoundInstead returns a 404 in the API's form instead of the simulated API's
+// 404 with an HTML page, since the simulator has no such fault.
 func notFoundInstead(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 	response, err := next.RoundTrip(r)
 	if err != nil || response.StatusCode != http.StatusNotFound {
@@ -135,7 +135,7 @@ func notFoundInstead(next http.RoundTripper, r *http.Request) (*http.Response, e
 	return response, nil
 }
 
-// keeper notes when each record is delivered.
+// keeper records when each record is delivered.
 type keeper struct {
 	next consumer.Logs
 
@@ -155,7 +155,7 @@ func (k *keeper) ConsumeLogs(ctx context.Context, logs plog.Logs) error {
 	return k.next.ConsumeLogs(ctx, logs)
 }
 
-// collect looks at all that the day has brought about.
+// collect evaluates the day.
 func (d *halfWorkingDay) collect(h *harness.Harness, k *keeper) {
 	for _, entry := range h.Logs.All() {
 		if entry.Level < zapcore.InfoLevel {
@@ -181,8 +181,8 @@ func (d *halfWorkingDay) collect(h *harness.Harness, k *keeper) {
 	}
 }
 
-// repeated lists what was emitted twice. An incident that was emitted as not
-// found is emitted anew when it is found again.
+// repeated lists what was emitted twice. An incident that was emitted as not found
+// may be emitted again once it is found.
 func repeated(ids []int64, records []proof.Record) (problems []string) {
 	for _, id := range ids {
 		var since []proof.Record
@@ -201,8 +201,8 @@ func repeated(ids []int64, records []proof.Record) (problems []string) {
 	return problems
 }
 
-// late lists the changes that were not emitted in time. A change may go without
-// a record of its own only where the next one has replaced it before that time.
+// late lists the changes that were not emitted in time. A change may have no record
+// of its own only if the next change replaced it before that time.
 func (d *halfWorkingDay) late(sim *defendersim.Sim, k *keeper) (problems []string) {
 	for _, id := range d.ids {
 		states, _ := sim.History(id)
@@ -227,7 +227,7 @@ func (d *halfWorkingDay) late(sim *defendersim.Sim, k *keeper) (problems []strin
 	return problems
 }
 
-// emittedAt is when a version was first emitted.
+// emittedAt returns when a version was first emitted.
 func emittedAt(all []delivery, version time.Time) (time.Time, bool) {
 	i := slices.IndexFunc(all, func(d delivery) bool { return d.version.Equal(version) })
 	if i < 0 {
@@ -236,8 +236,8 @@ func emittedAt(all []delivery, version time.Time) (time.Time, bool) {
 	return all[i].at, true
 }
 
-// count counts the requests between two times for some incidents, or, with nil,
-// for the list.
+// count counts the requests between two times for some incidents, or for the list
+// if incidents is nil.
 func (d *halfWorkingDay) count(from, until time.Duration, ids []int64) int {
 	n := 0
 	for _, r := range d.requests {

@@ -23,14 +23,14 @@ import (
 // notFoundFault is a 404 in the API's form, of incidents that exist.
 const notFoundFault = "404"
 
-// mixedFaults is each fault in turn, in random order.
+// mixedFaults is all faults, one after another in random order.
 const mixedFaults = "mixed"
 
 func halfWorkingFaults() []string {
 	return []string{"400", "401", "403", notFoundFault, "429", "500", "503", "hang", "reset", "html", "redirect"}
 }
 
-// What can fail by itself.
+// The parts that can fail by themselves.
 const (
 	incidentFails = "incident" // requests for single incidents
 	listFails     = "list"
@@ -42,10 +42,10 @@ type halfWorking struct {
 	part  string
 	scope int // how many incidents fail, or how many of ten sign-ins; 0: all
 	fault string
-	// from and until are when it begins and ends, by the time since the start.
+	// from and until are when it begins and ends, relative to the start.
 	from, until time.Duration
-	// alternating: it lasts two minutes, then requests work for two minutes, and
-	// so on.
+	// alternating: requests fail for two minutes, then work for two minutes, and so
+	// on.
 	alternating bool
 	seed        uint64 // of mixedFaults
 }
@@ -65,7 +65,7 @@ func (c halfWorking) String() string {
 	return name
 }
 
-// targets are what the simulated API gets the fault set for.
+// targets returns what to set the fault for in the simulated API.
 func (c halfWorking) targets(ids []int64) []int64 {
 	switch {
 	case c.part == listFails:
@@ -76,7 +76,7 @@ func (c halfWorking) targets(ids []int64) []int64 {
 	return ids[:c.scope]
 }
 
-// split tells the incidents that fail from the others.
+// split separates the incidents that fail from the others.
 func (c halfWorking) split(ids []int64) (failing, others []int64) {
 	switch {
 	case c.part == listFails:
@@ -87,7 +87,7 @@ func (c halfWorking) split(ids []int64) (failing, others []int64) {
 	return ids[:c.scope], ids[c.scope:]
 }
 
-// faultAt is the fault at some time; empty: none.
+// faultAt returns the fault at some time; empty if there is none.
 func (c halfWorking) faultAt(at time.Duration) string {
 	const each = 2 * time.Minute
 	turn := int((at - c.from) / each)
@@ -102,18 +102,18 @@ func (c halfWorking) faultAt(at time.Duration) string {
 	return faults[turn/2%len(faults)]
 }
 
-// someSignIns says that a share of the requests for a token fails: what needs one
-// works at the next attempt.
+// someSignIns reports whether some of the requests for a token fail. What needs a
+// token works at the next attempt.
 func (c halfWorking) someSignIns() bool { return c.part == signInFails && c.scope > 0 }
 
-// believed says that each incident seems to have been deleted, or never to have
-// existed: nothing says that the API is wrong.
+// believed reports whether each incident seems to have been deleted, or never to
+// have existed: nothing shows that the API is wrong.
 func (c halfWorking) believed() bool {
 	return c.fault == notFoundFault && c.part == incidentFails && (c.scope > 0 || c.from == 0 && !c.alternating)
 }
 
-// visible is from when on a change can be seen, and how much later it has to be
-// emitted at the latest. listed: a list shows it, too.
+// visible returns from when on a change can be seen, and how long after that it
+// must be emitted. listed: a list shows it too.
 func (c halfWorking) visible(id int64, changed time.Duration, listed bool, ids []int64) (at, patience time.Duration) {
 	failing, _ := c.split(ids)
 	switch hidden := slices.Contains(failing, id) && changed >= c.from && changed < c.until; {
@@ -126,13 +126,13 @@ func (c halfWorking) visible(id int64, changed time.Duration, listed bool, ids [
 	}
 	alone := c.part != signInFails && (c.scope > 0 || c.believed() || c.alternating)
 	if alone && slices.Contains([]string{"400", notFoundFault, mixedFaults}, c.fault) && changed >= c.from-halfWorkingCycle {
-		// Only a person ends these, so they back off to an hour.
+		// Only a person can end these, so they back off to an hour.
 		return at, max(patience, c.until-at+65*time.Minute)
 	}
 	return at, patience
 }
 
-// require holds a day against its bounds. normal is a day without a fault.
+// require checks a day against its bounds. normal is a day without a fault.
 func (d *halfWorkingDay) require(t *testing.T, normal *halfWorkingDay) {
 	t.Helper()
 	require.Empty(t, d.problems)
@@ -146,7 +146,7 @@ func (d *halfWorkingDay) require(t *testing.T, normal *halfWorkingDay) {
 	switch {
 	case d.c.someSignIns(): // each that fails is one more
 		require.LessOrEqual(t, own, normal.signIns(d.c.from, d.c.until)*3/2)
-	case d.c.alternating && (d.c.part != incidentFails || others == nil): // a 429 asks for 8 s
+	case d.c.alternating && (d.c.part != incidentFails || others == nil): // a 429 requests a delay of 8 s
 		require.LessOrEqual(t, own, 300)
 	case d.c.part == listFails: // every 40 s on average
 		require.LessOrEqual(t, float64(own), 30+100*hours)
@@ -158,7 +158,7 @@ func (d *halfWorkingDay) require(t *testing.T, normal *halfWorkingDay) {
 	require.Positive(t, own, "else nobody notices that it works again")
 }
 
-// own is how many requests were sent, while it failed, to what fails.
+// own returns how many requests were sent to the failing part while it failed.
 func (d *halfWorkingDay) own() int {
 	if d.c.part == signInFails {
 		return d.signIns(d.c.from, d.c.until)
@@ -167,7 +167,7 @@ func (d *halfWorkingDay) own() int {
 	return d.count(d.c.from, d.c.until, failing)
 }
 
-// pace is how many requests that work were sent, of those of a normal day.
+// pace returns how many requests to the working parts were sent, as a share of a normal day's.
 func (d *halfWorkingDay) pace(normal *halfWorkingDay) float64 {
 	if d.c.part == signInFails {
 		return 1 // nothing works without a token
@@ -187,9 +187,9 @@ func ratio(d, normal *halfWorkingDay, ids []int64) float64 {
 	return float64(d.count(d.c.from, d.c.until, ids)) / float64(normal.count(d.c.from, d.c.until, ids))
 }
 
-// requireFewLines: each incident that fails is logged at most once, and so is a
-// state of the endpoint. Each such line has one that says that it is over; the
-// plan at start, that the storage is empty, and a pause are logged, too.
+// requireFewLines requires that each failing incident and each state of the endpoint
+// is logged at most once, with a second line when it is over. The plan at the start,
+// the empty storage and a pause are logged too.
 func (d *halfWorkingDay) requireFewLines(t *testing.T) {
 	t.Helper()
 	failing, _ := d.c.split(d.ids)
@@ -204,8 +204,9 @@ func (d *halfWorkingDay) requireFewLines(t *testing.T) {
 	require.LessOrEqual(t, d.lines, 2*most+3, strings.Join(d.messages, "\n"))
 }
 
-// requireStatus: the status follows what fails for all within a cycle, and is OK
-// twenty minutes after that has ended. It does not show what fails for some.
+// requireStatus requires that the status shows within a cycle what fails for all
+// incidents, and is OK twenty minutes after that has ended. It does not show what
+// fails for some.
 func (d *halfWorkingDay) requireStatus(t *testing.T) {
 	t.Helper()
 	c := d.c
@@ -232,7 +233,7 @@ func (d *halfWorkingDay) requireStatus(t *testing.T) {
 	}
 }
 
-// halfWorkingCells is the whole matrix.
+// halfWorkingCells returns the whole matrix.
 func halfWorkingCells() (cells []halfWorking) {
 	phases := []halfWorking{{until: 24 * time.Hour}, {from: 6 * time.Hour, until: 12 * time.Hour}, {until: 6 * time.Hour}}
 	for _, part := range []halfWorking{
@@ -262,7 +263,7 @@ func (c halfWorking) alternate(fault string, seed uint64) halfWorking {
 	return c
 }
 
-// fewHalfWorkingCells are some of them, for a shorter time.
+// fewHalfWorkingCells returns some of them, for a shorter time.
 func fewHalfWorkingCells() []halfWorking {
 	const from, until = time.Hour, 3 * time.Hour
 	return []halfWorking{

@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// tokens decides which requests get a token, as an auth extension does that asks
-// for one each time.
+// tokens decides which requests get a token, like an auth extension that requests
+// one each time.
 type tokens struct {
-	mu    sync.Mutex
-	fault string
-	scope int // of ten requests; 0: all
-	asked []time.Time
+	mu       sync.Mutex
+	fault    string
+	scope    int // of ten requests; 0: all
+	requests []time.Time
 }
 
 // fail makes requests for a token fail from now on; empty: they work.
@@ -27,14 +27,14 @@ func (t *tokens) fail(fault string, scope int) {
 	t.fault, t.scope = fault, scope
 }
 
-// next is why the next request gets no token; nil: it gets one.
+// next returns why the next request gets no token; nil if it gets one.
 func (t *tokens) next(r *http.Request) error {
 	t.mu.Lock()
 	fault := t.fault
-	if t.scope > 0 && len(t.asked)*t.scope%10 >= t.scope {
+	if t.scope > 0 && len(t.requests)*t.scope%10 >= t.scope {
 		fault = ""
 	}
-	t.asked = append(t.asked, time.Now())
+	t.requests = append(t.requests, time.Now())
 	t.mu.Unlock()
 	switch fault {
 	case "":
@@ -52,13 +52,13 @@ func (t *tokens) next(r *http.Request) error {
 	return fmt.Errorf("oauth2: cannot fetch token: %s\nResponse: AADSTS7000215", fault)
 }
 
-// signIns is how many requests for a token were sent between two times.
+// signIns returns how many requests for a token were sent between two times.
 func (d *halfWorkingDay) signIns(from, until time.Duration) int {
 	d.tokens.mu.Lock()
 	defer d.tokens.mu.Unlock()
 	n := 0
-	for _, asked := range d.tokens.asked {
-		if at := asked.Sub(d.began); at >= from && at < until {
+	for _, request := range d.tokens.requests {
+		if at := request.Sub(d.began); at >= from && at < until {
 			n++
 		}
 	}

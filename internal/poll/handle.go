@@ -61,7 +61,7 @@ func (e *Engine) handle(ctx context.Context, r response) {
 		}
 	case failed:
 		e.handleFailure(ctx, r, entry, failure)
-	case r.answer.Rest != nil: // more pages of alerts follow; the last one decides about the incident
+	case r.answer.Rest != nil: // more pages of alerts follow; the incident is handled after the last one
 		e.apply(e.health.IncidentAnswered(health.Incident{ID: r.id}, e.population(r.at), r.at), r.at)
 		e.telemetry.responded(callIncident, "ok")
 		e.partials = append(e.partials, r.answer.Rest)
@@ -91,7 +91,7 @@ func (e *Engine) handleFailure(ctx context.Context, r response, entry *roster.En
 	case r.answer.Other != nil:
 		v.Retry = max(v.Retry, roster.ConfirmAfter)
 	}
-	// After a pause Retry is usually zero: the incident is due as soon as the pause is over, behind those that were due before.
+	// After a pause Retry is usually zero: the incident is due as soon as the pause ends, after those that were due earlier.
 	e.roster.Finish(r.id, roster.Outcome{Due: r.at.Add(v.Retry), Hung: v.Hung, Streak: v.Streak})
 }
 
@@ -112,8 +112,8 @@ func (e *Engine) handleSnapshot(ctx context.Context, r response, entry *roster.E
 	e.observe(ctx, observation{id: r.id, at: r.at, snapshot: s, before: before, polled: true})
 }
 
-// handlePartial delivers what is known of an incident if more pages of its alerts have failed again. The incident still fails, and is polled
-// again with backoff. It returns false if there is nothing to compare with.
+// handlePartial delivers what is known of an incident after its further pages of alerts have failed repeatedly. The incident still counts as
+// failing and is retried with backoff. handlePartial returns false if there is nothing to compare with.
 func (e *Engine) handlePartial(ctx context.Context, r response, entry *roster.Entry, v health.Verdict) bool {
 	before, err := e.load(ctx, entry)
 	if err != nil {
@@ -128,8 +128,8 @@ func (e *Engine) handlePartial(ctx context.Context, r response, entry *roster.En
 	return true
 }
 
-// confirmMerge takes a response that shows another incident for a merge, if an earlier one has shown the same. Without that it is a failure
-// like any other. While many incidents fail, something in between may show one incident instead of all others.
+// confirmMerge treats a response that shows another incident as a merge if an earlier response showed the same one. Otherwise it remains a
+// failure. While many incidents fail, nothing is treated as a merge, since a proxy may return one incident for every ID.
 func (e *Engine) confirmMerge(r *response, entry *roster.Entry) {
 	merged := r.answer.Other
 	if merged == nil || !entry.Polling() || !e.roster.ShownInstead(r.id, merged.SuccessorID, r.at) || e.health.Down() && e.roster.Len() > 1 {
@@ -138,7 +138,7 @@ func (e *Engine) confirmMerge(r *response, entry *roster.Entry) {
 	r.answer.Snapshot, r.answer.Err = merged, nil
 }
 
-// handleMissing handles the response that the API does not have the incident.
+// handleMissing handles a response that says that the incident does not exist.
 func (e *Engine) handleMissing(ctx context.Context, r response, entry *roster.Entry, v health.Verdict) {
 	before, err := e.load(ctx, entry)
 	if err != nil {
@@ -149,28 +149,28 @@ func (e *Engine) handleMissing(ctx context.Context, r response, entry *roster.En
 	e.observe(ctx, observation{id: r.id, at: r.at, before: before, polled: true, streak: v.Streak, retry: v.Retry})
 }
 
-// unreadable handles a stored state that cannot be read: there is nothing to compare with. The incident is polled again later. Until its
-// state can be read nothing is emitted for it, and nothing is lost.
+// unreadable handles a stored state that cannot be read, so there is nothing to compare with. The incident is polled again later. Until its
+// state can be read, nothing is emitted for it, and nothing is lost.
 func (e *Engine) unreadable(entry *roster.Entry, err error, at time.Time) {
 	v := e.health.IncidentUnreadable(subject(entry), err, e.population(at), at)
 	e.apply(v, at)
 	e.roster.Finish(entry.ID, roster.Outcome{Due: at.Add(v.Retry), Streak: v.Streak})
 }
 
-// subject is what health needs to know about an incident.
+// subject returns what health needs to know about an incident.
 func subject(e *roster.Entry) health.Incident {
 	return health.Incident{ID: e.ID, Streak: e.Streak, Delivered: e.Summary.Seen}
 }
 
-// population is what health needs to know about all incidents.
+// population returns what health needs to know about all incidents.
 func (e *Engine) population(now time.Time) health.Roster {
 	return health.Roster{Tracked: e.roster.Len(), Delivered: e.roster.CountDelivered(), Interval: e.interval(now)}
 }
 
-// apartAfterSignIn is how long requests keep apart after a failed sign-in, beyond the pause that follows.
+// apartAfterSignIn is how long requests stay spaced out after the pause that follows a failed sign-in.
 const apartAfterSignIn = 10 * time.Second
 
-// apply carries out the parts of a verdict that are not about one incident: it logs, reports the status, and holds and releases requests.
+// apply carries out the parts of a verdict that do not concern a single incident: it logs, reports the status, and holds and releases requests.
 func (e *Engine) apply(v health.Verdict, now time.Time) {
 	for _, n := range v.Notices {
 		e.logger.Log(n.Level, n.Message, n.Fields...)
@@ -200,8 +200,8 @@ func (e *Engine) report(s *health.Status) {
 	e.parts.Report(componentstatus.NewRecoverableErrorEvent(s.Err))
 }
 
-// pause pauses the requests to an endpoint for as long as the API asks, if the verdict says so. After a 429 their account is corrected: it
-// had room.
+// pause pauses the requests to an endpoint for as long as the API requested, if the verdict says so. After a 429 it corrects their account,
+// which still had room.
 func (e *Engine) pause(ctx context.Context, endpoint health.Endpoint, failure *defender.Error, v health.Verdict, sent, at time.Time) {
 	if !v.Pause {
 		return
@@ -245,7 +245,7 @@ func (e *Engine) logPause(failure *defender.Error, correction quota.Correction) 
 	e.logger.Log(level, "rate limited by the API; pausing requests", fields...)
 }
 
-// log logs a line, if there is one.
+// log logs a notice, if there is one.
 func (e *Engine) log(n *health.Notice) {
 	if n != nil {
 		e.logger.Log(n.Level, n.Message, n.Fields...)

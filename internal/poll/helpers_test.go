@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	// outageAt is how many different incidents in a row have to fail for an outage.
+	// outageAt is how many different incidents in a row must fail for an outage.
 	outageAt = 5
 	// maxNamed is how many incidents with the same failure are logged.
 	maxNamed = 10
@@ -30,7 +30,7 @@ const (
 
 var errUnavailable = errors.New("backend unavailable")
 
-// updated are the records of incidents that were updated.
+// updated returns the records of incidents that were updated.
 func updated(ids ...int64) []string {
 	var changes []string
 	for _, id := range ids {
@@ -39,7 +39,7 @@ func updated(ids ...int64) []string {
 	return changes
 }
 
-// busy is a population of 40 incidents with so many changes an hour. The seed
+// busy is a population of 40 incidents with that many changes an hour. The seed
 // decides which.
 func busy(changesPerHour float64) defendersim.Config {
 	cfg := defendersim.DefaultConfig()
@@ -48,19 +48,19 @@ func busy(changesPerHour float64) defendersim.Config {
 	return cfg
 }
 
-// withUnusableRows has each change take a request by ID under Graph: the record is to have the alerts, which rows do not show. Under Defender XDR
-// it changes nothing: there, incidents of 150 alerts have such rows.
+// withUnusableRows makes each change take a request by ID under Graph, since records include the alerts, which rows do not show. Under Defender
+// XDR it changes nothing: there, incidents with 150 alerts have such rows.
 func withUnusableRows(cfg *receiver.Config) {
 	if cfg.API == receiver.APIGraph {
 		cfg.Alerts = receiver.AlertsEmbedded
 	}
 }
 
-// withoutAlertFeed has the list of incidents read, but not that of alerts, so that a change takes a request by ID for the alerts. Use it behind
-// harness.WithFeed or harness.WithDiscovery.
+// withoutAlertFeed turns off the list of alerts, so that a change takes a request by ID for the alerts. Use it after harness.WithFeed or
+// harness.WithDiscovery.
 func withoutAlertFeed(cfg *receiver.Config) { cfg.ChangeFeed.Get().AlertFeed = false }
 
-// addBare adds incidents without alerts, with IDs from 1, and lists them: the
+// addBare adds incidents without alerts, with IDs from 1, and lists them. It is the
 // cheapest way to have thousands.
 func addBare(t *testing.T, h *harness.Harness, incidents int) {
 	t.Helper()
@@ -71,8 +71,8 @@ func addBare(t *testing.T, h *harness.Harness, incidents int) {
 	}
 }
 
-// storedQuota is the account of the requests for single incidents that the next
-// start finds.
+// storedQuota returns the account of requests for single incidents that the next
+// start will read.
 func storedQuota(t *testing.T, h *harness.Harness) quota.Stored {
 	t.Helper()
 	client, err := h.Disk.GetClient(t.Context(), component.KindReceiver, h.Settings.ID, "")
@@ -83,7 +83,7 @@ func storedQuota(t *testing.T, h *harness.Harness) quota.Stored {
 	return contents.Quota
 }
 
-// labels are the attributes of a data point: the receiver's ID and pairs of
+// labels returns the attributes of a data point: the receiver's ID and pairs of
 // names and values.
 func labels(h *harness.Harness, pairs ...string) attribute.Set {
 	all := []attribute.KeyValue{attribute.String("receiver", h.Settings.ID.String())}
@@ -93,7 +93,7 @@ func labels(h *harness.Harness, pairs ...string) attribute.Set {
 	return attribute.NewSet(all...)
 }
 
-// point is a single data point without other attributes than the receiver's ID.
+// point is a single data point with no attributes except the receiver's ID.
 func point[N int64 | float64](h *harness.Harness, value N) []metricdata.DataPoint[N] {
 	return []metricdata.DataPoint[N]{{Attributes: labels(h), Value: value}}
 }
@@ -106,7 +106,7 @@ func points[N int64 | float64](values map[attribute.Set]N) []metricdata.DataPoin
 	return all
 }
 
-// sum is the total of a counter over all attributes.
+// sum returns the total of a counter over all attributes.
 func sum(t *testing.T, h *harness.Harness, name string) (total int64) {
 	t.Helper()
 	metric, err := h.Telemetry.GetMetric(name)
@@ -125,7 +125,7 @@ func mean(all []time.Duration) time.Duration {
 	return sum / time.Duration(len(all))
 }
 
-// durationOf is a duration in a log line.
+// durationOf returns a duration in a log line.
 func durationOf(t *testing.T, line observer.LoggedEntry, field string) time.Duration {
 	t.Helper()
 	text, ok := line.ContextMap()[field].(string)

@@ -59,7 +59,7 @@ func TestAHoldHoldsOneEndpointEvenIfBothShareAnAccount(t *testing.T) {
 	}
 }
 
-func TestAWaitThatAnEndpointAskedForOutlastsItsHold(t *testing.T) {
+func TestADelayRequestedByAnEndpointOutlastsItsHold(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	e := &Engine{roster: roster.New(roster.Rules{}), gets: quota.NewAccount()}
 	e.holds.wait(health.Get, now.Add(time.Hour))

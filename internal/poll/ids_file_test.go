@@ -36,7 +36,7 @@ func (f idsFile) write(ids ...string) {
 	require.NoError(f.t, os.WriteFile(f.path, []byte(strings.Join(ids, "\n")), 0o600))
 }
 
-// only configures the file and no other source of IDs.
+// only configures the file as the only source of IDs.
 func (f idsFile) only(cfg *receiver.Config) { cfg.IncidentIDs, cfg.IncidentIDsFile = nil, f.path }
 
 func TestIDAddedToFileIsFetchedWithinTenSeconds(t *testing.T) {

@@ -27,7 +27,7 @@ func (p pace) p95() time.Duration { return p.gaps[len(p.gaps)*95/100] }
 
 func (p pace) longest() time.Duration { return p.gaps[len(p.gaps)-1] }
 
-// paceBeside polls 1,000 incidents for four hours. From a moment on, the first ones
+// paceBeside polls 1,000 incidents for four hours. After a while, the first ones
 // fail with the given faults, one each.
 func paceBeside(t *testing.T, faults []string, from time.Duration) (p pace) {
 	t.Helper()
@@ -53,7 +53,7 @@ func paceBeside(t *testing.T, faults []string, from time.Duration) (p pace) {
 	return p
 }
 
-// paceOf leaves out the failing incidents.
+// paceOf returns the pace of the incidents that do not fail.
 func paceOf(requests []defendersim.Request, began time.Time, failing []int64) (p pace) {
 	var firsts []time.Duration
 	last := map[int64]time.Time{}
@@ -108,7 +108,7 @@ func TestTenFailingIncidentsOfAThousandDoNotDelayTheOthers(t *testing.T) {
 		faults []string
 	}{
 		{"hanging", []string{"hang"}},
-		{"answering 500", []string{"500"}},
+		{"returning 500", []string{"500"}},
 		{"malformed", []string{"nested"}},
 		{"refused", []string{"400"}},
 		{"each in its own way", []string{"huge=40MiB", "hang", "reset", "truncated", "504", "html", "slow=25s", "403", "redirect", "404-html"}},

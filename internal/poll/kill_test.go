@@ -16,7 +16,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/proof"
 )
 
-// killing is a sink that kills the receiver once it has accepted a delivery,
+// killing is a sink that kills the receiver after it has accepted a delivery,
 // before that can be stored.
 type killing struct {
 	*harness.Sink
@@ -133,7 +133,7 @@ func TestChangeUndoneAroundAKillIsDeliveredCompletely(t *testing.T) {
 	}
 }
 
-// requireOneUIDEach requires that each removal has the same uid whenever it is
+// requireOneUIDEach requires that each removal has the same uid every time it is
 // emitted, and that no two removals share one.
 func requireOneUIDEach(t *testing.T, records []proof.Record) {
 	t.Helper()

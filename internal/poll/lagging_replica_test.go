@@ -19,8 +19,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
-// rewrite passes the body of each response about single incidents whose path has
-// the suffix through a function.
+// rewrite changes the body of each response for a single incident, if the request's
+// path has the suffix.
 func rewrite(suffix string, body func([]byte) []byte) harness.Middleware {
 	return func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 		response, err := next.RoundTrip(r)

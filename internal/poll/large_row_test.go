@@ -17,8 +17,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
-// withLargeRow is middleware that makes the row of an incident larger than the limit in each page of the list, and counts such pages. The
-// incident itself stays as it is.
+// withLargeRow is middleware that makes an incident's row in each page of the list larger than the limit, and counts these pages. The incident
+// itself does not change.
 func withLargeRow(id int64, limit int, pages *atomic.Int64) harness.Middleware {
 	name := fmt.Appendf(nil, `{"incidentId":%d,`, id)
 	padded := append(bytes.Clone(name), `"padding":"`+strings.Repeat("x", limit)+`",`...)
@@ -62,7 +62,7 @@ func TestRowThatIsTooLargeDelaysNoOtherChangeAndIsReadOnce(t *testing.T) {
 				require.Equal(t, polls+1, h.Polls(0))
 				require.Empty(t, h.Sink.Changes())
 
-				h.Assign(large) // and again, while its poll has to wait for a minute
+				h.Assign(large) // again, while its poll must wait for a minute
 				harness.Sleep(35 * time.Second)
 				require.Equal(t, updated(large), h.Sink.Changes())
 				h.Assign(large)

@@ -18,13 +18,13 @@ type listing uint8
 const (
 	changes      listing = iota // the feed of incidents: what is new
 	alertChanges                // the feed of alerts
-	rereads                     // the feed of incidents: what appeared late
-	alertRereads                // the feed of alerts: the same
+	rereads                     // re-reads by the feed of incidents: what appeared late
+	alertRereads                // re-reads by the feed of alerts
 	sweepPages                  // a sweep: polls
 	passPages                   // the first pass through Graph's lists
 )
 
-// again is the listing of the re-reads of a feed.
+// again returns the listing of a feed's re-reads.
 func (l listing) again() listing {
 	if l == alertChanges {
 		return alertRereads
@@ -32,7 +32,7 @@ func (l listing) again() listing {
 	return rereads
 }
 
-// background says whether pages of the listing go in turn with incidents.
+// background reports whether pages of the listing alternate with requests for incidents.
 func (l listing) background() bool { return l != changes && l != alertChanges }
 
 // lister is what Feed and Windows have in common.
@@ -59,10 +59,10 @@ type lister interface {
 type changeFeed struct {
 	lister
 	listing listing
-	windows *feed.Windows // the lister, where the list keeps no order; nil: it does
+	windows *feed.Windows // the lister, if the list has no order by change; otherwise nil
 }
 
-// endpoint is where the feed's requests go.
+// endpoint returns the endpoint of the feed's requests.
 func (f *changeFeed) endpoint() health.Endpoint {
 	if f.listing == alertChanges {
 		return health.AlertList
@@ -70,13 +70,13 @@ func (f *changeFeed) endpoint() health.Endpoint {
 	return health.List
 }
 
-// call is what the metrics name the feed's requests.
+// call returns the name of the feed's requests in the metrics.
 func (f *changeFeed) call() string { return callOf(f.endpoint()) }
 
-// rereading says whether the page on its way or at hand is of a re-read.
+// rereading reports whether the page in flight or at hand belongs to a re-read.
 func (f *changeFeed) rereading() bool { return f.windows != nil && f.windows.Rereading() }
 
-// endpointOf is where a request for a page goes.
+// endpointOf returns the endpoint of a request for a page.
 func endpointOf(r defender.ListRequest) health.Endpoint {
 	if r.Alerts {
 		return health.AlertList
@@ -84,7 +84,7 @@ func endpointOf(r defender.ListRequest) health.Endpoint {
 	return health.List
 }
 
-// callOf is what the metrics name requests to an endpoint.
+// callOf returns the name of an endpoint's requests in the metrics.
 func callOf(endpoint health.Endpoint) string {
 	switch endpoint {
 	case health.AlertList:
@@ -96,7 +96,7 @@ func callOf(endpoint health.Endpoint) string {
 	}
 }
 
-// feedOf is the feed of a listing; nil: it belongs to none.
+// feedOf returns the feed of a listing; nil if it belongs to none.
 func (e *Engine) feedOf(l listing) *changeFeed {
 	switch l {
 	case changes, rereads:
@@ -108,7 +108,7 @@ func (e *Engine) feedOf(l listing) *changeFeed {
 	}
 }
 
-// alertFeed is the feed of alerts; nil: there is none.
+// alertFeed returns the feed of alerts; nil if there is none.
 func (e *Engine) alertFeed() *changeFeed {
 	if len(e.feeds) < 2 {
 		return nil
@@ -116,7 +116,7 @@ func (e *Engine) alertFeed() *changeFeed {
 	return e.feeds[1]
 }
 
-// openFeeds makes the feeds, which continue from the boundaries of an earlier run.
+// openFeeds makes the feeds. They continue from the boundaries of the earlier run.
 func (e *Engine) openFeeds(boundary, alerts time.Time, lookback time.Duration, now time.Time) {
 	client, interval := e.parts.Client, e.settings.Feed.Interval
 	if client.WholeRows() {
@@ -137,12 +137,12 @@ func (e *Engine) openFeeds(boundary, alerts time.Time, lookback time.Duration, n
 	e.feeds = append(e.feeds, &changeFeed{lister: ofAlerts, listing: alertChanges, windows: ofAlerts})
 }
 
-// listsAlerts says whether the list of alerts is read.
+// listsAlerts reports whether the list of alerts is read.
 func (e *Engine) listsAlerts() bool {
 	return e.settings.Feed.AlertFeed && e.parts.Client.ListsAlerts() && e.settings.Alerts != incident.None
 }
 
-// feedsBegan says whether the feeds are ready to show what changes from now on.
+// feedsBegan reports whether the feeds will show everything that changes from now on.
 func (e *Engine) feedsBegan() bool {
 	if len(e.feeds) == 0 || e.feeds[0].Boundary().IsZero() {
 		return false
@@ -151,10 +151,10 @@ func (e *Engine) feedsBegan() bool {
 	return alerts == nil || !alerts.Boundary().IsZero() || e.health.AlertListDown()
 }
 
-// worksWithin is how long ago a feed must have shown all changes to be relied on.
+// worksWithin is how recently a feed must have completed a call to be relied on.
 const worksWithin = 10 * time.Minute
 
-// rowsShowAll says whether rows of lists show every change of an incident and of its alerts.
+// rowsShowAll reports whether rows of lists show every change of an incident and of its alerts.
 func (e *Engine) rowsShowAll(now time.Time) bool {
 	if len(e.feeds) == 0 || e.parts.Client.WholeRows() || e.health.ListDown() || now.Sub(e.feeds[0].Completed()) >= worksWithin {
 		return false
@@ -166,7 +166,7 @@ func (e *Engine) rowsShowAll(now time.Time) bool {
 	return alerts != nil && !e.health.AlertListDown() && now.Sub(alerts.Completed()) < worksWithin
 }
 
-// nextReread is the next page that a feed reads again, and when it may be requested. Not ok: there is none.
+// nextReread returns the next page that a feed reads again, and when it may be requested. ok is false if there is none.
 func (e *Engine) nextReread(now time.Time) (r request, at time.Time, ok bool) {
 	for _, f := range e.feeds {
 		if f.windows == nil {
@@ -189,7 +189,7 @@ func (e *Engine) nextReread(now time.Time) (r request, at time.Time, ok bool) {
 	return request{}, at, ok
 }
 
-// requested notes that the next page of a listing was requested.
+// requested records that the next page of a listing was requested.
 func (e *Engine) requested(l listing, now time.Time) {
 	switch l {
 	case sweepPages:
@@ -203,7 +203,7 @@ func (e *Engine) requested(l listing, now time.Time) {
 	}
 }
 
-// pageArrived hands a page to what requested it.
+// pageArrived hands a page to the feed, sweep or pass that requested it.
 func (e *Engine) pageArrived(r response) {
 	switch r.listing {
 	case sweepPages:

@@ -4,21 +4,21 @@ package poll
 
 import "time"
 
-// createdBefore is how long before its incident an alert may have been created for the pass to show it that follows a look-back. Polling by ID shows
-// an older one.
+// createdBefore is how long before its incident an alert may have been created for the pass after a look-back to show it. Polling by ID shows
+// older ones.
 const createdBefore = 24 * time.Hour
 
-// lookBack is what the engine notes of the first call of Graph's feed of incidents, if that discovers incidents. Their alerts are requested once it
-// has ended, since it may be less work to list them.
+// lookBack is what the engine records about the first call of Graph's feed of incidents, if that discovers incidents. Their alerts are requested
+// after it has ended, since listing them may take fewer requests.
 type lookBack struct {
-	underway bool
-	went     time.Time // when it last went on
-	began    bool      // it has discovered an incident
-	oldest   time.Time // the creation of the oldest of these; zero: not known
-	weighs   bool      // the pass that lists their alerts may take more requests than the incidents
+	underway     bool
+	lastProgress time.Time // when it last made progress
+	began        bool      // it has discovered an incident
+	oldest       time.Time // when the oldest discovered incident was created; zero if not known
+	costUnknown  bool      // it is not known yet whether listing the alerts takes fewer requests than polling the incidents
 }
 
-// discovers notes when an incident was created that was delivered for the first time; zero: not known.
+// discovers records when a discovered incident was created; zero if not known. It is called when the incident is first observed.
 func (l *lookBack) discovers(created time.Time) {
 	if !l.underway {
 		return
@@ -28,21 +28,21 @@ func (l *lookBack) discovers(created time.Time) {
 	}
 }
 
-// checkLookBack ends a look-back that does not go on, and the pass behind it if that cannot begin.
+// checkLookBack ends a look-back that makes no progress, and the pass that follows it if that pass cannot begin.
 func (e *Engine) checkLookBack(now time.Time) {
-	if e.lookBack.underway && (e.health.ListDown() || e.health.AlertListDown() || now.Sub(e.lookBack.went) >= firstPassPatience) {
-		e.lookedBack(now)
+	if e.lookBack.underway && (e.health.ListDown() || e.health.AlertListDown() || now.Sub(e.lookBack.lastProgress) >= firstPassPatience) {
+		e.endLookBack(now)
 	}
-	if e.lookBack.weighs && e.health.AlertListDown() {
-		e.lookBack.weighs = false
+	if e.lookBack.costUnknown && e.health.AlertListDown() {
+		e.lookBack.costUnknown = false
 		e.pass.Stop()
 		e.pollUnseen(now)
 	}
 }
 
-// lookedBack begins a pass that lists the alerts of many incidents that were discovered, or has each of these polled by ID. A pass that is under way
-// does that when it ends.
-func (e *Engine) lookedBack(now time.Time) {
+// endLookBack ends a look-back. If it discovered many incidents, a pass lists their alerts; otherwise each is polled by ID. If a pass is already
+// in progress, the incidents are polled by ID when it ends.
+func (e *Engine) endLookBack(now time.Time) {
 	if !e.lookBack.underway {
 		return
 	}
@@ -56,17 +56,17 @@ func (e *Engine) lookedBack(now time.Time) {
 		if !since.IsZero() {
 			since = since.Add(-createdBefore)
 		}
-		e.first.began, e.lookBack.weighs = now, true
+		e.first.began, e.lookBack.costUnknown = now, true
 		e.pass.BeginAlerts(since, now)
 	}
 }
 
-// weighAlerts ends the pass that follows a look-back if requests by ID take no more requests, or if nobody knows.
-func (e *Engine) weighAlerts() {
-	if !e.lookBack.weighs || !e.pass.Underway() {
+// checkAlertsCost ends the pass that follows a look-back if polling by ID takes no more requests, or if that is not known.
+func (e *Engine) checkAlertsCost() {
+	if !e.lookBack.costUnknown || !e.pass.Underway() {
 		return
 	}
-	e.lookBack.weighs = false
+	e.lookBack.costUnknown = false
 	requests, known := e.pass.Expected()
 	if unseen := e.roster.Unseen(e.pass.Progress().AlertsShown); !known || requests >= unseen {
 		e.stopPass(requests, unseen)

@@ -27,8 +27,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
-// BenchmarkManyIncidents measures what the loop does beside requests, next to the number of incidents: restore a checkpoint, at the
-// start; copy what the gauges show, every 15 s; take the same IDs again, after the IDs file changed.
+// BenchmarkManyIncidents measures, by number of incidents, what the loop does besides requests: restore a checkpoint at the start, copy what
+// the gauges show every 15 s, and read the same IDs again after the IDs file changed.
 func BenchmarkManyIncidents(b *testing.B) {
 	for _, n := range []int{10, 1_000, 100_000} {
 		ids := make([]int64, n)
@@ -76,7 +76,7 @@ func listOf(b *testing.B, ids []int64) *idlist.List {
 	return list
 }
 
-// restored is an engine that polls the IDs, with a checkpoint in memory.
+// restored returns an engine that polls the IDs, with a checkpoint in memory.
 func restored(b *testing.B, ids *idlist.List, summaries map[int64]incident.Summary, now time.Time) *Engine {
 	b.Helper()
 	store, contents, err := checkpoint.Open(b.Context(), checkpoint.NewMemory(), string(defender.XDR))

@@ -18,8 +18,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/proof"
 )
 
-// redirect turns an incident into the stub of one that was merged into another:
-// perhaps into itself, or, with 0, into one that the stub does not name.
+// redirect turns an incident into the stub of one that was merged into another,
+// possibly into itself. With 0, the stub does not name the successor.
 func redirect(t *testing.T, h *harness.Harness, id, into int64) {
 	t.Helper()
 	require.NoError(t, h.Sim.Update(id, func(i *defendersim.Incident) {
@@ -139,7 +139,7 @@ func TestTwoIncidentsMergedIntoOneAddOneSuccessor(t *testing.T) {
 	})
 }
 
-// mergeCycles are the incidents of each merge cycle that was logged.
+// mergeCycles returns the incidents of each merge cycle that was logged.
 func mergeCycles(h *harness.Harness) [][]any {
 	var cycles [][]any
 	for _, entry := range h.Logs.FilterMessage(msgMergeCycle).All() {
@@ -262,7 +262,7 @@ func TestMergeWithoutSuccessorIsPolledHourly(t *testing.T) {
 	})
 }
 
-// showsInstead is middleware that answers requests for one incident with another one, as which decides. 0: with the incident itself.
+// showsInstead is middleware that returns another incident for requests for one incident. which chooses it; 0 means the incident itself.
 func showsInstead(id int64, which func() int64) harness.Middleware {
 	return func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 		if other := which(); other != 0 {

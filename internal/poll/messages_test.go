@@ -65,8 +65,8 @@ func TestTroubleshootingPageListsEveryKindOfFailureAndAllAdvice(t *testing.T) {
 	}
 }
 
-// firstCells are the texts in code style in the first column of the tables whose
-// header begins like this. No cell of these tables may be empty.
+// firstCells returns the texts in code style in the first column of tables with a
+// header that begins like this. No cell of these tables may be empty.
 func firstCells(t *testing.T, header string) []string {
 	t.Helper()
 	page, err := os.ReadFile(troubleshooting)
@@ -138,7 +138,7 @@ func (s *source) declare(d *ast.GenDecl) {
 	}
 }
 
-// calls goes through all calls of a method or of a package's function.
+// calls iterates over all calls of a method or of a package's function.
 func (s *source) calls(look func(in *ast.FuncDecl, receiver, name string, args []ast.Expr)) {
 	for _, function := range s.functions {
 		ast.Inspect(function, func(n ast.Node) bool {
@@ -154,7 +154,7 @@ func (s *source) calls(look func(in *ast.FuncDecl, receiver, name string, args [
 	}
 }
 
-// lastName is c of a.b.c.
+// lastName returns c for a.b.c.
 func lastName(x ast.Expr) string {
 	switch x := x.(type) {
 	case *ast.Ident:
@@ -165,8 +165,8 @@ func lastName(x ast.Expr) string {
 	return ""
 }
 
-// logged are the messages given to a logger or to what decides what is logged, or
-// set in a notice, each once.
+// logged returns the messages that are passed to a logger or to what decides what is
+// logged, or set in a notice, each once.
 func (s *source) logged(t *testing.T) []string {
 	t.Helper()
 	places := map[string]map[string]int{ // of the message among the arguments
@@ -191,15 +191,15 @@ func (s *source) logged(t *testing.T) []string {
 	return slices.Sorted(maps.Keys(messages))
 }
 
-// isMessageOfNotice says whether an expression is the message of a notice, which is
-// looked at where the notice is made.
+// isMessageOfNotice reports whether an expression is the message of a notice. Such a
+// message is collected where the notice is made.
 func isMessageOfNotice(x ast.Expr) bool {
 	selected, ok := x.(*ast.SelectorExpr)
 	return ok && selected.Sel.Name == "Message"
 }
 
-// notices goes through all that notices are given as their message, unless it is a
-// parameter: then it is looked at where the function is called.
+// notices iterates over the messages of notices, except for parameters: these are
+// collected where the function is called.
 func (s *source) notices(look func(in *ast.FuncDecl, message ast.Expr)) {
 	for _, function := range s.functions {
 		ast.Inspect(function, func(n ast.Node) bool {
@@ -223,8 +223,8 @@ func (s *source) notices(look func(in *ast.FuncDecl, message ast.Expr)) {
 	}
 }
 
-// errors are the texts of the errors that are made, each once, with … for what
-// is put in. One that only joins others has none of its own.
+// errors returns the texts of the errors that are made, each once, with … for what
+// is filled in. An error that only joins others has no text of its own.
 func (s *source) errors(t *testing.T) []string {
 	t.Helper()
 	messages := map[string]struct{}{}
@@ -241,7 +241,7 @@ func (s *source) errors(t *testing.T) []string {
 	return slices.Sorted(maps.Keys(messages))
 }
 
-// filledIn puts … for each verb of a format.
+// filledIn replaces each verb of a format with ….
 func filledIn(format string) string {
 	return regexp.MustCompile(`%[+#]?[a-z]`).ReplaceAllStringFunc(format, func(verb string) string {
 		if verb == "%q" {
@@ -251,9 +251,9 @@ func filledIn(format string) string {
 	})
 }
 
-// texts are what an expression may be: the value of a constant one, all that the
-// function ever sets a variable to, or all that a function of the package returns,
-// but for the empty text. Not known: the code does not show it.
+// texts returns the values that an expression may have, except for the empty text:
+// that of a constant, all that the function sets a variable to, or all that a
+// function of the package returns. known is false if the code does not show them.
 func (s *source) texts(in *ast.FuncDecl, x ast.Expr) (texts []string, known bool) {
 	switch x := x.(type) {
 	case *ast.Ident:
@@ -270,8 +270,8 @@ func (s *source) texts(in *ast.FuncDecl, x ast.Expr) (texts []string, known bool
 	return s.all([]ast.Expr{x})
 }
 
-// all are the values of constant expressions. Not known: there are none, or one is
-// not constant.
+// all returns the values of constant expressions. known is false if there are none,
+// or if one is not constant.
 func (s *source) all(expressions []ast.Expr) (texts []string, known bool) {
 	for _, x := range expressions {
 		text, ok := s.constant(x)
@@ -285,7 +285,7 @@ func (s *source) all(expressions []ast.Expr) (texts []string, known bool) {
 	return texts, len(expressions) > 0
 }
 
-// setTo is all that a function sets a variable to.
+// setTo returns all that a function sets a variable to.
 func setTo(in *ast.FuncDecl, name string) (values []ast.Expr) {
 	ast.Inspect(in, func(n ast.Node) bool {
 		set, ok := n.(*ast.AssignStmt)
@@ -302,7 +302,7 @@ func setTo(in *ast.FuncDecl, name string) (values []ast.Expr) {
 	return values
 }
 
-// returned is all that a function with a single result returns.
+// returned returns all that a function with a single result returns.
 func returned(function *ast.FuncDecl) (values []ast.Expr) {
 	ast.Inspect(function, func(n ast.Node) bool {
 		if result, ok := n.(*ast.ReturnStmt); ok {
@@ -313,7 +313,7 @@ func returned(function *ast.FuncDecl) (values []ast.Expr) {
 	return values
 }
 
-// constant is the value of a text that is written out, named or put together.
+// constant returns the value of a literal, a named constant or a concatenation.
 func (s *source) constant(x ast.Expr) (string, bool) {
 	switch x := x.(type) {
 	case *ast.BasicLit:
@@ -333,7 +333,7 @@ func (s *source) constant(x ast.Expr) (string, bool) {
 	return "", false
 }
 
-// sentences are what the package says to people in whole sentences: advice.
+// sentences returns what the package tells people in whole sentences: its advice.
 func (s *source) sentences() []string {
 	var all []string
 	for _, function := range s.functions {

@@ -13,23 +13,23 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
 
-// share is how many requests in a row may go to changed or new incidents before a routine poll goes first, and how many to changed ones
-// before a new one does. A flood of changes leaves a tenth of the requests to each.
+// share is how many requests in a row may go to changed or new incidents before a routine poll goes first, and how many may go to changed
+// ones before a new one goes first. Even in a flood of changes, routine polls and new incidents each get a tenth of the requests.
 const share = 9
 
-// request is what to request of the API: an incident, more alerts of one, or a page of the list.
+// request is what to request from the API: an incident, more of its alerts, or a page of a list.
 type request struct {
 	id   int64          // 0: a page
 	due  time.Time      // when the incident was due
-	rest *defender.Rest // nil: the incident from its beginning
+	rest *defender.Rest // pages of alerts still to request; nil: request the incident itself
 	// separate: the incident without its alerts, which are requested next.
 	separate bool
 	page     *defender.ListRequest // nil: an incident
 	listing  listing               // what the page is for
 }
 
-// next is what to request now. Not ok: nothing; wake is when to look again. Pages of the feeds go first, then further pages of
-// alerts and incidents that have changed, then other pages in turn with other incidents.
+// next returns what to request now. If that is nothing, ok is false and wake is when to look again. Pages of the feeds go first, then further
+// pages of alerts and incidents that have changed. After those, other pages alternate with other incidents.
 func (e *Engine) next(now time.Time) (r request, ok bool, wake time.Time) {
 	wake = now.Add(maxSleep)
 	if e.sink.Busy() || e.inFlight >= e.settings.MaxConcurrentRequests {
@@ -76,7 +76,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// nextPage is when the next page of a feed may be requested. Not ok: one is under way.
+// nextPage returns when the next page of a feed may be requested. ok is false while a page is in flight.
 func (e *Engine) nextPage(f *changeFeed, now time.Time) (at time.Time, ok bool) {
 	due, ok := f.Due()
 	if !ok {
@@ -89,8 +89,8 @@ func (e *Engine) nextPage(f *changeFeed, now time.Time) (at time.Time, ok bool) 
 	return at, ok
 }
 
-// nextPartial continues an incident that has more pages of alerts. No other incident is requested before, which bounds the number of
-// incomplete ones in memory. It may therefore use as much of the quota as a change.
+// nextPartial continues an incident that has more pages of alerts. It goes before all other incidents, which bounds how many incomplete ones
+// are in memory, and may therefore use as much of the quota as a change.
 func (e *Engine) nextPartial(now time.Time) (r request, wake time.Time) {
 	at, ok := e.room(now, health.Get, e.ahead())
 	switch {
@@ -102,10 +102,10 @@ func (e *Engine) nextPartial(now time.Time) (r request, wake time.Time) {
 	return request{id: e.partials[0].ID(), rest: e.partials[0]}, now
 }
 
-// nextIncident is the incident to poll now. Without one, wake is when to look again.
+// nextIncident returns the incident to poll now. If there is none, wake is when to look again.
 func (e *Engine) nextIncident(now time.Time) (r request, wake time.Time) {
 	wake = now.Add(maxSleep)
-	// At most half of the slots are for incidents that ran into their timeout before.
+	// At most half of the slots are for incidents that timed out before.
 	heads := e.roster.Next(max(1, e.settings.MaxConcurrentRequests/2))
 	for _, class := range e.order(heads) {
 		head := heads[class]
@@ -132,7 +132,7 @@ func (e *Engine) nextIncident(now time.Time) (r request, wake time.Time) {
 	return request{}, wake
 }
 
-// order is the order in which the classes are served.
+// order returns the order in which the classes are served.
 func (e *Engine) order(heads [roster.Classes]roster.Candidate) []roster.Class {
 	retry, routine := heads[roster.Retry], heads[roster.Routine]
 	behind := []roster.Class{roster.Retry, roster.Routine}
@@ -154,7 +154,7 @@ func (e *Engine) order(heads [roster.Classes]roster.Candidate) []roster.Class {
 	return append(front, behind...)
 }
 
-// demandOf says how much of the quota a class may use. Routine polls use the share reserved for changes only when it is their turn in a
+// demandOf returns how much of the quota a class may use. Routine polls use the share reserved for changes only when it is their turn in a
 // flood of changes.
 func (e *Engine) demandOf(class roster.Class) quota.Demand {
 	if class == roster.Marked || class == roster.Unpolled || e.aheadInARow >= share {
@@ -163,7 +163,7 @@ func (e *Engine) demandOf(class roster.Class) quota.Demand {
 	return e.routine()
 }
 
-// sending counts a request in its account and stores the account, before the request is sent.
+// sending counts a request in its account and stores the account. It is called before the request is sent.
 func (e *Engine) sending(ctx context.Context, r request, now time.Time) {
 	e.inFlight++
 	if r.page != nil {
@@ -185,7 +185,7 @@ func (e *Engine) sending(ctx context.Context, r request, now time.Time) {
 	e.roster.Start(r.id)
 }
 
-// countTurn counts how many requests in a row went ahead of routine polls, and how many to marked incidents.
+// countTurn counts how many requests in a row went ahead of routine polls, and how many went to marked incidents.
 func (e *Engine) countTurn(id int64) {
 	switch e.roster.Find(id).Class() {
 	case roster.Marked:

@@ -17,8 +17,8 @@ import (
 
 const recoverable = "StatusRecoverableError: "
 
-// requireOneError requires that the status shows an error that has a text, and
-// that one line names what to check: the text, too.
+// requireOneError requires that the status shows one error, which contains the text
+// status, and that one log line contains check, the advice on what to check.
 func requireOneError(t *testing.T, h *harness.Harness, status, check string) {
 	t.Helper()
 	require.Len(t, h.Host.Statuses(), 1)
@@ -65,7 +65,7 @@ func TestDiscoveryFromAnAPIThatIsDownIsAnError(t *testing.T) {
 	})
 }
 
-func TestSomethingElseThanTheAPIAnswersIsAnError(t *testing.T) {
+func TestAResponseFromSomethingElseThanTheAPIIsAnError(t *testing.T) {
 	harness.Long(t)
 	for _, fault := range []string{"html", "404-html", "redirect", "redirect-other", "400"} {
 		t.Run(fault, func(t *testing.T) {

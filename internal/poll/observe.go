@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// successorInterval is the shortest time between two polls of a merged incident that does not name its successor yet.
+	// successorInterval is the shortest time between two polls of a merged incident whose successor is not known yet.
 	successorInterval = time.Hour
-	// staleLimit is how long responses may be older than what was delivered before they are accepted.
+	// staleLimit is how long the API may return an older state than was delivered before that state is accepted.
 	staleLimit = 10 * time.Minute
 )
 
@@ -26,15 +26,15 @@ type observation struct {
 	at       time.Time
 	snapshot *incident.Snapshot // nil: the API has no such incident
 	before   incident.State     // what was last delivered
-	polled   bool               // shown by a poll, which ends with this observation
-	from     listing            // of a row
-	// streak, retry and hung are the verdict on a missing incident, or on one that could not be fetched completely; nil: it was.
+	polled   bool               // from a poll, which ends with this observation
+	from     listing            // what the row's page was requested for
+	// streak, retry and hung are the verdict on an incident that is missing or could not be fetched completely. For others, streak is nil.
 	streak *health.Streak
 	retry  time.Duration
 	hung   bool
 }
 
-// partial says whether the observation shows a part only of what is compared of an incident.
+// partial reports whether an observation shows only some of what is compared.
 func (e *Engine) partial(o observation) bool {
 	if o.snapshot == nil {
 		return false
@@ -48,7 +48,7 @@ type delivery struct {
 	change incident.Change
 	after  incident.State
 	due    time.Time // when the incident is polled again
-	// refuted is the lastUpdateTime of what was delivered, if an older snapshot was accepted; zero: it was not.
+	// refuted is the lastUpdateTime of what was delivered, if an older snapshot was accepted instead; otherwise zero.
 	refuted time.Time
 }
 
@@ -75,14 +75,14 @@ func (e *Engine) compare(d *delivery) {
 		comparer = e.quiet
 	}
 	d.change, d.after = comparer.Compare(d.before, d.snapshot)
-	if d.change.Doubt { // what seems unchanged may be what is in doubt
+	if d.change.Doubt { // what looks unchanged may be the part in doubt
 		d.change, d.after = e.quiet.Compare(d.before, d.snapshot)
 	}
 	if d.change.Stale && d.polled {
 		e.observeStale(d)
 	}
 	if d.polled && d.streak == nil {
-		e.telemetry.answered(d.change, d.after)
+		e.telemetry.returned(d.change, d.after)
 	}
 	switch {
 	case d.change.Stale:
@@ -106,7 +106,7 @@ func (e *Engine) compare(d *delivery) {
 	}
 }
 
-// observeStale handles a snapshot older than what was delivered. Usually a replica lags and catches up. If that takes longer than
+// observeStale handles a snapshot that is older than what was delivered. Usually a replica lags and catches up. If it does not within
 // staleLimit, the incident may have been restored from a backup, and the snapshot is accepted.
 func (e *Engine) observeStale(d *delivery) {
 	interval := e.interval(d.at)
@@ -122,7 +122,7 @@ func (e *Engine) observeStale(d *delivery) {
 		zap.Time("delivered", d.before.LastUpdate), zap.Time("shown", d.snapshot.LastUpdate)))
 }
 
-// intervalOf is how long after a response the incident is due again, merged or not.
+// intervalOf returns how long after a response an incident is due again.
 func (e *Engine) intervalOf(merged bool, now time.Time) time.Duration {
 	interval := e.interval(now)
 	if merged {
@@ -131,7 +131,7 @@ func (e *Engine) intervalOf(merged bool, now time.Time) time.Duration {
 	return interval
 }
 
-// offer has the sink deliver a change.
+// offer stores the intent to deliver a change and passes the change to the sink.
 func (e *Engine) offer(ctx context.Context, d delivery) {
 	e.recordIntent(ctx, d)
 	tenant := e.meta.Tenant

@@ -16,7 +16,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
-// stored opens the checkpoint for as long as a function needs it.
+// stored opens the checkpoint, calls a function with it, and closes it.
 func stored(t *testing.T, h *harness.Harness, use func(*checkpoint.Store, checkpoint.Contents)) {
 	t.Helper()
 	client, err := h.Disk.GetClient(t.Context(), component.KindReceiver, h.Settings.ID, "")

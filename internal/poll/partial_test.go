@@ -32,7 +32,7 @@ const (
 	partialResponses = "testdata/partial"
 )
 
-// edited is middleware that passes on what edit makes of each response.
+// edited is middleware that replaces each response with what edit returns for it.
 func edited(edit func(r *http.Request, status *int, h http.Header, body []byte) []byte) harness.Middleware {
 	return func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 		response, err := next.RoundTrip(r)
@@ -50,15 +50,15 @@ func edited(edit func(r *http.Request, status *int, h http.Header, body []byte) 
 	}
 }
 
-// answer is a response without a body of its own.
-func answer(r *http.Request, status int, body string) *http.Response {
+// respond returns a response with a status and a body.
+func respond(r *http.Request, status int, body string) *http.Response {
 	return &http.Response{
 		StatusCode: status, Request: r, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
 		Header: http.Header{"Content-Type": {"application/json"}, "Date": {time.Now().UTC().Format(http.TimeFormat)}},
 	}
 }
 
-// What the API really sends is in testdata/partial: a normal response, then one that shows less.
+// testdata/partial has what the API really sends: a normal response, then one that shows less.
 func TestResponseThatShowsLessRemovesNothing(t *testing.T) {
 	for name, test := range map[string]struct {
 		api  receiver.API
@@ -80,13 +80,13 @@ func TestResponseThatShowsLessRemovesNothing(t *testing.T) {
 					h.Auth.Use(func(_ http.RoundTripper, r *http.Request) (*http.Response, error) {
 						switch {
 						case !showLess.Load():
-							return answer(r, http.StatusOK, string(all)), nil
+							return respond(r, http.StatusOK, string(all)), nil
 						case test.api == receiver.APIGraph:
-							response := answer(r, http.StatusPartialContent, string(less))
+							response := respond(r, http.StatusPartialContent, string(less))
 							response.Header.Set("Warning", `199 - "Microsoft/WDATP/401/228"`)
 							return response, nil
 						default:
-							return answer(r, http.StatusOK, string(less)), nil
+							return respond(r, http.StatusOK, string(less)), nil
 						}
 					})
 					h.Start()
@@ -195,7 +195,7 @@ func TestEmptyPagesOfAlertsAreFollowed(t *testing.T) {
 			}
 			original, shown := strings.CutPrefix(token, "empty")
 			if !shown {
-				return answer(r, http.StatusOK, `{"value":[],"@odata.nextLink":"https://graph.microsoft.com/x?$skiptoken=empty`+token+`"}`), nil
+				return respond(r, http.StatusOK, `{"value":[],"@odata.nextLink":"https://graph.microsoft.com/x?$skiptoken=empty`+token+`"}`), nil
 			}
 			r = r.Clone(r.Context())
 			r.URL.RawQuery = "$skiptoken=" + original
@@ -208,25 +208,25 @@ func TestEmptyPagesOfAlertsAreFollowed(t *testing.T) {
 	})
 }
 
-// What is known is delivered, and what is not shown stays.
+// What the response shows is delivered, and what it does not show stays.
 func TestPagesOfAlertsThatFailForGoodRemoveNothing(t *testing.T) {
 	for name, fail := range map[string]func(r *http.Request) *http.Response{
 		"400": func(r *http.Request) *http.Response {
-			return answer(r, 400, `{"error":{"code":"BadRequest","message":""}}`)
+			return respond(r, 400, `{"error":{"code":"BadRequest","message":""}}`)
 		},
 		"404": func(r *http.Request) *http.Response {
-			return answer(r, 404, `{"error":{"code":"NotFound","message":""}}`)
+			return respond(r, 404, `{"error":{"code":"NotFound","message":""}}`)
 		},
-		"500":     func(r *http.Request) *http.Response { return answer(r, 500, "") },
-		"no list": func(r *http.Request) *http.Response { return answer(r, 200, `{}`) },
+		"500":     func(r *http.Request) *http.Response { return respond(r, 500, "") },
+		"no list": func(r *http.Request) *http.Response { return respond(r, 200, `{}`) },
 		"the same page": func(r *http.Request) *http.Response {
-			return answer(r, 200, `{"value":[],"@odata.nextLink":"?$skip=3"}`)
+			return respond(r, 200, `{"value":[],"@odata.nextLink":"?$skip=3"}`)
 		},
 		"never ending": func(r *http.Request) *http.Response {
-			return answer(r, 200, `{"value":[],"@odata.nextLink":"?$skiptoken=x`+r.URL.Query().Get("$skiptoken")+`"}`)
+			return respond(r, 200, `{"value":[],"@odata.nextLink":"?$skiptoken=x`+r.URL.Query().Get("$skiptoken")+`"}`)
 		},
-		"an empty link": func(r *http.Request) *http.Response { return answer(r, 200, `{"value":[],"@odata.nextLink":""}`) },
-		"a number":      func(r *http.Request) *http.Response { return answer(r, 200, `{"value":[],"@odata.nextLink":7}`) },
+		"an empty link": func(r *http.Request) *http.Response { return respond(r, 200, `{"value":[],"@odata.nextLink":""}`) },
+		"a number":      func(r *http.Request) *http.Response { return respond(r, 200, `{"value":[],"@odata.nextLink":7}`) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			harness.Run(t, func(t *testing.T) {
@@ -256,7 +256,7 @@ func TestPagesOfAlertsThatFailForGoodRemoveNothing(t *testing.T) {
 	}
 }
 
-// An incident that is new is delivered as far as it is known.
+// A new incident is delivered as far as it is known.
 func TestNewIncidentIsDeliveredWithoutThePagesThatFail(t *testing.T) {
 	for _, mode := range []receiver.AlertsMode{receiver.AlertsSplit, receiver.AlertsEmbedded} {
 		t.Run(string(mode), func(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// openPass makes the first pass through Graph's lists, which continues an earlier run's. With embedded alerts there is none: a row of an
-// incident cannot deliver it.
+// openPass makes the first pass through Graph's lists, or continues that of the earlier run. With embedded alerts there is none, since a row of
+// an incident cannot deliver it.
 func (e *Engine) openPass(stored checkpoint.Pass, now time.Time) {
 	client := e.parts.Client
 	if client.WholeRows() || e.settings.Alerts == incident.Embedded {
@@ -26,20 +26,20 @@ func (e *Engine) openPass(stored checkpoint.Pass, now time.Time) {
 	e.pass = feed.NewPass(feed.PassSettings{
 		MaxTop: client.MaxTop(), MaxAlertTop: client.MaxAlertTop(), MaxSkip: client.MaxSkip(), Alerts: e.listsAlerts(),
 	}, restoredPass(stored, now))
-	e.lookBack = lookBack{underway: e.discovers() && e.listsAlerts(), went: now}
-	e.lookBack.began = e.roster.Unseen(e.pass.Progress().AlertsShown) > 0 // an earlier run has discovered these
+	e.lookBack = lookBack{underway: e.discovers() && e.listsAlerts(), lastProgress: now}
+	e.lookBack.began = e.roster.Unseen(e.pass.Progress().AlertsShown) > 0 // discovered by the earlier run
 	if e.pass.Underway() {
-		e.first = firstPass{asked: true, began: now, went: now} // IDs may have been added since
+		e.first = firstPass{requested: true, began: now, lastProgress: now} // IDs may have been added since
 		return
 	}
-	e.askFirstPass(now)
+	e.requestFirstPass(now)
 	if !e.lookBack.underway {
 		e.pollUnseen(now)
 	}
 }
 
-// restoredPass is how far the pass of an earlier run had come. Where that run did not record when a pass began to read alerts, it had polled all
-// incidents by ID whose alerts that pass may not have shown.
+// restoredPass returns the progress of the earlier run's pass. A version that did not record when a pass began to read alerts polled by ID all
+// incidents whose alerts the pass may not have shown.
 func restoredPass(stored checkpoint.Pass, now time.Time) feed.PassProgress {
 	p := feed.PassProgress{
 		Phase: stored.Phase, Since: stored.Since, IncidentsRead: stored.IncidentsRead, AlertsFrom: stored.AlertsFrom, AlertsShown: stored.AlertsShown,
@@ -47,13 +47,14 @@ func restoredPass(stored checkpoint.Pass, now time.Time) feed.PassProgress {
 	if stored.AlertsRead && p.AlertsShown.IsZero() {
 		p.AlertsShown = now.Round(0)
 	}
-	if p.Phase == feed.PhaseAlerts && p.AlertsFrom.IsZero() { // nobody knows which incidents it has shown the alerts of
+	if p.Phase == feed.PhaseAlerts && p.AlertsFrom.IsZero() { // it is unknown for which incidents the alerts were shown: start over
 		p.Since, p.AlertsFrom = time.Time{}, now.Round(0)
 	}
 	return p
 }
 
-// nextPass is the next page of the first pass, and when it may be requested. Not ok: none is to be, or as many as may be are under way.
+// nextPass returns the next page of the first pass, and when it may be requested. ok is false if no page is needed, or if as many as allowed are
+// in flight.
 func (e *Engine) nextPass(now time.Time) (r request, at time.Time, ok bool) {
 	e.checkLookBack(now)
 	if e.pass == nil || !e.feedsBegan() { // first, the feeds must be ready to show what changes meanwhile
@@ -77,8 +78,8 @@ func (e *Engine) nextPass(now time.Time) (r request, at time.Time, ok bool) {
 	return request{page: &page, listing: passPages}, latest(at, free), true
 }
 
-// passShowsAlerts says whether the first pass will show the alerts of an incident that a row has shown. Once it reads alerts, it may have gone
-// past them.
+// passShowsAlerts reports whether the first pass will show the alerts of an incident that a row has just shown. Once the pass reads alerts, it
+// may be past them already.
 func (e *Engine) passShowsAlerts() bool {
 	return e.pass != nil && e.pass.Underway() && e.pass.Phase() != feed.PhaseAlerts && e.listsAlerts()
 }
@@ -96,35 +97,35 @@ func (e *Engine) handlePassRows(ctx context.Context) {
 	}
 }
 
-// finishPassPage continues with the next page, or ends a phase. As with sweeps, health does not learn of it.
+// finishPassPage continues with the next page, or ends a phase. As with sweeps, health does not learn of the result.
 func (e *Engine) finishPassPage(ctx context.Context) {
-	asked, page, at := e.pass.TakePage()
+	req, page, at := e.pass.TakePage()
 	phase := e.pass.Phase()
 	var how feed.Ending
 	if page.Err != nil {
-		how = e.passPageFailed(ctx, asked, page, at)
+		how = e.passPageFailed(ctx, req, page, at)
 	} else {
-		e.telemetry.responded(callOf(endpointOf(asked)), "ok")
+		e.telemetry.responded(callOf(endpointOf(req)), "ok")
 		e.logWarning(page.Warning, at)
 		how = e.pass.Answered(page, at)
-		e.first.went = at
-		e.weighAlerts()
+		e.first.lastProgress = at
+		e.checkAlertsCost()
 	}
-	if goesOn := phase == feed.PhaseCount && asked.Alerts && e.pass.Underway(); how != feed.Goes && !goesOn { // without that count
+	if continues := phase == feed.PhaseCount && req.Alerts && e.pass.Underway(); how != feed.Goes && !continues { // continues without the count
 		e.logPass(phase, how, at)
 	}
 	if phase == feed.PhaseCount && e.pass.Phase() == feed.PhaseIncidents {
-		e.weighPass()
+		e.checkPassCost()
 	}
 	if !e.pass.Underway() {
-		e.lookBack.weighs = false
+		e.lookBack.costUnknown = false
 		e.pollUnseen(at)
 	}
 	e.savePass(ctx)
 }
 
-// weighPass ends the first pass if requests by ID take no more requests.
-func (e *Engine) weighPass() {
+// checkPassCost ends the first pass if polling by ID takes no more requests.
+func (e *Engine) checkPassCost() {
 	requests, known := e.pass.Expected()
 	if unpolled := e.roster.Unpolled(); known && requests >= unpolled {
 		e.stopPass(requests, unpolled)
@@ -153,39 +154,39 @@ func (e *Engine) logPass(phase feed.Phase, how feed.Ending, at time.Time) {
 }
 
 // passPageFailed decides what follows from a failed request for a page.
-func (e *Engine) passPageFailed(ctx context.Context, asked defender.ListRequest, page *defender.Page, at time.Time) feed.Ending {
+func (e *Engine) passPageFailed(ctx context.Context, req defender.ListRequest, page *defender.Page, at time.Time) feed.Ending {
 	failure, ok := errors.AsType[*defender.Error](page.Err)
 	if !ok {
 		return feed.Goes // canceled by Shutdown
 	}
-	endpoint := endpointOf(asked)
+	endpoint := endpointOf(req)
 	e.telemetry.failed(callOf(endpoint), failure.Kind)
 	e.passFailed = failure
 	switch {
 	case failure.Kind == defender.Oversize:
-		if asked.Top == 1 && e.roster.Find(page.First) != nil {
+		if req.Top == 1 && e.roster.Find(page.First) != nil {
 			e.markUnsure(page.First, 0, at)
 		}
 		return e.pass.TooLarge(page, at)
-	case failure.Kind == defender.NoToken, failure.Kind == defender.Throttled, failure.Kind == defender.Forbidden && asked.Alerts:
+	case failure.Kind == defender.NoToken, failure.Kind == defender.Throttled, failure.Kind == defender.Forbidden && req.Alerts:
 		v := e.listFailed(endpoint, failure, at)
 		e.apply(v, at)
 		e.pause(ctx, endpoint, failure, v, e.pass.Sent(), at)
 	default:
-		e.asksToWait(ctx, endpoint, failure, e.pass.Sent(), at)
+		e.pauseIfRequested(ctx, endpoint, failure, e.pass.Sent(), at)
 	}
 	return e.pass.Failed(failure.Kind, at)
 }
 
-// pollUnseen has incidents polled by ID whose alerts nothing has shown. A pass that has read the list of alerts to its end has shown those of all
-// incidents that were delivered when it began to, and from then on the feed of alerts shows what changes.
+// pollUnseen makes incidents due by ID if nothing has shown their alerts. A pass that has read the list of alerts to its end has shown the
+// alerts of all incidents that were delivered when it began reading them. From then on, the feed of alerts shows what changes.
 func (e *Engine) pollUnseen(now time.Time) {
 	if e.settings.Alerts != incident.None {
 		e.roster.PollUnseen(e.pass.Progress().AlertsShown, now)
 	}
 }
 
-// savePass stores how far the first pass has come.
+// savePass stores the progress of the first pass.
 func (e *Engine) savePass(ctx context.Context) {
 	e.saved(ctx, entryPass, func(ctx context.Context) error {
 		p := e.pass.Progress()

@@ -72,7 +72,7 @@ func TestQuotaIsSharedWithAnotherProgram(t *testing.T) {
 	}
 }
 
-// A single 429 is waited out: what is due is requested afterwards at the configured rate.
+// After a single 429 and its delay, what is due is requested at the configured rate.
 func TestOne429LeavesTheRateAsItIs(t *testing.T) {
 	harness.Long(t)
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
@@ -99,8 +99,8 @@ func TestOne429LeavesTheRateAsItIs(t *testing.T) {
 	})
 }
 
-// After a restart without storage, the API remembers the requests of an hour and
-// the receiver none.
+// After a restart without storage, the API still counts the requests of the last
+// hour, and the receiver knows of none.
 func TestStartWithoutHistoryFindsThePaceAgain(t *testing.T) {
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 		population := harness.OneAlert(400)

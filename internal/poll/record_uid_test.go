@@ -15,8 +15,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
-// requireDistinctUIDs requires that so many records were emitted, each with a
-// uid of its own.
+// requireDistinctUIDs requires that this many records were emitted, each with a uid
+// of its own.
 func requireDistinctUIDs(t *testing.T, h *harness.Harness, records int) {
 	t.Helper()
 	uids := map[string]string{}

@@ -75,7 +75,7 @@ func TestStartWithoutStorageWarnsAboutTheLimits(t *testing.T) {
 	})
 }
 
-// As file_storage opens a file of zero bytes: without an error, and without a key.
+// This is how file_storage opens a file of zero bytes: without an error, and without keys.
 func TestStartWithAnEmptyStorageSaysSo(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(1))

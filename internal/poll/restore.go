@@ -35,7 +35,7 @@ func (e *Engine) restore(ctx context.Context, contents checkpoint.Contents, now 
 	e.roster.Load(configured, contents.Summaries, now)
 	if e.settings.Feed != nil && e.settings.Feed.Sweep && e.parts.Client.WholeRows() {
 		e.sweep = feed.NewSweep(e.parts.Client.MaxTop(), feed.SweepProgress(contents.Sweep), now)
-		e.askFirstPass(now)
+		e.requestFirstPass(now)
 	}
 	if err := e.restoreFeed(ctx, contents, now); err != nil {
 		return err
@@ -62,11 +62,11 @@ func (e *Engine) restore(ctx context.Context, contents checkpoint.Contents, now 
 	return nil
 }
 
-// configured returns the configured IDs. If the IDs file has none, a failed job may have emptied it: then the incidents of the checkpoint
-// are kept.
+// configured returns the configured IDs. If the IDs file has none, a failed job may have emptied it, so the incidents of the checkpoint are
+// kept.
 func (e *Engine) configured(summaries map[int64]incident.Summary) []int64 {
 	ids := e.parts.IDs.IDs()
-	if !e.parts.IDs.FileEmpty() || e.discovers() { // discovery keeps them, and forgets them in time
+	if !e.parts.IDs.FileEmpty() || e.discovers() { // discovery keeps incidents itself, and later forgets them
 		return ids
 	}
 	file := zap.String("file", e.parts.IDs.File())
@@ -80,8 +80,8 @@ func (e *Engine) configured(summaries map[int64]incident.Summary) []int64 {
 	return append(ids, slices.Sorted(maps.Keys(summaries))...)
 }
 
-// restoreMeta records the settings that stored digests depend on, api and ignore_changes. If one of them has changed, each incident is
-// adopted as the API shows it next.
+// restoreMeta records api and ignore_changes, the settings that stored digests depend on. If one of them has changed, each incident is adopted
+// as the API shows it next.
 func (e *Engine) restoreMeta(ctx context.Context, contents checkpoint.Contents) error {
 	e.meta = contents.Receiver
 	ignored := digestOf(e.settings.IgnoreChanges)
@@ -112,8 +112,8 @@ func digestOf(names []string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// dueAfterRestart continues the polling cycle of the earlier run. If the stored time is in the future, the clock was moved, and the
-// incident is due now. What sweeps poll is not due before the first of them has ended, at swept; zero: there are none.
+// dueAfterRestart continues the polling cycle of the earlier run. If the stored time is in the future, the clock was moved, and the incident
+// is due now. An incident that sweeps poll is not due before swept, when the first sweep has ended; swept is zero if there are no sweeps.
 func (e *Engine) dueAfterRestart(s incident.Summary, swept, now time.Time) time.Time {
 	since := now.Round(0).Sub(s.Fetched())
 	if since < 0 {
@@ -156,8 +156,8 @@ func (e *Engine) restoreFeed(ctx context.Context, contents checkpoint.Contents, 
 	return nil
 }
 
-// discoveredBefore says whether discovery was on in the earlier run. Checkpoints before version 3 did not record it; then discovered
-// incidents show it.
+// discoveredBefore reports whether discovery was on in the earlier run. Checkpoints before version 3 did not record it; for those, it was on if
+// there are discovered incidents.
 func (e *Engine) discoveredBefore(stored checkpoint.Feed) bool {
 	if stored.Discover != nil {
 		return *stored.Discover
@@ -186,7 +186,7 @@ func (e *Engine) announce(now time.Time) {
 	e.logger.Info("polling incidents", fields...)
 }
 
-// announceDiscovered logs what is polled once the change feed has discovered incidents, since nothing was known of them at the start.
+// announceDiscovered logs what is polled once the change feed has discovered incidents, which were unknown at the start.
 func (e *Engine) announceDiscovered(now time.Time) {
 	discovered := e.roster.Discovered() - e.announced
 	if e.discoveredLogged || !e.discovers() || discovered <= 0 {
@@ -197,12 +197,12 @@ func (e *Engine) announceDiscovered(now time.Time) {
 	e.logger.Info("polling discovered incidents", append(fields, e.planPolls(now)...)...)
 }
 
-// cycle is how long it takes to poll each incident once by ID, as the limits allow it.
+// cycle returns how long it takes to poll each incident once by ID within the limits.
 func (e *Engine) cycle(now time.Time) time.Duration {
 	return roster.Interval(0, e.gets.Spacing(now, e.routine()), e.roster.Cycle())
 }
 
-// meetsInterval says whether the limits allow polls at the configured interval.
+// meetsInterval reports whether the limits allow polls at the configured interval.
 func (e *Engine) meetsInterval(now time.Time) bool {
 	if e.sweeps(now) {
 		return e.sweepPeriod(now) <= e.settings.Interval
@@ -210,7 +210,7 @@ func (e *Engine) meetsInterval(now time.Time) bool {
 	return e.cycle(now) <= e.settings.Interval
 }
 
-// planPolls returns the fields about polls in a log line about the plan; none if there is nothing to poll.
+// planPolls returns log fields that describe the planned polls; none if there is nothing to poll.
 func (e *Engine) planPolls(now time.Time) []zap.Field {
 	if e.roster.Cycle() == 0 {
 		return nil
@@ -226,7 +226,7 @@ func (e *Engine) planPolls(now time.Time) []zap.Field {
 	return fields
 }
 
-// announcePause logs that the API asked for a pause in the earlier run that is not over.
+// announcePause logs that a pause which the API requested in the earlier run is not over.
 func (e *Engine) announcePause(now time.Time) {
 	var wait time.Duration
 	for _, a := range e.accounts() {
@@ -237,14 +237,14 @@ func (e *Engine) announcePause(now time.Time) {
 	}
 }
 
-// reconfigure adopts a changed list of IDs. Incidents that are neither listed nor the successor of a listed one are forgotten; new ones
-// are due at once.
+// reconfigure adopts a changed list of IDs. Incidents that are neither listed nor the successor of a listed one are forgotten. New ones are due
+// at once.
 func (e *Engine) reconfigure(ctx context.Context, now time.Time) {
 	ids := e.parts.IDs.IDs()
 	added, forgotten := e.roster.Configure(ids, now)
 	e.forget(ctx, forgotten)
 	if added > 0 {
-		e.askFirstPass(now)
+		e.requestFirstPass(now)
 	}
 	e.logger.Info("incident IDs changed", zap.Int("incidents", e.roster.Len()), zap.Int("added", added), zap.Int("removed", len(forgotten)))
 	for _, cycle := range e.roster.MergeCycles(ids) {
@@ -269,7 +269,7 @@ func (e *Engine) forget(ctx context.Context, entries []*roster.Entry) {
 	e.saved(ctx, entryIncidents, func(ctx context.Context) error { return e.parts.Store.Forget(ctx, ids...) })
 }
 
-// dropPartial requests no more alerts of an incident.
+// dropPartial stops requesting further alerts of an incident.
 func (e *Engine) dropPartial(id int64) {
 	for i, rest := range e.partials {
 		if rest.ID() == id {

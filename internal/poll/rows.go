@@ -12,13 +12,13 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
 
-// The shortest time between two requests for an incident if a row may show a change or not.
+// The shortest time between two requests for an incident if it is unclear whether a row shows a change.
 const (
-	unsureInterval   = time.Hour   // only a request by ID can tell
+	unsureInterval   = time.Hour   // only a request by ID can show it
 	oversizeInterval = time.Minute // the row is too large to be read
 )
 
-// heldRows are rows of one incident, or of its alerts, that wait for the end of a request for it: the response may be newer.
+// heldRows are rows of one incident, or of its alerts, that wait until a request for it has ended: the response may be newer.
 type heldRows struct {
 	rows  []defender.Row
 	at    time.Time
@@ -26,11 +26,11 @@ type heldRows struct {
 	from  listing
 }
 
-// observeRow delivers what is new in a row, and says whether it has polled an incident. Where only a request by ID can tell what is new, the
-// incident becomes due for one. ahead is how far the service's clock is ahead of ours.
+// observeRow delivers what is new in a row, and reports whether the row counts as a poll of its incident. If only a request by ID can show
+// what is new, the incident becomes due for one. ahead is how far the service's clock is ahead of ours.
 //
-// Only rows of the change feed discover incidents. It shows the same rows again and again, so an unchanged one does not put off the next
-// request for its incident, as one of a sweep does.
+// Only rows of the change feed discover incidents. The feed shows the same rows repeatedly, so an unchanged row of it does not delay the next
+// request for its incident. An unchanged row of a sweep does.
 func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time, ahead time.Duration, from listing) (polled bool) {
 	entry := e.roster.Find(row.ID)
 	switch {
@@ -63,7 +63,7 @@ func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time,
 		return true
 	}
 	before, err := e.load(ctx, entry)
-	if err != nil { // the request by ID reports the error, should it last
+	if err != nil { // the request by ID reports the error if it persists
 		e.roster.Mark(row.ID, row.LastUpdate, at)
 		return false
 	}
@@ -76,18 +76,18 @@ func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time,
 	return true
 }
 
-// lacksAlerts says whether a row cannot deliver an incident for the first time, because the record is to have the alerts.
+// lacksAlerts reports whether a row cannot deliver an incident for the first time because the record must include its alerts.
 func (e *Engine) lacksAlerts(s *incident.Snapshot, entry *roster.Entry) bool {
 	return s.Shows == incident.OwnFields && e.settings.Alerts == incident.Embedded && (entry == nil || !entry.Summary.Seen)
 }
 
-// recognizes says whether a row shows an incident as it was delivered, and is to have no record.
+// recognizes reports whether a row shows an incident as it was delivered, and needs no record.
 func (e *Engine) recognizes(delivered incident.Summary, s *incident.Snapshot) bool {
 	return e.comparer.Unchanged(delivered, s) && !e.emitsUnchanged(delivered)
 }
 
-// passed says whether so much time has passed since a stored moment. If that lies in the future, the clock was moved. It goes by the present
-// time, not by that of the row at hand: a row that was held arrived before the response it waited for.
+// passed reports whether d has passed since a stored time. A stored time in the future counts as passed, since the clock was moved. passed
+// uses the current time, not the row's: a held row arrived before the response it waited for.
 func (e *Engine) passed(d time.Duration, since time.Time) bool {
 	age := e.parts.Clock().Round(0).Sub(since)
 	return age < 0 || age >= d
@@ -97,19 +97,19 @@ func (e *Engine) passed(d time.Duration, since time.Time) bool {
 func (e *Engine) unchanged(entry *roster.Entry, s *incident.Snapshot) {
 	fetched := s.Observed
 	if e.settings.Snapshots {
-		fetched = entry.Summary.Fetched() // when it was emitted last
+		fetched = entry.Summary.Fetched() // when it was last emitted
 	}
 	e.roster.Unchanged(entry.ID, e.listedDue(s.Merged, s.Observed), fetched, s.Observed)
 	e.telemetry.wasPolled(fromList)
 }
 
-// emitsUnchanged says whether a poll emits an incident that has not changed: with emit: snapshots, once per interval until it is
-// merged. Polls come a little early at times.
+// emitsUnchanged reports whether a poll emits an incident that has not changed: with emit: snapshots, once per interval until it is merged.
+// The tenth is for polls that come a little early.
 func (e *Engine) emitsUnchanged(delivered incident.Summary) bool {
 	return e.settings.Snapshots && !delivered.Merged && e.passed(e.settings.Interval-e.settings.Interval/10, delivered.Fetched())
 }
 
-// listedDue is when an incident that a row shows is due by ID. While there are sweeps, the next one should show it before.
+// listedDue returns when an incident that a row shows is due by ID. While there are sweeps, the next one should show it earlier.
 func (e *Engine) listedDue(merged bool, at time.Time) time.Time {
 	if e.sweeps(at) && !merged {
 		return e.sweep.Shown(at)
@@ -117,7 +117,7 @@ func (e *Engine) listedDue(merged bool, at time.Time) time.Time {
 	return at.Add(e.intervalOf(merged, at))
 }
 
-// hold keeps rows until the request for their incident has ended. A later row takes the place of an earlier one.
+// hold keeps rows until the request for their incident has ended. A later row replaces an earlier one.
 func (e *Engine) hold(h heldRows) {
 	if !e.roster.InFlight(h.rows[0].ID) {
 		return
@@ -131,7 +131,7 @@ func (e *Engine) hold(h heldRows) {
 	e.held = append(e.held, h)
 }
 
-// releaseHeld handles rows whose request has ended, and says whether there were any.
+// releaseHeld handles held rows after the request for their incident has ended, and reports whether there were any.
 func (e *Engine) releaseHeld(ctx context.Context) bool {
 	for i, h := range e.held {
 		if e.roster.InFlight(h.rows[0].ID) {
@@ -148,7 +148,7 @@ func (e *Engine) releaseHeld(ctx context.Context) bool {
 	return false
 }
 
-// markUnsure has an incident requested whose row may show a change or not, unless it was within the interval.
+// markUnsure makes an incident due if it is unclear whether its row shows a change, unless it was requested within the interval.
 func (e *Engine) markUnsure(id int64, interval time.Duration, now time.Time) {
 	entry := e.roster.Find(id)
 	if id <= 0 || entry == nil && !e.discovers() {

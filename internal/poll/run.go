@@ -14,7 +14,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
 )
 
-// maxSleep is how long the loop sleeps if nothing is known to be due.
+// maxSleep is how long the loop sleeps if it knows of nothing that will be due.
 const maxSleep = time.Hour
 
 // blockedAfter is how long the pipeline may block before that is logged.
@@ -28,8 +28,8 @@ type response struct {
 	id     int64
 	answer defender.Answer
 	of     part           // what the request was for
-	page   *defender.Page // of a list, instead of an answer
-	// request and listing are those of the page.
+	page   *defender.Page // a page of a list, instead of answer
+	// request and listing say what page was requested for.
 	request defender.ListRequest
 	listing listing
 	sent    time.Time // when the request was sent
@@ -41,13 +41,13 @@ type part uint8
 
 // The parts.
 const (
-	whole         part = iota // the incident, with its alerts unless nobody looks at them
+	whole         part = iota // the incident, with its alerts unless they are not needed
 	withoutAlerts             // the incident; its alerts follow
 	alertPage                 // a page of its alerts
 )
 
-// Run polls until running is canceled, which also cancels the requests in flight. Then it waits for them, and for an attempt to deliver.
-// Canceling delivering ends that attempt and storage calls.
+// Run polls until running is canceled, which also cancels the requests in flight. Then it waits for them to end, and for the current attempt
+// to deliver. Canceling delivering ends that attempt and storage calls.
 func (e *Engine) Run(running, delivering context.Context) {
 	responses := make(chan response, e.settings.MaxConcurrentRequests) // room for all: no request waits here
 	var requests sync.WaitGroup
@@ -79,7 +79,7 @@ func (e *Engine) Run(running, delivering context.Context) {
 	}
 }
 
-// step handles one row or response, or begins an attempt to deliver. It says whether there may be more to do at once.
+// step handles one row or response, or begins an attempt to deliver. It reports whether there may be more to do at once.
 func (e *Engine) step(ctx context.Context) (more bool) {
 	now := e.parts.Clock()
 	e.housekeep(ctx, now)
@@ -107,7 +107,7 @@ func (e *Engine) step(ctx context.Context) (more bool) {
 	return true
 }
 
-// housekeep does what time alone makes due: it reads changed IDs, forgets expired incidents, checks health, retries failed writes and
+// housekeep does what is due by time alone: it reads changed IDs, forgets expired incidents, checks health, retries failed writes and
 // publishes the gauges.
 func (e *Engine) housekeep(ctx context.Context, now time.Time) {
 	if e.parts.IDs.Check(now) {
@@ -127,7 +127,7 @@ func (e *Engine) housekeep(ctx context.Context, now time.Time) {
 	e.publish(now)
 }
 
-// wake is when the loop has something to do, at the latest at next.
+// wake returns when the loop next has something to do, no later than next.
 func (e *Engine) wake(next, now time.Time) time.Time {
 	candidates := []time.Time{e.telemetry.due()}
 	if at, ok := e.parts.IDs.NextCheck(); ok {
@@ -164,43 +164,43 @@ func (e *Engine) finish(delivering context.Context, requests *sync.WaitGroup, re
 	for len(responses) > 0 {
 		e.arrived(<-responses)
 	}
-	e.heedUnhandled()
+	e.applyUnhandledDelays()
 	e.saveAccount(delivering, e.parts.Clock())
 	if len(e.feeds) > 0 {
 		e.saveFeed(delivering, e.parts.Clock())
 	}
 }
 
-// heedUnhandled has the next run keep to what responses ask for that this one does not handle any more.
-func (e *Engine) heedUnhandled() {
+// applyUnhandledDelays applies the requested delays of responses that this run no longer handles, so that the next run keeps to them.
+func (e *Engine) applyUnhandledDelays() {
 	for _, r := range e.responses {
-		e.heed(health.Get, r.answer.Err, r.at)
+		e.throttleIfRequested(health.Get, r.answer.Err, r.at)
 	}
 	for _, f := range e.feeds {
 		if f.AtHand() {
 			page, at := f.TakePage()
-			e.heed(f.endpoint(), page.Err, at)
+			e.throttleIfRequested(f.endpoint(), page.Err, at)
 		}
 	}
 	if e.sweep != nil && e.sweep.AtHand() {
 		page, at := e.sweep.TakePage()
-		e.heed(health.List, page.Err, at)
+		e.throttleIfRequested(health.List, page.Err, at)
 	}
 	for e.pass != nil && e.pass.AtHand() {
 		request, page, at := e.pass.TakePage()
-		e.heed(endpointOf(request), page.Err, at)
+		e.throttleIfRequested(endpointOf(request), page.Err, at)
 		e.pass.Stop()
 	}
 }
 
-// heed pauses the requests to an endpoint if a response asks for that.
-func (e *Engine) heed(endpoint health.Endpoint, err error, at time.Time) {
+// throttleIfRequested pauses the requests to an endpoint if a response requested a delay.
+func (e *Engine) throttleIfRequested(endpoint health.Endpoint, err error, at time.Time) {
 	if failure, ok := errors.AsType[*defender.Error](err); ok && failure.RetryAfter > 0 {
 		e.throttle(endpoint, failure, at)
 	}
 }
 
-// WaitingFor says what the loop is waiting for. Shutdown names it if the loop does not end. It may be called from any goroutine.
+// WaitingFor returns what the loop is waiting for. Shutdown reports it if the loop does not end. It may be called from any goroutine.
 func (e *Engine) WaitingFor() string {
 	if what, ok := e.waitingFor.Load().(string); ok && what != "" {
 		return what

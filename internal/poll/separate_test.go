@@ -17,23 +17,23 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
-// gateway is middleware that counts the requests for incidents and answers some of them with an error.
+// gateway is middleware that counts the requests for incidents and returns an error for some of them.
 type gateway struct {
 	mu       sync.Mutex
-	status   func(r *http.Request) int // 0: the API answers
+	status   func(r *http.Request) int // 0: passes it on to the API
 	together int                       // requests for an incident and its alerts
 	alone    int                       // for an incident without them
 	alerts   int                       // for a page of them
 }
 
-// use makes the gateway answer from now on.
+// use makes the gateway return these statuses from now on.
 func (g *gateway) use(status func(r *http.Request) int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.status = status
 }
 
-// counts are the requests since the last call.
+// counts returns the numbers of requests since the last call.
 func (g *gateway) counts() (together, alone, alerts int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -55,7 +55,7 @@ func (g *gateway) pass(next http.RoundTripper, r *http.Request) (*http.Response,
 	}
 	if g.status != nil {
 		if status := g.status(r); status != 0 {
-			return answer(r, status, ""), nil
+			return respond(r, status, ""), nil
 		}
 	}
 	return next.RoundTrip(r)

@@ -18,12 +18,12 @@ import (
 
 // Settings are the part of the configuration that polling depends on.
 type Settings struct {
-	API string // as the checkpoint and the log name it
+	API string // the name in the checkpoint and the log
 	// Host of the API, for the records.
 	Host string
-	// Interval from one poll of an incident to the next, as long as Limits allow it.
+	// Interval from one poll of an incident to the next, if Limits allow it.
 	Interval time.Duration
-	// Limits of the requests for single incidents, or of all where the API counts all together.
+	// Limits of the requests for single incidents, or of all requests if the API counts them together.
 	Limits []quota.Limit
 	// MaxConcurrentRequests bounds the requests in flight at once; at least 1.
 	MaxConcurrentRequests int
@@ -38,14 +38,14 @@ type Settings struct {
 
 // FeedSettings are the settings of the change feed.
 type FeedSettings struct {
-	Interval time.Duration // from one call to the next
-	Limits   []quota.Limit // of its own requests, and those of sweeps; without effect where Settings.Limits are for all
-	// Sweep polls incidents by pages of the list where requests for single ones cannot keep to Interval.
+	Interval time.Duration // from one request of the list to the next
+	Limits   []quota.Limit // of requests by the feed and by sweeps; unused if Settings.Limits cover all requests
+	// Sweep polls incidents by pages of the list if requests for single ones cannot keep up with Settings.Interval.
 	Sweep bool
-	// AlertFeed also lists the alerts that have changed, where the API has a list of them.
+	// AlertFeed also lists changed alerts, if the API has a list of them.
 	AlertFeed bool
-	// Discover incidents that are not configured. The first call finds those that changed within Lookback. A discovered incident is
-	// forgotten ForgetAfter after it was closed.
+	// Discover also tracks incidents that are not configured. The first request finds those that changed within Lookback. A discovered
+	// incident is forgotten ForgetAfter after it was closed.
 	Discover    bool
 	Lookback    time.Duration
 	ForgetAfter time.Duration

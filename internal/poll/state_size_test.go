@@ -16,8 +16,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
-// TestStatesGrowLittleWithWhatRecordsSay measures what stored states take for the description of incidents and alerts: names, severities,
-// owners, addresses, and what tells which fields of an alert have changed. docs/performance.md has the result; go test -v shows it.
+// TestStatesGrowLittleWithWhatRecordsSay measures how much of stored states is for the description of incidents and alerts: names, severities,
+// owners, addresses, and what shows which fields of an alert have changed. docs/performance.md has the result; go test -v prints it.
 func TestStatesGrowLittleWithWhatRecordsSay(t *testing.T) {
 	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
 		h := harness.NewUnder(t, api, harness.Quiet(200))

@@ -18,14 +18,14 @@ import (
 
 var errReadOnly = errors.New("read-only file system")
 
-// stubbornDisk is a disk that misbehaves as a test wants, and counts what is
+// stubbornDisk is a disk that misbehaves as a test requires, and counts what is
 // written.
 type stubbornDisk struct {
 	*harness.Disk
 
 	mu       sync.Mutex
 	delay    time.Duration // of each call
-	hanging  chan struct{} // closed when calls go on; nil: they do not hang
+	hanging  chan struct{} // closed when calls continue; nil: they do not hang
 	deaf     bool          // calls that hang ignore their context
 	readOnly bool
 	written  map[string]int // bytes by key
@@ -38,19 +38,19 @@ func useStubbornDisk(t *testing.T, h *harness.Harness) *stubbornDisk {
 	t.Helper()
 	d := &stubbornDisk{Disk: h.Disk, written: map[string]int{}}
 	h.Host.Extensions[*h.Config.StorageID] = d
-	t.Cleanup(d.goOn)
+	t.Cleanup(d.unhang)
 	return d
 }
 
-// hang lets all calls hang from now on.
+// hang makes all calls hang from now on.
 func (d *stubbornDisk) hang(deaf bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.hanging, d.deaf = make(chan struct{}), deaf
 }
 
-// goOn lets them return.
-func (d *stubbornDisk) goOn() {
+// unhang makes hanging calls return.
+func (d *stubbornDisk) unhang() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.hanging != nil {
@@ -59,7 +59,7 @@ func (d *stubbornDisk) goOn() {
 	d.hanging = nil
 }
 
-// writtenUnder returns how many bytes were written to keys that begin so.
+// writtenUnder returns how many bytes were written to keys with this prefix.
 func (d *stubbornDisk) writtenUnder(prefix string) (bytes int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -71,7 +71,7 @@ func (d *stubbornDisk) writtenUnder(prefix string) (bytes int) {
 	return bytes
 }
 
-// lastWrite returns how many bytes the last call that wrote has written.
+// lastWrite returns how many bytes the last call that wrote anything has written.
 func (d *stubbornDisk) lastWrite() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -89,7 +89,7 @@ func (d *stubbornDisk) GetClient(ctx context.Context, kind component.Kind, id co
 	return &stubbornClient{client, d}, err
 }
 
-// begin is what happens before each call.
+// begin runs before each call.
 func (d *stubbornDisk) begin(ctx context.Context, operations ...*storage.Operation) error {
 	d.mu.Lock()
 	delay, hanging, deaf, readOnly := d.delay, d.hanging, d.deaf, d.readOnly

@@ -32,12 +32,12 @@ func TestStorageThatHangsForAWhileLosesNothing(t *testing.T) {
 				require.NotEmpty(t, h.Warnings(), "that is logged")
 				require.LessOrEqual(t, len(h.Warnings()), 16, "%v", h.Warnings()) // ten incidents are named
 
-				disk.goOn()
+				disk.unhang()
 				harness.Sleep(30 * time.Minute)
 				h.RequireProof()
 				require.Subset(t, h.Sink.Changes(), updated(1001, 1002, 1003, 1004))
 				synctest.Wait()
-				h.Disk.Kill() // all that could not be written has been by now
+				h.Disk.Kill() // by now, everything has been written
 				h.Stop()
 				h.Start()
 				harness.Sleep(30 * time.Minute)
@@ -47,8 +47,8 @@ func TestStorageThatHangsForAWhileLosesNothing(t *testing.T) {
 	}
 }
 
-// Records that are accepted while their state cannot be written are emitted once
-// more after a restart, unless the storage responds before. The next poll of the
+// Records that are accepted while their state cannot be written are emitted again
+// after a restart, unless the storage responds earlier. The next poll of the
 // incident, which writes its state again, is hours away.
 func TestStateThatCouldNotBeWrittenIsWrittenOnceTheStorageResponds(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
@@ -58,7 +58,7 @@ func TestStateThatCouldNotBeWrittenIsWrittenOnceTheStorageResponds(t *testing.T)
 		harness.Sleep(time.Hour)
 		h.Sink.Reset()
 		h.Sink.Refuse = func(context.Context) error {
-			disk.hang(false) // a call that ignored its context would write it at last
+			disk.hang(false) // a call that ignored its context would still write it
 			return nil
 		}
 		before := h.Polls(1001)
@@ -67,7 +67,7 @@ func TestStateThatCouldNotBeWrittenIsWrittenOnceTheStorageResponds(t *testing.T)
 		require.Equal(t, []string{"1001 updated"}, h.Sink.Changes())
 		h.Sink.Refuse = nil
 		harness.Sleep(10 * time.Minute)
-		disk.goOn()
+		disk.unhang()
 		harness.Sleep(5 * time.Minute)
 		require.Equal(t, before, h.Polls(1001))
 		synctest.Wait()
@@ -92,7 +92,7 @@ func TestShutdownNamesTheStorageThatHangs(t *testing.T) {
 		require.ErrorContains(t, err, "storage")
 		require.NotContains(t, err.Error(), "pipeline")
 		require.LessOrEqual(t, time.Since(began), 20*time.Second)
-		disk.goOn()
+		disk.unhang()
 		synctest.Wait()
 	})
 }

@@ -20,11 +20,12 @@ import (
 const (
 	// flushInterval is the time between two retries of failed writes.
 	flushInterval = 15 * time.Second
-	// checkpointCalm is how long no write may fail before the checkpoint counts as written again: on a full disk some writes find room.
+	// checkpointCalm is how long no write may fail before the checkpoint counts as working again. On a full disk, some writes still succeed.
 	checkpointCalm = 2 * flushInterval
 )
 
-// The entries of the checkpoint. Writes of one replace each other, but for those of incidents, which the store keeps.
+// The entries of the checkpoint. A failed write is replaced by a later write of the same entry. For incidents, the store keeps each failed
+// write.
 const (
 	entryIncidents = "incidents"
 	entryQuota     = "quota"
@@ -35,7 +36,7 @@ const (
 	entryReceiver  = "receiver"
 )
 
-// load returns what was last delivered of an incident; the zero State if nothing was. entry may be nil.
+// load returns what was last delivered for an incident, or the zero State if nothing was. entry may be nil.
 func (e *Engine) load(ctx context.Context, entry *roster.Entry) (incident.State, error) {
 	if !entry.Stored() {
 		return incident.State{}, nil
@@ -47,18 +48,18 @@ func (e *Engine) load(ctx context.Context, entry *roster.Entry) (incident.State,
 		e.telemetry.checkpointFailed()
 		return incident.State{}, err
 	}
-	state.API = cmp.Or(state.API, string(defender.XDR)) // the only API when states did not record it
+	state.API = cmp.Or(state.API, string(defender.XDR)) // the only API at the time when states did not record it
 	return state, nil
 }
 
-// saveState stores what was delivered of an incident.
+// saveState stores what was delivered for an incident.
 func (e *Engine) saveState(ctx context.Context, id int64, s incident.State) {
 	e.saved(ctx, entryIncidents, func(ctx context.Context) error { return e.parts.Store.Save(ctx, id, s) })
 	e.roster.SetStored(id) // even if the write failed: the store keeps the state and retries
 }
 
-// recordIntent stores which alerts or incidents the next delivery reports as new or removed. If the process ends before the pipeline
-// accepts that, they are delivered again after the restart.
+// recordIntent stores which alerts or incidents the next delivery reports as new or removed. If the process ends before the delivery is
+// committed, they are delivered again after the restart.
 func (e *Engine) recordIntent(ctx context.Context, d delivery) {
 	before := d.before
 	if before.Intent = e.comparer.Intent(d.change, d.before, d.after); before.Intent != nil {
@@ -88,7 +89,7 @@ func (e *Engine) saveAccount(ctx context.Context, now time.Time) {
 	e.saved(ctx, entryQuota, func(ctx context.Context) error { return e.parts.Store.SaveQuota(ctx, e.stored(now)) })
 }
 
-// saveFeed stores how far the feed has come. Its boundary advances only after all rows of a call were handled.
+// saveFeed stores the progress of the feeds. A boundary advances only after all rows of a call were handled.
 func (e *Engine) saveFeed(ctx context.Context, now time.Time) {
 	var pending []checkpoint.Pending
 	for _, p := range e.roster.Pending() {
@@ -132,7 +133,7 @@ func (e *Engine) flush(ctx context.Context, now time.Time) {
 	}
 }
 
-// learnTenant stores the tenant's ID, for records of incidents that come without it.
+// learnTenant stores the tenant's ID, for records of incidents that lack it.
 func (e *Engine) learnTenant(ctx context.Context, id string) {
 	if id == "" || id == e.meta.Tenant {
 		return
@@ -142,7 +143,7 @@ func (e *Engine) learnTenant(ctx context.Context, id string) {
 }
 
 // saved writes an entry of the checkpoint. A failure is logged once for all entries, until none fails any more. Polling continues, and the
-// write is retried: what is not stored by then may be emitted again after a restart.
+// write is retried. What is not stored when the process ends may be emitted again after a restart.
 func (e *Engine) saved(ctx context.Context, entry string, write func(context.Context) error) {
 	e.waitingFor.Store("the storage")
 	err := write(ctx)

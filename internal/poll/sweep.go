@@ -18,22 +18,22 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
 
-// leastShare is the part of the list's quota that sweeps use at least, however much the change feed takes: a tenth.
+// leastShare is the minimum share of the list's quota for sweeps, however much the change feed uses: one tenth.
 const leastShare = 10
 
-// sweeping is what the engine notes of its sweeps.
+// sweeping is what the engine records about its sweeps.
 type sweeping struct {
-	polled    int   // incidents that the rows of the page at hand polled
-	costKnown bool  // what sweeps take was logged
-	failure   error // of the last page that failed
+	polled    int   // incidents that the rows of the current page polled
+	costKnown bool  // the cost of a sweep was logged
+	failure   error // of the last failed page
 }
 
-// sweeps says whether incidents are polled by pages of the list: requests for single ones cannot keep to the interval.
+// sweeps reports whether incidents are polled by pages of the list, because requests by ID cannot keep to the interval.
 func (e *Engine) sweeps(now time.Time) bool {
 	return e.sweep != nil && roster.Interval(0, e.gets.Spacing(now, e.routine()), e.roster.Cycle()) > e.settings.Interval
 }
 
-// nextSweep is the next page of a sweep, and when it may be requested. Not ok: none is to be, or one is under way.
+// nextSweep returns the next page of a sweep, and when it may be requested. ok is false if no page is needed, or one is in flight.
 func (e *Engine) nextSweep(now time.Time) (r request, at time.Time, ok bool) {
 	if e.sweep == nil || !e.feedsBegan() { // first, the feed must be ready to show what changes meanwhile
 		return request{}, time.Time{}, false
@@ -57,7 +57,7 @@ func (e *Engine) nextSweep(now time.Time) (r request, at time.Time, ok bool) {
 	return request{page: &page, listing: sweepPages}, now, true
 }
 
-// continuesSweep begins a first pass, or ends a sweep, where that is due, and says whether there is a page to request, now or later.
+// continuesSweep begins a first pass or ends a sweep if that is due. It reports whether there is a page to request, now or later.
 func (e *Engine) continuesSweep(now time.Time) bool {
 	underway, first := e.sweep.Underway()
 	if !first && e.beginsFirstPass(now) {
@@ -74,18 +74,18 @@ func (e *Engine) continuesSweep(now time.Time) bool {
 	return false
 }
 
-// setPace says how fast sweeps may go.
+// setPace sets how fast sweeps may go.
 func (e *Engine) setPace(now time.Time) {
 	e.sweep.SetPace(feed.Pace{Interval: e.settings.Interval, Gap: e.sweepGap(now), Tracked: e.roster.Len()})
 }
 
-// sweepPeriod is the time from one sweep to the next.
+// sweepPeriod returns the time from one sweep to the next.
 func (e *Engine) sweepPeriod(now time.Time) time.Duration {
 	e.setPace(now)
 	return e.sweep.Period(now)
 }
 
-// planSweep says at the start how sweeps of the list poll incidents.
+// planSweep describes for the log how sweeps of the list poll incidents.
 func (e *Engine) planSweep(now time.Time) string {
 	switch {
 	case !e.parts.Client.WholeRows():
@@ -98,7 +98,7 @@ func (e *Engine) planSweep(now time.Time) string {
 	return fmt.Sprintf("every %s, for all open incidents; the others are polled by ID", health.Text(e.sweepPeriod(now).Round(time.Second)))
 }
 
-// sweepGap is the mean time between two pages of sweeps: what the list's quota leaves beside the change feed.
+// sweepGap returns the mean time between two pages of sweeps, using what the change feed leaves of the list's quota.
 func (e *Engine) sweepGap(now time.Time) time.Duration {
 	spacing := e.lists.Spacing(now, quota.Sweep)
 	if spacing <= 0 {
@@ -120,8 +120,8 @@ func (e *Engine) handleSweepRow(ctx context.Context) {
 	}
 }
 
-// finishSweepPage continues with the next page, or ends the sweep. Health does not learn of it: the change feed says whether the list works,
-// and its requests differ.
+// finishSweepPage continues with the next page, or ends the sweep. Health does not learn of the result: whether the list works is judged by the
+// requests of the change feed, which differ.
 func (e *Engine) finishSweepPage(ctx context.Context) {
 	page, at := e.sweep.TakePage()
 	_, first := e.sweep.Underway()
@@ -132,7 +132,7 @@ func (e *Engine) finishSweepPage(ctx context.Context) {
 		e.telemetry.responded(callList, "ok")
 		e.logWarning(page.Warning, at)
 		how = e.sweep.Answered(page, e.sweeping.polled, at)
-		e.sweeping.polled, e.first.went = 0, at
+		e.sweeping.polled, e.first.lastProgress = 0, at
 		if first && how == feed.Goes && e.roster.Unpolled() == 0 {
 			how = e.sweep.EndFirst(at)
 		}
@@ -164,12 +164,12 @@ func (e *Engine) sweepFailed(ctx context.Context, page *defender.Page, at time.T
 		e.apply(v, at)
 		e.pause(ctx, health.List, failure, v, e.sweep.Sent(), at)
 	default:
-		e.asksToWait(ctx, health.List, failure, e.sweep.Sent(), at)
+		e.pauseIfRequested(ctx, health.List, failure, e.sweep.Sent(), at)
 	}
 	return e.sweep.Failed(failure.Kind, at)
 }
 
-// logSweep logs what sweeps take, once, and that they do not show all incidents.
+// logSweep logs the cost of the first sweep, and sweeps that do not show all incidents.
 func (e *Engine) logSweep(how feed.Ending, at time.Time) {
 	switch how {
 	case feed.PageFailed, feed.Refused, feed.Disordered:
@@ -195,7 +195,7 @@ func (e *Engine) logSweep(how feed.Ending, at time.Time) {
 		zap.Int("requests_per_hour", int(float64(pages)*perHour)), zap.Int("bytes_per_hour", int(float64(bytes)*perHour)))
 }
 
-// reason says why a sweep ended early.
+// reason returns why a sweep ended early.
 func (e *Engine) reason(how feed.Ending) zap.Field {
 	if how == feed.Disordered {
 		return zap.String("error", "the order of the list changed between pages")
@@ -203,7 +203,7 @@ func (e *Engine) reason(how feed.Ending) zap.Field {
 	return zap.Error(e.sweeping.failure)
 }
 
-// saveSweep stores how far sweeps have come.
+// saveSweep stores the progress of sweeps.
 func (e *Engine) saveSweep(ctx context.Context) {
 	e.saved(ctx, entrySweep, func(ctx context.Context) error {
 		return e.parts.Store.SaveSweep(ctx, checkpoint.Sweep(e.sweep.Progress()))

@@ -43,7 +43,7 @@ func unmerged(sim *defendersim.Sim) (ids []int64) {
 	return ids
 }
 
-// again counts versions that were delivered twice, or after a later one.
+// again counts versions that were delivered twice, or after a later version.
 func (r *recorder) again() (twice, older int) {
 	for _, all := range r.deliveries {
 		for i := 1; i < len(all); i++ {
@@ -59,14 +59,14 @@ func (r *recorder) again() (twice, older int) {
 	return twice, older
 }
 
-// misses says whether one of the incidents was not delivered yet.
+// misses reports whether one of the incidents was not delivered yet.
 func (r *recorder) misses(ids []int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.ContainsFunc(ids, func(id int64) bool { return r.deliveries[element{incident: id}] == nil })
 }
 
-// openThroughout says whether an incident was open from one moment to another.
+// openThroughout reports whether an incident was open from one moment to another.
 func openThroughout(sim *defendersim.Sim, id int64, from, until time.Time) bool {
 	states, _ := sim.History(id)
 	for _, s := range states {
@@ -78,7 +78,7 @@ func openThroughout(sim *defendersim.Sim, id int64, from, until time.Time) bool 
 	return true
 }
 
-// sweptDay is how a population was polled by sweeps for some hours.
+// sweptDay says how a population was polled by sweeps for some hours.
 type sweptDay struct {
 	cold         time.Duration // until each incident was delivered
 	day                        // of incidents that were open throughout
@@ -127,7 +127,7 @@ func TestADayOfSweeps(t *testing.T) {
 	}
 }
 
-// runSweptDay polls the incidents of a population that were not merged at its start, and measures from an hour after the last of them was
+// runSweptDay polls the incidents of a population that were not merged at its start. It measures from an hour after the last of them was
 // delivered.
 func runSweptDay(t *testing.T, population defendersim.Config, lasting time.Duration) (d sweptDay) {
 	t.Helper()
@@ -150,7 +150,7 @@ func runSweptDay(t *testing.T, population defendersim.Config, lasting time.Durat
 		from := time.Now()
 		harness.Sleep(lasting)
 		until := time.Now()
-		harness.Sleep(6 * time.Hour) // so that the last changes are delivered, too: resolved incidents are polled by ID, in up to five hours
+		harness.Sleep(6 * time.Hour) // so that the last changes are delivered too: resolved incidents are polled by ID, in up to five hours
 		h.Stop()
 
 		for _, id := range h.Config.IncidentIDs {

@@ -34,7 +34,7 @@ func TestSweepContinuesAfterARestart(t *testing.T) {
 	})
 }
 
-// What the list does not show whole was polled every 5 minutes before the restart.
+// Before the restart, incidents that the list does not show whole were polled every 5 minutes.
 func TestRestartKeepsTheCycleOfIncidentsThatAreNotSwept(t *testing.T) {
 	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
-// Pages of the list that take longer than the time between two of them leave the only slot to polls by ID as well.
+// Even if a page of the list takes longer than the time between two pages, polls by ID get the only slot in turn.
 func TestSweepsLeaveTheOnlySlotToOtherPolls(t *testing.T) {
 	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
@@ -73,14 +73,14 @@ func TestChangesOfTheIDsDoNotBeginTheFirstPassAgain(t *testing.T) {
 	})
 }
 
-// The list refuses pages of sweeps with 429, and no others.
+// The list returns 429 for pages of sweeps only.
 func TestSweepPagesThatAreRateLimitedDoNotHoldUpTheFeed(t *testing.T) {
 	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, open(400), harness.WithFeed())
 		h.Auth.Use(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			if strings.Contains(r.URL.RawQuery, "status") {
-				refused := answer(r, http.StatusTooManyRequests, "")
+				refused := respond(r, http.StatusTooManyRequests, "")
 				refused.Header.Set("Retry-After", "600")
 				return refused, nil
 			}

@@ -16,7 +16,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/harness"
 )
 
-// open is a population whose incidents are all open, half of them in progress.
+// open is a population with open incidents only, half of them in progress.
 func open(n int) defendersim.Config {
 	population := harness.OneAlert(n)
 	population.Statuses = defendersim.StatusMix{Active: 1, InProgress: 1}
@@ -33,7 +33,7 @@ func sweepPages(h *harness.Harness) (pages int) {
 	return pages
 }
 
-// firstAlert is the ID of an incident's first alert.
+// firstAlert returns the ID of an incident's first alert.
 func firstAlert(t *testing.T, h *harness.Harness, id int64) string {
 	t.Helper()
 	i, err := h.Sim.Incident(id)
@@ -153,7 +153,7 @@ func TestPlanAdvisesTheFeedWhereItWouldHelp(t *testing.T) {
 	})
 }
 
-// What the sweep does not show is polled by ID, and why is logged once.
+// Incidents that the sweep does not show are polled by ID, and the reason is logged once.
 func TestIncidentsArePolledByIDWhereTheListRefusesSweeps(t *testing.T) {
 	harness.Long(t)
 	for name, c := range map[string]struct {
@@ -188,7 +188,7 @@ func TestIncidentsArePolledByIDWhereTheListRefusesSweeps(t *testing.T) {
 	}
 }
 
-// A filter on the status that has no effect only makes sweeps longer.
+// If the filter by status has no effect, sweeps only take longer.
 func TestSweepWorksWhereTheStatusIsNotFiltered(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		population := harness.OneAlert(600)
@@ -212,7 +212,7 @@ func TestSweepThatFailsIsNoOutageAndEndsByItself(t *testing.T) {
 		h := harness.New(t, open(950), harness.WithFeed())
 		h.Auth.Use(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			if strings.Contains(r.URL.RawQuery, "status") && strings.Contains(r.URL.RawQuery, "skip") {
-				return answer(r, http.StatusInternalServerError, ""), nil
+				return respond(r, http.StatusInternalServerError, ""), nil
 			}
 			return next.RoundTrip(r)
 		})
@@ -279,7 +279,7 @@ func TestSweepRowsDiscoverNothing(t *testing.T) {
 	})
 }
 
-// While the list cannot be read, incidents that were never polled do not wait for it for long.
+// While the list cannot be read, incidents that were never polled do not wait for it long.
 func TestFirstPassThatCannotBeginHoldsUpNoIncidentForLong(t *testing.T) {
 	harness.Long(t)
 	for name, fault := range map[string]string{"the list is down": "503", "the list hangs": "hang", "the list is denied": "403"} {
@@ -306,7 +306,7 @@ func TestFirstPassOutlastsALongPause(t *testing.T) {
 		began := time.Now()
 		h.Auth.Use(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			if skip := r.URL.Query().Get("$skip"); skip == "540" && time.Since(began) < 10*time.Minute {
-				paused := answer(r, http.StatusTooManyRequests, "")
+				paused := respond(r, http.StatusTooManyRequests, "")
 				paused.Header.Set("Retry-After", "600")
 				return paused, nil
 			}
@@ -325,7 +325,7 @@ func TestFirstPassOutlastsALongPause(t *testing.T) {
 	})
 }
 
-// With emit: snapshots, sweeps emit each incident once in an interval, and nothing is emitted more often.
+// With emit: snapshots, sweeps emit each incident once per interval, and nothing is emitted more often.
 func TestSweepsEmitSnapshotsOncePerInterval(t *testing.T) {
 	harness.Long(t)
 	harness.Run(t, func(t *testing.T) {

@@ -122,7 +122,7 @@ func TestKilledAPISwitchEmitsNothingTwice(t *testing.T) {
 }
 
 // Each API has its own quota. A pause under one does not delay the other, and is
-// not forgotten meanwhile.
+// still known after switching back.
 func TestEachAPIHasItsOwnPause(t *testing.T) {
 	bothWays(t, func(t *testing.T, from, to receiver.API) {
 		h := harness.NewUnder(t, from, harness.OneAlert(3))

@@ -17,15 +17,15 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadata"
 )
 
-// The endpoints of the API, as the metrics name them.
+// The API's endpoints, as named in the metrics.
 const (
 	callIncident = "incident"
 	callList     = "list"
 	callAlerts   = "alerts"
-	callAll      = "all" // where the API counts all requests together
+	callAll      = "all" // all of them, if the API counts them together
 )
 
-// What shows incidents whole, as the metrics name it.
+// The kinds of requests that poll an incident, as named in the metrics.
 const (
 	fromGet  = "get"
 	fromList = "list"
@@ -39,7 +39,7 @@ type telemetry struct {
 	clock     func() time.Time
 	gauges    atomic.Pointer[gauges] // read by the collector's goroutines
 	published time.Time
-	ahead     *time.Duration // how far the API's clock was ahead at its last response; nil: not known yet
+	ahead     *time.Duration // how far the API's clock was ahead at its last response; nil if not known yet
 }
 
 func newTelemetry(settings receiver.Settings, clock func() time.Time) (*telemetry, error) {
@@ -66,7 +66,7 @@ func (t *telemetry) with(others ...string) metric.MeasurementOption {
 	return metric.WithAttributes(attributes...)
 }
 
-// polled measures how late an incident is requested.
+// polled records how late an incident is requested.
 func (t *telemetry) polled(due, now time.Time) {
 	t.ReceiverDefenderIncidentsPollDelay.Record(context.Background(), max(0, now.Sub(due)).Seconds(), t.with())
 }
@@ -76,27 +76,27 @@ func (t *telemetry) wasPolled(source string) {
 	t.ReceiverDefenderIncidentsPolls.Add(context.Background(), 1, t.with("source", source))
 }
 
-// late counts a change that only a re-read has found.
+// late counts a change that only a re-read found.
 func (t *telemetry) late() {
 	t.ReceiverDefenderIncidentsLateChanges.Add(context.Background(), 1, t.with())
 }
 
-// size measures a body, if there was one.
+// size records the size of a response body, if there was one.
 func (t *telemetry) size(bytes int) {
 	if bytes > 0 {
 		t.ReceiverDefenderIncidentsResponseSize.Record(context.Background(), int64(bytes), t.with())
 	}
 }
 
-// dated notes how far the API's clock is ahead of this machine's. Zero date: the response does not say.
+// dated records how far the API's clock is ahead of this machine's. A zero date means that the response has none.
 func (t *telemetry) dated(date, sent, arrived time.Time) {
 	if !date.IsZero() {
 		t.ahead = new(clockAhead(date, sent, arrived))
 	}
 }
 
-// clockAhead is the least by which the API's clock must be ahead of this machine's, negative if it is behind: the response was made between
-// sent and arrived, within the second that its date names.
+// clockAhead returns the smallest possible difference by which the API's clock is ahead of this machine's, negative if it is behind. The
+// response was made between sent and arrived, within the second of its date.
 func clockAhead(date, sent, arrived time.Time) time.Duration {
 	least, most := date.Sub(arrived.Round(0)), date.Add(time.Second).Sub(sent.Round(0))
 	switch {
@@ -108,8 +108,8 @@ func clockAhead(date, sent, arrived time.Time) time.Duration {
 	return 0
 }
 
-// answered counts a response that showed the incident.
-func (t *telemetry) answered(change incident.Change, after incident.State) {
+// returned counts a response that showed the incident.
+func (t *telemetry) returned(change incident.Change, after incident.State) {
 	switch {
 	case after.Merged:
 		t.responded(callIncident, "merged")
@@ -120,7 +120,7 @@ func (t *telemetry) answered(change incident.Change, after incident.State) {
 	}
 }
 
-// failed counts a response that showed nothing. Without a token nothing was requested, and the sign-in has failed.
+// failed counts a response that showed nothing, or a failed sign-in: without a token, no request was sent.
 func (t *telemetry) failed(call string, kind defender.Kind) {
 	switch kind {
 	case defender.NoToken:
@@ -155,7 +155,7 @@ func (t *telemetry) rejected(records int) {
 	t.ReceiverDefenderIncidentsRejected.Add(context.Background(), int64(records), t.with())
 }
 
-// delivered counts the records that the pipeline accepted, and measures the age of the change when it was handed over.
+// delivered counts the records that the pipeline accepted, and records the age of the change when it was handed over.
 func (t *telemetry) delivered(d delivery, handed time.Time) {
 	count := func(event string, kind incident.Kind) {
 		t.ReceiverDefenderIncidentsRecords.Add(context.Background(), 1, t.with("event", event, "change", string(kind)))
@@ -172,7 +172,7 @@ func (t *telemetry) delivered(d delivery, handed time.Time) {
 	}
 }
 
-// newestChange is when the incident or one of its alerts last changed. Zero: this is its first delivery, or no time has advanced.
+// newestChange returns when the incident or one of its alerts last changed. It is zero for a first delivery, or if no time has advanced.
 func newestChange(d delivery) (newest time.Time) {
 	if d.snapshot == nil || !d.before.Seen {
 		return time.Time{}

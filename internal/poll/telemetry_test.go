@@ -168,7 +168,7 @@ func TestFailedSignInsAreCounted(t *testing.T) {
 	})
 }
 
-// clockDifference is what the gauge of that name shows, in seconds.
+// clockDifference returns what the gauge of that name shows, in seconds.
 func clockDifference(t *testing.T, h *harness.Harness) float64 {
 	t.Helper()
 	gauge, err := h.Telemetry.GetMetric("otelcol_receiver_defender_incidents_clock_difference")

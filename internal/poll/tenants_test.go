@@ -105,8 +105,8 @@ func pollsBeside(t *testing.T, failing bool) (polls [][]poll) {
 	return polls
 }
 
-// Nothing competes for the processor in simulated time, so any effect of one
-// receiver on another would show to the nanosecond.
+// In simulated time nothing competes for the processor, so any effect of one
+// receiver on another would show, down to the nanosecond.
 func TestFailingTenantsDoNotAffectTheSchedulesOfOthers(t *testing.T) {
 	t.Parallel()
 	alone, beside := pollsBeside(t, false), pollsBeside(t, true)

@@ -24,8 +24,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadatatest"
 )
 
-// socketHarness runs in real time. Its receiver sends one request after another
-// to a server on a socket, through the transport that its configuration makes.
+// socketHarness runs in real time. Its receiver sends one request after another to
+// a server on a socket, through the transport made from its configuration.
 type socketHarness struct {
 	*harness.Harness
 	t         *testing.T
@@ -33,14 +33,14 @@ type socketHarness struct {
 	delivered *notify.Notifier
 }
 
-// newSocketHarness lets answer respond to each request, perhaps by means of the
-// simulator.
-func newSocketHarness(t *testing.T, incidents int, answer func(*socketHarness, http.ResponseWriter, *http.Request)) *socketHarness {
+// newSocketHarness calls respond for each request, possibly with the
+// simulator's help.
+func newSocketHarness(t *testing.T, incidents int, respond func(*socketHarness, http.ResponseWriter, *http.Request)) *socketHarness {
 	t.Helper()
 	h := &socketHarness{Harness: harness.New(t, harness.OneAlert(incidents)), t: t, delivered: notify.New()}
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		h.arrived.Add(1)
-		answer(h, rw, r)
+		respond(h, rw, r)
 	}))
 	t.Cleanup(server.Close)
 	h.Config.HTTP.Endpoint, h.Config.MaxConcurrentRequests = server.URL, 1
@@ -48,8 +48,8 @@ func newSocketHarness(t *testing.T, incidents int, answer func(*socketHarness, h
 	return h
 }
 
-// bearer is an auth extension that adds a token to each request, redirected ones
-// included, as those of the collector do.
+// bearer is an auth extension that adds a token to each request, including
+// redirected ones, as the collector's extensions do.
 type bearer struct {
 	component.StartFunc
 	component.ShutdownFunc
@@ -64,7 +64,7 @@ func (b *bearer) RoundTripper(base http.RoundTripper) (http.RoundTripper, error)
 	}), nil
 }
 
-// runUntil runs the receiver until it has delivered the records of so many
+// runUntil runs the receiver until it has delivered the records of this many
 // incidents.
 func (h *socketHarness) runUntil(incidents int) {
 	h.t.Helper()
@@ -90,16 +90,16 @@ func (n notifying) ConsumeLogs(ctx context.Context, logs plog.Logs) error {
 	return n.Sink.ConsumeLogs(ctx, logs)
 }
 
-// counted is how many requests the receiver counts as sent.
+// counted returns how many requests the receiver counts as sent.
 func (h *socketHarness) counted() int64 {
 	stored := storedQuota(h.t, h.Harness)
 	require.Zero(h.t, stored.InFlight)
 	return int64(len(stored.Ended))
 }
 
-// The server accepts one request on each connection and closes it when a second
-// one arrives, like a server that has just given the connection up as idle. The
-// transport then repeats that request by itself on another connection.
+// The server accepts one request on each connection and closes it when a second one
+// arrives, like a server that has just closed the connection as idle. The transport
+// then repeats that request by itself on another connection.
 func TestRequestsRepeatedByTheTransportAreCounted(t *testing.T) {
 	const limit = 21 // the first request, and ten that arrive twice
 	var used sync.Map
@@ -155,7 +155,7 @@ func TestTruncatedResponseIsFetchedAgain(t *testing.T) {
 	h.FailOnce(1001, "truncated") // in the middle of the body
 	h.runUntil(1)
 	require.Equal(t, []string{"1002 first_seen", "1002 alert first_seen"}, h.Sink.Changes(), "half a response emits nothing")
-	require.EqualValues(t, 2, h.arrived.Load(), "the transport does not repeat a request that was answered")
+	require.EqualValues(t, 2, h.arrived.Load(), "the transport does not repeat a request that had a response")
 	require.EqualValues(t, 2, h.counted())
 	require.Empty(t, h.Warnings(), "it may pass in a moment")
 	metadatatest.AssertEqualReceiverDefenderIncidentsRequests(t, h.Telemetry, points(map[attribute.Set]int64{

@@ -19,7 +19,7 @@ import (
 
 var timesOfChange = regexp.MustCompile(`("(?:lastUpdateTime|lastUpdatedTime|lastUpdateDateTime)":)"[^"]*"`)
 
-// withTimes writes that value in place of each time of change, in lists too.
+// withTimes replaces each time of change with that value, in lists too.
 func withTimes(value string) harness.Middleware {
 	return func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 		response, err := next.RoundTrip(r)
@@ -66,7 +66,7 @@ func TestIncidentsOfUnknownTimesAreComparedByContent(t *testing.T) {
 	}
 }
 
-// requireArrival requires that all records are of the last 70 minutes.
+// requireArrival requires that all records have times within the last 70 minutes.
 func requireArrival(t *testing.T, h *harness.Harness) {
 	t.Helper()
 	for _, r := range h.Sink.Records() {

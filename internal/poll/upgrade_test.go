@@ -27,8 +27,8 @@ func upgradeConfig(cfg *receiver.Config) {
 	cfg.IncidentIDs = cfg.IncidentIDs[:8]
 }
 
-// liveUntilUpgrade has the population live through the time before the upgrade. The receivers that wrote testdata/checkpoint-v2 and -v3 ran
-// meanwhile, from the same moment on. That of checkpoint-v3 had stored nothing of what records say of an incident and its alerts.
+// liveUntilUpgrade makes the population change as it did before the upgrade. The receivers that wrote testdata/checkpoint-v2 and -v3 ran during
+// that time, from the same moment on. The one that wrote checkpoint-v3 did not store descriptions of incidents and alerts.
 func liveUntilUpgrade(t *testing.T, sim *defendersim.Sim) {
 	t.Helper()
 	harness.Sleep(10 * time.Minute)
@@ -41,8 +41,8 @@ func liveUntilUpgrade(t *testing.T, sim *defendersim.Sim) {
 	require.NoError(t, sim.Update(1004, func(i *defendersim.Incident) { i.Status = defendersim.StatusResolved }))
 	harness.Sleep(10 * time.Minute)
 	require.NoError(t, sim.Update(1010, func(i *defendersim.Incident) { i.AssignedTo = "analyst@contoso.example" }))
-	harness.Sleep(10 * time.Minute)                                                                               // in which 1008 was rate limited once, with checkpoint-v2
-	require.NoError(t, sim.Update(1005, func(i *defendersim.Incident) { i.AssignedTo = "late@contoso.example" })) // whose polls failed then
+	harness.Sleep(10 * time.Minute)                                                                               // meanwhile, with checkpoint-v2, 1008 was rate limited once
+	require.NoError(t, sim.Update(1005, func(i *defendersim.Incident) { i.AssignedTo = "late@contoso.example" })) // its polls failed then
 	harness.Sleep(10 * time.Second)
 }
 
@@ -60,7 +60,7 @@ func fileStorage(t *testing.T, directory string) component.Component {
 	return made
 }
 
-// upgraded is a receiver, not started yet, with the checkpoint of that version.
+// upgraded returns a receiver, not started yet, with the checkpoint of that version.
 func upgraded(t *testing.T, api receiver.API, version string) *harness.Harness {
 	t.Helper()
 	directory := t.TempDir()
