@@ -14,7 +14,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// recount is what a plain look at all entries counts.
+// recount is what a plain count over all entries finds.
 type recount struct {
 	tracked, delivered, cycle, byID, discovered, waiting, overdue int
 	states                                                        map[State]int
@@ -53,7 +53,7 @@ func recountOf(r *Roster, now time.Time) recount {
 	return c
 }
 
-// requireSound holds what the roster counts, and its queues, against a look at all entries.
+// requireSound compares the roster's counts and queues with a plain count over all entries.
 func requireSound(t require.TestingT, r *Roster, now time.Time) {
 	want := recountOf(r, now)
 	queued := 0
@@ -113,7 +113,7 @@ func requireSoundFlights(t require.TestingT, r *Roster) {
 	}
 }
 
-// machine does anything with a roster.
+// machine does random operations on a roster.
 type machine struct {
 	roster *Roster
 	health *health.Tracker
@@ -178,10 +178,10 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 		"stale": func(t *rapid.T) {
 			id := m.id(t)
 			_, wait := r.Stale(id, interval, m.now)
-			poll(r, id, answered(m.now.Add(wait)))
+			poll(r, id, succeeded(m.now.Add(wait)))
 		},
 		"end": func(t *rapid.T) {
-			r.Finish(m.id(t), Outcome{Due: m.moment(t), Answered: rapid.Bool().Draw(t, "answered"), Hung: rapid.Bool().Draw(t, "hung")})
+			r.Finish(m.id(t), Outcome{Due: m.moment(t), Answered: rapid.Bool().Draw(t, "succeeded"), Hung: rapid.Bool().Draw(t, "hung")})
 		},
 		"give up": func(t *rapid.T) { r.Finish(m.id(t), Outcome{}) },
 		"fail": func(t *rapid.T) {
@@ -219,7 +219,7 @@ func TestIncidentsAreCountedByState(t *testing.T) {
 	require.Equal(t, 4, r.CountDelivered(), "2, 3, 4 and 7")
 }
 
-// TestAStreakThatChangesInPlaceIsCountedOnce has the health of the API find out that a rate limit concerns one incident only.
+// In TestAStreakThatChangesInPlaceIsCountedOnce, health finds out that a rate limit concerns one incident only.
 func TestAStreakThatChangesInPlaceIsCountedOnce(t *testing.T) {
 	r := New(Rules{})
 	load(r, map[int64]incident.Summary{1: open()}, 1)
@@ -233,6 +233,6 @@ func TestAStreakThatChangesInPlaceIsCountedOnce(t *testing.T) {
 		r.Finish(1, Outcome{Due: sec(1), Streak: v.Streak})
 	}
 	require.Equal(t, map[State]int{Waiting: 0, Failing: 1, NotFound: 0, Resolved: 0, Open: 0}, r.Counts())
-	poll(r, 1, answered(sec(9)))
+	poll(r, 1, succeeded(sec(9)))
 	require.Equal(t, map[State]int{Waiting: 0, Failing: 0, NotFound: 0, Resolved: 0, Open: 1}, r.Counts())
 }

@@ -9,43 +9,43 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// restingAfter is how long an open discovered incident may go without a change before it is no longer polled by ID. The change feed
-// still shows its changes.
+// restingAfter is how long an open discovered incident must be unchanged before it is no longer polled by ID. The change feed still shows
+// its changes.
 const restingAfter = 90 * 24 * time.Hour
 
-// Delivery is what was accepted of an incident, or found unchanged.
+// Delivery is an observation of an incident whose change was accepted, or that found no change.
 type Delivery struct {
 	ID      int64
 	Summary incident.Summary
-	// Polled: the response to a request by ID has shown it, which ends with this delivery. Otherwise a row of a list has.
+	// Polled: a request by ID has shown the incident, and its poll ends with this delivery. Otherwise a row of a list has shown it.
 	Polled bool
 	// Streak of the poll, which fails while the incident is not found, or is not shown completely.
 	Streak *health.Streak
-	// Partial: the row shows a part of the incident only. It is due as before, or at Due if nothing was ever delivered of it.
+	// Partial: the row shows only a part of the incident. The incident is due as before, or at Due if it was never delivered.
 	Partial bool
-	// Doubt: it is a row, after which the incident must be requested by ID as if there had been none.
+	// Doubt: it is a row, and the incident must be requested by ID as if there had been none.
 	Doubt bool
-	Hung  bool // the poll ran into its timeout
-	// Again: the poll may not have shown everything, and the next one, at Due, goes ahead of routine ones.
+	Hung  bool // the poll timed out
+	// Again: the poll may not have shown everything. The next one, at Due, goes ahead of routine polls.
 	Again bool
-	// Refuted is the lastUpdateTime of what was delivered before, if an older version was accepted. Rows with that time no longer
-	// count, nor does a pending change. Zero: the version is not older.
+	// Refuted is the lastUpdateTime of what was delivered before, if an older version was accepted. Rows with that time are then
+	// ignored, and so is a pending change. Zero: the version is not older.
 	Refuted time.Time
-	// Due is when the incident is polled again, unless a change is still pending or it rests. Interval is the time between two polls
-	// that the quota allows.
+	// Due is when the incident is polled again, unless a change is still pending or the incident rests. Interval is the time between
+	// two polls that the quota allows.
 	Due      time.Time
 	Interval time.Duration
 }
 
-// Delivered updates an incident with what was delivered of it. A pending change stays pending while the delivered version is older than
-// the change. If the delivery closes a merge cycle, in which nothing is polled any more, Delivered returns its incidents; nil: it does not.
+// Delivered updates an incident after a delivery. A pending change stays pending while the delivered version is older than the change. If
+// the delivery closes a merge cycle, none of its incidents is polled any more, and Delivered returns them. Otherwise it returns nil.
 func (r *Roster) Delivered(d Delivery, now time.Time) (cycle []int64) {
 	e := r.entries[d.ID]
 	if d.Polled && !e.Polling() || e == nil && !r.rules.Discover { // evicted meanwhile, and perhaps added again
 		r.Finish(d.ID, Outcome{})
 		return nil
 	}
-	if e == nil { // a row has discovered it
+	if e == nil { // discovered by a row
 		e = r.add(d.ID, now)
 	}
 	merged := e.Summary.Successor
@@ -74,7 +74,7 @@ func (r *Roster) deliver(e *Entry, d Delivery, now time.Time) {
 	changed, pending := e.Pending()
 	due, behind := d.Due, e.catchUp(d.Polled)
 	if pending && !behind && !changed.IsZero() && e.polling {
-		e.marked = time.Time{} // the response shows the change, although its row arrived during the poll
+		e.marked = time.Time{} // the row arrived during the poll, but the response shows the change
 	}
 	switch {
 	case behind && !d.Polled:
@@ -90,13 +90,13 @@ func (r *Roster) deliver(e *Entry, d Delivery, now time.Time) {
 	}
 	e.listed, e.fetched = false, now.Unix()
 	delete(r.inFlight, e.ID)
-	e.land(Outcome{Due: due, Answered: true, Hung: d.Hung, Streak: d.Streak})
+	e.endPoll(Outcome{Due: due, Answered: true, Hung: d.Hung, Streak: d.Streak})
 	if d.Again && e.class == Routine {
 		e.class = Shown
 	}
 }
 
-// list ends a poll by a row, which does not say whether requests by ID fail or hang.
+// list ends a poll by a row. A row does not show whether requests by ID fail or hang.
 func (e *Entry) list(due time.Time) {
 	if e.Streak.Failing() && e.due.Before(due) {
 		due = e.due
@@ -105,8 +105,8 @@ func (e *Entry) list(due time.Time) {
 	e.apply(Outcome{Due: due, Answered: true, Hung: e.hung, Streak: e.Streak})
 }
 
-// Unchanged notes that a row shows an incident as it was delivered. It is due again at that time, unless a request by ID is pending.
-// fetched is what its summary says from now on.
+// Unchanged records that a row shows an incident as it was delivered. The incident is due again at due, unless a request by ID is pending.
+// fetched is its summary's new Fetched.
 func (r *Roster) Unchanged(id int64, due, fetched, now time.Time) {
 	e := r.entries[id]
 	if e == nil {
@@ -124,8 +124,9 @@ func (r *Roster) Unchanged(id int64, due, fetched, now time.Time) {
 	})
 }
 
-// Hasten makes an incident due ahead of routine polls, because a row has shown a change of a part of it: at once, or wait after a request by
-// ID last showed it. It does nothing for an incident that is due ahead of those anyway. One that is being polled is due again after that poll.
+// Hasten makes an incident due ahead of routine polls, because a row has shown a change of a part of it. It is due at once, but not earlier
+// than wait after a request by ID last showed it. Hasten does nothing if the incident is due ahead of routine polls anyway. An incident that is
+// being polled is due again after that poll.
 func (r *Roster) Hasten(id int64, wait time.Duration, now time.Time) {
 	e := r.entries[id]
 	switch {
@@ -149,7 +150,7 @@ func (r *Roster) Hasten(id int64, wait time.Duration, now time.Time) {
 	})
 }
 
-// resting says that a discovered incident is open, works, and has not changed for restingAfter.
+// resting reports whether a discovered incident is open, does not fail, and has not changed for restingAfter.
 func (r *Roster) resting(e *Entry, now time.Time) bool {
 	_, closed := e.Summary.ClosedSince()
 	changed := e.Summary.LastUpdate()

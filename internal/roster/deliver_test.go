@@ -38,7 +38,7 @@ func TestADeliveredRowLeavesThePollUnderWay(t *testing.T) {
 	require.Equal(t, open(), r.Find(1).Summary)
 	require.Same(t, streak, r.Find(1).Streak, "a row does not say whether polls fail")
 
-	r.Finish(1, answered(sec(60)))
+	r.Finish(1, succeeded(sec(60)))
 	requireHeads(t, r, map[Class]Candidate{Routine: {ID: 1, Due: sec(60)}})
 	require.Nil(t, r.Find(1).Streak)
 }

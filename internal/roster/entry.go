@@ -14,7 +14,7 @@ import (
 // Entry is all that is known about one incident ID. It is small, since there may be 100,000 of them.
 type Entry struct {
 	ID int64
-	// Summary of what was last delivered; the zero value: nothing.
+	// Summary of what was last delivered; the zero value if nothing was.
 	Summary incident.Summary
 	// Streak of failed polls; nil: the last poll did not fail.
 	Streak *health.Streak
@@ -23,44 +23,44 @@ type Entry struct {
 	place      uint64 // among entries that are due at the same time
 	since      int64  // when it was added, in seconds since 1970
 	fetched    int64  // when a response to a request by ID last showed it, in seconds since 1970; 0: never
-	refuted    int64  // the lastUpdateTime that polls have not confirmed, in nanoseconds since 1970; 0: none
+	refuted    int64  // the lastUpdateTime that polls did not confirm, in nanoseconds since 1970; 0: none
 	at         int    // its index in its queue, which sets it
-	extraPages int32  // how many requests beyond the first a poll takes
+	extraPages int32  // how many requests a poll takes beyond the first
 	class      Class
-	counted    State // the one it is counted as: health may change a streak in place
-	configured bool  // listed, or what a listed one was merged into
-	polling    bool  // a poll of it is in flight
-	hung       bool  // its last poll ran into its timeout
+	counted    State // the state it is counted as, since health may change a streak in place
+	configured bool  // listed, or the successor of a listed incident
+	polling    bool  // its poll is in flight
+	hung       bool  // its last poll timed out
 	blocked    bool  // an earlier entry of the same ID is still being polled
-	stored     bool  // the checkpoint has a state of it
-	listed     bool  // a row of a list was its last poll
+	stored     bool  // the checkpoint has its state
+	listed     bool  // its last poll was a row of a list
 
-	hastened time.Time // when Hasten was called during the poll in flight; zero: it was not
-	marked   time.Time // when a list showed a change during the poll in flight; zero: none did
+	hastened time.Time // when Hasten was called during the poll in flight; zero if it was not
+	marked   time.Time // when a list showed a change during the poll in flight; zero if none did
 	lag      *lag      // nil: the last poll has shown every known change
 
-	separation *separation // nil: its alerts come together with it
-	instead    *instead    // nil: the last response shows no other incident
+	separation *separation // nil: its alerts are returned together with it
+	instead    *instead    // nil: the last response did not show another incident
 }
 
 // lag describes an incident whose polls have not caught up with what was already shown.
 type lag struct {
 	pending    bool      // a list has shown a change that no poll has shown yet
-	changed    time.Time // when that changed; zero: not known
-	noted      time.Time // when a list showed that
-	staleSince time.Time // since when polls return a version older than the delivered one; zero: they do not
+	changed    time.Time // when the incident changed; zero: not known
+	noted      time.Time // when a list showed the change
+	staleSince time.Time // since when polls return an older version than was delivered; zero: they do not
 	retry      *backoff.ExponentialBackOff
 }
 
-// Class decides which incidents are polled first. The classes are listed in that order.
+// Class decides which incidents are polled first. The classes are in that order.
 type Class uint8
 
 // The classes. A response that shows the incident moves it to Routine.
 const (
 	Marked   Class = iota // the change feed has shown a change
 	Unpolled              // never polled
-	Shown                 // polled before; a row has shown a part of it since, and a poll may show more
-	Retry                 // marked or unpolled, and its poll failed since: it must not go first again and again
+	Shown                 // polled before; since then a row has shown a part of it, and a poll may show more
+	Retry                 // was marked or unpolled, and its poll failed: it must not always go first
 	Routine               // polled before
 	Classes               // how many there are
 )
@@ -73,12 +73,12 @@ const (
 	Waiting  State = iota // never polled
 	Failing               // its polls fail
 	NotFound              // the API has no such incident
-	Resolved              // or merged, with no successor named
+	Resolved              // or merged, with an unknown successor
 	Open
 	states
 )
 
-// Tracked says whether the incident is polled by ID. A merged one is not, since its successor is polled instead, unless a list has shown
+// Tracked reports whether the incident is polled by ID. A merged one is not, since its successor is polled instead, unless a list has shown
 // a change of it.
 func (e *Entry) Tracked() bool {
 	return e != nil && (e.Summary.Followed() || e.lag != nil && e.lag.pending)
@@ -90,10 +90,10 @@ func (e *Entry) Due() time.Time { return e.due }
 // Class of the incident.
 func (e *Entry) Class() Class { return e.class }
 
-// Stored says whether the checkpoint has a state of the incident, even if that is only an intent.
+// Stored reports whether the checkpoint has a state of the incident, even if that is only an intent.
 func (e *Entry) Stored() bool { return e != nil && e.stored }
 
-// Knows says whether a change at that time was already delivered, or was refuted by polls that kept showing an older version.
+// Knows reports whether a change at that time was already delivered, or was refuted by polls that kept showing an older version.
 func (e *Entry) Knows(changed time.Time) bool {
 	known := e.Summary.LastUpdate()
 	if refuted := time.Unix(0, e.refuted); e.refuted != 0 && refuted.After(known) {
@@ -102,18 +102,18 @@ func (e *Entry) Knows(changed time.Time) bool {
 	return e.Summary.Seen && !incident.Later(changed, known)
 }
 
-// Polling says whether the incident is being polled.
+// Polling reports whether the incident is being polled.
 func (e *Entry) Polling() bool { return e != nil && e.polling }
 
-// Fetched is when a response to a request by ID last showed the incident. Right after a restart it is when the stored state was.
+// Fetched is when a response to a request by ID last showed the incident. Right after a restart it is when the stored state was fetched.
 func (e *Entry) Fetched() time.Time { return time.Unix(e.fetched, 0) }
 
-// Refutes says that polls have kept showing a version older than that change.
+// Refutes reports whether polls have kept showing a version older than that change.
 func (e *Entry) Refutes(changed time.Time) bool {
 	return incident.Later(changed, e.Summary.LastUpdate()) && e.Knows(changed)
 }
 
-// Pending says whether a list has shown a change that no poll has shown yet, and when the incident changed; zero: not known.
+// Pending reports whether a list has shown a change that no poll has shown yet, and when the incident changed; zero if not known.
 func (e *Entry) Pending() (changed time.Time, pending bool) {
 	if e.lag == nil || !e.lag.pending {
 		return time.Time{}, false
@@ -137,7 +137,7 @@ func (e *Entry) State() State {
 	return Open
 }
 
-// dormant says that the incident is not polled until a list shows a change of it.
+// dormant reports whether the incident is not polled until a list shows a change of it.
 func (e *Entry) dormant() bool { return e.due.Unix() == neverUnix }
 
 // neverUnix is the due time of a dormant incident, in seconds since 1970.
@@ -145,7 +145,7 @@ const neverUnix = 1 << 40
 
 func never() time.Time { return time.Unix(neverUnix, 0) }
 
-// waiting says whether the entry is in a queue.
+// waiting reports whether the entry is in a queue.
 func (e *Entry) waiting() bool { return e.Tracked() && !e.polling && !e.blocked }
 
 // apply updates the entry with the outcome of a poll.
@@ -161,8 +161,8 @@ func (e *Entry) apply(o Outcome) {
 	}
 }
 
-// mark makes the entry due no later than due, ahead of all others, even if its last poll failed. What the API asked this incident to wait
-// comes first.
+// mark makes the entry due no later than due, ahead of all others, even if its last poll failed. A delay that the API requested for this
+// incident still applies.
 func (e *Entry) mark(due time.Time) {
 	due = e.Streak.NotBefore(due)
 	if due.Before(e.due) {
@@ -171,8 +171,8 @@ func (e *Entry) mark(due time.Time) {
 	e.class = Marked
 }
 
-// scattered is the place of the n-th incident that was added, among those due at the same time. It separates neighbours in the list:
-// they may fail for a common reason, such as a service that hangs for all incidents of one day, and must not take all request slots at
-// once. Multiplying by 2^64 divided by the golden ratio spreads any run of numbers evenly (D. Knuth, The Art of Computer Programming,
-// volume 3, section 6.4).
+// scattered returns the place of the n-th added incident among those due at the same time. It separates neighbours in the list. They may
+// fail for a common reason, such as a service that hangs for all incidents of one day, and must not take all request slots at once.
+// Multiplying by 2^64 divided by the golden ratio spreads any run of numbers evenly (D. Knuth, The Art of Computer Programming, volume 3,
+// section 6.4).
 func scattered(n uint64) uint64 { return n * 0x9e3779b97f4a7c15 }

@@ -11,8 +11,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// Load fills a new roster with the configured incidents and those of a checkpoint, then keeps those that Configure keeps. It returns the
-// others, whose states can be deleted. All incidents are due now, until Resume.
+// Load fills a new roster with the configured incidents and those of a checkpoint, then removes those that Configure would remove. It returns
+// the removed ones; their states can be deleted. All incidents are due now, until Resume is called.
 func (r *Roster) Load(configured []int64, summaries map[int64]incident.Summary, now time.Time) (forgotten []*Entry) {
 	r.entries = make(map[int64]*Entry, max(len(configured), len(summaries)))
 	r.queues[Routine].others = make(queue, 0, len(summaries))
@@ -26,7 +26,7 @@ func (r *Roster) Load(configured []int64, summaries map[int64]incident.Summary, 
 	}
 	load(configured)
 	load(r.unknown(summaries))
-	_, forgotten = r.keep(configured, now)
+	_, forgotten = r.retain(configured, now)
 	return forgotten
 }
 
@@ -53,10 +53,10 @@ func (r *Roster) load(e *Entry, summary incident.Summary, stored bool) {
 	r.enter(e)
 }
 
-// Resume continues the polling cycle of an earlier run, right after Load. due returns when an incident that was polled before is due
-// again; it may call Cycle.
+// Resume continues the polling cycle of an earlier run. Call it right after Load. due returns when an incident that was polled before is due
+// again. It may call Cycle.
 func (r *Roster) Resume(due func(incident.Summary) time.Time, now time.Time) {
-	if r.rules.Discover { // first, since due may call Cycle, which leaves them out
+	if r.rules.Discover { // first, since due may call Cycle, which does not count them
 		for _, e := range r.entries {
 			if r.resting(e, now) {
 				r.change(e, func() { e.due = never() })
@@ -70,22 +70,22 @@ func (r *Roster) Resume(due func(incident.Summary) time.Time, now time.Time) {
 			waiting[i] = r.slot(e)
 		}
 	}
-	heap.Init(&waiting) // once for all, which is faster than one by one
+	heap.Init(&waiting) // once for all entries, which is faster than one by one
 }
 
-// Configure sets the configured IDs. It keeps these, the incidents they were merged into and, with discovery, all others. New incidents
-// are due at once.
+// Configure sets the configured IDs. It keeps these, the incidents they were merged into and, with discovery, all others, and forgets the
+// rest. New incidents are due at once.
 func (r *Roster) Configure(ids []int64, now time.Time) (added int, forgotten []*Entry) {
 	for _, e := range r.entries {
 		e.configured = false
 	}
-	return r.keep(ids, now)
+	return r.retain(ids, now)
 }
 
-// keep is Configure while no incident is configured.
-func (r *Roster) keep(ids []int64, now time.Time) (added int, forgotten []*Entry) {
+// retain is Configure for a roster in which no entry is marked as configured.
+func (r *Roster) retain(ids []int64, now time.Time) (added int, forgotten []*Entry) {
 	for _, id := range ids {
-		added += r.reach(id, true, now)
+		added += r.addChain(id, true, now)
 	}
 	var others []int64
 	for id, e := range r.entries {
@@ -96,7 +96,7 @@ func (r *Roster) keep(ids []int64, now time.Time) (added int, forgotten []*Entry
 	slices.Sort(others)
 	for _, id := range others {
 		if r.rules.Discover {
-			added += r.reach(id, false, now) // the successor of one that was merged just before the end of an earlier run
+			added += r.addChain(id, false, now) // its successor, if it was merged just before the end of an earlier run
 			continue
 		}
 		forgotten = append(forgotten, r.entries[id])
@@ -105,9 +105,9 @@ func (r *Roster) keep(ids []int64, now time.Time) (added int, forgotten []*Entry
 	return added, forgotten
 }
 
-// Expire forgets discovered incidents that are closed and have not changed for Rules.ForgetAfter, or whose polls have failed for that long
-// from the start. An incident that others were merged into is forgotten with the last of them: otherwise they would bring it back. The
-// change feed discovers a forgotten incident again when it shows a change of it.
+// Expire forgets discovered incidents that are closed and have not changed for Rules.ForgetAfter, or for which all polls have failed for that
+// long. An incident that others were merged into is forgotten with the last of them, since they would bring it back. The change feed discovers
+// a forgotten incident again when it shows a change of it.
 func (r *Roster) Expire(now time.Time) (forgotten []*Entry) {
 	if !r.rules.Discover {
 		return nil
@@ -147,13 +147,13 @@ func (r *Roster) expired(e *Entry, now time.Time) bool {
 		since, closed = time.Unix(e.since, 0), e.Streak != nil
 	}
 	if changed := e.Summary.LastUpdate(); changed.After(since) && !changed.After(now) {
-		since = changed // by the same rule as WorthDiscovering, or its row would bring it back
+		since = changed // the same rule as in WorthDiscovering, or its row would bring it back
 	}
 	return closed && now.Round(0).Sub(since) >= r.rules.ForgetAfter
 }
 
-// WorthDiscovering says whether to track an unknown incident that a list shows: not if it would be forgotten at once. A zero lastUpdate
-// is not known.
+// WorthDiscovering reports whether to track an unknown incident that a list shows: not if it would be forgotten at once. A zero lastUpdate is
+// not known.
 func (r *Roster) WorthDiscovering(closed bool, lastUpdate, now time.Time) bool {
 	return r.rules.Discover && (!closed || lastUpdate.IsZero() || now.Round(0).Sub(lastUpdate) < r.rules.ForgetAfter)
 }

@@ -124,7 +124,7 @@ func TestASuccessorIsKeptUntilThoseMergedIntoItGo(t *testing.T) {
 	early, late := sec(0), sec(1000)
 	tests := map[string]struct {
 		summaries   map[int64]incident.Summary
-		first, then []int64 // what is forgotten when early and late are long enough ago
+		first, then []int64 // what is forgotten once early, and then late, is long enough ago
 	}{
 		"merged late into a resolved one": {
 			summaries: map[int64]incident.Summary{1: merged(2, late), 2: resolved(early)},
@@ -160,7 +160,7 @@ func TestASuccessorIsKeptUntilThoseMergedIntoItGo(t *testing.T) {
 	}
 }
 
-// TestAForgottenIncidentDoesNotComeBack restarts the roster and takes its list of IDs over again after each expiry.
+// TestAForgottenIncidentDoesNotComeBack restarts the roster and configures the same IDs again after each expiry.
 func TestAForgottenIncidentDoesNotComeBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		summaries := map[int64]incident.Summary{}
@@ -197,7 +197,7 @@ func TestAForgottenIncidentDoesNotComeBack(t *testing.T) {
 			require.ElementsMatch(t, r.IDs(), restarted.IDs())
 			require.Equal(t, r.Discovered(), restarted.Discovered())
 		}
-		for id, s := range summaries { // all that were closed are gone, but for those that are configured
+		for id, s := range summaries { // all closed incidents are gone, except for configured ones
 			_, closed := s.ClosedSince()
 			require.True(t, !closed || reach[id], "%d", id)
 		}

@@ -18,7 +18,7 @@ func TestHastenedIncidentGoesBeforeRoutinePolls(t *testing.T) {
 	r.Hasten(1, 5*time.Minute, sec(400))
 	requireHeads(t, r, map[Class]Candidate{Shown: {ID: 1, Due: sec(400)}, Routine: {ID: 2, Due: sec(10)}})
 
-	poll(r, 1, answered(sec(900)))
+	poll(r, 1, succeeded(sec(900)))
 	requireHeads(t, r, map[Class]Candidate{Routine: {ID: 2, Due: sec(10)}})
 	require.Equal(t, Routine, r.Find(1).Class())
 }
@@ -113,13 +113,13 @@ func TestIncidentsWhoseAlertsNothingHasShownArePolled(t *testing.T) {
 		Unpolled: {ID: 1, Due: sec(20)}, Routine: {ID: 2, Due: sec(600)}, Marked: {ID: 3, Due: sec(9)},
 	})
 	require.Zero(t, r.Unpolled(), "they were delivered")
-	poll(r, 1, answered(sec(900)))
+	poll(r, 1, succeeded(sec(900)))
 	require.Equal(t, Routine, r.Find(1).Class())
 }
 
 func TestIncidentsWhoseAlertsListsHaveShownAreNotPolled(t *testing.T) {
 	r := New(Rules{})
-	for id := range int64(3) { // delivered a second after each other
+	for id := range int64(3) { // delivered one second apart
 		e := r.add(id+1, sec(600))
 		r.leave(e)
 		r.load(e, incident.State{Seen: true, Status: "active", AlertsUnseen: true, LastUpdate: start(), Fetched: sec(int(id) + 10)}.Summary(), true)
@@ -147,9 +147,9 @@ func TestIncidentThatIsHastenedDuringItsPollIsPolledAgain(t *testing.T) {
 	polled(r, 1, sec(10))
 	r.Start(1)
 	r.Hasten(1, 5*time.Minute, sec(12))
-	r.Finish(1, answered(sec(900)))
+	r.Finish(1, succeeded(sec(900)))
 	requireHeads(t, r, map[Class]Candidate{Shown: {ID: 1, Due: sec(12)}})
-	poll(r, 1, answered(sec(1800)))
+	poll(r, 1, succeeded(sec(1800)))
 	requireHeads(t, r, map[Class]Candidate{Routine: {ID: 1, Due: sec(1800)}})
 }
 

@@ -15,15 +15,15 @@ import (
 
 const (
 	day = 24 * time.Hour
-	// anyHung is more than ever hang.
+	// anyHung is more than the number of incidents that ever hang.
 	anyHung = 99
-	// interval is the polling interval that deliveries name.
+	// interval is the polling interval of deliveries.
 	interval = 6 * time.Hour
-	// forgetAfter is the one of the rosters that discover.
+	// forgetAfter is the ForgetAfter of rosters that discover.
 	forgetAfter = 7 * day
 )
 
-// sec is the moment so many seconds after the start of a test.
+// sec returns the time that many seconds after the start of a test.
 func sec(n int) time.Time { return start().Add(time.Duration(n) * time.Second) }
 
 func start() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }
@@ -62,15 +62,15 @@ func polled(r *Roster, id int64, due time.Time) *Entry {
 	return e
 }
 
-// load takes over summaries, of which the given IDs are configured.
+// load loads summaries, with the given IDs configured.
 func load(r *Roster, summaries map[int64]incident.Summary, configured ...int64) {
 	r.Load(configured, summaries, start())
 }
 
 // Outcomes as the engine reports them.
-func answered(due time.Time) Outcome { return Outcome{Due: due, Answered: true} }
-func failed(due time.Time) Outcome   { return Outcome{Due: due, Streak: &health.Streak{}} }
-func hung(due time.Time) Outcome     { return Outcome{Due: due, Hung: true, Streak: &health.Streak{}} }
+func succeeded(due time.Time) Outcome { return Outcome{Due: due, Answered: true} }
+func failed(due time.Time) Outcome    { return Outcome{Due: due, Streak: &health.Streak{}} }
+func hung(due time.Time) Outcome      { return Outcome{Due: due, Hung: true, Streak: &health.Streak{}} }
 
 // poll is a poll from start to end.
 func poll(r *Roster, id int64, o Outcome) {
@@ -136,7 +136,7 @@ func ids(entries []*Entry) []int64 {
 	return ids
 }
 
-// failure returns the streak of an incident that the API has refused for good.
+// failure returns the streak of an incident that the API permanently refuses.
 func failure(id int64, now time.Time) *health.Streak {
 	return health.New().IncidentFailed(health.Incident{ID: id},
 		&defender.Error{Kind: defender.ServerError}, health.Roster{Tracked: 9, Interval: interval}, now).Streak

@@ -4,7 +4,7 @@ package roster
 
 import "time"
 
-// ConfirmAfter is how long after a response with another incident's ID the same has to be seen again to count as a merge.
+// ConfirmAfter is how long after a response with another incident's ID the same ID must be returned again to count as a merge.
 const ConfirmAfter = time.Minute
 
 // instead is another incident that the API shows instead of the one that was requested.
@@ -13,8 +13,8 @@ type instead struct {
 	since time.Time
 }
 
-// ShownInstead notes that a response shows another incident, and says whether one at least a minute earlier has shown the same. While
-// several incidents are shown as the same one, none was merged: something in between shows one instead of all.
+// ShownInstead records that a response shows another incident, and reports whether a response at least a minute earlier showed the same one.
+// While the same incident is shown for several IDs, none counts as merged: something in between returns one incident for all.
 func (r *Roster) ShownInstead(id, other int64, now time.Time) (confirmed bool) {
 	e := r.entries[id]
 	if e == nil {
@@ -31,7 +31,7 @@ func (r *Roster) ShownInstead(id, other int64, now time.Time) (confirmed bool) {
 	return now.Sub(e.instead.since) >= ConfirmAfter
 }
 
-// ShownItself notes that a response does not show another incident.
+// ShownItself records that a response did not show another incident.
 func (r *Roster) ShownItself(id int64) {
 	if e := r.entries[id]; e != nil {
 		e.instead = nil

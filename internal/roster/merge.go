@@ -40,7 +40,7 @@ func (r *Roster) mergeChain(id int64) []int64 {
 	return chain
 }
 
-// mergeCycle lists the incidents of the cycle in which a merge chain ends, sorted; nil: it ends with an incident that is polled.
+// mergeCycle lists the incidents of the cycle in which a merge chain ends, sorted. It returns nil if the chain ends with a polled incident.
 func (r *Roster) mergeCycle(id int64) []int64 {
 	if e := r.entries[id]; e == nil || e.Summary.Followed() {
 		return nil
@@ -67,8 +67,8 @@ func (r *Roster) MergeCycles(ids []int64) (cycles [][]int64) {
 	return cycles
 }
 
-// reach adds the unknown incidents of an ID's merge chain, due at once, and configures the whole chain if configured.
-func (r *Roster) reach(id int64, configured bool, now time.Time) (added int) {
+// addChain adds the unknown incidents of an ID's merge chain, due at once. If configured, it configures the whole chain.
+func (r *Roster) addChain(id int64, configured bool, now time.Time) (added int) {
 	if e := r.entries[id]; e != nil && e.Summary.Successor == 0 { // nearly all
 		if configured {
 			r.configure(e, now)

@@ -12,23 +12,23 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// lagRetry is the first wait before the next poll of an incident whose poll was older than what was already shown: a replica that
-// lags catches up within seconds.
+// lagRetry is the first wait before the next poll of an incident after a poll returned an older version than was already shown. A replica
+// that lags catches up within seconds.
 const lagRetry = 30 * time.Second
 
-// Mark makes an incident due at once, ahead of all others, because a list shows that it changed; a zero changed is not known. An unknown
-// incident is added. A change that is already pending keeps its due time, since its poll may have failed; a newer one starts the backoff
-// from 30 s again. An incident that is being polled is due again after that poll.
+// Mark makes an incident due at once, ahead of all others, because a list shows that it changed. A zero changed means that the time of the
+// change is not known. An unknown incident is added. A change that is already pending keeps its due time, since its poll may have failed. A
+// newer one restarts the backoff from 30 s. An incident that is being polled is due again after that poll.
 func (r *Roster) Mark(id int64, changed, now time.Time) { r.mark(Pending{id, changed, now}, now) }
 
 // Pending is a change that lists have shown and no poll has shown yet.
 type Pending struct {
 	ID      int64
 	Changed time.Time // when the incident changed; zero: not known
-	Noted   time.Time // when a list showed that
+	Noted   time.Time // when a list showed the change
 }
 
-// Restore marks an incident whose change was pending in an earlier run.
+// Restore marks an incident with a change that was pending in an earlier run.
 func (r *Roster) Restore(p Pending, now time.Time) {
 	if p.Noted.IsZero() || p.Noted.After(now) {
 		p.Noted = now
@@ -63,8 +63,8 @@ func (e *Entry) lagging() *lag {
 	return e.lag
 }
 
-// Stale notes that a poll returned a version older than the delivered one. It returns since when polls have done so, and how long to wait
-// before the next: 30 s at first, later up to interval.
+// Stale records that a poll returned an older version than was delivered. It returns since when polls have done so, and how long to wait
+// before the next poll: 30 s at first, later up to interval.
 func (r *Roster) Stale(id int64, interval time.Duration, now time.Time) (since time.Time, wait time.Duration) {
 	e := r.entries[id]
 	if e == nil {
@@ -77,7 +77,7 @@ func (r *Roster) Stale(id int64, interval time.Duration, now time.Time) (since t
 	return l.staleSince, l.next(interval)
 }
 
-// next is the wait before the next poll of an incident that lags.
+// next returns the wait before the next poll of an incident that lags.
 func (l *lag) next(interval time.Duration) time.Duration {
 	if l.retry == nil {
 		l.retry = backoff.NewExponentialBackOff()
@@ -88,8 +88,8 @@ func (l *lag) next(interval time.Duration) time.Duration {
 	return min(l.retry.NextBackOff(), interval)
 }
 
-// catchUp compares a new summary with the pending change, if there is one, and says whether the change is still pending. Only the response
-// to a request by ID can show a change whose time is not known.
+// catchUp compares a new summary with the pending change, if there is one, and reports whether the change is still pending. If the time of the
+// change is not known, only the response to a request by ID can show it.
 func (e *Entry) catchUp(polled bool) (behind bool) {
 	if e.lag == nil {
 		return false

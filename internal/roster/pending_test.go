@@ -89,7 +89,7 @@ func TestARepeatedMarkKeepsTheDueTimeUnlessTheChangeIsNewer(t *testing.T) {
 
 func TestAnIncidentMarkedDuringItsPollIsPolledOnceMore(t *testing.T) {
 	for name, end := range map[string]func(r *Roster){
-		"answered":  func(r *Roster) { r.Finish(1, answered(sec(300))) },
+		"succeeded": func(r *Roster) { r.Finish(1, succeeded(sec(300))) },
 		"failed":    func(r *Roster) { r.Finish(1, failed(sec(300))) },
 		"no token":  func(r *Roster) { r.Finish(1, Outcome{}) },
 		"delivered": func(r *Roster) { deliver(r, 1, open(), sec(6)) },
@@ -99,7 +99,7 @@ func TestAnIncidentMarkedDuringItsPollIsPolledOnceMore(t *testing.T) {
 			polled(r, 1, sec(30))
 			r.Start(1)
 			r.Mark(1, sec(4), sec(5))
-			r.Mark(1, sec(4), sec(6)) // is known already
+			r.Mark(1, sec(4), sec(6)) // already known
 			requireHeads(t, r, nil)
 
 			end(r)
@@ -241,7 +241,7 @@ func TestAStaleIncidentIsPolledAgainAfter30SecondsThenLessOften(t *testing.T) {
 	since, first := r.Stale(1, interval, sec(5))
 	require.Equal(t, sec(5), since)
 	require.Equal(t, lagRetry, first)
-	poll(r, 1, answered(sec(5).Add(first)))
+	poll(r, 1, succeeded(sec(5).Add(first)))
 
 	since, second := r.Stale(1, interval, sec(40))
 	require.Equal(t, sec(5), since, "since the first one")
@@ -270,7 +270,7 @@ func TestAChangeThatAPollInFlightShowsIsNotPolledAgain(t *testing.T) {
 	routine := map[Class]Candidate{Routine: {ID: 1, Due: sec(6).Add(interval)}}
 	marked := map[Class]Candidate{Marked: {ID: 1, Due: sec(5)}}
 	tests := map[string]struct {
-		changed time.Time // by the row that arrives meanwhile; zero: it does not say
+		changed time.Time // according to the row that arrives meanwhile; zero: not known
 		shown   incident.Summary
 		want    map[Class]Candidate
 	}{

@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// crowd is a handful of incidents that fail at random, and how long each has been waiting.
+// crowd is a few incidents that fail at random, and how long each has been waiting.
 type crowd struct {
 	t       *rapid.T
 	roster  *Roster
@@ -21,7 +21,7 @@ type crowd struct {
 	flying  []int64
 }
 
-// wait is how many others were chosen, and how often a list showed a change, since an incident came due.
+// wait counts how many others were chosen, and how often a list showed a change, since an incident became due.
 type wait struct {
 	due    int
 	chosen int
@@ -44,7 +44,7 @@ func newCrowd(t *rapid.T) *crowd {
 // draw returns a number from 0 to highest.
 func (c *crowd) draw(highest int) int { return rapid.IntRange(0, highest).Draw(c.t, "n") }
 
-// step lets some time pass, ends some polls, lets a list show a change now and then, and starts what is chosen.
+// step advances the time, ends some polls, sometimes makes a list show a change, and starts what is chosen.
 func (c *crowd) step() {
 	c.now += c.draw(3)
 	for len(c.flying) > 3 || len(c.flying) > 0 && c.draw(1) == 0 {
@@ -74,7 +74,7 @@ func (c *crowd) end() {
 	due := c.now + 1 + c.draw(3)
 	o := failed(sec(due))
 	if c.draw(3) == 0 {
-		o = answered(sec(due))
+		o = succeeded(sec(due))
 	}
 	c.waiting[id] = wait{due: due}
 	c.roster.Finish(id, o)
@@ -125,7 +125,7 @@ func TestEveryDueIncidentIsPolledOnceACycle(t *testing.T) {
 	})
 }
 
-// TestTheHeadsAreWhatSortingFinds compares the order of each class with a plainly sorted list.
+// TestTheHeadsAreWhatSortingFinds compares the order of each class with a sorted list.
 func TestTheHeadsAreWhatSortingFinds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := sec(5)

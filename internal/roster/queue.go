@@ -10,7 +10,7 @@ import (
 // queue holds the waiting entries of one class as a heap. The entry to poll first is its head.
 type queue []slot
 
-// slot is the place of one entry. It has copies of what is compared, which spares comparisons a look at the entries.
+// slot is the place of one entry. It has copies of what is compared, so comparisons do not need to read the entries.
 type slot struct {
 	due   time.Duration // since the roster's epoch
 	place uint64
@@ -24,7 +24,7 @@ func (s slot) sooner(other slot) bool {
 
 var _ heap.Interface = (*queue)(nil)
 
-// Len, Less, Swap, Push and Pop are for container/heap alone.
+// Len, Less, Swap, Push and Pop are for container/heap only.
 func (q queue) Len() int           { return len(q) }
 func (q queue) Less(i, j int) bool { return q[i].sooner(q[j]) }
 
@@ -54,7 +54,7 @@ func (q *queue) add(s slot) {
 
 func (q *queue) remove(e *Entry) { heap.Remove(q, e.at) }
 
-// head is the first slot; zero: the queue is empty.
+// head returns the first slot; zero if the queue is empty.
 func (q queue) head() slot {
 	if len(q) == 0 {
 		return slot{}
@@ -62,7 +62,7 @@ func (q queue) head() slot {
 	return q[0]
 }
 
-// overdue counts the overdue entries in the part of the heap below from. If an entry is not overdue, none below it is.
+// overdue counts the overdue entries in the part of the heap at and below from. If an entry is not overdue, none below it is.
 func (q queue) overdue(now time.Duration, from int) int {
 	if from >= len(q) || q[from].due >= now {
 		return 0

@@ -11,7 +11,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// dormantSince is old enough for an incident to be polled by the change feed only.
+// dormantSince is long enough ago for an incident to be polled by the change feed only.
 func dormantSince() time.Time { return start().Add(-restingAfter) }
 
 func TestDueTimesAfterARestartFollowFromTheCycleOfIncidentsThatArePolled(t *testing.T) {
@@ -23,7 +23,7 @@ func TestDueTimesAfterARestartFollowFromTheCycleOfIncidentsThatArePolled(t *test
 			summaries[id+1] = open()
 		}
 	}
-	for range 20 { // each goes through the incidents in another order
+	for range 20 { // each visits the incidents in another order
 		r := discovering()
 		load(r, summaries)
 		r.Resume(func(incident.Summary) time.Time { return start().Add(time.Duration(r.Cycle()) * time.Minute) }, start())

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package roster knows every incident ID: what was last delivered of it, whether it is configured or discovered, when it is polled
-// next, which change is pending, and how its polls fail.
+// Package roster knows every incident ID: what was last delivered, whether the incident is configured or discovered, when it is polled next,
+// which change is pending, and how its polls fail.
 //
 // An ID has exactly one Entry, and leaves through one function, evict. The package never waits and reads no clock. A Roster belongs to
 // one goroutine.
@@ -15,12 +15,12 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
 )
 
-// Rules say which discovered incidents the roster keeps. The zero value: none; it keeps only configured incidents and those they were
+// Rules say which discovered incidents the roster keeps. With the zero value it keeps none, only configured incidents and those they were
 // merged into.
 type Rules struct {
 	Discover bool
-	// ForgetAfter is how long a discovered incident must have been closed, or its polls must have failed from the start, before it is
-	// forgotten.
+	// ForgetAfter is how long a discovered incident must have been closed before it is forgotten, or how long all its polls must have
+	// failed.
 	ForgetAfter time.Duration
 }
 
@@ -32,13 +32,13 @@ type Roster struct {
 	queues [Classes]struct{ others, hung queue }
 
 	tracked   int         // entries that are polled by ID
-	cycle     int         // requests that one poll of each of them by ID takes, without dormant ones
-	listed    int         // those of them for incidents whose last poll was a row of a list
-	states    [states]int // of the tracked entries
-	delivered int         // tracked entries of which a state was delivered, without dormant ones
+	cycle     int         // requests to poll each of them once by ID, without dormant ones
+	listed    int         // the part of cycle for incidents whose last poll was a row of a list
+	states    [states]int // how many tracked entries are in each state
+	delivered int         // tracked entries that were delivered, without dormant ones
 	inFlight  map[int64]*Entry
 	epoch     time.Time // due times are compared as differences from it, on the monotonic clock
-	added     uint64    // how many entries were ever added; it decides the place of the next one
+	added     uint64    // how many entries were ever added; determines the place of the next one
 }
 
 // New returns a roster that knows no incident.
@@ -46,26 +46,25 @@ func New(rules Rules) *Roster {
 	return &Roster{rules: rules, entries: map[int64]*Entry{}, inFlight: map[int64]*Entry{}}
 }
 
-// Find returns the entry of an incident, which callers only read; nil: it is unknown.
+// Find returns the entry of an incident, or nil if it is unknown. Callers must not change it.
 func (r *Roster) Find(id int64) *Entry { return r.entries[id] }
 
 // Len counts the incidents that are polled by ID.
 func (r *Roster) Len() int { return r.tracked }
 
-// CountDelivered counts the incidents that are polled by ID and of which a state was delivered, without those that are polled by the
-// change feed only.
+// CountDelivered counts the incidents that are polled by ID and were delivered, without those that are polled by the change feed only.
 func (r *Roster) CountDelivered() int { return r.delivered }
 
-// Cycle is how many requests one poll of each tracked incident by ID takes, without those that are polled by the change feed only.
+// Cycle returns how many requests it takes to poll each tracked incident once by ID, without those that are polled by the change feed only.
 func (r *Roster) Cycle() int { return r.cycle }
 
 // CycleByID is Cycle without the incidents whose last poll was a row of a list.
 func (r *Roster) CycleByID() int { return r.cycle - r.listed }
 
-// Unpolled counts the tracked incidents of which nothing was ever delivered, without those that fail.
+// Unpolled counts the tracked incidents that were never delivered, without those that fail.
 func (r *Roster) Unpolled() int { return r.states[Waiting] }
 
-// Start notes that an incident is being polled: Next does not return it again until Finish.
+// Start records that an incident is being polled. Next does not return it again until Finish.
 func (r *Roster) Start(id int64) {
 	if e := r.entries[id]; e != nil && e.waiting() {
 		r.queueOf(e).remove(e)
@@ -74,20 +73,20 @@ func (r *Roster) Start(id int64) {
 	}
 }
 
-// InFlight says whether an incident is being polled, even if it was evicted since.
+// InFlight reports whether an incident is being polled, even if it was evicted meanwhile.
 func (r *Roster) InFlight(id int64) bool { return r.inFlight[id] != nil }
 
-// Outcome is how a poll ended. The zero value says nothing about the incident, as when there was no token to send a request with: the
-// incident stays as it was. Any other Outcome has a Due.
+// Outcome is how a poll ended. The zero value says nothing about the incident, for example because there was no token for a request. The
+// incident then stays as it was. Any other Outcome has a Due.
 type Outcome struct {
 	Due      time.Time // when the incident is due again
-	Answered bool      // the API answered for this incident
-	Hung     bool      // the poll ran into its timeout
+	Answered bool      // the API returned this incident, or reported that it is missing
+	Hung     bool      // the poll timed out
 	// Streak of failures from now on; nil: none.
 	Streak *health.Streak
 }
 
-// Finish ends the poll of an incident. It does nothing when the incident is not being polled.
+// Finish ends the poll of an incident. It does nothing if the incident is not being polled.
 func (r *Roster) Finish(id int64, o Outcome) {
 	e := r.inFlight[id]
 	if e == nil {
@@ -100,11 +99,11 @@ func (r *Roster) Finish(id int64, o Outcome) {
 		}
 		return
 	}
-	r.change(e, func() { e.land(o) })
+	r.change(e, func() { e.endPoll(o) })
 }
 
-// land ends the flight of an entry.
-func (e *Entry) land(o Outcome) {
+// endPoll ends the poll of an entry.
+func (e *Entry) endPoll(o Outcome) {
 	e.polling = false
 	e.apply(o)
 	if !e.marked.IsZero() {
@@ -120,7 +119,7 @@ func (e *Entry) land(o Outcome) {
 	e.hastened = time.Time{}
 }
 
-// Release makes incidents due at once. It ignores those that are unknown by now, being polled, or already due.
+// Release makes incidents due at once. It ignores those that are no longer known, being polled, or already due.
 func (r *Roster) Release(ids []int64, now time.Time) {
 	for _, id := range ids {
 		if e := r.entries[id]; e != nil && e.waiting() && now.Before(e.due) {
@@ -129,14 +128,14 @@ func (r *Roster) Release(ids []int64, now time.Time) {
 	}
 }
 
-// SetStored notes that the checkpoint has a state of an incident.
+// SetStored records that the checkpoint has a state of an incident.
 func (r *Roster) SetStored(id int64) {
 	if e := r.entries[id]; e != nil {
 		e.stored = true
 	}
 }
 
-// SetPages notes how many requests one poll of an incident takes.
+// SetPages sets how many requests one poll of an incident takes.
 func (r *Roster) SetPages(id int64, pages int) {
 	extra := int32(max(0, pages-1))
 	if e := r.entries[id]; e != nil && e.extraPages != extra {
@@ -158,18 +157,18 @@ func (r *Roster) newEntry(id int64, due time.Time) *Entry {
 	}
 	e := &Entry{ID: id, due: due, place: scattered(r.added), class: Unpolled, since: due.Unix()}
 	r.added++
-	e.blocked = r.inFlight[id] != nil // polled since before it was evicted: one poll of an incident at a time
+	e.blocked = r.inFlight[id] != nil // its evicted entry is still being polled: one poll of an incident at a time
 	r.entries[id] = e
 	return e
 }
 
-// evict forgets an incident. It is the only way in which an ID leaves the roster. The outcome of a poll in flight is then ignored.
+// evict forgets an incident. No ID leaves the roster in another way. The outcome of a poll in flight is then ignored.
 func (r *Roster) evict(e *Entry) {
 	r.leave(e)
 	delete(r.entries, e.ID)
 }
 
-// change changes an entry. Whatever affects its place in a queue or a count must change in here.
+// change changes an entry. All that affects its place in a queue or a count must be changed through this function.
 func (r *Roster) change(e *Entry, change func()) {
 	r.leave(e)
 	change()
@@ -210,7 +209,7 @@ func (r *Roster) count(e *Entry, n int) {
 	}
 }
 
-// slot is the place of an entry in its queue.
+// slot returns the place of an entry in its queue.
 func (r *Roster) slot(e *Entry) slot { return slot{e.due.Sub(r.epoch), e.place, e} }
 
 func (r *Roster) queueOf(e *Entry) *queue {

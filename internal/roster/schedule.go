@@ -8,12 +8,12 @@ import "time"
 type Candidate struct {
 	ID  int64
 	Due time.Time // when it may be polled
-	OK  bool      // false: the class has none that may be polled
+	OK  bool      // false: the class has no incident that may be polled
 }
 
 // Next returns the head of each class: the incident that has been due longest, or else the one due soonest. At most maxHung of the
-// incidents in flight may have timed out in their last poll, or hanging ones would hold up the others. maxHung must be at least 1, or
-// they would never be polled again.
+// incidents in flight may have timed out in their last poll. Otherwise, hanging ones would hold up the others. maxHung must be at least 1,
+// or they would never be polled again.
 func (r *Roster) Next(maxHung int) (heads [Classes]Candidate) {
 	hung := 0
 	for _, e := range r.inFlight {
@@ -34,8 +34,8 @@ func (r *Roster) Next(maxHung int) (heads [Classes]Candidate) {
 	return heads
 }
 
-// PollUnseen has the incidents polled of which nothing has shown the alerts, as if nothing had shown them at all. shown is when lists began to
-// show all alerts: those of incidents that were delivered by then need no poll. Zero: they do not.
+// PollUnseen makes incidents due as if they were never polled, if nothing has shown their alerts. shown is when lists began to show all
+// alerts: incidents that were delivered by then need no poll. It is zero if lists do not show all alerts.
 func (r *Roster) PollUnseen(shown, now time.Time) {
 	for _, e := range r.entries {
 		if e.unseen(shown) {
@@ -44,7 +44,7 @@ func (r *Roster) PollUnseen(shown, now time.Time) {
 	}
 }
 
-// Unseen counts the incidents that PollUnseen would have polled.
+// Unseen counts the incidents that PollUnseen would make due.
 func (r *Roster) Unseen(shown time.Time) (n int) {
 	for _, e := range r.entries {
 		if e.unseen(shown) {
@@ -54,7 +54,8 @@ func (r *Roster) Unseen(shown time.Time) (n int) {
 	return n
 }
 
-// unseen says that no poll which shows the alerts of the incident is due ahead of routine ones, and that nothing has shown them since shown.
+// unseen reports whether nothing has shown the incident's alerts, and no poll that would show them is due ahead of routine ones. shown is as
+// in PollUnseen.
 func (e *Entry) unseen(shown time.Time) bool {
 	return e.Summary.AlertsUnseen && (e.class == Routine || e.class == Shown) && (shown.IsZero() || e.Summary.Fetched().After(shown))
 }
@@ -77,7 +78,7 @@ func (r *Roster) Counts() map[State]int {
 	return counts
 }
 
-// Interval is how long after a response an incident is due again: the configured interval or the time that n requests take at one per
+// Interval returns how long after a response an incident is due again: the configured interval, or the time that n requests take at one per
 // spacing, whichever is longer. This keeps cycles even and avoids spending the quota in bursts.
 func Interval(configured, spacing time.Duration, n int) time.Duration {
 	return max(configured, spacing*time.Duration(n))

@@ -83,13 +83,13 @@ func TestAClassWithNothingToPollHasNoCandidate(t *testing.T) {
 	requireHeads(t, r, nil)
 }
 
-func TestAnAnsweredIncidentIsRoutine(t *testing.T) {
+func TestAnIncidentIsRoutineAfterASuccessfulPoll(t *testing.T) {
 	r := New(Rules{})
 	unpolled(r, 1, sec(0))
 	polled(r, 2, sec(0))
 	r.Mark(2, sec(0), sec(0))
-	poll(r, 1, answered(sec(60)))
-	poll(r, 2, answered(sec(70)))
+	poll(r, 1, succeeded(sec(60)))
+	poll(r, 2, succeeded(sec(70)))
 	requireHeads(t, r, map[Class]Candidate{Routine: {ID: 1, Due: sec(60)}})
 }
 
@@ -128,17 +128,17 @@ func TestAnOutcomeThatSaysNothingLeavesDueTimeAndClass(t *testing.T) {
 func TestAnOutcomeWithoutAPollIsIgnored(t *testing.T) {
 	r := New(Rules{})
 	unpolled(r, 1, sec(10))
-	r.Finish(1, answered(sec(99)))
+	r.Finish(1, succeeded(sec(99)))
 	requireHeads(t, r, map[Class]Candidate{Unpolled: {ID: 1, Due: sec(10)}})
-	poll(r, 1, answered(sec(60)))
-	r.Finish(1, answered(sec(99)))
+	poll(r, 1, succeeded(sec(60)))
+	r.Finish(1, succeeded(sec(99)))
 	requireHeads(t, r, map[Class]Candidate{Routine: {ID: 1, Due: sec(60)}})
 }
 
 func TestUnknownIncidentsAreLeftAlone(t *testing.T) {
 	r := New(Rules{})
 	r.Start(1)
-	r.Finish(1, answered(sec(0)))
+	r.Finish(1, succeeded(sec(0)))
 	r.Release([]int64{1}, sec(0))
 	r.SetPages(1, 3)
 	since, wait := r.Stale(1, interval, sec(5))
@@ -157,20 +157,20 @@ func TestTheOutcomeOfAnEvictedIncidentIsIgnored(t *testing.T) {
 	require.Equal(t, []int64{1}, ids(forgotten))
 	require.True(t, r.InFlight(1))
 	require.Equal(t, 1, r.Len())
-	r.Finish(1, answered(sec(0)))
+	r.Finish(1, succeeded(sec(0)))
 	require.Nil(t, r.Find(1))
 	require.False(t, r.InFlight(1))
 	require.Equal(t, []int64{2}, drain(r, sec(0)))
 }
 
-func TestAnIncidentAddedAnewWaitsForTheEndOfTheOldPoll(t *testing.T) {
+func TestAnIncidentAddedAgainWaitsForTheEndOfTheOldPoll(t *testing.T) {
 	ends := map[string]func(r *Roster){
-		"outcome":  func(r *Roster) { r.Finish(1, answered(sec(90))) },
+		"outcome":  func(r *Roster) { r.Finish(1, succeeded(sec(90))) },
 		"delivery": func(r *Roster) { deliver(r, 1, open(), sec(90)) },
 		"evicted and added once more": func(r *Roster) {
 			r.Configure(nil, sec(20))
 			r.Configure([]int64{1}, sec(30))
-			r.Finish(1, answered(sec(90)))
+			r.Finish(1, succeeded(sec(90)))
 		},
 	}
 	for name, end := range ends {
@@ -188,7 +188,7 @@ func TestAnIncidentAddedAnewWaitsForTheEndOfTheOldPoll(t *testing.T) {
 			end(r)
 			requireHeads(t, r, map[Class]Candidate{Unpolled: {ID: 1, Due: sec(30)}})
 			require.False(t, r.InFlight(1))
-			poll(r, 1, answered(sec(200)))
+			poll(r, 1, succeeded(sec(200)))
 			requireHeads(t, r, map[Class]Candidate{Routine: {ID: 1, Due: sec(200)}})
 		})
 	}
@@ -228,8 +228,8 @@ func TestHungIncidentsTakeOnlySoManySlots(t *testing.T) {
 	require.Equal(t, int64(3), heads[Routine].ID)
 	r.Start(3)
 	require.False(t, r.Next(2)[Routine].OK)
-	r.Finish(hanging[0], answered(sec(100)))
-	require.Less(t, r.Next(2)[Routine].ID, int64(3), "one of them has been answered")
+	r.Finish(hanging[0], succeeded(sec(100)))
+	require.Less(t, r.Next(2)[Routine].ID, int64(3), "the poll of one of them has succeeded")
 }
 
 func TestHungIncidentsThatWereEvictedStillTakeTheirSlots(t *testing.T) {
@@ -245,7 +245,7 @@ func TestHungIncidentsThatWereEvictedStillTakeTheirSlots(t *testing.T) {
 }
 
 func TestAnIncidentThatHungIsTrustedAgainOnceAPollEnds(t *testing.T) {
-	for name, o := range map[string]Outcome{"answered": answered(sec(5)), "failed": failed(sec(5))} {
+	for name, o := range map[string]Outcome{"succeeded": succeeded(sec(5)), "failed": failed(sec(5))} {
 		t.Run(name, func(t *testing.T) {
 			r := New(Rules{})
 			for id := range int64(2) {
@@ -331,7 +331,7 @@ func TestIntervalIsTheConfiguredOneOrWhatTheQuotaAllows(t *testing.T) {
 	require.Equal(t, time.Minute, Interval(time.Minute, 0, 100_000))
 }
 
-// BenchmarkStep is one decision and what follows from it, among so many incidents of all kinds, at times as time.Now gives them.
+// BenchmarkStep measures one decision and its consequences among that many incidents of all kinds, with times from time.Now.
 func BenchmarkStep(b *testing.B) {
 	for _, n := range []int{10, 1_000, 100_000} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
@@ -360,7 +360,7 @@ func BenchmarkStep(b *testing.B) {
 					b.Fatal("none is due")
 				}
 				now = now.Add(time.Second)
-				poll(r, id, answered(now.Add(time.Duration(n/2)*time.Second)))
+				poll(r, id, succeeded(now.Add(time.Duration(n/2)*time.Second)))
 			}
 		})
 	}

@@ -5,23 +5,23 @@ package roster
 import "time"
 
 const (
-	// togetherFailures is how many requests in a row for an incident together with its alerts must fail before they are tried separately.
+	// togetherFailures is how many requests in a row for an incident and its alerts together must fail before they are requested separately.
 	togetherFailures = 2
 	// separateFor is how long alerts are fetched separately before they are requested together with their incident again.
 	separateFor = 24 * time.Hour
 )
 
-// separation describes an incident that the API fails to show together with its alerts.
+// separation describes an incident that the API fails to return together with its alerts.
 type separation struct {
-	failures  int       // in a row of requests for both together
-	failedAt  time.Time // the last one
-	successes uint64    // of all incidents, before that
+	failures  int       // of requests for both together, in a row
+	failedAt  time.Time // when the last of them failed
+	successes uint64    // of all incidents, before that failure
 	alone     bool      // other requests succeeded between two of the failures
-	until     time.Time // the alerts are fetched separately; zero: that has not worked yet
+	until     time.Time // until when the alerts are fetched separately; zero: that has not worked yet
 }
 
-// Separate says whether to request the incident without its alerts, and them separately. successes counts how often any incident was shown.
-// If there was none since the failures, all incidents may fail, and the first success says that they do not any more.
+// Separate reports whether to request the incident and its alerts separately. successes counts how often any incident was shown. If it has
+// not grown since the failures, all incidents may be failing. The first success shows that they no longer are.
 func (e *Entry) Separate(successes uint64, now time.Time) bool {
 	s := e.separation
 	switch {
@@ -33,7 +33,7 @@ func (e *Entry) Separate(successes uint64, now time.Time) bool {
 	return s.successes == successes
 }
 
-// TogetherFailed notes that a request for an incident together with its alerts failed in a way that one without them may not.
+// TogetherFailed records that a request for an incident together with its alerts failed in a way in which a request without them may not.
 func (r *Roster) TogetherFailed(id int64, successes uint64, now time.Time) {
 	e := r.entries[id]
 	if e == nil {
@@ -48,15 +48,15 @@ func (r *Roster) TogetherFailed(id int64, successes uint64, now time.Time) {
 	s.failedAt, s.successes = now, successes
 }
 
-// TogetherWorks notes that an incident was shown together with its alerts.
+// TogetherWorks records that an incident was shown together with its alerts.
 func (r *Roster) TogetherWorks(id int64) {
 	if e := r.entries[id]; e != nil {
 		e.separation = nil
 	}
 }
 
-// SeparateWorks notes that an incident was shown without its alerts. If both together fail once more after that, they are fetched separately
-// for a day. begins: that day is the first.
+// SeparateWorks records that an incident was shown without its alerts. If a request for both together fails once more after that, they are
+// fetched separately for a day. begins reports whether the first such day begins.
 func (r *Roster) SeparateWorks(id int64, now time.Time) (begins bool) {
 	e := r.entries[id]
 	if e == nil || e.separation == nil || !e.separation.alone {
