@@ -11,15 +11,15 @@ import (
 // APIs.
 const statusField = "status"
 
-// comparable reports whether the stored digests are of the same API's objects
-// as the snapshot's and leave out the same names.
+// comparable reports whether the stored digests are from the same API as the
+// snapshot's and leave out the same names.
 func (c *Comparer) comparable(before State, s *Snapshot) bool {
 	return before.API == s.API && before.Basis == c.basis
 }
 
-// adopt replaces digests that are not comparable with the snapshot's, so that a
-// comparison finds no difference except in the status and the time of the last
-// update. Alerts are only marked, as the snapshot may not contain all of them.
+// adopt replaces digests that are not comparable by the snapshot's. A comparison
+// then finds differences only in the status and the time of the last update. Alerts
+// are only marked, since the snapshot may not contain all of them.
 func (c *Comparer) adopt(before State, s *Snapshot) State {
 	status := before.Merged != s.Merged || !sameStatus(before.Status, s.Status)
 	moved := !sameTime(before.LastUpdate, s.LastUpdate)
@@ -45,6 +45,6 @@ func (c *Comparer) statusOrTimeDiffers(last, now AlertState, s *Snapshot) bool {
 		c.ignored.Counts(s.AlertLastUpdateField) && !sameTime(last.LastUpdate, now.LastUpdate)
 }
 
-// sameStatus ignores case, in which the APIs differ. An unknown status is no
-// difference.
+// sameStatus ignores case, which differs between the APIs. An unknown status does
+// not count as a difference.
 func sameStatus(a, b string) bool { return a == "" || b == "" || strings.EqualFold(a, b) }

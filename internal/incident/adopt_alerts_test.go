@@ -72,8 +72,8 @@ func TestAnAlertThatIsNotShownBeforeTheSwitchIsOverIsAdoptedLater(t *testing.T) 
 	require.Equal(t, delivered(t, c, snapshot(t)), after)
 }
 
-// A process is killed while it tells, and the next one uses the other API.
-func TestWhatWasPerhapsToldIsToldOnceMoreByTheOtherAPI(t *testing.T) {
+// A process is killed during a delivery, and the next one uses the other API.
+func TestWhatMayHaveBeenEmittedIsEmittedAgainUnderTheOtherAPI(t *testing.T) {
 	xdr := func(s *Snapshot) *Snapshot { return s }
 	other := func(s *Snapshot) *Snapshot { return graph(t, s) }
 	for name, test := range map[string]struct{ killed, next func(*Snapshot) *Snapshot }{

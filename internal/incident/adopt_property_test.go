@@ -15,16 +15,16 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 )
 
-// tongue is how an API of the test shows things.
-type tongue struct {
+// dialect is how one of the test's APIs renders incidents.
+type dialect struct {
 	api, name, time, alertTime string
 	word                       func(string) string
 	precision                  time.Duration
 }
 
-func tongues() []tongue {
+func dialects() []dialect {
 	asItIs := func(w string) string { return w }
-	return []tongue{
+	return []dialect{
 		{"one", "incidentName", "lastUpdateTime", "lastUpdatedTime", asItIs, 100 * time.Nanosecond},
 		{"two", "displayName", "lastUpdateDateTime", "lastUpdateDateTime", strings.ToLower, time.Millisecond},
 	}
@@ -34,24 +34,24 @@ func tongues() []tongue {
 type shownContent struct {
 	status  string
 	moved   time.Time
-	content int64 // what neither status nor time tells
-	since   int   // of an alert that was emitted: after how many switches
+	content int64 // all but status and time
+	since   int   // for an emitted alert: the number of switches before it
 }
 
-// switching is an incident that changes while two APIs show it in turn, and
-// what its records have emitted of it.
+// switching is an incident that changes while two APIs show it alternately, and what
+// was emitted of it.
 type switching struct {
 	comparer *Comparer
 	mode     AlertsMode
 	quiet    Kind
-	tongue   tongue
+	dialect  dialect
 	state    State
 	now      time.Time
 
-	own, toldOwn       shownContent
-	alerts, toldAlerts map[string]shownContent
-	toldBy             string // the API of the last observation; empty: none
-	switches           int
+	own, emittedOwn       shownContent
+	alerts, emittedAlerts map[string]shownContent
+	lastAPI               string // the API of the last observation; empty if there was none
+	switches              int
 }
 
 // tick moves the clock by more than the tolerance, as both APIs round it.
@@ -86,7 +86,7 @@ func (s *switching) changeAlert(t *rapid.T) {
 }
 
 func (s *switching) snapshot(t *rapid.T, incomplete bool) *Snapshot {
-	l := s.tongue
+	l := s.dialect
 	snapshot := &Snapshot{
 		ID: 437, API: l.api, Status: l.word(s.own.status), LastUpdate: l.round(s.own.moved), Object: l.object(l.time, s.own),
 		AlertsField: "alerts", Alerts: []Alert{}, LastUpdateField: l.time, AlertLastUpdateField: l.alertTime, Incomplete: incomplete,
@@ -102,28 +102,28 @@ func (s *switching) snapshot(t *rapid.T, incomplete bool) *Snapshot {
 	return read(snapshot)
 }
 
-// round cuts off or rounds what the API does not show; always the same way for
+// round truncates or rounds a time to the API's precision, always in the same way for
 // the same time.
-func (l tongue) round(at time.Time) time.Time {
+func (l dialect) round(at time.Time) time.Time {
 	if at.Second()%2 == 0 {
 		return at.Truncate(l.precision)
 	}
 	return at.Round(l.precision)
 }
 
-func (l tongue) object(timeField string, c shownContent) content.Object {
+func (l dialect) object(timeField string, c shownContent) content.Object {
 	return object(map[string]any{"status": l.word(c.status), timeField: l.round(c.moved).Format(time.RFC3339Nano), l.name: c.content})
 }
 
 func (s *switching) observe(t *rapid.T, incomplete bool) {
 	snapshot := s.snapshot(t, incomplete)
 	change, after := s.comparer.Compare(s.state, snapshot)
-	first, switched := s.toldBy == "", s.toldBy != "" && s.toldBy != s.tongue.api
+	first, switched := s.lastAPI == "", s.lastAPI != "" && s.lastAPI != s.dialect.api
 	if switched {
 		s.switches++
 	}
-	wantAlerts, moved := s.alertsToTell(snapshot)
-	fields := s.fieldsToTell(switched)
+	wantAlerts, moved := s.expectedAlerts(snapshot)
+	fields := s.expectedFields(switched)
 	if moved && s.mode != None {
 		fields = append(fields, "alerts")
 		slices.Sort(fields)
@@ -137,7 +137,7 @@ func (s *switching) observe(t *rapid.T, incomplete bool) {
 	}
 
 	want := s.quiet
-	switch was, is := s.toldOwn.status == "Resolved", s.own.status == "Resolved"; {
+	switch was, is := s.emittedOwn.status == "Resolved", s.own.status == "Resolved"; {
 	case first:
 		want = FirstSeen
 	case changed && is && !was:
@@ -152,31 +152,31 @@ func (s *switching) observe(t *rapid.T, incomplete bool) {
 		fields = nil
 	}
 	require.Equal(t, fields, change.Fields)
-	require.Equal(t, s.tongue.api, after.API)
-	s.state, s.toldBy, s.toldOwn = after, s.tongue.api, s.own
+	require.Equal(t, s.dialect.api, after.API)
+	s.state, s.lastAPI, s.emittedOwn = after, s.dialect.api, s.own
 }
 
-// fieldsToTell are the incident's own fields that have changed since they were
-// emitted; after a switch only what both APIs show.
-func (s *switching) fieldsToTell(switched bool) (fields []string) {
-	if s.own.status != s.toldOwn.status {
+// expectedFields returns the incident's own fields that have changed since they were
+// emitted; after a switch, only fields that both APIs show.
+func (s *switching) expectedFields(switched bool) (fields []string) {
+	if s.own.status != s.emittedOwn.status {
 		fields = append(fields, "status")
 	}
-	if !s.own.moved.Equal(s.toldOwn.moved) {
-		fields = append(fields, s.tongue.time)
+	if !s.own.moved.Equal(s.emittedOwn.moved) {
+		fields = append(fields, s.dialect.time)
 	}
-	if !switched && s.own.content != s.toldOwn.content {
-		fields = append(fields, s.tongue.name)
+	if !switched && s.own.content != s.emittedOwn.content {
+		fields = append(fields, s.dialect.name)
 	}
 	slices.Sort(fields)
 	return fields
 }
 
-// alertsToTell notes them as emitted.
-func (s *switching) alertsToTell(snapshot *Snapshot) (kinds map[string]Kind, moved bool) {
+// expectedAlerts returns the expected records of alerts, and records them as emitted.
+func (s *switching) expectedAlerts(snapshot *Snapshot) (kinds map[string]Kind, moved bool) {
 	kinds = map[string]Kind{}
-	emitted := s.toldAlerts
-	s.toldAlerts = map[string]shownContent{}
+	emitted := s.emittedAlerts
+	s.emittedAlerts = map[string]shownContent{}
 	for _, shown := range snapshot.Alerts {
 		a, last := s.alerts[shown.ID], emitted[shown.ID]
 		same := a.status == last.status && a.moved.Equal(last.moved) && (a.content == last.content || last.since != s.switches)
@@ -188,11 +188,11 @@ func (s *switching) alertsToTell(snapshot *Snapshot) (kinds map[string]Kind, mov
 		}
 		delete(emitted, shown.ID)
 		a.since = s.switches
-		s.toldAlerts[shown.ID] = a
+		s.emittedAlerts[shown.ID] = a
 	}
 	for id, a := range emitted {
 		if snapshot.Incomplete {
-			s.toldAlerts[id] = a
+			s.emittedAlerts[id] = a
 			continue
 		}
 		kinds[id] = Removed
@@ -206,12 +206,12 @@ func (s *switching) alertsToTell(snapshot *Snapshot) (kinds map[string]Kind, mov
 	return kinds, moved
 }
 
-func TestTwoAPIsInTurnTellEachChangeOnce(t *testing.T) {
+func TestAlternatingAPIsEmitEachChangeOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		both := tongues()
+		both := dialects()
 		s := &switching{
-			mode: rapid.SampledFrom([]AlertsMode{Split, Embedded, None}).Draw(t, "alerts"), tongue: both[0], now: noon,
-			own: shownContent{status: "Active", moved: noon}, alerts: map[string]shownContent{}, toldAlerts: map[string]shownContent{},
+			mode: rapid.SampledFrom([]AlertsMode{Split, Embedded, None}).Draw(t, "alerts"), dialect: both[0], now: noon,
+			own: shownContent{status: "Active", moved: noon}, alerts: map[string]shownContent{}, emittedAlerts: map[string]shownContent{},
 		}
 		snapshots := rapid.Bool().Draw(t, "snapshots")
 		if snapshots {
@@ -224,18 +224,18 @@ func TestTwoAPIsInTurnTellEachChangeOnce(t *testing.T) {
 			"an alert changes":      s.changeAlert,
 			"it is shown":           func(t *rapid.T) { s.observe(t, false) },
 			"it is shown in part":   func(t *rapid.T) { s.observe(t, true) },
-			"the API is switched":   func(*rapid.T) { slices.Reverse(both); s.tongue = both[0] },
+			"the API is switched":   func(*rapid.T) { slices.Reverse(both); s.dialect = both[0] },
 			"restart":               func(t *rapid.T) { s.state = restarted(t, s.state) },
-			"nothing has gone lost": func(t *rapid.T) { require.Equal(t, s.toldIDs(), s.storedIDs()) },
+			"nothing has gone lost": func(t *rapid.T) { require.Equal(t, s.emittedIDs(), s.storedIDs()) },
 		})
 	})
 }
 
-func (s *switching) toldIDs() []string {
+func (s *switching) emittedIDs() []string {
 	if s.mode == None {
 		return nil
 	}
-	return slices.Sorted(maps.Keys(s.toldAlerts))
+	return slices.Sorted(maps.Keys(s.emittedAlerts))
 }
 
 func (s *switching) storedIDs() (ids []string) {

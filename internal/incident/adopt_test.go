@@ -14,8 +14,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 )
 
-// graph is what the other API shows of an incident: other names, words in
-// another casing, times to the millisecond, and content of its own.
+// graph returns the incident as the other API shows it: other names, words in another
+// case, times to the millisecond, and additional content.
 func graph(t *testing.T, s *Snapshot) *Snapshot {
 	t.Helper()
 	const field = "lastUpdateDateTime"
@@ -44,14 +44,14 @@ func graph(t *testing.T, s *Snapshot) *Snapshot {
 	return read(g)
 }
 
-// precise gives the incident and its first alert times that graph cuts off.
+// precise gives the incident and its first alert times that graph truncates.
 func precise(s *Snapshot) {
 	s.LastUpdate = noon.Add(1_366_667 * time.Nanosecond)
 	put(s, "lastUpdateTime", "2026-09-06T12:00:00.001366667Z")
 	s.Alerts[0].LastUpdate = noon.Add(999_900 * time.Nanosecond)
 }
 
-// quiet changes content without status or time.
+// quiet changes content, but not the status or the time.
 func quiet(s *Snapshot) {
 	put(s, "severity", "Low")
 	put(s, "priorityScore", 9)
@@ -64,7 +64,7 @@ func newAlert(t *testing.T, id string) func(*Snapshot) {
 	return func(s *Snapshot) { s.Alerts = append(s.Alerts, alert(t, id, "New")) }
 }
 
-func TestASwitchOfTheAPITellsNothing(t *testing.T) {
+func TestASwitchOfTheAPIEmitsNothing(t *testing.T) {
 	xdr, other := snapshot(t, precise), graph(t, snapshot(t, precise))
 	stub, otherStub := snapshot(t, redirected(552)), graph(t, snapshot(t, redirected(552)))
 	changed := graph(t, snapshot(t, precise))
@@ -99,8 +99,8 @@ func TestASwitchOfTheAPITellsNothing(t *testing.T) {
 	}
 }
 
-// withTimesOf returns the first state with the times of the other: of times that
-// count as equal, the later one stays.
+// withTimesOf returns the first state with the times of the other, since the later of
+// two times that count as equal is kept.
 func withTimesOf(s, other State) State {
 	s.LastUpdate, s.ClosedSince, s.Revision = other.LastUpdate, other.ClosedSince, other.Revision
 	s.Alerts = slices.Clone(s.Alerts)
@@ -122,7 +122,7 @@ func TestASwitchShowsUnchangedWithSnapshots(t *testing.T) {
 	require.Equal(t, delivered(t, c, other), state)
 }
 
-func TestAChangeWhileTheAPIWasSwitchedIsTold(t *testing.T) {
+func TestAChangeWhileTheAPIWasSwitchedIsEmitted(t *testing.T) {
 	type emitted struct {
 		kind   Kind
 		fields []string

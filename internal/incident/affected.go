@@ -2,13 +2,13 @@
 
 package incident
 
-// What a list in a record holds at most. The API's own values are far below that.
+// The bounds of a list in a record. The API's own values are far below them.
 const (
 	MaxListed = 100  // values
 	MaxText   = 1024 // bytes of each
 )
 
-// Asset is a kind of thing that alerts affect, or that evidence of them is.
+// Asset is a kind of thing that an alert affects, or that is evidence of it.
 type Asset uint8
 
 // The assets, in the order of their attributes.
@@ -23,12 +23,13 @@ const (
 	assets // how many there are
 )
 
-// String is the last part of the attribute's name.
+// String returns the last part of the attribute's name.
 func (a Asset) String() string {
 	return [assets]string{"hosts", "users", "ip_addresses", "file_hashes", "urls", "mailboxes", "processes"}[a]
 }
 
-// Evidence reads what alerts affect from their content, of one API. It must not change.
+// Evidence reads what alerts affect from their content, for one API. It must be
+// immutable.
 type Evidence interface {
 	// Affected adds what the alert affects.
 	Affected(alert *Alert, to *Affected)
@@ -37,8 +38,7 @@ type Evidence interface {
 // Affected is what alerts affect, by Asset.
 type Affected [assets]AffectedList
 
-// AffectedList has the different values of an asset, in the order in which evidence
-// names them.
+// AffectedList has the distinct values of an asset, in the order of the evidence.
 type AffectedList struct {
 	Values []string
 	// Cut: there are more than MaxListed, or one was longer than MaxText.
@@ -46,7 +46,7 @@ type AffectedList struct {
 	known map[string]struct{}
 }
 
-// Add adds a value, unless it is empty or there already.
+// Add adds a value, unless it is empty or already there.
 func (a *Affected) Add(asset Asset, value string) {
 	list := &a[asset]
 	if value == "" || list.Cut && len(list.Values) == MaxListed {

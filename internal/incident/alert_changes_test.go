@@ -119,7 +119,8 @@ func TestAfterASwitchFieldsAreNamedOfTheNewAPI(t *testing.T) {
 	require.Equal(t, new(Fingerprint).Prints(later.Alerts[0].Object), after.Alerts[0].Prints)
 }
 
-// What a row renders in its own way, or shows as it was, is not what was delivered.
+// A row that renders an alert in its own way, or shows an older version, does not show
+// what was delivered.
 func TestOnlyWhatWasDeliveredIsStoredOfAnAlert(t *testing.T) {
 	c := comparer(Split)
 	before := delivered(t, c, snapshot(t, title(0, "One"), alertLater(0, "New")))

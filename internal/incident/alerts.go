@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// maxLag is how long after its change an alert may be missing in a Get because of
-	// a replica that lags.
+	// maxLag is how long after its change an alert may be missing in a Get because a
+	// replica lags.
 	maxLag = 10 * time.Minute
-	// minRecheck is the shortest wait before the next Get then.
+	// minRecheck is the shortest wait before the Get that follows.
 	minRecheck = 30 * time.Second
 )
 
@@ -21,10 +21,10 @@ const (
 type alertsDiff struct {
 	changes []AlertChange
 	moved   bool // an alert was added, changed or removed
-	doubt   bool // of a row: only a Get can decide
-	older   bool // an alert was ignored, because a later version of it was delivered
-	// again is when to look again for an alert that the Get lacks; zero: it lacks none
-	// that may be there.
+	doubt   bool // in a row: only a Get can decide
+	older   bool // an alert was ignored because a later version was delivered
+	// again is how long to wait before looking again for an alert that the Get lacks but
+	// that may be there; zero if there is none.
 	again time.Duration
 }
 
@@ -85,15 +85,15 @@ func (c *Comparer) compareAlerts(before State, s *Snapshot, later, accept bool, 
 	return diff
 }
 
-// unknown reports whether an alert is not one of an incident that was delivered.
+// unknown reports whether the incident was delivered without this alert.
 func (s State) unknown(id string) bool {
 	_, known := alertOf(s.Alerts, id)
 	_, unsure := s.Intent.alert(id)
 	return s.Seen && !known && !unsure
 }
 
-// compareAlert returns the state of an alert of the snapshot, its change (without a
-// Kind: it has no record), and what the snapshot shows of it.
+// compareAlert returns the state of an alert in the snapshot, its change, and how it
+// compares with what was delivered. A change without a Kind has no record.
 func (c *Comparer) compareAlert(before State, s *Snapshot, alert *Alert, accept bool, f *Fingerprint) (AlertState, AlertChange, sight) {
 	now, kind, seen := c.kindOfAlert(before, s, alert, accept)
 	last, _ := alertOf(before.Alerts, alert.ID)
@@ -110,11 +110,11 @@ func (c *Comparer) compareAlert(before State, s *Snapshot, alert *Alert, accept 
 	return now, change, seen
 }
 
-// describe completes the state of an alert with what an alert shows. last is the state
-// before.
+// describe adds title, severity and prints to the state of an alert. last is the
+// previous state.
 func (a *AlertState) describe(last AlertState, alert *Alert, f *Fingerprint) {
 	a.Title, a.Severity, a.Prints = last.Title, last.Severity, last.Prints
-	same := a.Digest == alert.Digest // not so of another rendering, or of an older version
+	same := a.Digest == alert.Digest // false for another rendering, or an older version
 	if same || a.Title == "" && a.Severity == "" {
 		a.Title, a.Severity = kept(alert.Title, last.Title), kept(alert.Severity, last.Severity)
 	}
@@ -123,9 +123,9 @@ func (a *AlertState) describe(last AlertState, alert *Alert, f *Fingerprint) {
 	}
 }
 
-// changedFields returns which fields of an alert are known to have changed, sorted. A
-// source that renders the alert in its own way, and the other API, show whether the
-// status and the time have.
+// changedFields returns which fields of an alert are known to have changed, sorted. If
+// the source renders the alert in its own way, or the API was switched, only changes
+// of the status and the time are known.
 func (c *Comparer) changedFields(last, now AlertState, s *Snapshot, alert *Alert) (names []string) {
 	near := near(last.LastUpdate, alert.LastUpdate)
 	if !last.Foreign && (last.Source == s.Source || last.Source == FromBoth) && last.Prints != "" && now.Prints != "" {
@@ -143,8 +143,9 @@ func (c *Comparer) changedFields(last, now AlertState, s *Snapshot, alert *Alert
 	return names
 }
 
-// kindOfAlert returns the state of an alert of the snapshot, without its description,
-// the kind of its record (empty: it has none), and what the snapshot shows of it.
+// kindOfAlert returns the state of an alert in the snapshot, without its description,
+// the kind of its record (empty: it has none), and how it compares with what was
+// delivered.
 func (c *Comparer) kindOfAlert(before State, s *Snapshot, alert *Alert, accept bool) (AlertState, Kind, sight) {
 	now := AlertState{Part: Part{Digest: alert.Digest, Source: s.Source}, LastUpdate: alert.LastUpdate}
 	last, known := alertOf(before.Alerts, alert.ID)
@@ -178,7 +179,7 @@ func (c *Comparer) kindOfAlert(before State, s *Snapshot, alert *Alert, accept b
 // changedAlert compares two states of an alert and returns the one to store.
 func (c *Comparer) changedAlert(last, now AlertState, s *Snapshot, accept bool) (AlertState, sight) {
 	switch {
-	case last.Digest == Digest{}: // nothing is known about it but that it may have been delivered
+	case last.Digest == Digest{}: // all that is known is that it may have been delivered
 		return now, differs
 	case last.Foreign && c.statusOrTimeDiffers(last, now, s):
 		return now, differs
@@ -190,7 +191,7 @@ func (c *Comparer) changedAlert(last, now AlertState, s *Snapshot, accept bool) 
 	part, seen := last.seen(now.Digest, s.Source, moved)
 	if seen != alike && near(shown, last.LastUpdate) && !shown.Equal(last.LastUpdate) &&
 		c.ignored.Counts(s.AlertLastUpdateField) && !c.statusOrTimeDiffers(last, now, s) {
-		return last, alike // only the time is known to differ; keeping it, replicas that alternate do not emit either
+		return last, alike // only the time is known to differ; keeping it prevents records when replicas alternate
 	}
 	if seen == doubtful {
 		last.Part = part
@@ -203,12 +204,12 @@ func (c *Comparer) changedAlert(last, now AlertState, s *Snapshot, accept bool) 
 	return now, seen
 }
 
-// removal returns the revision at which an alert is removed that is not in the
-// snapshot, and 0 with the state to keep if it may still be there.
+// removal handles an alert that is not in the snapshot. It returns the revision of
+// its removal, or 0 and the state to keep if the alert may still be there.
 func (s State) removal(last AlertState, maybeMore bool) (kept AlertState, revision uint64) {
 	intent, unsure := s.Intent.alert(last.ID)
 	switch {
-	case unsure && (intent.Gone || !maybeMore): // if it has gone, a complete list has shown that before
+	case unsure && (intent.Gone || !maybeMore): // if Gone, a complete list has shown that before
 		return AlertState{}, intent.revision(true)
 	case unsure:
 		return AlertState{ID: last.ID, Revision: intent.Revision}, 0
@@ -218,10 +219,11 @@ func (s State) removal(last AlertState, maybeMore bool) (kept AlertState, revisi
 	return AlertState{}, last.Revision + 1
 }
 
-// lags returns when to request the incident again because the Get lacks an alert
-// that only a row has shown, and that just before: a replica of the service may lag
-// behind the list. The wait grows with the time that has passed. Zero: the alert has
-// left. Embedded alerts are not kept, since the record would lack them.
+// lags returns how long to wait before requesting the incident again if the Get lacks
+// an alert that only a row has shown, a short time before: a replica of the service
+// may lag behind the list. The wait grows with the time that has passed. Zero means
+// that the alert has left. Embedded alerts are not kept, since the record would lack
+// them.
 func (c *Comparer) lags(last AlertState, s *Snapshot) time.Duration {
 	age := s.Observed.Sub(last.LastUpdate)
 	_, shown := last.shownBy(FromGet)

@@ -17,7 +17,7 @@ func ignoring(mode AlertsMode, names ...string) *Comparer {
 	return NewComparer(mode, false, ignored, basisOf(names...))
 }
 
-// basisOf is another number for each set of names.
+// basisOf returns a different number for each set of names.
 func basisOf(names ...string) uint32 {
 	return crc32.ChecksumIEEE([]byte(strings.Join(names, "\x00")))
 }

@@ -4,8 +4,8 @@ package incident
 
 import "time"
 
-// Kind says what happened to an incident or an alert; the values are those of
-// the records. Empty: there is nothing to report.
+// Kind says what happened to an incident or an alert. The values are those in the
+// records. Empty: there is nothing to report.
 type Kind string
 
 // The kinds of change. Only alerts can be Removed. FirstSeen, Updated and
@@ -27,40 +27,39 @@ func (k Kind) changes() bool { return k != "" && k != Unchanged }
 // AlertsMode says how alerts are compared and emitted.
 type AlertsMode string
 
-// With Split every alert has records of its own, with Embedded the alerts are
-// part of their incident's content, and with None they are ignored.
+// With Split, every alert has records of its own. With Embedded, alerts are part of
+// their incident's content. With None, they are ignored.
 const (
 	Split    AlertsMode = "split"
 	Embedded AlertsMode = "embedded"
 	None     AlertsMode = "none"
 )
 
-// Change is the difference between an observation and what was delivered
-// before. The revision of the incident's own record is the one of the state
-// that the comparison returned along with the change.
+// Change is the difference between an observation and what was delivered before. The
+// revision of the incident's own record is in the state that the comparison returns
+// along with the change.
 type Change struct {
 	// Kind of the incident's own record; empty: it has none.
 	Kind Kind
 	// Fields are the names of the top-level fields that are known to have changed,
-	// sorted. A field that this source shows for the first time may differ in its
-	// rendering only, so it is not among them. Only with Resolved, Reopened and
-	// Updated.
+	// sorted. A field that this source shows for the first time may differ only in its
+	// rendering, so it is not included. Only with Resolved, Reopened and Updated.
 	Fields []string
-	// PreviousStatus, PreviousSeverity and PreviousAssignedTo are those before; empty
-	// if they are the same, or were not known.
+	// PreviousStatus, PreviousSeverity and PreviousAssignedTo are the previous values;
+	// empty if they have not changed, or were not known.
 	PreviousStatus, PreviousSeverity, PreviousAssignedTo string
 	// Alerts that have a record of their own, in the API's order, removed
 	// alerts last.
 	Alerts []AlertChange
-	// Stale: the incident is older than what was delivered before, so only
-	// newer versions of known alerts are taken from it.
+	// Stale: the snapshot is older than what was delivered before, so only newer
+	// versions of known alerts are taken from it.
 	Stale bool
-	// Doubt, of a row only: it may show a change that only a Get can decide, or one
-	// that it cannot show whole. It comes with every row until a Get has shown the
-	// incident. With embedded alerts nothing else comes with it.
+	// Doubt, for a row only: it may show a change that only a Get can confirm, or one
+	// that it does not show whole. Every row has the Doubt until a Get has shown the
+	// incident. With embedded alerts, the Change then has nothing else.
 	Doubt bool
-	// Again, of a Get only: after how long to request the incident again, since a
-	// replica may lag that does not show an alert. Zero: there is no need to.
+	// Again, for a Get only, is how long to wait before requesting the incident again,
+	// because a lagging replica may have left out an alert. Zero: there is no need to.
 	Again time.Duration
 }
 
@@ -69,19 +68,18 @@ type AlertChange struct {
 	Kind  Kind
 	ID    string
 	Alert *Alert // as in the snapshot; nil when Removed
-	// Title and Severity as they were last delivered, of a Removed alert only; empty:
-	// not known.
+	// Title and Severity as they were last delivered, for a Removed alert only; empty
+	// if not known.
 	Title, Severity string
 	// Fields are the names of the top-level fields that are known to have changed,
-	// sorted, and PreviousStatus is the status before; empty if it is the same. Of an
-	// Updated alert only.
+	// sorted. PreviousStatus is the previous status, or empty if it has not changed.
+	// Both are for an Updated alert only.
 	Fields         []string
 	PreviousStatus string
-	// Digest of the alert's content as it will have been delivered; zero when
-	// Removed.
+	// Digest of the alert's content after this delivery; zero when Removed.
 	Digest Digest
-	// Revision of the alert once the change has been delivered; of a removed
-	// alert, the revision of its removal.
+	// Revision of the alert after this delivery; for a removed alert, the revision of
+	// its removal.
 	Revision uint64
 }
 

@@ -38,7 +38,7 @@ func alert(t *testing.T, id, status string) Alert {
 	}}}).Alerts[0]
 }
 
-// later moves the incident itself, as a change through the portal does.
+// later moves the incident's own time, as a change in the portal does.
 func later(s *Snapshot) {
 	s.LastUpdate = noon.Add(time.Hour)
 	put(s, "lastUpdateTime", "2026-09-06T13:00:00Z")
@@ -73,7 +73,7 @@ func withoutAlert(i int) func(*Snapshot) {
 
 func comparer(mode AlertsMode) *Comparer { return NewComparer(mode, false, nil, 0) }
 
-// delivered is the state after the given snapshots were delivered in turn.
+// delivered returns the state after the given snapshots were delivered in turn.
 func delivered(t *testing.T, c *Comparer, snapshots ...*Snapshot) State {
 	t.Helper()
 	var state State

@@ -17,10 +17,10 @@ type Comparer struct {
 	basis     uint32
 }
 
-// NewComparer returns a Comparer. With snapshots, content that has not changed
-// is reported as Unchanged. The snapshots' digests must leave out the ignored
-// names. basis is the number of these names: a state with another one was made
-// with other names, so that its digests cannot be compared.
+// NewComparer returns a Comparer. With snapshots, content that has not changed is
+// reported as Unchanged. The snapshots' digests must leave out the ignored names.
+// basis identifies these names: a state with another basis was made with other names,
+// so its digests cannot be compared.
 func NewComparer(alerts AlertsMode, snapshots bool, ignored Ignored, basis uint32) *Comparer {
 	return &Comparer{alerts: alerts, snapshots: snapshots, ignored: ignored, basis: basis}
 }
@@ -28,24 +28,24 @@ func NewComparer(alerts AlertsMode, snapshots bool, ignored Ignored, basis uint3
 // Compare returns what the snapshot changes and the state to store once the
 // records of the change have been accepted. It does not modify delivered.
 //
-// A snapshot older than what was delivered is stale. Nothing is taken from it,
-// except newer versions of known alerts if alerts are split. Nor is anything
-// taken from an alert older than it was delivered.
+// A snapshot older than what was delivered is stale. Nothing is taken from it, except
+// newer versions of known alerts if alerts are split. An alert older than its delivered
+// version is ignored too.
 //
-// A Get may lag behind a row. An alert that only a row has shown, less than 10
-// minutes after the alert changed, is not removed. The change says when to request
-// the incident Again.
+// A Get may lag behind a row. If it lacks an alert that only a row has shown, and that
+// changed less than 10 minutes ago, the alert is not removed. The change then says
+// when to request the incident Again.
 //
-// A row of the list may lag behind what a Get has shown. It removes no alert, and
-// where only a Get can decide whether something has changed, the change has a
-// Doubt. A row that shows OwnFields leaves the alerts as they were delivered, and
-// one that shows SomeAlerts leaves everything else so. Neither is reported as
-// Unchanged. With embedded alerts nothing is delivered from such rows: whatever is
-// new in them is a Doubt. Without alerts, OwnFields are Everything.
+// A row of the list may lag behind what a Get has shown. It removes no alert, and if
+// only a Get can decide whether something has changed, the change has a Doubt. A row
+// that shows OwnFields does not affect the alerts, and one that shows SomeAlerts
+// affects nothing else. Neither is reported as Unchanged. With embedded alerts,
+// nothing is delivered from such rows: anything new in them is a Doubt. Without
+// alerts, OwnFields count as Everything.
 //
-// If the stored digests cannot be compared with the snapshot's, because they are
-// from the other API or leave out other names, the comparison is by status and
-// times only, and other differences are adopted silently.
+// If the stored digests cannot be compared with the snapshot's, because they are from
+// the other API or leave out other names, only status and times are compared. Other
+// differences are adopted silently.
 func (c *Comparer) Compare(delivered State, s *Snapshot) (Change, State) {
 	switch {
 	case s.Shows == SomeAlerts:
@@ -56,8 +56,8 @@ func (c *Comparer) Compare(delivered State, s *Snapshot) (Change, State) {
 	return c.compare(delivered, s, false)
 }
 
-// Accept is Compare for a snapshot that is taken for the truth however old it
-// is. It must show Everything.
+// Accept is Compare for a snapshot that is accepted however old it is. It must show
+// Everything.
 func (c *Comparer) Accept(delivered State, s *Snapshot) (Change, State) {
 	return c.compare(delivered, s, true)
 }
@@ -136,7 +136,7 @@ func (c *Comparer) compare(delivered State, s *Snapshot, accept bool) (Change, S
 		change.Alerts = nil
 	}
 	if !row {
-		after.Doubt = before.Doubt && (s.Incomplete || alerts.older) || alerts.again > 0 // it may not have shown what a row has
+		after.Doubt = before.Doubt && (s.Incomplete || alerts.older) || alerts.again > 0 // it may not show what a row has shown
 		return change, after
 	}
 	hidden := !whole && c.alerts == Embedded && change.Kind.changes() // the record would lack the alerts
@@ -144,8 +144,7 @@ func (c *Comparer) compare(delivered State, s *Snapshot, accept bool) (Change, S
 	return c.leaveToGet(change, delivered, after, doubt)
 }
 
-// setPrevious notes what the status, the severity and the owner were before, where they
-// are others now.
+// setPrevious sets the previous status, severity and owner, if they have changed.
 func (c *Change) setPrevious(before, after State) {
 	if !strings.EqualFold(before.Status, after.Status) {
 		c.PreviousStatus = before.Status
@@ -158,14 +157,13 @@ func (c *Change) setPrevious(before, after State) {
 	}
 }
 
-// whole reports whether the snapshot shows all that is compared of an incident.
+// whole reports whether the snapshot shows everything that is compared.
 func (c *Comparer) whole(s *Snapshot) bool {
 	return s.Shows == Everything || s.Shows == OwnFields && c.alerts == None
 }
 
-// leaveToGet returns what to deliver of a row, and the state to store, if there is
-// a doubt. Embedded alerts are not delivered from a row that does not show all
-// of them as they are.
+// leaveToGet returns what to deliver from a row, and the state to store, if there may
+// be a doubt. With embedded alerts, a doubt means that nothing is delivered.
 func (c *Comparer) leaveToGet(change Change, delivered, after State, doubt bool) (Change, State) {
 	if !doubt {
 		return change, after
@@ -181,8 +179,8 @@ func (c *Comparer) leaveToGet(change Change, delivered, after State, doubt bool)
 	return change, after
 }
 
-// keepUnshown keeps what was delivered where a snapshot that may not show all of
-// the incident, or a row, says nothing.
+// keepUnshown keeps the delivered values that are missing in a row, or in a snapshot
+// that may be incomplete.
 func (after *State) keepUnshown(before State, s *Snapshot) {
 	if s.Incomplete && s.Status == "" {
 		after.Status, after.Merged, after.Successor = before.Status, before.Merged, before.Successor
@@ -192,19 +190,19 @@ func (after *State) keepUnshown(before State, s *Snapshot) {
 	}
 }
 
-// keepAlerts keeps the alerts, and what may have been delivered of them, after an
-// observation that shows none.
+// keepAlerts keeps the alerts and their intents after an observation that shows no
+// alerts.
 func (after *State) keepAlerts(before State) {
 	after.Alerts, after.Intent = before.Alerts, before.Intent.ofAlerts()
-	after.AlertsUnseen = before.AlertsUnseen || !before.Seen || before.Merged // a merger retired those that were known
+	after.AlertsUnseen = before.AlertsUnseen || !before.Seen || before.Merged // the merge retired the known alerts
 }
 
-// intern returns a copy of the text that all states share. The text in a
-// snapshot is a part of the whole response, which no state may keep alive.
+// intern returns a copy of the text that all states share. The text in a snapshot is
+// part of the response, and a state must not keep the whole response in memory.
 func intern(text string) string { return unique.Make(text).Value() }
 
-// Missing returns what changes if the API, at the moment of observation, has
-// no such incident, and the state to store once that was delivered.
+// Missing returns the change if the API has no such incident when it is observed, and
+// the state to store once that was delivered.
 func (c *Comparer) Missing(before State, observed time.Time) (Change, State) {
 	observed = observed.Round(0)
 	if before.Missing && before.Intent == nil {
@@ -223,7 +221,7 @@ func (c *Comparer) Missing(before State, observed time.Time) (Change, State) {
 	return change, after
 }
 
-// kind is the first one that applies, from top to bottom.
+// kind returns the first kind that applies, from top to bottom.
 func (c *Comparer) kind(before, after State, changed bool) Kind {
 	changed = changed || before.Intent != nil && before.Intent.Embedded
 	switch {
@@ -247,8 +245,8 @@ func (c *Comparer) kind(before, after State, changed bool) Kind {
 type ownDiff struct {
 	changed bool
 	status  bool     // the status has changed
-	fields  []string // that are known to have changed, sorted
-	doubt   bool     // of a row: only a Get can decide
+	fields  []string // those that are known to have changed, sorted
+	doubt   bool     // in a row: only a Get can decide
 }
 
 // compareFields compares the incident's own fields by name and stores them in
@@ -264,7 +262,7 @@ func (c *Comparer) compareFields(before State, s *Snapshot, moved bool, after *S
 			last, delivered = delivered[0].Part, delivered[1:]
 		}
 		switch {
-		case field.Name == s.AlertsField: // null, instead of a list: it says nothing
+		case field.Name == s.AlertsField: // null instead of a list
 			field.Part = Part{Source: after.Source}
 			continue
 		case s.Incomplete && field.Digest == (Digest{}):
@@ -273,7 +271,7 @@ func (c *Comparer) compareFields(before State, s *Snapshot, moved bool, after *S
 		}
 		part, seen := last.seen(field.Digest, s.Source, moved)
 		if seen != alike && sameMoment && field.Name == s.LastUpdateField {
-			part, seen = last, alike // keeping it, replicas that alternate do not emit either
+			part, seen = last, alike // keeping it prevents records when replicas alternate
 			if s.Source == FromList {
 				part = last.rendered(field.Digest, s.Source) // so that the row is recognized
 			}
@@ -294,8 +292,8 @@ func (c *Comparer) compareFields(before State, s *Snapshot, moved bool, after *S
 	return diff
 }
 
-// withAbsent adds the fields that were delivered and are not in the snapshot,
-// with a zero digest. All lists are sorted by name.
+// withAbsent adds the delivered fields that are not in the snapshot, with a zero
+// digest. All lists are sorted by name.
 func withAbsent(shown, delivered []Field) []Field {
 	all, at := shown, 0
 	for _, f := range delivered {

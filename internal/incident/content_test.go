@@ -13,12 +13,12 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 )
 
-// literal is a value as JSON: floats with an exponent, so that they are none of
-// the integers.
+// literal returns a value as JSON. Floats have an exponent, so they do not look like
+// integers.
 func literal(value any) string { return written(value, nil) }
 
-// written is a value as JSON, its members and elements in the order of their
-// names and places or, with random, in any.
+// written returns a value as JSON, with members in the order of their names and
+// elements in their own order or, with random, all in random order.
 func written(value any, random *rand.Rand) string {
 	var parts []string
 	opening, closing := "[", "]"
@@ -47,7 +47,7 @@ func written(value any, random *rand.Rand) string {
 	return opening + strings.Join(parts, ",") + closing
 }
 
-// built is what is kept of an object, in which the given names do not count.
+// built returns an object as it is kept, with the given names ignored.
 func built(text string, ignored ...string) content.Object {
 	limits := content.Limits{Depth: 100, Values: 1 << 20}
 	b := content.NewBuilder(content.NewShapes(Ignore(ignored...).Counts, 1000), &limits)
@@ -57,10 +57,10 @@ func built(text string, ignored ...string) content.Object {
 	return b.Object()
 }
 
-// object is what is kept of one with these members.
+// object returns an object with these members as it is kept.
 func object(raw map[string]any) content.Object { return built(literal(raw)) }
 
-// digests are those of an object.
+// digests returns the digests of an object.
 type digests struct {
 	object Digest
 	fields []Field
@@ -72,7 +72,7 @@ func fingerprint(text string, ignored ...string) digests {
 	return digests{f.Object(o), f.Fields(o)}
 }
 
-// raw is a kept value as written takes it.
+// raw returns a kept value in the form that written takes.
 func raw(from *content.Reader) any {
 	switch kind := from.Kind(); kind {
 	case content.String:
@@ -99,13 +99,13 @@ func raw(from *content.Reader) any {
 	return nil
 }
 
-// members are those of a kept object.
+// members returns the members of a kept object.
 func members(o content.Object) map[string]any {
 	reader := o.Read()
 	return raw(&reader).(map[string]any)
 }
 
-// put gives the incident's own object a member, or another value to it.
+// put sets a member of the incident's own object.
 func put(s *Snapshot, name string, value any) {
 	all := members(s.Object)
 	all[name] = value
@@ -113,7 +113,7 @@ func put(s *Snapshot, name string, value any) {
 	s.Fields = fingerprint(literal(all)).fields
 }
 
-// drop takes a member from the incident's own object.
+// drop removes a member from the incident's own object.
 func drop(s *Snapshot, name string) {
 	all := members(s.Object)
 	delete(all, name)
@@ -121,7 +121,7 @@ func drop(s *Snapshot, name string) {
 	s.Fields = fingerprint(literal(all)).fields
 }
 
-// putAlert gives an alert's object a member, or another value to it.
+// putAlert sets a member of an alert's object.
 func putAlert(a *Alert, name string, value any) {
 	all := members(a.Object)
 	all[name] = value
@@ -129,7 +129,7 @@ func putAlert(a *Alert, name string, value any) {
 	a.Digest = fingerprint(literal(all)).object
 }
 
-// read is the snapshot with the digests that its content has.
+// read returns the snapshot with the digests of its content.
 func read(s *Snapshot, ignored ...string) *Snapshot {
 	s.Fields = fingerprint(literal(members(s.Object)), ignored...).fields
 	for i := range s.Alerts {

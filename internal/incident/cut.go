@@ -4,8 +4,7 @@ package incident
 
 import "unicode/utf8"
 
-// Cut returns the text without what is beyond so many bytes. It cuts no character in
-// two.
+// Cut shortens a text to at most size bytes. It does not split characters.
 func Cut(text string, size int) string {
 	if len(text) <= size {
 		return text

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Description is what records say of an incident that their own observation does not
-// show: that it is gone, or that one of its alerts has changed. A value that the API
-// did not give is empty. The zero Description: not known.
+// Description is what records say about an incident that their observation does not
+// show, because it is gone or because only one of its alerts has changed. A value that
+// the API did not provide is empty. The zero Description means that none is known.
 type Description struct {
 	Name       string `json:"name,omitzero"`
 	Severity   string `json:"severity,omitzero"`
@@ -17,13 +17,13 @@ type Description struct {
 	URL        string `json:"url,omitzero"`
 }
 
-// maxDescribed is the most bytes of a text that a state keeps. Texts of the API are
-// shorter; a state must not grow with what somebody writes into an incident.
+// maxDescribed is how many bytes of a text a state keeps. The API's own texts are
+// shorter. A state must not grow with what somebody writes into an incident.
 const maxDescribed = 256
 
-// kept is a copy of the text as a state keeps it: the text in a snapshot is a part of
-// the whole response, which no state may keep alive. last is the one that the state
-// has already.
+// kept returns a copy of the text, as a state keeps it. The text in a snapshot is part
+// of the response, and a state must not keep the whole response in memory. last is the
+// text that the state already has.
 func kept(text, last string) string {
 	if text = Cut(text, maxDescribed); text == last {
 		return last
@@ -31,11 +31,11 @@ func kept(text, last string) string {
 	return strings.Clone(text)
 }
 
-// describe takes the description from the snapshot. last is the one before.
+// describe takes the description from the snapshot. last is the previous one.
 //
-// Of a merged incident the API shows little, or nothing if it shows the successor
-// instead. What it does not show stays as it was, as it does where the snapshot may
-// not show all of the incident.
+// For a merged incident, the API shows little, or nothing if it shows the successor
+// instead. Values that it does not show stay as they were. The same holds for an
+// incomplete snapshot.
 func (after *State) describe(last Description, s *Snapshot) {
 	shown := Description{
 		Name: kept(s.Name, last.Name), Severity: kept(s.Severity, last.Severity),
@@ -51,13 +51,13 @@ func (after *State) describe(last Description, s *Snapshot) {
 	after.Description = shown
 }
 
-// noSeverity reports whether a severity says nothing. UnSpecified is Defender XDR's
-// word, and unknown is Graph's.
+// noSeverity reports whether a severity means that there is none: UnSpecified under
+// Defender XDR, unknown under Graph.
 func noSeverity(word string) bool {
 	return word == "" || strings.EqualFold(word, "unspecified") || strings.EqualFold(word, "unknown")
 }
 
-// sameSeverity ignores case, in which the APIs differ.
+// sameSeverity ignores case, which differs between the APIs.
 func sameSeverity(a, b string) bool {
 	return strings.EqualFold(a, b) || noSeverity(a) && noSeverity(b)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// described gives the incident what a Description has.
+// described sets the incident's fields that a Description has.
 func described(d Description) func(*Snapshot) {
 	return func(s *Snapshot) {
 		s.Name, s.Severity, s.AssignedTo, s.URL = d.Name, d.Severity, d.AssignedTo, d.URL
@@ -27,7 +27,7 @@ func known() Description {
 func TestAChangeNamesTheFormerSeverityAndOwner(t *testing.T) {
 	for name, test := range map[string]struct {
 		severity, assignedTo string
-		want                 Change // but for its fields
+		want                 Change // except its fields
 	}{
 		"neither":                   {"High", "analyst@contoso.com", Change{}},
 		"both":                      {"Low", "soc@contoso.com", Change{PreviousSeverity: "High", PreviousAssignedTo: "analyst@contoso.com"}},
@@ -67,7 +67,7 @@ func TestWhatWasNotKnownIsNoFormerValue(t *testing.T) {
 	require.Equal(t, known(), after.Description)
 }
 
-// The state is stored with the next change, or by a request for the incident anyway.
+// The new description is stored with the next change, or after any request for the incident.
 func TestAStateWithoutADescriptionIsCompletedSilently(t *testing.T) {
 	for _, mode := range []AlertsMode{Split, Embedded, None} {
 		for name, shown := range map[string]*Snapshot{"a Get": snapshot(t, described(known())), "a row": listed(t, described(known()))} {

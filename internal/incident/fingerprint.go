@@ -16,13 +16,12 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 )
 
-// Digest stands for a piece of content: equal content has an equal digest,
-// whatever the order of its keys and of the elements of its arrays. It is the
-// first half of a SHA-256, so that nobody who writes into an incident can
-// make a change look like none.
+// Digest identifies a piece of content. Equal content has an equal digest, whatever
+// the order of its keys and of its arrays' elements. It is the first half of a
+// SHA-256, so nobody who writes into an incident can hide a change.
 type Digest [16]byte
 
-// MarshalText gives unpadded URL-safe base64, 22 bytes.
+// MarshalText returns unpadded URL-safe base64, 22 bytes.
 func (d Digest) MarshalText() ([]byte, error) {
 	return base64.RawURLEncoding.AppendEncode(nil, d[:]), nil
 }
@@ -52,9 +51,8 @@ func Ignore(names ...string) Ignored {
 	return ignored
 }
 
-// Counts says whether a field of this name is compared. OData's annotations
-// (@odata.context, alerts@odata.nextLink) speak of the answer, not of the
-// incident.
+// Counts reports whether a field of this name is compared. OData's annotations
+// (@odata.context, alerts@odata.nextLink) describe the response, not the incident.
 func (i Ignored) Counts(name string) bool {
 	if strings.Contains(name, "@odata.") {
 		return false
@@ -63,18 +61,18 @@ func (i Ignored) Counts(name string) bool {
 	return !ignored
 }
 
-// Fingerprint digests objects. It writes an object's canonical form: for each value
-// a letter for its type, then its content, so that no two different values have the
-// same form; members sorted by name, elements by their forms. Its buffers serve one
-// object after another, so it belongs to one goroutine.
+// Fingerprint makes digests of objects. It writes an object's canonical form: for each
+// value a letter for its type, then its content, so that no two different values have
+// the same form. Members are sorted by name, elements by their forms. Its buffers are
+// reused for each object, so it belongs to one goroutine.
 type Fingerprint struct {
 	form     []byte
 	members  []content.Place // of the objects that are being written, the innermost last
 	elements []element       // of the arrays
-	scratch  []byte          // elements while they change places
+	scratch  []byte          // elements while they are sorted
 }
 
-// element is where one is in the form.
+// element is the position of an element in the form.
 type element struct{ from, to int }
 
 // Snapshot makes the digests of an incident and its alerts.
@@ -90,7 +88,7 @@ func (f *Fingerprint) Alerts(alerts []Alert) {
 	}
 }
 
-// Object is the digest of an object.
+// Object returns the digest of an object.
 func (f *Fingerprint) Object(o content.Object) Digest {
 	f.form = f.form[:0]
 	from := o.Read()
@@ -98,7 +96,7 @@ func (f *Fingerprint) Object(o content.Object) Digest {
 	return digest(f.form)
 }
 
-// Fields are the digests of each of an object's members that count, sorted by name.
+// Fields returns the digests of an object's members that count, sorted by name.
 func (f *Fingerprint) Fields(o content.Object) []Field {
 	from, shape := o.Read(), o.Shape()
 	fields := make([]Field, len(shape.Order))
@@ -180,9 +178,9 @@ func (f *Fingerprint) text(text string) {
 	f.form = append(f.form, text...)
 }
 
-// size writes how long what follows is.
+// size writes the length of what follows.
 func (f *Fingerprint) size(n int) {
-	if n < 0x80 { // most are: an append in place costs the garbage collector nothing
+	if n < 0x80 { // most are; appending a byte in place costs the garbage collector nothing
 		f.form = append(f.form, byte(n))
 		return
 	}

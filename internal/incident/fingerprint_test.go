@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// digestOf is the digest of a field that has the value, given as JSON.
+// digestOf returns the digest of a field with this value, given as JSON.
 func digestOf(value string) Digest { return fingerprint(`{"value":` + value + `}`).fields[0].Digest }
 
 // value draws any JSON value.
@@ -37,7 +37,7 @@ func TestTheOrderOfKeysAndElementsDoesNotCount(t *testing.T) {
 	})
 }
 
-// A checkpoint holds digests: those of an earlier receiver have to be the same.
+// A checkpoint holds digests, so those of an earlier receiver must be the same.
 func TestDigestsStayWhatTheyWere(t *testing.T) {
 	many := make([]any, 200)
 	for i := range many {
@@ -101,7 +101,7 @@ func TestDifferentContentHasADifferentDigest(t *testing.T) {
 	}
 }
 
-func TestAnnotationsOfTheAnswerDoNotCount(t *testing.T) {
+func TestAnnotationsOfTheResponseDoNotCount(t *testing.T) {
 	one := fingerprint(`{"id":"1","@odata.context":"one","alerts@odata.nextLink":{"x":[{}]},"inner":{"@odata.type":"a"}}`)
 	two := fingerprint(`{"id":"1","@odata.context":"two","inner":{}}`)
 	require.Equal(t, one.fields, two.fields)

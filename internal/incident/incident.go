@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package incident says what an incident is, what a poll compares, and what
-// has changed between two of its observations.
+// Package incident defines what an incident is, what a poll compares, and what has
+// changed between two observations.
 //
-// It is pure: it reads no clock, touches no network, and knows nothing of
-// where an incident comes from or where it goes.
+// It is pure: it reads no clock, uses no network, and does not know where an incident
+// comes from or where it goes.
 package incident
 
 import (
@@ -14,19 +14,19 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 )
 
-// Snapshot is one incident as the API showed it at one moment.
-// A value the API did not give is empty or zero.
+// Snapshot is one incident as the API showed it at one moment. A value that the API
+// did not provide is empty or zero.
 type Snapshot struct {
-	// ID is the incident that was asked for.
+	// ID is the incident that was requested.
 	ID int64
-	// API is the one that showed it, by any name that no other has; Source is
-	// the call, and Shows is how much of the incident that shows.
+	// API is the one that showed the incident, under any unique name. Source is the
+	// kind of request, and Shows is how much of the incident its response shows.
 	API    string
 	Source Source
 	Shows  Shows
-	// SuccessorID is the incident that this one was merged into; 0: none named.
+	// SuccessorID is the incident that this one was merged into; 0 if not known.
 	SuccessorID int64
-	// Merged: the incident lives on in another. Its alerts are there now.
+	// Merged: the incident was merged into another, which has its alerts now.
 	Merged bool
 
 	Name           string
@@ -40,33 +40,32 @@ type Snapshot struct {
 	Tags           []string
 	Created        time.Time
 	LastUpdate     time.Time
-	// Comments is how many comments the incident has; nil: the API gave no list of them.
+	// Comments is how many comments the incident has; nil if the API returned no list.
 	Comments *int
 
-	// Object is the API's own object without its alerts; where the API
-	// answered a merged id with its successor's object, just both ids.
+	// Object is the API's own object without its alerts. If the API returned the
+	// successor's object for a merged ID, it has only both IDs.
 	Object content.Object
-	// Fields are the digests of that, sorted by name.
+	// Fields are the digests of Object's fields, sorted by name.
 	Fields []Field
-	// AlertsField is the name that the alerts have in the API's object,
-	// LastUpdateField the name that LastUpdate has there, and
-	// AlertLastUpdateField the one that an alert's has in the alert's object.
+	// The names of fields in the API's objects: of the incident's alerts, of its
+	// LastUpdate, and of an alert's LastUpdate.
 	AlertsField, LastUpdateField, AlertLastUpdateField string
-	// Alerts is nil when the API gave no list, not even an empty one. Then no
-	// alert counts as removed.
+	// Alerts is nil if the API returned no list, not even an empty one. Then no alert
+	// counts as removed.
 	Alerts []Alert
-	// Evidence reads what the alerts affect; nil: that is not known.
+	// Evidence reads what the alerts affect; nil if that is not known.
 	Evidence Evidence
-	// Incomplete: the API may not have shown all of the incident. No alert and
-	// no field that is not there counts as removed.
+	// Incomplete: the API may not have shown all of the incident. Missing alerts and
+	// fields do not count as removed.
 	Incomplete bool
-	// Original is the JSON as received, kept only when it is to be emitted.
+	// Original is the JSON as received, kept only if it is to be emitted.
 	Original []byte
 
-	// Observed is when the answer had arrived.
+	// Observed is when the response had arrived.
 	Observed time.Time
-	// Ahead is the most that the service's clock may have been ahead of ours then;
-	// negative: it was behind. Set with SomeAlerts only.
+	// Ahead is the most by which the service's clock may have been ahead of ours at
+	// that time; negative if it was behind. Set with SomeAlerts only.
 	Ahead time.Duration
 }
 
@@ -83,8 +82,8 @@ const (
 	SomeAlerts
 )
 
-// Closed says that nothing is expected of the incident any more: it is resolved
-// or merged away.
+// Closed reports whether the incident is resolved or merged, so that no more changes
+// are expected.
 func (s *Snapshot) Closed() bool { return s.Merged || resolved(s.Status) }
 
 // Alert is one alert of an incident.
@@ -104,15 +103,15 @@ type Alert struct {
 	Created         time.Time
 	LastUpdate      time.Time
 
-	// Object is the API's own object, whole, and Digest stands for it.
+	// Object is the API's own object, whole, and Digest is its digest.
 	Object content.Object
 	Digest Digest
 }
 
-// alertsCap is where the list of an incident's alerts seems to stop, without
-// a mark (seen in captured List answers). A list this long may not be the
-// whole of it, so an alert that is not in it may still be there.
+// alertsCap is the length at which the list of an incident's alerts seems to be cut
+// without notice (seen in captured list responses). A list this long may be incomplete,
+// so an alert that is not in it may still be there.
 const alertsCap = 150
 
-// resolved compares without case: the two APIs write Resolved and resolved.
+// resolved ignores case: the two APIs write Resolved and resolved.
 func resolved(status string) bool { return strings.EqualFold(status, "resolved") }

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAnAlertThatAnIncompleteAnswerDoesNotShowStays(t *testing.T) {
+func TestAnAlertThatAnIncompleteResponseDoesNotShowStays(t *testing.T) {
 	partly := func(s *Snapshot) { withoutAlert(0)(s); s.Incomplete = true }
 	for _, mode := range []AlertsMode{Split, Embedded} {
 		c := comparer(mode)
@@ -25,7 +25,7 @@ func TestAnAlertThatAnIncompleteAnswerDoesNotShowStays(t *testing.T) {
 	}
 }
 
-func TestAnAlertThatMayHaveBeenRemovedIsRemovedByAnIncompleteAnswerToo(t *testing.T) {
+func TestAnAlertThatMayHaveBeenRemovedIsRemovedByAnIncompleteResponseToo(t *testing.T) {
 	c := comparer(Split)
 	left := snapshot(t, withoutAlert(1))
 	emitted, found := killed(t, c, delivered(t, c, snapshot(t)), left)
@@ -101,7 +101,7 @@ func TestAlertThatMayHaveBeenDeliveredOutlastsAResponseWithoutAList(t *testing.T
 	require.NotContains(t, alertKinds(change), "a1")
 }
 
-func TestFieldThatAnIncompleteAnswerDoesNotShowIsUnchanged(t *testing.T) {
+func TestFieldThatAnIncompleteResponseDoesNotShowIsUnchanged(t *testing.T) {
 	c := comparer(Split)
 	before := delivered(t, c, snapshot(t, status("Resolved")))
 	partly := snapshot(t, status("Resolved"), func(s *Snapshot) {
@@ -128,7 +128,7 @@ func TestFieldThatAnIncompleteAnswerDoesNotShowIsUnchanged(t *testing.T) {
 	require.Equal(t, []string{"assignedTo", "lastUpdateTime", "severity", "status"}, change.Fields)
 }
 
-func TestMergeOutlastsAnIncompleteAnswerWithoutAStatus(t *testing.T) {
+func TestMergeOutlastsAnIncompleteResponseWithoutAStatus(t *testing.T) {
 	c := comparer(Split)
 	before := delivered(t, c, snapshot(t, redirected(0)))
 	change, after := c.Compare(before, snapshot(t, redirected(0), func(s *Snapshot) {

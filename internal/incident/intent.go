@@ -7,16 +7,15 @@ import (
 	"slices"
 )
 
-// Intent records what is about to be delivered about an incident or alerts that
-// appear or disappear. It is stored before the delivery and removed with it. If
-// the process ends in between, nobody knows whether the records were accepted,
-// and what disappeared and returned, or appeared and disappeared again, looks as
-// if nothing had happened. Therefore everything in an intent is emitted again as
-// it is by then: with the same revision if it is still the same, otherwise with
-// the next one.
+// Intent records what is about to be delivered about an incident or alerts that appear
+// or disappear. It is stored before the delivery, and removed after it. If the process
+// ends in between, it is unknown whether the records were accepted. Something that
+// disappeared and returned, or appeared and disappeared again, then looks unchanged.
+// Therefore everything in an intent is emitted again as it is then: with the same
+// revision if it is still the same, otherwise with the next one.
 type Intent struct {
-	// Revision of the incident's own record if the incident disappeared (Gone)
-	// or returned; 0: it did neither.
+	// Revision of the incident's own record if the incident disappeared (Gone) or
+	// returned; 0 if it did neither.
 	Revision uint64 `json:"revision,omitzero"`
 	Gone     bool   `json:"gone,omitzero"`
 	// Alerts that appeared or disappeared, sorted by ID.
@@ -34,8 +33,8 @@ type AlertIntent struct {
 	Gone     bool   `json:"gone,omitzero"`
 }
 
-// Intent returns what to store with the state before while the change is being
-// delivered; nil: nothing appears or disappears.
+// Intent returns what to store with the previous state while the change is being
+// delivered; nil if nothing appears or disappears.
 func (c *Comparer) Intent(change Change, before, after State) *Intent {
 	var i Intent
 	if before.Intent != nil { // what an earlier process may have delivered
@@ -56,7 +55,7 @@ func (c *Comparer) Intent(change Change, before, after State) *Intent {
 	return i.orNil()
 }
 
-// orNil is nil if the intent is empty.
+// orNil returns nil if the intent is empty.
 func (i Intent) orNil() *Intent {
 	if i.Revision == 0 && !i.Embedded && len(i.Alerts) == 0 {
 		return nil
@@ -64,8 +63,8 @@ func (i Intent) orNil() *Intent {
 	return &i
 }
 
-// mergeIntents returns a new list of the earlier intents and those of the
-// changes, which replace earlier ones of the same alert.
+// mergeIntents returns a new list of the earlier intents and the intents of the
+// changes. The latter replace earlier ones of the same alert.
 func mergeIntents(earlier []AlertIntent, changes []AlertChange) []AlertIntent {
 	var merged []AlertIntent
 	for _, a := range changes {
@@ -91,11 +90,12 @@ func sameAlerts(before, after []AlertState) bool {
 	return slices.EqualFunc(before, after, func(a, b AlertState) bool { return a.ID == b.ID })
 }
 
-// ofAlerts is what remains of the intent once the incident's own record was
-// delivered; nil: nothing.
+// ofAlerts returns what remains of the intent after the incident's own record was
+// delivered; nil if nothing does.
 func (i *Intent) ofAlerts() *Intent { return Intent{Alerts: i.alerts()}.orNil() }
 
-// without is what remains of the intent once this alert was delivered; nil: nothing.
+// without returns what remains of the intent after this alert was delivered; nil if
+// nothing does.
 func (i *Intent) without(id string) *Intent {
 	if _, found := i.alert(id); !found {
 		return i
@@ -121,7 +121,8 @@ func (i *Intent) alert(id string) (AlertIntent, bool) {
 	return alerts[at], true
 }
 
-// revision is the one to deliver the alert's appearance or disappearance with.
+// revision returns the revision with which to deliver the alert's appearance or
+// disappearance.
 func (a AlertIntent) revision(gone bool) uint64 {
 	if a.Gone == gone {
 		return a.Revision // the same change again
@@ -129,8 +130,8 @@ func (a AlertIntent) revision(gone bool) uint64 {
 	return a.Revision + 1
 }
 
-// nextRevision is the one of the incident's next own record; gone: the API does
-// not have the incident.
+// nextRevision returns the revision of the incident's next own record. gone: the API
+// does not have the incident.
 func (s State) nextRevision(gone bool) uint64 {
 	switch i := s.Intent; {
 	case i == nil || i.Revision == 0:
@@ -142,7 +143,7 @@ func (s State) nextRevision(gone bool) uint64 {
 	}
 }
 
-// retired is the highest revision of any alert, including those that may have
+// retired returns the highest revision of any alert, including those that may have
 // been delivered.
 func (s State) retired() uint64 {
 	highest := s.RetiredRevision
@@ -155,8 +156,8 @@ func (s State) retired() uint64 {
 	return highest
 }
 
-// base is what a snapshot is compared with. If it may have been delivered that
-// the incident disappeared, that is nothing.
+// base returns what a snapshot is compared with. If the incident may have been
+// delivered as disappeared or returned, that is an empty state.
 func (s State) base() State {
 	if s.Intent == nil || s.Intent.Revision == 0 {
 		return s

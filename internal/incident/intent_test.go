@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// killed returns what a process finds if the one before was killed while it
-// delivered the next observation, which may have been accepted or not. A nil
-// snapshot: the API had no such incident.
+// killed returns the state that a process finds if the one before was killed while it
+// delivered the next observation, which may have been accepted or not. If the snapshot
+// is nil, the API had no such incident.
 func killed(t *testing.T, c *Comparer, before State, next *Snapshot) (emitted Change, found State) {
 	t.Helper()
 	emitted, after := observe(c, before, next)

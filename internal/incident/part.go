@@ -2,13 +2,12 @@
 
 package incident
 
-// Source is the call that showed an incident. The two may render the same
-// content differently: a word in another casing, null for "", a field left out.
+// Source is the kind of request that showed an incident. The two kinds may render the
+// same content differently: a word in another case, null for "", a field left out.
 type Source uint8
 
-// FromGet shows one incident by its id, FromList a row of the incidents that
-// changed lately. FromBoth is the source of what both show alike; no snapshot
-// has it.
+// FromGet is a request for one incident by its ID, FromList a row of a list. FromBoth
+// is the source of content that both show alike; no snapshot has it.
 const (
 	FromGet Source = iota
 	FromList
@@ -23,21 +22,20 @@ func (s Source) and(other Source) Source {
 	return FromBoth
 }
 
-// Part is what was last delivered of a field or of an alert. What the other
-// source shows of it is kept where it differs, so that each source is compared
-// with itself.
+// Part is what was last delivered of a field or of an alert. If the other source shows
+// it differently, that is kept too, so that each source is compared with itself.
 type Part struct {
-	// Digest of the content as it was delivered; zero: the field was absent.
+	// Digest of the content as it was delivered; zero if the field was absent.
 	Digest Digest `json:"d"`
-	// Source that has shown the content so.
+	// Source that has shown the content with this digest.
 	Source Source `json:"s,omitzero"`
-	// Other is the digest of the same content as the other source shows it;
-	// nil: it has not shown it, or, with FromBoth, shows it alike.
+	// Other is the digest of the same content as the other source shows it. It is nil if
+	// that source has not shown the content, or, with FromBoth, shows it alike.
 	Other *Digest `json:"o,omitzero"`
 }
 
-// shownBy returns the digest of the content as the source shows it. Not known:
-// it has not shown the content yet.
+// shownBy returns the digest of the content as the source shows it. known is false if
+// the source has not shown the content yet.
 func (p Part) shownBy(source Source) (d Digest, known bool) {
 	switch {
 	case p.Source == source || p.Source == FromBoth:
@@ -58,22 +56,20 @@ const (
 	outdated // it is older than what was delivered
 )
 
-// seen returns what becomes of the part now that a source shows this digest, and
-// what that means. newer: the content shown has a later time of change than the
-// content delivered.
+// seen returns the new part after a source has shown this digest, and what that means.
+// newer: the shown content has a later time of change than the delivered content.
 //
-// With a newer time, any digest that is not known is a change. With the same
-// time, the first digest that a source shows is taken for its rendering and is
-// adopted: the API moves an incident's lastUpdateTime with each change of the
-// incident's own content, and an alert's lastUpdatedTime with the alert's. A
-// source that has shown the content before and now shows another digest has
-// found a change that moved no time. From Get that is certain.
+// With a newer time, any unknown digest is a change. With the same time, the first
+// digest that a source shows counts as its rendering and is adopted, since the API
+// moves an incident's lastUpdateTime with each change of the incident's own content,
+// and an alert's lastUpdatedTime with each change of the alert. If a source has shown
+// the content before and now shows another digest, the content has changed without a
+// change of the time. From a Get, that is certain.
 //
-// A row may lag behind what Get has shown, so its digest is adopted and the
-// change left to a Get, which is compared with what it has shown itself. Only
-// where the content was delivered from a row is the change delivered at once: Get
-// may not have shown the content, and would then take the change for its
-// rendering.
+// A row may lag behind what a Get has shown. So its digest is adopted, and the change
+// is left to a Get, which is compared with what Gets have shown. If the content was
+// delivered from a row, the change is delivered at once: a Get may not have shown the
+// content, and the change would count as the Get's rendering.
 func (p Part) seen(d Digest, by Source, newer bool) (Part, sight) {
 	last, known := p.shownBy(by)
 	switch {
@@ -82,14 +78,14 @@ func (p Part) seen(d Digest, by Source, newer bool) (Part, sight) {
 	case d == p.Digest || known && d == last:
 		return p, alike
 	case newer || known && (by == FromGet || p.Source == FromList):
-		return Part{Digest: d, Source: by}, differs // how the other shows the new content is not known
+		return Part{Digest: d, Source: by}, differs // the other source's rendering of the new content is not known
 	case known:
 		return p.rendered(d, by), doubtful
 	}
 	return p.rendered(d, by), alike
 }
 
-// rendered returns the part with the digest that a source shows of the content.
+// rendered returns the part with the digest of a source's rendering of the content.
 func (p Part) rendered(d Digest, by Source) Part {
 	if p.Source == by {
 		p.Digest = d

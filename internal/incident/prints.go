@@ -11,23 +11,23 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 )
 
-// Prints stand for each of an object's top-level members that count, so that it can
-// be told which of them have changed. That they have is for a Digest to say: two bytes
-// a member only name them, and one change in 65,536 goes unnamed.
+// Prints have a short checksum of each of an object's top-level members that count, to
+// find out which of them have changed. Whether the object has changed at all, only a
+// Digest shows: with two bytes for each member, one change in 65,536 is missed.
 //
-// They are the number of members, two bytes for their names, a bit for each member
-// that says something, then two bytes for each of those; members in the order of their
-// names. The empty Prints: not known.
+// They consist of the number of members, two bytes for their names, a bit for each
+// member (set if it has a value), then two bytes for each member with a value. Members
+// are in the order of their names. Empty Prints mean that none are known.
 type Prints string
 
-// maxPrinted is the most members of an object that Prints are made of. Alerts have
-// some forty.
+// maxPrinted is the largest number of members for which Prints are made. Alerts have
+// about forty.
 const maxPrinted = 100
 
-// printsHead is the size of what comes before the bits.
+// printsHead is the size of the part before the bits.
 const printsHead = 3
 
-// MarshalText gives unpadded URL-safe base64.
+// MarshalText returns unpadded URL-safe base64.
 func (p Prints) MarshalText() ([]byte, error) {
 	return base64.RawURLEncoding.AppendEncode(nil, []byte(p)), nil
 }
@@ -42,7 +42,7 @@ func (p *Prints) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Prints of an object. There are none of one with too many members.
+// Prints returns the prints of an object; empty if it has too many members.
 func (f *Fingerprint) Prints(o content.Object) Prints {
 	from, shape := o.Read(), o.Shape()
 	n := len(shape.Order)
@@ -67,8 +67,8 @@ func (f *Fingerprint) Prints(o content.Object) Prints {
 	return Prints(prints)
 }
 
-// saysNothing reports whether a value is null or empty, as a third of an alert's
-// values are.
+// saysNothing reports whether a value is null or empty. A third of an alert's values
+// are.
 func saysNothing(value *content.Reader) bool {
 	switch value.Kind() {
 	case content.Null:
@@ -83,7 +83,7 @@ func saysNothing(value *content.Reader) bool {
 	return false
 }
 
-// namesOf are the names of the members that count, sorted.
+// namesOf returns the names of the members that count, sorted.
 func namesOf(o content.Object) []string {
 	shape := o.Shape()
 	names := make([]string, len(shape.Order))
@@ -93,7 +93,7 @@ func namesOf(o content.Object) []string {
 	return names
 }
 
-// sumOf is two bytes of a checksum.
+// sumOf returns two bytes of a checksum.
 func sumOf(parts ...string) uint16 {
 	sum := uint32(0)
 	for _, part := range parts {
@@ -103,8 +103,8 @@ func sumOf(parts ...string) uint16 {
 	return uint16(sum)
 }
 
-// at returns what stands for each member; 0: it says nothing. Not ok: these are no
-// Prints.
+// at returns a number for each member; 0 if the member is null or empty. ok is false
+// if the Prints are malformed.
 func (p Prints) at() (members []uint32, ok bool) {
 	if len(p) < printsHead {
 		return nil, false
@@ -129,10 +129,10 @@ func (p Prints) at() (members []uint32, ok bool) {
 	return members, len(left) == 0
 }
 
-// changed returns which of the members of these names have other prints than before,
-// sorted as the names are. Of a member that has come or gone, others cannot be told
-// from that by their place: then one that is as it was anywhere before has not
-// changed, and one that says nothing now is not named.
+// changed returns the names of the members with other prints than before, in the order
+// of names. If members were added or removed, positions cannot be compared. Then a
+// member counts as unchanged if its print occurs anywhere before, and members that are
+// null or empty now are not returned.
 func (p Prints) changed(before Prints, names []string) (changed []string) {
 	now, ok := p.at()
 	last, known := before.at()

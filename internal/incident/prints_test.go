@@ -13,13 +13,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-// printsOf are those of an object, and the names of its members that count.
+// printsOf returns the prints of an object, and the names of its members that count.
 func printsOf(text string, ignored ...string) (Prints, []string) {
 	o := built(text, ignored...)
 	return new(Fingerprint).Prints(o), namesOf(o)
 }
 
-// A checkpoint holds prints: those of an earlier receiver have to be the same.
+// A checkpoint holds prints, so those of an earlier receiver must be the same.
 func TestPrintsStayWhatTheyWere(t *testing.T) {
 	prints, names := printsOf(`{"b":"x","a":[1,2],"@odata.type":"y","none":null,"d":{},"c":false,"e":"","f":0,"g":{"h":[]},"i":[],"j":1.5}`)
 	require.Equal(t, []string{"a", "b", "c", "d", "e", "f", "g", "i", "j", "none"}, names)
@@ -55,7 +55,7 @@ func TestIgnoredFieldsAreNotNamed(t *testing.T) {
 	require.Empty(t, now.changed(first, names))
 }
 
-// Of some thousand changes, none should be missed by chance.
+// Among a few thousand changes, none should be missed by chance.
 func TestPrintsNameExactlyTheMembersThatDiffer(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		before := rapid.MapOfN(rapid.StringMatching(`[a-z]{1,3}`), value(2), 1, 12).Draw(t, "before")
@@ -75,7 +75,7 @@ func TestPrintsNameExactlyTheMembersThatDiffer(t *testing.T) {
 	})
 }
 
-// nothing reports whether neither value says anything.
+// nothing reports whether both values are null or empty.
 func nothing(values ...any) bool {
 	return !slices.ContainsFunc(values, func(v any) bool { return !slices.Contains([]string{"null", `""`, "[]", "{}"}, literal(v)) })
 }

@@ -13,8 +13,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// rendering is how the two sources show the content of one version. No two
-// versions look the same to a source that shows any.
+// rendering is how the two sources show the content of a version. No two versions look
+// the same in a source that shows any.
 type rendering func(version int, by Source) (content any, shown bool)
 
 // renderings of the fields and alerts, by their names.
@@ -47,7 +47,7 @@ type piece struct {
 
 func (p piece) olderThan(other piece) bool { return p.moved != 0 && p.moved < other.moved }
 
-// world is an incident as it is at one moment.
+// world is an incident at one moment.
 type world struct {
 	moved  int            // the incident's time
 	fields map[string]int // their versions
@@ -61,27 +61,27 @@ func (w world) clone() world {
 // emitted is what the records have shown of an alert.
 type emitted struct {
 	piece
-	// shown are the sources that have shown the alert since, so that they are
-	// compared with themselves. adopted is the version that was taken for the
-	// rendering of a source that showed it for the first time.
+	// shown are the sources that have shown the alert since it was emitted, so that they
+	// are compared with themselves. adopted is the version that was adopted as a source's
+	// rendering because the source showed the alert for the first time.
 	shown   map[Source]bool
 	adopted map[Source]int
 }
 
-// subject is an incident that changes while a Get shows it as it is and a list
-// shows it as it was, and what its records have emitted of it. The test plays the
-// caller: where a row leaves a doubt, it has a Get decide, at once or later.
+// subject is an incident that changes while a Get shows its current state and a list an
+// older one, and what was emitted of it. The test acts as the caller: if a row leaves a
+// doubt, a Get follows, at once or later.
 type subject struct {
 	comparer *Comparer
 	mode     AlertsMode
-	quiet    Kind // of what has not changed
+	quiet    Kind // the kind for what has not changed
 	state    State
 	render   map[string]rendering
 
 	now       world
 	listed    world // which lags
 	clock     int
-	own       world // as it was emitted last
+	own       world // as it was last emitted
 	alerts    map[string]*emitted
 	highest   map[string]int // versions of alerts that were emitted, also of those that were removed
 	fieldSeen map[string]map[Source]int
@@ -120,9 +120,9 @@ func (s *subject) change(t *rapid.T) {
 	}
 }
 
-// changeAlert lets an alert come, leave or change, with or without its own
-// time and the incident's. With embedded alerts, the record of one shows all
-// others, so each change has a time that says which is newer.
+// changeAlert makes an alert appear, leave or change, with or without its own time and
+// the incident's. With embedded alerts, the record for one shows all others, so each
+// change has a time that shows which is newer.
 func (s *subject) changeAlert(t *rapid.T) {
 	if rapid.Bool().Draw(t, "moves the incident") {
 		s.update()
@@ -158,7 +158,7 @@ func (s *subject) list(t *rapid.T) {
 	}
 }
 
-// asKnown is the state without what an observation that changes nothing changes.
+// asKnown returns the state without what even an observation without a change modifies.
 func asKnown(s State) State {
 	s.Fetched, s.Status = time.Time{}, ""
 	s.Alerts = slices.Clone(s.Alerts)
@@ -179,7 +179,7 @@ func (s *subject) get(t *rapid.T) {
 	require.Equal(t, slices.Sorted(maps.Keys(s.now.alerts)), slices.Sorted(maps.Keys(s.alerts)), "each alert that is there was emitted")
 }
 
-// observe compares, checks the change against what was emitted, and notes it.
+// observe compares, checks the change against what was emitted, and records it.
 func (s *subject) observe(t *rapid.T, snapshot *Snapshot, shown world) Change {
 	by := snapshot.Source
 	change, after := s.comparer.Compare(s.state, snapshot)
@@ -206,9 +206,9 @@ func (s *subject) observe(t *rapid.T, snapshot *Snapshot, shown world) Change {
 	return change
 }
 
-// checkOwn: a newer version of the incident is emitted at once, and no other but of
-// what only one source shows. Named is what the source has shown before and now
-// shows otherwise, and nothing that has not changed.
+// checkOwn checks that a newer version of the incident is emitted at once, and no other
+// version, except for content that only one source shows. Changed fields include what
+// the source has shown before and now shows differently, and nothing that is unchanged.
 func (s *subject) checkOwn(t *rapid.T, change Change, shown world, by Source) (emitted bool) {
 	if change.Stale {
 		require.Empty(t, change.Kind)
@@ -229,7 +229,7 @@ func (s *subject) checkOwn(t *rapid.T, change Change, shown world, by Source) (e
 	s.own.moved = shown.moved
 	for name, version := range shown.fields {
 		seen, last := s.fieldSeen[name][by], s.own.fields[name]
-		if newer && seen != last { // taken over, whether it has changed or not
+		if newer && seen != last { // adopted, whether it has changed or not
 			s.fieldSeen[name] = map[Source]int{}
 		}
 		if _, is := s.render[name](version, by); !is {
@@ -246,10 +246,10 @@ func (s *subject) checkOwn(t *rapid.T, change Change, shown world, by Source) (e
 	return first || newer || slices.Contains(change.Fields, alone)
 }
 
-// checkAlerts: no version of an alert is emitted twice or after a later one, what
-// leaves is emitted by a Get, and a version that is not emitted leaves a doubt, unless
-// its source has not shown the alert since it was emitted by the other, and nothing
-// says that it has changed.
+// checkAlerts checks that no version of an alert is emitted twice or after a later one,
+// and that removals are emitted by a Get. A version that is not emitted leaves a doubt,
+// unless its source has not shown the alert since the other source emitted it, and
+// nothing shows that it has changed.
 func (s *subject) checkAlerts(t *rapid.T, change Change, shown world, by Source) {
 	kinds := alertKinds(change)
 	require.Len(t, change.Alerts, len(kinds), "none twice")
@@ -264,7 +264,7 @@ func (s *subject) checkAlerts(t *rapid.T, change Change, shown world, by Source)
 		case FirstSeen, Updated:
 			require.Equal(t, kinds[id] == FirstSeen, s.alerts[id] == nil)
 			require.Greater(t, a.version, s.highest[id])
-			s.tell(id, a, by)
+			s.noteEmitted(id, a, by)
 		default:
 			require.Equal(t, Unchanged, kinds[id])
 			require.Equal(t, s.quiet, kinds[id])
@@ -280,7 +280,7 @@ func (s *subject) checkAlerts(t *rapid.T, change Change, shown world, by Source)
 			continue
 		}
 		if a.olderThan(last.piece) {
-			continue // it teaches nothing
+			continue // nothing is learned from it
 		}
 		if !last.shown[by] {
 			last.shown[by], last.adopted[by] = true, a.version
@@ -298,8 +298,8 @@ func (s *subject) checkAlerts(t *rapid.T, change Change, shown world, by Source)
 	}
 }
 
-// checkEmbedded: a record is emitted because an alert or the incident is newer, and
-// shows no alert older than it was emitted.
+// checkEmbedded checks that a record is emitted because an alert or the incident is
+// newer, and that it shows no alert older than it was emitted.
 func (s *subject) checkEmbedded(t *rapid.T, change Change, own bool, shown world, by Source) {
 	require.Empty(t, change.Alerts)
 	if change.Stale {
@@ -318,16 +318,16 @@ func (s *subject) checkEmbedded(t *rapid.T, change Change, own bool, shown world
 		}
 	}
 	for id, a := range shown.alerts {
-		s.tell(id, a, by)
+		s.noteEmitted(id, a, by)
 	}
 }
 
-func (s *subject) tell(id string, a piece, by Source) {
+func (s *subject) noteEmitted(id string, a piece, by Source) {
 	s.highest[id] = a.version
 	s.alerts[id] = &emitted{a, map[Source]bool{by: true}, map[Source]int{}}
 }
 
-// outdated: an alert is older than it was emitted.
+// outdated reports whether an alert is older than it was emitted.
 func (s *subject) outdated(shown world) bool {
 	if s.mode == None {
 		return false
@@ -370,7 +370,7 @@ func (s *subject) snapshot(shown world, by Source) *Snapshot {
 	return read(snapshot)
 }
 
-func TestAListThatLagsAndAGetTellEachChangeOnce(t *testing.T) {
+func TestALaggingListAndAGetEmitEachChangeOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := newSubject(t)
 		t.Repeat(map[string]func(*rapid.T){

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// Unchanged reports whether a row shows what the list has shown of the incident
-// before, so that Compare would neither change anything nor leave a doubt. It
-// needs only the summary, so rows that show nothing new cost no access to the
-// storage. If it is false, Compare has to tell. It is false for a row that does not
-// show all that is compared.
+// Unchanged reports whether a row shows the incident as the list has shown it before,
+// so that Compare would neither change anything nor leave a doubt. It needs only the
+// summary, so rows that show nothing new cost no access to the storage. If it is false,
+// Compare must decide. It is false for rows that do not show everything that is
+// compared.
 func (c *Comparer) Unchanged(known Summary, row *Snapshot) bool {
 	return c.whole(row) && known.Row != Digest{} && sameMoment(known.LastUpdate(), row.LastUpdate) && known.Row == c.rowDigest(row)
 }
@@ -21,13 +21,11 @@ func (c *Comparer) Unchanged(known Summary, row *Snapshot) bool {
 // sameMoment reports whether two times count as equal, or neither is known.
 func sameMoment(a, b time.Time) bool { return near(a, b) || a.IsZero() && b.IsZero() }
 
-// rowSize is enough for the digests of most rows, so that they are made on the
-// stack.
+// rowSize is enough for the digests of most rows, so they stay on the stack.
 const rowSize = 4096
 
-// Row stands for what a list that shows everything shows of the incident as long as
-// nothing has changed; zero: that is not known. It is the digest that a Comparer makes of such
-// a row.
+// Row returns the digest that a Comparer makes of the incident's row, in a list that
+// shows everything, as long as nothing has changed; zero if that is not known.
 func (s State) Row() Digest {
 	if !s.Seen || s.AlertsUnseen || s.Intent != nil || s.Doubt || s.Source == FromGet {
 		return Digest{}
@@ -53,7 +51,7 @@ func (s State) Row() Digest {
 	return digest(binary.BigEndian.AppendUint32(buf, fields))
 }
 
-// rowDigest stands for what a row shows.
+// rowDigest returns the digest of what a row shows.
 func (c *Comparer) rowDigest(row *Snapshot) Digest {
 	buf, fields := rowHead(make([]byte, 0, rowSize), row.API, c.basis, row.Status, row.Merged, row.SuccessorID), uint32(0)
 	for i := range row.Fields {
@@ -74,8 +72,8 @@ func (c *Comparer) rowDigest(row *Snapshot) Digest {
 	return digest(binary.BigEndian.AppendUint32(buf, fields))
 }
 
-// rowHead writes what Compare looks at beside the digests, which matters where the
-// names of these fields are ignored. The status is written without case.
+// rowHead writes what Compare reads besides the digests. This matters if the names of
+// these fields are ignored. The status is written in lower case.
 func rowHead(buf []byte, api string, basis uint32, status string, merged bool, successor int64) []byte {
 	buf = append(binary.AppendUvarint(buf, uint64(len(api))), api...)
 	buf = binary.BigEndian.AppendUint32(buf, basis)

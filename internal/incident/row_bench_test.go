@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// benched is an incident as large as those in captured answers: 16 fields, and so
-// many alerts with 40 fields each.
+// benched returns an incident as large as those in captured responses: 16 fields, and
+// that many alerts with 40 fields each.
 func benched(alerts int) *Snapshot {
 	members := map[string]any{"status": "Active", "lastUpdateTime": "2026-09-06T12:00:00Z"}
 	for i := range 14 {
@@ -30,7 +30,7 @@ func benched(alerts int) *Snapshot {
 	return read(s)
 }
 
-// BenchmarkRow is what a row costs that shows nothing new, beside its digests.
+// BenchmarkRow measures the cost of a row that shows nothing new, without its digests.
 func BenchmarkRow(b *testing.B) {
 	c := comparer(Split)
 	for _, alerts := range []int{3, 30} {

@@ -9,13 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// titled changes an alert without its time.
+// titled changes an alert, but not its time.
 func titled(i int, title string) func(*Snapshot) {
 	return func(s *Snapshot) { putAlert(&s.Alerts[i], "title", title) }
 }
 
-// A Get shows an alert's new state. A row then shows the incident newer, but this
-// alert in its old state, and a later one the new state.
+// A Get shows an alert's new state. A row then shows a newer incident with this alert
+// in its old state, and a later row shows the new state.
 func TestAnAlertThatARowShowsLateIsEmittedOnce(t *testing.T) {
 	for name, render := range map[string]func(*testing.T, ...func(*Snapshot)) *Snapshot{"alike": snapshot, "otherwise": listed} {
 		row := func(at time.Duration, change ...func(*Snapshot)) *Snapshot {
@@ -81,7 +81,7 @@ func TestChangedFieldsMayBeNoneThatCount(t *testing.T) {
 	require.Equal(t, Change{Kind: Updated}, change)
 }
 
-func TestAChangeThatMovesNoTimeIsDeliveredByTheGetThatARowAsksFor(t *testing.T) {
+func TestAChangeThatMovesNoTimeIsDeliveredByTheGetAfterARow(t *testing.T) {
 	for name, change := range map[string]func(*Snapshot){
 		"of the incident": func(s *Snapshot) { put(s, "tags", "other") },
 		"of its status":   func(s *Snapshot) { s.Status = "Resolved"; put(s, "status", "Resolved") },

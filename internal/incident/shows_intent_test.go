@@ -77,7 +77,7 @@ func TestAnAlertThatMayHaveReturnedIsNotEmittedAsItWasBefore(t *testing.T) {
 	require.Equal(t, emitted.Alerts[0].Revision, change.Alerts[0].Revision)
 }
 
-// As it is while all incidents are listed for the first time.
+// This is the situation while all incidents are listed for the first time.
 func TestAnAlertThatARowMayHaveDeliveredIsDeliveredByItAgain(t *testing.T) {
 	c := comparer(Split)
 	emitted, found := killed(t, c, delivered(t, c, ownRow(t)), alertRow(t, 0))

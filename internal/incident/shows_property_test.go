@@ -12,10 +12,10 @@ import (
 	"pgregory.net/rapid"
 )
 
-// apart is an incident that a Get shows as it is, while a list of incidents shows
-// its own fields and a list of alerts each of its alerts, all as they were at
-// different moments. Every change has a time, and both calls show it, each in its own
-// rendering. The test notes what the records have emitted.
+// apart is an incident of which a Get shows the current state. A list of incidents shows
+// its own fields and a list of alerts each of its alerts, all as they were at different
+// moments. Every change has a time that both kinds of requests show, each in its own
+// rendering. The test records what was emitted.
 type apart struct {
 	comparer *Comparer
 	mode     AlertsMode
@@ -24,13 +24,13 @@ type apart struct {
 	clock    int
 
 	now    world
-	behind world            // as a Get shows it whose replica lags, but not behind another Get
+	behind world            // as a lagging Get shows it, but never older than an earlier Get
 	own    world            // as the list of incidents shows it, without alerts
 	alerts map[string]piece // as the list of alerts shows them, also when they have left
 
 	killed  bool  // since this was set to false
-	safe    bool  // from being killed
-	emitted world // moved is 0 before anything is
+	safe    bool  // must not be killed
+	emitted world // moved is 0 before anything is emitted
 	highest map[string]int
 	unseen  bool // no complete Get has shown the alerts
 	lastGet int
@@ -68,7 +68,7 @@ func (a *apart) drawAlert(t *rapid.T) string {
 	return rapid.SampledFrom([]string{"alike", "casing", "null"}).Draw(t, "alert")
 }
 
-// changeAlert lets an alert come, change, or leave for another incident.
+// changeAlert makes an alert appear, change, or move to another incident.
 func (a *apart) changeAlert(t *rapid.T) {
 	if rapid.Bool().Draw(t, "moves the incident") {
 		a.change(t)
@@ -81,7 +81,7 @@ func (a *apart) changeAlert(t *rapid.T) {
 	a.now.alerts[id] = piece{at, at}
 }
 
-// showNewAlert has an alert come or change, and its row show that at once.
+// showNewAlert makes an alert appear or change, and its row shows that at once.
 func (a *apart) showNewAlert(t *rapid.T) {
 	id, at := a.drawAlert(t), a.tick()
 	a.now.alerts[id] = piece{at, at}
@@ -89,8 +89,8 @@ func (a *apart) showNewAlert(t *rapid.T) {
 	a.showAlert(t, id)
 }
 
-// listAlert has the list of alerts show one as it is. An alert that has left is a
-// row of another incident there.
+// listAlert updates an alert in the list of alerts. An alert that has left appears there
+// as a row of another incident.
 func (a *apart) listAlert(id string) {
 	delete(a.alerts, id)
 	if p, there := a.now.alerts[id]; there {
@@ -113,8 +113,8 @@ func (a *apart) snapshot(w world, by Source, shows Shows) *Snapshot {
 	return s
 }
 
-// compare compares, and notes what was accepted. The process may be killed before
-// anything is.
+// compare compares, and records what was accepted. The process may be killed before
+// anything is accepted.
 func (a *apart) compare(t *rapid.T, s *Snapshot, shown world) Change {
 	change, after := a.comparer.Compare(a.state, s)
 	if !change.Empty() && !a.safe && rapid.IntRange(0, 5).Draw(t, "killed") == 0 {
@@ -128,7 +128,7 @@ func (a *apart) compare(t *rapid.T, s *Snapshot, shown world) Change {
 	return change
 }
 
-// note checks that nothing is emitted twice or after a later version of it.
+// note checks that nothing is emitted twice or after a later version.
 func (a *apart) note(t *rapid.T, s *Snapshot, change Change, shown world) {
 	if change.Kind.changes() {
 		if a.state.Intent == nil || !a.state.Intent.Embedded {
@@ -159,7 +159,7 @@ func (a *apart) note(t *rapid.T, s *Snapshot, change Change, shown world) {
 		case FirstSeen, Updated:
 			version := shown.alerts[c.ID]
 			switch last, _ := alertOf(a.state.Alerts, c.ID); {
-			case unsure && last.Digest == Digest{}: // of what may have been emitted no version is known
+			case unsure && last.Digest == Digest{}: // it is unknown which version may have been emitted
 			case unsure:
 				require.GreaterOrEqual(t, version.version, a.highest[c.ID])
 			default:
@@ -175,7 +175,7 @@ func (a *apart) note(t *rapid.T, s *Snapshot, change Change, shown world) {
 	}
 }
 
-// unsure: a process was killed that may have emitted the alert, or that it left.
+// unsure reports whether a killed process may have emitted the alert or its removal.
 func (a *apart) unsure(id string) bool {
 	_, intended := a.state.Intent.alert(id)
 	last, known := alertOf(a.state.Alerts, id)
@@ -201,8 +201,8 @@ func (a *apart) get(t *rapid.T) {
 	a.checkComplete(t, s.Observed)
 }
 
-// getBehind is a Get whose replica lags. It removes nothing that a row has shown
-// since, so that a later Get does not emit that once more.
+// getBehind is a Get from a lagging replica. It removes nothing that a row has shown
+// since, so that a later Get does not emit that again.
 func (a *apart) getBehind(t *rapid.T) {
 	s := a.snapshot(a.behind, FromGet, Everything)
 	before := a.state
@@ -214,8 +214,8 @@ func (a *apart) getBehind(t *rapid.T) {
 	}
 }
 
-// keptAt are the alerts that have left, but were emitted from a row that shows a
-// change of less than 10 minutes before.
+// keptAt returns the alerts that have left, but were emitted from a row that showed a
+// change less than 10 minutes before.
 func (a *apart) keptAt(at time.Time) map[string]piece {
 	kept := map[string]piece{}
 	for id, p := range a.emitted.alerts {
@@ -228,8 +228,8 @@ func (a *apart) keptAt(at time.Time) map[string]piece {
 	return kept
 }
 
-// checkComplete: all that a Get shows was emitted, and what it does not was removed,
-// unless the Get may lag.
+// checkComplete checks that everything that a Get shows was emitted, and everything else
+// was removed, unless the Get may lag.
 func (a *apart) checkComplete(t *rapid.T, at time.Time) {
 	require.Equal(t, a.now.moved, a.emitted.moved)
 	require.Equal(t, a.now.fields, a.emitted.fields)
@@ -342,7 +342,7 @@ func (a *apart) showAlert(t *rapid.T, id string) (change Change) {
 // seconds is a time of the test.
 func seconds(at time.Time) int { return int(at.Sub(noon) / time.Second) }
 
-// withoutAlerts is what a row of the list of alerts leaves as it is.
+// withoutAlerts returns the part that a row of the list of alerts does not change.
 func withoutAlerts(s State) State {
 	s.Alerts, s.Intent, s.Doubt = nil, nil, false
 	return s
@@ -355,10 +355,10 @@ func isSuperset(all, some []AlertState) bool {
 	})
 }
 
-// catchUp has the Get and all lists show the newest, in any order. Whatever a
-// row finds before the Get, the Get does not find again, and after it nothing does.
+// catchUp makes the Get and all lists show the newest state, in any order. What a row
+// finds before the Get, the Get does not find again. After the Get, nothing new is found.
 func (a *apart) catchUp(t *rapid.T) {
-	a.clock += 600 // no Get may lag so long
+	a.clock += 600 // no Get may lag this long
 	a.own, a.killed = a.now.clone(), false
 	ids := []string{"alike", "casing", "null"}
 	shows := []func(){func() { a.showOwn(t) }, func() { a.get(t) }}
@@ -382,7 +382,7 @@ func (a *apart) catchUp(t *rapid.T) {
 	require.False(t, a.state.Doubt)
 }
 
-func TestRowsThatLagAndShowAPartTellEachChangeOnce(t *testing.T) {
+func TestLaggingRowsThatShowAPartEmitEachChangeOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := newApart(t)
 		decide := func(t *rapid.T, change Change) {

@@ -17,7 +17,7 @@ func ownRow(t *testing.T, change ...func(*Snapshot)) *Snapshot {
 	return s
 }
 
-// alertRow is a row of a list of alerts: the alert with this number, or the last.
+// alertRow is a row of a list of alerts: the alert with this number, or the last one.
 func alertRow(t *testing.T, i int, change ...func(*Snapshot)) *Snapshot {
 	t.Helper()
 	s := listed(t, change...)
@@ -327,7 +327,7 @@ func TestARowOfOwnFieldsOfAnotherAPIAdoptsThemAndMarksTheAlerts(t *testing.T) {
 	require.Equal(t, Resolved, change.Kind)
 }
 
-// rowOf is a row of the list of alerts that shows one that has changed just now.
+// rowOf is a row of the list of alerts that shows an alert that has just changed.
 func rowOf(t *testing.T, id string, changed time.Time) *Snapshot {
 	row := alertRow(t, 99, movedAlert(t, id, changed))
 	row.Observed = changed.Add(20 * time.Second)

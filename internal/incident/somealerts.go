@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// compareSomeAlerts compares each alert of the snapshot by its own time and leaves
-// the rest of the state as it is. An alert that was not delivered is added where
-// none can have left the incident, or where it changed after a Get; otherwise a
-// Get has to show that it is there.
+// compareSomeAlerts compares each alert of the snapshot by its own time and leaves the
+// rest of the state as it is. An alert that was not delivered is added if no alert can
+// have left the incident, or if it changed after the last Get. Otherwise a Get must
+// show that it is there.
 func (c *Comparer) compareSomeAlerts(delivered State, s *Snapshot) (Change, State) {
 	before := delivered.base()
 	switch {
@@ -44,12 +44,12 @@ func (c *Comparer) compareSomeAlerts(delivered State, s *Snapshot) (Change, Stat
 	return change, after
 }
 
-// admits reports whether an alert of a row can be compared, or else added. The time
-// of the alert is the service's, whose clock is at most so far ahead of the one that
-// Fetched is of.
+// admits reports whether an alert of a row can be compared or added. Its time is from
+// the service's clock. Fetched is from ours, and the service's clock is at most ahead
+// of it by ahead.
 func (s State) admits(alert *Alert, ahead time.Duration) bool {
 	last, known := alertOf(s.Alerts, alert.ID)
-	if intent, unsure := s.Intent.alert(alert.ID); unsure { // a row may still show it as it was before it left
+	if intent, unsure := s.Intent.alert(alert.ID); unsure { // a row may still show the alert as it was before it left
 		return !intent.Gone && !newer(last.LastUpdate, alert.LastUpdate)
 	}
 	return known || s.AlertsUnseen || Later(alert.LastUpdate.Add(-ahead), s.Fetched)

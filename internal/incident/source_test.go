@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// listed is what List shows of a snapshot that Get would show: two fields and
-// an alert in another rendering, one field less, one more.
+// listed returns a Get's snapshot as a list shows it: two fields and an alert in another
+// rendering, one field less, one more.
 func listed(t *testing.T, change ...func(*Snapshot)) *Snapshot {
 	t.Helper()
 	s := snapshot(t, change...)
@@ -29,7 +29,7 @@ func listed(t *testing.T, change ...func(*Snapshot)) *Snapshot {
 	return s
 }
 
-// restarted is the state as a checkpoint gives it back.
+// restarted returns the state as it is read from a checkpoint.
 func restarted(t require.TestingT, state State) State {
 	stored, err := json.Marshal(state)
 	require.NoError(t, err)
@@ -70,8 +70,8 @@ func TestAnotherRenderingIsNoChange(t *testing.T) {
 	}
 }
 
-// successors is what is left of Get's answer where that shows the successor:
-// both ids, and no time.
+// successors is what remains of a Get's response that shows the successor: both IDs, and
+// no time.
 func successors(t *testing.T) *Snapshot {
 	t.Helper()
 	return read(&Snapshot{
@@ -125,8 +125,8 @@ func alertLater(i int, word string) func(*Snapshot) {
 	}
 }
 
-// What changes of an alert without its time looks, from a source that has not
-// shown the alert as it was, like another rendering.
+// If an alert changes and its time does not, the change looks like another rendering in
+// a source that has not shown the alert before.
 func TestAnAlertThatChangesWithoutItsTimeIsFoundByGet(t *testing.T) {
 	for name, before := range map[string][]*Snapshot{
 		"Get alone":                         {snapshot(t)},
@@ -152,7 +152,7 @@ func TestWhatGetTookForARenderingIsFoundByTheNextRow(t *testing.T) {
 	c := comparer(Split)
 	state := delivered(t, c, snapshot(t), listed(t, later, alertLater(0, "InProgress")))
 	change, state := c.Compare(state, snapshot(t, later, alertLater(0, "Resolved")))
-	require.Empty(t, change.Alerts, "nothing tells it from how Get renders InProgress")
+	require.Empty(t, change.Alerts, "it looks like how Get renders InProgress")
 	next := listed(t, alertLater(0, "Resolved"))
 	next.LastUpdate = noon.Add(2 * time.Hour)
 	change, _ = c.Compare(state, next)

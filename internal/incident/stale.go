@@ -4,9 +4,9 @@ package incident
 
 import "slices"
 
-// compareStale takes from a snapshot older than what was delivered only the
-// newer versions of known alerts. It neither adds nor removes an alert, and the
-// rest of the state stays as it is.
+// compareStale handles a snapshot older than what was delivered. It takes only newer
+// versions of known alerts from it. It neither adds nor removes an alert, and the rest
+// of the state stays as it is.
 func (c *Comparer) compareStale(delivered State, s *Snapshot) (Change, State) {
 	change, after := Change{Stale: true}, delivered
 	if c.alerts != Split || !c.comparable(delivered, s) {

@@ -7,23 +7,23 @@ import (
 	"time"
 )
 
-// Summary is the part of a State that scheduling needs. It is small enough to
-// keep one in memory for every incident; the State is loaded to compare an
-// incident. The zero Summary is that of the zero State.
+// Summary is the part of a State that scheduling needs. It is small enough to keep one
+// in memory for every incident. The State is loaded only to compare an incident. The
+// zero Summary is that of the zero State.
 type Summary struct {
 	// Successor, Seen, Missing, Merged, AlertsUnseen and PollDue are the State's.
 	Successor             int64
 	Seen, Missing, Merged bool
 	AlertsUnseen, PollDue bool
 
-	// Row is the State's; zero: not known.
+	// Row is the State's; zero if not known.
 	Row Digest
 
 	resolved                         bool
 	lastUpdate, fetched, closedSince instant
 }
 
-// Summary is the state's own.
+// Summary returns the summary of a state.
 func (s State) Summary() Summary {
 	return Summary{
 		Successor: s.Successor, Seen: s.Seen, Missing: s.Missing, Merged: s.Merged, AlertsUnseen: s.AlertsUnseen, PollDue: s.PollDue, resolved: resolved(s.Status),
@@ -32,30 +32,30 @@ func (s State) Summary() Summary {
 	}
 }
 
-// LastUpdate is the State's; zero: not known.
+// LastUpdate is the State's; zero if not known.
 func (s Summary) LastUpdate() time.Time { return s.lastUpdate.time() }
 
-// Fetched is the State's; zero: never.
+// Fetched is the State's; zero if never.
 func (s Summary) Fetched() time.Time { return s.fetched.time() }
 
 // Listed reports whether the list has shown all of the incident, and left no doubt.
 func (s Summary) Listed() bool { return s.Row != Digest{} }
 
-// SetFetched notes that the incident was polled and had not changed.
+// SetFetched records that the incident was polled and had not changed.
 func (s *Summary) SetFetched(at time.Time) { s.fetched = instantOf(at) }
 
-// Equal reports whether two summaries are the same but for Fetched.
+// Equal reports whether two summaries are the same, except for Fetched.
 func (s Summary) Equal(other Summary) bool {
 	s.fetched = other.fetched
 	return s == other
 }
 
-// Followed reports whether the incident is polled. Once it was merged into
-// another one, that one is polled instead.
+// Followed reports whether the incident is polled. If it was merged into another
+// incident, that one is polled instead.
 func (s Summary) Followed() bool { return !s.Merged || s.Successor == 0 }
 
-// ClosedSince is when the incident was resolved, merged or not found; zero: no
-// time is known of it at all. Not ok: it is open.
+// ClosedSince returns when the incident was resolved, merged or not found; zero if no
+// time is known. ok is false if it is open.
 func (s Summary) ClosedSince() (since time.Time, ok bool) {
 	switch {
 	case !s.Missing && !s.Merged && !s.resolved:
@@ -72,8 +72,8 @@ func (s Summary) ClosedSince() (since time.Time, ok bool) {
 // time.Time, without a pointer for the garbage collector. 0: unknown.
 type instant int64
 
-// instantOf returns 0 for times before 1970, and the last instant, in 2262, for
-// later ones.
+// instantOf returns 0 for times before 1970, and the last instant for times after it,
+// in 2262.
 func instantOf(t time.Time) instant {
 	switch {
 	case t.Before(time.Unix(0, 0)):

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// movedBy moves the incident's time, and its alerts' times, by so much.
+// movedBy moves the incident's time, and its alerts' times, by a duration.
 func movedBy(d time.Duration) func(*Snapshot) {
 	return func(s *Snapshot) {
 		ownMovedBy(d)(s)
@@ -86,7 +86,7 @@ func TestContentThatChangesWithinTheToleranceIsFound(t *testing.T) {
 
 	title := func(s *Snapshot) { putAlert(&s.Alerts[0], "title", "another") }
 	change, after := c.Compare(before, snapshot(t, movedBy(time.Microsecond), title))
-	require.Empty(t, change.Alerts, "the digest does not tell it from the time")
+	require.Empty(t, change.Alerts, "the digest cannot separate it from the time")
 	change, _ = c.Compare(after, snapshot(t, movedBy(0), title))
 	require.Equal(t, map[string]Kind{"a1": Updated}, alertKinds(change))
 
@@ -119,7 +119,8 @@ func TestUnknownTimesAreNeitherNewerNorEqual(t *testing.T) {
 	}
 }
 
-// at is a time that the incident and its alerts show, and what was made of it.
+// at sets the text of the times that the incident and its alerts show, and the times that
+// were read from it.
 func at(text string, known time.Time) func(*Snapshot) {
 	return func(s *Snapshot) {
 		s.LastUpdate = known
@@ -136,7 +137,7 @@ func TestContentIsComparedWhileTimesAreUnknown(t *testing.T) {
 	c := comparer(Split)
 	unknown := at(never, time.Time{})
 	state := delivered(t, c, snapshot(t, unknown))
-	// An earlier version of the receiver took such a time for a time.
+	// An earlier version of the receiver took such a value for a time.
 	earlier := delivered(t, c, snapshot(t, at(never, time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC))))
 	for _, before := range []State{state, earlier, restarted(t, state), restarted(t, earlier)} {
 		change, after := c.Compare(before, snapshot(t, unknown))

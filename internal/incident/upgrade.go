@@ -9,16 +9,16 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// formerState has the members of states that checkpoint versions 1 and 2 wrote
-// and version 3 does not. They counted disappearances instead of revisions.
+// formerState has the members of states that only checkpoint versions 1 and 2 wrote.
+// They counted disappearances instead of revisions.
 type formerState struct {
-	MissingSince   time.Time      `json:"missing_since"`
-	Disappearances uint64         `json:"disappearances"`
-	Telling        *formerTelling `json:"telling"`
+	MissingSince   time.Time     `json:"missing_since"`
+	Disappearances uint64        `json:"disappearances"`
+	Intent         *formerIntent `json:"telling"`
 }
 
-// formerTelling is the Intent of version 2.
-type formerTelling struct {
+// formerIntent is the Intent of version 2.
+type formerIntent struct {
 	Gone           uint64   `json:"gone"` // number of the disappearance
 	Back           bool     `json:"back"`
 	Came           []string `json:"came"`
@@ -36,8 +36,8 @@ type former struct {
 // plainState is a State without its method.
 type plainState State
 
-// UnmarshalJSONFrom reads the states of all checkpoint versions. Members that
-// are absent keep their values, so a state may be read from several objects.
+// UnmarshalJSONFrom reads the states of all checkpoint versions. Absent members keep
+// their values, so a state can be read from several objects.
 func (s *State) UnmarshalJSONFrom(from *jsontext.Decoder) error {
 	read := struct {
 		plainState
@@ -53,8 +53,8 @@ func (s *State) UnmarshalJSONFrom(from *jsontext.Decoder) error {
 
 func (f formerState) upgrade(s *State) {
 	s.RetiredRevision = max(s.RetiredRevision, f.Disappearances)
-	if f.Telling != nil {
-		s.Intent = f.Telling.intent(*s)
+	if f.Intent != nil {
+		s.Intent = f.Intent.intent(*s)
 	}
 	if s.ClosedSince.IsZero() && s.closed() {
 		s.ClosedSince = f.closedSince(*s)
@@ -71,9 +71,9 @@ func (f formerState) closedSince(s State) time.Time {
 	return s.LastUpdate
 }
 
-// intent keeps the numbers of alerts that left as their revisions, which are
-// higher than any of an alert that was there at that time: those were 0.
-func (t formerTelling) intent(s State) *Intent {
+// intent keeps the numbers of alerts that left as their revisions. They are higher than
+// the revisions of alerts that were there at that time, which were 0.
+func (t formerIntent) intent(s State) *Intent {
 	i := &Intent{Embedded: t.Embedded}
 	if t.Gone != 0 || t.Back {
 		i.Revision, i.Gone = s.Revision+1, !t.Back

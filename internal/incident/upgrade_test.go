@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// stored reads a state from the texts that a checkpoint has of it.
+// stored reads a state from its texts in a checkpoint.
 func stored(t *testing.T, texts ...string) (s State) {
 	t.Helper()
 	for _, text := range texts {
@@ -68,8 +68,8 @@ func TestTheIntentOfCheckpointVersion2IsRead(t *testing.T) {
 	}
 }
 
-// upgraded is the state as version 2 stored it.
-func upgraded(t *testing.T, s State, telling string) State {
+// upgraded returns the state as it is read after version 2 stored it.
+func upgraded(t *testing.T, s State, intent string) State {
 	t.Helper()
 	s.Revision, s.RetiredRevision, s.ClosedSince = 0, 0, time.Time{}
 	for i := range s.Alerts {
@@ -77,7 +77,7 @@ func upgraded(t *testing.T, s State, telling string) State {
 	}
 	text, err := json.Marshal(s)
 	require.NoError(t, err)
-	return stored(t, string(text), `{"disappearances":3}`, telling)
+	return stored(t, string(text), `{"disappearances":3}`, intent)
 }
 
 func TestAnUpgradeFromCheckpointVersion2EmitsNothing(t *testing.T) {
