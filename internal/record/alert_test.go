@@ -11,7 +11,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// with gives the observed incident and its alert what records say of them.
+// with sets what records say about the observed incident and its alert.
 func with(t *testing.T) Observation {
 	t.Helper()
 	o := observation(t)

@@ -11,8 +11,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// put leaves out what the API has no value for. What is longer than incident.MaxText
-// is whole in the body only.
+// put writes a value, unless it is empty. A value longer than incident.MaxText is cut;
+// only the body has it whole.
 func put(attributes pcommon.Map, name, value string) {
 	if value != "" {
 		attributes.PutStr(name, incident.Cut(value, incident.MaxText))
@@ -26,8 +26,8 @@ func putTime(attributes pcommon.Map, name string, t time.Time) {
 	}
 }
 
-// putList writes a list as far as an attribute may hold it. Where that is not all of
-// it, its name is added to those of the lists that are cut.
+// putList writes as much of a list as an attribute may hold. If something is left out,
+// it adds the list's name to cut.
 func putList(attributes pcommon.Map, prefix, name string, values, cut []string) []string {
 	shown := values[:min(len(values), incident.MaxListed)]
 	putAll(attributes, prefix+name, shown)
@@ -37,7 +37,8 @@ func putList(attributes pcommon.Map, prefix, name string, values, cut []string) 
 	return cut
 }
 
-// putAffected writes what the alerts affect, as putList does. partial: they are not all alerts that there are, so each list may lack something.
+// putAffected writes what the alerts affect, like putList. partial: there may be more
+// alerts, so each list may be incomplete.
 func putAffected(attributes pcommon.Map, prefix string, s *incident.Snapshot, alerts []incident.Alert, partial bool, cut []string) []string {
 	if s.Evidence == nil {
 		return cut

@@ -32,7 +32,7 @@ func TestWhatAnIncidentDoesNotHaveIsNoAttribute(t *testing.T) {
 	}
 }
 
-// Whoever can write into an incident must not be able to make records of any size.
+// Whoever can write into an incident must not be able to make records arbitrarily large.
 func TestAttributesAreBounded(t *testing.T) {
 	o := observation(t)
 	long := strings.Repeat("ä", 10_000)
@@ -77,7 +77,7 @@ func TestAListThatFitsIsNotCut(t *testing.T) {
 	require.Nil(t, attribute(t, r, "microsoft.defender.incident.truncated"))
 }
 
-// many is evidence of so many hosts and one user in each alert.
+// many is evidence of that many hosts and one user in each alert.
 type many int
 
 func (m many) Affected(alert *incident.Alert, to *incident.Affected) {

@@ -22,8 +22,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// received is the object as the API's client keeps it, which has to have an
-// incidentId of 437.
+// received returns the object as the API's client keeps it. Its incidentId must be 437.
 func received(t *testing.T, text string) content.Object {
 	t.Helper()
 	endpoint, err := url.Parse("https://api.example")
@@ -37,8 +36,8 @@ func received(t *testing.T, text string) content.Object {
 	return answer.Snapshot.Object
 }
 
-// object is one as the API's client keeps it, with an incidentId beside what is
-// given.
+// object returns an object as the API's client keeps it, with an incidentId besides the
+// given members.
 func object(t *testing.T, raw map[string]any) content.Object {
 	t.Helper()
 	raw["incidentId"] = 437

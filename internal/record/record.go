@@ -2,8 +2,8 @@
 
 // Package record turns the changes of incidents into log records.
 //
-// It is pure. Logs builds new records on every call, because a consumer may
-// modify the ones it is given and delivery may have to be retried.
+// It is pure. Logs builds new records on every call, because a consumer may modify
+// them, and the delivery may have to be retried.
 package record
 
 import (
@@ -34,31 +34,30 @@ const (
 // Builder builds records. Do not change its fields while it is in use.
 type Builder struct {
 	Alerts incident.AlertsMode
-	// Original puts an incident's JSON as received into log.record.original.
+	// Original adds an incident's JSON as received as log.record.original.
 	Original bool
 	// Host of the API, without a port.
 	Host string
-	// Scope names the receiver, ScopeVersion its version.
+	// Scope is the receiver's name, ScopeVersion its version.
 	Scope, ScopeVersion string
 }
 
 // Observation is one incident's change, ready to be emitted.
 type Observation struct {
 	ID int64
-	// Tenant is the tenant's id; empty: not known yet.
+	// Tenant is the tenant's ID; empty if not known yet.
 	Tenant   string
 	Observed time.Time
-	// Snapshot is nil when the incident was not found. One that shows
-	// incident.SomeAlerts has nothing for a record of the incident itself, and its
-	// Change has none.
+	// Snapshot is nil if the incident was not found. If it shows only
+	// incident.SomeAlerts, Change has no record of the incident itself.
 	Snapshot *incident.Snapshot
 	Change   incident.Change
 	// After is the state to store once these records have been accepted.
 	After incident.State
 }
 
-// Logs builds the records of one observation under one resource and scope,
-// the incident's own first. There are none when nothing has changed.
+// Logs builds the records of one observation under one resource and scope, the
+// incident's own first. There are none if nothing has changed.
 func (b Builder) Logs(o Observation) plog.Logs {
 	logs := plog.NewLogs()
 	if o.Change.Empty() {
@@ -112,7 +111,7 @@ func (b Builder) incident(r plog.LogRecord, o Observation, w *writer) {
 	r.SetTimestamp(timestamp(s.LastUpdate, o.Observed))
 	setSeverity(r, s.Severity)
 	name, severity, address := s.Name, s.Severity, s.URL
-	if s.Merged { // the API may show nothing of it any more
+	if s.Merged { // the API may no longer show anything of it
 		known := o.After.Description
 		name, severity, address = cmp.Or(name, known.Name), known.Severity, cmp.Or(address, known.URL)
 	}
@@ -144,8 +143,8 @@ func (b Builder) incident(r plog.LogRecord, o Observation, w *writer) {
 	b.incidentBody(r.Body().SetEmptyMap(), s, w)
 }
 
-// alertCount is how many alerts the incident has. Where the snapshot shows none,
-// these are the ones that were delivered, if all were.
+// alertCount returns how many alerts the incident has. If the snapshot shows none, it
+// counts the delivered ones, if all were delivered.
 func (b Builder) alertCount(o Observation) (n int, known bool) {
 	switch s := o.Snapshot; {
 	case s == nil || s.Incomplete:
@@ -161,7 +160,7 @@ func (b Builder) alertCount(o Observation) (n int, known bool) {
 func (b Builder) incidentBody(body pcommon.Map, s *incident.Snapshot, w *writer) {
 	w.putObject(s.Object, body, 1) // the alerts
 	if b.Alerts != incident.Embedded {
-		body.Remove(s.AlertsField) // a null, where the API gave no list
+		body.Remove(s.AlertsField) // null, if the API returned no list
 		return
 	}
 	if s.Alerts == nil {
@@ -216,8 +215,8 @@ func (b Builder) alert(r plog.LogRecord, o Observation, change incident.AlertCha
 	w.putObject(a.Object, r.Body().SetEmptyMap(), 0)
 }
 
-// putIncident writes what is known of an alert's incident. The observation may not
-// show it, so it comes from the state.
+// putIncident writes what is known about an alert's incident. It comes from the state,
+// since the observation may not show it.
 func putIncident(attributes pcommon.Map, known incident.State) {
 	put(attributes, "microsoft.defender.incident.name", known.Description.Name)
 	put(attributes, "microsoft.defender.incident.status", known.Status)
@@ -226,8 +225,8 @@ func putIncident(attributes pcommon.Map, known incident.State) {
 	put(attributes, "microsoft.defender.incident.url", known.Description.URL)
 }
 
-// alertURL is the address of an alert in the portal that its incident's address leads
-// to. Defender XDR names none; it has the form of those that Graph names.
+// alertURL returns the address of an alert in the portal, derived from its incident's
+// address. Defender XDR does not provide one. It has the form of Graph's addresses.
 func alertURL(o Observation, id string) string {
 	portal, err := url.Parse(o.After.Description.URL)
 	if err != nil || portal.Scheme != "https" || portal.Host == "" {
@@ -240,8 +239,8 @@ func alertURL(o Observation, id string) string {
 	return address
 }
 
-// timestamp is when it happened; where the API does not say, when it was seen. A
-// time that a timestamp cannot hold would wrap.
+// timestamp returns when it happened, or when it was observed if the API does not say.
+// A time that a timestamp cannot hold would wrap, so it counts as unknown.
 func timestamp(happened, observed time.Time) pcommon.Timestamp {
 	if happened.Before(time.Unix(0, 0)) || happened.After(time.Unix(0, math.MaxInt64)) {
 		happened = observed

@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// listings are what a Get and the rows of both lists show of one incident.
+// listings has what a Get and the rows of both lists show of one incident.
 func listings(t *testing.T) (get, own, alert *incident.Snapshot) {
 	t.Helper()
 	get = &incident.Snapshot{
@@ -43,7 +43,7 @@ func listings(t *testing.T) (get, own, alert *incident.Snapshot) {
 	}
 }
 
-// observing is the observation of a snapshot after others.
+// observing returns the observation of a snapshot after others.
 func observing(mode incident.AlertsMode, s *incident.Snapshot, before ...*incident.Snapshot) Observation {
 	c := incident.NewComparer(mode, false, nil, 0)
 	var state incident.State
@@ -55,7 +55,7 @@ func observing(mode incident.AlertsMode, s *incident.Snapshot, before ...*incide
 	return o
 }
 
-// moved is a snapshot after a later change.
+// moved returns a snapshot after a later change.
 func moved(t *testing.T, s *incident.Snapshot) *incident.Snapshot {
 	t.Helper()
 	after := *s
@@ -115,7 +115,7 @@ func TestARowWithoutAlertsCountsThoseThatWereDelivered(t *testing.T) {
 	}
 }
 
-// One alert more may be delivered before the row is shown again.
+// Another alert may be delivered before the row is shown again.
 func TestTheUIDOfARowsRecordCoversTheCount(t *testing.T) {
 	get, own, _ := listings(t)
 	b, o := Builder{Alerts: incident.Split}, observing(incident.Split, moved(t, own), get)
@@ -127,7 +127,7 @@ func TestTheUIDOfARowsRecordCoversTheCount(t *testing.T) {
 	require.NotEqual(t, first, uids(t, b, o))
 }
 
-// A change that a row shows and a Get shows again after a crash is one change.
+// If a row shows a change, and after a crash a Get shows it again, it is one change.
 func TestARowAndAGetThatShowTheSameHaveTheSameUIDs(t *testing.T) {
 	get, own, alert := listings(t)
 	b := Builder{Alerts: incident.Split}

@@ -10,9 +10,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// setSeverity keeps the API's word and adds its number. Words without a place
-// on OpenTelemetry's scale (UnSpecified, unknown, what is yet to come) have
-// none.
+// setSeverity sets the API's word and its number. Words without a place on
+// OpenTelemetry's scale (UnSpecified, unknown, future ones) have no number.
 func setSeverity(r plog.LogRecord, word string) {
 	r.SetSeverityText(incident.Cut(word, incident.MaxText))
 	r.SetSeverityNumber(severityNumber(word))

@@ -12,13 +12,13 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// incidentUID identifies the incident's own record. It covers everything that
+// incidentUID returns the UID of the incident's own record. It covers everything that
 // may differ between two records of an incident.
 func (b Builder) incidentUID(o Observation) string {
 	var alerts string
 	if n, known := b.alertCount(o); known {
 		alerts = count(uint64(n))
-	} else if o.Snapshot != nil && o.Snapshot.Incomplete { // without a count, and perhaps with other alerts than another time
+	} else if o.Snapshot != nil && o.Snapshot.Incomplete { // there is no count, and the alerts shown may vary
 		alerts = "shown"
 		for _, a := range o.Snapshot.Alerts {
 			alerts += " " + strconv.Quote(a.ID)
@@ -35,7 +35,7 @@ func (b Builder) alertUID(o Observation, change incident.AlertChange) string {
 		string(change.Kind), count(change.Revision), string(change.Digest[:]), seen(change.Kind, o.Observed))
 }
 
-// seen tells apart the records of unchanged content, which all have the same
+// seen distinguishes the records of unchanged content, which all have the same
 // revision.
 func seen(kind incident.Kind, observed time.Time) string {
 	if kind != incident.Unchanged {
@@ -44,8 +44,7 @@ func seen(kind incident.Kind, observed time.Time) string {
 	return strconv.FormatInt(observed.UnixNano(), 10)
 }
 
-// origin tells the incidents of different tenants apart, which may have the same
-// IDs.
+// origin distinguishes the incidents of different tenants, which may have the same IDs.
 func (b Builder) origin(o Observation) string {
 	if o.Tenant != "" {
 		return o.Tenant
@@ -55,8 +54,8 @@ func (b Builder) origin(o Observation) string {
 
 func count(n uint64) string { return strconv.FormatUint(n, 10) }
 
-// uid returns 32 hexadecimal digits. Every part is preceded by its length, so
-// different lists of parts never form the same text.
+// uid returns 32 hexadecimal digits. Each part is preceded by its length, so different
+// lists of parts never form the same text.
 func uid(parts ...string) string {
 	text := make([]byte, 0, 256) // on the stack
 	for _, part := range parts {

@@ -25,7 +25,7 @@ type version struct {
 	moved  time.Time
 }
 
-// crashing is an incident that changes, comes and goes, while the receiver
+// crashing is an incident that changes, disappears and returns, while the receiver
 // crashes between delivering records and storing its state.
 type crashing struct {
 	objects  func(id string, number int) content.Object
@@ -37,7 +37,7 @@ type crashing struct {
 
 	gone   bool
 	own    version
-	alerts map[string]version // of all alerts; those that are there now:
+	alerts map[string]version // of all alerts; there lists the present ones
 	there  map[string]bool
 	old    *incident.Snapshot // an earlier one that a lagging replica still shows
 
@@ -48,15 +48,15 @@ type crashing struct {
 
 // emitted is a record that the pipeline accepted.
 type emitted struct {
-	record any // all that tells it from others, except its uid and when it was observed
+	record any // everything in it except its uid and when it was observed
 	step   int
 }
 
 // step says what the last records of an incident or alert were.
 type step struct {
 	stored  int // when a state with a record of it was stored
-	there   int // the last record that showed it
-	missing int // the last record that said it was gone
+	there   int // when the last record showed it
+	missing int // when the last record reported it as gone
 }
 
 func (w *crashing) tick() time.Time {
@@ -78,7 +78,7 @@ func (w *crashing) changeAlert(t *rapid.T) {
 	w.alerts[id] = v
 }
 
-// snapshot is what the API shows; nil: there is no such incident.
+// snapshot returns what the API shows; nil if there is no such incident.
 func (w *crashing) snapshot() *incident.Snapshot {
 	if w.gone {
 		return nil
@@ -97,7 +97,7 @@ func (w *crashing) snapshot() *incident.Snapshot {
 	return s
 }
 
-// rows are what lists show of a snapshot: the incident without its alerts, and each
+// rows returns what lists show of a snapshot: the incident without its alerts, and each
 // alert alone.
 func rows(s *incident.Snapshot) (own *incident.Snapshot, alerts []*incident.Snapshot) {
 	row := *s
@@ -154,9 +154,9 @@ func (w *crashing) uids(o Observation) (uids []string) {
 	return uids
 }
 
-// check requires that a uid that was used before stands for the same record,
-// that no state with another change of the subject was stored since, and that
-// the subject has not gone or come back in between.
+// check requires that a uid that was used before identifies the same record, that no
+// state with another change of the subject was stored since, and that the subject has
+// not disappeared or returned in between.
 func (w *crashing) check(t *rapid.T, o Observation, stored bool) {
 	w.steps++
 	for _, r := range records(w.builder, o) {
@@ -185,7 +185,7 @@ func (w *crashing) check(t *rapid.T, o Observation, stored bool) {
 			last.stored = w.steps
 		}
 		w.last[subject] = last
-		if kind == incident.NotFound { // its alerts are gone, too
+		if kind == incident.NotFound { // its alerts are gone too
 			for alert, of := range w.last {
 				w.last[alert] = step{stored: max(of.stored, last.stored), there: of.there, missing: w.steps}
 			}
@@ -193,8 +193,8 @@ func (w *crashing) check(t *rapid.T, o Observation, stored bool) {
 	}
 }
 
-// describe returns the alert that a record is about, if any, the kind of the
-// change, and all that the record says.
+// describe returns the alert that a record is about, if any, the kind of the change, and
+// everything that the record says.
 func describe(r plog.LogRecord) (alert string, kind incident.Kind, record any) {
 	attributes := r.Attributes().AsRaw()
 	delete(attributes, "log.record.uid")
@@ -202,7 +202,7 @@ func describe(r plog.LogRecord) (alert string, kind incident.Kind, record any) {
 	if r.EventName() == EventAlert {
 		word = attributes["microsoft.defender.alert.change"]
 		alert = attributes["microsoft.defender.alert.id"].(string)
-		for name := range attributes { // which go by what else was observed by then
+		for name := range attributes { // they depend on what else was observed by then
 			if name == "microsoft.defender.alert.changed_fields" ||
 				strings.HasPrefix(name, "microsoft.defender.incident.") && name != "microsoft.defender.incident.id" {
 				delete(attributes, name)
