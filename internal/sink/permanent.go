@@ -8,14 +8,14 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumererror"
 )
 
-// permanent says that retrying cannot help. Several pipelines return a join of their errors, which may be wrapped: it is permanent only if
-// every error in it is.
+// permanent reports whether retrying cannot help. Several pipelines return a join of their errors, which may be wrapped. A join is permanent
+// only if every error in it is.
 func permanent(err error) bool {
 	for err != nil {
 		if consumererror.IsPermanent(only{err}) {
 			return true
 		}
-		switch wrapper := err.(type) { //nolint:errorlint // each level is looked at by itself
+		switch wrapper := err.(type) { //nolint:errorlint // each level is checked by itself
 		case interface{ Unwrap() []error }:
 			return allPermanent(wrapper.Unwrap())
 		case interface{ Unwrap() error }:
@@ -40,10 +40,10 @@ func allPermanent(errs []error) bool {
 	return some
 }
 
-// only is an error without those that it wraps: consumererror tells a permanent one by a type that it does not export.
+// only is an error without the errors that it wraps. It is needed because consumererror does not export the type of permanent errors.
 type only struct{ error }
 
-// As serves errors.As.
+// As implements the method that errors.As uses.
 func (o only) As(target any) bool {
 	return reflect.TypeOf(o.error).AssignableTo(reflect.TypeOf(target).Elem())
 }

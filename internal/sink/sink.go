@@ -30,12 +30,12 @@ type Sink struct {
 
 	pending *record.Observation
 	sending bool
-	since   time.Time // when the attempt that is under way began
+	since   time.Time // when the current attempt began
 	retryAt time.Time
 	backoff *backoff.ExponentialBackOff
 }
 
-// New returns a sink that builds its records with records.
+// New returns a sink. It uses records to build log records.
 func New(next consumer.Logs, report *receiverhelper.ObsReport, records record.Builder) *Sink {
 	return &Sink{next: next, report: report, records: records, attempts: make(chan Attempt, 1)}
 }
@@ -47,25 +47,25 @@ type Attempt struct {
 	err     error
 }
 
-// Attempts receives each attempt that has ended. Pass it to Settle.
+// Attempts returns the channel of attempts that have ended. Pass each to Settle.
 func (s *Sink) Attempts() <-chan Attempt { return s.attempts }
 
-// Busy says whether a delivery is pending.
+// Busy reports whether a delivery is pending.
 func (s *Sink) Busy() bool { return s.pending != nil }
 
-// Sending says whether an attempt is under way, and since when.
+// Sending reports whether an attempt is in progress, and since when.
 func (s *Sink) Sending() (since time.Time, sending bool) { return s.since, s.sending }
 
-// RetryAt is when to call Send; not ok: nothing is pending, or an attempt is under way.
+// RetryAt returns when to call Send. ok is false if nothing is pending, or an attempt is in progress.
 func (s *Sink) RetryAt() (at time.Time, ok bool) { return s.retryAt, s.pending != nil && !s.sending }
 
-// Offer makes an observation the pending delivery, whose first attempt is due at once. Nothing may be pending.
+// Offer makes an observation the pending delivery. Its first attempt is due at once. Nothing else may be pending.
 func (s *Sink) Offer(o record.Observation, now time.Time) {
 	s.pending, s.retryAt, s.backoff = &o, now, nil
 }
 
-// Send begins an attempt. Canceling ctx ends it, if the pipeline respects that. The records are built for each attempt, since a consumer
-// may change them.
+// Send begins an attempt. Canceling ctx ends it, if the pipeline respects that. The records are built again for each attempt, since a
+// consumer may change them.
 func (s *Sink) Send(ctx context.Context, now time.Time) {
 	s.sending, s.since = true, now
 	logs := s.records.Logs(*s.pending)
@@ -82,17 +82,17 @@ func (s *Sink) attempt(ctx context.Context, logs plog.Logs, now time.Time) Attem
 
 // Result says what an attempt means for the delivery.
 type Result struct {
-	// Observation that the pipeline accepted or rejected permanently; nil: it is still pending, and the next attempt is due at RetryAt.
+	// Observation that the pipeline accepted or permanently rejected; nil if it is still pending, and the next attempt is due at RetryAt.
 	Observation *record.Observation
 	Records     int
 	// Handed is when the records were handed to the pipeline.
 	Handed time.Time
-	// Rejected: the pipeline rejected the records permanently, and they are lost.
+	// Rejected: the pipeline permanently rejected the records, and they are lost.
 	Rejected bool
 	Err      error
 }
 
-// Settle ends an attempt: the delivery is settled, or its next attempt is scheduled.
+// Settle handles the result of an attempt. The delivery is then settled, or its next attempt is scheduled.
 func (s *Sink) Settle(a Attempt, now time.Time) Result {
 	s.sending = false
 	result := Result{Records: a.records, Handed: a.handed, Err: a.err}
