@@ -119,7 +119,7 @@ func TestFeedIsStoredWithItsAccountInOneOperation(t *testing.T) {
 	assert.EqualError(t, store.SaveQuota(t.Context(), quota.Stored{}), "write the checkpoint's entry v1/quota/defender_xdr/incidents: disk full")
 }
 
-// Where one account counts all requests, the feed has none of its own.
+// If one account counts all requests, the feed has none of its own.
 func TestFeedWithoutAnAccountLeavesTheStoredOne(t *testing.T) {
 	client := newStorage()
 	store, _ := open(t, client)
@@ -144,7 +144,7 @@ func TestAccountsOfNoAPIAreIgnored(t *testing.T) {
 	assert.Equal(t, Contents{Feed: Feed{Pending: []Pending{{ID: 437}}}, Summaries: map[int64]incident.Summary{}}, contents)
 }
 
-// The quota of an API has nothing to do with what was sent to the other one.
+// The quota of one API does not depend on what was sent to the other.
 func TestPauseUnderOneAPIDelaysOnlyThatAPI(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	client := kept{newStorage()}
@@ -215,7 +215,7 @@ func FuzzAccount(f *testing.F) {
 	})
 }
 
-// requireUsable goes on with a stored account and restarts once more.
+// requireUsable continues with a stored account and restarts once more.
 func requireUsable(t *testing.T, store *Store, client kept, stored quota.Stored) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	restored := func(stored quota.Stored) *quota.Account {

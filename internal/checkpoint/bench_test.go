@@ -14,13 +14,13 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/checkpoint/checkpointtest"
 )
 
-// first is the id that the incidents begin with.
+// first is the ID of the first incident.
 const first = 100_000
 
 // sizes are how many incidents are stored.
 func sizes() []int { return []int{10, 1_000, 100_000} }
 
-// filled is a directory with so many states, and how large its file is.
+// filled is a directory with that many states, and the size of its file.
 func filled(b *testing.B, n int) (directory string, bytes int64) {
 	b.Helper()
 	directory = filepath.Join(b.TempDir(), "storage")
@@ -29,8 +29,8 @@ func filled(b *testing.B, n int) (directory string, bytes int64) {
 	return directory, info.Size()
 }
 
-// BenchmarkStore has the operations of a running receiver, next to how many
-// incidents are stored.
+// BenchmarkStore measures the operations of a running receiver, by number of stored
+// incidents.
 func BenchmarkStore(b *testing.B) {
 	for _, n := range sizes() {
 		directory, _ := filled(b, n)
@@ -53,7 +53,7 @@ func BenchmarkStore(b *testing.B) {
 				return err
 			})
 			run("save one more and forget it", func(int) error {
-				const id = 1 // before all others in its part
+				const id = 1 // the first in its part
 				if err := store.Save(b.Context(), id, checkpointtest.StateOf(id)); err != nil {
 					return err
 				}
@@ -64,7 +64,7 @@ func BenchmarkStore(b *testing.B) {
 	}
 }
 
-// BenchmarkOpen is what a start reads, and how large its file is.
+// BenchmarkOpen measures what a start reads, and the size of the file.
 func BenchmarkOpen(b *testing.B) {
 	for _, n := range sizes() {
 		directory, bytes := filled(b, n)

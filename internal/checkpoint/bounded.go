@@ -14,16 +14,16 @@ import (
 const (
 	// storageTimeout bounds how long a storage call takes.
 	storageTimeout = 10 * time.Second
-	// returnGrace is the last part of it, in which the context of the call has
-	// ended: a client that heeds its context returns then.
+	// returnGrace is the last part of storageTimeout. The call's context has ended by
+	// then, so a client that respects it returns.
 	returnGrace = 100 * time.Millisecond
-	// holdTime is how long no call is made after one that timed out. A storage that
-	// hangs costs the caller at most 10 s a minute.
+	// holdTime is how long no call is made after one that timed out. A hanging storage
+	// costs the caller at most 10 s a minute.
 	holdTime = time.Minute
 )
 
-// errUnavailable is the error of a call that the storage did not respond to in
-// time, and of the calls that are then not made.
+// errUnavailable is the error of a call that timed out, and of the calls that are then
+// not made.
 var errUnavailable = errors.New("storage unavailable")
 
 var (
@@ -32,14 +32,14 @@ var (
 	errHanging = fmt.Errorf("%w: an earlier call has not returned yet", errUnavailable)
 )
 
-// bounded is a storage client that never blocks for longer than storageTimeout,
-// even if the client behind it ignores its context. It makes one call at a time,
-// in order: after it gave up a call, it makes no other before that one has
-// returned. Only one goroutine may use it.
+// bounded is a storage client that never blocks for longer than storageTimeout, even if
+// the client behind it ignores its context. It makes one call at a time, in order: after
+// abandoning a call, it makes no other until that one has returned. Only one goroutine
+// may use it.
 type bounded struct {
 	client  storage.Client
-	hanging <-chan struct{} // closed when the call that was given up returns; nil: there is none
-	hold    *time.Timer     // fires when calls are made again; nil: they are
+	hanging <-chan struct{} // closed when the abandoned call returns; nil: there is none
+	hold    *time.Timer     // fires when the hold ends; nil: calls are not on hold
 }
 
 func (b *bounded) Get(ctx context.Context, key string) ([]byte, error) {
@@ -56,8 +56,8 @@ func (b *bounded) Delete(ctx context.Context, key string) error {
 	return err
 }
 
-// Batch works on copies of the operations, for a call that was given up may still
-// write to them. As the client does, it may have read values although it fails.
+// Batch works on copies of the operations, since an abandoned call may still write to
+// them. Like the client, it may return values that it has read although it fails.
 func (b *bounded) Batch(ctx context.Context, operations ...*storage.Operation) error {
 	own := make([]*storage.Operation, len(operations))
 	for i, operation := range operations {
@@ -71,8 +71,8 @@ func (b *bounded) Batch(ctx context.Context, operations ...*storage.Operation) e
 	return err
 }
 
-// Close closes the client once the call that was given up has returned. It does
-// not wait for that longer than for any other call.
+// Close closes the client after an abandoned call has returned. It waits no longer than
+// for any other call.
 func (b *bounded) Close(ctx context.Context) error {
 	hanging := b.hanging
 	_, err := run(ctx, b, func(ctx context.Context) (none, error) {
@@ -96,7 +96,7 @@ func attempt[T any](ctx context.Context, b *bounded, call func(context.Context) 
 	return run(ctx, b, call)
 }
 
-// ready returns why no call is made now.
+// ready returns an error if no call may be made now.
 func (b *bounded) ready() error {
 	if b.hold != nil {
 		select {
@@ -117,8 +117,8 @@ func (b *bounded) ready() error {
 	return nil
 }
 
-// run makes a call and waits until it returns, its time is up, or ctx has ended.
-// In the last two cases it gives up the call.
+// run makes a call and waits until it returns, times out, or ctx ends. In the last two
+// cases it abandons the call.
 func run[T any](ctx context.Context, b *bounded, call func(context.Context) (T, error)) (T, error) {
 	limited, cancel := context.WithTimeoutCause(ctx, storageTimeout-returnGrace, errTimeout)
 	defer cancel()
@@ -132,16 +132,16 @@ func run[T any](ctx context.Context, b *bounded, call func(context.Context) (T, 
 	if !waitFor(limited, returned) {
 		b.hanging = returned // its goroutine still owns result and failure
 		var nothing T
-		return nothing, b.gaveUp(limited)
+		return nothing, b.abandoned(limited)
 	}
 	if failure != nil && limited.Err() != nil {
-		return result, errors.Join(b.gaveUp(limited), failure)
+		return result, errors.Join(b.abandoned(limited), failure)
 	}
 	return result, failure
 }
 
-// waitFor waits until returned is closed, and no longer than returnGrace after
-// ctx has ended.
+// waitFor waits until returned is closed, but no longer than returnGrace after ctx has
+// ended. It reports whether returned was closed.
 func waitFor(ctx context.Context, returned <-chan struct{}) bool {
 	select {
 	case <-returned:
@@ -158,9 +158,8 @@ func waitFor(ctx context.Context, returned <-chan struct{}) bool {
 	}
 }
 
-// gaveUp returns why a call was given up, and holds further calls if that was
-// because its time was up.
-func (b *bounded) gaveUp(ctx context.Context) error {
+// abandoned returns why a call was abandoned, and holds further calls if it timed out.
+func (b *bounded) abandoned(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	if errors.Is(cause, errUnavailable) {
 		b.hold = time.NewTimer(holdTime)

@@ -17,13 +17,13 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
-// hanging is a storage whose calls take time, or do not return before it is
+// hanging is a storage with calls that take time, or that do not return until it is
 // released.
 type hanging struct {
 	storage.Client
 	takes    time.Duration
 	released chan struct{} // nil: nothing hangs
-	heeds    bool          // a call that hangs returns when its context ends
+	heeds    bool          // a hanging call returns when its context ends
 	running  atomic.Int32
 	calls    atomic.Int32
 	closed   atomic.Int32

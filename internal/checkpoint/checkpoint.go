@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package checkpoint keeps what must survive a restart, over the collector's
-// storage extension: what was last delivered of each incident, a key each, an
-// index of the incidents that have one, how far the change feed has come, and
-// for each API the accounts of the requests that were sent. A start reads only
-// the summaries of the incidents; the states are read when they are needed.
+// Package checkpoint stores what must survive a restart in the collector's storage
+// extension: the state of each incident as it was last delivered, under a key of its
+// own, an index of the incidents with a state, the progress of feeds, sweeps and passes,
+// and for each API the accounts of the requests that were sent. A start keeps only the
+// summaries of the incidents; states are loaded when they are needed.
 package checkpoint
 
 import (
@@ -22,16 +22,16 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
-// version of the stored content. It is raised with each change that an earlier
-// receiver would misread. An earlier version is read; the first write raises it.
+// version of the stored content. It is raised with each change that an earlier receiver
+// would misread. Earlier versions can be read; the first write then raises the version.
 const version = 3
 
-// The keys. The key of the version never changes; each other key has the version
-// that introduced it.
+// The keys. The key of the version never changes. Each other key has the version that
+// introduced it.
 const (
 	versionKey     = "version"
 	receiverKey    = "v1/receiver"
-	quotaPrefix    = "v1/quota/" // then the API and the kind of call
+	quotaPrefix    = "v1/quota/" // then the API and the kind of request
 	feedKey        = "v1/feed"
 	sweepKey       = "v1/sweep"
 	passKey        = "v1/pass"
@@ -40,104 +40,103 @@ const (
 	incidentPrefix = "v1/incident/"  // then the ID
 )
 
-// Receiver is what is stored of the receiver as a whole.
+// Receiver is what is stored about the receiver as a whole.
 type Receiver struct {
 	// API that the states of the incidents were read from.
 	API string `json:"api"`
-	// Tenant ID; empty: not known yet.
+	// Tenant ID; empty if not known yet.
 	Tenant string `json:"tenant,omitzero"`
-	// IgnoreChanges is the digest of the list ignore_changes, 32 hexadecimal
-	// digits; empty: not recorded yet.
+	// IgnoreChanges is the digest of the setting ignore_changes, 32 hexadecimal digits;
+	// empty if not recorded yet.
 	IgnoreChanges string `json:"ignore_changes,omitzero"`
-	// Basis counts the changes of that list.
+	// Basis counts the changes of that setting.
 	Basis uint32 `json:"basis,omitzero"`
 }
 
-// Feed is how far the change feed has come.
+// Feed is the progress of the change feed.
 type Feed struct {
-	// Boundary is the lastUpdateTime since which the next call lists; zero: the
-	// feed has not begun.
+	// Boundary is the lastUpdateTime from which on the next call lists; zero if the feed
+	// has not begun.
 	Boundary time.Time `json:"boundary,omitzero"`
-	// Alerts is the time of an alert's last change since which the next call of
-	// the alert feed lists; zero: it has not begun.
+	// Alerts is the time of an alert's last change from which on the next call of the
+	// alert feed lists; zero if it has not begun.
 	Alerts time.Time `json:"alerts,omitzero"`
-	// Pending are the changes that the list showed and that no poll has shown
-	// since.
+	// Pending are the changes that the list has shown and no poll has shown since.
 	Pending []Pending `json:"pending,omitzero"`
-	// Discover is whether the feed discovered incidents; nil: not recorded, as
-	// before version 3.
+	// Discover is whether the feed discovered incidents; nil if not recorded, as before
+	// version 3.
 	Discover *bool `json:"discover,omitzero"`
-	// Quota is the account of the requests for the list. It has an entry of its own:
-	// the rest of the feed is the same for each API, quotas are not. SaveFeed leaves
-	// that entry as it is if Quota is empty: where one account counts all requests,
-	// it is saved by SaveQuota.
+	// Quota is the account of requests for the list. It has an entry of its own, since
+	// each API has its own quota, while the rest of the feed is shared. SaveFeed does not
+	// write that entry if Quota is empty: if one account counts all requests, SaveQuota
+	// writes it.
 	Quota quota.Stored `json:"-"`
 }
 
-// Sweep is how far sweeps of the list have come.
+// Sweep is the progress of sweeps of the list.
 type Sweep struct {
-	Began     time.Time `json:"began,omitzero"`     // the sweep under way, or the last one
-	Completed time.Time `json:"completed,omitzero"` // the end of the last sweep that has read its lists to their ends
+	Began     time.Time `json:"began,omitzero"`     // the beginning of the current or last sweep
+	Completed time.Time `json:"completed,omitzero"` // the end of the last sweep that read its lists to their ends
 	Pages     int       `json:"pages,omitzero"`     // of the last sweep that did not fail
-	List      int       `json:"list,omitzero"`      // of the sweep under way
-	Skip      int       `json:"skip,omitzero"`      // of its next page
-	Done      int       `json:"done,omitzero"`      // its pages so far; 0: no sweep is under way
+	List      int       `json:"list,omitzero"`      // the list that the current sweep reads
+	Skip      int       `json:"skip,omitzero"`      // the offset of its next page
+	Done      int       `json:"done,omitzero"`      // its pages so far; 0: there is no current sweep
 }
 
-// Pass is how far a pass through the lists has come, which reads them once from
-// the oldest row to the newest.
+// Pass is the progress of a pass, which reads the lists once from the oldest row to the
+// newest.
 type Pass struct {
-	// Phase is what it is doing: "count", "incidents" or "alerts"; "done": it has
-	// ended; empty: none has begun.
+	// Phase is what the pass is doing: "count", "incidents" or "alerts". It is "done" if
+	// the pass has ended, and empty if none has begun.
 	Phase string `json:"phase,omitzero"`
-	// Since is the creation time of the last row that the phase has shown; zero: it
-	// has shown none.
+	// Since is the creation time of the last row that the phase has shown; zero if it has
+	// shown none.
 	Since time.Time `json:"since,omitzero"`
-	// IncidentsRead: it has read the list of incidents to its end.
+	// IncidentsRead: the pass has read the list of incidents to its end.
 	IncidentsRead bool `json:"incidents_read,omitzero"`
-	// AlertsFrom is when the pass under way began to read the list of alerts; zero:
-	// it has not, or that was not recorded.
+	// AlertsFrom is when the current pass began to read the list of alerts; zero if it has
+	// not, or if that was not recorded.
 	AlertsFrom time.Time `json:"alerts_from,omitzero"`
-	// AlertsShown is when the last pass that has read the list of alerts to its end
-	// began to do so; zero: none has, or that was not recorded.
+	// AlertsShown is when the last pass that read the list of alerts to its end began
+	// reading it; zero if there is none, or if that was not recorded.
 	AlertsShown time.Time `json:"alerts_shown,omitzero"`
-	// AlertsRead: the last pass has read the list of alerts to its end. It is read,
-	// and no longer written.
+	// AlertsRead: the last pass has read the list of alerts to its end. Earlier versions
+	// wrote it; it is only read.
 	AlertsRead bool `json:"alerts_read,omitzero"`
 }
 
 // Pending is an incident with a pending change.
 type Pending struct {
 	ID int64 `json:"id"`
-	// Changed is when it changed, by the list; zero: not known.
+	// Changed is when it changed according to the list; zero if not known.
 	Changed time.Time `json:"changed,omitzero"`
-	// Noted is when the list has shown that; zero: not recorded.
+	// Noted is when the list showed the change; zero if not recorded.
 	Noted time.Time `json:"noted,omitzero"`
 }
 
-// storedFeed is the entry of the feed, also as versions 1 and 2 wrote it.
+// storedFeed is the entry of the feed in all versions.
 type storedFeed struct {
 	Feed
 	Named []int64 `json:"named,omitzero"` // the pending changes, before version 3
 }
 
-// Store writes the checkpoint and reads states from it. Only one goroutine may
-// use it. A write that has returned is as durable as the storage makes it. If the
-// storage does not respond, each call fails within storageTimeout.
+// Store writes the checkpoint and reads states from it. Only one goroutine may use it. A
+// completed write is as durable as the storage makes it. If the storage does not
+// respond, each call fails within storageTimeout.
 type Store struct {
 	client  storage.Client
-	api     string // whose accounts it keeps
-	version int    // that is stored
+	api     string // the API for which it keeps the accounts
+	version int    // the stored version
 
 	index       index            // as it is stored
-	legacyIndex bool             // it is still stored as version 1 did
-	unsure      [indexParts]bool // the parts whose last write failed: they may be stored or not
+	legacyIndex bool             // the index is still stored in the form of version 1
+	unsure      [indexParts]bool // parts of which the last write failed, and may have taken effect or not
 
-	// unwritten has the states whose last write failed; nil: a deletion failed.
+	// unwritten has the states of which the last write failed; nil if a deletion failed.
 	unwritten map[int64]*incident.State
 }
 
-// SaveReceiver stores what is known of the receiver as a whole.
+// SaveReceiver stores what is known about the receiver as a whole.
 func (s *Store) SaveReceiver(ctx context.Context, r Receiver) error {
 	operation, err := setJSON(receiverKey, r)
 	if err != nil {
@@ -146,8 +145,8 @@ func (s *Store) SaveReceiver(ctx context.Context, r Receiver) error {
 	return s.write(ctx, operation)
 }
 
-// SaveFeed stores how far the change feed has come and, unless it is empty, the
-// account of the requests for the list, in one operation.
+// SaveFeed stores the progress of the change feed and, unless it is empty, the account of
+// requests for the list, in one operation.
 func (s *Store) SaveFeed(ctx context.Context, f Feed) error {
 	operation, err := setJSON(feedKey, f)
 	if err != nil {
@@ -163,7 +162,7 @@ func (s *Store) SaveFeed(ctx context.Context, f Feed) error {
 	return s.write(ctx, operation, account)
 }
 
-// SaveSweep stores how far sweeps have come.
+// SaveSweep stores the progress of sweeps.
 func (s *Store) SaveSweep(ctx context.Context, w Sweep) error {
 	operation, err := setJSON(sweepKey, w)
 	if err != nil {
@@ -172,7 +171,7 @@ func (s *Store) SaveSweep(ctx context.Context, w Sweep) error {
 	return s.write(ctx, operation)
 }
 
-// SavePass stores how far a pass through the lists has come.
+// SavePass stores the progress of a pass through the lists.
 func (s *Store) SavePass(ctx context.Context, p Pass) error {
 	operation, err := setJSON(passKey, p)
 	if err != nil {
@@ -181,8 +180,7 @@ func (s *Store) SavePass(ctx context.Context, p Pass) error {
 	return s.write(ctx, operation)
 }
 
-// SaveQuota stores the account of the requests for single incidents, or of all
-// requests.
+// SaveQuota stores the account of requests for single incidents, or of all requests.
 func (s *Store) SaveQuota(ctx context.Context, q quota.Stored) error {
 	account, err := s.setQuota(gets, q)
 	if err != nil {
@@ -191,8 +189,8 @@ func (s *Store) SaveQuota(ctx context.Context, q quota.Stored) error {
 	return s.write(ctx, account)
 }
 
-// SaveListQuota stores the account of the requests for the list, without the rest
-// of SaveFeed. The zero value empties it.
+// SaveListQuota stores the account of requests for the list, without the rest of the
+// feed. The zero value empties it.
 func (s *Store) SaveListQuota(ctx context.Context, q quota.Stored) error {
 	account, err := s.setQuota(lists, q)
 	if err != nil {
@@ -201,8 +199,8 @@ func (s *Store) SaveListQuota(ctx context.Context, q quota.Stored) error {
 	return s.write(ctx, account)
 }
 
-// Close releases the storage. It returns an error if that takes longer than a
-// storage call may; the storage is then released once it responds.
+// Close releases the storage. If that takes longer than a storage call may, Close returns
+// an error, and the storage is released once it responds.
 func (s *Store) Close(ctx context.Context) error { return s.client.Close(ctx) }
 
 // setJSON returns the operation that stores an entry as JSON.
@@ -222,9 +220,9 @@ func (s *Store) write(ctx context.Context, operations ...*storage.Operation) err
 	return nil
 }
 
-// commit makes one batch of the operations, of those that make to the stored
-// index (nil: it stays as it is), and of the one that raises the version, if they
-// need be. It writes nothing if there is nothing to write.
+// commit writes the operations in one batch. If necessary, the batch also stores the index
+// to (nil: the index stays as it is) and raises the version. If there is nothing to write,
+// commit writes nothing.
 func (s *Store) commit(ctx context.Context, to *index, operations ...*storage.Operation) error {
 	if to != nil {
 		more, err := s.reindex(*to)
@@ -250,7 +248,7 @@ func (s *Store) commit(ctx context.Context, to *index, operations ...*storage.Op
 	return nil
 }
 
-// read reads one entry; nil: there is none.
+// read reads one entry; nil if there is none.
 func (s *Store) read(ctx context.Context, key string) ([]byte, error) {
 	value, err := s.client.Get(ctx, key)
 	if err != nil {
@@ -259,7 +257,7 @@ func (s *Store) read(ctx context.Context, key string) ([]byte, error) {
 	return value, nil
 }
 
-// decode reads an entry of JSON. None is null: that would be read as an empty one.
+// decode reads a JSON entry. It rejects null, which would be read as an empty entry.
 func decode(key string, value []byte, into any) error {
 	if jsontext.Value(value).Kind() == 'n' {
 		return unreadable(key, errors.New("it is null"))

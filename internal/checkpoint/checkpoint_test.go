@@ -28,13 +28,12 @@ func newStorage() *storagetest.TestClient {
 	return storagetest.NewInMemoryClient(component.KindReceiver, component.MustNewID("defender_incidents"), "")
 }
 
-// wired passes everything on to a storage, records the batches, and fails on
-// demand.
+// wired passes everything on to a storage, records the batches, and fails on demand.
 type wired struct {
 	storage.Client
 	fails      error  // nil: nothing fails
 	failsOn    string // the key that fails; empty: all
-	afterwards error  // of each batch, which takes effect all the same
+	afterwards error  // returned by each batch, which takes effect all the same
 	batches    [][]string
 }
 
@@ -77,7 +76,7 @@ func open(t *testing.T, client storage.Client) (*Store, Contents) {
 	return openFor(t, client, xdr)
 }
 
-// openFor opens the checkpoint of a receiver that asks the API of that name.
+// openFor opens the checkpoint of a receiver that uses the API of that name.
 func openFor(t *testing.T, client storage.Client, api string) (*Store, Contents) {
 	t.Helper()
 	store, contents, err := Open(t.Context(), client, api)
@@ -85,7 +84,7 @@ func openFor(t *testing.T, client storage.Client, api string) (*Store, Contents)
 	return store, contents
 }
 
-// keys are those that the storage holds, sorted.
+// keys returns the storage's keys, sorted.
 func keys(t *testing.T, client *storagetest.TestClient) (all []string) {
 	t.Helper()
 	require.NoError(t, client.Walk(t.Context(), func(key string, _ []byte) ([]*storage.Operation, error) {
@@ -95,17 +94,17 @@ func keys(t *testing.T, client *storagetest.TestClient) (all []string) {
 	return all
 }
 
-// at is a stored time.
+// at returns a time as it is stored.
 func at(millis int64) time.Time { return time.UnixMilli(millis).UTC() }
 
-// kept is a storage that stays open when a receiver closes it.
+// kept is a storage that stays open after a receiver closes it.
 type kept struct{ storage.Client }
 
 func (kept) Close(context.Context) error { return nil }
 
 func stateOf(status string) incident.State { return incident.State{Seen: true, Status: status} }
 
-// full is a state in which nothing is left out that one source leaves.
+// full is a state with everything that a single source can leave in it.
 func full() incident.State {
 	return incident.State{
 		Seen: true, Missing: true, Merged: true, Successor: 1<<53 + 1, API: "graph",
@@ -160,14 +159,14 @@ func TestWhatIsSavedIsThereAfterARestart(t *testing.T) {
 	require.NoError(t, store.SaveReceiver(t.Context(), want.Receiver))
 	require.NoError(t, store.SaveQuota(t.Context(), want.Quota))
 
-	for range 2 { // to read it changes nothing
+	for range 2 { // reading it changes nothing
 		store, contents := open(t, client)
 		assert.Equal(t, want, contents)
 		assert.Equal(t, states, loaded(t, store, contents))
 	}
 }
 
-// loaded are all states that a checkpoint has.
+// loaded returns all states in a checkpoint.
 func loaded(t *testing.T, store *Store, contents Contents) map[int64]incident.State {
 	t.Helper()
 	states := map[int64]incident.State{}
@@ -225,7 +224,7 @@ func TestKeepDeletesTheStatesOfAllOthers(t *testing.T) {
 	index := []string{"v2/incidents/01", "v2/incidents/02", "v2/incidents/03", "v2/incidents/04", "v2/incidents/07", "version"}
 	assert.Equal(t, append([]string{"v1/incident/2", "v1/incident/4"}, index...), keys(t, client))
 
-	// Also those that an earlier run left behind.
+	// This includes states that an earlier run left behind.
 	store, contents := open(t, client)
 	assert.Len(t, contents.Summaries, 2)
 	require.NoError(t, store.Keep(t.Context(), []int64{4}))
@@ -360,7 +359,7 @@ func TestAStorageThatCannotBeReadIsAnErrorOfOpen(t *testing.T) {
 	}
 }
 
-// unwritable can be read and not written.
+// unwritable can be read but not written.
 type unwritable struct{ storage.Client }
 
 func (unwritable) Set(context.Context, string, []byte) error { return errors.New("disk full") }
@@ -413,7 +412,7 @@ func TestCloseReleasesTheStorage(t *testing.T) {
 	assert.Error(t, client.Set(t.Context(), "any", nil))
 }
 
-// inUTC has the same times in a form that can be compared.
+// inUTC returns the same times in a form that can be compared.
 func inUTC(s incident.State) incident.State {
 	s.LastUpdate, s.Fetched, s.ClosedSince = s.LastUpdate.UTC(), s.Fetched.UTC(), s.ClosedSince.UTC()
 	s.Alerts = slices.Clone(s.Alerts)

@@ -104,11 +104,11 @@ func TestForgetDeletesSeveralInOneOperation(t *testing.T) {
 	require.Zero(t, store.Unwritten())
 }
 
-// late makes each write that is asked for and then fails it, as a storage does
-// that responds too late.
+// late performs each write and then returns an error, like a storage that responds too
+// late.
 func (w *wired) late() { w.afterwards = errors.New("too late") }
 
-// What is stored then differs from what the store believes to be stored.
+// What is stored then differs from what the Store believes to be stored.
 func TestWriteThatTookEffectAlthoughItFailedLosesNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		fails, works func(s *Store) error

@@ -16,9 +16,9 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// openDamaged opens a checkpoint one entry of which may be anything. If that
-// entry cannot be read, Open says which one it is and changes nothing; then the
-// result is nil.
+// openDamaged opens a checkpoint in which one entry may be anything. If that entry cannot
+// be read, Open must report which one it is and change nothing; openDamaged then returns
+// nil.
 func openDamaged(t *testing.T, client memory, key string, entry []byte) (*Store, Contents) {
 	t.Helper()
 	client[key] = entry
@@ -37,7 +37,7 @@ func openDamaged(t *testing.T, client memory, key string, entry []byte) (*Store,
 	return nil, Contents{}
 }
 
-// reopened is what a checkpoint holds after a restart.
+// reopened returns what a checkpoint holds after a restart.
 func reopened(t *testing.T, client memory) Contents {
 	t.Helper()
 	_, contents := open(t, kept{client})
@@ -140,7 +140,7 @@ func FuzzPass(f *testing.F) {
 	})
 }
 
-// FuzzIndex reads a part of the index and the whole one of version 1.
+// FuzzIndex reads a part of the index, and the whole index of version 1.
 func FuzzIndex(f *testing.F) {
 	for _, entry := range []string{
 		`[]`, `[1]`, `[1,101,9223372036854775801]`, `[101,1]`, `[1,1]`, `[2]`, `[1,2,101]`, `[0]`, `[-99]`, `[1.0]`, `[9223372036854775808]`, `[null]`, `null`, `{}`, `[1]]`,
@@ -171,8 +171,8 @@ func FuzzIndex(f *testing.F) {
 	})
 }
 
-// requireIndexed goes on with an index that was read: what it names stays, what is
-// added and taken away is named no more and no less after a restart.
+// requireIndexed continues with an index that was read. It requires that after a restart
+// the index has exactly the IDs that it had, with later additions and removals.
 func requireIndexed(t *testing.T, store *Store, client memory, contents Contents) {
 	t.Helper()
 	want := contents.Summaries

@@ -18,8 +18,7 @@ import (
 // maxFlush bounds how many states one Flush writes.
 const maxFlush = 100
 
-// Keep deletes the states of all incidents but these, and makes the index name
-// them.
+// Keep deletes the states of all incidents except these, and sets the index to these.
 func (s *Store) Keep(ctx context.Context, ids []int64) error {
 	kept := indexOf(ids)
 	dropped := map[int64]struct{}{}
@@ -28,7 +27,7 @@ func (s *Store) Keep(ctx context.Context, ids []int64) error {
 			dropped[id] = struct{}{}
 		}
 	}
-	for id := range s.unwritten { // may be stored: a write that failed may still take effect
+	for id := range s.unwritten { // may be stored: a failed write may still take effect
 		dropped[id] = struct{}{}
 	}
 	maps.DeleteFunc(dropped, func(id int64, _ struct{}) bool { return kept.has(id) })
@@ -43,11 +42,11 @@ func (s *Store) Keep(ctx context.Context, ids []int64) error {
 	return nil
 }
 
-// Load returns the state of an incident that was saved last, even if it could
-// not be written. It is an error if there is none: the caller asks only for what was saved.
+// Load returns the last saved state of an incident, even if it could not be written. If
+// there is none, it returns an error: callers only load what was saved.
 //
-// file_storage writes even when it reads, since each operation is a transaction.
-// On a full disk that fails, but after the entry was read: the entry is used.
+// file_storage writes even when it reads, since each operation is a transaction. On a full
+// disk that fails, but only after the entry was read. Load then uses the entry.
 func (s *Store) Load(ctx context.Context, id int64) (incident.State, error) {
 	if state, unwritten := s.unwritten[id]; state != nil {
 		return *state, nil
@@ -65,9 +64,9 @@ func (s *Store) Load(ctx context.Context, id int64) (incident.State, error) {
 	return incident.State{}, notFound(id)
 }
 
-// Save stores what was delivered of an incident. If need be it names the incident
-// in the index in the same operation: a key that the index does not name is lost.
-// A state that cannot be written is kept for Load and Flush.
+// Save stores what was delivered of an incident. If necessary, it adds the incident to the
+// index in the same operation, since a key that is not in the index is lost. A state that
+// cannot be written is kept for Load and Flush.
 func (s *Store) Save(ctx context.Context, id int64, state incident.State) error {
 	s.unwritten[id] = &state // until it is written
 	value, err := encodeState(state)
@@ -86,8 +85,7 @@ func (s *Store) Save(ctx context.Context, id int64, state incident.State) error 
 	return nil
 }
 
-// Forget deletes the states of incidents. What cannot be deleted is kept for
-// Flush.
+// Forget deletes the states of incidents. If that fails, Flush retries it.
 func (s *Store) Forget(ctx context.Context, ids ...int64) error {
 	if len(ids) == 0 {
 		return nil
@@ -107,11 +105,11 @@ func (s *Store) Forget(ctx context.Context, ids ...int64) error {
 	return nil
 }
 
-// Unwritten returns of how many incidents the last write or deletion failed.
+// Unwritten returns for how many incidents the last write or deletion failed.
 func (s *Store) Unwritten() int { return len(s.unwritten) }
 
-// Flush writes in one operation what could not be written before, at most 100
-// incidents a call: call it until Unwritten is 0, or it fails.
+// Flush retries failed writes and deletions in one operation, for at most 100 incidents.
+// Call it until Unwritten is 0, or it fails.
 func (s *Store) Flush(ctx context.Context) error {
 	ids := slices.Sorted(maps.Keys(s.unwritten))
 	ids = ids[:min(len(ids), maxFlush)]

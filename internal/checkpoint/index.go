@@ -11,12 +11,12 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 )
 
-// indexParts is how many entries the index is split into: to add an incident
-// writes a hundredth of it.
+// indexParts is how many entries the index is split into. Adding an incident writes one
+// of them.
 const indexParts = 100
 
-// index has the IDs of the incidents that may have a state, each in the part of
-// its last two digits. The parts are sorted and never changed in place.
+// index has the IDs of the incidents that may have a state. The last two digits of an ID
+// determine its part. The parts are sorted and never changed in place.
 type index [indexParts][]int64
 
 func indexOf(ids []int64) index {
@@ -56,8 +56,8 @@ func (x index) without(ids ...int64) index {
 	return x
 }
 
-// reindex returns the operations that store an index: a write of each part that
-// differs or may differ from what is stored.
+// reindex returns the operations that store an index: a write of each part that differs,
+// or may differ, from what is stored.
 func (s *Store) reindex(to index) (operations []*storage.Operation, err error) {
 	if s.legacyIndex {
 		operations = append(operations, storage.DeleteOperation(legacyIndexKey))
@@ -75,7 +75,7 @@ func (s *Store) reindex(to index) (operations []*storage.Operation, err error) {
 	return operations, nil
 }
 
-// rewrites reports whether part n has to be written to store an index.
+// rewrites reports whether part n must be written to store an index.
 func (s *Store) rewrites(to index, n int) bool {
 	if s.legacyIndex { // no part is stored
 		return s.unsure[n] || len(to[n]) > 0
@@ -83,8 +83,8 @@ func (s *Store) rewrites(to index, n int) bool {
 	return s.unsure[n] || !slices.Equal(to[n], s.index[n])
 }
 
-// doubt notes that a write of an index failed. If the storage only responded too
-// late, the write may still take effect. The next one writes the same parts again.
+// doubt records that a write of an index failed. If the storage only responded too late,
+// the write may still take effect. The next write includes the same parts again.
 func (s *Store) doubt(to *index) {
 	if to == nil {
 		return
@@ -94,8 +94,8 @@ func (s *Store) doubt(to *index) {
 	}
 }
 
-// decodePart reads a part of the index, or the whole one of version 1. A part has
-// no checksum, but it has its own IDs only, in order: damage often shows.
+// decodePart reads a part of the index, or the whole index of version 1. A part has no
+// checksum, but only its own IDs, in order, so damage often shows.
 func decodePart(key string, entry []byte) (ids []int64, err error) {
 	if err := decode(key, entry, &ids); err != nil {
 		return nil, err
@@ -114,7 +114,7 @@ func decodePart(key string, entry []byte) (ids []int64, err error) {
 	return ids, nil
 }
 
-// checkID demands that a stored ID can be one of an incident.
+// checkID checks that a stored ID can be an incident's.
 func checkID(key string, id int64) error {
 	if id < 1 {
 		return unreadable(key, fmt.Errorf("%d is not an incident ID", id))

@@ -11,7 +11,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// versionOne is a storage as version 1 left it, with states of these incidents.
+// versionOne is a storage as version 1 left it, with the states of these incidents.
 func versionOne(t *testing.T, ids string, states ...int64) *wired {
 	t.Helper()
 	client := &wired{Client: newStorage()}
@@ -23,8 +23,8 @@ func versionOne(t *testing.T, ids string, states ...int64) *wired {
 	return client
 }
 
-// A receiver of version 1 would take incidents that only the parts name for new
-// ones; so it must not open the checkpoint any more from then on.
+// A receiver of version 1 would treat incidents that are only in the parts as new. So from
+// then on, it must not open the checkpoint.
 func TestTheIndexOfVersion1IsTurnedOverInOneOperationWithTheVersion(t *testing.T) {
 	seen := incident.State{Seen: true}
 	for name, c := range map[string]struct {

@@ -74,7 +74,7 @@ func TestAStateThatCannotBeLoadedIsAnError(t *testing.T) {
 	assert.ErrorContains(t, err, "cannot read the checkpoint's entry v1/incident/437: ")
 }
 
-// fullDisk fails whatever it does, but only after it has read.
+// fullDisk fails every operation, but only after reading.
 type fullDisk struct{ storage.Client }
 
 func (d fullDisk) Batch(ctx context.Context, operations ...*storage.Operation) error {

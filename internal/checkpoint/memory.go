@@ -11,8 +11,8 @@ import (
 // memory is a storage that lasts as long as the process.
 type memory map[string][]byte
 
-// NewMemory returns a storage for a receiver without one: it forgets everything
-// when the process ends. Only one goroutine may use it.
+// NewMemory returns a storage for a receiver without one. It loses everything when the
+// process ends. Only one goroutine may use it.
 func NewMemory() storage.Client { return memory{} }
 
 func (m memory) Get(_ context.Context, key string) ([]byte, error) { return m[key], nil }

@@ -18,21 +18,20 @@ import (
 // readAtOnce bounds how many keys one storage operation reads.
 const readAtOnce = 2000
 
-// Contents is what a checkpoint held, with the accounts of one API.
+// Contents is the contents of a checkpoint, with the accounts of one API.
 type Contents struct {
 	Receiver  Receiver
-	Quota     quota.Stored // of the requests for single incidents, or of all
+	Quota     quota.Stored // of requests for single incidents, or of all requests
 	Feed      Feed
 	Sweep     Sweep
 	Pass      Pass
-	Summaries map[int64]incident.Summary // of each incident that has a state
+	Summaries map[int64]incident.Summary // for each incident with a state
 }
 
-// Open reads the checkpoint, with the accounts of one API. An empty one is no
-// error. One that cannot be read is, and so is one that a later version wrote:
-// to start without it would emit everything again. Open writes only to an empty
-// storage. The client belongs to the Store; if Open fails, it has closed the
-// client.
+// Open reads the checkpoint, with the accounts of one API. It may be empty. If it cannot
+// be read, or a later version wrote it, Open returns an error, since starting without it
+// would emit everything again. Open writes only to an empty storage. The Store owns the
+// client. If Open fails, it closes the client.
 func Open(ctx context.Context, client storage.Client, api string) (*Store, Contents, error) {
 	s := &Store{client: client, api: api, unwritten: map[int64]*incident.State{}}
 	if _, local := client.(memory); !local {
@@ -105,7 +104,7 @@ func (s *Store) readVersion(ctx context.Context) error {
 	return nil
 }
 
-// readInto decodes an entry into a value, which stays as it is if there is none.
+// readInto decodes an entry into a value. If there is no entry, the value stays as it is.
 func (s *Store) readInto(ctx context.Context, key string, into any) error {
 	value, err := s.read(ctx, key)
 	if err != nil || value == nil {

@@ -16,30 +16,30 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
-// call is a kind of request. Each API has its own quota for each kind, so the
-// account of one API is kept while the other is used.
+// call is a kind of request. Each API has its own quota for each kind, so the accounts of
+// one API are kept while the other is in use.
 type call string
 
 const (
 	gets  call = "incidents" // single incidents
-	lists call = "list"      // pages of the change feed
+	lists call = "list"      // pages of lists
 )
 
-// An account is written before each request, and its entry must be small. It has a
-// line with the checksum, a line with a JSON header, and then the time when each
-// request ended, as a uvarint in tenths of a second: the first since 1970, each
-// other since the one before. That is at most 1,785 bytes for 1,500 requests in an
-// hour. Times are rounded up: a request counts for longer, never for less.
-// Versions 1 and 2 wrote one JSON object.
+// An account is written before each request, so its entry must be small. It has a line
+// with the checksum, a line with a JSON header, and then the time when each request ended,
+// as a uvarint in tenths of a second: the first since 1970, each other one since the one
+// before. That is at most 1,785 bytes for 1,500 requests in an hour. Times are rounded up,
+// so a request may count for longer, but never shorter. Versions 1 and 2 wrote one JSON
+// object.
 
 const (
 	tenth = 100 * time.Millisecond
-	// maxTenths is the year 10000, beyond which a time is damage.
+	// maxTenths is the year 10000. A later time is damage.
 	maxTenths = 10 * 253_402_300_800
 )
 
-// quotaHeader has all of an account but the ends. Times are milliseconds since
-// 1970; 0: none.
+// quotaHeader has everything of an account except the ends of requests. Times are
+// milliseconds since 1970; 0 means none.
 type quotaHeader struct {
 	Since       int64      `json:"since,omitzero"`
 	InFlight    uint16     `json:"in_flight,omitzero"`
@@ -92,8 +92,8 @@ func encodeQuota(q quota.Stored) ([]byte, error) {
 	return withChecksum(content), nil
 }
 
-// decodeQuota reads an account. The memory it takes is in proportion to the
-// entry's size, whatever the entry says.
+// decodeQuota reads an account. Whatever the entry contains, it uses memory in proportion
+// to the entry's size.
 func decodeQuota(key string, entry []byte) (quota.Stored, error) {
 	if bytes.HasPrefix(entry, []byte("{")) {
 		return decodeLegacyQuota(key, entry)
@@ -152,7 +152,8 @@ func decodeLegacyQuota(key string, entry []byte) (quota.Stored, error) {
 	return q, nil
 }
 
-// learned returns a stored limit. One whose window is too long for a Duration limits nothing.
+// learned returns a stored limit. If its window is too long for a Duration, it limits
+// nothing.
 func learned(seconds, requests, since int64) quota.Learned {
 	window := time.Duration(seconds) * time.Second
 	if seconds != int64(window/time.Second) {
@@ -162,7 +163,7 @@ func learned(seconds, requests, since int64) quota.Learned {
 	return quota.Learned{Limit: limit, Since: moment(since)}
 }
 
-// millis is a time as it is stored, rounded up; 0: none.
+// millis returns a time as it is stored, rounded up; 0 if it is zero.
 func millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -170,7 +171,7 @@ func millis(t time.Time) int64 {
 	return t.Add(time.Millisecond - 1).UnixMilli()
 }
 
-// moment is a stored time; zero: none.
+// moment returns a stored time; zero if there is none.
 func moment(millis int64) time.Time {
 	if millis == 0 {
 		return time.Time{}

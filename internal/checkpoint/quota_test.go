@@ -18,7 +18,7 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// reread is a stored account as a later run reads it.
+// reread returns a stored account as a later run reads it.
 func reread(t require.TestingT, stored quota.Stored) quota.Stored {
 	entry, err := encodeQuota(stored)
 	require.NoError(t, err)
@@ -27,7 +27,7 @@ func reread(t require.TestingT, stored quota.Stored) quota.Stored {
 	return again
 }
 
-// strictest is the largest header: as many limits as there may be, all learned.
+// strictest has the largest header: the maximum number of limits, all learned.
 func strictest(ended []time.Time) quota.Stored {
 	stored := quota.Stored{Since: noon, InFlight: 100, PausedUntil: noon.Add(time.Hour), Ended: ended}
 	for _, seconds := range []int{60, 3600, 7200, 86_400} {
@@ -37,7 +37,7 @@ func strictest(ended []time.Time) quota.Stored {
 	return stored
 }
 
-// The entry is part of what a later version has to read.
+// Later versions must be able to read this entry.
 func TestAccountEntryKeepsItsForm(t *testing.T) {
 	entry, err := encodeQuota(quota.Stored{
 		Since: noon, InFlight: 2, PausedUntil: noon.Add(time.Minute), Learned: []quota.Learned{{Limit: perMinute(40), Since: noon}},
@@ -52,7 +52,7 @@ func TestAccountEntryKeepsItsForm(t *testing.T) {
 func TestAccountOfFullHourTakesLessThan2000Bytes(t *testing.T) {
 	const requests = 1500
 	rapid.Check(t, func(t *rapid.T) {
-		// Few gaps and many, so that long ones occur in each number.
+		// Few gaps and many, so that long gaps occur at each size.
 		gaps := rapid.IntRange(1, requests).Draw(t, "gaps")
 		offsets := rapid.SliceOfN(rapid.Int64Range(0, int64(time.Hour)-1), gaps, gaps).Draw(t, "offsets")
 		ended := make([]time.Time, requests)
@@ -65,7 +65,7 @@ func TestAccountOfFullHourTakesLessThan2000Bytes(t *testing.T) {
 		require.Less(t, len(entry), 2000)
 	})
 
-	worst := make([]time.Time, requests) // as many gaps as fit that take two bytes each
+	worst := make([]time.Time, requests) // as many two-byte gaps as fit
 	for i := range worst {
 		worst[i] = noon.Add(-time.Hour + time.Duration(min(i, 281))*128*tenth)
 	}

@@ -13,11 +13,11 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// The entry of a state has four lines: a checksum of the others, the state
-// without its digests and description, the one digest of a row that the summary
-// has, and the rest. A start checks the whole entry but does not decode the last line. Without
-// that of a row, the third line is absent, and rows are compared with the state. Version 1
-// wrote the state as one JSON object.
+// The entry of a state has four lines: a checksum of the others; the state without its
+// digests and description; the digest of its row, which is part of the summary; and the
+// digests and the description. A start checks the whole entry but does not decode the last
+// line. Without a digest of a row, the third line is absent, and rows are compared with the
+// state. Version 1 wrote the state as one JSON object.
 
 func encodeState(s incident.State) ([]byte, error) {
 	digests, err := json.Marshal(incident.State{Description: s.Description, Fields: s.Fields, Alerts: s.Alerts, Intent: s.Intent})
@@ -56,7 +56,7 @@ func decodeState(key string, entry []byte) (incident.State, error) {
 	return state, nil
 }
 
-// decodeSummary reads what a start keeps in memory of a state.
+// decodeSummary reads the part of a state that a start keeps in memory.
 func decodeSummary(key string, entry []byte) (incident.Summary, error) {
 	rest, row, _, err := linesOf(key, entry)
 	if err != nil {
@@ -67,7 +67,7 @@ func decodeSummary(key string, entry []byte) (incident.Summary, error) {
 		return incident.Summary{}, err
 	}
 	summary := state.Summary()
-	summary.Row = incident.Digest{} // that of a state without digests
+	summary.Row = incident.Digest{} // it was made from a state without digests
 	if err := summary.Row.UnmarshalText(row); len(row) > 0 && err != nil {
 		return incident.Summary{}, unreadable(key, err)
 	}
@@ -90,7 +90,7 @@ func linesOf(key string, entry []byte) (rest, row, digests []byte, err error) {
 	return rest, row, digests, nil
 }
 
-// withChecksum returns an entry: a line with the checksum, then the content.
+// withChecksum returns an entry with a line with the checksum, then the content.
 func withChecksum(content []byte) []byte {
 	return fmt.Appendf(nil, "%s\n%s", checksum(content), content)
 }

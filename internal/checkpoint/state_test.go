@@ -14,7 +14,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// entryOf is what is stored of a state.
+// entryOf returns the entry of a state.
 func entryOf(t *testing.T, state incident.State) string {
 	t.Helper()
 	client := newStorage()
@@ -25,7 +25,7 @@ func entryOf(t *testing.T, state incident.State) string {
 	return string(entry)
 }
 
-// The entry's text is part of what a later version has to read.
+// Later versions must be able to read this text.
 func TestAnEntryIsSmallAndReadsAsItDid(t *testing.T) {
 	assert.Equal(t, strings.Join([]string{
 		`7664641e`,
@@ -55,7 +55,7 @@ func TestAnEntryKeepsTheIntent(t *testing.T) {
 	assert.Contains(t, entryOf(t, incident.State{Intent: &incident.Intent{Revision: 7, Gone: true}}), "\n{}\n"+`{"intent":{"revision":7,"gone":true}}`)
 }
 
-// Whatever becomes of an entry, a start does not take it for a sound one.
+// However an entry is damaged, a start does not accept it.
 func TestNoBitOfAnEntryChangesUnseen(t *testing.T) {
 	entry := []byte(entryOf(t, twofold()))
 	for bit := range 8 * len(entry) {
@@ -110,10 +110,10 @@ func FuzzState(f *testing.F) {
 		}
 		state, err := decodeState("key", stored)
 		if err != nil {
-			return // sound, and yet nothing that a receiver wrote
+			return // it is valid, although no receiver wrote it
 		}
 		whole := state.Summary()
-		whole.Row = summary.Row // what is stored of it
+		whole.Row = summary.Row // as it is stored
 		assert.Equal(t, whole, summary)
 		entry, err := encodeState(state)
 		require.NoError(t, err)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package checkpointtest fills checkpoints on disk, for tests and benchmarks of
-// many incidents.
+// Package checkpointtest fills checkpoints on disk, for tests and benchmarks with many
+// incidents.
 package checkpointtest
 
 import (
@@ -25,17 +25,18 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// API is the one that the checkpoints are of.
+// API is the API of the checkpoints.
 const API = "defender_xdr"
 
-// File is the storage that file_storage, with that directory, gives the receiver
-// of the plain name. It is closed at the end of the test, if it was not before.
+// File returns the storage that file_storage, with that directory, provides to the
+// receiver without a name of its own. It is closed at the end of the test, unless it was
+// closed before.
 func File(tb testing.TB, directory string, fsync bool) storage.Client {
 	tb.Helper()
 	factory := filestorage.NewFactory()
 	cfg := factory.CreateDefaultConfig().(*filestorage.Config)
 	cfg.Directory, cfg.CreateDirectory, cfg.FSync = directory, true, fsync
-	require.NoError(tb, cfg.Validate()) // which also reads the permissions
+	require.NoError(tb, cfg.Validate()) // also parses the permissions
 	made, err := factory.Create(tb.Context(), extension.Settings{
 		ID: component.NewID(factory.Type()), TelemetrySettings: componenttest.NewNopTelemetrySettings(),
 	}, cfg)
@@ -46,9 +47,9 @@ func File(tb testing.TB, directory string, fsync bool) storage.Client {
 	return client
 }
 
-// Fill saves in a directory a state of each of n incidents, whose ids begin with
-// first, one at a time as a receiver does, all fetched just now. It returns the
-// file, all of which is on the disk.
+// Fill saves the states of n incidents in a directory, with IDs from first on, one at a
+// time as a receiver does, all just fetched. It returns the file after everything was
+// synced to disk.
 func Fill(tb testing.TB, directory string, first int64, n int) (path string) {
 	tb.Helper()
 	store, _, err := checkpoint.Open(tb.Context(), File(tb, directory, false), API)
@@ -70,12 +71,12 @@ func Fill(tb testing.TB, directory string, first int64, n int) (path string) {
 	path = filepath.Join(directory, files[0].Name())
 	file, err := os.Open(path) //nolint:gosec // it was just written
 	require.NoError(tb, err)
-	require.NoError(tb, file.Sync()) // or else the next write that is synced would wait for all of these
+	require.NoError(tb, file.Sync()) // or the next synced write would wait for all of these
 	require.NoError(tb, file.Close())
 	return path
 }
 
-// StateOf is a state as large as those in captured answers: 16 fields, 3 alerts.
+// StateOf returns a state as large as those in captured responses: 16 fields, 3 alerts.
 func StateOf(id int64) incident.State {
 	now := time.Now().UTC().Round(0)
 	changed := now.Add(-time.Hour).Truncate(100 * time.Nanosecond)
@@ -100,7 +101,7 @@ func StateOf(id int64) incident.State {
 	return s
 }
 
-// printsOf are as large as those of an alert with 25 fields, six of which say nothing.
+// printsOf returns prints as large as those of an alert with 25 fields, six of them empty.
 func printsOf(id int64, alert int) incident.Prints {
 	prints := []byte{25, 1, 2, 0xff, 0xff, 0x07, 0}
 	for i := range 3 {
@@ -110,7 +111,7 @@ func printsOf(id int64, alert int) incident.Prints {
 	return incident.Prints(prints[:7+2*19])
 }
 
-// digestOf is one that no other part has, with bytes as if by chance.
+// digestOf returns a digest that no other part has, with pseudo-random bytes.
 func digestOf(id int64, part int) incident.Digest {
 	const golden = 0x9e3779b97f4a7c15
 	n := (uint64(id)<<8 + uint64(part)) * golden
