@@ -98,7 +98,7 @@ type Alert struct {
 	Classification  string
 	Determination   string
 	AssignedTo      string
-	URL             string // empty under Defender XDR, whose alerts have none
+	URL             string // empty under Defender XDR
 	MitreTechniques []string
 	Created         time.Time
 	LastUpdate      time.Time

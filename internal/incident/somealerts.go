@@ -45,8 +45,8 @@ func (c *Comparer) compareSomeAlerts(delivered State, s *Snapshot) (Change, Stat
 }
 
 // admits reports whether an alert of a row can be compared or added. Its time is from
-// the service's clock. Fetched is from ours, and the service's clock is at most ahead
-// of it by ahead.
+// the service's clock, and Fetched is from ours. ahead is the most by which the
+// service's clock is ahead.
 func (s State) admits(alert *Alert, ahead time.Duration) bool {
 	last, known := alertOf(s.Alerts, alert.ID)
 	if intent, unsure := s.Intent.alert(alert.ID); unsure { // a row may still show the alert as it was before it left

@@ -137,7 +137,7 @@ func TestContentIsComparedWhileTimesAreUnknown(t *testing.T) {
 	c := comparer(Split)
 	unknown := at(never, time.Time{})
 	state := delivered(t, c, snapshot(t, unknown))
-	// An earlier version of the receiver took such a value for a time.
+	// An earlier version of the receiver treated such a value as a time.
 	earlier := delivered(t, c, snapshot(t, at(never, time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC))))
 	for _, before := range []State{state, earlier, restarted(t, state), restarted(t, earlier)} {
 		change, after := c.Compare(before, snapshot(t, unknown))

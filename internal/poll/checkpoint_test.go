@@ -34,7 +34,7 @@ type unreadable struct {
 	failed  atomic.Int64 // reads
 }
 
-// useUnreadable gives the receiver such a storage.
+// useUnreadable gives the receiver an unreadable storage.
 func useUnreadable(h *harness.Harness, prefix string) *unreadable {
 	s := &unreadable{Client: checkpoint.NewMemory(), prefix: prefix}
 	h.Host.Extensions[*h.Config.StorageID] = s

@@ -32,7 +32,7 @@ var update = flag.Bool("update", false, "write the golden files")
 const (
 	odd       = int64(9007199254740993) // 2^53+1
 	successor = int64(437)
-	evidence  = int64(924565) // of which everything is known, and two alerts with evidence
+	evidence  = int64(924565) // everything about it is known, and its two alerts have evidence
 
 	gone = "" // instead of a file: 404
 )

@@ -17,7 +17,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
 
-// arrived notes that a request has ended, and queues its response.
+// arrived records that a request has ended, and queues its response.
 func (e *Engine) arrived(r response) {
 	e.inFlight--
 	if r.page != nil {
@@ -209,8 +209,8 @@ func (e *Engine) pause(ctx context.Context, endpoint health.Endpoint, failure *d
 	e.throttle(endpoint, failure, at)
 	var correction quota.Correction
 	if failure.Kind == defender.Throttled && v.Learn {
-		named := quota.Limit{Window: failure.Limit.Window, Requests: failure.Limit.Requests}
-		correction = e.accountOf(endpoint).Refused(sent, at, named, failure.RetryAfter)
+		reported := quota.Limit{Window: failure.Limit.Window, Requests: failure.Limit.Requests}
+		correction = e.accountOf(endpoint).Refused(sent, at, reported, failure.RetryAfter)
 	}
 	if v.LogPause || correction.New || correction.Assumed > 0 {
 		e.logPause(failure, correction)

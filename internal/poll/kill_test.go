@@ -113,7 +113,7 @@ func TestChangeUndoneAroundAKillIsDeliveredCompletely(t *testing.T) {
 
 				undo()
 				harness.Sleep(2 * time.Hour)
-				h.StartWith(killing{h.Sink, h.Disk}) // killed once more
+				h.StartWith(killing{h.Sink, h.Disk}) // killed again
 				harness.Sleep(time.Second)
 				synctest.Wait()
 				h.Stop()

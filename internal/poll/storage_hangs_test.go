@@ -30,7 +30,7 @@ func TestStorageThatHangsForAWhileLosesNothing(t *testing.T) {
 				harness.Sleep(40 * time.Minute)
 				require.Greater(t, h.Polls(0), before+10*6, "polling goes on")
 				require.NotEmpty(t, h.Warnings(), "that is logged")
-				require.LessOrEqual(t, len(h.Warnings()), 16, "%v", h.Warnings()) // ten incidents are named
+				require.LessOrEqual(t, len(h.Warnings()), 16, "%v", h.Warnings()) // ten incidents are logged
 
 				disk.unhang()
 				harness.Sleep(30 * time.Minute)

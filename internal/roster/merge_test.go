@@ -12,7 +12,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// requireConfigured requires that these incidents are known and configured, and that no other known incident is.
+// requireConfigured requires that these incidents are known and configured, and that no other known incident is configured.
 func requireConfigured(t *testing.T, r *Roster, configured ...int64) {
 	t.Helper()
 	var got []int64

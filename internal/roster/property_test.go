@@ -80,7 +80,7 @@ func (c *crowd) end() {
 	c.roster.Finish(id, o)
 }
 
-// mark shows one more change of an incident, which may put it ahead of those that are waiting once more.
+// mark shows another change of an incident, which may put it ahead of the waiting ones again.
 func (c *crowd) mark(id int) {
 	if slices.Contains(c.flying, int64(id)) {
 		return

@@ -55,7 +55,7 @@ func (r *Roster) TogetherWorks(id int64) {
 	}
 }
 
-// SeparateWorks records that an incident was shown without its alerts. If a request for both together fails once more after that, they are
+// SeparateWorks records that an incident was shown without its alerts. If a request for both together fails again after that, they are
 // fetched separately for a day. begins reports whether the first such day begins.
 func (r *Roster) SeparateWorks(id int64, now time.Time) (begins bool) {
 	e := r.entries[id]
@@ -66,7 +66,7 @@ func (r *Roster) SeparateWorks(id int64, now time.Time) (begins bool) {
 	if !s.until.IsZero() && !s.failedAt.After(s.until) {
 		return false
 	}
-	if s.failures == togetherFailures { // it may have been chance: they are requested together once more
+	if s.failures == togetherFailures { // it may have been chance: they are requested together again
 		s.until = now
 		return false
 	}

@@ -29,8 +29,8 @@ import (
 const API = "defender_xdr"
 
 // File returns the storage that file_storage, with that directory, provides to the
-// receiver without a name of its own. It is closed at the end of the test, unless it was
-// closed before.
+// receiver with the ID defender_incidents. It is closed at the end of the test, unless it
+// was closed before.
 func File(tb testing.TB, directory string, fsync bool) storage.Client {
 	tb.Helper()
 	factory := filestorage.NewFactory()
