@@ -106,7 +106,7 @@ func TestWhatAnEarlierReceiverDidNotStoreIsCompletedSilently(t *testing.T) {
 	require.Empty(t, change.Alerts[0].Title)
 }
 
-func TestAfterASwitchFieldsAreNamedOfTheNewAPI(t *testing.T) {
+func TestAfterASwitchChangedFieldsHaveTheNewAPIsNames(t *testing.T) {
 	c := comparer(Split)
 	_, switched := c.Compare(delivered(t, c, snapshot(t)), graph(t, snapshot(t)))
 	later := graph(t, snapshot(t, alertLater(0, "Resolved")))

@@ -109,7 +109,7 @@ func TestTheFirstChangeThatAppliesIsTheKind(t *testing.T) {
 		"reopened":                            {before: []func(*Snapshot){status("Resolved")}, after: []func(*Snapshot){status("InProgress")}, want: Reopened, fields: []string{"status"}, previous: "Resolved"},
 		"another status":                      {before: []func(*Snapshot){}, after: []func(*Snapshot){status("InProgress")}, want: Updated, fields: []string{"lastUpdateTime", "status"}, previous: "Active"},
 		"merged":                              {before: []func(*Snapshot){}, after: []func(*Snapshot){redirected(552)}, want: Merged, previous: "Active"},
-		"merged, the same once more":          {before: []func(*Snapshot){redirected(552)}, after: []func(*Snapshot){redirected(552)}, want: ""},
+		"merged, the same again":              {before: []func(*Snapshot){redirected(552)}, after: []func(*Snapshot){redirected(552)}, want: ""},
 		"merged without, then with successor": {before: []func(*Snapshot){redirected(0)}, after: []func(*Snapshot){redirected(552)}, want: Merged},
 		"merged on":                           {before: []func(*Snapshot){redirected(552)}, after: []func(*Snapshot){redirected(553)}, want: Merged},
 	}

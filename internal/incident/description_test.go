@@ -32,7 +32,7 @@ func TestAChangeNamesTheFormerSeverityAndOwner(t *testing.T) {
 		"neither":                   {"High", "analyst@contoso.com", Change{}},
 		"both":                      {"Low", "soc@contoso.com", Change{PreviousSeverity: "High", PreviousAssignedTo: "analyst@contoso.com"}},
 		"raised":                    {"Critical", "analyst@contoso.com", Change{PreviousSeverity: "High"}},
-		"nobody's any more":         {"High", "", Change{PreviousAssignedTo: "analyst@contoso.com"}},
+		"no longer assigned":        {"High", "", Change{PreviousAssignedTo: "analyst@contoso.com"}},
 		"without a severity":        {"", "analyst@contoso.com", Change{PreviousSeverity: "High"}},
 		"written in another casing": {"high", "Analyst@contoso.com", Change{}},
 	} {

@@ -49,7 +49,7 @@ func TestPrintsNameWhatHasChanged(t *testing.T) {
 	}
 }
 
-func TestIgnoredFieldsAreNotNamed(t *testing.T) {
+func TestIgnoredFieldsAreNotAmongTheChangedFields(t *testing.T) {
 	first, _ := printsOf(`{"a":1,"b":{"a":1,"c":2}}`, "a")
 	now, names := printsOf(`{"a":2,"b":{"a":2,"c":2}}`, "a")
 	require.Empty(t, now.changed(first, names))

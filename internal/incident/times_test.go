@@ -62,7 +62,7 @@ func TestTimesWithinTenMillisecondsAreEqual(t *testing.T) {
 	}
 }
 
-func TestReplicasWhoseTimesDifferByMicrosecondsDoNotEmit(t *testing.T) {
+func TestReplicasWithTimesThatDifferByMicrosecondsCauseNoRecords(t *testing.T) {
 	for _, mode := range []AlertsMode{Split, Embedded} {
 		c := comparer(mode)
 		state := delivered(t, c, snapshot(t, movedBy(0)))

@@ -81,7 +81,7 @@ func TestIncidentWithUnreadableStateIsEmittedOnceItCanBeRead(t *testing.T) {
 				test.change(t, h)
 				h.Assign(1002)
 				harness.Sleep(time.Hour)
-				require.Equal(t, []string{"1002 updated"}, h.Sink.Changes(), "the other one goes on")
+				require.Equal(t, []string{"1002 updated"}, h.Sink.Changes(), "the other one is still polled")
 				require.Equal(t, test.warnings, h.Warnings())
 				require.Greater(t, h.Polls(1001), 12, "it is retried")
 				require.Less(t, h.Polls(1001), 30, "with backoff")

@@ -36,7 +36,7 @@ func TestDiscoveryThatIsTurnedOnLaterLooksBack(t *testing.T) {
 		h.Start()
 		harness.Sleep(30 * time.Minute)
 		require.Empty(t, h.Sink.Changes())
-		require.NotContains(t, h.Lists()[lists].Query, "top=1&", "the next start goes on where the feed has come to")
+		require.NotContains(t, h.Lists()[lists].Query, "top=1&", "the next start continues where the feed stopped")
 	})
 }
 

@@ -47,7 +47,7 @@ func boundaries(h *harness.Harness, since time.Time) map[string]bool {
 	return all
 }
 
-func TestFeedGoesOnBehindLinksThatLeadNowhere(t *testing.T) {
+func TestFeedContinuesAfterLinksThatLeadNowhere(t *testing.T) {
 	harness.Long(t)
 	const incidents = 130 // two pages
 	for name, link := range map[string]string{

@@ -88,7 +88,7 @@ func TestEachKindOfClosedIncidentIsForgottenAndStaysForgotten(t *testing.T) {
 			api: receiver.APIDefenderXDR, config: asUsual,
 			close: func(t *testing.T, h *harness.Harness) { require.NoError(t, h.Sim.Remove(1001)) },
 		},
-		"merged, with no successor named": {
+		"merged, with an unknown successor": {
 			api: receiver.APIDefenderXDR, config: asUsual,
 			close: func(t *testing.T, h *harness.Harness) { redirect(t, h, 1001, 0) },
 		},

@@ -153,7 +153,7 @@ func TestMoveThatChangesNoTimeIsFoundByRequests(t *testing.T) {
 	})
 }
 
-func TestWithoutPermissionForAlertsTheRestGoesOn(t *testing.T) {
+func TestWithoutPermissionForAlertsEverythingElseWorks(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		population := harness.OneAlert(3)
 		population.NoAlertRole = true

@@ -82,7 +82,7 @@ func TestFirstPassContinuesAfterAKill(t *testing.T) {
 		}
 		require.Len(t, seen, 700+1400)
 		require.Zero(t, h.Polls(0))
-		require.Less(t, len(h.Lists()), 3*14, "it did not begin anew each time")
+		require.Less(t, len(h.Lists()), 3*14, "it did not start over each time")
 	})
 }
 

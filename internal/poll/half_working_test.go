@@ -155,7 +155,7 @@ func (d *halfWorkingDay) require(t *testing.T, normal *halfWorkingDay) {
 	default:
 		require.LessOrEqual(t, own, 4*normal.count(d.c.from, d.c.until, failing)+20*d.c.scope)
 	}
-	require.Positive(t, own, "else nobody notices that it works again")
+	require.Positive(t, own, "otherwise nothing notices that it works again")
 }
 
 // own returns how many requests were sent to the failing part while it failed.

@@ -54,7 +54,7 @@ func TestAHoldHoldsOneEndpointEvenIfBothShareAnAccount(t *testing.T) {
 
 		one.Throttle(now.Add(time.Hour))
 		e.apply(health.Verdict{Resume: []health.Endpoint{held}}, now)
-		require.True(t, onHold(e, held, now), "the API asked to wait")
+		require.True(t, onHold(e, held, now), "the API requested a delay")
 		require.True(t, onHold(e, other, now))
 	}
 }

@@ -253,7 +253,7 @@ func TestMergeWithoutSuccessorIsPolledHourly(t *testing.T) {
 
 		redirect(t, h, 1001, 1002)
 		harness.Sleep(time.Hour)
-		require.Equal(t, []string{"1001 merged", "1002 first_seen"}, h.Sink.IncidentChanges(), "now the successor is named")
+		require.Equal(t, []string{"1001 merged", "1002 first_seen"}, h.Sink.IncidentChanges(), "now the successor is known")
 		require.Len(t, h.Warnings(), 1, "logged once")
 		before := h.Polls(1001)
 		harness.Sleep(3 * time.Hour)

@@ -146,7 +146,7 @@ func TestRestartKeepsPauseAndLearnedLimit(t *testing.T) {
 
 		h.Start()
 		harness.Sleep(time.Until(lines[1].Time.Add(5*time.Minute - time.Second)))
-		require.Equal(t, before, h.Polls(0), "the pause goes on")
+		require.Equal(t, before, h.Polls(0), "the pause continues")
 		harness.Sleep(time.Until(lines[1].Time.Add(10*time.Minute - time.Second)))
 		var sent []time.Time
 		for _, r := range h.Sim.Journal()[before:] {

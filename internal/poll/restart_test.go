@@ -83,7 +83,7 @@ func TestStartWithAnEmptyStorageSaysSo(t *testing.T) {
 		h.RunOnce()
 		require.Equal(t, 1, said())
 		h.RunOnce()
-		require.Equal(t, 1, said(), "there is something to go on with")
+		require.Equal(t, 1, said(), "there is a state to continue from")
 		for _, key := range h.Disk.Keys() {
 			h.Disk.Remove(key)
 		}

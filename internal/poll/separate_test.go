@@ -163,7 +163,7 @@ func TestIncidentIsDeliveredWithoutAlertsThatCannotBeFetchedAtAll(t *testing.T) 
 	}
 }
 
-func TestOutageIsNotTakenForAlertsThatHaveToBeFetchedSeparately(t *testing.T) {
+func TestAnOutageDoesNotCauseSeparateRequestsForAlerts(t *testing.T) {
 	harness.Long(t)
 	t.Parallel()
 	for _, incidents := range []int{1, 3, 20} {

@@ -28,7 +28,7 @@ func TestStorageThatHangsForAWhileLosesNothing(t *testing.T) {
 				harness.Sleep(20 * time.Minute)
 				h.Assign(1003, 1004)
 				harness.Sleep(40 * time.Minute)
-				require.Greater(t, h.Polls(0), before+10*6, "polling goes on")
+				require.Greater(t, h.Polls(0), before+10*6, "polling continues")
 				require.NotEmpty(t, h.Warnings(), "that is logged")
 				require.LessOrEqual(t, len(h.Warnings()), 16, "%v", h.Warnings()) // ten incidents are logged
 

@@ -51,7 +51,7 @@ func TestClosedIncidentsAreForgottenByOneRule(t *testing.T) {
 	}
 }
 
-func TestAMergeOfWhichNoTimeIsKnownIsForgottenOnlyAfterItWasPolled(t *testing.T) {
+func TestAMergeWithoutAKnownTimeIsForgottenOnlyAfterItWasPolled(t *testing.T) {
 	r := discovering()
 	deliver(r, r.add(1, sec(0)).ID, incident.State{Merged: true, Successor: 2, Fetched: sec(9)}.Summary(), sec(9))
 	require.Empty(t, r.Expire(sec(10)))
@@ -100,7 +100,7 @@ func TestWithoutDiscoveryNothingIsForgotten(t *testing.T) {
 	require.Empty(t, r.Expire(start().Add(100*forgetAfter)))
 }
 
-func TestAClosedIncidentWhosePollsFailKeepsItsPendingChangeForAsLong(t *testing.T) {
+func TestAClosedIncidentWithFailingPollsKeepsItsPendingChangeForForgetAfter(t *testing.T) {
 	r := discovering()
 	load(r, map[int64]incident.Summary{1: resolved(start())})
 	marked := start().Add(forgetAfter - time.Second)

@@ -97,7 +97,7 @@ func TestPartOfAnIncidentKeepsItDue(t *testing.T) {
 	})
 }
 
-func TestIncidentsWhoseAlertsNothingHasShownArePolled(t *testing.T) {
+func TestIncidentsWithUnseenAlertsArePolled(t *testing.T) {
 	r := New(Rules{})
 	unseen := func(id int64) {
 		e := r.add(id, sec(600))
@@ -117,7 +117,7 @@ func TestIncidentsWhoseAlertsNothingHasShownArePolled(t *testing.T) {
 	require.Equal(t, Routine, r.Find(1).Class())
 }
 
-func TestIncidentsWhoseAlertsListsHaveShownAreNotPolled(t *testing.T) {
+func TestIncidentsWithAlertsShownByListsAreNotPolled(t *testing.T) {
 	r := New(Rules{})
 	for id := range int64(3) { // delivered one second apart
 		e := r.add(id+1, sec(600))

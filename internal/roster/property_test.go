@@ -95,7 +95,7 @@ func (c *crowd) mark(id int) {
 	c.waiting[id].due = min(c.waiting[id].due, c.now)
 }
 
-func TestNobodyStarvesHoweverManyFail(t *testing.T) {
+func TestNoIncidentStarvesHoweverManyFail(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := newCrowd(t)
 		for range 100 {

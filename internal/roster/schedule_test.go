@@ -135,7 +135,7 @@ func TestAnOutcomeWithoutAPollIsIgnored(t *testing.T) {
 	requireHeads(t, r, map[Class]Candidate{Routine: {ID: 1, Due: sec(60)}})
 }
 
-func TestUnknownIncidentsAreLeftAlone(t *testing.T) {
+func TestUnknownIncidentsAreIgnored(t *testing.T) {
 	r := New(Rules{})
 	r.Start(1)
 	r.Finish(1, succeeded(sec(0)))
@@ -167,7 +167,7 @@ func TestAnIncidentAddedAgainWaitsForTheEndOfTheOldPoll(t *testing.T) {
 	ends := map[string]func(r *Roster){
 		"outcome":  func(r *Roster) { r.Finish(1, succeeded(sec(90))) },
 		"delivery": func(r *Roster) { deliver(r, 1, open(), sec(90)) },
-		"evicted and added once more": func(r *Roster) {
+		"evicted and added again": func(r *Roster) {
 			r.Configure(nil, sec(20))
 			r.Configure([]int64{1}, sec(30))
 			r.Finish(1, succeeded(sec(90)))
@@ -203,7 +203,7 @@ func TestTheOthersAreFoundAfterAnEviction(t *testing.T) {
 	require.Equal(t, []int64{3, 2}, drain(r, sec(50)))
 }
 
-func TestHungIncidentsTakeOnlySoManySlots(t *testing.T) {
+func TestHungIncidentsTakeALimitedNumberOfSlots(t *testing.T) {
 	r := New(Rules{})
 	for id := range int64(3) {
 		polled(r, id, sec(0))
@@ -279,7 +279,7 @@ func TestNeighboursAmongEqualsArePolledFarApart(t *testing.T) {
 	}
 }
 
-func TestOverdueCountsIncidentsWhoseTimeHasPassedAndWhichAreNotInFlight(t *testing.T) {
+func TestOverdueCountsIncidentsPastTheirDueTimeExceptThoseInFlight(t *testing.T) {
 	r := New(Rules{})
 	for id, due := range []int{1, 2, 10, 11} {
 		e := unpolled(r, int64(id), sec(due))
@@ -310,11 +310,11 @@ func TestReleasedIncidentsAreDueAtOnce(t *testing.T) {
 	require.Equal(t, sec(10), r.Find(0).Due())
 	require.Equal(t, sec(5), r.Find(1).Due(), "it was due sooner")
 	require.Equal(t, sec(300), r.Find(2).Due(), "its poll is under way")
-	require.Equal(t, sec(300), r.Find(3).Due(), "it was not named")
+	require.Equal(t, sec(300), r.Find(3).Due(), "it was not in the list")
 	require.Equal(t, []int64{1, 0}, drain(r, sec(10)))
 }
 
-func TestResumeGoesOnWithTheEarlierCycle(t *testing.T) {
+func TestResumeContinuesTheEarlierCycle(t *testing.T) {
 	r := New(Rules{})
 	load(r, map[int64]incident.Summary{1: open()}, 1, 2)
 	requireHeads(t, r, map[Class]Candidate{Unpolled: {ID: 2, Due: sec(0)}, Routine: {ID: 1, Due: sec(0)}})

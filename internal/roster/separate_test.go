@@ -23,7 +23,7 @@ func TestAlertsAreSeparatedAfterTwoFailuresOfTheSameIncident(t *testing.T) {
 	require.False(t, r.Find(2).Separate(12, at(2*time.Minute)))
 
 	require.False(t, r.SeparateWorks(1, at(2*time.Minute)), "it may have been chance")
-	require.False(t, separate(13, 2*time.Minute+1), "so both together once more")
+	require.False(t, separate(13, 2*time.Minute+1), "so both together again")
 	r.TogetherFailed(1, 13, at(3*time.Minute))
 	require.True(t, separate(14, 3*time.Minute))
 	require.True(t, r.SeparateWorks(1, at(3*time.Minute)))
@@ -37,7 +37,7 @@ func TestAlertsAreSeparatedAfterTwoFailuresOfTheSameIncident(t *testing.T) {
 
 	r.TogetherWorks(1)
 	r.TogetherFailed(1, 103, at(50*time.Hour))
-	require.False(t, separate(104, 50*time.Hour), "it begins anew")
+	require.False(t, separate(104, 50*time.Hour), "it starts over")
 }
 
 func TestAlertsAreNotSeparatedForGoodWhileAllIncidentsFail(t *testing.T) {
@@ -68,7 +68,7 @@ func TestSeparationLeavesWithItsIncident(t *testing.T) {
 	require.Nil(t, r.Find(1))
 	r.Configure([]int64{1}, start())
 	require.False(t, r.Find(1).Separate(3, start()))
-	require.False(t, r.ShownInstead(1, 2, start().Add(time.Hour)), "it begins anew")
+	require.False(t, r.ShownInstead(1, 2, start().Add(time.Hour)), "it starts over")
 }
 
 func TestAnotherIncidentHasToBeShownTwice(t *testing.T) {
