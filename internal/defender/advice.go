@@ -11,25 +11,25 @@ import (
 	"time"
 )
 
-// access is what an API asks of a token.
+// access is what an API requires of a token.
 type access struct {
-	// scope is what a token is asked for with on the commercial cloud.
+	// scope is requested for tokens of the commercial cloud.
 	scope string
-	// scopesAt are the documented scopes by the API's host, those of its regional
-	// hosts too.
+	// scopesAt are the documented scopes by host, including the API's regional
+	// hosts.
 	scopesAt map[string]string
-	// audiences are what tokens for the API say in aud.
+	// audiences are the values of aud in tokens for the API.
 	audiences []string
-	// roles are the application permissions and scopes the delegated ones of
-	// which a token needs any; the first is the least.
+	// roles are application permissions, scopes delegated ones. A token needs one
+	// of them; the first grants the least.
 	roles, scopes []string
-	// userRole is what the user of a delegated token needs besides.
+	// userRole is what the user behind a delegated token also needs.
 	userRole string
 }
 
-// advise says, in a sentence or two, what is wrong with the token that an
-// answer refuses, as far as it tells itself, what is needed and which setting
-// to change. host is the API's as configured, header the answer's own.
+// advise says, in a sentence or two, what is wrong with the rejected token as
+// far as its claims show, what is needed, and which setting to change. host is
+// the configured host of the API; header is that of the response.
 func (a access) advise(kind Kind, token *Token, host string, header http.Header) string {
 	challenge := challengeOf(header)
 	switch {
@@ -58,19 +58,19 @@ func (a access) advise(kind Kind, token *Token, host string, header http.Header)
 	return "Nothing in the token shows what is wrong. See the code and the message of the response."
 }
 
-// delegated says that a token stands for a user.
+// delegated reports whether the token stands for a user.
 func (t *Token) delegated() bool { return t != nil && len(t.Scopes) > 0 }
 
-// expired judges by the answer's own Date: nothing here reads a clock.
+// expired compares with the response's own Date: nothing here reads a clock.
 func (t *Token) expired(date string) bool {
 	now, err := http.ParseTime(date)
 	return err == nil && !t.Expires.IsZero() && !now.Before(t.Expires)
 }
 
-// isForAnother says that the token is for another API. Which audience the
-// Defender XDR API wants on the government clouds is not documented, so it is
-// not judged there; on an unknown host, of a proxy perhaps, only if it is known
-// to be another's.
+// isForAnother reports whether the token is for another API. The audience that
+// the Defender XDR API requires on the government clouds is not documented, so
+// there it reports false. On an unknown host, such as a proxy, it reports true
+// only for audiences that are known to belong to another API.
 func (a access) isForAnother(token *Token, host string) bool {
 	switch {
 	case len(token.Audience) == 0 || slices.ContainsFunc(token.Audience, a.takes):
@@ -83,7 +83,7 @@ func (a access) isForAnother(token *Token, host string) bool {
 	return slices.ContainsFunc(token.Audience, isOfAnother)
 }
 
-// scopeAt is what a token for a host is asked for with; empty: not documented.
+// scopeAt is the scope to request for a host; empty: not documented.
 func (a access) scopeAt(host string) string {
 	for own, scope := range a.scopesAt {
 		if within(host, own) {
@@ -97,8 +97,8 @@ func (a access) takes(audience string) bool {
 	return slices.Contains(a.audiences, canonical(audience))
 }
 
-// isOfAnother knows the audiences of the APIs that a token is often asked for
-// by mistake. An API's own are to be asked for first.
+// isOfAnother knows the audiences of the APIs for which people often request a
+// token by mistake. Check the API's own audiences first.
 func isOfAnother(audience string) bool {
 	switch canonical(audience) {
 	case "https://graph.microsoft.com", "00000003-0000-0000-c000-000000000000",
@@ -110,12 +110,12 @@ func isOfAnother(audience string) bool {
 	return false
 }
 
-// canonical is an audience without what does not count.
+// canonical is an audience without the parts that do not matter.
 func canonical(audience string) string {
 	return strings.ToLower(strings.TrimSuffix(audience, "/"))
 }
 
-// lacksPermission does not judge lists that may have been cut off.
+// lacksPermission is false for lists that may have been cut off.
 func (a access) lacksPermission(token *Token) bool {
 	return len(token.Roles) < maxClaimed && len(token.Scopes) < maxClaimed &&
 		!anyOf(a.roles, token.Roles) && !anyOf(a.scopes, token.Scopes)
@@ -127,8 +127,8 @@ func anyOf(needed, given []string) bool {
 	})
 }
 
-// least is the permission that a token such as this one needs at least. Nil: one
-// of an application.
+// least is the smallest permission that such a token needs. Nil: one of an
+// application.
 func (a access) least(token *Token) string {
 	if token.delegated() {
 		return a.scopes[0]
@@ -136,16 +136,16 @@ func (a access) least(token *Token) string {
 	return a.roles[0]
 }
 
-// challengeError finds the error, and texts in quotes, in which an error is only
-// mentioned.
+// challengeError matches the error. It also matches quoted texts, in which an
+// error is only mentioned.
 var challengeError = regexp.MustCompile(`(?s)(?:^|[\s,])error\s*=\s*"?(insufficient_claims|invalid_token)\b|"(?:\\.|[^"\\])*(?:"|\\?$)`)
 
-// maxQuotes bounds the texts in quotes that are read before the error.
+// maxQuotes bounds the quoted texts that are read before the error.
 const maxQuotes = 100
 
-// challengeOf is the error that an answer names in WWW-Authenticate (RFC 6750,
-// section 3): insufficient_claims where continuous access evaluation has revoked a
-// token (documented), or invalid_token. Empty: another, or none.
+// challengeOf is the error in WWW-Authenticate (RFC 6750, section 3):
+// insufficient_claims if continuous access evaluation has revoked a token
+// (documented), or invalid_token. Empty: another error, or none.
 func challengeOf(header http.Header) string {
 	for _, challenge := range header.Values("WWW-Authenticate") {
 		for _, match := range challengeError.FindAllStringSubmatch(strings.ToLower(challenge), maxQuotes) {
@@ -157,15 +157,15 @@ func challengeOf(header http.Header) string {
 	return ""
 }
 
-// revoked is the advice about a token that the API takes no more. An auth
-// extension looks at nothing but its expiry.
+// revoked is the advice about a token that the API no longer accepts. An auth
+// extension checks only its expiry.
 func (t *Token) revoked() string {
 	return "The API no longer accepts this token, though it has not expired: it was revoked, for example because the application, " +
 		"its permissions or a policy changed. The extension set in http::auth keeps sending it until " + t.end() +
 		". Restart the collector to sign in again, or wait until then."
 }
 
-// end says when a token will not be sent any more.
+// end says when a token is no longer sent.
 func (t *Token) end() string {
 	if t.Expires.IsZero() {
 		return "it expires"
@@ -173,7 +173,7 @@ func (t *Token) end() string {
 	return "it expires at " + t.Expires.Format(time.RFC3339)
 }
 
-// unsigned is the advice where a request had no token at all.
+// unsigned is the advice for a request without a token.
 func (a access) unsigned(host string) string {
 	return "The request had no token: the extension set in http::auth sent none. With bearertokenauth, the token file was empty or did " +
 		"not exist yet; set wait_for_token_file: true. The token needs " + a.needToken(host) + "."
@@ -188,7 +188,7 @@ func (a access) needToken(host string) string {
 	return needed
 }
 
-// needScope shows the audience in quotes: it may say anything.
+// needScope quotes the audience, which may contain anything.
 func (a access) needScope(token *Token, host string) string {
 	scope := a.scopeAt(host)
 	if scope == "" {

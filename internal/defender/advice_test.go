@@ -48,8 +48,8 @@ const (
 	unknown    = "https://gateway.example"
 )
 
-// refusal is what a refusal with the status says of the token to somebody who
-// asked at the endpoint.
+// refusal is the text of a refusal with this status after a request to the
+// endpoint.
 func refusal(t *testing.T, status int, endpoint, authorization, date string) string {
 	t.Helper()
 	return failed(t, clientAt(t, endpoint, authorized(authorization, answering(status, "", "Date", date))).Get(t.Context(), 1)).Advice
@@ -114,7 +114,7 @@ func TestWithoutATokenTheAdviceSaysWhatIsNeeded(t *testing.T) {
 	}
 }
 
-// As a bearertokenauth extension does whose token file is not there yet.
+// A bearertokenauth extension sends this before its token file exists.
 func TestARequestWithoutATokenIsNamedAsOne(t *testing.T) {
 	for _, authorization := range []string{"", "Bearer", "bearer "} {
 		for _, status := range []int{401, 403} {

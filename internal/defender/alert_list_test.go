@@ -17,13 +17,13 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// listAlerts asks for a page of Graph's list of alerts through the transport.
+// listAlerts requests a page of Graph's list of alerts through the transport.
 func listAlerts(t testing.TB, transport http.RoundTripper, change ...func(*Settings)) Page {
 	t.Helper()
 	return graphClient(t, endpoint, transport, change...).List(t.Context(), ListRequest{Alerts: true, Top: 200})
 }
 
-// alertRowsOf is a page of alerts, which has to be sound but for its rows.
+// alertRowsOf is a page of alerts, which must be valid except for its rows.
 func alertRowsOf(t testing.TB, rows ...string) Page {
 	t.Helper()
 	page := listAlerts(t, answering(200, pageOf(rows...)))
@@ -122,7 +122,7 @@ func TestAnAlertThatIsInNoIncidentStaysARow(t *testing.T) {
 	}
 }
 
-// The word hush stands wherever an error could find something to repeat.
+// The word hush stands wherever an error might quote something.
 func TestARowThatIsNoSoundAlertCostsNoOther(t *testing.T) {
 	const head = `{"id":"a","incidentId":"7","createdDateTime":"2026-02-03T04:05:06Z","lastUpdateDateTime":"2026-02-03T05:06:07Z"`
 	const noIncident = "incidentId is not an incident ID"

@@ -42,13 +42,13 @@ func incidentOf(b *testing.B, alerts, alertBytes int) []byte {
 	return body
 }
 
-// BenchmarkAnswer measures the way of an answer from its bytes to its records.
+// BenchmarkAnswer measures the way of a response from its bytes to its records.
 // "one_record" decodes it and builds a record of the whole, as they do, and
 // "records" one of each alert too; "one_compared" and "compared" also make the
-// digests and compare them with nothing; "unchanged" is what most polls do: they
-// find what was delivered before, and build nothing. Beside them is what generic pollers
-// do, which compare nothing: the JSON as a tree of any, by encoding/json and by
-// jsoniter, and that as one record.
+// digests and compare them with nothing; "unchanged" is what most polls do:
+// they find what was delivered before, and build nothing. Beside them is what
+// generic pollers do, which compare nothing: the JSON as a tree of any, by
+// encoding/json and by jsoniter, and that as one record.
 func BenchmarkAnswer(b *testing.B) {
 	for _, size := range []struct {
 		name               string
@@ -87,7 +87,7 @@ func BenchmarkAnswer(b *testing.B) {
 	}
 }
 
-// ours is what this receiver does with an answer.
+// ours is what this receiver does with a response.
 type ours struct {
 	dialect   dialect
 	json      *decoder
@@ -96,7 +96,7 @@ type ours struct {
 	delivered incident.State
 }
 
-// use has alerts take part as the mode says.
+// use sets how alerts are treated.
 func (o *ours) use(alerts incident.AlertsMode) {
 	if o.builder.Alerts != alerts {
 		o.builder.Alerts, o.comparer = alerts, incident.NewComparer(alerts, false, nil, 0)

@@ -29,13 +29,13 @@ var (
 )
 
 const (
-	// maxRest is how much of a body is read behind the end of its coding, in bytes.
+	// maxRest is how many bytes are read after the end of the coding.
 	maxRest = 4 << 10
 	// maxCodings bounds the codings of a body. One is usual; a proxy may add another.
 	maxCodings = 4
 )
 
-// The codings that are undone, as the header names them.
+// The codings that can be decoded, as the header spells them.
 const (
 	codingGzip    = "gzip"
 	codingDeflate = "deflate"
@@ -44,8 +44,8 @@ const (
 // byteOrderMark may precede a text (RFC 8259, section 8.1: parsers may ignore it).
 const byteOrderMark = "\ufeff"
 
-// readBody reads the whole body, undoing its content codings, up to limit
-// decoded bytes. A longer one is errTooLarge.
+// readBody reads the whole body and decodes it, up to limit bytes after
+// decoding. A longer one is errTooLarge.
 func readBody(response *http.Response, limit int64) ([]byte, error) {
 	body, err := decoded(response, limit)
 	if err != nil {
@@ -59,14 +59,14 @@ func readBody(response *http.Response, limit int64) ([]byte, error) {
 	return all.kept, nil
 }
 
-// drain reads what comes behind the end of a coding. A connection is used again
-// only if the end of its answer was read, and a deflate stream ends before the
-// chunks that carry it do.
+// drain reads what follows the end of a coding. A connection is reused only if
+// the response was read to its end, and a deflate stream ends before the chunks
+// that carry it do.
 func drain(response *http.Response) { _, _ = io.CopyN(io.Discard, response.Body, maxRest) }
 
 // decoded undoes a body's content codings, the last one first, and skips a byte
-// order mark. What one coding leaves to the next may have up to limit bytes. A
-// body without a byte is empty, whatever its coding is said to be.
+// order mark. Each coding may produce up to limit bytes. A body without a byte
+// is empty, whatever coding the header states.
 func decoded(response *http.Response, limit int64) (io.Reader, error) {
 	codings, err := contentCodings(response.Header)
 	if err != nil {
@@ -119,8 +119,8 @@ func undo(coding string, body io.Reader) (io.Reader, error) {
 	return unzipped, err
 }
 
-// inflate undoes deflate in both of its forms: HTTP means the zlib format by
-// it, some servers send the bare stream.
+// inflate decodes both forms of deflate: HTTP means the zlib format, but some
+// servers send the bare stream.
 func inflate(body io.Reader) (io.Reader, error) {
 	buffered := bufio.NewReader(body)
 	head, err := peek(buffered, 2)
@@ -141,8 +141,8 @@ func isZlib(head []byte) bool {
 	return head[0]&0x0f == deflateMethod && (int(head[0])<<8|int(head[1]))%checkMultiple == 0
 }
 
-// text returns what a body says, without a byte order mark. A body that is still
-// compressed is decompressed: a proxy may have dropped the header that says so.
+// text decompresses a body that is still compressed, because a proxy may have
+// dropped the header that says so, and skips a byte order mark.
 func text(body io.Reader) (io.Reader, error) {
 	buffered, head, err := begin(body)
 	if coding := undeclared(head); err == nil && coding != "" {
@@ -162,8 +162,8 @@ func text(body io.Reader) (io.Reader, error) {
 	return buffered, err
 }
 
-// undeclared returns the coding of a body of which no header says that it has
-// one; empty: it has none. No JSON begins with the bytes that are looked for.
+// undeclared returns the coding of a body that has one without a header; empty:
+// it has none. No JSON begins with these bytes.
 func undeclared(head []byte) string {
 	switch {
 	case bytes.HasPrefix(head, []byte("\x1f\x8b\x08")):

@@ -23,8 +23,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 )
 
-// codings are the ways an answer comes in: what is done to it, and what the
-// header says.
+// codings are the ways in which a response can be encoded, and what the header
+// says.
 var codings = []struct{ form, header string }{
 	{"", ""},
 	{"", "identity"},
@@ -157,8 +157,8 @@ func TestABombIsLeftAloneOnceItsLimitIsReached(t *testing.T) {
 	assert.Equal(t, Oversize, failed(t, answer).Kind)
 }
 
-// A connection whose answer was not read to the end is not used again. The
-// formats end before the body does when it is sent in chunks.
+// A connection is not reused unless the response was read to its end. The
+// formats end before a chunked body does.
 func TestABodyIsReadToItsEndSoThatTheConnectionCanBeUsedAgain(t *testing.T) {
 	for _, coding := range codings {
 		text := encoded(coding.form, `{"incidentId":1}`)
@@ -219,7 +219,7 @@ func TestCodingsInSeveralHeadersAreUndone(t *testing.T) {
 	assert.NoError(t, answer.Err)
 }
 
-// An empty block of deflate has five bytes and says nothing.
+// An empty block of deflate has five bytes and no content.
 func TestWhatOneCodingLeavesToTheNextIsBounded(t *testing.T) {
 	const limit = 64 << 10
 	blocks := strings.Repeat("\x00\x00\x00\xff\xff", 1<<20) + encoded("raw deflate", `{"incidentId":1}`)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package defender is the API: it asks for incidents and says, typed, what
-// came back. It never waits, never retries and remembers nothing: when to ask
-// again is for others to decide.
+// Package defender is a client of the API: it requests incidents and returns
+// typed results and errors. It never waits, never retries and remembers
+// nothing: the caller decides when to try again.
 package defender
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// Client asks the API. It is safe for concurrent use.
+// Client sends requests to the API. It is safe for concurrent use.
 type Client struct {
 	http         *http.Client
 	endpoint     *url.URL
@@ -30,56 +30,56 @@ type Client struct {
 	decoders     sync.Pool // of *decoder
 }
 
-// Settings are those of a Client.
+// Settings configure a Client.
 type Settings struct {
-	// API to ask. Empty: XDR.
+	// API to use. Empty: XDR.
 	API API
-	// Endpoint is the API's scheme and host, perhaps a path.
+	// Endpoint is the API's scheme and host, and possibly a path.
 	Endpoint *url.URL
-	// MaxBody is how many bytes the bodies of an incident, or of a page of the
-	// list, may have once decoded.
+	// MaxBody is the largest body of an incident or of a page of the list, in
+	// bytes after decompression.
 	MaxBody int64
-	// KeepOriginal has snapshots carry their JSON.
+	// KeepOriginal adds the JSON to each snapshot.
 	KeepOriginal bool
 	// Ignored are the names of fields that the digests leave out.
 	Ignored incident.Ignored
-	// NoAlerts: nobody looks at the alerts, so they are not requested where the
-	// API can leave them out.
+	// NoAlerts means that nobody reads the alerts, so they are not requested where
+	// the API can leave them out.
 	NoAlerts bool
 }
 
-// Answer is what one request for an incident brought.
+// Answer is the result of one request for an incident.
 type Answer struct {
 	// Snapshot is the incident; nil when Err or Rest is not.
 	Snapshot *incident.Snapshot
-	// Rest: the incident has more alerts than the answer shows. To be asked for
-	// with Continue before it is known what the incident is.
+	// Rest is set if the incident has more alerts than the response shows. Request
+	// them with Continue to get the whole incident.
 	Rest *Rest
-	// Partial is what is known of the incident although Err says that more of
-	// its alerts could not be read. It is Incomplete. Nil: nothing is.
+	// Partial is what is known of the incident when Err says that more of its
+	// alerts could not be read. It is Incomplete. Nil: nothing is known.
 	Partial *incident.Snapshot
-	// Other is set when the answer shows another incident without saying that
-	// this one was merged, which Err says, too: it is this incident, as merged
-	// into the other.
+	// Other is set when the response shows another incident without saying that
+	// this one was merged into it. Err is then set too. Other is this incident as
+	// it would be if it had been merged.
 	Other *incident.Snapshot
-	// Err is an *Error, or the context's error when the call was given up.
+	// Err is an *Error, or the context's error if the context ended first.
 	Err error
-	// Reached is how many requests reached the API's host: none without a
-	// token or a connection, more than one when the transport repeated it.
+	// Reached is how many requests reached the API's host: none without a token or
+	// a connection, more than one if the transport repeated the request.
 	Reached int
-	// Size of the body in bytes, decoded.
+	// Size of the body in bytes, after decompression.
 	Size int
-	// Pages is how many answers have shown the incident, this one included.
+	// Pages is how many responses have shown the incident, including this one.
 	Pages int
-	// Date of the answer, by the service's clock, in whole seconds. Zero: not said.
+	// Date of the response, by the service's clock, in whole seconds. Zero:
+	// missing.
 	Date time.Time
-	// Warning is what the answer's Warning header says, bounded and in printable
-	// ASCII. Empty: there is none.
+	// Warning is the response's Warning header, bounded and in printable ASCII.
+	// Empty: there is none.
 	Warning string
 }
 
-// NewClient asks through the given client, of which it takes a copy that
-// follows no redirect.
+// NewClient uses a copy of the given client that follows no redirect.
 func NewClient(client *http.Client, s Settings) *Client {
 	own := *client
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -89,16 +89,16 @@ func NewClient(client *http.Client, s Settings) *Client {
 	}
 }
 
-// OneBudget says that the API limits all calls together, so that a 429 to one
-// is about all.
+// OneBudget reports whether the API has one limit for all requests, so that any
+// 429 concerns all of them.
 func (c *Client) OneBudget() bool { return c.dialect.oneBudget }
 
-// CanSeparate says that an incident can be requested without its alerts, and they
-// separately.
+// CanSeparate reports whether an incident can be requested without its alerts,
+// and they separately.
 func (c *Client) CanSeparate() bool { return c.dialect.expand != "" && !c.noAlerts }
 
-// Get asks for one incident. An id that is not positive is Rejected without a
-// request.
+// Get requests one incident. If id is not positive, the result is Rejected and
+// nothing is sent.
 func (c *Client) Get(ctx context.Context, id int64) Answer {
 	if c.noAlerts {
 		return c.get(ctx, id, "")
@@ -106,8 +106,8 @@ func (c *Client) Get(ctx context.Context, id int64) Answer {
 	return c.get(ctx, id, c.dialect.expand)
 }
 
-// GetSeparately is Get without the alerts. Its answer has a Rest, which brings all
-// of them: one request more than Get, for incidents that the API does not show
+// GetSeparately is Get without the alerts. It returns a Rest that brings all of
+// them: one request more than Get, for incidents that the API cannot show
 // together with their alerts. It requires CanSeparate.
 func (c *Client) GetSeparately(ctx context.Context, id int64) Answer {
 	answer := c.get(ctx, id, "")
@@ -149,7 +149,7 @@ func (c *Client) get(ctx context.Context, id int64, query string) Answer {
 	rest.snapshot.Incomplete = reply.partial
 	rest.size = int64(reply.size)
 	if query != c.dialect.expand {
-		link = nil // nobody asked for alerts
+		link = nil // nobody requested alerts
 	}
 	return rest.follow(link, answer)
 }

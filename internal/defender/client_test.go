@@ -142,7 +142,7 @@ func TestNoAnswerWithinTheTimeoutIsATimeout(t *testing.T) {
 	}
 }
 
-// stalling sends the first half of an answer and then nothing until the
+// stalling sends the first half of a response and then nothing until the
 // request's context ends.
 func stalling(coding string) roundTrip {
 	return func(r *http.Request) (*http.Response, error) {
@@ -159,7 +159,7 @@ func stalling(coding string) roundTrip {
 	}
 }
 
-// dripping sends a byte of an answer each second, until the request's context
+// dripping sends a byte of a response each second, until the request's context
 // ends.
 func dripping(r *http.Request) (*http.Response, error) {
 	body, feed := io.Pipe()

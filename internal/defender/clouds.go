@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// cloud is one of Microsoft's, with the host of each API there and of the portal
-// (vendor documentation).
+// cloud is one of Microsoft's clouds, with the host of each API and of the
+// portal there (vendor documentation).
 type cloud struct {
 	name   string // empty: the commercial one
 	portal string
@@ -25,15 +25,16 @@ func clouds() []cloud {
 	}
 }
 
-// Endpoint is that of an API, XDR where it is neither, on the commercial cloud.
+// Endpoint is the API's endpoint on the commercial cloud. An unknown API counts
+// as XDR.
 func Endpoint(api API) string {
 	hosts := clouds()[0].hosts
 	return "https://" + cmp.Or(hosts[api], hosts[XDR])
 }
 
-// RequestPath returns the end of an endpoint's path that the client adds to it, as
-// someone who copies the address of a request leaves it there; empty: the path has
-// none. The rest may be the path of a proxy.
+// RequestPath returns the end of an endpoint's path if it is one that the client
+// adds itself, which happens when somebody copies the address of a request; empty:
+// the path has none. The rest may be the path of a proxy.
 func RequestPath(path string) string {
 	found := requestPath.FindStringSubmatch(path)
 	if found == nil {
@@ -44,14 +45,14 @@ func RequestPath(path string) string {
 
 var requestPath = regexp.MustCompile(`(?i)(/api/incidents|(?:/v1\.0|/beta)?/security/(?:incidents|alerts_v2))(/[0-9]*)?/*$`)
 
-// Place is where an API is on a cloud.
+// Place is an API's place on one cloud.
 type Place struct {
 	Cloud    string // empty: the commercial one
 	Endpoint string
 }
 
-// ServedAt tells which API one of Microsoft's hosts serves, and where the other
-// one is on each cloud that has that host. Empty: the host is not known.
+// ServedAt returns which API one of Microsoft's hosts serves, and where the
+// other API is on each cloud that has that host. Empty: the host is not known.
 func ServedAt(host string) (api API, other []Place) {
 	for _, c := range clouds() {
 		for served, known := range c.hosts {
@@ -69,8 +70,9 @@ func ServedAt(host string) (api API, other []Place) {
 	return api, other
 }
 
-// BesidePortal tells where an API, XDR where it is neither, is on each cloud with that
-// portal. People take the portal's address for the API's. Empty: the host is no portal.
+// BesidePortal returns where an API is on each cloud with that portal: people
+// mistake the portal's address for the API's. An unknown API counts as XDR.
+// Empty: the host is no portal.
 func BesidePortal(host string, api API) (places []Place) {
 	for _, c := range clouds() {
 		if !strings.EqualFold(host, c.portal) {
@@ -84,8 +86,8 @@ func BesidePortal(host string, api API) (places []Place) {
 	return places
 }
 
-// within says that a host is another, or a regional one of it: us, eu, uk and so
-// on lie below it.
+// within reports whether a host is the known one or one of its regional hosts:
+// us, eu, uk and so on are subdomains of it.
 func within(host, known string) bool {
 	host = strings.ToLower(host)
 	return host == known || strings.HasSuffix(host, "."+known)

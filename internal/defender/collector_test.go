@@ -20,14 +20,14 @@ import (
 	"go.opentelemetry.io/collector/extension/extensionauth"
 )
 
-// authExtension is an extension that signs requests, as http::auth names it.
+// authExtension signs requests, as the extension in http::auth does.
 type authExtension struct {
 	component.StartFunc
 	component.ShutdownFunc
 	extensionauth.ClientRoundTripperFunc
 }
 
-// collectorClient is a client as the collector makes it, with telemetry,
+// collectorClient is a client built as the collector builds it, with telemetry,
 // headers and an auth extension around the transport.
 func collectorClient(t *testing.T, authorization string) *http.Client {
 	t.Helper()

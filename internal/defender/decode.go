@@ -14,34 +14,35 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// What an answer may be made of. Answers of the API have a depth of about
-// eight, some dozen members an object, and under 100,000 values with 150 fat
-// alerts; what is far beyond that is no incident.
+// Bounds of a response. Responses of the API have a depth of about eight, some
+// dozen members per object, and fewer than 100,000 values with 150 large
+// alerts; anything far beyond that is no incident.
 const (
 	// maxDepth also keeps records within the 100 levels that protobuf decoders
 	// accept: a level of JSON takes up to three of OTLP.
 	maxDepth = 32
-	// maxMembers bounds the work of what comes behind: to look for a member of a
-	// pcommon.Map, or to put one, is to look at each.
+	// maxMembers bounds the later work: finding or putting a member of a
+	// pcommon.Map looks at each one.
 	maxMembers = 1000
-	// maxValues bounds the memory: "[]," is three bytes, its value over fifty.
+	// maxValues bounds the memory: "[]," is three bytes, but its value over fifty.
 	maxValues = 1 << 20
-	// maxAlerts bounds what is kept of an incident for the next comparison: an
-	// id and a fingerprint for each alert. Lists seem to end at 150 (captures).
+	// maxAlerts bounds what is kept of an incident for the next comparison: an ID
+	// and a fingerprint for each alert. Lists seem to end at 150 (captures).
 	maxAlerts = 10_000
 )
 
-// decoder reads answers as they come. A member of an incident or an alert is checked
-// as a whole by jsontext, then what is kept of it is made in one pass over its text.
-// Its buffers serve one answer after another, so it belongs to one goroutine.
+// decoder reads responses as they arrive. jsontext checks each member of an
+// incident or an alert as a whole; then one pass over its text makes what is
+// kept of it. Its buffers are reused for the next response, so it belongs to
+// one goroutine.
 type decoder struct {
 	json     jsontext.Decoder
 	body     source
 	unquoted []byte // the name that was read last, if it has escapes
 
 	shapes          *content.Shapes
-	limits          content.Limits // of this answer
-	incident, alert object         // that are being read, one within the other
+	limits          content.Limits // of this response
+	incident, alert object         // being read, one within the other
 	alerts          []incident.Alert
 	seen            map[string]struct{} // their ids
 
@@ -55,8 +56,8 @@ func newDecoder(ignored incident.Ignored) *decoder {
 	return d
 }
 
-// reset begins with another body, of up to limit bytes. That a name is there
-// twice is found where it is kept. Text that is not Unicode is let through here;
+// reset begins with another body, of up to limit bytes. Duplicate names are
+// found where the object is kept. Text that is not Unicode is accepted here;
 // value and unquote replace it.
 func (d *decoder) reset(body io.Reader, limit int64) *decoder {
 	d.body.reset(body, limit)
@@ -66,7 +67,7 @@ func (d *decoder) reset(body io.Reader, limit int64) *decoder {
 	return d
 }
 
-// end demands that nothing follows.
+// end requires that nothing follows.
 func (d *decoder) end() error {
 	if _, err := d.json.ReadToken(); !errors.Is(err, io.EOF) {
 		return errors.New("more than one JSON value")
@@ -74,8 +75,9 @@ func (d *decoder) end() error {
 	return nil
 }
 
-// withoutContent has a syntax error say what is wrong and where, in bytes, without
-// what it quotes: the names on the way to the place, and the text of an escape.
+// withoutContent reduces a syntax error to what is wrong and where, in bytes.
+// It leaves out what the error quotes: the names on the way to the place, and
+// the text of an escape.
 func withoutContent(err error) error {
 	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		return syntaxError{syntax}
@@ -90,8 +92,8 @@ func (e syntaxError) Error() string {
 	return fmt.Sprintf("%s after offset %d", reason, e.ByteOffset)
 }
 
-// object reads an object that is kept, one member after another. Those that take
-// claims are left to it: it must then read their value.
+// object reads an object that is kept, one member after another. claims must
+// read the value of each member that it claims.
 func (d *decoder) object(o object, claims func(name string) (bool, error)) error {
 	if err := d.begin('{', "an object"); err != nil {
 		return err
@@ -128,7 +130,7 @@ func (d *decoder) object(o object, claims func(name string) (bool, error)) error
 	return o.End()
 }
 
-// whole reads an object that is kept, on that level, at once.
+// whole reads an object that is kept, on that level, in one step.
 func (d *decoder) whole(o object, depth int) error {
 	if got := d.json.PeekKind(); got != '{' {
 		return d.unexpected("an object", got)

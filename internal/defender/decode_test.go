@@ -67,7 +67,7 @@ func TestAFieldWithAnEscapedNameIsThatField(t *testing.T) {
 	assert.Equal(t, map[string]any{"incidentId": int64(1), "status": "Active"}, raw(t, s.Object))
 }
 
-// nested is a value of so many levels.
+// nested is a value nested that deep.
 func nested(levels int, kind string) string {
 	if kind == "objects" {
 		return strings.Repeat(`{"x":`, levels-1) + "{}" + strings.Repeat("}", levels-1)
@@ -83,7 +83,7 @@ func members(n int) string {
 	return b.String()
 }
 
-// withAlerts is an incident of n alerts with so many bytes of text in each.
+// withAlerts is an incident of n alerts with that many bytes of text in each.
 func withAlerts(n, text int) string {
 	alerts := make([]string, n)
 	for i := range alerts {
@@ -209,8 +209,8 @@ func TestAnAnswerThatIsNoIncidentIsMalformedAndNotRepeated(t *testing.T) {
 	}
 }
 
-// Text that is JSON but not Unicode refuses no incident: the API stores what people
-// and programs wrote.
+// Text that is JSON but not Unicode does not fail an incident: the API stores
+// what people and programs wrote.
 func TestWhatIsNotUnicodeIsReplaced(t *testing.T) {
 	for text, want := range map[string]string{
 		`Phish \ud83d`:        "Phish \ufffd",

@@ -10,32 +10,32 @@ import (
 	"time"
 )
 
-// API names an API, as the configuration does.
+// API is an API, spelled as in the configuration.
 type API string
 
-// The APIs. Both serve the same incidents under the same ids.
+// The APIs. Both serve the same incidents under the same IDs.
 const (
 	XDR   API = "defender_xdr"
 	Graph API = "graph"
 )
 
-// dialect is what one API calls things. All that differs between the APIs
-// stands here.
+// dialect holds everything in which the APIs differ.
 type dialect struct {
 	api API
 
-	// get is the path of Get incident, without the id, and expand the option
-	// that has its answer hold the alerts; empty: it always does.
+	// get is the path of Get incident, without the ID. expand is the option that
+	// adds the alerts to its response; empty: they are always there.
 	get, expand string
-	// alerts is the path of one incident's alerts behind that of the incident,
-	// for those that come in further pages; empty: they never do.
+	// alerts is the path of one incident's alerts, after that of the incident, for
+	// alerts on further pages; empty: there are none.
 	alerts string
-	// list is the path of List incidents, and maxTop the most rows that a page
-	// may be asked for.
+	// list is the path of List incidents, and maxTop the largest page that may be
+	// requested, in rows.
 	list   string
 	maxTop int
-	// alertList is the path of the list of alerts of all incidents, empty where
-	// the API has none, and maxAlertTop the most rows that a page of it is asked for.
+	// alertList is the path of the list of alerts of all incidents, empty if the
+	// API has none, and maxAlertTop the largest page of it that is requested, in
+	// rows.
 	alertList   string
 	maxAlertTop int
 	// maxSkip is how many rows of a list a page may skip; 0: not known.
@@ -46,12 +46,12 @@ type dialect struct {
 	wholeRows bool
 	// prefer is the Prefer header of each request; empty: none.
 	prefer string
-	// oneBudget: the limits are those of all calls together, so that a 429 is
-	// about all of them.
+	// oneBudget: one limit covers all requests, so that a 429 concerns all of
+	// them.
 	oneBudget bool
 
-	// access is what the API asks of a token, and alertAccess what it asks for
-	// the list of alerts.
+	// access is what the API requires of a token, and alertAccess what its list of
+	// alerts requires.
 	access, alertAccess access
 
 	incident incidentFields
@@ -80,10 +80,10 @@ type alertFields struct {
 	incident, incidentURL, tenant string // of its incident, in a row of the list of alerts
 }
 
-// rowFields are the names that a list is asked for by, and that are read of a
-// row even where it is not sound.
+// rowFields are the names by which a list is filtered, and which are read even
+// from an invalid row.
 type rowFields struct {
-	alert, incident string // the ids; alert is empty in the list of incidents
+	alert, incident string // the IDs; alert is empty in the list of incidents
 	status          string
 	created         string
 	lastUpdate      string
@@ -97,7 +97,7 @@ func (d dialect) rowFields(alerts bool) rowFields {
 	return rowFields{incident: f.id, status: f.status, created: f.created, lastUpdate: f.lastUpdate}
 }
 
-// narrow are the fields that a narrow row has.
+// narrow are the fields of a narrow row.
 func (f rowFields) narrow() []string {
 	if f.alert == "" {
 		return []string{f.incident, f.created, f.lastUpdate}
@@ -105,8 +105,8 @@ func (f rowFields) narrow() []string {
 	return []string{f.alert, f.created, f.lastUpdate, f.incident}
 }
 
-// What both APIs have from OData, where a list's options begin with a $ and
-// what an answer says beside its content with @odata.
+// OData, which both APIs use: a list's options begin with a $, and the metadata
+// of a response with @odata.
 const (
 	filterOption = "$filter"
 	orderOption  = "$orderby"
@@ -120,16 +120,15 @@ const (
 	countField   = "@odata.count"
 )
 
-// boundLayout is a time as the APIs write it themselves: seven fractional
-// digits, which is a tick. Formatting cuts off what is finer, so none is left out
-// by ge.
+// boundLayout is the layout of times as the APIs write them: seven fractional
+// digits, which is a tick. Formatting truncates, so ge misses nothing.
 const (
 	boundLayout = "2006-01-02T15:04:05.0000000Z"
 	tick        = 100 * time.Nanosecond
 )
 
-// query is what List asks for, in the form that the vendor's documentation
-// shows: ?$filter=lastUpdateTime+ge+2020-06-03T18:04:29.4633333Z.
+// query is the query of List, in the form of the vendor's documentation:
+// ?$filter=lastUpdateTime+ge+2020-06-03T18:04:29.4633333Z.
 func (d dialect) query(r ListRequest) string {
 	f := d.rowFields(r.Alerts)
 	var options []string
@@ -155,7 +154,7 @@ func (d dialect) query(r ListRequest) string {
 	return strings.Join(options, "&")
 }
 
-// conditions are those of the filter.
+// conditions are the conditions of the filter.
 func (f rowFields) conditions(r ListRequest) (all []string) {
 	from := func(field string, t time.Time) {
 		if !t.IsZero() {
@@ -163,7 +162,7 @@ func (f rowFields) conditions(r ListRequest) (all []string) {
 		}
 	}
 	before := func(field string, t time.Time) {
-		if !t.IsZero() { // rounded up, so that none is left out here either
+		if !t.IsZero() { // rounded up, so that nothing is missed here either
 			all = append(all, field+"+lt+"+t.Add(tick-1).UTC().Format(boundLayout))
 		}
 	}
@@ -177,5 +176,5 @@ func (f rowFields) conditions(r ListRequest) (all []string) {
 	return all
 }
 
-// path is that of Get incident for an id.
+// path is the path of Get incident for an ID.
 func (d dialect) path(id int64) string { return d.get + strconv.FormatInt(id, 10) }

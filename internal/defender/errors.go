@@ -9,10 +9,10 @@ import (
 	"unicode"
 )
 
-// Kind tells the answers apart that callers act on.
+// Kind distinguishes the responses that callers handle differently.
 type Kind int
 
-// What an answer other than an incident can be.
+// The responses other than an incident.
 const (
 	NoToken      Kind = iota + 1 // the auth extension got no token; nothing reached the API
 	Unauthorized                 // 401: bad or expired token, or a licence problem
@@ -20,10 +20,10 @@ const (
 	NotFound                     // 404 in the API's own form
 	Throttled                    // 429
 	ServerError                  // 5xx
-	Network                      // no answer, or one that broke off
-	Timeout                      // no whole answer within the timeout
-	Malformed                    // an answer that is no incident, or no page of them
-	Oversize                     // an answer larger than max_response_body_size
+	Network                      // no response, or one that broke off
+	Timeout                      // no whole response within the timeout
+	Malformed                    // a response that is no incident, or no page of incidents
+	Oversize                     // a response larger than max_response_body_size
 	Redirect                     // 3xx: never followed
 	Rejected                     // any other 4xx
 )
@@ -58,38 +58,38 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", int(k))
 }
 
-// Error is an answer other than an incident. Its text has no token, no
-// secret, no query string and no response body in it.
+// Error is a response other than an incident. Its text contains no token, no
+// secret, no query string and no response body.
 type Error struct {
 	Kind Kind
-	// Status is the HTTP status; 0: there was no answer.
+	// Status is the HTTP status; 0: there was no response.
 	Status int
-	// Code and Message are those of the API's error object, bounded and
-	// without control characters. Empty: the answer had none.
+	// Code and Message come from the API's error object, bounded and without
+	// control characters. Empty: the response had none.
 	Code, Message string
-	// RetryAfter is how long to send nothing: at least a second, at most
-	// MaxWait, in whole seconds where the answer names them. 0: the answer does
-	// not say, which a Throttled always does. Retry-After is ignored in a 200,
-	// which has what was wanted. The errors of auth extensions do not carry it.
-	// WaitFrom says where it was read.
+	// RetryAfter is how long to send nothing: at least a second, at most MaxWait,
+	// in whole seconds if the response states them. It is always set for
+	// Throttled. 0: the response states no time. In a 200, Retry-After is ignored,
+	// because the request succeeded. The errors of auth extensions do not carry
+	// it. WaitFrom says where it was read.
 	RetryAfter time.Duration
 	WaitFrom   WaitSource
-	// Asked is what the answer asked for where that is more than MaxWait: at
-	// most what a Duration holds. 0: RetryAfter is what it asked for.
+	// Asked is the time in the response if it is more than MaxWait: at most what a
+	// Duration holds. 0: it is RetryAfter.
 	Asked time.Duration
-	// Limit is the one that a 429 names.
+	// Limit is the rate limit stated by a 429.
 	Limit Limit
-	// Token is what the token that was sent says of itself, with Unauthorized
-	// and Forbidden only. Nil: none was sent, or none that can be read.
+	// Token holds the claims of the token that was sent, only for Unauthorized and
+	// Forbidden. Nil: no token was sent, or none that can be read.
 	Token *Token
-	// Permission is what such a token needs at least, with Unauthorized and
-	// Forbidden only.
+	// Permission is the least that such a token needs, only for Unauthorized and
+	// Forbidden.
 	Permission string
-	// Advice says for people what is wrong and which setting to change: with
-	// Unauthorized and Forbidden always, as far as the token tells; with NoToken
-	// where the cause is a known one; and where a proxy failed. Otherwise empty.
+	// Advice tells people what is wrong and which setting to change. It is set for
+	// Unauthorized and Forbidden, as far as the token shows; for NoToken if the
+	// cause is a known one; and if a proxy failed. Otherwise empty.
 	Advice string
-	// Err is the cause, where it is not the API's own word.
+	// Err is the cause, unless the API's own message says it.
 	Err error
 }
 
@@ -110,11 +110,11 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// maxText bounds what is taken from an answer into a message, in bytes.
+// maxText bounds the text that a message takes from a response, in bytes.
 const maxText = 300
 
-// plain makes text from an answer fit for a log line: bounded, valid UTF-8,
-// and of characters that print.
+// plain makes text from a response fit for a log line: bounded, valid UTF-8 and
+// printable.
 func plain(text string) string {
 	if len(text) > maxText {
 		text = text[:maxText]

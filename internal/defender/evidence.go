@@ -9,26 +9,28 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// evidenceRow is what a kind of evidence names, in each API. An empty kind: the API has
-// none that does.
+// evidenceRow describes a kind of evidence that identifies an asset, in each
+// API. An empty kind: the API has none.
 type evidenceRow struct {
 	asset                  incident.Asset
 	xdrKind, xdrMembers    string
 	graphKind, graphMember string
 }
 
-// account is where evidence of Defender XDR and accounts of Graph name a user.
+// account lists the members that identify a user in Defender XDR's evidence and
+// Graph's accounts.
 const account = `userPrincipalName|domainName\accountName|accountName`
 
-// evidenceTable is what becomes of evidence of each kind that names something; other
-// kinds are passed over. The kind is Defender XDR's entityType, or device for the
-// elements of devices, and what stands before Evidence in Graph's @odata.type. Kinds
-// are compared without case: MailBox and Mailbox were both seen.
+// evidenceTable has every kind of evidence that identifies an asset; other
+// kinds are ignored. For Defender XDR, the kind is entityType, or device for
+// the elements of devices; for Graph, it is the part of @odata.type before
+// Evidence. Kinds are compared without case: MailBox and Mailbox were both
+// seen.
 //
-// Of members between bars the first that says something is taken, and of members
-// between backslashes all, if all do. A dot leads into an object; an array counts with
-// all of its elements that are texts. Accounts that are logged on to a device are no
-// evidence, nor are the device's addresses.
+// Of members separated by bars, the first one with a value is used; members
+// separated by backslashes are all used, if all have a value. A dot leads into
+// an object; of an array, all elements that are texts count. Accounts logged on
+// to a device are not evidence, nor are the device's addresses.
 //
 // Defender XDR's members were seen in captures, Graph's are from the vendor's
 // documentation.
@@ -59,24 +61,25 @@ func evidenceTable() []evidenceRow {
 	}
 }
 
-// accountIn is where an account that lies within an object names a user.
+// accountIn lists the members that identify a user in an account nested in an
+// object.
 func accountIn(object string) string {
 	return object + strings.NewReplacer(`|`, `|`+object, `\`, `\`+object).Replace(account)
 }
 
-// evidenceList is a member of an alert that lists evidence. Its elements say in the
-// member kind of which kind they are, between prefix and suffix; without one, all are
-// devices.
+// evidenceList is a member of an alert that lists evidence. The member kind of
+// an element holds its kind, between prefix and suffix; without one, all
+// elements are devices.
 type evidenceList struct{ member, kind, prefix, suffix string }
 
-// evidence reads what the alerts of an API affect.
+// evidence reads what an alert affects.
 type evidence struct {
 	lists []evidenceList
-	kinds map[string][]naming // by their names in lower case
+	kinds map[string][]naming // by kind, in lower case
 }
 
-// naming is where a kind of evidence names an asset: by the first of its names of which
-// each part says something.
+// naming is how a kind of evidence identifies an asset: by the first of its
+// names that has a value for each part.
 type naming struct {
 	asset incident.Asset
 	names [][]path // the parts of a name are joined by a backslash
@@ -119,7 +122,7 @@ func (e *evidence) add(asset incident.Asset, kind, members string) {
 	e.kinds[kind] = append(e.kinds[kind], n)
 }
 
-// Affected adds what the alert's evidence names.
+// Affected adds the assets in the alert's evidence.
 func (e *evidence) Affected(alert *incident.Alert, to *incident.Affected) {
 	whole := alert.Object.Read()
 	for _, list := range e.lists {
@@ -139,7 +142,7 @@ func (e *evidence) Affected(alert *incident.Alert, to *incident.Affected) {
 	}
 }
 
-// kindOf is the kind of a piece of evidence, in lower case; empty: it says none.
+// kindOf is the kind of a piece of evidence, in lower case; empty: it has none.
 func (l evidenceList) kindOf(piece content.Reader) string {
 	if l.kind == "" {
 		return "device"
@@ -153,7 +156,7 @@ func (l evidenceList) kindOf(piece content.Reader) string {
 	return kind
 }
 
-// read adds what a piece of evidence names.
+// read adds the asset of a piece of evidence.
 func (n naming) read(piece content.Reader, to *incident.Affected) {
 	for _, parts := range n.names {
 		if len(parts) == 1 {
@@ -175,8 +178,8 @@ func (n naming) read(piece content.Reader, to *incident.Affected) {
 	}
 }
 
-// all adds the text at the path, or those of the array there, and reports whether there
-// was any.
+// all adds the text at the path, or the texts of the array there, and reports
+// whether there was any.
 func (n naming) all(piece content.Reader, at path, to *incident.Affected) (any bool) {
 	value, found := member(piece, at)
 	if !found {

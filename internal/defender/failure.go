@@ -18,10 +18,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// refused explains an answer whose status is not 200.
+// refused explains a response whose status is not 200.
 func refused(response *http.Response) *Error {
 	e := &Error{Status: response.StatusCode}
-	// A body that cannot be read is one that says nothing: the status does.
+	// If the body cannot be read, the status says enough.
 	body, readErr := readBody(response, maxErrorBody)
 	ofTheAPI := readErr == nil && (len(body) == 0 || e.explain(body))
 	switch code := response.StatusCode; {
@@ -55,16 +55,17 @@ func refused(response *http.Response) *Error {
 	return e
 }
 
-// errForeign is a refusal in other words than the API's.
+// errForeign is an error response that is not in the API's format.
 var errForeign = errors.New("not in the API's error format; check for a proxy or gateway in between")
 
 const adviceForeign = "The response is not in the API's error format, so a proxy or gateway may have refused the request. Check that before the token."
 
-// maxErrorBody bounds the body of an answer that is an error, in bytes.
+// maxErrorBody bounds the body of a response that is an error, in bytes.
 const maxErrorBody = 64 << 10
 
-// explain takes the API's own words out of a body of the form
-// {"error":{"code":"…","message":"…"}}; it says whether it has that form.
+// explain reads the API's message from a body of the form
+// {"error":{"code":"…","message":"…"}} and reports whether the body has that
+// form.
 func (e *Error) explain(body []byte) bool {
 	var answer struct {
 		Error *struct {
@@ -79,7 +80,7 @@ func (e *Error) explain(body []byte) bool {
 	return true
 }
 
-// unanswered explains a call that brought no answer.
+// unanswered explains a request that got no response.
 func unanswered(ctx context.Context, err error, trace *trace) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -99,7 +100,7 @@ func unanswered(ctx context.Context, err error, trace *trace) error {
 	return e
 }
 
-// unread explains a body of a 200 that could not be read to its end.
+// unread explains a 200 that could not be read to the end of its body.
 func unread(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
@@ -112,8 +113,8 @@ func unread(ctx context.Context, err error) error {
 	return brokenOff(http.StatusOK, err)
 }
 
-// brokenOff explains an answer that did not come, or not to its end. Without
-// a whole head of it, status is 0.
+// brokenOff explains a response that did not arrive, or not to its end. status
+// is 0 if its head is incomplete.
 func brokenOff(status int, err error) *Error {
 	e := &Error{Kind: Network, Status: status, Err: unquoted{withoutAddress(err)}}
 	if netErr, ok := errors.AsType[net.Error](err); ok && netErr.Timeout() {
@@ -123,17 +124,17 @@ func brokenOff(status int, err error) *Error {
 	return e
 }
 
-// malformed explains a body that was read whole and is not what was asked for.
+// malformed explains a body that was read whole but is not what was requested.
 func malformed(err error) *Error {
 	return &Error{Kind: Malformed, Status: http.StatusOK, Err: withoutContent(err)}
 }
 
-// oversize explains an answer that is larger than is taken.
+// oversize explains a response that exceeds the limit.
 func oversize(err error) *Error {
 	return &Error{Kind: Oversize, Status: http.StatusOK, Err: err}
 }
 
-// isContent tells content that is wrong from a connection that broke off.
+// isContent distinguishes invalid content from a broken connection.
 func isContent(err error) bool {
 	if _, corrupt := errors.AsType[flate.CorruptInputError](err); corrupt {
 		return true
@@ -148,7 +149,7 @@ func isContent(err error) bool {
 	return false
 }
 
-// withoutAddress leaves out the address that net/http wraps an error in.
+// withoutAddress removes the address in which net/http wraps an error.
 func withoutAddress(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		return wrapped.Err
@@ -156,14 +157,14 @@ func withoutAddress(err error) error {
 	return err
 }
 
-// unquoted is an error whose text leaves out what it quotes: net/http repeats
-// what an answer says that is no HTTP, or where its redirect leads.
+// unquoted is an error that leaves out the quoted parts of its text: net/http
+// quotes responses that are not HTTP, and redirects.
 type unquoted struct{ error }
 
 func (u unquoted) Error() string { return withoutQuotes(u.error.Error()) }
 func (u unquoted) Unwrap() error { return u.error }
 
-// withoutQuotes knows the quotes of Go, which may have escaped ones inside.
+// withoutQuotes removes texts quoted by Go, which may contain escaped quotes.
 func withoutQuotes(text string) string {
 	return regexp.MustCompile(`(?s)"(\\.|[^"\\])*("|\\?$)`).ReplaceAllString(text, `"…"`)
 }

@@ -147,8 +147,8 @@ func TestAnUnknownIncidentOfTheSimulatorIsNotFound(t *testing.T) {
 	assert.NotEmpty(t, failure.Message)
 }
 
-// peer is a transport whose connections lead to somebody who says the given
-// text to whatever is asked, and hangs up.
+// peer is a transport whose connections lead to a server that sends the text,
+// whatever is requested, and hangs up.
 func peer(t *testing.T, says string) *http.Transport {
 	t.Helper()
 	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
@@ -165,7 +165,7 @@ func peer(t *testing.T, says string) *http.Transport {
 	return transport
 }
 
-// The word hush stands wherever an error could find something to repeat.
+// The word hush stands wherever an error might quote something.
 func TestErrorsRepeatNoAddressNoPasswordAndNoBody(t *testing.T) {
 	const secretive = "http://hush:hush@api.example:8080/base?code=hush"
 	for name, c := range map[string]struct {

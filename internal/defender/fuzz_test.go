@@ -99,7 +99,7 @@ func checkRow(t *testing.T, row Row) {
 		return
 	}
 	if row.Snapshot == nil {
-		return // too many alerts to be taken for the whole
+		return // too many alerts to count as whole
 	}
 	alone, err := decodeAs(xdr(), row.ID, row.Snapshot.Original)
 	require.NoError(t, err)

@@ -3,13 +3,13 @@
 package defender
 
 // graph is the Microsoft Graph security API: GET /v1.0/security/incidents/{id}
-// answers the bare incident object, with its alerts if they are asked for;
-// GET /v1.0/security/incidents answers such objects under value, at most 50 of
-// them. Asking that for the alerts too ends in lasting errors on large tenants
-// (seen by others), so its rows show an incident's own fields only. The alerts
-// are listed by GET /v1.0/security/alerts_v2, each whole and with the id of its
-// incident, up to 1,000 at once (vendor documentation): 200 are 1 to 2 MB. Neither
-// list takes a $skip above 500 (measured by others).
+// returns the bare incident object, with its alerts if they are requested; GET
+// /v1.0/security/incidents returns such objects under value, at most 50 of
+// them. Requesting their alerts too fails permanently on large tenants (seen by
+// others), so its rows show an incident's own fields only. GET
+// /v1.0/security/alerts_v2 lists the alerts, each whole and with the ID of its
+// incident, up to 1,000 at once (vendor documentation): 200 are 1 to 2 MB.
+// Neither list accepts a $skip above 500 (measured by others).
 func graph() dialect {
 	scopes, audiences := map[string]string{}, []string{"00000003-0000-0000-c000-000000000000"}
 	for _, c := range clouds() {

@@ -17,7 +17,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// graphClient asks the Graph API at the endpoint through the transport.
+// graphClient is a client of Graph at the endpoint, through the transport.
 func graphClient(t testing.TB, endpoint string, transport http.RoundTripper, change ...func(*Settings)) *Client {
 	t.Helper()
 	parsed, err := url.Parse(endpoint)

@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// endless says the same to whoever asks, after a beginning, until the other
-// side hangs up. It returns where it listens.
+// endless is a server that sends a beginning and then the same text until the
+// other side hangs up. It returns its address.
 func endless(t *testing.T, beginning, again string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -40,7 +40,7 @@ func endless(t *testing.T, beginning, again string) string {
 }
 
 // The collector has no setting for the size of a header; Go's own bound is 10
-// MiB for all heads of an answer together.
+// MiB for all heads of a response together.
 func TestAHeaderWithoutEndIsRefusedAtGosOwnBound(t *testing.T) {
 	hush := strings.Repeat("hush", 4<<10)
 	for name, c := range map[string]struct{ beginning, again, want string }{
@@ -108,7 +108,7 @@ func TestAHeaderWithoutEndIsRefusedOverHTTP2(t *testing.T) {
 	}
 }
 
-// asked is the answer of a peer that says the text.
+// asked is the response of a peer that sends the text.
 func asked(t *testing.T, says string) Answer {
 	t.Helper()
 	return clientAt(t, "http://api.example", peer(t, says)).Get(t.Context(), 1)

@@ -11,71 +11,71 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// ListRequest asks for one page of a list. That of Defender XDR runs from the
-// latest change to the earliest (seen in captures); those of Graph have no order
-// unless one is asked for (measured by others).
+// ListRequest requests one page of a list. Defender XDR's list runs from the
+// latest change to the earliest (seen in captures); Graph's lists have no order
+// unless one is requested (measured by others).
 type ListRequest struct {
-	// Alerts asks for the list of alerts instead of the one of incidents. It
+	// Alerts requests the list of alerts instead of the list of incidents. It
 	// requires Client.ListsAlerts.
 	Alerts bool
-	// Since leaves out what changed last before it, and Before what changed last at
-	// that time or later, both to the tenth of a microsecond and never more than they
-	// say. CreatedSince and CreatedBefore are the same of the time of creation. Zero:
-	// nothing is left out.
+	// Since excludes rows that last changed before it, and Before rows that
+	// changed at that time or later, both to the tenth of a microsecond and never
+	// more than that. CreatedSince and CreatedBefore do the same for the time of
+	// creation. Zero: nothing is excluded.
 	Since, Before               time.Time
 	CreatedSince, CreatedBefore time.Time
-	// Status leaves out rows of any other; empty: none is left out.
+	// Status excludes rows with any other status; empty: none.
 	Status string
-	// ByCreation asks for the rows that were created first first. Graph does so
-	// (measured by others); it is not known that Defender XDR takes it, nor what the
-	// next two ask for.
+	// ByCreation requests the oldest rows first, by creation. Graph supports it
+	// (measured by others); whether Defender XDR supports it or the next two is
+	// not known.
 	ByCreation bool
-	// Count asks for Page.Total.
+	// Count requests Page.Total.
 	Count bool
-	// Narrow asks for the ids and the times of the rows only. They have no Snapshot,
+	// Narrow requests only the IDs and times of the rows. They have no Snapshot,
 	// and Closed is not known.
 	Narrow bool
-	// Top is how many rows the page may have: 1 to Client.MaxTop, or to
+	// Top is the size of the page in rows: 1 to Client.MaxTop, or to
 	// Client.MaxAlertTop.
 	Top int
-	// Skip is how many rows of the list come before the page.
+	// Skip is how many rows of the list precede the page.
 	Skip int
-	// Token is that of an earlier page, which the page follows; empty: Skip counts.
+	// Token is the Token of an earlier page, which this page follows; empty: Skip
+	// counts.
 	Token string
 }
 
-// Page is what one call of List brought.
+// Page is the result of one List request.
 type Page struct {
 	// Rows are the incidents, or the alerts, in the order of the list.
 	Rows []Row
-	// Nameless is how many rows were dropped that name no incident, in the list of
-	// alerts no alert.
+	// Nameless is how many rows were dropped because they have no incident ID, or
+	// in the list of alerts no alert ID.
 	Nameless int
-	// Total is how many rows the list has in all, within the bounds and the status
-	// that were asked for, where that was to be counted. 0: not said, or none.
+	// Total is how many rows the whole list has, within the requested bounds and
+	// status, if Count was requested. 0: missing, or none.
 	Total int
-	// Next is the Skip of the page that follows. 0: there is none. It is more
-	// than the one that was asked for, unless there is a Token, with which an
-	// empty page leads on.
+	// Next is the Skip of the next page. 0: there is none. It is more than the
+	// requested Skip, unless there is a Token, which also continues after an empty
+	// page.
 	Next  int
 	Token string
-	// Counted: Next follows from the rows of this page, since its link does not
-	// say how many rows to skip. LinkErr says what is wrong with that link; nil:
-	// nothing, or there is none.
+	// Counted: Next was computed from the rows of this page, because its link does
+	// not say how many rows to skip. LinkErr says what is wrong with that link;
+	// nil: nothing, or there is none.
 	Counted bool
 	LinkErr error
-	// Partial: the API may not have shown all rows, and none of them shows its
-	// incident.
+	// Partial: the API may not have returned all rows, and no row has a Snapshot.
 	Partial bool
-	// First is the incident of the first row, and FirstAlert its alert in the list of
-	// alerts, of a page with an Err. 0 and empty: not known.
+	// First is the incident of the first row of a page with an Err, and FirstAlert
+	// its alert in the list of alerts. 0 and empty: not known.
 	First      int64
 	FirstAlert string
-	// Date of the answer, by the service's clock. Zero: not said.
+	// Date of the response, by the service's clock. Zero: missing.
 	Date time.Time
 
-	// Err, Reached, Size and Warning are as in Answer. Oversize asks for a smaller Top.
-	// It is never NotFound.
+	// Err, Reached, Size and Warning are as in Answer. After Oversize, request a
+	// smaller Top. Err is never NotFound.
 	Err     error
 	Reached int
 	Size    int
@@ -84,48 +84,50 @@ type Page struct {
 
 // Row is one incident of a page, or one alert.
 type Row struct {
-	// ID of the incident. 0 only in the list of alerts: the alert is in none, or its
-	// row has an Err.
+	// ID of the incident. 0 only in the list of alerts: the alert is in no
+	// incident, or its row has an Err.
 	ID int64
-	// Alert is the id of the alert. Empty: the row is one of the list of incidents.
+	// Alert is the ID of the alert. Empty: the row is one of the list of
+	// incidents.
 	Alert string
 	// LastUpdate and Created are those of the incident, or of the alert. Zero: not
 	// known.
 	LastUpdate, Created time.Time
-	// Closed: nothing is expected of the incident any more. False when Err is
-	// not nil, and of an alert.
+	// Closed: no more changes of the incident are expected. False if Err is not
+	// nil, and for an alert.
 	Closed bool
 	// Snapshot is the incident as the list shows it; its Shows says how much of it
-	// that is. Nil when Err is not nil, when the request was Narrow, on a Partial
-	// page, of an alert that is in no incident, and of a row of Defender XDR's list
-	// that comes without alerts or with 150 or more. A row of incidents without one
-	// does not show what has changed: the incident has to be asked for by its id.
+	// that is. It is nil if Err is not nil, if the request was Narrow, on a
+	// Partial page, for an alert that is in no incident, and for a row of Defender
+	// XDR's list with no alerts or with 150 or more. A row of incidents without a
+	// Snapshot does not show what has changed: request the incident by its ID.
 	Snapshot *incident.Snapshot
-	// Err is an *Error: the row is no sound incident or alert, though it names one.
-	// The other rows are none the worse for it.
+	// Err is an *Error: the row is not a valid incident or alert, though it has an
+	// ID. It does not affect other rows.
 	Err error
 }
 
-// WholeRows says whether a row of the list of incidents shows its incident whole,
-// with its alerts.
+// WholeRows reports whether a row of the list of incidents shows the whole
+// incident, with its alerts.
 func (c *Client) WholeRows() bool { return c.dialect.wholeRows }
 
-// ListsAlerts says whether there is a list of the alerts of all incidents.
+// ListsAlerts reports whether there is a list of the alerts of all incidents.
 func (c *Client) ListsAlerts() bool { return c.dialect.alertList != "" }
 
-// MaxTop is the most rows that the API takes being asked for, of incidents.
+// MaxTop is the largest page of incidents that the API accepts, in rows.
 func (c *Client) MaxTop() int { return c.dialect.maxTop }
 
-// MaxAlertTop is the most rows that a page of alerts may be asked for: Graph takes
-// more (1,000, vendor documentation), but a row is 6 to 10 kB. 0: there is no list
-// of alerts.
+// MaxAlertTop is the largest page of alerts to request, in rows: Graph accepts
+// more (1,000, vendor documentation), but a row is 6 to 10 kB. 0: there is no
+// list of alerts.
 func (c *Client) MaxAlertTop() int { return c.dialect.maxAlertTop }
 
-// MaxSkip is how many rows of a list a page may skip without a token: Graph answers
-// more with a 400 (measured by others). 0: not known. List does not refuse more.
+// MaxSkip is how many rows of a list a page may skip without a token: Graph
+// responds with 400 to more (measured by others). 0: not known. List does not
+// check it.
 func (c *Client) MaxSkip() int { return c.dialect.maxSkip }
 
-// List asks for one page. A request that the API would not take is Rejected
+// List requests one page. A request that the API would not accept is Rejected
 // without being sent.
 func (c *Client) List(ctx context.Context, r ListRequest) Page {
 	path, maxTop, needed := c.dialect.list, c.dialect.maxTop, c.dialect.access
@@ -163,9 +165,9 @@ func (c *Client) List(ctx context.Context, r ListRequest) Page {
 	return page
 }
 
-// unlisted keeps a 404 from being taken for that of an incident. The list of
-// incidents is always there; that of alerts is missing on one of Microsoft's clouds
-// (vendor documentation).
+// unlisted changes a 404, which would mean that an incident is missing. The
+// list of incidents always exists; that of alerts is missing on one of
+// Microsoft's clouds (vendor documentation).
 func unlisted(err error, alerts bool) error {
 	if failure, ok := errors.AsType[*Error](err); ok && failure.Kind == NotFound {
 		failure.Kind = Rejected

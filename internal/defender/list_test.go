@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// list asks for the first page through the transport.
+// list requests the first page through the transport.
 func list(t testing.TB, transport http.RoundTripper) Page {
 	t.Helper()
 	return clientAt(t, endpoint, transport).List(t.Context(), ListRequest{Top: 100})

@@ -35,7 +35,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// handled is a transport that the handler answers, in process.
+// handled is a transport that calls the handler in process.
 func handled(handler http.HandlerFunc) roundTrip {
 	return func(r *http.Request) (*http.Response, error) {
 		recorder := httptest.NewRecorder()
@@ -46,8 +46,8 @@ func handled(handler http.HandlerFunc) roundTrip {
 	}
 }
 
-// answering is a transport that always brings the same answer. The header is
-// names and values by turns.
+// answering is a transport that always returns the same response. The header
+// alternates names and values.
 func answering(status int, body string, header ...string) roundTrip {
 	return handled(func(w http.ResponseWriter, _ *http.Request) {
 		for i := 0; i < len(header); i += 2 {
@@ -58,7 +58,7 @@ func answering(status int, body string, header ...string) roundTrip {
 	})
 }
 
-// clientAt asks the endpoint through the transport.
+// clientAt is a client of the endpoint, through the transport.
 func clientAt(t testing.TB, endpoint string, transport http.RoundTripper) *Client {
 	t.Helper()
 	parsed, err := url.Parse(endpoint)
@@ -66,13 +66,13 @@ func clientAt(t testing.TB, endpoint string, transport http.RoundTripper) *Clien
 	return NewClient(&http.Client{Transport: transport}, Settings{Endpoint: parsed, MaxBody: maxBody})
 }
 
-// get asks for incident 1 through the transport.
+// get requests incident 1 through the transport.
 func get(t testing.TB, transport http.RoundTripper) Answer {
 	t.Helper()
 	return clientAt(t, endpoint, transport).Get(t.Context(), 1)
 }
 
-// decodeAs decodes an answer to Get that shows all alerts.
+// decodeAs decodes a response to Get that shows all alerts.
 func decodeAs(d dialect, id int64, body []byte) (*incident.Snapshot, error) {
 	json := newDecoder(nil).reset(bytes.NewReader(body), math.MaxInt64)
 	s, rest, err := d.decode(id, json)
@@ -86,12 +86,12 @@ func decodeAs(d dialect, id int64, body []byte) (*incident.Snapshot, error) {
 	return s, err
 }
 
-// decodePageAs decodes an answer to List.
+// decodePageAs decodes a response to List.
 func decodePageAs(d dialect, body []byte, skipped int, keepOriginal bool) Page {
 	return decodeListAs(d, body, ListRequest{Skip: skipped}, keepOriginal)
 }
 
-// decodeListAs decodes an answer to List, to a request.
+// decodeListAs decodes a response to List, to a request.
 func decodeListAs(d dialect, body []byte, r ListRequest, keepOriginal bool) Page {
 	client := &Client{dialect: d, keepOriginal: keepOriginal}
 	page, err := client.decodePage(newDecoder(nil).reset(bytes.NewReader(body), math.MaxInt64), newDecoder(nil), r)
@@ -104,12 +104,12 @@ func decodeListAs(d dialect, body []byte, r ListRequest, keepOriginal bool) Page
 	return page
 }
 
-// firstIDAs reads the id of the first row out of a part of an answer to List.
+// firstIDAs reads the id of the first row out of a part of a response to List.
 func firstIDAs(d dialect, body []byte) int64 {
 	return d.rowFields(false).first(newDecoder(nil), body).ID
 }
 
-// described is what a snapshot says beside its content and the digests of that.
+// described is a snapshot without its content and the digests of that.
 func described(s *incident.Snapshot) *incident.Snapshot {
 	said := *s
 	said.Object, said.Fields, said.Evidence = content.Object{}, nil, nil
@@ -154,7 +154,7 @@ func raw(t testing.TB, object content.Object) map[string]any {
 	return logs.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).Body().Map().AsRaw()
 }
 
-// failed is the error of an answer that brought no incident.
+// failed is the error of a response without an incident.
 func failed(t testing.TB, answer Answer) *Error {
 	t.Helper()
 	require.Nil(t, answer.Snapshot)
@@ -163,8 +163,8 @@ func failed(t testing.TB, answer Answer) *Error {
 	return failure
 }
 
-// newSim is a simulator of three incidents that stand still, the first of
-// which is 1001. It wants no token and knows no limits.
+// newSim is a simulator of three incidents that do not change, the first of
+// which is 1001. It requires no token and has no limits.
 func newSim(t testing.TB, change func(*defendersim.Config)) *defendersim.Sim {
 	t.Helper()
 	config := defendersim.DefaultConfig()

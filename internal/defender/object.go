@@ -11,10 +11,10 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 )
 
-// object is one that is read to be kept.
+// object is a JSON object that is kept.
 type object struct{ *content.Builder }
 
-// text is what a member says that is a text. Empty: it is none.
+// text is the text of a member. Empty: it is not a text.
 func (o object) text(name string) string {
 	if member := o.Get(name); member.Kind() == content.String {
 		return member.Text()
@@ -22,7 +22,7 @@ func (o object) text(name string) string {
 	return ""
 }
 
-// texts are those in a member that is an array. Nil: it is none.
+// texts are the texts in an array member. Nil: it is not an array.
 func (o object) texts(name string) []string {
 	elements := o.Get(name)
 	if elements.Kind() != content.Array {
@@ -42,17 +42,17 @@ func (o object) texts(name string) []string {
 // moment reads a time. One that cannot be read is the zero time.
 func (o object) moment(name string) time.Time { return moment(o.text(name)) }
 
-// The years of the times that are taken. The others stand for "none" or "never":
-// .NET begins in 0001 and ends in 9999, FILETIME begins in 1601, SQL Server in 1753
-// or 1900, Unix in 1970 and DOS in 1980; 32 bits of seconds end in 2106, and 64 bits
-// of nanoseconds in 2262. With a sign, 32 bits of seconds end in a second of 2038,
-// which is taken for such a time, too.
+// The years of plausible times. Others stand for "none" or "never": .NET begins
+// in 0001 and ends in 9999, FILETIME begins in 1601, SQL Server in 1753 or
+// 1900, Unix in 1970 and DOS in 1980; 32 bits of seconds end in 2106, and 64
+// bits of nanoseconds in 2262. Signed 32-bit seconds end in a second of 2038,
+// which counts as such a time, too.
 const (
 	firstYear = 1990
 	lastYear  = 2099
 )
 
-// maxTime is the length of the longest time that is read, in bytes.
+// maxTime is the length of the longest accepted time, in bytes.
 const maxTime = 64
 
 // moment reads a time: UTC with 0 to 7 fractional digits (seen in captures), or a
@@ -72,9 +72,9 @@ func moment(text string) time.Time {
 	return t
 }
 
-// nearMoment reads what other writers of ISO 8601 make of a time: a space or a t for
-// the T, a z for the Z, an offset without a colon or minutes, perhaps behind a space,
-// or no zone at all, which means UTC.
+// nearMoment reads times as other writers of ISO 8601 format them: a space or a
+// t for the T, a z for the Z, an offset without a colon or minutes, perhaps
+// after a space, or no zone at all, which means UTC.
 func nearMoment(text string) time.Time {
 	const date = "2006-01-02"
 	if len(text) <= len(date) || !strings.ContainsRune(" tT", rune(text[len(date)])) {
@@ -98,9 +98,9 @@ func (o object) incidentID(name string) int64 {
 	return 0
 }
 
-// incidentID parses the digits of a positive 64-bit number. The Defender XDR API
-// sends them as a number, Graph as a string (both documented); either type is
-// accepted from both. 0: it is no ID.
+// incidentID parses the digits of a positive 64-bit number. The Defender XDR
+// API sends a number, Graph a string (both documented); either type is accepted
+// from both. 0: it is not an ID.
 func incidentID(text string) int64 {
 	if text == "" || text[0] < '1' || text[0] > '9' {
 		return 0

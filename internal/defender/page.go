@@ -13,46 +13,47 @@ import (
 )
 
 const (
-	// maxRows is how many rows a page may have. The APIs show up to 100 incidents,
-	// and as many alerts as are asked for up to 1,000 (vendor documentation): what
-	// has more is no page.
+	// maxRows is how many rows a page may have. The APIs return up to 100
+	// incidents, and up to 1,000 alerts if that many are requested (vendor
+	// documentation): anything with more is not a page.
 	maxRows = 1000
-	// maxPageAlerts bounds all the alerts of a page: 100 rows of 150, and some.
+	// maxPageAlerts bounds all the alerts of a page: 100 rows of 150, and some
+	// more.
 	maxPageAlerts = 2 * maxAlerts
 )
 
-// errTooMuch keeps a page from taking much more memory than one incident may:
-// all its sound rows together may have maxValues values and maxPageAlerts
-// alerts. 32 MiB of real rows have about so many values.
+// errTooMuch keeps a page from using much more memory than one incident may:
+// all its valid rows together may have maxValues values and maxPageAlerts
+// alerts. 32 MiB of real rows have about that many values.
 var errTooMuch = errors.New("more values or alerts than the receiver reads at once")
 
-// pageDecoder reads the answer to List. Each row is read on its own, so that one
-// that is not sound costs no other.
+// pageDecoder reads the response to List. It reads each row on its own, so an
+// invalid row does not affect the others.
 type pageDecoder struct {
 	Page
 	dialect      dialect
 	request      ListRequest
 	fields       rowFields // of its rows
 	keepOriginal bool
-	noAlerts     bool     // a row without a list of alerts is whole, too
+	noAlerts     bool     // a row without a list of alerts is also whole
 	json         *decoder // of the page
 	rows         *decoder // of one row after another
 
-	values, alerts int // of all sound rows
+	values, alerts int // of all valid rows
 
-	firstRow                Row            // what it names
+	firstRow                Row            // its IDs
 	listed, linked, counted bool           // there were rows, a link, and a count
 	link                    jsontext.Value // to the next page
 }
 
-// decodePage reads the answer to a List, each of its rows with the second
-// decoder. An error leaves nothing of the page but what its first row names.
+// decodePage reads the response to List, with the second decoder for each row.
+// After an error, nothing is kept but the IDs of the first row.
 func (c *Client) decodePage(json, rows *decoder, r ListRequest) (Page, error) {
 	p := pageDecoder{
 		dialect: c.dialect, request: r, fields: c.dialect.rowFields(r.Alerts),
 		keepOriginal: c.keepOriginal, noAlerts: c.noAlerts, json: json, rows: rows,
 	}
-	json.body.keep = true // for the first row, should the page be too large
+	json.body.keep = true // for the first row, if the page is too large
 	if err := p.decode(); err != nil {
 		first := p.first()
 		return Page{First: first.ID, FirstAlert: first.Alert}, err
@@ -71,8 +72,8 @@ func (p *pageDecoder) decode() error {
 	return p.json.end()
 }
 
-// member reads every member of the answer: those that are not asked for are
-// passed over.
+// member reads every member of the response and skips those that are not
+// needed.
 func (p *pageDecoder) member(name string) error {
 	switch name {
 	case rowsField:
@@ -126,7 +127,7 @@ func (p *pageDecoder) row() error {
 	return nil
 }
 
-// first is what the first row names, as far as the page can be read.
+// first is what is known of the first row, as far as the page can be read.
 func (p *pageDecoder) first() Row {
 	if len(p.Rows)+p.Nameless > 0 || p.firstRow != (Row{}) {
 		return p.firstRow
@@ -134,9 +135,9 @@ func (p *pageDecoder) first() Row {
 	return p.fields.first(p.rows, p.json.body.kept)
 }
 
-// follow reads out of the link to the next page how many rows that skips. Nothing
-// else is taken from the link: the host that it names varies. A token leads behind
-// the rows of this page, and so, it seems, does a link that does not lead on.
+// follow reads from the link to the next page how many rows it skips. Nothing
+// else in the link is used: its host varies. A token continues after the rows
+// of this page, and so, it seems, does a link that makes no progress.
 func (p *pageDecoder) follow(skipped int) {
 	if !linked(p.link) {
 		return
@@ -161,20 +162,20 @@ func (p *pageDecoder) follow(skipped int) {
 	}
 }
 
-// linked says that a link is there.
+// linked reports whether there is a link.
 func linked(link jsontext.Value) bool {
 	return link.Kind() != jsontext.Kind(0) && link.Kind() != 'n'
 }
 
-// options reads out of a link what the next page begins with: a number of rows
-// to skip, or a token that only the API knows the meaning of.
+// options reads from a link where the next page begins: a number of rows to
+// skip, or a token that only the API understands.
 func options(link jsontext.Value) (skip int, token string, err error) {
 	if link.Kind() != '"' {
 		return 0, "", fmt.Errorf("%s as the nextLink", kindName(link.Kind()))
 	}
 	text, _ := jsontext.AppendUnquote(nil, link) // its only error is half a surrogate pair, now U+FFFD
 	_, query, _ := strings.Cut(string(text), "?")
-	given, _ := url.ParseQuery(query) // what of it cannot be read is not asked for
+	given, _ := url.ParseQuery(query) // any part that cannot be parsed is not needed
 	if token = given.Get(tokenOption); token != "" && !given.Has(skipOption) {
 		if len(token) > maxLinkToken {
 			return 0, "", fmt.Errorf("a %s of more than %d bytes in the nextLink", tokenOption, maxLinkToken)

@@ -22,7 +22,7 @@ func pageOf(rows ...string) string {
 	return `{"@odata.context":"https://api.example/api/$metadata#Incidents","value":[` + strings.Join(rows, ",") + `]}`
 }
 
-// rowsOf is a page of rows, which has to be sound but for them.
+// rowsOf is a page of rows, which must be valid except for its rows.
 func rowsOf(t testing.TB, rows ...string) Page {
 	t.Helper()
 	page := decodePageAs(xdr(), []byte(pageOf(rows...)), 0, false)
@@ -104,7 +104,7 @@ func TestThePageSaysHowManyRowsTheListHas(t *testing.T) {
 	assert.Zero(t, rowsOf(t, `{"incidentId":1}`).Total)
 }
 
-// The word hush stands wherever an error could find something to repeat.
+// The word hush stands wherever an error might quote something.
 func TestARowThatIsNoSoundIncidentCostsNoOther(t *testing.T) {
 	const head = `{"incidentId":7,"lastUpdateTime":"2026-02-03T04:05:06.5Z"`
 	for name, c := range map[string]struct{ row, want string }{

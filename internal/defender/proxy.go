@@ -15,9 +15,9 @@ import (
 const adviceProxy = "The proxy comes from http::proxy_url or, if that is not set, from the environment variable HTTPS_PROXY. " +
 	"Check its address and its credentials, or add the API's host to NO_PROXY."
 
-// Watch makes failures on the way to the API known as such. base is what an auth
-// extension sends a request on with once it has signed it: whatever happens
-// before that is the sign-in, and whatever happens behind it is not.
+// Watch makes failures on the way to the API recognizable. base is the
+// transport that an auth extension uses once it has signed a request: anything
+// that fails earlier is the sign-in.
 func Watch(base http.RoundTripper) http.RoundTripper {
 	if transport, ok := base.(*http.Transport); ok {
 		transport.OnProxyConnectResponse = checkProxy
@@ -44,7 +44,7 @@ func (r proxyStatusError) Error() string {
 	return strconv.Itoa(int(r))
 }
 
-// checkProxy gives a refused CONNECT its type: net/http has only an error with
+// checkProxy gives a refused CONNECT its type: the error of net/http has only
 // the text of the proxy's status line.
 func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
 	if answer.StatusCode != http.StatusOK {
@@ -54,7 +54,7 @@ func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Res
 }
 
 // atProxy says what failed at a proxy, or behind it, before there was a
-// connection. The proxy is a host and port, so no password is in it.
+// connection. The proxy is a host and port, so it contains no password.
 func atProxy(proxy string, err error) error {
 	err = withoutAddress(err)
 	if refusal, ok := errors.AsType[proxyStatusError](err); ok {
@@ -66,8 +66,9 @@ func atProxy(proxy string, err error) error {
 	return fmt.Errorf("through proxy %s: %w", proxy, err)
 }
 
-// isProxy tells that the way to the API failed at the proxy, and not that to the
-// sign-in host: what an auth extension sends has an address of its own.
+// isProxy reports whether the connection to the API failed at the proxy, and
+// not the one to the sign-in host: errors from there carry an address of their
+// own.
 func isProxy(err error) bool {
 	err = withoutAddress(err)
 	if _, signIn := errors.AsType[*url.Error](err); signIn {

@@ -41,7 +41,7 @@ func viaProxy(t *testing.T, address string) *http.Transport {
 	return transport
 }
 
-// saying is a proxy that says the same to everybody, and its host and port.
+// saying is a proxy that always sends the same response, and its host and port.
 func saying(t *testing.T, answer string) string {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -64,8 +64,8 @@ func saying(t *testing.T, answer string) string {
 	return listener.Addr().String()
 }
 
-// What a proxy can do other than connect, and what is said of it. PROXY stands
-// for its host and port.
+// What a proxy can do other than connect, and the resulting message. PROXY
+// stands for its host and port.
 func proxyFailures() map[string]struct{ says, api, signIn string } {
 	return map[string]struct{ says, api, signIn string }{
 		"credentials missing": {
@@ -86,7 +86,7 @@ func proxyFailures() map[string]struct{ says, api, signIn string } {
 	}
 }
 
-// withoutSecrets asserts that nothing is said that was to be kept.
+// withoutSecrets asserts that the error contains no secret.
 func withoutSecrets(t *testing.T, failure *Error) {
 	t.Helper()
 	for _, text := range []string{failure.Error(), failure.Advice} {
@@ -165,7 +165,7 @@ func TestAProxyThatCannotBeReachedIsNamed(t *testing.T) {
 	}
 }
 
-// As net/http fails where the environment has such an address.
+// net/http fails like this if the environment has such an address.
 func TestAProxysAddressThatIsNoneIsNotRepeated(t *testing.T) {
 	transport := &http.Transport{Proxy: func(*http.Request) (*url.URL, error) {
 		return nil, errors.New(`invalid proxy address "http://me:hush@%zz": parse "http://me:hush@%zz": invalid URL escape "%zz"`)
@@ -193,7 +193,7 @@ func TestAProxyWithABadCertificateIsNamed(t *testing.T) {
 	assert.EqualError(t, failure, "no token: sign-in at login.example: proxy "+address+": "+unverified)
 }
 
-// A proxy sees a request that is not encrypted, and answers it itself.
+// A proxy sees a request that is not encrypted, and responds to it itself.
 func TestAProxyThatAnswers407ToARequestIsNamedAsOne(t *testing.T) {
 	proxy := saying(t, "HTTP/1.1 407 hush\r\nContent-Length: 4\r\n\r\nhush")
 	answer := clientAt(t, "http://api.example", authorized("Bearer hush", Watch(viaProxy(t, "http://"+proxy)))).Get(t.Context(), 1)

@@ -11,26 +11,26 @@ import (
 	"time"
 )
 
-// reply is what one request brought, beside what was read of its body.
+// reply is the result of one request, besides what was read from its body.
 type reply struct {
-	date    time.Time // of the answer, by the service's clock; zero: it names none
-	size    int       // of the body in bytes, decoded; 0: it was not read to its end
+	date    time.Time // of the response, by the service's clock; zero: it has none
+	size    int       // of the body in bytes, after decompression; 0: it was not read to its end
 	err     error     // an *Error, or the context's error
 	reached int       // how many requests reached the API's host
-	partial bool      // it may not show all that there is
+	partial bool      // it may not show everything
 	warning string    // its Warning header, fit for a log line
 }
 
-// call is the one request of a call of the API, and what is made of its answer.
+// call describes one request to the API, and how to read its response.
 type call struct {
 	address *url.URL
-	access  access               // what the call asks of a token
-	limit   int64                // how many bytes the body may have, decoded
+	access  access               // what the API requires of the token
+	limit   int64                // size limit of the body in bytes, after decompression
 	read    func(*decoder) error // reads the body
 }
 
-// ask sends a request and has its answer read. What it reads with belongs to the
-// call until ask returns.
+// ask sends a request and reads its response. The decoder belongs to the call
+// until ask returns.
 func (c *Client) ask(ctx context.Context, call call) reply {
 	trace := newTrace(c.endpoint)
 	followed, end := trace.attach(ctx)
@@ -71,8 +71,8 @@ func (c *Client) answer(ctx context.Context, response *http.Response, call call)
 	return r
 }
 
-// clockOf is the Date of an answer. Zero: it names none, or one of a year that no
-// clock shows. The change feed lists from there on.
+// clockOf is the Date of a response. Zero: it has none, or one in an impossible
+// year. The change feed lists from this time on.
 func clockOf(h http.Header) time.Time {
 	date, err := http.ParseTime(h.Get("Date"))
 	if year := date.Year(); err != nil || year < firstYear || year > lastYear {
@@ -81,9 +81,10 @@ func clockOf(h http.Header) time.Time {
 	return date.UTC()
 }
 
-// hasContent says whether a response with this status shows what was asked for. A
-// 206 of Graph shows what the providers that answered know, and a Warning header
-// names the others (vendor documentation). So any status but 200 may not show all.
+// hasContent reports whether a response with this status has the requested
+// content. A 206 of Graph has what the providers that responded know, and a
+// Warning header lists the others (vendor documentation). So with any status
+// but 200, some of it may be missing.
 func hasContent(status int) bool {
 	switch status {
 	case http.StatusAccepted, http.StatusNoContent, http.StatusResetContent:
@@ -92,7 +93,7 @@ func hasContent(status int) bool {
 	return status/100 == 2
 }
 
-// maxWarning bounds what is taken from Warning headers, in bytes.
+// maxWarning bounds the text that is taken from Warning headers, in bytes.
 const maxWarning = 200
 
 // warning is what the Warning headers say, in printable ASCII.
@@ -107,7 +108,7 @@ func warning(h http.Header) string {
 	}, text))
 }
 
-// read has the body of a response read.
+// read reads the body of a response.
 func (c *Client) read(ctx context.Context, response *http.Response, limit int64, read func(*decoder) error) reply {
 	body, err := decoded(response, limit)
 	if err != nil {
@@ -117,7 +118,7 @@ func (c *Client) read(ctx context.Context, response *http.Response, limit int64,
 	defer func() { c.release(d, d.body.size) }()
 	err = read(d.reset(body, limit))
 	d.body.rest()
-	if d.body.err != nil { // whatever was made of what did come
+	if d.body.err != nil { // what was decoded before that does not count
 		return reply{err: unread(ctx, d.body.err)}
 	}
 	drain(response)
@@ -130,7 +131,7 @@ func (c *Client) read(ctx context.Context, response *http.Response, limit int64,
 	return reply{size: int(d.body.size), err: err}
 }
 
-// decoder is one that no other call reads with.
+// decoder is one that no other call uses.
 func (c *Client) decoder() *decoder {
 	if d, ok := c.decoders.Get().(*decoder); ok {
 		return d
@@ -138,8 +139,8 @@ func (c *Client) decoder() *decoder {
 	return newDecoder(c.ignored)
 }
 
-// mostKept is the size of an answer, in bytes, beyond which what was read with
-// is not kept for the next: its buffers may have grown with it.
+// mostKept is the response size, in bytes, beyond which a decoder is not
+// reused: its buffers may have grown with it.
 const mostKept = 1 << 20
 
 func (c *Client) release(d *decoder, size int64) {
@@ -150,8 +151,8 @@ func (c *Client) release(d *decoder, size int64) {
 	c.decoders.Put(d)
 }
 
-// refused explains an answer whose status is not 200, and the token where that
-// is what the API refused: needed is what the call asks of it.
+// refused explains a response that is not 200, and the token if the API
+// rejected that: needed is what the API requires of it.
 func (c *Client) refused(response *http.Response, needed access) *Error {
 	failure := refused(response)
 	if failure.Kind == Unauthorized || failure.Kind == Forbidden {

@@ -14,27 +14,27 @@ import (
 )
 
 const (
-	// maxLinkToken bounds the token of a link to a page, in bytes.
+	// maxLinkToken bounds the token in a link to a page, in bytes.
 	maxLinkToken = 2 << 10
-	// maxPages bounds the pages of an incident's alerts, and maxBarren those in a
-	// row that bring no alert and lead on. Graph may send such a page (vendor
-	// documentation).
+	// maxPages bounds the pages of an incident's alerts, and maxBarren consecutive
+	// pages without an alert that link to another. Graph may send such a page
+	// (vendor documentation).
 	maxPages  = 1000
 	maxBarren = 10
 )
 
-// Rest is an incident of which some alerts are still to be asked for: Get and
-// Continue bring a page of them each. It holds what the pages have brought so
-// far, within the bounds of one incident.
+// Rest is an incident whose remaining alerts are still to be requested: Get and
+// Continue bring one page each. It holds the pages so far, within the bounds of
+// one incident.
 type Rest struct {
 	snapshot *incident.Snapshot
 	size     int64 // of all bodies, in bytes
 	values   int   // of all pages
 	pages    int   // that were read
-	barren   int   // pages in a row that brought no alert
+	barren   int   // consecutive pages without an alert
 	added    int   // alerts that the last page brought
 
-	// Where the next page begins: by a token, or behind so many alerts. Neither:
+	// Where the next page begins: at a token, or after this many alerts. Neither:
 	// it is the first.
 	token string
 	skip  int
@@ -43,8 +43,8 @@ type Rest struct {
 // ID of the incident.
 func (r *Rest) ID() int64 { return r.snapshot.ID }
 
-// Continue asks for the next page of an incident's alerts: a request like Get.
-// Its answer is about the incident, but that a page is not found does not say
+// Continue requests the next page of an incident's alerts, as Get does. The
+// response concerns the incident, but a page that is not found does not mean
 // that the incident is gone.
 func (c *Client) Continue(ctx context.Context, r *Rest) Answer {
 	address := c.endpoint.JoinPath(c.dialect.path(r.ID()), c.dialect.alerts)
@@ -63,8 +63,8 @@ func (c *Client) Continue(ctx context.Context, r *Rest) Answer {
 	return r.follow(link, answer)
 }
 
-// query asks for the next page. A page that skips alerts begins with the last
-// one that is known: when it does not, the list has moved meanwhile.
+// query requests the next page. A page that skips alerts begins with the last
+// known one: if the response does not, the list has moved in the meantime.
 func (r *Rest) query() string {
 	switch {
 	case r.token != "":
@@ -75,15 +75,15 @@ func (r *Rest) query() string {
 	return ""
 }
 
-// fail answers that no more alerts can be read, with what is known so far.
+// fail returns that no more alerts can be read, with what is known so far.
 func (r *Rest) fail(err error, answer Answer) Answer {
 	r.snapshot.Incomplete = true
 	answer.Err, answer.Partial = err, r.snapshot
 	return answer
 }
 
-// follow answers with the incident, or with its rest where there is a link to
-// more. Of that link only the place is taken: the request goes to the endpoint.
+// follow returns the incident, or a Rest if there is a link to more. Only the
+// position is taken from the link: the request goes to the endpoint.
 func (r *Rest) follow(link jsontext.Value, answer Answer) Answer {
 	if !linked(link) {
 		answer.Snapshot = r.snapshot
@@ -109,7 +109,7 @@ func (r *Rest) follow(link jsontext.Value, answer Answer) Answer {
 	return answer
 }
 
-// read takes up a page of alerts and returns the link to the next.
+// read adds a page of alerts and returns the link to the next.
 func (r *Rest) read(d dialect, json *decoder) (link jsontext.Value, err error) {
 	json.limits.Found = r.values
 	var alerts []incident.Alert
@@ -146,12 +146,12 @@ func (r *Rest) read(d dialect, json *decoder) (link jsontext.Value, err error) {
 	return link, r.add(alerts)
 }
 
-// add takes up the alerts of a page. One that is there already has moved from page
-// to page: as it was read last it is newer.
+// add adds the alerts of a page. A known alert has moved from page to page; the
+// copy that was read last is newer.
 func (r *Rest) add(alerts []incident.Alert) error {
 	s := r.snapshot
 	if r.skip > 0 && r.token == "" && !continues(s.Alerts, alerts) {
-		s.Incomplete = true // what has moved out of sight is in neither page
+		s.Incomplete = true // an alert that moved between the pages may be on neither
 	}
 	known := make(map[string]int, len(s.Alerts))
 	for i := range s.Alerts {
@@ -178,13 +178,14 @@ func (r *Rest) add(alerts []incident.Alert) error {
 	return nil
 }
 
-// continues says that a page begins with the last alert of the pages before.
+// continues reports whether a page begins with the last alert of the pages
+// before.
 func continues(before, page []incident.Alert) bool {
 	last := len(before) - 1
 	return last >= 0 && len(page) > 0 && page[0].ID == before[last].ID
 }
 
-// pageless keeps a 404 from being taken for that of the incident.
+// pageless changes a 404, which would mean that the incident is missing.
 func pageless(err error) error {
 	if failure, ok := errors.AsType[*Error](err); ok && failure.Kind == NotFound {
 		failure.Kind = Malformed

@@ -16,8 +16,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// pages answers each request for incident 1 with the next body, and keeps the
-// addresses that were asked for.
+// pages responds to each request for incident 1 with the next body, and keeps
+// the requested addresses.
 type pages struct {
 	bodies []string
 	asked  []string
@@ -36,7 +36,7 @@ func (p *pages) RoundTrip(r *http.Request) (*http.Response, error) {
 	})(r)
 }
 
-// whole asks for incident 1 and goes on to the end. It returns each answer.
+// whole requests incident 1 and goes on to the end. It returns each response.
 func whole(t testing.TB, client *Client) []Answer {
 	t.Helper()
 	return upTo(t, 20, client)
@@ -147,10 +147,10 @@ func TestAnAlertThatMovesBetweenPagesIsShownOnceAndAsItWasReadLast(t *testing.T)
 		assert.Equal(t, c.want, idsOf(answers[1].Snapshot), name)
 		assert.Equal(t, c.incomplete, answers[1].Snapshot.Incomplete, name)
 	}
-	// Where the API keeps the place itself, nothing is out of sight.
+	// With a token, the API keeps the position itself, so no alert can be missed.
 	answers := whole(t, graphClient(t, endpoint, &pages{bodies: []string{opening(`"?$skiptoken=t"`, "a"), further(`null`)}}))
 	assert.False(t, answers[1].Snapshot.Incomplete)
-	// What a page begins with can only be known where there was one before.
+	// Where a page must begin is known only if there was one before.
 	answers = whole(t, graphClient(t, endpoint, &pages{bodies: []string{
 		`{"id":"1","alerts":null,"alerts@odata.nextLink":"?$skip=1"}`, further(`null`, "a"),
 	}}))
@@ -321,7 +321,7 @@ func TestAResponseWithAnotherSuccessStatusIsIncomplete(t *testing.T) {
 	assert.True(t, answers[2].Snapshot.Incomplete, "since one of its pages is")
 }
 
-// answersInTurn is a transport that answers each request with the next one.
+// answersInTurn is a transport that uses the next transport for each request.
 func answersInTurn(transports ...roundTrip) roundTrip {
 	return func(r *http.Request) (*http.Response, error) {
 		next := transports[0]

@@ -16,13 +16,13 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// wholeAlerts is how many alerts a row may show to be taken for the whole
-// incident: lists of alerts seem to end at 150, without a mark (seen in captured
-// List answers).
+// wholeAlerts is the largest number of alerts at which a row counts as the
+// whole incident: lists of alerts seem to end at 150 without any sign (seen in
+// captured List responses).
 const wholeAlerts = 149
 
-// decodeRow reads a row as it would the same in the answer to Get incident. It may
-// name nothing.
+// decodeRow reads a row as it would read the response to Get incident. The row
+// may have no ID.
 func (p *pageDecoder) decodeRow(raw []byte) Row {
 	json, read := p.rows.reset(bytes.NewReader(raw), math.MaxInt64), p.incidentRow
 	if p.request.Alerts {
@@ -53,8 +53,8 @@ func (p *pageDecoder) decodeRow(raw []byte) Row {
 	return row
 }
 
-// incidentRow reads a row of the list of incidents. The Snapshot has no digests yet;
-// there is none where the row does not show all that a row of the API can.
+// incidentRow reads a row of the list of incidents. The Snapshot has no digests
+// yet; it is nil if the row shows less than a row of this API can.
 func (p *pageDecoder) incidentRow(json *decoder) (Row, error) {
 	s, _, err := p.dialect.decodeIncident(json)
 	if err != nil {
@@ -71,8 +71,8 @@ func (p *pageDecoder) incidentRow(json *decoder) (Row, error) {
 	return row, nil
 }
 
-// alertRow reads a row of the list of alerts. The Snapshot has no digest yet; there
-// is none of an alert that is in no incident.
+// alertRow reads a row of the list of alerts. The Snapshot has no digest yet;
+// it is nil for an alert that is in no incident.
 func (p *pageDecoder) alertRow(json *decoder) (Row, error) {
 	alert, err := p.dialect.decodeAlert(json)
 	if err != nil {
@@ -101,8 +101,8 @@ func (o object) says(name string) bool {
 	return kind != 0 && kind != content.Null && (kind != content.String || member.Text() != "")
 }
 
-// glance reads what a row names, and its times, as far as that can be read of one
-// that is not sound, or not there to its end.
+// glance reads the IDs and times of a row, as far as possible, even if it is
+// invalid or cut off.
 func (f rowFields) glance(json *decoder) Row {
 	type scalar struct {
 		kind jsontext.Kind
@@ -136,14 +136,14 @@ func (f rowFields) glance(json *decoder) Row {
 		row.ID = incidentID(id.text)
 	}
 	if f.alert != "" && row.Alert == "" {
-		row.ID = 0 // what is not known to be an alert names no incident either
+		row.ID = 0 // without an alert ID, the incident does not count either
 	}
 	return row
 }
 
-// first reads what the first row names out of the beginning of a page.
+// first reads the IDs of the first row from the beginning of a page.
 func (f rowFields) first(json *decoder, body []byte) (row Row) {
-	// A number at the end may have gone on.
+	// A number at the end may have been cut off.
 	json.reset(bytes.NewReader(body[:bytes.LastIndexAny(body, ",}")+1]), math.MaxInt64)
 	_ = json.members(func(name string) error {
 		if name != rowsField {

@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// noToken explains a call that got no token, without quoting the answer of the
-// sign-in host. sought is the host and port a connection was last sought to, and
-// unconnected the same where there came none of it.
+// noToken explains a request that got no token, without quoting the response of
+// the sign-in host. sought is the host and port of the last connection attempt,
+// and unconnected the same if that attempt failed.
 func noToken(sought, unconnected string, err error) *Error {
 	text := withoutAddress(err).Error()
 	failure := readSignIn(text)
@@ -39,16 +39,16 @@ func noToken(sought, unconnected string, err error) *Error {
 	return &Error{Kind: NoToken, Err: errors.New(reason), Advice: advice}
 }
 
-// signInFailure is what the text of an auth extension's error says.
+// signInFailure is what is known from the text of an auth extension's error.
 type signInFailure struct {
-	host   string // and port, of the sign-in. Empty: it is not named
+	host   string // and port, of the sign-in. Empty: unknown
 	reason string // in one line
 }
 
-// readSignIn reads the first line of an error, as net/http writes it behind the
-// extension's own words; what follows may be the body of an answer. azidentity
-// breaks the line before net/http's words, and shows the request and the status
-// of an answer in lines of their own, before the body.
+// readSignIn reads the first line of an error, as net/http formats it after the
+// extension's own words; the rest may be the body of a response. azidentity
+// breaks the line before net/http's words, and puts the request and the status
+// of a response on lines of their own, before the body.
 func readSignIn(text string) signInFailure {
 	text = strings.Replace(text, "server response error:\n ", "", 1)
 	reason, rest, _ := strings.Cut(text, "\n")
@@ -62,8 +62,8 @@ func readSignIn(text string) signInFailure {
 	return signInFailure{host: hostPort(match[1]), reason: strings.TrimRight(reason, ". ") + ": HTTP status " + match[2]}
 }
 
-// proxied says what a proxy on the way to the sign-in host did, if the call
-// failed there. unconnected is as in noToken.
+// proxied describes what a proxy on the way to the sign-in host did, if the
+// request failed there. unconnected is as in noToken.
 func (f signInFailure) proxied(unconnected string) (text string, ok bool) {
 	_, reason, dialed := strings.Cut(f.reason, "proxyconnect tcp: ")
 	proxy := "its proxy"
@@ -81,11 +81,11 @@ func (f signInFailure) proxied(unconnected string) (text string, ok bool) {
 	case regexp.MustCompile(`^(?:(?:dial|lookup|read|write|context|net/http|tls|x509|remote error|socks connect|malformed|unexpected)\b|EOF)`).MatchString(f.reason):
 		return "through " + proxy + ": " + plain(withoutQuotes(f.reason)), true
 	}
-	return proxy + " refused", true // in words of its own, which may be anything
+	return proxy + " refused", true // its own words may contain anything
 }
 
-// refusalIn is the status that net/http leaves only the name of. 0: it is no
-// name of one.
+// refusalIn is the status, of which net/http keeps only the text. 0: it is no
+// known status text.
 func refusalIn(text string) proxyStatusError {
 	for status := 400; status < 600; status++ {
 		if name := http.StatusText(status); name != "" && strings.EqualFold(name, strings.TrimSpace(text)) {
@@ -95,7 +95,7 @@ func refusalIn(text string) proxyStatusError {
 	return 0
 }
 
-// hostPort is the host and port of an address; empty where it has none.
+// hostPort is the host and port of an address; empty if it has none.
 func hostPort(address string) string {
 	parsed, err := url.Parse(address)
 	if err != nil || parsed.Hostname() == "" {
@@ -107,7 +107,7 @@ func hostPort(address string) string {
 const adviceSignInProxy = "The extension set in http::auth connects through the proxy in the environment variable HTTPS_PROXY; " +
 	"http::proxy_url is for the API only. Check the proxy's address and its credentials, or add the sign-in host to NO_PROXY."
 
-// adviceOf says what to do about the first code that is known.
+// adviceOf is the advice for the first known code.
 func adviceOf(codes []string) string {
 	for _, code := range codes {
 		for _, known := range signInCodes() {
@@ -119,17 +119,18 @@ func adviceOf(codes []string) string {
 	return ""
 }
 
-// signInCode is what to do about error codes of Entra ID.
+// signInCode is the advice for error codes of Entra ID.
 type signInCode struct {
 	codes  []string
 	advice string
 }
 
-// signInCodes are the codes that the sign-in of an application meets, as Microsoft
-// documents them ("Microsoft Entra authentication and authorization error codes");
-// 900023, 700024, 1002012 and those of federated credentials are not in that
-// list, but seen. docs/troubleshooting.md has the same table, which a test compares.
-// The settings are those of azureauth; other extensions have much the same.
+// signInCodes are the codes that can occur when an application signs in, as
+// Microsoft documents them ("Microsoft Entra authentication and authorization
+// error codes"); 900023, 700024, 1002012 and those of federated credentials are
+// not in that list, but were seen. docs/troubleshooting.md has the same table,
+// which a test compares. The settings are those of azureauth; other extensions
+// have similar ones.
 func signInCodes() []signInCode {
 	return []signInCode{
 		{

@@ -39,7 +39,7 @@ func TestTheFirstKnownSignInCodeAdvises(t *testing.T) {
 	assert.Empty(t, noToken("", "", errors.New("no credential")).Advice)
 }
 
-// As azidentity shows an answer that is none of Entra ID's.
+// azidentity shows a response that is not Entra ID's like this.
 func TestAStatusWithoutACodeIsNamed(t *testing.T) {
 	const text = "ClientSecretCredential authentication failed. \nPOST https://login.example/t/oauth2/v2.0/token\n" +
 		"-----\nRESPONSE 502: 502 hush\n-----\n<html>hush</html>\nRESPONSE 999: hush"
@@ -68,9 +68,9 @@ func TestTroubleshootingPageHasTheSignInCodes(t *testing.T) {
 	assert.Len(t, rows, len(signInCodes()))
 }
 
-// FuzzSignIn reads the error of an auth extension, in words that may be anything,
-// then with something quoted and with the body of an answer behind it. The word
-// hush is in what must not be repeated.
+// FuzzSignIn reads the error of an auth extension, in words that may be
+// anything, then with something quoted and with the body of a response behind
+// it. The word hush is in what must not be repeated.
 func FuzzSignIn(f *testing.F) {
 	for _, text := range []string{
 		"azureauth: failed to get token: ClientSecretCredential: server response error:\n Post \"https://login.example/t/oauth2/v2.0/token\": dial tcp: lookup login.example: no such host",
@@ -92,7 +92,7 @@ func FuzzSignIn(f *testing.F) {
 		quoting := fmt.Errorf("%s %q: %s", words, "hush"+body, words)
 		requireFit(t, noToken(sought, unconnected, quoting))
 
-		// As oauth2 shows an answer.
+		// oauth2 shows a response like this.
 		answered := noToken(sought, unconnected, fmt.Errorf("oauth2: cannot fetch token: 401\nResponse: hush %s", body))
 		requireFit(t, answered)
 		if !strings.Contains(body, "AADSTS") {

@@ -14,10 +14,10 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// decode reads the answer to Get incident for id, and the link to the alerts
+// decode reads the response to Get incident for id, and the link to the alerts
 // that it does not show; none: it shows all. Its errors say what is wrong with
-// the answer and quote nothing of it but names. With errAnotherIncident the
-// snapshot is what the answer would mean if it were true.
+// the response and quote only member names. With errAnotherIncident, the
+// snapshot is what the response would mean if it were true.
 func (d dialect) decode(id int64, json *decoder) (s *incident.Snapshot, rest jsontext.Value, err error) {
 	s, rest, err = d.decodeIncident(json)
 	if err != nil {
@@ -34,12 +34,12 @@ func (d dialect) decode(id int64, json *decoder) (s *incident.Snapshot, rest jso
 	return s, nil, err
 }
 
-// errAnotherIncident is an answer that shows another incident than the one that
-// was asked for, and does not say that one was merged.
+// errAnotherIncident: the response shows another incident than the one that was
+// requested, and does not say that one was merged.
 var errAnotherIncident = errors.New("the response is for another incident and does not say that this one was merged")
 
-// decodeIncident reads an incident that is all there is to read, and the link
-// to the rest of its alerts.
+// decodeIncident reads an incident that was not decoded before, and the link to
+// the rest of its alerts.
 func (d dialect) decodeIncident(json *decoder) (s *incident.Snapshot, rest jsontext.Value, err error) {
 	s = d.newSnapshot()
 	o := json.incident
@@ -67,7 +67,7 @@ func (d dialect) decodeIncident(json *decoder) (s *incident.Snapshot, rest jsont
 	return s, rest, nil
 }
 
-// newSnapshot is one that shows nothing yet.
+// newSnapshot is a snapshot that shows nothing yet.
 func (d dialect) newSnapshot() *incident.Snapshot {
 	return &incident.Snapshot{
 		API: string(d.api), AlertsField: d.incident.alerts, LastUpdateField: d.incident.lastUpdate, AlertLastUpdateField: d.alert.lastUpdate,
@@ -75,11 +75,10 @@ func (d dialect) newSnapshot() *incident.Snapshot {
 	}
 }
 
-// decodeAlerts reads a list of alerts, of which no two are the same: they are
-// told apart by their ids.
+// decodeAlerts reads a list of alerts with distinct IDs.
 func (d dialect) decodeAlerts(json *decoder) ([]incident.Alert, error) {
 	json.alerts = json.alerts[:0]
-	defer func() { // nothing of an answer is held on to
+	defer func() { // nothing of a response is held on to
 		clear(json.alerts)
 		clear(json.seen)
 	}()
@@ -131,7 +130,7 @@ func (d dialect) decodeAlert(json *decoder) (incident.Alert, error) {
 	return alert, nil
 }
 
-// describe fills in what the object says of itself.
+// describe fills in the object's own fields.
 func (d dialect) describe(s *incident.Snapshot, o object) {
 	f := d.incident
 	s.Object = o.Object()
@@ -143,7 +142,7 @@ func (d dialect) describe(s *incident.Snapshot, o object) {
 	s.Determination = o.text(f.determination)
 	s.AssignedTo = o.text(f.assignedTo)
 	s.URL = o.text(f.url)
-	s.TenantID = strings.Clone(cmp.Or(uuid(o.text(f.tenant)), tenant(s.URL))) // it is kept for longer than the rest
+	s.TenantID = strings.Clone(cmp.Or(uuid(o.text(f.tenant)), tenant(s.URL))) // it outlives the rest
 	s.Tags = o.texts(f.tags)
 	s.Created = o.moment(f.created)
 	s.LastUpdate = o.moment(f.lastUpdate)
@@ -156,9 +155,9 @@ func (d dialect) describe(s *incident.Snapshot, o object) {
 	}
 }
 
-// becomeSuccessors says of the incident that was asked for what an answer that
-// shows another one means: that it lives on in that. What the answer shows is
-// left to the fetch of that incident itself.
+// becomeSuccessors makes a snapshot of the requested incident out of a response
+// that shows another one: it continues in that one. The content of the other is
+// left to its own request.
 func (d dialect) becomeSuccessors(other *incident.Snapshot, asked int64, o object) (*incident.Snapshot, error) {
 	form := `{%q:%d,%q:%d}`
 	if d.textIDs {
@@ -173,9 +172,9 @@ func (d dialect) becomeSuccessors(other *incident.Snapshot, asked int64, o objec
 	return s, nil
 }
 
-// tenant reads the tenant's id out of an incident's address, the only place
-// where the Defender XDR API shows it (…/incidents/924565?tid=<tenant id>, seen
-// in captures). Empty when it is not there.
+// tenant reads the tenant's ID from an incident's address, the only place where
+// the Defender XDR API shows it (…/incidents/924565?tid=<tenant id>, seen in
+// captures). Empty if it is not there.
 func tenant(address string) string {
 	address, _, _ = strings.Cut(address, "#")
 	_, query, _ := strings.Cut(address, "?")
@@ -187,7 +186,7 @@ func tenant(address string) string {
 	return ""
 }
 
-// uuid is the text where it has that form, else empty.
+// uuid is the text if it is a UUID, else empty.
 func uuid(text string) string {
 	if !isUUID(text) {
 		return ""

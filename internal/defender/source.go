@@ -7,15 +7,15 @@ import (
 	"io"
 )
 
-// source is a body that is read bit by bit, so that an answer takes little more
+// source reads a body piece by piece, so that a response takes little more
 // memory than what is kept of it.
 type source struct {
 	from  io.Reader
 	size  int64  // bytes read so far
-	limit int64  // bytes that the body may have
-	keep  bool   // what is read is kept
-	kept  []byte // that
-	err   error  // why the body could not be read to its end; nil: it could, so far
+	limit int64  // size limit of the body in bytes
+	keep  bool   // whether to keep what is read
+	kept  []byte // what was kept
+	err   error  // why the body could not be read to its end; nil: no error so far
 }
 
 // reset begins with another body, of which nothing is kept.
@@ -26,7 +26,7 @@ func (s *source) Read(p []byte) (int, error) {
 		return 0, s.err
 	}
 	if room := s.limit - s.size; room < int64(len(p)) {
-		p = p[:room+1] // a byte more tells that there is more
+		p = p[:room+1] // one byte more shows whether the body is too long
 	}
 	n, err := s.from.Read(p)
 	s.size += int64(n)
@@ -43,7 +43,7 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// forget lets go of what was kept, and keeps nothing more.
+// forget drops what was kept, and keeps nothing more.
 func (s *source) forget() { s.keep, s.kept = false, nil }
 
 // rest reads what is left of the body.

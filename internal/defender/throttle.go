@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// WaitSource says where the waiting time of an answer came from.
+// WaitSource says where the waiting time was read.
 type WaitSource string
 
-// The sources, in the order in which they are asked.
+// The sources, in order of precedence.
 const (
 	WaitFromHeader  WaitSource = "Retry-After"
 	WaitFromMessage WaitSource = "message"
@@ -23,30 +23,31 @@ const (
 )
 
 const (
-	// MaxWait caps what an answer may ask for: the longest window is an hour.
+	// MaxWait caps the waiting time of a response: the longest window is an hour.
 	MaxWait = time.Hour
 	// minWait is the shortest wait.
 	minWait = time.Second
 	// defaultWait is one whole short window.
 	defaultWait = time.Minute
-	// maxRequests and maxWindow bound a limit that can be meant.
+	// maxRequests and maxWindow bound a plausible limit.
 	maxRequests = 1_000_000
 	maxWindow   = 24 * time.Hour
-	// maxWords is how much of a body is searched for a time or a limit, in bytes.
+	// maxWords is how many bytes of a body are searched for a time or a limit.
 	maxWords = 4 << 10
 )
 
 // Limit is how many requests the API allows in a window of time. The zero
-// value: it was not said.
+// value: unknown.
 type Limit struct {
 	Requests int
 	Window   time.Duration
 }
 
-// throttle takes out of a refused answer how long to wait: a 429 always says so,
-// any other only where it names a time. A 429 may also name the limit that was
-// reached. The body is read as text, so it does not matter whether the time is
-// in the error's own message, in one of its inner errors, or on a proxy's page.
+// throttle reads from an error response how long to wait: after a 429 there is
+// always a time, after any other status only if the response states one. A 429
+// may also state the limit that was reached. The body is searched as text, so
+// the time may be in the error's own message, in an inner error, or on a
+// proxy's page.
 func (e *Error) throttle(header http.Header, body string) {
 	body = body[:min(len(body), maxWords)]
 	asked, from := wait(header, body, e.Kind == Throttled)
@@ -63,7 +64,7 @@ func (e *Error) throttle(header http.Header, body string) {
 
 // wait reads how long to wait. The incident pages of the vendor's documentation
 // put the time into the body's message ("You can send requests again in 8
-// seconds."), the sibling pages and Graph's promise a Retry-After header.
+// seconds."); the sibling pages and Graph's promise a Retry-After header.
 func wait(header http.Header, body string, throttled bool) (time.Duration, WaitSource) {
 	if d, ok := retryAfter(header); ok {
 		return d, WaitFromHeader
@@ -77,11 +78,11 @@ func wait(header http.Header, body string, throttled bool) (time.Duration, WaitS
 	return 0, ""
 }
 
-// retryAfter returns the longest time that the headers name, so that no request
-// is earlier than any of them asks. Several values may be joined with commas. One
-// that is zero or past says nothing: obeying it would be a loop of refusals.
-// The two headers in milliseconds are those that Azure's SDK for Go reads beside
-// Retry-After (azcore, shared.RetryAfter).
+// retryAfter returns the longest time in the headers, so that no request is
+// earlier than any of them allows. Values may be joined with commas. A value
+// that is zero or in the past is ignored: obeying it would cause an endless
+// series of 429s. The two headers in milliseconds are those that Azure's SDK
+// for Go reads besides Retry-After (azcore, shared.RetryAfter).
 func retryAfter(header http.Header) (longest time.Duration, ok bool) {
 	take := func(d time.Duration, readable bool) {
 		if readable && d > 0 && d > longest {
@@ -101,9 +102,9 @@ func retryAfter(header http.Header) (longest time.Duration, ok bool) {
 	return longest, ok
 }
 
-// untilDate reads an HTTP date. It is taken relative to the answer's own Date, so
-// that the two clocks need not agree. Without one our own clock has to do, but a
-// date in its past says nothing: the clock may be ahead.
+// untilDate reads an HTTP date relative to the response's own Date, so the two
+// clocks need not agree. Without a Date it uses our own clock, but ignores a
+// date in its past: the clock may be ahead.
 func untilDate(value, date string) (time.Duration, bool) {
 	at, err := http.ParseTime(strings.TrimSpace(value))
 	if err != nil {
@@ -116,7 +117,7 @@ func untilDate(value, date string) (time.Duration, bool) {
 	return d, d > 0
 }
 
-// amount reads a number without a sign, perhaps with a fraction.
+// amount reads a number without a sign, possibly with a fraction.
 func amount(text string, unit time.Duration) (time.Duration, bool) {
 	text = strings.TrimSpace(text)
 	if strings.Trim(text, "0123456789.") != "" {
@@ -129,8 +130,8 @@ func amount(text string, unit time.Duration) (time.Duration, bool) {
 	return wholeSeconds(value * float64(unit)), true
 }
 
-// wholeSeconds rounds nanoseconds up to a second. What is too large for a
-// duration is the longest there is.
+// wholeSeconds rounds nanoseconds up to a second, and down to the longest
+// duration.
 func wholeSeconds(nanoseconds float64) time.Duration {
 	seconds := math.Ceil(math.Round(nanoseconds) / float64(time.Second))
 	if seconds > float64(math.MaxInt64/time.Second) {
@@ -146,8 +147,8 @@ const (
 )
 
 var (
-	// askedBack has the time right behind the request to come back. An error may
-	// also say how often, or for how long, something was tried.
+	// askedBack has the time right after the words that say when to retry. An
+	// error may also say how often, or for how long, something was tried.
 	askedBack  = regexp.MustCompile(`(?i)\b(?:again\s+in|(?:try\s+again|retry|wait)(?:\s+(?:after|in|for))?:?)\s+` + span)
 	comeBack   = regexp.MustCompile(`(?i)\b(?:again|retry|retried|retrying|wait)\b[^\d.;!?"<>+-]{0,40}` + span)
 	inAWhile   = regexp.MustCompile(`(?i)(\b(?:requests?|calls?)\s+)?\bin\s+` + span)
@@ -157,7 +158,7 @@ var (
 // waitInMessage reads the time from a sentence such as "You can send requests
 // again in 8 seconds" (seen), "Please retry after 6 seconds" or "Try again in 1
 // minute". In a 429 "in 8 seconds" is enough, but not in "100 requests in 60
-// seconds"; elsewhere it may say how long something took.
+// seconds"; in other responses it may say how long something took.
 func waitInMessage(message string, throttled bool) (time.Duration, bool) {
 	if !throttled {
 		if match := askedBack.FindStringSubmatch(message); match != nil {
@@ -180,7 +181,7 @@ func waitInMessage(message string, throttled bool) (time.Duration, bool) {
 func spanOf(text string) time.Duration {
 	var sum float64
 	for _, part := range partOfSpan.FindAllStringSubmatch(text, -1) {
-		value, _ := strconv.ParseFloat(part[1], 64) // infinite where it is too large
+		value, _ := strconv.ParseFloat(part[1], 64) // infinite if it is too large
 		sum += value * float64(unitOf(strings.ToLower(part[2])))
 	}
 	return wholeSeconds(sum)

@@ -14,35 +14,35 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Token is what a refused token says of itself, in the claims that decide
-// whether the API takes it: no other claim, nor the token. Nothing of it is
-// verified. Its texts are bounded and without control characters.
+// Token holds the claims of a rejected token that decide whether the API
+// accepts it: no other claim, and not the token itself. Nothing is verified.
+// Its texts are bounded and without control characters.
 type Token struct {
 	// Audience is the API that the token is for (aud).
 	Audience []string
-	// Tenant and Application are the ids of both (tid; appid, in tokens of
-	// version 2 azp). Empty: the token names none.
+	// Tenant and Application are their IDs (tid; appid, in tokens of version 2
+	// azp). Empty: missing.
 	Tenant, Application string
-	// Roles are the permissions of the application itself (roles), Scopes those
-	// that a user delegated to it (scp).
+	// Roles are the application permissions (roles), Scopes the delegated ones
+	// (scp).
 	Roles, Scopes []string
-	// Expires is the end of the token's life (exp). Zero: it names none.
+	// Expires is when the token expires (exp). Zero: missing.
 	Expires time.Time
 }
 
 const (
-	// maxToken bounds the token that is looked at, in bytes. Those of Entra ID
-	// have a few thousand; servers rarely take a header of more than this.
+	// maxToken bounds the token that is read, in bytes. Those of Entra ID have a
+	// few thousand; servers rarely accept a longer header.
 	maxToken = 16 << 10
-	// maxClaimed bounds the values that are taken from one claim.
+	// maxClaimed bounds the values that are read from one claim.
 	maxClaimed = 100
-	// maxExpiry is the last second that has a year of four digits.
+	// maxExpiry is the last second of the year 9999.
 	maxExpiry = 253402300799
 )
 
-// sentToken reads the token of the request that an answer is to. That is the
-// request as the auth extension sent it: http.Transport names it in the answer.
-// Nil: there was none, or none that can be read.
+// sentToken reads the token of the request that led to the response.
+// http.Transport sets response.Request to the request that the auth extension
+// sent. Nil: there was no token, or none that can be read.
 func sentToken(response *http.Response) *Token {
 	if response.Request == nil {
 		return nil
@@ -50,7 +50,7 @@ func sentToken(response *http.Response) *Token {
 	return readToken(response.Request.Header.Get("Authorization"))
 }
 
-// sentNone says that the request was not signed at all, or with an empty token.
+// sentNone reports whether the request was not signed, or with an empty token.
 func sentNone(response *http.Response) bool {
 	if response.Request == nil {
 		return false
@@ -121,7 +121,8 @@ func first(claim jsontext.Value) string {
 	return ""
 }
 
-// fit makes values fit for a log line: not too many, and each of them plain.
+// fit makes values fit for a log line: bounded in number, and each of them
+// plain.
 func fit(texts []string) []string {
 	var all []string
 	for _, text := range texts[:min(len(texts), maxClaimed)] {

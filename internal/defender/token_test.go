@@ -16,7 +16,7 @@ import (
 )
 
 // jwt is an Authorization header with a token of these claims. The word hush
-// stands where nothing is to be repeated from.
+// stands in what must not be quoted.
 func jwt(claims string) string {
 	encode := base64.RawURLEncoding.EncodeToString
 	return "Bearer " + encode([]byte(`{"alg":"RS256","kid":"hush"}`)) + "." + encode([]byte(claims)) + ".hush"
@@ -32,7 +32,7 @@ func authorized(authorization string, base http.RoundTripper) roundTrip {
 	}
 }
 
-// tokenOf is what a refusal says of the token that was sent.
+// tokenOf is the Token that results from an error response.
 func tokenOf(t *testing.T, authorization string) *Token {
 	t.Helper()
 	failure := failed(t, get(t, authorized(authorization, answering(401, ""))))

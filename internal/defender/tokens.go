@@ -11,8 +11,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// members calls member for each member of an object that is not kept itself. It
-// must read their values.
+// members calls member for each member of an object that is not kept itself.
+// member must read the value.
 func (d *decoder) members(member func(name string) error) error {
 	if err := d.begin('{', "an object"); err != nil {
 		return err
@@ -53,7 +53,7 @@ func (d *decoder) begin(kind jsontext.Kind, what string) error {
 	return err
 }
 
-// name reads a member's name, which is there until the next read.
+// name reads a member's name, which is valid until the next read.
 func (d *decoder) name() ([]byte, error) {
 	quoted, err := d.value()
 	if err != nil {
@@ -62,14 +62,14 @@ func (d *decoder) name() ([]byte, error) {
 	return d.unquote(quoted), nil
 }
 
-// value reads the next value, which is there until the next read. Bytes in it
-// that are not UTF-8 are replaced.
+// value reads the next value, which is valid until the next read, and replaces
+// bytes that are not UTF-8.
 func (d *decoder) value() (jsontext.Value, error) {
 	value, err := d.json.ReadValue()
 	return validUTF8(value), err
 }
 
-// validUTF8 returns the text itself, or a copy with U+FFFD for what is not UTF-8.
+// validUTF8 returns the text, or a copy with U+FFFD for what is not UTF-8.
 func validUTF8(text []byte) []byte {
 	if utf8.Valid(text) {
 		return text
@@ -77,8 +77,8 @@ func validUTF8(text []byte) []byte {
 	return bytes.ToValidUTF8(text, []byte("\ufffd"))
 }
 
-// unquote is the text of a string, until the next read. Its only error would be
-// half a surrogate pair, which becomes U+FFFD.
+// unquote is the text of a string, valid until the next read. Its only possible
+// error is half a surrogate pair, which becomes U+FFFD.
 func (d *decoder) unquote(quoted []byte) []byte {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		return quoted[1 : len(quoted)-1]
@@ -87,14 +87,14 @@ func (d *decoder) unquote(quoted []byte) []byte {
 	return d.unquoted
 }
 
-// link reads a link to a next page, to be looked at when all else is read.
+// link reads a link to a next page, to be parsed when everything else is read.
 func (d *decoder) link() (jsontext.Value, error) {
 	link, err := d.value()
 	return link.Clone(), err
 }
 
-// count reads how many there are of something. 0: that is not said, for the value
-// is no whole number in plain digits, or one beyond what an int holds.
+// count reads a number of items. 0: unknown, because the value is not a whole
+// number in plain digits, or does not fit into an int.
 func (d *decoder) count() (int, error) {
 	if d.json.PeekKind() != '0' {
 		return 0, d.json.SkipValue()
@@ -110,8 +110,8 @@ func (d *decoder) count() (int, error) {
 	return max(0, n), nil
 }
 
-// unexpected explains a value of another kind; where there is none, the
-// syntax error does.
+// unexpected explains a value of another kind; if there is no value, the syntax
+// error does.
 func (d *decoder) unexpected(want string, got jsontext.Kind) error {
 	if got == jsontext.Kind(0) {
 		if _, err := d.json.ReadToken(); err != nil {

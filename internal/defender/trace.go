@@ -11,27 +11,27 @@ import (
 	"sync"
 )
 
-// trace follows one call to see what really went to the API: an auth extension
-// may ask its sign-in host within the same call, and the transport repeats a
-// request by itself when an idle connection turns out to be gone.
+// trace follows one call to find out what was really sent to the API: an auth
+// extension may request a token within the same call, and the transport repeats
+// a request by itself if an idle connection turns out to be closed.
 //
-// A request of ours differs from one for a token in its Accept-Encoding, which
-// no auth extension asks for; by its host it cannot be, for both may go to one.
+// A request of ours is recognized by its Accept-Encoding, which no auth
+// extension sends, and not by its host, because both may go to the same one.
 type trace struct {
-	hostPort string // the API's, as connections name it
+	hostPort string // the API's, as connections spell it
 
 	mu      sync.Mutex // hooks run on the transport's goroutines
-	signed  bool       // the request has its token, and is with the transport to the API
-	last    string     // host and port a connection was last sought to: a proxy's, where there is one
-	got     bool       // there was such a connection
+	signed  bool       // the request has its token, and is in the transport to the API
+	last    string     // host and port of the last connection attempt: a proxy's, if there is one
+	got     bool       // that attempt succeeded
 	written bool       // a request was written to it
 	sent    int        // requests of ours that were written
 	giveUp  func()     // ends the call
 }
 
-// maxSent is how many requests a call may cost. The transport repeats one that
-// an idle connection was too old for, once for each such connection; but without
-// end where a server answers each with GOAWAY and has processed none.
+// maxSent is how many requests a call may cost. The transport repeats a request
+// once for each idle connection that turns out to be closed, but without end if
+// a server answers each one with GOAWAY and has processed none.
 const maxSent = 5
 
 func newTrace(endpoint *url.URL) *trace {
@@ -45,7 +45,7 @@ func newTrace(endpoint *url.URL) *trace {
 // traceKey is the key of a call's trace in its context.
 type traceKey struct{}
 
-// attach has the trace follow what is done in the context, until the call ends.
+// attach traces what is done in the context, until the call ends.
 func (t *trace) attach(ctx context.Context) (followed context.Context, end func()) {
 	ctx, t.giveUp = context.WithCancel(context.WithValue(ctx, traceKey{}, t))
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -73,8 +73,8 @@ func (t *trace) attach(ctx context.Context) (followed context.Context, end func(
 	}), t.giveUp
 }
 
-// sign notes that the auth extension has passed the request on, token and all:
-// what follows happens on the way to the API.
+// sign notes that the auth extension has passed the request on, with its token:
+// from here on, it is on the way to the API.
 func (t *trace) sign() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -82,8 +82,8 @@ func (t *trace) sign() {
 	t.last, t.got, t.written = "", false, false
 }
 
-// reached is how many requests reached the API, or may have: a call that is
-// given up returns while the transport may just be writing its request.
+// reached is how many requests reached the API, or may have: a canceled call
+// returns while the transport may still be writing its request.
 func (t *trace) reached() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -93,18 +93,18 @@ func (t *trace) reached() int {
 	return t.sent
 }
 
-// soughtAPI says that the call had its token and was on the way to the API: it
-// was signed, a request of ours was written, or the connection for it failed.
-// Unless Watch says so, a connection to the API's own host and port that fails
-// is taken for the API's, though a token may come from there too.
+// soughtAPI reports whether the call had its token and was on the way to the
+// API: it was signed, a request of ours was written, or the connection for it
+// failed. Unless Watch knows better, a failed connection to the API's own host
+// and port counts as one for the API, though the token may come from there too.
 func (t *trace) soughtAPI() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.signed || t.sent > 0 || t.last == t.hostPort && !t.written
 }
 
-// unconnected is the host and port that the call last sought a connection to
-// and got none; empty where it got one, or sought none.
+// unconnected is the host and port of the last connection attempt if that
+// failed; empty if it succeeded, or if there was none.
 func (t *trace) unconnected() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -114,7 +114,7 @@ func (t *trace) unconnected() string {
 	return t.last
 }
 
-// lastSought is the host and port a connection was last sought to; empty when
+// lastSought is the host and port of the last connection attempt; empty if
 // there was none.
 func (t *trace) lastSought() string {
 	t.mu.Lock()

@@ -68,8 +68,8 @@ func TestAProxyThatCannotBeReachedIsANetworkError(t *testing.T) {
 	}
 }
 
-// The server answers the first request of a connection, and closes it when a
-// second one comes, as one does that gave it up for idle a moment before.
+// The server responds to the first request of a connection, and closes it when
+// a second one arrives, like a server that closed it as idle a moment before.
 func TestARequestThatTheTransportRepeatsCountsTwice(t *testing.T) {
 	var arrived atomic.Int32
 	var used sync.Map
@@ -225,7 +225,7 @@ func TestWithoutATokenNothingReachesTheAPI(t *testing.T) {
 	}
 }
 
-// The word hush stands for the secret and for what only the body says.
+// The word hush stands for the secret and for what only the body contains.
 func TestWhySignInFailedIsSaidWithoutSecretOrBody(t *testing.T) {
 	for name, c := range map[string]struct {
 		host string

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// headOf makes bytes the head of an answer: only its end is an empty line.
+// headOf makes bytes the head of a response: only its end is an empty line.
 func headOf(given string) string {
 	var head strings.Builder
 	for line := range strings.Lines(given) {
@@ -32,7 +32,8 @@ func once(transport *http.Transport) *http.Transport {
 	return transport
 }
 
-// FuzzAnswer has whatever there is at the API's address answer. The word hush is the token.
+// FuzzAnswer fuzzes the response of a server at the API's address. The word hush is the
+// token.
 func FuzzAnswer(f *testing.F) {
 	for _, head := range []string{
 		"HTTP/1.1 200 OK\nContent-Type: application/json\nDate: Tue, 03 Feb 2026 04:05:06 GMT",
@@ -87,8 +88,8 @@ func requireBounded(t *testing.T, err error, reached int, warned string) {
 	assert.True(t, failure.RetryAfter == 0 || failure.RetryAfter >= time.Second && failure.RetryAfter <= MaxWait, failure.RetryAfter)
 }
 
-// FuzzProxyAnswer has a proxy answer that is to connect with the API. The word
-// hush is its password, and the word CREDENTIALS stands for what it was sent.
+// FuzzProxyAnswer fuzzes the response of a proxy to CONNECT. The word hush is
+// its password, and the word CREDENTIALS stands for what it was sent.
 func FuzzProxyAnswer(f *testing.F) {
 	for name, c := range proxyFailures() {
 		require.NotEmpty(f, name)

@@ -2,7 +2,7 @@
 
 package defender
 
-// xdr is the Microsoft Defender XDR API: GET /api/incidents/{id} answers the
+// xdr is the Microsoft Defender XDR API: GET /api/incidents/{id} returns the
 // bare incident object, GET /api/incidents the same objects under value, at
 // most 100 of them (vendor documentation, and seen in captures).
 func xdr() dialect {
@@ -14,9 +14,10 @@ func xdr() dialect {
 		wholeRows: true,
 		access: access{
 			scope: Endpoint(XDR) + "/.default",
-			// The government clouds' is not documented.
+			// That of the government clouds is not documented.
 			scopesAt: map[string]string{clouds()[0].hosts[XDR]: Endpoint(XDR) + "/.default"},
-			// Tokens of version 2 name the API by its id; the third was seen in use.
+			// Tokens of version 2 have the API's ID as the audience; the third was seen
+			// in use.
 			audiences: []string{
 				"https://api.security.microsoft.com", "8ee8fdad-f234-4243-8f3b-15c294843740",
 				"https://securitycenter.microsoft.com/mtp",

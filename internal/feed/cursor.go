@@ -17,10 +17,11 @@ const (
 	Settling = 2 * time.Minute
 	// overlap is how many rows a page shares with the one before. A row that leaves the list meanwhile moves all later ones up.
 	overlap = 10
-	// maxBarren bounds the pages in a row that lead on and bring no row that the call has not shown, and maxPages those of a call.
+	// maxBarren bounds consecutive pages that link to another but show no row new to the call, and maxPages the pages of a call.
 	maxBarren = 5
 	maxPages  = 10_000
-	// A list that does not show all changes is not waited for any longer after so many calls and so much time.
+	// After this many calls and this much time, the feed stops waiting for a list that does not show all
+	// changes.
 	maxIncomplete   = 3
 	incompleteLimit = 10 * time.Minute
 )
@@ -35,19 +36,20 @@ type pageRequest struct {
 
 // pageResult is the part of a response that the cursor needs.
 type pageResult struct {
-	Shown  []sighting // its rows
-	Rows   int        // how many they are, with those that name no incident
+	Shown  []sighting // its rows, except those without an incident ID
+	Rows   int        // how many rows, including those without an incident ID
 	Size   int        // in bytes
 	Newest time.Time  // lastUpdateTime of its rows; zero: it has none
 	Next   int        // the $skip of the next page; 0: it is the last page, unless there is a Token
-	Token  string     // leads on from an empty page
+	Token  string     // continues after an empty page
 	Guess  bool       // there is a link to the next page, but where that begins is a guess
 	New    bool       // it has a row that the call has not shown yet
 	Part   bool       // it may lack rows
 	Date   time.Time  // by the service's clock
 }
 
-// oversize is what is known of a page that exceeds the size limit for responses.
+// oversize is what is known of a page that exceeds the size limit for
+// responses.
 type oversize struct {
 	First int64     // the incident of its first row; 0: not known
 	New   bool      // the call has not shown that one yet
@@ -62,7 +64,7 @@ const (
 	Continues  Progress = iota // the call goes on, or begins again
 	Complete                   // it has shown all changes, and the boundary has advanced
 	Incomplete                 // it may lack changes, and the next one lists from the same boundary
-	GivenUp                    // the same, again and again: the boundary has advanced all the same
+	GivenUp                    // the same again and again: the boundary has advanced anyway
 )
 
 // place is where a page begins.
@@ -80,16 +82,16 @@ type cursor struct {
 	reached  time.Time // the newest change that a call had shown when it ended
 	due      time.Time // of the next page
 
-	width   width     // of pages
-	omitted omissions // rows that are too large to be read
+	width   width     // size of pages
+	omitted omissions // rows that are too large to read
 
 	skip   int       // of the current call
-	lap    int       // rows of its next page that the one before has shown
+	lap    int       // rows of its next page that the page before has shown
 	token  string    // of its next page
 	pages  int       // of the current call so far
-	barren int       // pages in a row, up to the last, that brought no new row
+	barren int       // consecutive pages without a new row, up to the last
 	part   bool      // one of them may have lacked rows
-	newest time.Time // on its first page that has rows; whatever it has not shown ahead of them is newer
+	newest time.Time // on its first page with rows; changes ahead of that page that were not shown are newer
 
 	incomplete      int       // calls in a row
 	incompleteSince time.Time // the end of the first of them
@@ -149,7 +151,7 @@ func (c *cursor) Answered(now time.Time, p pageResult) Progress {
 	_, probing := c.omitted.probe()
 	c.omitted.note(p.Shown)
 	leadsOn := p.Next > 0 || p.Token != ""
-	over := !leadsOn || c.barren > maxBarren && p.Guess // beyond what was shown there is nothing
+	over := !leadsOn || c.barren > maxBarren && p.Guess // nothing follows what was shown
 	switch {
 	case over && !probing:
 		return c.end(now, p.Size)
@@ -193,8 +195,8 @@ func (c *cursor) end(now time.Time, size int) Progress {
 	return Complete
 }
 
-// cut ends a call that may lack changes. The next one lists from the same boundary. But what a list never shows must not keep the
-// boundary from advancing.
+// cut ends a call that may lack changes. The next one lists from the same boundary. But a change that a list never shows must not
+// stop the boundary from advancing.
 func (c *cursor) cut(now time.Time) Progress {
 	if c.incomplete++; c.incomplete == 1 {
 		c.incompleteSince = now
@@ -223,13 +225,15 @@ func (c *cursor) advance(now time.Time) {
 	c.due = now.Add(c.interval)
 }
 
-// ShownBefore says whether an earlier call has shown a change of that time, or could have.
+// ShownBefore reports whether an earlier call has shown a change with this time, or could
+// have.
 func (c *cursor) ShownBefore(changed time.Time) bool {
 	return !changed.After(c.boundary.Add(Settling)) || !changed.After(c.reached)
 }
 
 // TooLarge notes that the page exceeds the size limit for responses. The next page has half the rows. If the page was a single row, whole
-// is true: the caller must fetch that incident by ID, and full pages follow behind it. The next calls leave it out until it changes.
+// is true: the caller must fetch that incident by ID, and the call continues after it with full pages. The next calls leave it out until
+// it changes.
 func (c *cursor) TooLarge(now time.Time, p oversize) (whole bool, progress Progress) {
 	if p.Date.IsZero() {
 		p.Date = now.Round(0)
@@ -258,7 +262,8 @@ func (c *cursor) TooLarge(now time.Time, p oversize) (whole bool, progress Progr
 	return whole, Continues
 }
 
-// halve makes a page smaller that is too large. single: it was a single row, and proves to be too large.
+// halve halves a page that is too large. single: it was a single row, which is therefore too large
+// itself.
 func (c *cursor) halve() (single bool) {
 	top := c.Request().Top
 	assumed := c.omitted.misplaced()
@@ -268,8 +273,8 @@ func (c *cursor) halve() (single bool) {
 	return c.width.tooLarge(c.skip, top+assumed)
 }
 
-// Failed gives up the current call. The next one begins after wait, from the same boundary. refused: the API has answered this page with an
-// error. If it has shown pages before, and refuses the same page again and again, the call may lack changes for good.
+// Failed gives up the current call. The next one begins after wait, from the same boundary. refused: the API has responded to this page
+// with an error. If the call has shown pages, and the API refuses the same page again and again, changes may be missing for good.
 func (c *cursor) Failed(now time.Time, wait time.Duration, refused bool) (p Progress) {
 	if refused && c.pages > 0 {
 		if at := (place{c.skip, c.token}); at != c.refusedAt {

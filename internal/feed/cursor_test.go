@@ -83,7 +83,7 @@ func TestPagesOverlapAndLeadOn(t *testing.T) {
 	for _, test := range []struct{ top, next, skip int }{
 		{top: 100, next: 100, skip: 90},
 		{top: 50, next: 50, skip: 40},
-		{top: 50, next: 30, skip: 20}, // a page shorter than was asked for
+		{top: 50, next: 30, skip: 20}, // a page shorter than was requested
 		{top: 50, next: 5, skip: 1},
 		{top: 12, next: 12, skip: 6},
 		{top: 3, next: 3, skip: 2},
@@ -137,7 +137,8 @@ func TestACallWithALargeRowOfAnUnknownIncidentIsIncomplete(t *testing.T) {
 	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: 1}, c.Request(), "that row is not left out either")
 }
 
-// tooLarge is the answer to the next page if that is too large; first is the incident of its first row.
+// tooLarge is the response to the next page if that is too large; first is the incident of its first
+// row.
 func tooLarge(c *cursor, now time.Time, first int64) (whole bool) {
 	whole, _ = c.TooLarge(now, oversize{First: first, New: true, Date: now})
 	return whole

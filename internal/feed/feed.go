@@ -12,7 +12,7 @@ import (
 type Settings struct {
 	Interval time.Duration // from one call to the next
 	Lookback time.Duration // how far back the very first call looks
-	MaxTop   int           // the most rows of a page
+	MaxTop   int           // the largest page, in rows
 	Boundary time.Time     // of an earlier run; zero: there was none
 }
 
@@ -22,11 +22,11 @@ type Feed struct {
 	hand
 	shown     map[int64]bool // the incidents on the pages of the current call; empty while it may have one page only
 	completed time.Time      // the end of the last complete call; before the first, the start
-	pages     float64        // pages of a call on average, in which the last calls count most
+	pages     float64        // pages per call: an average that favors recent calls
 	sofar     int            // pages of the current call
 }
 
-// recent is how much the last call counts in the average of pages.
+// recent is the weight of the last call in the average number of pages.
 const recent = 0.2
 
 // New returns a feed whose first page is due now.
@@ -34,7 +34,8 @@ func New(s Settings, now time.Time) *Feed {
 	return &Feed{cursor: newCursor(s.Interval, s.Lookback, s.MaxTop, s.Boundary, now), completed: now, pages: 1}
 }
 
-// Due is when to request the next page. Not ok: one is on its way or at hand.
+// Due is when to request the next page. Not ok: a page is on its way or at
+// hand.
 func (f *Feed) Due() (at time.Time, ok bool) { return f.cursor.Due(), !f.requested && f.page == nil }
 
 // Request is the page to request next.
@@ -52,8 +53,8 @@ func (f *Feed) Arrived(page *defender.Page, at time.Time) {
 	}
 }
 
-// ShownBefore says whether an earlier call has shown a row, or could have. Each call begins Settling before the newest row of the one
-// before, so its last rows appear again until others have changed.
+// ShownBefore reports whether an earlier call has shown a row, or could have. Each call begins Settling before the newest row of the
+// previous call, so its last rows appear again until others have changed.
 func (f *Feed) ShownBefore(row defender.Row) bool {
 	return f.cursor.ShownBefore(row.LastUpdate)
 }
@@ -73,7 +74,7 @@ func (f *Feed) Answered(page *defender.Page, at time.Time) Progress {
 	return f.ended(at, f.cursor.Answered(at, p))
 }
 
-// shows notes the incidents on a page of a call that has more pages, and says whether the call has not shown one of them before.
+// shows notes the incidents on a page of a call that has more pages, and reports whether one of them is new to the call.
 func (f *Feed) shows(page *defender.Page) (isNew bool) {
 	if len(f.shown) == 0 && page.Next == 0 {
 		return len(page.Rows) > 0
@@ -84,7 +85,7 @@ func (f *Feed) shows(page *defender.Page) (isNew bool) {
 	return isNew
 }
 
-// note notes an incident that the call has shown, and says whether it had not been shown before.
+// note notes an incident that the call has shown, and reports whether it is new to the call.
 func (f *Feed) note(id int64) (isNew bool) {
 	if f.shown == nil {
 		f.shown = map[int64]bool{}
@@ -94,7 +95,7 @@ func (f *Feed) note(id int64) (isNew bool) {
 	return isNew
 }
 
-// ended notes the end of a call, if it is one.
+// ended notes that a call has ended, if it has.
 func (f *Feed) ended(at time.Time, p Progress) Progress {
 	switch p {
 	case Continues:
@@ -114,7 +115,8 @@ func (f *Feed) Spacing() time.Duration {
 	return time.Duration(float64(f.cursor.interval) / max(1, f.pages))
 }
 
-// Failed gives up the current call. The next one begins after wait. refused: the API has answered with an error.
+// Failed gives up the current call. The next one begins after wait. refused: the API has responded with an
+// error.
 func (f *Feed) Failed(at time.Time, wait time.Duration, refused bool) Progress {
 	f.shown = nil
 	return f.ended(at, f.cursor.Failed(at, wait, refused))

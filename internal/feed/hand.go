@@ -29,7 +29,7 @@ func (h *hand) Arrived(page *defender.Page, at time.Time) {
 	h.page, h.arrived, h.rows = page, at, page.Rows
 }
 
-// AtHand says whether there is a page at hand.
+// AtHand reports whether there is a page at hand.
 func (h *hand) AtHand() bool { return h.page != nil }
 
 // NextRow returns the next row of the page at hand, and when the page arrived. Not ok: there are no more; call TakePage.
@@ -47,8 +47,8 @@ func (h *hand) TakePage() (page *defender.Page, arrived time.Time) {
 	return page, h.arrived
 }
 
-// Ahead is how far the service's clock was ahead of ours when the page at hand arrived, to the second; negative: behind. Zero also where
-// the page has no date.
+// Ahead is how far the service's clock was ahead of ours when the page at hand arrived, to the second; negative: behind. It is also zero
+// if the page has no date.
 func (h *hand) Ahead() time.Duration {
 	if h.page == nil || h.page.Date.IsZero() {
 		return 0

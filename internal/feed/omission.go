@@ -13,33 +13,35 @@ type sighting struct {
 	changed time.Time // its lastUpdateTime
 }
 
-// omission is a row that is too large to be read, and its place in the list: while the incident does not change, the row stays behind
-// those that were ahead of it, except for what changes meanwhile. So later calls can leave it out.
+// omission is a row that is too large to read, and its place in the list: while the incident does not change, the row stays behind
+// the rows that were ahead of it, except those that change in the meantime. So later calls can leave it out.
 type omission struct {
 	id    int64               // of the incident; 0: not known
 	ahead map[int64]time.Time // the rows between it and the omission before it
-	seen  map[int64]struct{}  // those of them that the current call has shown
+	seen  map[int64]struct{}  // those that the current call has shown
 	since time.Time           // when it was found, by the service's clock, which shows whole seconds
-	above time.Time           // the incident changed before that, or at that time
-	below time.Time           // and after that, or at that time
+	above time.Time           // the incident changed at or before that time
+	below time.Time           // and at or after that time
 }
 
-// missing is how many of the rows ahead the current call has not shown yet. The row is at least so far down.
+// missing is how many of the rows ahead the current call has not shown yet. The row is at least that far
+// down.
 func (o *omission) missing() int { return len(o.ahead) - len(o.seen) }
 
-// joins says whether the row follows that one: it was ahead, and has not changed.
+// joins reports whether the omission directly follows that row: the row was
+// ahead, and has not changed.
 func (o *omission) joins(s sighting) bool {
 	before, ahead := o.ahead[s.id]
 	return ahead && before.Equal(s.changed)
 }
 
 // omissions are the rows of a list that are too large, the newest change first. A call begins with what has changed since they were found,
-// goes on to the rows ahead of the first of them, leaves that out, and continues behind it.
+// continues with the rows ahead of the first omission, leaves that out, and continues after it.
 type omissions struct {
 	all    []omission
-	probed bool // what has changed since was listed
+	probed bool // whether the changes since then were listed
 	passed int  // by the current call
-	// assumed of them were passed last, and the page that follows has not been read: they may be elsewhere by now.
+	// assumed omissions were passed last, but the page after them has not been read: they may have moved.
 	assumed int
 	loose   int // of the last ones passed, the row behind is not known
 
@@ -48,7 +50,7 @@ type omissions struct {
 	before int        // and those behind the one before it
 }
 
-// restart prepares a call.
+// restart prepares for a new call.
 func (o *omissions) restart() {
 	for i := range o.all {
 		clear(o.all[i].seen)
@@ -56,7 +58,7 @@ func (o *omissions) restart() {
 	*o = omissions{all: o.all}
 }
 
-// next is the omission that the call comes to next; nil: there is none.
+// next is the next omission of the call; nil: there is none.
 func (o *omissions) next() *omission {
 	if o.passed == len(o.all) {
 		return nil
@@ -64,8 +66,8 @@ func (o *omissions) next() *omission {
 	return &o.all[o.passed]
 }
 
-// probe is the time from which to list what has changed since the rows were found. Not ok: that was done. It is done again where no
-// unchanged row leads to the next omission, since all rows ahead of it have changed.
+// probe is the time from which to list what has changed since the rows were found. Not ok: that was done. It is repeated when no
+// unchanged row leads to the next omission, because all rows ahead of it have changed.
 func (o *omissions) probe() (since time.Time, ok bool) {
 	next := o.next()
 	switch {
@@ -108,13 +110,13 @@ func (o *omissions) last() (s sighting) {
 	return s
 }
 
-// reached says that the next omission comes now.
+// reached reports whether the next omission comes now.
 func (o *omissions) reached() bool {
 	next := o.next()
 	return next != nil && o.probed && next.missing() == 0 && next.joins(o.last())
 }
 
-// pass ends a probe and leaves out the omissions that come now. It returns how many they are.
+// pass ends a probe and leaves out the omissions that come now. It returns their number.
 func (o *omissions) pass() int {
 	o.probed, o.assumed = true, 0
 	for next := o.next(); next != nil && next.missing() == 0; next = o.next() {
@@ -127,8 +129,8 @@ func (o *omissions) pass() int {
 	return o.assumed
 }
 
-// misplaced notes that a page is too large: what was omitted before may be on it. The omissions ahead are forgotten, and those that were
-// only assumed to come before the page. It returns how many these are.
+// misplaced notes that a page is too large, perhaps because it contains an earlier omission. It forgets the omissions ahead, and those
+// that were only assumed to come before the page. It returns the number of the latter.
 func (o *omissions) misplaced() (assumed int) {
 	assumed, o.assumed = o.assumed, 0
 	if assumed > 0 {
@@ -139,10 +141,12 @@ func (o *omissions) misplaced() (assumed int) {
 	return assumed
 }
 
-// moved says whether the row that was found too large last is this incident's, and has moved down by one.
+// moved reports whether the last row that was found too large is this incident's, and has moved down by
+// one.
 func (o *omissions) moved(id int64) bool { return id != 0 && o.loose > 0 && o.all[o.passed-1].id == id }
 
-// add adds a row that has proved to be too large at a time of the service's clock.
+// add adds a row that turned out to be too large at a time of the service's
+// clock.
 func (o *omissions) add(id int64, boundary, date time.Time) {
 	each := omission{
 		id: id, ahead: map[int64]time.Time{}, seen: map[int64]struct{}{},
@@ -162,7 +166,8 @@ func (o *omissions) add(id int64, boundary, date time.Time) {
 	o.forgetFirst(id)
 }
 
-// forgetFirst forgets where an incident was that has moved and was found again.
+// forgetFirst forgets the earlier place of an incident that has moved and was
+// found again.
 func (o *omissions) forgetFirst(id int64) {
 	at := slices.IndexFunc(o.all, func(each omission) bool { return each.id == id })
 	if id == 0 || at == len(o.all)-1 {
@@ -178,11 +183,11 @@ func (o *omissions) forgetFirst(id int64) {
 	o.passed--
 }
 
-// keep forgets what a call that has ended did not come to.
+// keep forgets the omissions that a finished call did not reach.
 func (o *omissions) keep() { o.all = o.all[:o.passed] }
 
-// advance returns the boundary for the next call, which is not to fall where an omitted row may be on either side of it, and forgets the
-// omissions before it.
+// advance returns the boundary for the next call, moved away from times where an omitted row might be on either side of it, and forgets
+// the omissions before it.
 func (o *omissions) advance(boundary time.Time) time.Time {
 	for _, each := range o.all {
 		if boundary.After(each.below) && !boundary.After(each.above) {

@@ -23,48 +23,48 @@ const (
 
 // PassSettings are the settings of a Pass.
 type PassSettings struct {
-	MaxTop      int  // the most rows of a page of incidents
-	MaxAlertTop int  // the most rows of a page of alerts
-	MaxSkip     int  // the most rows that may come before a page; 0: none, so each step has one page
-	Alerts      bool // the list of alerts is read, too
+	MaxTop      int  // the largest page of incidents, in rows
+	MaxAlertTop int  // the largest page of alerts, in rows
+	MaxSkip     int  // the most rows that may precede a page; 0: none, so each step has one page
+	Alerts      bool // whether to read the list of alerts, too
 }
 
 // PassProgress is how far a pass has come. The next run continues from there.
 type PassProgress struct {
 	Phase Phase
-	// Since is the creation time of the last row that the phase under way has shown; zero: it has shown none.
+	// Since is the creation time of the last row that the current phase has shown; zero: it has shown none.
 	Since time.Time
-	// IncidentsRead says that the last pass has read the list of incidents to its end. It has shown all rows but those that were too large.
+	// IncidentsRead: the last pass has read the list of incidents to its end. It has shown all rows except those that were too large.
 	IncidentsRead bool
-	// AlertsFrom is when the pass under way began to read the list of alerts; zero: it has not.
+	// AlertsFrom is when the current pass began to read the list of alerts; zero: it has not.
 	AlertsFrom time.Time
-	// AlertsShown is when the last pass that has read the list of alerts to its end began to do so; zero: none has. It has shown all alerts but
-	// those that were too large. A later pass that reads no alerts, or not all, leaves it.
+	// AlertsShown is when the last pass that read the list of alerts to its end began to read it; zero: there was none. That pass has shown all
+	// alerts except those that were too large. A later pass that reads no alerts, or not all, does not change it.
 	AlertsShown time.Time
 }
 
 // Pass reads the lists of incidents and of alerts once, from the oldest row to the newest by creation, and returns the page at hand row by
 // row. It belongs to one goroutine. NewPass makes one.
 //
-// It is for Graph, which honors no order but that by creation (measured by others). A list is read in steps. A step lists what was created at
-// or after a moment, page by page, as far as $skip reaches; the next one begins at the moment at which its last row was created. What is
-// created meanwhile comes last and moves no other row. So two pages are requested at once, and returned in the order of the list. A Pass
-// does not notice when a row that it has shown disappears and moves another one up, out of the pages that are left.
+// It is for Graph, which supports no order except by creation (measured by others). A list is read in steps. A step lists everything created
+// at or after a moment, page by page, as far as $skip reaches; the next step begins at the creation time of its last row. Rows created in the
+// meantime come last and move no other row, so two pages are requested at once, and returned in the order of the list. A Pass does not notice
+// when a row that it has shown disappears and moves another one up, out of the remaining pages.
 type Pass struct {
 	settings PassSettings
 	progress PassProgress
 
-	alertTotal int         // rows of the list of alerts; negative: not known
+	alertTotal int         // rows in the list of alerts; negative: not known
 	noAlerts   bool        // the API refuses that list
-	alertsOnly bool        // BeginAlerts has begun the pass
-	expected   int         // requests that listing takes; 0: not known
+	alertsOnly bool        // the pass was begun by BeginAlerts
+	expected   int         // number of requests for listing; 0: not known
 	total      tally       // of the pass
-	throttled  int         // 429s since the last page that was answered
-	waitsFrom  time.Time   // the last of them: requests that were sent before it are not counted again
+	throttled  int         // 429s since the last page that succeeded
+	waitsFrom  time.Time   // the last of them: a 429 to a request sent before it is not counted
 	current    tally       // of the phase
 	step       step        // of the phase
-	queue      []*passPage // pages that are not finished, in the order of the list
-	taken      *passPage   // the one at hand, or taken and not finished; nil: none
+	queue      []*passPage // unfinished pages, in the order of the list
+	taken      *passPage   // the page at hand, or taken and not finished; nil: none
 	hand       hand        // its rows
 	sent       time.Time   // when the page at hand, or the last one, was requested
 }
@@ -91,7 +91,7 @@ func NewPass(settings PassSettings, progress PassProgress) *Pass {
 	return p
 }
 
-// Begin begins a pass. A pass that is under way ends.
+// Begin begins a pass, and ends the current one.
 func (p *Pass) Begin(now time.Time) {
 	p.abandon()
 	p.progress = PassProgress{Phase: PhaseCount, AlertsShown: p.progress.AlertsShown}
@@ -102,8 +102,8 @@ func (p *Pass) Begin(now time.Time) {
 	p.enter(time.Time{}, 0, now)
 }
 
-// BeginAlerts begins a pass that reads the list of alerts only, from those created at or after a moment on. A pass that is under way ends. What
-// it takes is Expected after its first page.
+// BeginAlerts begins a pass that reads only the list of alerts, beginning with those created at or after a moment, and ends the current pass.
+// Expected is known after its first page.
 func (p *Pass) BeginAlerts(since, now time.Time) {
 	p.abandon()
 	p.progress = PassProgress{
@@ -113,7 +113,8 @@ func (p *Pass) BeginAlerts(since, now time.Time) {
 	p.enter(since, 0, now)
 }
 
-// SkipAlerts has the pass under way read the list of incidents only, if it has not begun to read that of alerts: that one does not work.
+// SkipAlerts makes the current pass read only the list of incidents, unless it has begun to read the list of alerts: that list does not
+// work.
 func (p *Pass) SkipAlerts(now time.Time) {
 	if p.noAlerts || !p.Underway() || p.progress.Phase == PhaseAlerts {
 		return
@@ -123,7 +124,7 @@ func (p *Pass) SkipAlerts(now time.Time) {
 	p.plan(now)
 }
 
-// Stop ends the pass under way, if there is one.
+// Stop ends the current pass, if there is one.
 func (p *Pass) Stop() {
 	p.abandon()
 	if p.progress.Phase != PhaseNone {
@@ -131,23 +132,24 @@ func (p *Pass) Stop() {
 	}
 }
 
-// Underway says whether a pass is under way.
+// Underway reports whether a pass is under way.
 func (p *Pass) Underway() bool { return p.progress.Phase != PhaseNone && p.progress.Phase != PhaseDone }
 
-// Phase is what the pass is doing.
+// Phase is the current phase.
 func (p *Pass) Phase() Phase { return p.progress.Phase }
 
 // Progress is how far the pass has come. It is stored after each page, and a later run continues from it.
 func (p *Pass) Progress() PassProgress { return p.progress }
 
-// Expected is about how many requests a pass takes. It is known once the phase PhaseCount has ended, or after the first page of one that reads
-// alerts only, if the service says how many rows the lists have and an earlier run has not begun the pass.
+// Expected is about how many requests a pass takes. It is known after PhaseCount, or after the first page of a pass that reads alerts only, if
+// the service returns the number of rows in the lists and this run has begun the pass.
 func (p *Pass) Expected() (requests int, known bool) { return p.expected, p.expected > 0 }
 
-// Cost is what the pass under way, or the last one, took in this run, with pages that were too large.
+// Cost is what the current or last pass took in this run, including pages that were too large.
 func (p *Pass) Cost() (pages, bytes int) { return p.total.pages, p.total.bytes }
 
-// enter begins a phase with what was created at or after a moment. total is how many rows that are; 0: not known.
+// enter begins a phase with everything created at or after a moment. total is the number of those rows; 0: not
+// known.
 func (p *Pass) enter(since time.Time, total int, now time.Time) {
 	p.current = tally{}
 	top := p.settings.MaxTop
@@ -158,7 +160,7 @@ func (p *Pass) enter(since time.Time, total int, now time.Time) {
 	p.plan(now)
 }
 
-// count notes what the first page of incidents says of their number, which ends the phase PhaseCount.
+// count notes the number of incidents from the first page, which ends PhaseCount.
 func (p *Pass) count(page *defender.Page) {
 	p.progress.Phase = PhaseIncidents
 	incidents, known := totalOf(page)
@@ -177,7 +179,7 @@ func (s PassSettings) requests(total, top int) int {
 	return max(1, (total+total/step+top-1)/top)
 }
 
-// totalOf is how many rows a page says that its list has.
+// totalOf is the number of rows in the list according to the page.
 func totalOf(page *defender.Page) (total int, known bool) {
 	return page.Total, page.Total > 0 || rowsOf(page) == 0 && !leadsOn(page)
 }
@@ -185,5 +187,5 @@ func totalOf(page *defender.Page) (total int, known bool) {
 // rowsOf is how many rows a page has.
 func rowsOf(page *defender.Page) int { return len(page.Rows) + page.Nameless }
 
-// leadsOn says whether a page links to a next one.
+// leadsOn reports whether a page links to a next one.
 func leadsOn(page *defender.Page) bool { return page.Next > 0 || page.Token != "" }

@@ -9,7 +9,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// finish returns the page that was taken, and its place in the queue. Not ok: it is of no use any more.
+// finish returns the page that was taken, and its place in the queue. Not ok: the page is no longer
+// needed.
 func (p *Pass) finish() (q *passPage, place int, ok bool) {
 	q, p.taken = p.taken, nil
 	place = slices.Index(p.queue, q)
@@ -29,11 +30,11 @@ func (p *Pass) goOn(now time.Time) {
 	p.pull()
 }
 
-// again has a page requested again.
+// again schedules the page to be requested again.
 func (q *passPage) again(due time.Time) { q.state, q.page, q.due = planned, nil, due }
 
-// Answered continues after a page whose rows were all handled. If the phase has ended, the result says how; Underway says whether another one
-// follows.
+// Answered continues after a page whose rows were all handled. If the phase has ended, the result says how; Underway reports whether another
+// one follows.
 func (p *Pass) Answered(page *defender.Page, now time.Time) Ending {
 	q, place, ok := p.finish()
 	defer p.goOn(now)
@@ -84,17 +85,17 @@ func (p *Pass) answered(page *defender.Page) {
 	}
 }
 
-// expectsMore says whether the list has rows behind those that the step has read, in spite of an empty page.
+// expectsMore reports whether the list has rows after those that the step has read, despite an empty page.
 func (p *Pass) expectsMore(page *defender.Page) bool {
 	return leadsOn(page) || p.step.said && !p.step.complete()
 }
 
-// last says whether no page of the step is unfinished but this one.
+// last reports whether this is the only unfinished page of the step.
 func (p *Pass) last(q *passPage) bool {
 	return !slices.ContainsFunc(p.queue, func(other *passPage) bool { return other != q && !other.stale && !other.counts })
 }
 
-// missing is the page with the rows that a short page lacks. If none is planned behind it, the next one begins there.
+// missing is a page with the rows that a short page lacks. If none is planned after it, the next one begins there.
 func (p *Pass) missing(q *passPage, page *defender.Page, now time.Time) []*passPage {
 	rows := rowsOf(page)
 	if rows == 0 || rows >= q.top {
@@ -107,7 +108,8 @@ func (p *Pass) missing(q *passPage, page *defender.Page, now time.Time) []*passP
 	return nil
 }
 
-// part is a part of a page as a page of its own, if $skip reaches it. Else the next step has its rows.
+// part is a part of a page as a page of its own, if $skip reaches it. Otherwise the next step has its
+// rows.
 func (p *Pass) part(skip, top int, now time.Time) []*passPage {
 	if skip > p.settings.MaxSkip {
 		return nil
@@ -166,7 +168,7 @@ func (p *Pass) Failed(failure defender.Kind, now time.Time) Ending {
 		return Goes
 	}
 	switch {
-	case failure == defender.Throttled: // its account waits
+	case failure == defender.Throttled: // its quota waits
 		q.again(now)
 		if !q.sent.Before(p.waitsFrom) {
 			p.throttled++
@@ -191,7 +193,7 @@ func (p *Pass) Failed(failure defender.Kind, now time.Time) Ending {
 	return p.retry(q, PageFailed, now)
 }
 
-// retry has a page requested again after a while. If it has failed too often, the phase ends, or the pass if it is PageFailed.
+// retry schedules the page to be requested again. If it has failed too often, the phase ends, or the pass if it is PageFailed.
 func (p *Pass) retry(q *passPage, how Ending, now time.Time) Ending {
 	if q.tries++; q.tries < maxTries {
 		q.again(now.Add(firstRetry << (q.tries - 1)))
@@ -204,7 +206,7 @@ func (p *Pass) retry(q *passPage, how Ending, now time.Time) Ending {
 	return p.endPhase(how, now)
 }
 
-// TooLarge notes that the page exceeds the size limit for responses. Its rows are requested in two halves. A single row is left out. A list
+// TooLarge notes that the page exceeds the size limit for responses. Its rows are requested in two halves; a single row is left out. A list
 // with too many such rows is not worth its requests.
 func (p *Pass) TooLarge(page *defender.Page, now time.Time) Ending {
 	q, place, ok := p.finish()

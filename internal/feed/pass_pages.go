@@ -10,21 +10,21 @@ import (
 )
 
 const (
-	// passInFlight is how many pages of a pass may be on their way at once.
+	// passInFlight is how many pages of a pass may be in flight.
 	passInFlight = 2
-	// passInMemory is how many may be on their way or have arrived.
+	// passInMemory is how many may be in flight or have arrived.
 	passInMemory = 3
 )
 
 // passPage is a page of a pass, from when it is planned until it is finished.
 type passPage struct {
-	counts    bool // it is requested for the number of alerts only
+	counts    bool // it is requested only for the number of alerts
 	skip, top int
 	due       time.Time
-	tries     int // that failed
+	tries     int // failed ones
 
 	state   pageState
-	stale   bool // the pass has no use for it any more
+	stale   bool // the pass no longer needs it
 	request defender.ListRequest
 	sent    time.Time
 	page    *defender.Page
@@ -40,8 +40,8 @@ const (
 	hasArrived
 )
 
-// plan plans the next page of the step, unless one is planned. While the number of rows is not known, or up to it all pages are planned, the
-// rows of the earlier ones decide first.
+// plan plans the next page of the step, unless one is planned. If the number of rows is not known, or if pages are planned for all of them,
+// it waits for the rows of the earlier pages.
 func (p *Pass) plan(now time.Time) {
 	s := &p.step
 	if !p.Underway() || p.next() != nil || s.planned > p.settings.MaxSkip || s.planned >= s.total && p.unfinished() {
@@ -61,7 +61,7 @@ func (p *Pass) next() *passPage {
 	return nil
 }
 
-// unfinished says whether there are pages of the step that are not finished.
+// unfinished reports whether the step has unfinished pages.
 func (p *Pass) unfinished() bool {
 	return slices.ContainsFunc(p.queue, func(q *passPage) bool { return !q.stale && !q.counts })
 }
@@ -74,8 +74,8 @@ func (p *Pass) abandon() {
 	}
 }
 
-// Due is when to request the next page. Not ok: none may be requested now. As many are on their way as may be, those at hand decide what
-// follows, or no pass is under way.
+// Due is when to request the next page. Not ok: none may be requested now, because enough are in flight, because those at hand decide
+// what follows, or because no pass is under way.
 func (p *Pass) Due() (at time.Time, ok bool) {
 	next := p.next()
 	if next == nil {
@@ -110,7 +110,7 @@ func (p *Pass) Request() defender.ListRequest {
 	}
 }
 
-// first is the page whose rows are returned next; nil: there is none.
+// first is the next page to return rows from; nil: there is none.
 func (p *Pass) first() *passPage {
 	for _, q := range p.queue {
 		if !q.stale && !q.counts {
@@ -142,8 +142,8 @@ func (p *Pass) Arrived(request defender.ListRequest, page *defender.Page, at tim
 	p.pull()
 }
 
-// pull makes a response the page at hand, if none is. Rows are returned in the order of the list. What has none for the pass does not wait
-// for other responses.
+// pull makes a response the page at hand, if there is none. Rows are returned in the order of the list. A page without rows for the pass
+// does not wait for other responses.
 func (p *Pass) pull() {
 	if p.taken != nil {
 		return
@@ -160,7 +160,8 @@ func (p *Pass) pull() {
 	}
 }
 
-// newRows are the rows to return of a page: those of alerts that are in an incident, by incident.
+// newRows are the rows of a page to return: for alerts, those that are in an incident, grouped by
+// incident.
 func (p *Pass) newRows(q *passPage) (rows []defender.Row) {
 	if q.stale || q.counts || q.page.Partial {
 		return nil
@@ -179,11 +180,11 @@ func (p *Pass) newRows(q *passPage) (rows []defender.Row) {
 	return rows
 }
 
-// AtHand says whether there is a page at hand.
+// AtHand reports whether there is a page at hand.
 func (p *Pass) AtHand() bool { return p.hand.AtHand() }
 
 // NextRows returns the next row of a page of incidents, or all rows of the next incident on a page of alerts, and when the page arrived.
-// Rows that were returned before are left out. Not ok: there are no more; call TakePage.
+// It leaves out rows that were returned before. Not ok: there are no more; call TakePage.
 func (p *Pass) NextRows() (rows []defender.Row, arrived time.Time, ok bool) {
 	first, arrived, ok := p.hand.NextRow()
 	if !ok {
@@ -197,8 +198,7 @@ func (p *Pass) NextRows() (rows []defender.Row, arrived time.Time, ok bool) {
 	return rows, arrived, true
 }
 
-// TakePage removes and returns the page at hand, once all its rows were handled, and what it was requested with. Then call Answered, Failed
-// or TooLarge.
+// TakePage removes and returns the page at hand and its request, once all its rows were handled. Then call Answered, Failed or TooLarge.
 func (p *Pass) TakePage() (request defender.ListRequest, page *defender.Page, arrived time.Time) {
 	if p.taken != nil {
 		request = p.taken.request
@@ -210,6 +210,6 @@ func (p *Pass) TakePage() (request defender.ListRequest, page *defender.Page, ar
 // Sent is when the page at hand, or the last one, was requested.
 func (p *Pass) Sent() time.Time { return p.sent }
 
-// Ahead is how far the service's clock was ahead of ours when the page at hand arrived, to the second; negative: behind. Zero also where
-// the page has no date.
+// Ahead is how far the service's clock was ahead of ours when the page at hand arrived, to the second; negative: behind. It is also zero
+// if the page has no date.
 func (p *Pass) Ahead() time.Duration { return p.hand.Ahead() }

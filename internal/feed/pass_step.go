@@ -13,28 +13,28 @@ type step struct {
 	since time.Time // the moment; zero: the list's beginning
 	last  time.Time // the creation time of the last row that was read
 
-	total int  // rows from the moment on, to the list's end; 0: not known
-	said  bool // a page of this step has said so; else it is an estimate
-	asked bool // a page that was to say so has been answered
+	total int  // rows from the moment to the list's end; 0: not known
+	said  bool // according to a page of this step; else it is an estimate
+	asked bool // a page that requested the total has succeeded
 
-	planned int // rows that pages were planned for
+	planned int // rows covered by planned pages
 	read    int // different rows that were read, or were too large
-	barren  int // pages in a row, up to the last, that had rows but no other ones than the step has shown
+	barren  int // consecutive pages, up to the last, with rows that the step has shown already
 	width   width
 
-	shown map[rowKey]sight // its rows, and those of the moment that the step before has shown
+	shown map[rowKey]sight // its rows, and those of the moment that the previous step has shown
 }
 
-// rowKey tells the rows of a list apart.
+// rowKey identifies a row of a list.
 type rowKey struct {
 	id    int64
-	alert string // then there is no id, since an alert can move to another incident
+	alert string // then id is 0, since an alert can move to another incident
 }
 
 // sight is what a step knows of a row.
 type sight struct {
 	created time.Time
-	before  bool // only the step before has shown it
+	before  bool // only the previous step has shown it
 }
 
 func newStep(since time.Time, total int, w width) step {
@@ -48,14 +48,14 @@ func keyOf(row defender.Row) rowKey {
 	return rowKey{id: row.ID}
 }
 
-// isNew says whether neither this step nor the one before has shown a row.
+// isNew reports whether neither this step nor the previous one has shown a row.
 func (s *step) isNew(row defender.Row) bool {
 	_, known := s.shown[keyOf(row)]
 	return !known
 }
 
-// note notes the rows of a page as read. Not ordered: they are not in the order of their creation. A row that the step knows may come again
-// on a later page, if one has appeared before it.
+// note notes the rows of a page as read. Not ordered: they are not in the order of their creation. A known row may appear again on a later
+// page, if another one has appeared before it.
 func (s *step) note(page *defender.Page) (ordered bool) {
 	var last time.Time
 	read := s.read
@@ -81,7 +81,7 @@ func (s *step) note(page *defender.Page) (ordered bool) {
 	return true
 }
 
-// count notes how many rows there are, if a page says so. A number below that of its own rows says nothing.
+// count notes the number of rows, if a page has it. A number smaller than the page's own rows is ignored.
 func (s *step) count(page *defender.Page) {
 	s.asked = true
 	if page.Total > 0 && page.Total >= rowsOf(page) {
@@ -89,10 +89,10 @@ func (s *step) count(page *defender.Page) {
 	}
 }
 
-// complete says whether the step has read all rows to the list's end.
+// complete reports whether the step has read all rows to the list's end.
 func (s *step) complete() bool { return s.said && s.read >= s.total }
 
-// next returns the step that begins with the last row of this one. Not ok: that would be the same one.
+// next returns the step that begins with the last row of this one. Not ok: it would be the same step.
 func (s *step) next() (next step, ok bool) {
 	if !s.last.After(s.since) {
 		return step{}, false

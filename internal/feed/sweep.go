@@ -9,42 +9,46 @@ import (
 )
 
 const (
-	// firstPassReaches is how far back a first pass lists. What changed last before that is polled by ID.
+	// firstPassReaches is how far back a first pass lists. Incidents that last changed before that are
+	// polled by ID.
 	firstPassReaches = 180 * 24 * time.Hour
-	// A list is worth its requests while its pages poll so many incidents on average, judged from so many pages on. Beyond as many rows that
-	// are too large, each must be made up for by so many incidents as well: it takes about that many requests to isolate one.
+	// A list is worth its requests while its pages poll this many incidents on average, judged after this many pages. Above this many rows
+	// that are too large, each one must be offset by as many incidents as well: isolating one takes about that many requests.
 	worthwhile  = 10
 	judgedAfter = 5
-	// A sweep ends after so many 429s in a row: each of them holds up the change feed.
+	// A sweep ends after this many consecutive 429s: each of them delays the
+	// change feed.
 	maxThrottled = 3
-	// After a sweep that was not worth it or met 429s only, the next one waits: firstRest, then twice as long each time.
+	// After a sweep that was not worth it or met only 429s, the next one waits: firstRest, then twice as long each time.
 	firstRest = 10 * time.Minute
 	maxRest   = 24 * time.Hour
 	// A page is tried maxTries times, with twice the wait each time.
 	maxTries   = 3
 	firstRetry = 5 * time.Second
-	// Sweeps go at half their pace for slowFor after two 429s or timeouts within repeats: one alone is waited out.
+	// Sweeps run at half their pace for slowFor after two 429s or timeouts within repeats. A single one only
+	// causes a wait.
 	slowFor = time.Hour
 	repeats = 30 * time.Minute
 	// maxBacks bounds how often one list steps back, which requests pages again.
 	maxBacks = 100
-	// lateBy is the part of a sweep by which an incident may be late before it is polled by ID: a quarter.
+	// lateBy is the fraction of a sweep by which an incident may be late before it is polled by ID: a
+	// quarter.
 	lateBy = 4
 )
 
-// Pace says how fast sweeps may go.
+// Pace is how fast sweeps may go.
 type Pace struct {
-	Interval time.Duration // the shortest time from the beginning of one sweep to that of the next
+	Interval time.Duration // the shortest time from the beginning of one sweep to the beginning of the next
 	Gap      time.Duration // the mean time between two pages that the quota allows
-	Tracked  int           // incidents that are polled: without a complete sweep, they decide how many pages one has
+	Tracked  int           // incidents that are polled: before the first complete sweep, the estimated number of pages depends on them
 }
 
 // SweepProgress is how far sweeps have come. The next run continues from there.
 type SweepProgress struct {
-	Began     time.Time // of the sweep under way; else of the last one
+	Began     time.Time // when the current or last sweep began
 	Completed time.Time // the end of the last sweep that has read its lists to their ends
 	Pages     int       // of the last sweep that did not fail
-	List      int       // of the sweep under way, from 0
+	List      int       // of the current sweep, from 0
 	Skip      int       // of its next page
 	Done      int       // its pages so far; 0: no sweep is under way
 }
@@ -55,23 +59,23 @@ type Ending uint8
 // The endings.
 const (
 	Goes       Ending = iota // the sweep, or the phase, goes on
-	Swept                    // it has shown all that it lists, but for lists that were not worth their requests
+	Swept                    // it has shown all that it lists, except lists that were not worth their requests
 	NotWorth                 // too few of the incidents on its pages are polled
 	PageFailed               // a page failed again and again
-	Refused                  // the API does not answer such a request
-	Disordered               // the list does not keep an order in which it can be read page by page
+	Refused                  // the API does not support such a request
+	Disordered               // the list does not keep an order that allows reading it page by page
 	NotShown                 // it may have rows that no page can show (Pass only)
 )
 
-// Sweep goes through the list to poll many incidents, page by page, and returns the page at hand row by row. A steady sweep lists what is
-// open, and begins again and again; a first pass lists everything once. It belongs to one goroutine. NewSweep makes one.
+// Sweep reads the list page by page to poll many incidents, and returns the page at hand row by row. A steady sweep lists open incidents, and
+// starts again and again; a first pass lists everything once. It belongs to one goroutine. NewSweep makes one.
 //
-// The list runs from the newest change to the oldest, and moves while it is read. A row that changes moves to the front, and the rows
-// before it down: they are shown again. A row that no longer matches moves all rows behind it up: so each page begins a few rows before
-// the end of what was read. Where it shows no row that was read, others may have been skipped, and the sweep steps back a page. So it shows
-// each incident that matches from the beginning of its list to the end and does not change meanwhile. The change feed shows those that change.
+// The list runs from the newest change to the oldest, and moves while it is read. A row that changes moves to the front and pushes the rows
+// before it down: they are shown again. A row that no longer matches moves all rows after it up, so each page begins a few rows before the end
+// of what was read. If it shows no row that was read, others may have been skipped, and the sweep steps back a page. This way it shows each
+// incident that matches throughout the reading of its list and does not change during it. The change feed shows those that change.
 type Sweep struct {
-	maxTop int // the most rows of a page
+	maxTop int // the largest page, in rows
 	pace   Pace
 
 	progress  SweepProgress
@@ -79,25 +83,25 @@ type Sweep struct {
 	next      time.Time // when the next steady sweep begins
 	tracked   int       // incidents that were polled when progress.Pages was counted; 0: not known
 	rested    int       // rests since the last complete sweep
-	throttled int       // 429s since the last page that was answered
+	throttled int       // 429s since the last page that succeeded
 	struggled time.Time // the last 429 or timeout
 	slow      time.Time // sweeps go at half their pace until then
 
-	lists   []scope // of the sweep under way; nil: none is
+	lists   []scope // of the current sweep; nil: none is under way
 	first   bool    // it is a first pass
-	list    int     // which of its lists
+	list    int     // the current one of its lists
 	skip    int
 	width   width // of its pages
 	token   string
 	due     time.Time          // of the next page
-	tries   int                // of that page that failed
-	blind   bool               // it shares no row with the page before
-	read    map[int64]struct{} // the incidents that the list has shown up to here
+	tries   int                // failed attempts at that page
+	blind   bool               // it shares no row with the previous page
+	read    map[int64]struct{} // the incidents that the list has shown so far
 	current tally              // of the list
 	total   tally              // of the sweep
 	cut     bool               // one of its lists was not read to its end
 	refused bool               // because the API refused a page
-	stale   bool               // the page on its way or at hand belongs to a sweep that has ended
+	stale   bool               // the page in flight or at hand belongs to a sweep that has ended
 
 	hand
 }
@@ -127,16 +131,17 @@ func NewSweep(maxTop int, p SweepProgress, now time.Time) *Sweep {
 	return s
 }
 
-// plausible says whether a sweep can have so many pages.
+// plausible reports whether a sweep can have this many pages.
 func plausible(pages int) bool { return pages >= 0 && pages <= len(open())*maxPages }
 
 // open are the lists of a steady sweep. The list does not order incidents by status, and "or" was not seen in use.
 func open() []scope { return []scope{{status: "Active"}, {status: "InProgress"}} }
 
-// SetPace says how fast sweeps may go from now on.
+// SetPace sets how fast sweeps may go from now on.
 func (s *Sweep) SetPace(p Pace) { s.pace = p }
 
-// Period is the time from the beginning of one steady sweep to that of the next.
+// Period is the time from the beginning of one steady sweep to the beginning of
+// the next.
 func (s *Sweep) Period(now time.Time) time.Duration {
 	period := max(s.pace.Interval, s.pace.Gap*time.Duration(s.Pages()))
 	if now.Before(s.slow) {
@@ -146,7 +151,7 @@ func (s *Sweep) Period(now time.Time) time.Duration {
 }
 
 // Pages is how many pages a steady sweep has: as many as the last complete one. An estimate replaces that if it is larger and the number of
-// incidents that are polled has grown by more than a tenth since.
+// polled incidents has grown by more than a tenth since.
 func (s *Sweep) Pages() int {
 	pages := s.progress.Pages
 	if pages == 0 || s.pace.Tracked*10 > s.tracked*11 {
@@ -158,22 +163,25 @@ func (s *Sweep) Pages() int {
 	return pages
 }
 
-// stride is how many rows a page brings that the one before did not.
+// stride is how many new rows a page adds to those of the previous page.
 func (s *Sweep) stride() int { return s.maxTop - min(overlap, s.maxTop/2) }
 
-// Shown is when an incident that a sweep shows now is due by ID: a while after the next sweep should have shown it.
+// Shown is when an incident that a sweep shows now becomes due by ID: a while after the next sweep should have
+// shown it.
 func (s *Sweep) Shown(now time.Time) time.Time {
 	period := s.Period(now)
 	return now.Add(period + period/lateBy)
 }
 
-// Underway says whether a sweep is under way; first: it is a first pass.
+// Underway reports whether a sweep is under way; first: it is a first pass.
 func (s *Sweep) Underway() (underway, first bool) { return s.lists != nil, s.lists != nil && s.first }
 
-// Rests says that the last sweeps were not worth it or met 429s only, and the next one waits longer.
+// Rests reports whether the last sweeps were not worth it or met only 429s, so that the next one
+// waits longer.
 func (s *Sweep) Rests() bool { return s.rested > 0 }
 
-// Due is when to request the next page of a sweep, which begins one if none is under way. Not ok: a page is on its way or at hand.
+// Due is when to request the next page of a sweep. Requesting it begins a sweep if none is under way. Not ok: a page is in flight
+// or at hand.
 func (s *Sweep) Due() (at time.Time, ok bool) {
 	at = s.next
 	if s.lists != nil {
@@ -182,14 +190,15 @@ func (s *Sweep) Due() (at time.Time, ok bool) {
 	return at, !s.requested && s.page == nil
 }
 
-// BeginFirst begins a first pass. A steady sweep that is under way ends.
+// BeginFirst begins a first pass. It ends a steady sweep that is under way.
 func (s *Sweep) BeginFirst(now time.Time) {
 	s.begin([]scope{{since: now.Round(0).Add(-firstPassReaches)}}, now, now)
 	s.first = true
 	s.progress.Done = 0
 }
 
-// Stop ends the sweep under way, if there is one, and continues with the next in its turn.
+// Stop ends the current sweep, if there is one, and continues with the next one on
+// schedule.
 func (s *Sweep) Stop() {
 	s.lists, s.read = nil, nil
 	s.progress.Done = 0
@@ -222,7 +231,8 @@ func (s *Sweep) Request(now time.Time) defender.ListRequest {
 // Progress is how far sweeps have come. It is stored, and a later run continues from it.
 func (s *Sweep) Progress() SweepProgress { return s.progress }
 
-// Completed is the end of the last complete sweep, of an earlier run too; before the first, the start.
+// Completed is the end of the last complete sweep, including those of an earlier run; before the
+// first, the start.
 func (s *Sweep) Completed() time.Time {
 	if s.progress.Completed.IsZero() {
 		return s.since
@@ -230,5 +240,5 @@ func (s *Sweep) Completed() time.Time {
 	return s.progress.Completed
 }
 
-// Cost is what the sweep under way, or the last one, took so far.
+// Cost is what the current or last sweep has taken so far.
 func (s *Sweep) Cost() (pages, bytes int) { return s.total.pages, s.total.bytes }

@@ -38,7 +38,7 @@ func (s *Sweep) Failed(failure defender.Kind, now time.Time) Ending {
 		return Goes
 	}
 	switch failure {
-	case defender.Throttled: // its account waits
+	case defender.Throttled: // its quota waits
 		s.struggle(now)
 		if s.throttled++; s.throttled >= maxThrottled {
 			return s.end(PageFailed, now)
@@ -47,7 +47,7 @@ func (s *Sweep) Failed(failure defender.Kind, now time.Time) Ending {
 	case defender.NoToken: // nothing was requested
 		return Goes
 	case defender.Rejected:
-		if s.skip > 0 && s.list+1 < len(s.lists) { // a skip that is too large for this list: the next one can be read up to there
+		if s.skip > 0 && s.list+1 < len(s.lists) { // the skip is too large for this list: the next one can be read up to there
 			s.refused = true
 			return s.endList(now)
 		}
@@ -71,5 +71,5 @@ func (s *Sweep) struggle(now time.Time) {
 	s.struggled = now
 }
 
-// EndFirst ends a first pass that has shown all that it was for.
+// EndFirst ends a first pass that has done its job.
 func (s *Sweep) EndFirst(now time.Time) Ending { return s.end(Swept, now) }

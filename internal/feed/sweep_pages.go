@@ -8,19 +8,20 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// tally is what the pages of a sweep have brought.
+// tally is what the pages of a sweep brought.
 type tally struct {
-	pages    int // with those that were too large
-	rows     int // that pages with any could have had, and those that were too large
+	pages    int // including those that were too large
+	rows     int // capacity of the pages that had any, and those that were too large
 	large    int // rows that were too large
-	fruitful int // pages with an incident that the list had not shown
-	barren   int // pages in a row, up to the last, without
+	fruitful int // pages with an incident that is new to the list
+	barren   int // consecutive pages without, up to the last
 	backs    int // steps back
 	polled   int // incidents that are tracked
 	bytes    int
 }
 
-// worth says whether full pages of so many rows poll enough incidents, also for the rows that are too large.
+// worth reports whether full pages with this many rows poll enough incidents, also considering the rows that
+// are too large.
 func (t tally) worth(full int) bool {
 	if t.large > judgedAfter && t.polled < worthwhile*t.large {
 		return false
@@ -28,7 +29,8 @@ func (t tally) worth(full int) bool {
 	return t.rows < judgedAfter*full || t.polled*full >= worthwhile*t.rows
 }
 
-// Answered continues after a page whose rows were all handled, of which polled were incidents that are tracked.
+// Answered continues after a page whose rows were all handled; polled is how many of their incidents are
+// tracked.
 func (s *Sweep) Answered(page *defender.Page, polled int, now time.Time) Ending {
 	if s.ignores() {
 		return Goes
@@ -59,15 +61,15 @@ func (s *Sweep) Answered(page *defender.Page, polled int, now time.Time) Ending 
 	return Goes
 }
 
-// ignores says that a page is of no use: its sweep has ended meanwhile.
+// ignores reports whether the page is no longer needed: its sweep has ended.
 func (s *Sweep) ignores() bool {
 	stale := s.stale
 	s.stale = false
 	return stale || s.lists == nil
 }
 
-// joins says whether a page joins what was read of the list. It does if it has a row that was read: the rows before that one were read too,
-// or have changed. An empty page at the end does not: the list was longer.
+// joins reports whether a page connects to what was read of the list. It does if it has a row that was read: the rows before that one were
+// read too, or have changed. An empty page at the end does not: the list was longer.
 func (s *Sweep) joins(page *defender.Page, leadsOn bool) bool {
 	empty := len(page.Rows)+page.Nameless == 0
 	if s.skip == 0 || s.token != "" || s.blind || empty && leadsOn || !empty && len(s.read) == 0 {
@@ -81,7 +83,7 @@ func (s *Sweep) joins(page *defender.Page, leadsOn bool) bool {
 	return false
 }
 
-// stepBack has the rows before a page requested again that does not join. What that page has shown does not count as read.
+// stepBack requests the rows before a page that does not join. The rows of that page do not count as read.
 func (s *Sweep) stepBack(now time.Time) Ending {
 	if s.current.backs++; s.current.backs > maxBacks {
 		return s.end(Disordered, now)
@@ -106,10 +108,11 @@ func (s *Sweep) note(page *defender.Page) {
 	}
 }
 
-// stuck says that the last pages have shown nothing new, and are too many to be those that were read before and have moved down.
+// stuck reports whether the last pages have shown nothing new, and are too many to consist of rows that were read before and
+// have moved down.
 func (s *Sweep) stuck() bool { return s.current.barren > maxBarren+s.current.fruitful }
 
-// advance goes on to the page behind one that leads on.
+// advance moves to the page after one that links to another.
 func (s *Sweep) advance(page *defender.Page) {
 	if s.token = page.Token; s.token != "" {
 		return
@@ -131,12 +134,12 @@ func (s *Sweep) proceed(now time.Time) {
 	}
 	s.progress.Done = s.total.pages
 	s.due = s.due.Add(s.Period(now) / time.Duration(s.Pages()))
-	if s.due.Before(now) { // pages that are late are not made up for
+	if s.due.Before(now) { // late pages are not made up for
 		s.due = now
 	}
 }
 
-// endList goes on to the next list, or ends the sweep.
+// endList moves to the next list, or ends the sweep.
 func (s *Sweep) endList(now time.Time) Ending {
 	if s.list+1 < len(s.lists) {
 		s.enter(s.list + 1)

@@ -5,16 +5,17 @@ package feed
 // width is how many rows to request, so that pages stay below the size limit for responses. A page that is too large is halved until it fits
 // or until its only row is too large.
 type width struct {
-	largest int // the most rows of a page
+	largest int // the largest page, in rows
 	top     int // rows of the next page
 	full    int // rows of a page before one was too large
 	until   int // the page that was too large ended before this row; 0: there was none, or it has been read
-	most    int // the size of the largest page that was not too large, in bytes
+	most    int // size of the largest page that fit, in bytes
 }
 
 func newWidth(largest int) width { return width{largest: largest, top: largest} }
 
-// tooLarge notes that a page of top rows from skip on was too large. single: its only row is. That one is left out, and full pages follow.
+// tooLarge notes that a page of top rows starting at skip was too large. single: its only row is. That row is left out, and full pages
+// follow.
 func (w *width) tooLarge(skip, top int) (single bool) {
 	if skip >= w.until {
 		w.full = w.top
@@ -27,8 +28,8 @@ func (w *width) tooLarge(skip, top int) (single bool) {
 	return false
 }
 
-// fits notes that a page, which ended before the row end, was not too large. Behind what was too large, pages grow again, unless that makes
-// them larger than any so far.
+// fits notes that a page that ended before the row end was not too large. After the rows that were too large, pages grow again, unless that
+// makes them larger than any so far.
 func (w *width) fits(end, size int) {
 	w.most = max(w.most, size)
 	if end < w.until {
@@ -40,7 +41,7 @@ func (w *width) fits(end, size int) {
 	}
 }
 
-// restart goes back to full pages before the list is read from its beginning.
+// restart returns to full pages before the list is read from its beginning.
 func (w *width) restart() {
 	if w.until > 0 {
 		w.top, w.until = w.full, 0

@@ -13,7 +13,8 @@ import (
 const (
 	// windowOverlap is how far before the boundary a call begins: rows were seen up to 18 s after their time (measured by others).
 	windowOverlap = time.Minute
-	// quietAfter is how long no new row must have come for the overlap to be zero. Else each call of a quiet tenant shows the same rows again.
+	// quietAfter is how long there must have been no new row for the overlap to be zero. Otherwise each call of a quiet tenant would show the
+	// same rows again.
 	quietAfter = 10 * time.Minute
 )
 
@@ -22,46 +23,47 @@ type WindowSettings struct {
 	Alerts   bool          // list alerts; else incidents
 	Interval time.Duration // from the end of one call to the next
 	Lookback time.Duration // how far back the very first call looks
-	MaxTop   int           // the most rows of a page
+	MaxTop   int           // the largest page, in rows
 	MaxSkip  int           // the most rows that a request may skip; 0: not known
 	Boundary time.Time     // of an earlier run; zero: there was none
 }
 
-// Windows lists what has changed from a list that keeps no order by change, as those of Microsoft Graph, and returns the page at hand row by
-// row. It belongs to one goroutine. NewWindows makes one.
+// Windows lists what has changed, from a list that is not ordered by change, such as those of Microsoft Graph, and returns the page at hand row
+// by row. It belongs to one goroutine. NewWindows makes one.
 //
-// A call lists what has changed since the newest change that was shown, and a little before. This window has no end. If it has more rows than
-// can be reached by skipping, it is divided by time. What is left of it is the newest part, which is read first and again at each interval, so
-// that a backlog does not delay what changes now. The others are read in between, from the oldest on. The boundary follows them: what changed
-// before it was shown completely, however often the receiver starts again.
+// A call lists what has changed since shortly before the newest change that was shown. This window has no end. If it has more rows than skipping
+// can reach, it is divided by time. The remaining window is the newest part, which is read first and again at each interval, so that a backlog
+// does not delay current changes. The others are read in between, the oldest first. The boundary follows them: everything that changed before it
+// was shown, however often the receiver restarts.
 //
-// A window is complete if no link leads on and it has shown as many different rows as it has. One that is not is read again, first as it is, then
-// in halves, and then has to do. Every 30 minutes a re-read lists the last hour again, without content, to find what appeared late.
+// A window is complete if no further link exists and it has shown as many different rows as it has. An incomplete one is read again, first as it
+// is, then in halves, and then accepted as it is. Every 30 minutes a re-read lists the last hour again, without content, to find what appeared
+// late.
 type Windows struct {
 	settings WindowSettings
 	hand
-	asked    defender.ListRequest // the page on its way or at hand
-	wanted   option               // the options that it would have if nothing were on trial
+	asked    defender.ListRequest // the page in flight or at hand
+	wanted   option               // the options that it would have without a trial
 	seen     seen
 	refusals refusals
 	maxSkip  int
-	skipped  int // maxSkip before a page was rejected behind it, until another one is answered; 0: none was
+	skipped  int // maxSkip before a page beyond it was rejected, until another one succeeds; 0: none was
 	top      int // rows of a window's first page
 
-	boundary time.Time // what changed before was shown
+	boundary time.Time // changes before it were shown
 	reached  time.Time // the newest change in windows that are complete; zero: the service's time is not known yet
 	date     time.Time // of the last page, by the service's clock
-	heard    time.Time // when that was
+	heard    time.Time // when that page arrived
 	stirred  time.Time // when the last new row came
 
 	tail    *window   // the window without an end
 	from    time.Time // where it begins, without the overlap, while there is a backlog
-	backlog []*window // the others that are not complete, from the oldest on
-	current *window   // that of the page on its way or at hand; nil: it is requested for the service's time
+	backlog []*window // the other incomplete windows, from the oldest on
+	current *window   // the window of the page in flight or at hand; nil: it is requested for the service's time
 	reread  reread
 
 	completed time.Time
-	pages     float64 // of a call on average, in which the last calls count most
+	pages     float64 // pages per call: an average that favors recent calls
 	sofar     int     // since the last call began
 }
 
@@ -84,7 +86,7 @@ func (f *Windows) begin(boundary, now time.Time) {
 	f.aim(now)
 }
 
-// restart has a window read from its beginning.
+// restart schedules a window to be read from its beginning.
 func (f *Windows) restart(w *window, due time.Time) {
 	top := f.top
 	if w.reread { // its rows are small
@@ -108,7 +110,7 @@ func (f *Windows) aim(now time.Time) {
 	f.tail.since = since
 }
 
-// Due is when to request the next page of a call. Not ok: a page is on its way or at hand.
+// Due is when to request the next page of a call. Not ok: a page is in flight or at hand.
 func (f *Windows) Due() (at time.Time, ok bool) {
 	_, at = f.next()
 	return at, !f.requested && f.page == nil
@@ -183,8 +185,8 @@ func (f *Windows) Arrived(page *defender.Page, at time.Time) {
 	}
 }
 
-// NextRow returns the next row of the page at hand that was not returned before as of the same change, and when the page arrived. Not ok: there
-// are no more; call TakePage.
+// NextRow returns the next row of the page at hand whose change was not returned before, and when the page arrived. Not ok: there are no more;
+// call TakePage.
 func (f *Windows) NextRow() (row defender.Row, arrived time.Time, ok bool) {
 	for {
 		row, arrived, ok = f.hand.NextRow()
@@ -204,7 +206,7 @@ func (f *Windows) NextRow() (row defender.Row, arrived time.Time, ok bool) {
 	}
 }
 
-// Answered continues behind the page, whose rows were all handled. The caller stores Boundary if it has advanced. A re-read always Continues.
+// Answered continues after the page, whose rows were all handled. The caller stores Boundary if it has advanced. A re-read always Continues.
 func (f *Windows) Answered(page *defender.Page, at time.Time) Progress {
 	w := f.current
 	f.hear(page, at)
@@ -217,7 +219,7 @@ func (f *Windows) Answered(page *defender.Page, at time.Time) Progress {
 	}
 	if f.asked.ByCreation && disordered(page) {
 		f.refusals.refused |= ordering
-		w.part = w.part || !w.resume.IsZero() // where it went on from may not have been the last creation
+		w.part = w.part || !w.resume.IsZero() // it may not have continued from the last creation
 	}
 	w.due = at
 	return f.went(w, w.answered(page, f.asked, f.maxSkip, at), at)
@@ -226,7 +228,7 @@ func (f *Windows) Answered(page *defender.Page, at time.Time) Progress {
 // hear notes the service's time.
 func (f *Windows) hear(page *defender.Page, at time.Time) { f.date, f.heard = dateOf(page, at), at }
 
-// disordered says whether a page is not in the order of creation.
+// disordered reports whether a page is not in the order of creation.
 func disordered(page *defender.Page) bool {
 	var last time.Time
 	for _, row := range page.Rows {
@@ -241,8 +243,8 @@ func disordered(page *defender.Page) bool {
 	return false
 }
 
-// accepted notes what the API has proved to refuse, now that it has accepted a request without. begins: the window begins again, or is another one
-// now, and the page does not count for it.
+// accepted notes which options the API refuses, now that it has accepted a request without them. begins: the window starts again, or has been
+// replaced, and the page does not count for it.
 func (f *Windows) accepted(at time.Time) (begins bool) {
 	f.skipped = 0
 	refused, again := f.refusals.accepted(f.wanted)
@@ -290,8 +292,8 @@ func (f *Windows) went(w *window, how outcome, at time.Time) Progress {
 	}
 }
 
-// divide divides a window that has more rows than can be reached by skipping. Where that cannot be done by time, it is read as far as possible,
-// and then goes on by creation. Else it is short.
+// divide divides a window that has more rows than skipping can reach. If it cannot be divided by time, it is read as far as possible, and then
+// continued by creation. Otherwise it is short.
 func (f *Windows) divide(w *window, at time.Time) outcome {
 	tail := f.tail
 	if !w.undivided && f.refusals.allows(bounding) && f.replace(w, w.byTime(f.maxSkip+w.width.top), at) {
@@ -315,7 +317,8 @@ func (f *Windows) divide(w *window, at time.Time) outcome {
 	return short
 }
 
-// replace puts parts in the place of a window, due at a time. Not ok: there are none, or there would be too many windows.
+// replace replaces a window with parts that are due at a time. Not ok: there are none, or there would be too many
+// windows.
 func (f *Windows) replace(w *window, parts []*window, due time.Time) (ok bool) {
 	lane := &f.backlog
 	if w.reread {
@@ -337,19 +340,21 @@ func (f *Windows) replace(w *window, parts []*window, due time.Time) (ok bool) {
 	return true
 }
 
-// Boundary is the time up to which everything was shown. It is stored, and a later run continues from it. Zero: not known yet.
+// Boundary is the time before which every change was shown. It is stored, and a later run continues from it. Zero: not known
+// yet.
 func (f *Windows) Boundary() time.Time { return f.boundary }
 
 // Completed is the end of the last complete call; before the first, the start.
 func (f *Windows) Completed() time.Time { return f.completed }
 
-// Spacing is the mean time between two requests of calls; re-reads are left out.
+// Spacing is the mean time between two requests of calls, without re-reads.
 func (f *Windows) Spacing() time.Duration {
 	return time.Duration(float64(f.settings.Interval) / max(1, f.pages))
 }
 
-// ShownBefore says whether an earlier call has shown a row as of the same change, or could have.
+// ShownBefore reports whether an earlier call has shown a row with the same change, or could
+// have.
 func (f *Windows) ShownBefore(row defender.Row) bool { return !row.LastUpdate.After(f.boundary) }
 
-// Degraded is what the API refuses and the requests do without.
+// Degraded are the options that the API refuses and that requests do without.
 func (f *Windows) Degraded() []string { return f.refusals.names() }

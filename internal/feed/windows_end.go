@@ -9,13 +9,13 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// finished ends a window whose rows count: it was Complete or GivenUp.
+// finished ends a window with a result: Complete or GivenUp.
 func (f *Windows) finished(w *window, how Progress, at time.Time) Progress {
 	newest, end := w.newest, w.date
 	if !w.before.IsZero() {
 		end = earliest(end, w.before)
 	}
-	if newest.After(end) || w.left > 0 || how == GivenUp && len(w.shown) == 0 { // of what was not shown, nobody knows when it changed
+	if newest.After(end) || w.left > 0 || how == GivenUp && len(w.shown) == 0 { // it is not known when the rows that were not shown changed
 		newest = end
 	}
 	if newest.After(f.reached) {
@@ -44,7 +44,8 @@ func (f *Windows) finished(w *window, how Progress, at time.Time) Progress {
 	return Complete
 }
 
-// heedFuture returns from the service's future: listing from there would find nothing until then.
+// heedFuture moves back from the service's future: listing from there would find nothing until
+// then.
 func (f *Windows) heedFuture(date time.Time) {
 	if f.reached.After(date) {
 		f.reached = date.Add(-windowOverlap)
@@ -55,7 +56,7 @@ func (f *Windows) heedFuture(date time.Time) {
 	}
 }
 
-// advance moves the boundary to where the windows are complete.
+// advance moves the boundary to where the complete windows end.
 func (f *Windows) advance() {
 	boundary := f.reached
 	if len(f.backlog) > 0 && f.backlog[0].since.Before(boundary) {
@@ -66,8 +67,8 @@ func (f *Windows) advance() {
 	}
 }
 
-// fellShort has a window read again that may have more rows than it has shown: at the next interval, after maxIncomplete times in halves, and then
-// no more.
+// fellShort schedules another read of a window that may have more rows than it has shown: at the next interval, after maxIncomplete times in
+// halves, and then no more.
 func (f *Windows) fellShort(w *window, at time.Time) Progress {
 	due := at.Add(f.settings.Interval)
 	w.tries++
@@ -88,7 +89,7 @@ func (f *Windows) fellShort(w *window, at time.Time) Progress {
 }
 
 // Failed notes that the page failed. It is requested again after wait, and nothing else before; after maxTries times, its window is read from its
-// beginning. refused: the API has answered with an error. A window that cannot be read to its end because of that is incomplete.
+// beginning. refused: the API has responded with an error. If that prevents reading a window to its end, the window is incomplete.
 func (f *Windows) Failed(at time.Time, wait time.Duration, refused bool) (p Progress) {
 	f.heard = at
 	if f.skipped > 0 { // everything fails
@@ -103,7 +104,7 @@ func (f *Windows) Failed(at time.Time, wait time.Duration, refused bool) (p Prog
 	return p
 }
 
-// failed has a window read anew of which a page fails again and again.
+// failed schedules another read of a window with a page that keeps failing.
 func (f *Windows) failed(w *window, incomplete bool, at time.Time) Progress {
 	switch {
 	case w.reread:
@@ -117,7 +118,7 @@ func (f *Windows) failed(w *window, incomplete bool, at time.Time) Progress {
 	return Continues
 }
 
-// hold has nothing requested before due.
+// hold requests nothing before due.
 func (f *Windows) hold(due time.Time) {
 	for _, w := range slices.Concat([]*window{f.tail}, f.backlog, f.reread.windows) {
 		if w.due.Before(due) {
@@ -127,7 +128,7 @@ func (f *Windows) hold(due time.Time) {
 }
 
 // TooLarge notes that the page exceeds the size limit for responses. The next page has half the rows. single: it was a single row, whose incident
-// must be polled by ID; full pages follow behind it.
+// must be polled by ID; full pages follow.
 func (f *Windows) TooLarge(page *defender.Page, at time.Time) (single bool, p Progress) {
 	w := f.current
 	f.hear(page, at)
@@ -143,14 +144,14 @@ func (f *Windows) TooLarge(page *defender.Page, at time.Time) (single bool, p Pr
 	return single && page.First != 0, f.went(w, how, at)
 }
 
-// Rejected notes that the API rejected the request (HTTP 400 and the like). handled: the next one does without what may be the reason, so that
-// it is not a failure yet. Else call Failed.
+// Rejected notes that the API rejected the request (HTTP 400 and the like). handled: the next request leaves out the possible reason, so it
+// is not a failure yet. Otherwise call Failed.
 func (f *Windows) Rejected(at time.Time) (handled bool, p Progress) {
 	w := f.current
 	switch {
 	case w == nil || w.token != "":
 		return false, Continues
-	case w.skip > 0: // the first page was accepted: so many rows cannot be skipped
+	case w.skip > 0: // the first page was accepted: this many rows cannot be skipped
 		f.heard, w.due = at, at
 		f.skipped, f.maxSkip = max(f.skipped, f.maxSkip), w.skip-1
 		return true, f.went(w, tooMany, at)

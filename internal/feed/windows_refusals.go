@@ -10,7 +10,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// option is a part of a request that the service may refuse. No documentation says which of them work together.
+// option is a part of a request that the service may refuse. The supported combinations are not documented.
 type option uint8
 
 const (
@@ -22,19 +22,19 @@ const (
 	allOptions = 1<<iota - 1
 )
 
-// refusals are the options that the service refuses. They are found by leaving out as few as possible from a request that it rejects. Since an
+// refusals are the options that the service refuses. To find them, as few as possible are left out of a request that it rejects. Since an
 // outage may end just then, the request must be rejected once more, and be accepted once more without them.
 type refusals struct {
 	refused  option
-	trial    option // left out of the next request to find out
-	found    option // by a trial, to be proved
+	trial    option // left out of the next request as a test
+	found    option // by a trial, not yet proved
 	provable bool   // the trial is the one that was found
 }
 
-// allows says whether requests may have that option.
+// allows reports whether requests may have that option.
 func (r *refusals) allows(o option) bool { return o&(r.refused|r.trial) == 0 }
 
-// strip leaves out of a request what is refused.
+// strip removes the refused options from a request.
 func (r *refusals) strip(q defender.ListRequest) defender.ListRequest {
 	q.ByCreation = q.ByCreation && r.allows(ordering)
 	q.Count = q.Count && r.allows(counting)
@@ -48,8 +48,8 @@ func (r *refusals) strip(q defender.ListRequest) defender.ListRequest {
 	return q
 }
 
-// rejected notes that a request was rejected which has these options when nothing is on trial. It says whether there is one with fewer options
-// to try. If there is none, the options were not the reason, and none is refused.
+// rejected notes that a request was rejected; used are its options without a trial. It reports whether there are fewer options to try. If not,
+// the options were not the reason, and none is refused.
 func (r *refusals) rejected(used option) (again bool) {
 	if r.found != 0 && r.trial == 0 && r.found&^used == 0 {
 		r.trial, r.provable = r.found, true
@@ -80,8 +80,8 @@ func trialsOf(used option) (trials []option) {
 	return trials
 }
 
-// accepted notes that a request was answered which has these options when nothing is on trial, and returns what has proved to be refused. again:
-// the answer was to a request with less, and the request is to be made again.
+// accepted notes that a request succeeded; used are its options without a trial. It returns the options that are proved to be refused. again:
+// the request had fewer options, and must be made again.
 func (r *refusals) accepted(used option) (refused option, again bool) {
 	switch {
 	case r.trial == 0:
@@ -101,7 +101,7 @@ func (r *refusals) accepted(used option) (refused option, again bool) {
 	return refused, false
 }
 
-// names are the refused options, in their order, in the words of the API.
+// names are the refused options, in their order, spelled as in the API.
 func (r *refusals) names() (names []string) {
 	for i, name := range []string{"$orderby with $filter", "lt", "$count", "createdDateTime in $filter", "$select"} {
 		if r.refused&(1<<i) != 0 {

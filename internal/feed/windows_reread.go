@@ -18,13 +18,13 @@ const (
 // reread is how far re-reads have come.
 type reread struct {
 	due     time.Time // of the next one
-	floor   time.Time // what changed before was listed by an earlier run, and is not known
-	windows []*window // of the one under way
-	also    []*window // to be read by the next one
+	floor   time.Time // changes before it were listed by an earlier run and are not known
+	windows []*window // of the current one
+	also    []*window // to be read in the next one as well
 }
 
-// RereadDue is when to request the next page of a re-read, which begins one if none is under way. Not ok: a page is on its way or at hand, a call
-// has not ended, or there is nothing to read again. Calls go first: ask Due before.
+// RereadDue is when to request the next page of a re-read. Requesting it begins a re-read if none is under way. Not ok: a page is in flight or at
+// hand, a call has not ended, or there is nothing to read again. Calls have priority: check Due first.
 func (f *Windows) RereadDue() (at time.Time, ok bool) {
 	if f.requested || f.page != nil || f.tail.begun || len(f.backlog) > 0 {
 		return time.Time{}, false
@@ -64,7 +64,7 @@ func (f *Windows) planReread() (windows []*window) {
 	}
 	for _, w := range f.reread.also {
 		switch {
-		case !f.refusals.allows(bounding): // one window has to do for all
+		case !f.refusals.allows(bounding): // one window has to cover everything
 			since = earliest(since, w.since)
 		case w.since.Before(since) || w.before.After(before):
 			windows = append(windows, w.copy())
@@ -92,10 +92,10 @@ func (f *Windows) RereadRequested(now time.Time) {
 	f.send(f.requestOf(f.current), now)
 }
 
-// Rereading says whether the page on its way or at hand is of a re-read.
+// Rereading reports whether the page in flight or at hand belongs to a re-read.
 func (f *Windows) Rereading() bool { return f.current != nil && f.current.reread }
 
-// ended ends a window. One that is incomplete is read again at the next interval, maxIncomplete times in all.
+// ended ends a window. An incomplete one is read again at the next interval, maxIncomplete times in all.
 func (r *reread) ended(w *window, how outcome, f *Windows, at time.Time) {
 	if w.tries++; how == short && w.tries < maxIncomplete {
 		f.restart(w, at.Add(f.settings.Interval))
@@ -104,7 +104,7 @@ func (r *reread) ended(w *window, how outcome, f *Windows, at time.Time) {
 	r.windows = slices.DeleteFunc(r.windows, func(other *window) bool { return other == w })
 }
 
-// cover has the next re-read cover a window that was given up.
+// cover adds a window that was given up to the next re-read.
 func (r *reread) cover(w *window) {
 	c := w.copy()
 	c.reread, c.tries, c.last = true, 0, false

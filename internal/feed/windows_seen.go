@@ -8,10 +8,12 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// remembers is how long a row is known at least; at most twice as long.
+// remembers is the minimum time for which a row is known; the maximum is twice
+// that.
 const remembers = 2 * time.Hour
 
-// version is a row as of one change. The incident is part of it: an alert that shows another one has moved.
+// version identifies a row and one change. The incident is part of it: an alert with another incident has
+// moved.
 type version struct {
 	name   rowName
 	id     int64
@@ -19,15 +21,15 @@ type version struct {
 	nano   int
 }
 
-// seen are the rows that were returned, in two generations, so that forgetting the older one costs nothing. A row that is shown again
+// seen are the rows that were returned, in two generations, so forgetting the older one costs nothing. A row that is shown again
 // stays known. The value says whether the row came with its content.
 type seen struct {
 	young, old map[version]bool
 	since      time.Time // when the young generation began
 }
 
-// returns says whether a row is to be returned, and notes it. A row is returned again if it brings the content that it came without before.
-// Without a time, nobody can say whether a row is known.
+// returns reports whether to return a row, and notes it. A row is returned again if it now has the content that was missing before. Without
+// a time, it is not known whether a row is new.
 func (s *seen) returns(row defender.Row, now time.Time) bool {
 	if row.LastUpdate.IsZero() {
 		return true

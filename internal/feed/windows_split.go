@@ -8,10 +8,12 @@ import (
 )
 
 const (
-	// maxParts is into how many parts a window is divided at once, and maxWindows how many there may be.
+	// maxParts is the number of parts into which a window is divided at once, and maxWindows the largest
+	// number of windows.
 	maxParts   = 100
 	maxWindows = 1000
-	// filled is the part of what can be reached that the parts of a window should have on average: changes come in bursts.
+	// filled is the average fill of the parts of a window, as a fraction of the rows that can be reached: changes come in
+	// bursts.
 	filledNumerator, filledDenominator = 3, 4
 )
 
@@ -56,7 +58,7 @@ func (w *window) evenly(n int) []*window {
 	return parts
 }
 
-// byCreation divides a window in two at the median creation of the rows that it has shown. Nil: they do not tell where.
+// byCreation divides a window in two at the median creation of the rows that it has shown. Nil: they do not show where.
 func (w *window) byCreation() []*window {
 	created := slices.DeleteFunc(slices.Clone(w.created), time.Time.IsZero)
 	slices.SortFunc(created, time.Time.Compare)
@@ -75,7 +77,7 @@ func (w *window) byCreation() []*window {
 	return []*window{older, younger}
 }
 
-// copy is a window of the same kind that has not been read.
+// copy is an unread window of the same kind.
 func (w *window) copy() *window {
 	c := *w
 	c.reading = reading{}

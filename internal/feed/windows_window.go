@@ -10,7 +10,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// rowName tells the rows of a list apart: alerts by their own ID, incidents by theirs.
+// rowName identifies a row: an alert by its own ID, an incident by its ID.
 type rowName struct {
 	alert    string
 	incident int64
@@ -23,19 +23,19 @@ func nameOf(row defender.Row) rowName {
 	return rowName{incident: row.ID}
 }
 
-// window is a part of the list, by the time of the last update: what changed at or after since and before before. It is read page by page.
+// window is a part of the list, by the time of the last update: from since until before, which is excluded. It is read page by page.
 //
-// By creation, the rows of a window keep their places while they are in it. One that changes leaves a window that has an end, and those
-// behind it move up: so pages overlap, and a page that shows none of the rows before it may have skipped some. In a window without an end,
-// rows only come in, and move others down.
+// In the order of creation, rows of a window keep their places while they are in it. A row that changes leaves a window that has an end,
+// and those after it move up: so pages overlap, and a page without any of the rows before it may have skipped some. In a window without an
+// end, rows are only added, and move others down.
 type window struct {
 	since, before               time.Time // zero before: no end
 	createdSince, createdBefore time.Time // of a window of one second that is too large; zero: not bounded
-	reread                      bool      // of what was listed before, without content
+	reread                      bool      // of earlier rows, without content
 
 	due   time.Time // of its next page
-	tries int       // that were incomplete, of it or the window that it is a part of
-	last  bool      // if this one is incomplete, too, what it has shown has to do
+	tries int       // incomplete reads of it or of the window that it is a part of
+	last  bool      // if this read is incomplete, too, the rows so far have to do
 	reading
 }
 
@@ -46,20 +46,20 @@ type reading struct {
 	skip  int // of the next page
 	end   int // of what was read
 	token string
-	// A window that cannot be divided by time is read as far as $skip reaches. Then it goes on from the creation of the last row.
+	// A window that cannot be divided by time is read as far as $skip reaches, and then from the creation of the last row.
 	undivided bool
 	resume    time.Time
 
 	date     time.Time // of its first page, by the service's clock
-	total    int       // of its rows, as its first page said; 0: not said
+	total    int       // of its rows, according to its first page; 0: missing
 	shown    map[rowName]bool
 	nameless int
 	created  []time.Time // of its rows
-	newest   time.Time   // of its rows' changes, but for those in the service's future
+	newest   time.Time   // of its rows' changes, except those in the service's future
 	pages    int
-	large    int // of them that were too large
+	large    int // rows that were too large
 	left     int // rows that were left out because of that
-	barren   int // pages in a row, up to the last, that have shown nothing new
+	barren   int // consecutive pages without a new row, up to the last
 	failures int // of the next page
 	part     bool
 }
@@ -71,16 +71,16 @@ const (
 	goesOn   outcome = iota
 	complete         // it was read to its end, and has shown as many rows as it has
 	short            // it may have more rows than it has shown
-	tooMany          // it has more rows than can be reached by skipping
+	tooMany          // it has more rows than skipping can reach
 )
 
-// restart has a window read from its beginning.
+// restart schedules the window to be read from its beginning.
 func (w *window) restart(top, largest int, due time.Time) {
 	w.due = due
 	w.reading = reading{width: width{largest: largest, top: top}, shown: map[rowName]bool{}}
 }
 
-// request is that for its next page.
+// request is the request for its next page.
 func (w *window) request() defender.ListRequest {
 	q := defender.ListRequest{
 		Since: w.since, Before: w.before, CreatedSince: w.createdSince, CreatedBefore: w.createdBefore,
@@ -92,7 +92,7 @@ func (w *window) request() defender.ListRequest {
 	return q
 }
 
-// answered continues behind a page, whose rows begin at most at maxSkip.
+// answered continues after a page, whose rows begin at most at maxSkip.
 func (w *window) answered(page *defender.Page, q defender.ListRequest, maxSkip int, at time.Time) outcome {
 	first := w.pages == w.large
 	if first {
@@ -105,7 +105,7 @@ func (w *window) answered(page *defender.Page, q defender.ListRequest, maxSkip i
 	w.note(page, q.ByCreation)
 	leadsOn := page.Next > 0 || page.Token != ""
 	switch {
-	case !leadsOn, w.barren > maxBarren && page.Counted: // beyond what was shown there is nothing
+	case !leadsOn, w.barren > maxBarren && page.Counted: // nothing follows what was shown
 		w.width.fits(math.MaxInt, page.Size)
 		return w.ended()
 	case w.barren > maxBarren, w.pages >= maxPages:
@@ -130,7 +130,8 @@ func (w *window) began(page *defender.Page, at time.Time) {
 	}
 }
 
-// advance goes on to the page whose link says next, behind one that began at from.
+// advance moves to the page that the link calls next, after one that began at
+// from.
 func (w *window) advance(next, from, maxSkip int, first bool) outcome {
 	stride := max(1, next-from)
 	w.skip = max(from+1, next-min(overlap, stride/2))
@@ -146,7 +147,7 @@ func (w *window) advance(next, from, maxSkip int, first bool) outcome {
 	return goesOn
 }
 
-// exhausted says that the rows behind what was read cannot be reached by skipping.
+// exhausted reports whether skipping cannot reach the remaining rows.
 func (w *window) exhausted(maxSkip int) bool { return w.skip > maxSkip }
 
 // note notes the rows of a page.
@@ -156,7 +157,7 @@ func (w *window) note(page *defender.Page, ordered bool) {
 		lap = max(0, w.end-w.skip)
 	}
 	repeated, known := 0, len(w.shown)
-	limit := dateOf(page, w.date).Add(time.Second) // a Date shows whole seconds
+	limit := dateOf(page, w.date).Add(time.Second) // a Date has whole seconds
 	for _, row := range page.Rows {
 		if name := nameOf(row); w.shown[name] {
 			repeated++
@@ -179,10 +180,11 @@ func (w *window) note(page *defender.Page, ordered bool) {
 	w.end = max(w.end, w.skip+len(page.Rows)+page.Nameless)
 }
 
-// empty says whether a page has no rows. If its link has a token, they are on the next one.
+// empty reports whether a page has no rows. If its link has a token, they are on the next
+// one.
 func empty(page *defender.Page) bool { return len(page.Rows)+page.Nameless == 0 }
 
-// ended says how a window ends of which no link leads on.
+// ended returns how a window ends without a further link.
 func (w *window) ended() outcome {
 	if w.part || len(w.shown)+w.nameless < w.total {
 		return short
@@ -190,7 +192,8 @@ func (w *window) ended() outcome {
 	return complete
 }
 
-// tooLarge notes that the page exceeds the size limit for responses. single: it has one row only, which is left out. That counts as a row.
+// tooLarge notes that the page exceeds the size limit for responses. single: its only row is too large and is left out, but counts as a
+// row.
 func (w *window) tooLarge(page *defender.Page, maxSkip int, at time.Time) (single bool, how outcome) {
 	w.began(page, at)
 	w.failures = 0
@@ -218,8 +221,8 @@ func (w *window) tooLarge(page *defender.Page, maxSkip int, at time.Time) (singl
 	return true, goesOn
 }
 
-// goOnByCreation has a window, in the order of creation, go on from the creation of the last row that it has shown. Not ok: it has come no
-// further since it did so last.
+// goOnByCreation continues a window, in the order of creation, from the creation of the last row that it has shown. Not ok: there was no
+// progress since the last time.
 func (w *window) goOnByCreation() (ok bool) {
 	last := slices.MaxFunc(append(w.created, time.Time{}), time.Time.Compare)
 	if !last.After(w.resume) || !last.After(w.createdSince) {
@@ -229,7 +232,7 @@ func (w *window) goOnByCreation() (ok bool) {
 	return true
 }
 
-// dateOf is the Date of a page; otherwise says what it is for a page without.
+// dateOf is the Date of a page; otherwise is used for a page without one.
 func dateOf(page *defender.Page, otherwise time.Time) time.Time {
 	if page.Date.IsZero() {
 		return otherwise.Round(0)
