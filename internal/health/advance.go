@@ -4,8 +4,8 @@ package health
 
 import "time"
 
-// advance does what time alone brings about: states end, are cleared, or are
-// logged.
+// advance does what is due after a time without outcomes: states end, are
+// cleared, or are logged.
 func (e *endpoint) advance(now time.Time, v *Verdict) {
 	for i := range e.states {
 		c, state := class(i), &e.states[i]
@@ -53,7 +53,7 @@ func (e *endpoint) clear(c class, at time.Time, v *Verdict) {
 	e.cleared = at
 }
 
-// next is when advance has something to do.
+// next is when advance is due.
 func (e *endpoint) next() (at time.Time, ok bool) {
 	for i := range e.states {
 		state := &e.states[i]

@@ -13,8 +13,8 @@ import (
 // firstHold is about how long the first hold of a state lasts.
 const firstHold = 5 * time.Second
 
-// longestHold is short where the API recovers by itself, and long where
-// somebody has to change a setting.
+// longestHold is short if the API recovers by itself, and long if somebody has
+// to change a setting.
 func longestHold(c class) time.Duration {
 	if c == unavailable {
 		return time.Minute
@@ -22,7 +22,7 @@ func longestHold(c class) time.Duration {
 	return 5 * time.Minute
 }
 
-// hourly is for what somebody may never want to change.
+// hourly is for failures that somebody may never want to fix.
 func hourly() *backoff.ExponentialBackOff {
 	b := backoff.NewExponentialBackOff()
 	b.RandomizationFactor = 0.1
@@ -32,14 +32,14 @@ func hourly() *backoff.ExponentialBackOff {
 	return b
 }
 
-// slow says whether only a person can end failures of a kind.
+// slow reports whether only a person can end failures of a kind.
 func slow(kind defender.Kind) bool {
 	return kind == defender.NotFound || kind == defender.Rejected
 }
 
-// incidentBackoff is for an incident that fails alone. It depends on the
-// interval, so that a permanent failure takes no more requests than a
-// working incident does.
+// incidentBackoff is for a single incident that fails. It depends on the
+// interval, so that a permanent failure takes no more requests than a working
+// incident does.
 func incidentBackoff(kind defender.Kind, interval time.Duration) *backoff.ExponentialBackOff {
 	if slow(kind) {
 		return newBackoff(max(10*time.Second, interval), max(time.Hour, interval))
@@ -48,7 +48,7 @@ func incidentBackoff(kind defender.Kind, interval time.Duration) *backoff.Expone
 }
 
 // newBackoff waits about first, then longer each time, and never longer than
-// longest, jitter included.
+// longest, including jitter.
 func newBackoff(first, longest time.Duration) *backoff.ExponentialBackOff {
 	b := backoff.NewExponentialBackOff()
 	b.MaxInterval = time.Duration(float64(longest) / (1 + b.RandomizationFactor))

@@ -4,17 +4,16 @@ package health
 
 import "github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 
-// class groups the failures that have one cause. The order is that of
-// severity.
+// class groups failures with one cause. Higher is more severe.
 type class uint8
 
 const (
 	own           class = iota // says nothing about the endpoint
-	unavailable                // the API fails, or is out of reach
-	misconfigured              // something other than the API answers
-	denied                     // the API refuses the token
+	unavailable                // the API fails or cannot be reached
+	misconfigured              // something other than the API responds
+	denied                     // the API rejects the token
 	wrongTarget                // the incidents that were delivered before are not there
-	noToken                    // the sign-in fails
+	noToken                    // signing in fails
 	classes
 )
 

@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// quietFirst is how long a logged condition is not logged again. It doubles with each further line, up to quietMax.
+	// quietFirst is how long a logged condition is not logged again. The time doubles with each further line, up to
+	// quietMax.
 	quietFirst = 10 * time.Minute
 	quietMax   = 6 * time.Hour
 	// maxOfAKind is how many lines an hour one kind of event may log.
@@ -40,7 +41,7 @@ type window struct {
 	count int
 }
 
-// Failed notes that something failed and returns the line to log; nil: none, since a recent line says so.
+// Failed notes a failure and returns the line to log; nil: none, because a recent line reported it.
 func (c *Conditions) Failed(what string, now time.Time, level zapcore.Level, message string, fields ...zap.Field) *Notice {
 	if c.failing == nil {
 		c.failing = map[string]*condition{}
@@ -70,8 +71,8 @@ func (c *Conditions) Failed(what string, now time.Time, level zapcore.Level, mes
 	return &Notice{Level: level, Message: message, Fields: fields}
 }
 
-// Works notes that something works and returns the line to log, with the number of failures and how long they lasted; nil: none, since no
-// failure was logged, or message is empty.
+// Works notes that something works and returns the line to log, with the number of failures and how long they lasted; nil: none, because
+// no failure was logged, or message is empty.
 func (c *Conditions) Works(what string, now time.Time, message string, fields ...zap.Field) *Notice {
 	f := c.failing[what]
 	if f == nil || f.since.IsZero() {
@@ -87,8 +88,8 @@ func (c *Conditions) Works(what string, now time.Time, message string, fields ..
 	)}
 }
 
-// Settled is Works for something that may work and fail by turns, such as a disk that is full: it counts as working once it has not failed
-// for calm. Call it while everything that it does works. The line says how long it was from the first failure to the last.
+// Settled is Works for something that may alternately work and fail, such as a full disk: it counts as working once it has not failed for
+// calm. Call it while everything that it does works. The line contains the time from the first failure to the last.
 func (c *Conditions) Settled(what string, now time.Time, calm time.Duration, message string, fields ...zap.Field) *Notice {
 	f := c.failing[what]
 	if f == nil || now.Sub(f.last) < calm {
@@ -97,8 +98,8 @@ func (c *Conditions) Settled(what string, now time.Time, calm time.Duration, mes
 	return c.Works(what, f.last, message, fields...)
 }
 
-// Event returns the line to log for an event; nil: none, since ten of its kind were logged within the hour. The tenth says that no more
-// follow.
+// Event returns the line to log for an event; nil: none, because ten of its kind were logged within the hour. The tenth says that no
+// more follow.
 func (c *Conditions) Event(kind string, now time.Time, level zapcore.Level, message string, fields ...zap.Field) *Notice {
 	if c.events == nil {
 		c.events = map[string]*window{}

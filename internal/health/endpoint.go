@@ -11,41 +11,41 @@ import (
 )
 
 const (
-	// enough is how many different incidents must fail to raise a state, and
-	// how many failures it takes if fewer are tracked.
+	// enough is how many different incidents must fail to raise a state, or how
+	// many failures it takes if fewer incidents are tracked.
 	enough = 5
 	// toRecover is how many different incidents must succeed to end a state.
 	toRecover = 2
 )
 
-// endpoint is the health of one.
+// endpoint is the health of one endpoint.
 type endpoint struct {
 	name   Endpoint
 	row    row
 	states [classes]state
-	// heldUntil is the end of the hold that was last asked for.
+	// heldUntil is the end of the last hold that was requested.
 	heldUntil time.Time
-	// quiet is how long the endpoint must work before its states are cleared,
-	// and cleared is when they last were.
+	// quiet is how long the endpoint must work before its states are cleared, and
+	// cleared is when they were last cleared.
 	cleared time.Time
 	quiet   time.Duration
-	// successes counts them, and dates a failure: see evidence.
+	// successes is their number, and serves as the time of a failure: see
+	// evidence.
 	successes uint64
-	// failing holds the incidents that fail, with the number of successes
-	// before each began to; alone is how many of those began to before the
-	// last success.
+	// failing holds the failing incidents, with the number of successes before
+	// each began to fail; alone is how many of them began before the last success.
 	failing map[int64]uint64
 	alone   int
 	// flaky holds when each incident last failed alone.
 	flaky map[int64]time.Time
-	// failures counts those since the last success, evidence or not.
+	// failures is their number since the last success, whether evidence or not.
 	failures int
 	refusals refusals
-	// retry is the backoff of a list after failures before a state; nil: it works.
+	// retry is the backoff of a list for failures before a state; nil: it works.
 	retry *backoff.ExponentialBackOff
 }
 
-// isShown says whether the endpoint is in a state, or was a while ago.
+// isShown reports whether the endpoint is in a state, or was until recently.
 func (e *endpoint) isShown() bool {
 	for i := range e.states {
 		if e.states[i].shown {
@@ -55,7 +55,7 @@ func (e *endpoint) isShown() bool {
 	return false
 }
 
-// isDown says whether the endpoint is in a state.
+// isDown reports whether the endpoint is in a state.
 func (e *endpoint) isDown() bool {
 	for i := range e.states {
 		if e.states[i].active {
@@ -84,7 +84,7 @@ func (e *endpoint) fail(id int64, s suspect, tracked int, now time.Time, v *Verd
 	}
 }
 
-// affect has an incident released when the active states end.
+// affect marks an incident to be released when the active states end.
 func (e *endpoint) affect(id int64) {
 	for i := range e.states {
 		if e.states[i].active {
@@ -93,7 +93,7 @@ func (e *endpoint) affect(id int64) {
 	}
 }
 
-// judge says whether the row raises a state, and of which class. A row of
+// judge reports whether the row raises a state, and of which class. A row of
 // several classes counts only while no state is active.
 func (e *endpoint) judge(last class, tracked int) (class, bool) {
 	tally := &e.row.classes[last]
@@ -108,8 +108,8 @@ func (e *endpoint) judge(last class, tracked int) (class, bool) {
 	return e.row.majority(last), true
 }
 
-// judgeAll raises a state when every incident fails, whether or not each
-// failure is evidence.
+// judgeAll raises a state if every incident fails, whether or not each failure
+// is evidence.
 func (e *endpoint) judgeAll(last suspect, tracked int, now time.Time, v *Verdict) {
 	if e.isDown() || len(e.failing) < tracked || e.failures < enough {
 		return
@@ -120,8 +120,8 @@ func (e *endpoint) judgeAll(last suspect, tracked int, now time.Time, v *Verdict
 	}
 }
 
-// needed is how many different incidents, and how many failures, raise a
-// state. Incidents that fail alone are no evidence and do not count.
+// needed is how many different incidents, and how many failures, raise a state.
+// Incidents that fail alone are no evidence and do not count.
 func (e *endpoint) needed(c class, tracked int) (distinct, failures int) {
 	if e.name == List || e.name == AlertList {
 		if c == unavailable {
@@ -163,7 +163,7 @@ func (e *endpoint) nextQuiet(now time.Time) time.Duration {
 	return min(2*e.quiet, longestQuiet)
 }
 
-// failAgain notes a failure of a class whose state is active.
+// failAgain notes a failure of a class with an active state.
 func (e *endpoint) failAgain(c class, failure *defender.Error, evidence bool, now time.Time, v *Verdict) {
 	state := &e.states[c]
 	state.fail(failure, evidence)
@@ -173,8 +173,8 @@ func (e *endpoint) failAgain(c class, failure *defender.Error, evidence bool, no
 	}
 }
 
-// hold asks for a hold. Requests that were in flight when one began do not
-// lengthen it.
+// hold requests a hold. Requests that were in flight when a hold began do not
+// extend it.
 func (e *endpoint) hold(c class, now time.Time, v *Verdict) {
 	if now.Before(e.heldUntil) {
 		return
@@ -184,7 +184,7 @@ func (e *endpoint) hold(c class, now time.Time, v *Verdict) {
 	e.heldUntil = now.Add(v.Hold)
 }
 
-// nextHold is how long the next hold of a state is.
+// nextHold is the length of the next hold of a state.
 func (e *endpoint) nextHold(c class) time.Duration {
 	state := &e.states[c]
 	if lacksAlerts(e.name, state.failure) {
@@ -193,13 +193,13 @@ func (e *endpoint) nextHold(c class) time.Duration {
 	return state.backoff.NextBackOff()
 }
 
-// lacksAlerts says whether a failure is the lack of the permission for the list
-// of alerts.
+// lacksAlerts reports whether the permission for the list of alerts is missing.
 func lacksAlerts(e Endpoint, failure *defender.Error) bool {
 	return e == AlertList && failure.Kind == defender.Forbidden
 }
 
-// lift ends the hold of an endpoint that is in no state any more, and says whether there was one.
+// lift ends the hold of an endpoint that is no longer in a state, and reports whether there was
+// one.
 func (e *endpoint) lift(now time.Time) (lifted bool) {
 	if e.isDown() || !now.Before(e.heldUntil) {
 		return false
@@ -208,7 +208,7 @@ func (e *endpoint) lift(now time.Time) (lifted bool) {
 	return true
 }
 
-// succeed notes a success. need is how many different incidents must have one
+// succeed notes a success. need is how many different incidents must succeed
 // before a state ends.
 func (e *endpoint) succeed(id int64, need int, now time.Time, v *Verdict) {
 	e.successes++

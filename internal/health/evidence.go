@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// flakyFor is how long the failures of an incident are no evidence after it
-// has failed alone. Incidents that fail now and then must not look like an
-// outage when several happen to fail in a row.
+// flakyFor is how long the failures of an incident are no evidence after it has
+// failed alone. Incidents that fail now and then must not look like an outage
+// if several happen to fail in a row.
 const flakyFor = time.Hour
 
-// evidence says whether a failure says anything about the endpoint. It does
+// evidence reports whether a failure says anything about the endpoint. It does
 // not if the incident was already failing when another request succeeded.
 func (e *endpoint) evidence(id int64) bool { return e.failing[id] == e.successes }
 
@@ -23,7 +23,8 @@ func (e *endpoint) excuse(id int64, now time.Time) {
 	e.flaky[id] = now
 }
 
-// excused says whether an incident that begins to fail did so alone before.
+// excused reports whether an incident that begins to fail has recently failed
+// alone.
 func (e *endpoint) excused(id int64, now time.Time) bool {
 	last, flaky := e.flaky[id]
 	return flaky && now.Sub(last) < flakyFor
@@ -38,7 +39,7 @@ func (e *endpoint) begin(id int64, since uint64) {
 	}
 }
 
-// stop notes that an incident does not fail, or not any more.
+// stop notes that an incident is not failing, or no longer.
 func (e *endpoint) stop(id int64) {
 	e.row.remove(id)
 	e.uncount(id)

@@ -4,17 +4,16 @@ package health
 
 import "time"
 
-// doubtRetry is how soon an incident is requested again after a 404 that was
-// not believed.
+// doubtRetry is how soon an incident is requested again after a doubted 404.
 const doubtRetry = 30 * time.Second
 
-// found guards against requests that go to the wrong place: incidents that
-// were delivered before then seem to be gone. A 404 is held back until another
-// incident is found, which proves that the place is right.
+// found protects against requests to the wrong place, where incidents that were
+// delivered before seem to be gone. A 404 is held back until another incident
+// is found, which proves that the place is right.
 type found struct{ held map[int64]*Streak }
 
 // success notes that an incident was found. It returns the others that were
-// held back: their next 404 is believed.
+// held back: their next 404 is accepted.
 func (f *found) success(id int64) (released []int64) {
 	delete(f.held, id)
 	for id, s := range f.held {

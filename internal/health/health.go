@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package health judges whether the API works, and decides what is logged
-// about it and how often. It is pure: the poller passes in every outcome and
-// the time, and carries out the verdict.
+// Package health decides whether the API works, and what is logged about it and how often. It
+// is pure: the poller passes in every outcome and the time, and carries out the verdict.
 //
-// Health is kept per endpoint: sign-in, requests for one incident, requests for
-// the list, and those for the list of alerts. A failure that several incidents share puts its
-// endpoint into a state, and requests to it pause. Any other failure is the
-// incident's own, and only that incident backs off.
+// Health is kept per endpoint: sign-in, requests for one incident, requests for the list, and
+// requests for the list of alerts. A failure that several incidents share puts its endpoint
+// into a state, and requests to it pause. Any other failure is the incident's own, and only
+// that incident backs off.
 package health
 
 import (
@@ -44,63 +43,64 @@ func (e Endpoint) String() string {
 	return "unknown"
 }
 
-// Incident is what a verdict needs to know about the incident that was requested.
+// Incident is what a verdict needs to know about the requested incident.
 type Incident struct {
 	ID int64
-	// Streak is the one of the last verdict. Nil: the last request succeeded.
+	// Streak comes from the last verdict. Nil: the last request succeeded.
 	Streak *Streak
-	// Delivered says that the pipeline has accepted a state of the incident
-	// in which it existed. False for an incident recorded as not found.
+	// Delivered: the pipeline has accepted a state of the incident in which it
+	// existed. False for an incident recorded as not found.
 	Delivered bool
-	// Shown says that the API has shown the incident, though what failed is a
-	// part of it, such as its alerts. The endpoint works.
+	// Shown: the API has returned the incident, but a part of it failed, such as
+	// its alerts. The endpoint works.
 	Shown bool
 }
 
 // Roster is what a verdict needs to know about all incidents.
 type Roster struct {
-	// Tracked is the number of incidents that are requested by ID, Delivered
-	// that of those for which Incident.Delivered holds.
+	// Tracked is the number of incidents that are requested by ID, and Delivered
+	// the number of those with Incident.Delivered set.
 	Tracked, Delivered int
-	// Interval is the time from one poll of an incident to the next, as the
-	// quota allows it. An incident's own backoff depends on it.
+	// Interval is the time from one poll of an incident to the next, as the quota
+	// allows it. An incident's own backoff depends on it.
 	Interval time.Duration
 }
 
-// Verdict says what follows from an outcome. The zero value: nothing.
+// Verdict is what follows from an outcome. The zero value: nothing.
 type Verdict struct {
-	// Streak is the incident's from now on. Nil: it has none. Set by the
-	// methods whose names begin with Incident only.
+	// Streak replaces the incident's. Nil: it has none. Set only by the methods
+	// whose names begin with Incident.
 	Streak *Streak
 	// Retry is how long to wait before the incident, or the list that failed, is
-	// requested again. Zero after a failure: with Pause, until the pause is over; without
-	// a token, the schedule stays as it is.
+	// requested again. Zero after a failure: with Pause, until the pause is over;
+	// without a token, the schedule does not change.
 	Retry time.Duration
-	// Hold is how long no request may go to the endpoint Held. Zero: a hold that
-	// is running stays as it is.
+	// Hold is how long to send no request to the endpoint Held. Zero: a current
+	// hold does not change.
 	Hold time.Duration
-	// Held is the endpoint of the Hold. SignIn: no request may go to any.
+	// Held is the endpoint of the Hold. SignIn: no request may go to any endpoint.
 	Held Endpoint
-	// Resume lists endpoints whose hold is over before its time.
+	// Resume lists endpoints whose hold ends early.
 	Resume []Endpoint
-	// Pause says that the error's RetryAfter concerns the endpoint, or after a
-	// 429 all that share its quota. The caller sends nothing for that long.
+	// Pause: the error's RetryAfter concerns the endpoint, or after a 429 all
+	// endpoints that share its quota. The caller sends nothing for that long.
 	Pause bool
-	// Learn says that a 429 may show a stricter limit: it is the first of its
-	// incident since the last answer. Further ones may be about that incident only.
+	// Learn: a 429 may show a stricter limit, because it is the first of its
+	// incident since the last response. Further ones may concern only that
+	// incident.
 	Learn bool
-	// LogPause says that the caller logs the pause, with Pause only.
+	// LogPause: the caller logs the pause. Only with Pause.
 	LogPause bool
-	// Hung says that the request ran into its timeout.
+	// Hung: the request timed out.
 	Hung bool
-	// Missing says that the API does not have the incident.
+	// Missing: the API does not have the incident.
 	Missing bool
-	// Release lists incidents that are due at once, in ascending order. Some
-	// may have left the roster since.
+	// Release lists incidents that are due at once, in ascending order. Some may
+	// have left the roster since.
 	Release []int64
 	// Notices are the lines to log, in this order.
 	Notices []Notice
-	// Status is the one to report. Nil: it has not changed.
+	// Status is the status to report. Nil: it has not changed.
 	Status *Status
 }
 

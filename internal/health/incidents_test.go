@@ -15,7 +15,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// delivered is a roster of which everything was delivered before.
+// delivered is a roster with everything delivered before.
 func delivered(t *testing.T, n int) *hand {
 	h := byHand(t, n)
 	h.roster.Delivered = n

@@ -4,8 +4,7 @@ package health
 
 import "github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 
-// The messages that the verdicts contain. docs/troubleshooting.md explains
-// each of them.
+// The messages of the verdicts. docs/troubleshooting.md explains each of them.
 const (
 	msgNoToken        = "sign-in failed; pausing all requests (check http::auth)"
 	msgNoTokenCleared = "sign-in works again" //nolint:gosec // no credential

@@ -10,19 +10,17 @@ import (
 )
 
 const (
-	// maxNamed is how many incidents are named in the log with one kind of
-	// failure.
+	// maxNamed is how many incidents are logged by ID with one kind of failure.
 	maxNamed = 10
-	// nameAgain is how long an incident that has recovered keeps its place
-	// among those. Incidents that fail now and then therefore cost a few lines
-	// a day.
+	// nameAgain is how long an incident that has recovered keeps its place among
+	// them. This limits incidents that fail now and then to a few lines a day.
 	nameAgain = 24 * time.Hour
 )
 
-// naming decides which incidents are named in the log.
+// naming decides which incidents are logged by ID.
 type naming struct{ kinds map[defender.Kind]*named }
 
-// named are the incidents that were named with one kind of failure.
+// named are the incidents that were logged by ID with one kind of failure.
 type named struct {
 	places map[int64]place
 	more   time.Time // when it was last logged that there are more
@@ -33,8 +31,8 @@ type place struct {
 	failing bool
 }
 
-// take says whether an incident may be named, and if not, whether to log that
-// there are more.
+// take reports whether to log an incident by ID, and if not, whether to log
+// that there are more.
 func (n *naming) take(id int64, kind defender.Kind, now time.Time) (name, more bool) {
 	k := n.kinds[kind]
 	if k == nil {
@@ -57,7 +55,7 @@ func (n *naming) take(id int64, kind defender.Kind, now time.Time) (name, more b
 	return false, true
 }
 
-// recover notes that an incident does not fail any more.
+// recover notes that an incident no longer fails.
 func (n *naming) recover(id int64) {
 	for _, k := range n.kinds {
 		if p, taken := k.places[id]; taken {

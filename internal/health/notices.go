@@ -19,8 +19,8 @@ import (
 // signInCodes are the error codes of Entra ID, in an error's text.
 var signInCodes = regexp.MustCompile(`AADSTS\d+`)
 
-// causeOf tells errors apart that need different remedies. Their whole text
-// would not do: it may contain the ID of the request.
+// causeOf distinguishes errors that need different remedies. Their whole text
+// cannot be used: it may contain the ID of the request.
 func causeOf(failure *defender.Error) string {
 	text := failure.Error()
 	if failure.Err != nil { // the text of the error is cut
@@ -31,8 +31,8 @@ func causeOf(failure *defender.Error) string {
 	return fmt.Sprint(failure.Kind, failure.Status, failure.Code, strings.Join(slices.Compact(codes), " "))
 }
 
-// levelOf is the level of a state of an endpoint. Without the list of alerts
-// polling still shows them.
+// levelOf is the level of a state of an endpoint. Polling shows alerts even
+// without their list.
 func levelOf(e Endpoint, c class) zapcore.Level {
 	if c == unavailable || e == AlertList {
 		return zapcore.WarnLevel
@@ -57,7 +57,7 @@ func anotherCause(e Endpoint, c class, failure *defender.Error) Notice {
 	return Notice{Level: levelOf(e, c), Message: msgAnotherCause, Fields: append(fields, advice(e, c, failure)...)}
 }
 
-// incidentFailed names an incident that fails alone.
+// incidentFailed logs an incident that fails alone.
 func incidentFailed(s *Streak, err error) Notice {
 	n := Notice{Level: zapcore.WarnLevel, Message: msgIncidentFailed, Fields: []zap.Field{zap.Int64("incident", s.id), zap.Error(err)}}
 	switch s.kind {
@@ -88,8 +88,8 @@ func incidentRecovered(s *Streak, now time.Time) Notice {
 	}}
 }
 
-// advice are the fields that say what to check. A list of alerts alone that is
-// misconfigured may be missing at that endpoint.
+// advice are the fields that say what to check. If only the list of alerts is
+// misconfigured, it may be missing at that endpoint.
 func advice(e Endpoint, c class, failure *defender.Error) []zap.Field {
 	if c == misconfigured && e != AlertList {
 		return []zap.Field{zap.String("advice", "check http::endpoint and any proxy")}
@@ -97,9 +97,9 @@ func advice(e Endpoint, c class, failure *defender.Error) []zap.Field {
 	return refusal(failure)
 }
 
-// refusal are the fields that say what to do, and that explain a refused token:
-// the permission it needs, and what it says about itself. With most other
-// failures there are none.
+// refusal are the fields that say what to do, and that explain a rejected
+// token: the permission it needs, and what its claims are. Most other failures
+// have none.
 func refusal(failure *defender.Error) []zap.Field {
 	if failure.Advice == "" {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// continueStreak gives an incident's failure its place in a streak.
+// continueStreak adds a failure to an incident's streak.
 func (t *Tracker) continueStreak(i Incident, kind defender.Kind, r Roster, now time.Time) *Streak {
 	s := i.Streak.follow(i.ID, kind, r.Interval, t.get.successes, now)
 	if s.failures == 1 && s.run.successes == t.get.successes && t.get.excused(i.ID, now) {
@@ -27,9 +27,9 @@ func (t *Tracker) continueStreak(i Incident, kind defender.Kind, r Roster, now t
 	return s
 }
 
-// incidentFailed judges a failure that may be the endpoint's, or the
-// incident's own. In a state the hold says when the incident is requested
-// again: its own backoff may be much longer.
+// incidentFailed handles a failure that may be the endpoint's, or the
+// incident's own. In a state, the hold determines when the incident is
+// requested again: its own backoff may be much longer.
 func (t *Tracker) incidentFailed(i Incident, failure *defender.Error, r Roster, now time.Time, v *Verdict) {
 	s := t.continueStreak(i, failure.Kind, r, now)
 	v.Streak = s
@@ -44,8 +44,8 @@ func (t *Tracker) incidentFailed(i Incident, failure *defender.Error, r Roster, 
 	}
 }
 
-// failsAlone says whether to log a failure. The first one of an incident may be
-// short, or the first of an outage.
+// failsAlone reports whether to log a failure. The first one of an incident may
+// be short, or the first of an outage.
 func (t *Tracker) failsAlone(s *Streak, r Roster) bool {
 	if s.repeated {
 		return true
@@ -54,8 +54,8 @@ func (t *Tracker) failsAlone(s *Streak, r Roster) bool {
 	return nobodyLeft && classOf(s.kind) != unavailable
 }
 
-// incidentAnswered notes that the endpoint works. The incidents in the row
-// therefore fail alone. Failures that may be short are not logged yet.
+// incidentAnswered notes that the endpoint works. So the incidents in the row
+// fail alone. Failures that may be short are not logged yet.
 func (t *Tracker) incidentAnswered(id int64, r Roster, now time.Time, v *Verdict) {
 	row := t.get.row
 	t.get.succeed(id, min(toRecover, max(1, r.Tracked)), now, v)
@@ -75,7 +75,7 @@ func (t *Tracker) incidentFound(id int64, r Roster, now time.Time, v *Verdict) {
 	v.Release = append(v.Release, t.found.success(id)...)
 }
 
-// incidentUnusable judges a response that cannot be used. The API works; the
+// incidentUnusable handles a response that cannot be used. The API works; the
 // cause is this incident's own.
 func (t *Tracker) incidentUnusable(i Incident, kind defender.Kind, err error, r Roster, now time.Time, v *Verdict) {
 	t.get.stop(i.ID)
@@ -85,7 +85,7 @@ func (t *Tracker) incidentUnusable(i Incident, kind defender.Kind, err error, r 
 	t.name(s, err, now, v)
 }
 
-// incidentNotFound judges a 404.
+// incidentNotFound handles a 404.
 func (t *Tracker) incidentNotFound(i Incident, failure *defender.Error, r Roster, now time.Time, v *Verdict) {
 	s := t.continueStreak(i, defender.NotFound, r, now)
 	v.Streak = s
@@ -101,12 +101,12 @@ func (t *Tracker) incidentNotFound(i Incident, failure *defender.Error, r Roster
 	t.name(s, failure, now, v)
 }
 
-// mayBeWrongTarget says whether there is enough to doubt a 404 by.
+// mayBeWrongTarget reports whether there is a reason to doubt a 404.
 func (t *Tracker) mayBeWrongTarget(r Roster) bool {
 	return r.Delivered >= enough || t.get.states[wrongTarget].active
 }
 
-// holdBack does not believe a 404, and raises a state when there are many.
+// holdBack does not accept a 404, and raises a state if there are many.
 func (t *Tracker) holdBack(s *Streak, failure *defender.Error, now time.Time, v *Verdict) {
 	t.found.held[s.id] = s
 	switch {
@@ -117,7 +117,7 @@ func (t *Tracker) holdBack(s *Streak, failure *defender.Error, now time.Time, v 
 	}
 }
 
-// incidentThrottled judges a 429.
+// incidentThrottled handles a 429.
 func (t *Tracker) incidentThrottled(i Incident, failure *defender.Error, r Roster, now time.Time, v *Verdict) {
 	s := t.continueStreak(i, defender.Throttled, r, now)
 	v.Streak = s
@@ -137,8 +137,8 @@ func (t *Tracker) incidentThrottled(i Incident, failure *defender.Error, r Roste
 	t.name(s, failure, now, v)
 }
 
-// incidentAsksToWait judges an answer other than a 429 that says when to come
-// back, beside what it means by itself.
+// incidentAsksToWait handles a Retry-After in a response other than a 429, in
+// addition to the failure itself.
 func (t *Tracker) incidentAsksToWait(failure *defender.Error, now time.Time, v *Verdict) {
 	s := v.Streak
 	if s.throttle(t.get.successes) {
@@ -154,8 +154,9 @@ func (t *Tracker) incidentAsksToWait(failure *defender.Error, now time.Time, v *
 	v.Retry = max(v.Retry, failure.RetryAfter)
 }
 
-// goBehind has the others go first after a pause, even if a list shows a change
-// of the incident: they show whether it is the only one. In a state all fail.
+// goBehind lets the other incidents go first after a pause, even if a list
+// shows a change of this one: they show whether it is the only one affected. In
+// a state all fail.
 func (t *Tracker) goBehind(retry time.Duration, now time.Time, v *Verdict) {
 	v.Retry = retry
 	if !t.get.isDown() {
@@ -163,7 +164,7 @@ func (t *Tracker) goBehind(retry time.Duration, now time.Time, v *Verdict) {
 	}
 }
 
-// pause judges an answer whose RetryAfter concerns more than one incident.
+// pause handles a response whose RetryAfter concerns more than one incident.
 func (t *Tracker) pause(failure *defender.Error, now time.Time, v *Verdict) {
 	v.Pause = true
 	last, until := &t.asked, now.Add(failure.RetryAfter)
@@ -179,8 +180,8 @@ func (t *Tracker) pause(failure *defender.Error, now time.Time, v *Verdict) {
 	}
 }
 
-// pageFailed judges a failure of a list. In a state the hold says when the list
-// is requested again.
+// pageFailed handles a failure of a list. In a state, the hold determines when
+// the list is requested again.
 func (e *endpoint) pageFailed(failure *defender.Error, now time.Time, v *Verdict) {
 	if c := classOf(failure.Kind); c != own {
 		e.fail(0, suspect{class: c, failure: failure}, 1, now, v)

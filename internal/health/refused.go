@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	// refusedLong and refusedOften are how long, and how often at least, an
-	// endpoint must return nothing but 429 before it counts as unavailable:
-	// whoever uses up the quota, nothing is fetched.
+	// refusedLong and refusedOften are how long, and at least how often, an
+	// endpoint must return only 429 before it counts as unavailable: whoever uses
+	// up the quota, nothing is fetched.
 	refusedLong  = 10 * time.Minute
 	refusedOften = 3
 	// refusedAtOnce is how many times in a row an incident is requested again
-	// as soon as the pause after its 429 is over. After that it backs off, and
-	// the others show whether it is the only one.
+	// right after the pause of its 429. After that it backs off, and the others
+	// show whether it is the only one.
 	refusedAtOnce = 2
 )
 
@@ -37,14 +37,14 @@ func (r *refusals) add(id int64, now time.Time) {
 	r.ids[id] = struct{}{}
 }
 
-// lasting says whether the endpoint has been refusing everything for long. need is
+// lasting reports whether the endpoint has returned only 429 for long. need is
 // how many different incidents that takes.
 func (r *refusals) lasting(need int, now time.Time) bool {
 	return r.count >= refusedOften && len(r.ids) >= need && now.Sub(r.since) >= refusedLong
 }
 
-// refuse notes a 429 that is not known to concern one incident only. tracked is
-// how many incidents could get one.
+// refuse notes a 429 that may concern more than one incident. tracked is how
+// many incidents could get one.
 func (e *endpoint) refuse(id int64, failure *defender.Error, tracked int, now time.Time, v *Verdict) {
 	e.refusals.add(id, now)
 	switch {

@@ -10,9 +10,9 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// row holds the failures of one endpoint since its last success. The zero
-// value has none. Classes are counted apart and together: an outage may
-// answer in several ways.
+// row holds the failures of one endpoint since its last success. The zero value
+// has none. Classes are counted separately and together: one outage may cause
+// several kinds of responses.
 type row struct {
 	latest  map[int64]suspect // the last failure of each incident; the list is incident 0
 	classes [classes]tally
@@ -30,7 +30,7 @@ type tally struct {
 	failure  *defender.Error // the last one
 }
 
-// add takes another failure into the row.
+// add adds a failure.
 func (r *row) add(id int64, s suspect, now time.Time) {
 	if r.latest == nil {
 		r.latest = map[int64]suspect{}
@@ -58,7 +58,7 @@ func (r *row) distinct(c class) int {
 	return n
 }
 
-// failures is how many there are of all classes.
+// failures is the number of failures of all classes.
 func (r *row) failures() int {
 	n := 0
 	for _, t := range r.classes {
@@ -67,7 +67,7 @@ func (r *row) failures() int {
 	return n
 }
 
-// majority is the class with most failures. Where several have as many, it is
+// majority is the class with most failures. If several have equally many, it is
 // last, or else the most severe one.
 func (r *row) majority(last class) class {
 	most := last

@@ -33,7 +33,8 @@ func failure(kind defender.Kind) *defender.Error {
 // alerts stands for the list of alerts where incident 0 stands for the list.
 const alerts int64 = -1
 
-// answers says how a request is answered; incident 0 is the list. Nil: well.
+// answers returns the failure of a request; incident 0 is the list. Nil: it
+// succeeds.
 type answers func(id int64, now time.Time) *defender.Error
 
 // sim is a poller reduced to what a tracker can see: it obeys each verdict.
@@ -262,7 +263,7 @@ func (s *sim) polls(except int64) int {
 
 func well(int64, time.Time) *defender.Error { return nil }
 
-// some lets the first incidents fail, for good.
+// some makes the first incidents fail permanently.
 func some(n int64, kind defender.Kind) answers {
 	return func(id int64, _ time.Time) *defender.Error {
 		if id <= 0 || id > n {
@@ -272,7 +273,7 @@ func some(n int64, kind defender.Kind) answers {
 	}
 }
 
-// during lets everything fail for some time.
+// during makes everything fail for some time.
 func during(from, to time.Duration, kind defender.Kind) answers {
 	return func(_ int64, now time.Time) *defender.Error {
 		if passed := now.Sub(start()); passed < from || passed >= to {

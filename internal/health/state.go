@@ -12,10 +12,10 @@ import (
 
 const (
 	// calm is how long there must be no failure for a single success to end a
-	// state, and how long an ended state remains reported at least.
+	// state, and the minimum time for which an ended state is still reported.
 	calm = time.Minute
-	// longestQuiet is how long an ended state remains reported at most, if
-	// states of its endpoint keep coming back.
+	// longestQuiet is the maximum time for which an ended state is still reported,
+	// if states of its endpoint keep coming back.
 	longestQuiet = 10 * time.Minute
 	// sameStateAgain is the shortest time between two lines about one state.
 	// A state that comes back within it is flapping.
@@ -24,12 +24,11 @@ const (
 	maxCauses = 10
 )
 
-// state is a failure that a whole endpoint has. The zero value has not been
-// raised.
+// state is a failure of a whole endpoint. The zero value has not been raised.
 //
 // It is active from when it is raised until enough requests succeed, and shown
-// from when it is raised until its endpoint has worked for a while. What is
-// logged and reported goes by shown, so a state that flaps is one state.
+// from when it is raised until its endpoint has worked for a while. Logs and
+// the status depend on shown, so a state that flaps is one state.
 type state struct {
 	active    bool
 	since     time.Time       // the first failure
@@ -69,7 +68,7 @@ func (s *state) fail(failure *defender.Error, evidence bool) {
 }
 
 // succeed notes a success. It ends the state once need different incidents have
-// succeeded, or once for a while no failure was evidence.
+// succeeded, or once no failure was evidence for a while.
 func (s *state) succeed(id int64, need int, now time.Time) (released []int64) {
 	s.succeeded[id] = struct{}{}
 	if s.success.IsZero() {
@@ -99,8 +98,8 @@ func (s *state) endsAt() (at time.Time, ok bool) {
 	return s.success.Add(calm), s.active && !s.success.IsZero()
 }
 
-// logsAt is when an active state that was not logged may be. The zero time:
-// at once.
+// logsAt is when an active state that was not logged is to be logged. The zero
+// time: at once.
 func (s *state) logsAt() (at time.Time, ok bool) {
 	if s.loggedAt.IsZero() {
 		return time.Time{}, s.active && !s.logged
@@ -108,8 +107,8 @@ func (s *state) logsAt() (at time.Time, ok bool) {
 	return s.loggedAt.Add(sameStateAgain), s.active && !s.logged
 }
 
-// newCause says whether a failure has a cause that was not logged for the state
-// yet, and notes it.
+// newCause reports whether a failure has a cause that was not logged for the
+// state yet, and notes it.
 func (s *state) newCause(failure *defender.Error) bool {
 	cause := causeOf(failure)
 	if _, known := s.causes[cause]; known || len(s.causes) >= maxCauses {

@@ -21,7 +21,7 @@ func kindName(kind defender.Kind) string {
 	return kind.String()
 }
 
-// Streak is an incident's run of failures of one kind. Its roster entry holds
+// Streak is an incident's run of failures of one kind. Its roster entry keeps
 // it between verdicts. All methods accept nil: the last request succeeded.
 type Streak struct {
 	id       int64
@@ -34,30 +34,30 @@ type Streak struct {
 	backoff  *backoff.ExponentialBackOff
 
 	believed bool   // with NotFound: the API does not have the incident
-	alone    bool   // that answers ask to wait concerns this incident only
-	refusals int    // how many did, with another incident's success between two
+	alone    bool   // a Retry-After concerns this incident only
+	refusals int    // how many responses had one, with another incident's success in between
 	refused  uint64 // the number of successes before the last one
 
 	until time.Time // the incident is not requested before; zero: at any time
 }
 
-// run is what successive streaks of an incident have in common.
+// run is shared by successive streaks of an incident.
 type run struct {
 	since     time.Time
 	failures  int
 	logged    bool   // one of the streaks was
-	failing   bool   // the incident has not been answered since it began to fail
+	failing   bool   // no request for the incident has succeeded since it began to fail
 	successes uint64 // of the endpoint, before that
 }
 
-// Failing says that the incident fails with something other than not found. A
-// rate limit that concerns all incidents is no failure of one.
+// Failing reports whether the incident fails with something other than not
+// found. A rate limit that concerns all incidents is not a failure of one.
 func (s *Streak) Failing() bool {
 	return s != nil && s.kind != defender.NotFound && (s.kind != defender.Throttled || s.alone)
 }
 
 // NotBefore returns the first moment, not before at, at which the incident may
-// be requested: an answer may have asked to come back later.
+// be requested: a response may have had a Retry-After.
 func (s *Streak) NotBefore(at time.Time) time.Time {
 	if s == nil {
 		return at
@@ -65,11 +65,12 @@ func (s *Streak) NotBefore(at time.Time) time.Time {
 	return latest(at, s.until)
 }
 
-// Repeated says that the incident has failed before, too, and was not answered in between.
+// Repeated reports whether the incident has failed more than once without a success in
+// between.
 func (s *Streak) Repeated() bool { return s != nil && s.repeated }
 
-// follow returns the streak that a failure belongs to: this one, if the kind
-// is the same, or a new one.
+// follow returns the streak that a failure belongs to: this one, if the kind is
+// the same, or a new one.
 func (s *Streak) follow(id int64, kind defender.Kind, interval time.Duration, successes uint64, now time.Time) *Streak {
 	if s != nil && s.kind == kind {
 		s.failures++
@@ -95,9 +96,9 @@ func (s *Streak) follow(id int64, kind defender.Kind, interval time.Duration, su
 	return next
 }
 
-// throttle notes a 429, or another answer that asks to wait. It concerns this
-// incident only, if it is the third and other incidents succeeded between them:
-// more than one without a success in between count as one.
+// throttle notes a 429, or another response with a Retry-After. It concerns
+// this incident only if it is the third and other incidents succeeded between
+// them: several without a success in between count as one.
 func (s *Streak) throttle(successes uint64) (alone bool) {
 	const alwaysRefused = 3
 	if s.refusals == 0 || successes != s.refused {

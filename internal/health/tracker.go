@@ -10,29 +10,30 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// pauseAgain is how long there must be no pause for the next to be logged.
+// pauseAgain is how long there must be no pause before the next one is logged.
 const pauseAgain = 10 * time.Minute
 
-// LongPause is how long a pause must be to be a warning, and to be logged if it is
-// at least twice as long as the last one that was: no change is found meanwhile.
+// LongPause is how long a pause must be to be logged as a warning. It is logged
+// if it is at least twice as long as the last one that was logged: no change is
+// found in the meantime.
 const LongPause = 5 * time.Minute
 
 // Tracker keeps the health of all endpoints. It belongs to one goroutine.
-// Memory grows with the number of incidents that fail, and with nothing else.
+// Memory grows only with the number of failing incidents.
 type Tracker struct {
 	signIn, get, list, alertList endpoint
 	found                        found
 	naming                       naming
 
 	throttled pauses // after a 429
-	asked     pauses // after any other response that asked to wait
+	asked     pauses // after any other response with a Retry-After
 	reported  reported
 }
 
-// pauses are those after responses of a kind.
+// pauses are the pauses after responses of one kind.
 type pauses struct {
 	until  time.Time     // the end of the longest
-	logged time.Duration // the length of the one that was logged last
+	logged time.Duration // the length of the last one that was logged
 }
 
 // reported is the worst state, as the status shows it. The zero value: none.
@@ -41,7 +42,7 @@ type reported struct {
 	endpoint Endpoint
 }
 
-// New returns a tracker for an API that works until an outcome says otherwise.
+// New returns a tracker that assumes that the API works.
 func New() *Tracker {
 	return &Tracker{
 		signIn: endpoint{name: SignIn},
@@ -57,7 +58,7 @@ func (t *Tracker) all() [endpoints]*endpoint {
 	return [...]*endpoint{&t.signIn, &t.get, &t.list, &t.alertList}
 }
 
-// IncidentFailed judges a request for an incident that has failed.
+// IncidentFailed handles a failed request for an incident.
 func (t *Tracker) IncidentFailed(i Incident, failure *defender.Error, r Roster, now time.Time) Verdict {
 	v := Verdict{Streak: i.Streak, Hung: failure.Kind == defender.Timeout}
 	t.advance(now, &v)
@@ -80,8 +81,8 @@ func (t *Tracker) IncidentFailed(i Incident, failure *defender.Error, r Roster, 
 	return v
 }
 
-// UntrackedFailed judges a failed request for an incident that is no longer
-// tracked. If the response asks to wait, that may concern the others.
+// UntrackedFailed handles a failed request for an incident that is no longer
+// tracked. A Retry-After may concern the others.
 func (t *Tracker) UntrackedFailed(failure *defender.Error, now time.Time) Verdict {
 	var v Verdict
 	if failure.RetryAfter > 0 {
@@ -91,7 +92,7 @@ func (t *Tracker) UntrackedFailed(failure *defender.Error, now time.Time) Verdic
 	return v
 }
 
-// IncidentUnreadable judges a response that cannot be used because the
+// IncidentUnreadable handles a response that cannot be used because the
 // incident's checkpoint cannot be read. Call it instead of IncidentAnswered.
 func (t *Tracker) IncidentUnreadable(i Incident, err error, r Roster, now time.Time) Verdict {
 	var v Verdict
@@ -102,7 +103,7 @@ func (t *Tracker) IncidentUnreadable(i Incident, err error, r Roster, now time.T
 	return v
 }
 
-// IncidentAnswered judges a response that shows an incident, or a page of its
+// IncidentAnswered handles a response that shows an incident, or a page of its
 // alerts.
 func (t *Tracker) IncidentAnswered(i Incident, r Roster, now time.Time) Verdict {
 	var v Verdict
@@ -118,13 +119,13 @@ func (t *Tracker) IncidentAnswered(i Incident, r Roster, now time.Time) Verdict 
 	return v
 }
 
-// ListFailed judges a request for a page of the list that has failed.
+// ListFailed handles a failed request for a page of the list.
 func (t *Tracker) ListFailed(failure *defender.Error, now time.Time) Verdict {
 	return t.pageFailed(&t.list, failure, now)
 }
 
-// AlertListFailed judges a request for a page of the list of alerts that has failed. A state of that list is logged as one of the other, but
-// it is never the status. Without the permission the list is requested about hourly.
+// AlertListFailed handles a failed request for a page of the list of alerts. A state of that list is logged like one of the other, but it is
+// never the status. Without the permission, the list is requested about once an hour.
 func (t *Tracker) AlertListFailed(failure *defender.Error, now time.Time) Verdict {
 	return t.pageFailed(&t.alertList, failure, now)
 }
@@ -150,17 +151,18 @@ func (t *Tracker) pageFailed(list *endpoint, failure *defender.Error, now time.T
 	return v
 }
 
-// ListAsksToWait judges a failure that says nothing about the list as a whole, but asks to wait.
+// ListAsksToWait handles a failure with a Retry-After that says nothing about the list as a
+// whole.
 func (t *Tracker) ListAsksToWait(failure *defender.Error, now time.Time) Verdict {
 	var v Verdict
 	t.pause(failure, now, &v)
 	return v
 }
 
-// ListAnswered judges a response that is a page of the list.
+// ListAnswered handles a response that is a page of the list.
 func (t *Tracker) ListAnswered(now time.Time) Verdict { return t.pageAnswered(&t.list, now) }
 
-// AlertListAnswered judges a response that is a page of the list of alerts.
+// AlertListAnswered handles a response that is a page of the list of alerts.
 func (t *Tracker) AlertListAnswered(now time.Time) Verdict { return t.pageAnswered(&t.alertList, now) }
 
 func (t *Tracker) pageAnswered(list *endpoint, now time.Time) Verdict {
@@ -173,13 +175,15 @@ func (t *Tracker) pageAnswered(list *endpoint, now time.Time) Verdict {
 	return v
 }
 
-// Down says whether requests for incidents pause because several of them fail.
+// Down reports whether requests for incidents pause because several of them
+// fail.
 func (t *Tracker) Down() bool { return t.get.isDown() }
 
-// ListDown says whether requests for the list pause because they fail.
+// ListDown reports whether requests for the list pause because they fail.
 func (t *Tracker) ListDown() bool { return t.list.isDown() }
 
-// AlertListDown says whether requests for the list of alerts pause because they fail.
+// AlertListDown reports whether requests for the list of alerts pause because
+// they fail.
 func (t *Tracker) AlertListDown() bool { return t.alertList.isDown() }
 
 // Check updates the health for the time that has passed. Its verdict has at
@@ -214,7 +218,7 @@ func (t *Tracker) Forget(s *Streak) {
 	}
 }
 
-// reach judges the sign-in. A nil failure: the request succeeded.
+// reach handles the result of signing in. A nil failure: the request succeeded.
 func (t *Tracker) reach(failure *defender.Error, now time.Time, v *Verdict) {
 	if failure == nil || failure.Kind != defender.NoToken {
 		t.signIn.succeed(int64(t.signIn.successes), toRecover, now, v)
@@ -267,8 +271,8 @@ func (t *Tracker) report(v *Verdict) {
 	}
 }
 
-// worst is the most severe state that is shown, but for those of the list of
-// alerts. Nil: none is.
+// worst is the most severe state that is shown, except those of the list of
+// alerts. Nil: there is none.
 func (t *Tracker) worst() (reported, *state) {
 	for c := noToken; c > own; c-- {
 		for _, e := range t.all() {

@@ -11,12 +11,12 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// asking is a failure that asks to wait.
+// asking is a failure with a Retry-After.
 func asking(kind defender.Kind, wait time.Duration) *defender.Error {
 	return &defender.Error{Kind: kind, RetryAfter: wait}
 }
 
-// fail lets an incident fail with an answer that asks to wait.
+// fail makes a request for an incident fail with a Retry-After.
 func (h *hand) fail(id int64, kind defender.Kind, wait time.Duration) Verdict {
 	h.now = h.now.Add(time.Second)
 	v := h.IncidentFailed(Incident{ID: id, Streak: h.streaks[id]}, asking(kind, wait), h.roster, h.now)
@@ -74,7 +74,7 @@ func TestThirdAnswerOfOneIncidentThatAsksToWaitIsItsOwn(t *testing.T) {
 	}
 }
 
-// Or a marked incident, which goes first, would be the only one that is requested between pauses.
+// Otherwise a marked incident, which goes first, would be the only one requested between pauses.
 func TestIncidentThatAsksToWaitAgainAndAgainLetsTheOthersGoFirst(t *testing.T) {
 	const wait = 50 * time.Minute
 	for _, kind := range append(refusedKinds(), defender.Throttled) {
