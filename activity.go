@@ -13,7 +13,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadata"
 )
 
-// activity is the metric that says whether a receiver polls, or waits to lead.
+// activity is the metric that shows whether a receiver polls, or waits to lead.
 type activity struct {
 	*metadata.TelemetryBuilder
 	polls atomic.Bool // read by the collector's goroutines
@@ -41,5 +41,5 @@ func newActivity(settings receiver.Settings) (*activity, error) {
 	return a, nil
 }
 
-// set says whether the receiver polls from now on.
+// set sets whether the receiver polls from now on.
 func (a *activity) set(polls bool) { a.polls.Store(polls) }

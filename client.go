@@ -13,7 +13,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// client returns the HTTP client that http configures, which shows defender what happens on the way to the API.
+// client returns the HTTP client that http configures, with the hooks from which defender sees what happens on
+// the way to the API.
 func (c *Config) client(ctx context.Context, extensions map[component.ID]component.Component, telemetry component.TelemetrySettings) (*http.Client, error) {
 	auth := c.HTTP.Auth.Get()
 	if auth == nil {
@@ -30,7 +31,8 @@ func (c *Config) client(ctx context.Context, extensions map[component.ID]compone
 	return c.HTTP.ToClient(ctx, extensions, telemetry)
 }
 
-// watchedAuth is an auth extension whose requests are watched once they have their token.
+// watchedAuth is an auth extension that lets defender watch requests once they
+// have their token.
 type watchedAuth struct {
 	component.Component
 	extensionauth.HTTPClient

@@ -16,8 +16,8 @@ import (
 )
 
 // machine has a clock that can be set and that stops while the machine is
-// suspended. It reads like Go's clock on Linux: the monotonic clock goes on when
-// the wall clock is set, and stops while the machine is suspended.
+// suspended. It behaves like Go's clock on Linux: the monotonic clock continues
+// when the wall clock is set, and stops while the machine is suspended.
 type machine struct {
 	booted time.Time
 
@@ -33,8 +33,8 @@ func (m *machine) move(by time.Duration) {
 	m.moved += by
 }
 
-// suspend suspends the machine for so long. Whoever reads its clock meanwhile
-// waits.
+// suspend suspends the machine for that long. Readers of its clock wait in the
+// meantime.
 func (m *machine) suspend(length time.Duration) {
 	m.mu.Lock()
 	m.suspended += length
@@ -53,11 +53,11 @@ func (m *machine) now() time.Time {
 	return reading(time.Now().Add(m.moved), time.Since(m.booted)-m.suspended)
 }
 
-// reading is what time.Now returns outside a bubble: a time with a monotonic part.
-// Package time has no function for that, so it is put together like time.Time: bit
-// 63 of the first word says that there is a monotonic part; 33 bits of seconds
-// since 1885 and 30 bits of nanoseconds of the wall clock follow; the second word
-// is the monotonic part.
+// reading is what time.Now returns outside a bubble: a time with a monotonic
+// part. Package time has no function for that, so it is assembled like
+// time.Time: bit 63 of the first word says that there is a monotonic part; 33
+// bits of seconds since 1885 and 30 bits of nanoseconds of the wall clock
+// follow; the second word is the monotonic part.
 func reading(wall time.Time, monotonic time.Duration) time.Time {
 	since1885 := wall.Unix() - time.Date(1885, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
 	t := wall

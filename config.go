@@ -202,7 +202,7 @@ func createDefaultConfig() component.Config {
 
 func defaultEndpoint(api API) string { return defender.Endpoint(defender.API(api)) }
 
-// choices are the settings that have only a few values.
+// choices are the settings that allow only a few values.
 func choices() map[string][]string {
 	return map[string][]string{
 		"api":    {string(APIDefenderXDR), string(APIGraph)},
@@ -226,7 +226,7 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	}
 	err := conf.Unmarshal(c)
 	if err != nil && len(c.misread) > 0 {
-		return c.misread.Err() // it has the cause, in better words
+		return c.misread.Err() // misread describes the cause better
 	}
 	return err
 }

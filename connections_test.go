@@ -112,7 +112,7 @@ func (n *network) Close() error {
 
 func (n *network) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 443} }
 
-// dialer is an auth extension that has the transport below it connect through a network. Nil: as it does by itself.
+// dialer is an auth extension whose underlying transport connects through a network. Nil: directly.
 type dialer struct {
 	component.StartFunc
 	component.ShutdownFunc
@@ -147,7 +147,7 @@ func clientFor(t *testing.T, cfg *Config, n *network) *defender.Client {
 	return defender.NewClient(client, defender.Settings{Endpoint: endpoint, MaxBody: cfg.MaxResponseBodySize})
 }
 
-// serve answers what comes through a network, by HTTP of the given version.
+// serve serves requests through a network, with the given version of HTTP.
 func serve(t *testing.T, version int, handler http.HandlerFunc) *network {
 	t.Helper()
 	n := newNetwork()
@@ -197,7 +197,7 @@ func TestOneRequestFailsWhereConnectionsFallSilent(t *testing.T) {
 	}
 }
 
-// An idle connection that has fallen silent is found before a request needs it.
+// An idle connection that has gone silent is found before a request needs it.
 func TestNoRequestFailsWhereAnIdleConnectionFallsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := serve(t, 2, incidentOne)
@@ -288,7 +288,7 @@ const (
 )
 
 // goAway is a server by HTTP/2 that accepts each connection, and sends GOAWAY
-// instead of an answer. It claims to have processed streams up to last.
+// instead of a response. It claims to have processed streams up to last.
 func goAway(t *testing.T, last, code uint32) *network {
 	t.Helper()
 	n := newNetwork()

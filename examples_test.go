@@ -44,7 +44,7 @@ func TestEveryExampleSendsLargeIncidentsInParts(t *testing.T) {
 	require.Greater(t, found, 15)
 }
 
-// make validate has the built collector check the example.
+// make validate checks the example with the built collector.
 func TestREADMEShowsTheDurableExample(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)

@@ -52,7 +52,7 @@ func (p texts) read(t *testing.T, names ...string) (component.Config, error) {
 	return cfg, conf.Unmarshal(&cfg)
 }
 
-// validated is what validation of the whole configuration says; empty: nothing.
+// validated is the error of validating the whole configuration; empty: none.
 func validated(cfg component.Config) string {
 	err := confmap.Validate(struct {
 		Receivers map[component.ID]component.Config `mapstructure:"receivers"`
@@ -408,7 +408,8 @@ func TestAnEmptyKeyIsReported(t *testing.T) {
 		`  "": no such setting; the settings there are incident_ids, `)
 }
 
-// Once auth is known to be in the wrong place, no rule complains that it is missing.
+// Once auth is known to be in the wrong place, no other rule reports that it is
+// missing.
 func TestMisplacedAuthIsOneProblem(t *testing.T) {
 	for section, want := range map[string]string{
 		"auth: oauth2client": "auth: no such setting; write http: {auth: {authenticator: oauth2client}}",

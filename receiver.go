@@ -20,9 +20,9 @@ type incidentsReceiver struct {
 	settings receiver.Settings
 	cfg      *Config
 	next     consumer.Logs
-	clock    func() time.Time // time.Now, but for tests
+	clock    func() time.Time // time.Now, except in tests
 
-	// Set by Start, nil before; Start and Shutdown are never called at once.
+	// Set by Start, nil before; Start and Shutdown are never called concurrently.
 	active  *activity
 	term    *term    // without a leader elector
 	standby *standby // with one
@@ -32,8 +32,8 @@ func newReceiver(settings receiver.Settings, cfg *Config, next consumer.Logs) *i
 	return &incidentsReceiver{settings: settings, cfg: cfg, next: next, clock: time.Now}
 }
 
-// Start reads the IDs and the checkpoint and starts the engine, or waits for this collector to lead. It does not call the API: what is
-// wrong there is reported and retried while the collector runs.
+// Start reads the IDs and the checkpoint and starts the engine, or waits for this collector to lead. It does not call the API:
+// failures there are reported and retried while the collector runs.
 func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) error {
 	active, err := newActivity(r.settings)
 	if err != nil {
@@ -53,7 +53,7 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 	return err
 }
 
-// Shutdown ends the requests first, then lets the pipeline accept what it was just given, until ctx ends or deliveryGrace has passed.
+// Shutdown first ends the requests, then lets the pipeline accept what it was just given, until ctx ends or deliveryGrace has passed.
 // What was not accepted is not in the checkpoint and is delivered after the next start.
 func (r *incidentsReceiver) Shutdown(ctx context.Context) error {
 	if r.active != nil {

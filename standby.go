@@ -18,25 +18,25 @@ import (
 // maxBeginInterval is the longest time between two attempts to begin a term.
 const maxBeginInterval = 15 * time.Second
 
-// standby polls while this collector leads: each leadership is a term of its own.
-// One goroutine begins and ends the terms, one after another.
+// standby polls while this collector leads: each leadership is a term of its
+// own. One goroutine begins and ends the terms, one after another.
 type standby struct {
 	receiver *incidentsReceiver
 	host     *statusHost
-	elected  chan context.Context // room for one: the leadership that has begun
+	elected  chan context.Context // buffer of one: the leadership that has begun
 
 	mu     sync.Mutex
-	resign context.CancelFunc // ends the present leadership; nil: there is none
+	resign context.CancelFunc // ends the current leadership; nil: there is none
 
 	running context.Context // ends with Shutdown
 	stop    context.CancelFunc
-	ending  context.Context // ends when Shutdown waits no longer
+	ending  context.Context // ends when Shutdown stops waiting
 	abandon context.CancelFunc
 	done    chan error // gets the error of the last term's end, once
 }
 
-// standBy checks what can be checked without leading, and asks the leader elector to
-// be told. It opens no storage.
+// standBy checks what can be checked without leading, and registers with the
+// leader elector. It opens no storage.
 func (r *incidentsReceiver) standBy(ctx context.Context, host component.Host) (*standby, error) {
 	f, err := r.find(ctx, host)
 	if err != nil {
@@ -53,8 +53,9 @@ func (r *incidentsReceiver) standBy(ctx context.Context, host component.Host) (*
 	return s, nil
 }
 
-// startedLeading and stoppedLeading are called by the elector, never at once. That a
-// leadership has begun may be called after it has ended: then its context has, too.
+// The elector calls startedLeading and stoppedLeading, never concurrently.
+// startedLeading may be called after the leadership has ended: then its context
+// has ended, too.
 func (s *standby) startedLeading(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,7 +79,7 @@ func (s *standby) stoppedLeading() {
 	}
 }
 
-// run lives from Start to Shutdown.
+// run runs from Start to Shutdown.
 func (s *standby) run() error {
 	for {
 		select {
@@ -124,8 +125,9 @@ func (s *standby) lead(leading context.Context) error {
 	return nil
 }
 
-// begin begins a term, with backoff until it succeeds or the leadership ends: the
-// former leader may still hold the storage. It returns nil in the latter case.
+// begin begins a term, with backoff until it succeeds or the leadership ends:
+// the former leader may still hold the storage. It returns nil in the latter
+// case.
 func (s *standby) begin(leading context.Context) *term {
 	interval := backoff.NewExponentialBackOff()
 	interval.InitialInterval, interval.MaxInterval = 500*time.Millisecond, maxBeginInterval
@@ -154,12 +156,12 @@ func (s *standby) begin(leading context.Context) *term {
 	return t
 }
 
-// shutdown ends the present term, if there is one, and waits for it no longer than
-// ctx and the graces of a term allow.
+// shutdown ends the current term, if there is one, and waits for it no longer
+// than ctx and the grace periods of a term allow.
 func (s *standby) shutdown(ctx context.Context) error {
 	defer context.AfterFunc(ctx, s.abandon)()
 	s.stop()
-	limit := time.NewTimer(deliveryGrace + 2*abandonGrace) // the end of a term says more
+	limit := time.NewTimer(deliveryGrace + 2*abandonGrace) // the error of the term says more
 	defer limit.Stop()
 	canceled := ctx.Done()
 	for {
@@ -178,7 +180,7 @@ func (s *standby) shutdown(ctx context.Context) error {
 }
 
 // statusHost remembers what was last reported: while a receiver is on standby,
-// what failed when it polled is not its concern.
+// its earlier failures no longer matter.
 type statusHost struct {
 	component.Host
 	failing atomic.Bool

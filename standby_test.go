@@ -27,8 +27,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/proof"
 )
 
-// elected makes a harness whose receiver polls while the elector leads, with a
-// storage that only one process can open.
+// elected makes a harness with a receiver that polls while the elector leads,
+// with a storage that only one process can open.
 func elected(t *testing.T, population defendersim.Config, change ...func(*defenderincidents.Config)) (*harness.Harness, *harness.Elector) {
 	t.Helper()
 	h := harness.New(t, population, append(change, func(cfg *defenderincidents.Config) {
@@ -183,7 +183,7 @@ func TestLeaderPollsAgainOnceAPipelineThatHungHasReturned(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h, elector := elected(t, harness.OneAlert(1))
 		returns := make(chan struct{})
-		h.Sink.Refuse = func(context.Context) error { // whatever its context says
+		h.Sink.Refuse = func(context.Context) error { // even if its context has ended
 			<-returns
 			return errors.New("too late")
 		}

@@ -25,19 +25,20 @@ import (
 )
 
 const (
-	// deliveryGrace is how long the end of a term without a deadline of its own waits
-	// for the pipeline to take what it was just given.
+	// deliveryGrace is how long the end of a term without a deadline of its own
+	// waits for the pipeline to accept what it was just given.
 	deliveryGrace = 5 * time.Second
-	// abandonGrace is how long a consumer may take to notice that it is over.
+	// abandonGrace is how long a consumer may take to notice that its context has
+	// ended.
 	abandonGrace = time.Second
 )
 
-// term is a time of polling: from Start to Shutdown or, with a leader elector, for
-// as long as this collector leads.
+// term is a period of polling: from Start to Shutdown or, with a leader
+// elector, while this collector leads.
 type term struct {
 	engine     *poll.Engine
 	stopping   context.CancelFunc // ends the requests and the loop
-	abandoning context.CancelFunc // ends a delivery, and calls of the storage
+	abandoning context.CancelFunc // ends a delivery, and storage calls
 	done       chan struct{}      // closed when the loop has ended
 	release    func() error       // gives back what begin took, once
 }
@@ -54,7 +55,7 @@ func (r *incidentsReceiver) begin(ctx, running context.Context, host component.H
 	return t, nil
 }
 
-// found is what the configuration names, before any of it is used.
+// found is what the configuration refers to, before any of it is used.
 type found struct {
 	ids      *idlist.List
 	endpoint *url.URL
@@ -95,7 +96,7 @@ func (r *incidentsReceiver) open(ctx context.Context, host component.Host, f fou
 		return nil, err
 	}
 	if r.cfg.StorageID != nil && len(contents.Summaries) == 0 {
-		// bbolt takes an empty file for a new one, so a file that was truncated looks like a first start.
+		// bbolt treats an empty file as a new one, so a truncated file looks like a first start.
 		r.settings.Logger.Info("the storage holds no incidents; every incident is emitted as new", zap.Stringer("storage", r.cfg.StorageID))
 	}
 	engine, err := poll.Open(ctx, r.cfg.pollSettings(f.endpoint.Hostname()), poll.Parts{
@@ -117,8 +118,8 @@ func (r *incidentsReceiver) open(ctx context.Context, host component.Host, f fou
 	})}, nil
 }
 
-// storageClient is the storage that the configuration names, or one that
-// forgets everything at the end.
+// storageClient is the configured storage, or one that forgets everything at
+// the end.
 func (r *incidentsReceiver) storageClient(ctx context.Context, extension storage.Extension) (storage.Client, error) {
 	if extension == nil {
 		r.settings.Logger.Info("no storage configured; every start emits every incident once and forgets which requests were sent, " +
@@ -161,7 +162,7 @@ func (t *term) end(ctx context.Context) error {
 	case <-t.done:
 		return t.release()
 	case <-grace.C:
-		go func() { // so that the next term can open the storage
+		go func() { // the next term can then open the storage
 			<-t.done
 			_ = t.release()
 		}()

@@ -57,7 +57,7 @@ func (c *Config) validateIDs() error {
 	seen := make(map[int64]bool, len(c.IncidentIDs))
 	for i, id := range c.IncidentIDs {
 		switch {
-		case id == 0 && c.misread.Concern("incident_ids"): // in the place of one that is no ID
+		case id == 0 && c.misread.Concern("incident_ids"): // in place of one that is no ID
 		case id <= 0:
 			errs = append(errs, fmt.Errorf("incident_ids[%d]: %d is not a positive number; write the number in the portal's address", i, id))
 		case seen[id]:
@@ -113,7 +113,8 @@ func (c *Config) validateHTTP() error {
 	return errors.Join(errs...)
 }
 
-// validateProxy rejects what confighttp would refuse with the whole address, and its password, in the message.
+// validateProxy rejects addresses for which confighttp would return an error that contains the whole address
+// with its password.
 func (c *Config) validateProxy() error {
 	if c.HTTP.ProxyURL == "" {
 		return nil
@@ -165,8 +166,8 @@ func (c *Config) validateMicrosoftHost(host, path string) error {
 	return errors.Join(errs...)
 }
 
-// listed joins the endpoints of places, with the name of the cloud for all but
-// the first.
+// listed joins the endpoints of places, with the cloud's name for all but the
+// first.
 func listed(places []defender.Place) string {
 	text := places[0].Endpoint
 	for _, p := range places[1:] {
@@ -198,7 +199,7 @@ func (r RateLimitConfig) validate(key string) error {
 	return errors.Join(errs...)
 }
 
-// validate accepts a nil receiver, which is a feed that is off.
+// validate accepts a nil receiver: the feed is off.
 func (f *ChangeFeedConfig) validate(key string) error {
 	if f == nil {
 		return nil
