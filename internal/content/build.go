@@ -11,18 +11,17 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Limits bound what objects are made of, those of all Builders together that share
-// them.
+// Limits bound the size of objects. Builders that share Limits are bounded
+// together.
 type Limits struct {
-	Depth  int // levels that objects and arrays may be within each other
-	Values int // that there may be in all
+	Depth  int // nesting depth of objects and arrays
+	Values int // largest number of values in all
 	Found  int // values so far
 }
 
-// Builder makes an Object of a text that jsontext has found to be JSON, to the
-// letter: quotes and brackets then say all there is to know of where a value
-// begins and ends. The text must be valid UTF-8. Its buffers serve one object after another, so it belongs to one
-// goroutine.
+// Builder makes an Object from a text that jsontext has accepted as JSON to the letter, so that quotes and
+// brackets are enough to find where a value begins and ends. The text must be valid UTF-8. Its buffers are reused
+// for the next object, so it belongs to one goroutine.
 type Builder struct {
 	shapes *Shapes
 	limits *Limits
@@ -32,24 +31,25 @@ type Builder struct {
 
 	depth  int     // of the object itself
 	names  *node   // of its members so far
-	all    *node   // also of those that are not part of it
+	all    *node   // also of members that are not part of it
 	places []Place // of its members
 	object Object  // once it has ended
 }
 
-// NewBuilder returns one that shares shapes and limits with others of its
+// NewBuilder returns a Builder that shares shapes and limits with others of its
 // goroutine.
 func NewBuilder(shapes *Shapes, limits *Limits) *Builder {
 	return &Builder{shapes: shapes, limits: limits}
 }
 
-// Begin begins an object on that level, whatever came before.
+// Begin begins an object on that level, and discards any unfinished one.
 func (b *Builder) Begin(depth int) {
 	b.tags, b.sizes, b.text, b.places = append(b.tags[:0], Map), append(b.sizes[:0], 0), b.text[:0], b.places[:0]
 	b.depth, b.names, b.all, b.object = depth, b.shapes.root, b.shapes.root, Object{}
 }
 
-// Name receives the name of a member, without escapes, and returns it to be kept.
+// Name receives the name of a member, without escapes, and returns a copy to
+// keep.
 func (b *Builder) Name(name []byte) (kept string, err error) {
 	if b.all, err = b.shapes.step(b.all, name); err != nil {
 		return "", err
@@ -58,17 +58,17 @@ func (b *Builder) Name(name []byte) (kept string, err error) {
 	return b.all.name, err
 }
 
-// Value receives the value of the member that was named last, by its text.
+// Value receives the text of the value of the last named member.
 func (b *Builder) Value(text []byte) error {
 	b.begins()
 	_, err := b.value(text, 0, b.depth+1)
 	return err
 }
 
-// Pass has the member that was named last not be part of the object.
+// Pass leaves the last named member out of the object.
 func (b *Builder) Pass() { b.names = b.names.before }
 
-// End ends the object that was begun.
+// End ends the object.
 func (b *Builder) End() error {
 	if _, err := b.shapes.end(b.all); err != nil {
 		return err
@@ -95,11 +95,11 @@ func (b *Builder) ended() error {
 	return nil
 }
 
-// Object is what was built, once it has ended.
+// Object is the object that was built, once it has ended.
 func (b *Builder) Object() Object { return b.object }
 
-// Get reads from one of the object's own members on, once it has ended. There may
-// be none of this name.
+// Get reads the object from one of its own members on, once it has ended. The
+// name may not exist.
 func (b *Builder) Get(name string) (member Reader) {
 	if place := b.object.Shape().place(name); place >= 0 {
 		member = Reader{object: b.object, at: b.places[place]}
@@ -113,8 +113,8 @@ func (b *Builder) begins() {
 	b.places = append(b.places, Place{len(b.tags), len(b.sizes), len(b.text)})
 }
 
-// value goes through the value that is next at that place of the text, and returns
-// where it ends. depth is its own level if it is an object or an array.
+// value scans the value at that place of the text, and returns where it ends.
+// depth is its own level if it is an object or an array.
 func (b *Builder) value(json []byte, at, depth int) (end int, err error) {
 	if b.limits.Found++; b.limits.Found > b.limits.Values {
 		return 0, fmt.Errorf("more than %d values", b.limits.Values)
@@ -140,7 +140,7 @@ func (b *Builder) value(json []byte, at, depth int) (end int, err error) {
 	}
 }
 
-// quoted goes through a string.
+// quoted scans a string.
 func (b *Builder) quoted(json []byte, at int) (end int) {
 	b.tags = append(b.tags, String)
 	size := bytes.IndexByte(json[at+1:], '"')
@@ -157,14 +157,14 @@ func (b *Builder) quoted(json []byte, at int) (end int) {
 	return end
 }
 
-// unquote adds what a string says. Half a surrogate pair, which is JSON but no
-// text, becomes U+FFFD.
+// unquote appends the text of a string. Half a surrogate pair, which is JSON
+// but not valid text, becomes U+FFFD.
 func unquote(to, quoted []byte) []byte {
 	to, _ = jsontext.AppendUnquote(to, quoted) // that is the only error there can be
 	return to
 }
 
-// nested goes through an object or an array within the object.
+// nested scans an object or an array within the object.
 func (b *Builder) nested(json []byte, at, depth int) (end int, err error) {
 	if depth > b.limits.Depth {
 		return 0, fmt.Errorf("nested deeper than %d levels", b.limits.Depth)
@@ -184,8 +184,8 @@ func (b *Builder) nested(json []byte, at, depth int) (end int, err error) {
 	return end, err
 }
 
-// elements goes through those of an array and behind its end, and says how many
-// they are.
+// elements scans the elements of an array and its end, and returns their
+// number.
 func (b *Builder) elements(json []byte, at, depth int) (end, n int, err error) {
 	for at = skip(json, at); json[at] != ']'; at = skip(json, at) {
 		if at, err = b.value(json, at, depth+1); err != nil {
@@ -196,7 +196,7 @@ func (b *Builder) elements(json []byte, at, depth int) (end, n int, err error) {
 	return at + 1, n, nil
 }
 
-// members goes through those of an object and behind its end.
+// members scans the members of an object and its end.
 func (b *Builder) members(json []byte, at, depth int) (end int, names *node, err error) {
 	names = b.shapes.root
 	for at = skip(json, at); json[at] != '}'; at = skip(json, at) {
@@ -220,7 +220,7 @@ func (b *Builder) members(json []byte, at, depth int) (end int, names *node, err
 	return at + 1, names, nil
 }
 
-// named goes on by a name as it stands in the text.
+// named continues with a name as it is written in the text.
 func (b *Builder) named(from *node, quoted []byte) (*node, error) {
 	name := quoted[1 : len(quoted)-1]
 	if bytes.IndexByte(name, '\\') >= 0 {
@@ -229,7 +229,7 @@ func (b *Builder) named(from *node, quoted []byte) (*node, error) {
 	return b.shapes.step(from, name)
 }
 
-// length writes how long a text is.
+// length writes the length of a text.
 func (b *Builder) length(n int) {
 	if n < 0x80 { // most are: an append in place costs the garbage collector nothing
 		b.tags = append(b.tags, byte(n))
@@ -238,7 +238,7 @@ func (b *Builder) length(n int) {
 	b.tags = binary.AppendUvarint(b.tags, uint64(n))
 }
 
-// skip goes over what says nothing: white space, commas and colons.
+// skip skips white space, commas and colons.
 func skip(json []byte, at int) int {
 	for json[at] <= ' ' || json[at] == ',' || json[at] == ':' {
 		at++
@@ -246,8 +246,8 @@ func skip(json []byte, at int) int {
 	return at
 }
 
-// quotedSize is that of the string that a text begins with: to the next quote
-// that an even number of backslashes is before.
+// quotedSize is the size of the string at the beginning of a text: to the next
+// quote after an even number of backslashes.
 func quotedSize(text []byte) int {
 	size := 1
 	for {
@@ -262,7 +262,7 @@ func quotedSize(text []byte) int {
 	}
 }
 
-// numberSize is that of the number that a text begins with.
+// numberSize is the size of the number at the beginning of a text.
 func numberSize(text []byte) int {
 	for i, b := range text {
 		if b <= ' ' || b == ',' || b == ']' || b == '}' {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package content keeps JSON objects as the API gave them, taken apart so far
-// that digests and records can be made of them as often as need be, in little
-// room: most of what is fetched has not changed and no record is ever made of it.
+// Package content keeps JSON objects as the API sent them, parsed far enough to
+// make digests and records of them repeatedly, in little memory: most of what
+// is fetched has not changed and never becomes a record.
 //
-// It is pure. That a text is JSON at all is for others to find out before.
+// It is pure. The caller must have checked that a text is JSON.
 package content
 
 import "encoding/binary"
 
-// The kinds of JSON values, by the byte that one begins with.
+// The kinds of JSON values, by their first byte.
 const (
 	Null   = 'n'
 	True   = 't'
@@ -20,13 +20,13 @@ const (
 	Array  = '['
 )
 
-// Object is a JSON object: names and values as they were, in their order. It never
-// changes. The zero Object is none.
+// Object is a JSON object: names and values as they were, in their order. It is
+// immutable. The zero Object is none.
 type Object struct {
-	// tags are the kinds of all values, what is in one right behind it. Behind
-	// that of a string or a number is the length of its text.
+	// tags are the kinds of all values, each followed by the values inside it. The
+	// kind of a string or a number is followed by the length of its text.
 	tags   []byte
-	sizes  []uint32 // of an array its length, of an object the place of its shape; in the order in which they begin
+	sizes  []uint32 // of an array its length, of an object the index of its shape; in the order in which they begin
 	text   string   // of the strings and numbers, one after another
 	shapes []*Shape // shared
 }
@@ -34,11 +34,11 @@ type Object struct {
 // Shape of the object. It must not be the zero Object.
 func (o Object) Shape() *Shape { return o.shapes[o.sizes[0]] }
 
-// Reader gives the values of an Object one after another, what is in one right
-// behind it. The zero Reader is at no value: its Kind is 0.
+// Reader returns the values of an Object one after another, each followed by
+// the values inside it. The zero Reader is at no value: its Kind is 0.
 type Reader struct {
 	object Object
-	at     Place // of the next
+	at     Place // of the next value
 	kind   byte
 	size   int
 	shape  *Shape
@@ -54,7 +54,7 @@ func (o Object) Read() Reader {
 	return r
 }
 
-// Next goes on to the next value. There must be one.
+// Next moves to the next value. There must be one.
 func (r *Reader) Next() {
 	r.kind = r.object.tags[r.at.tag]
 	r.at.tag++
@@ -74,17 +74,19 @@ func (r *Reader) Next() {
 // Kind of the value.
 func (r *Reader) Kind() byte { return r.kind }
 
-// Text of a string, without its escapes, or of a number. Others must not be asked.
+// Text of a string, without its escapes, or of a number. Do not call it for
+// other kinds.
 func (r *Reader) Text() string { return r.object.text[r.at.text-r.size : r.at.text] }
 
-// Len is how many elements an array has, which come next. Others must not be asked.
+// Len is the number of elements of an array, which come next. Do not call it
+// for other kinds.
 func (r *Reader) Len() int { return r.size }
 
 // Shape of an object. The values of its members come next, in the order of its
-// names. Others must not be asked.
+// names. Do not call it for other kinds.
 func (r *Reader) Shape() *Shape { return r.shape }
 
-// Skip goes on behind what is in the value.
+// Skip skips what is inside the value.
 func (r *Reader) Skip() {
 	for left := r.within(); left > 0; left-- {
 		r.Next()
@@ -92,7 +94,7 @@ func (r *Reader) Skip() {
 	}
 }
 
-// within is how many values come next that are part of the value.
+// within is how many of the next values are part of the value.
 func (r *Reader) within() int {
 	switch r.kind {
 	case Map:
@@ -103,7 +105,7 @@ func (r *Reader) within() int {
 	return 0
 }
 
-// Members adds the places of an object's members to others, and goes on behind them.
+// Members appends the places of an object's members, and moves past them.
 func (r *Reader) Members(places []Place) []Place {
 	for range r.shape.Names {
 		places = append(places, r.at)
@@ -116,13 +118,13 @@ func (r *Reader) Members(places []Place) []Place {
 // Place of the next value.
 func (r *Reader) Place() Place { return r.at }
 
-// Go goes to the value at that place.
+// Go moves to the value at that place.
 func (r *Reader) Go(to Place) {
 	r.at = to
 	r.Next()
 }
 
-// Return has the value at that place be the next.
+// Return makes the value at that place the next one.
 func (r *Reader) Return(to Place) { r.at = to }
 
 func (r *Reader) length() int {

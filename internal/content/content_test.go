@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// number is one as its literal; other values are nil, bools, strings, slices of
+// number is a number's literal; other values are nil, bools, strings, slices of
 // any and members.
 type number string
 
@@ -35,7 +35,7 @@ func value(depth int) *rapid.Generator[any] {
 	return rapid.OneOf(append(leaves, rapid.SliceOfN(value(depth-1), 0, 5).AsAny(), object(depth-1).AsAny())...)
 }
 
-// object draws one whose names are often those of others.
+// object draws an object with names that other objects often have, too.
 func object(depth int) *rapid.Generator[members] {
 	names := rapid.OneOf(
 		rapid.Map(rapid.IntRange(0, 20), func(n int) string { return fmt.Sprint("name ", n) }),
@@ -50,8 +50,8 @@ func object(depth int) *rapid.Generator[members] {
 	})
 }
 
-// written is a value as JSON, with the white space and the escapes that space and
-// quote make.
+// written is a value as JSON, with the white space and the escapes that space
+// and quote produce.
 type written struct {
 	space func() string
 	quote func(string) string
@@ -80,7 +80,7 @@ func (w written) json(v any) string {
 	return w.space() + "null" + w.space()
 }
 
-// escaped has all characters escaped.
+// escaped escapes all characters.
 func escaped(text string) string {
 	var b strings.Builder
 	for _, r := range text {
@@ -94,7 +94,7 @@ func escaped(text string) string {
 	return `"` + b.String() + `"`
 }
 
-// plainly has only those escaped that have to be.
+// plainly escapes only what must be escaped.
 func plainly(text string) string {
 	var b strings.Builder
 	for _, r := range text {
@@ -126,8 +126,7 @@ func drawn(t *rapid.T, v any) string {
 
 func never(string) bool { return false }
 
-// builder is one without much in the way of limits, in whose objects nothing
-// counts.
+// builder has practically no limits, and ignores all members of its objects.
 func builder() *Builder {
 	return NewBuilder(NewShapes(never, 1000), &Limits{Depth: 100, Values: 1 << 20})
 }

@@ -15,8 +15,8 @@ import (
 
 var limit = regexp.MustCompile("^(nested deeper than 100 levels|an object with more than 1000 members)$")
 
-// FuzzWhole holds what is built of any object that jsontext takes against what its
-// tokens say. Escapes may be no Unicode, the text itself is.
+// FuzzWhole compares what is built of any object that jsontext accepts with its
+// tokens. Escapes may be invalid Unicode, the text itself is valid.
 func FuzzWhole(f *testing.F) {
 	for _, text := range []string{
 		`{}`, ` { "a" : [ 1 , -2.5e+3 , null , true , false , "" ] , "\u0061b" : { } } `, `{"a":"\\","b":"\"","c":"\\\"","d\\":"\ud83d\ude00"}`,
@@ -25,7 +25,7 @@ func FuzzWhole(f *testing.F) {
 	} {
 		f.Add([]byte(text))
 	}
-	b := builder() // whatever it has seen before must not count
+	b := builder() // whatever it has seen before must not matter
 	f.Fuzz(func(t *testing.T, text []byte) {
 		value := jsontext.Value(text)
 		if value.Kind() != '{' || !utf8.Valid(text) || !value.IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
@@ -49,7 +49,7 @@ func FuzzWhole(f *testing.F) {
 	})
 }
 
-// told is the next value by its tokens.
+// told is the next value according to its tokens.
 func told(t *testing.T, d *jsontext.Decoder) any {
 	t.Helper()
 	token, err := d.ReadToken()

@@ -4,15 +4,15 @@ package content
 
 import "strconv"
 
-// Number is what a JSON number is kept as: integers exact, others as float64,
-// and what neither an int64 nor a float64 can hold as the text it came as.
+// Number is how a JSON number is kept: integers exactly, others as float64, and
+// numbers that fit neither an int64 nor a float64 as their original text.
 type Number struct {
 	Form   Form
 	Int    int64
 	Double float64
 }
 
-// Form tells which of its values a Number has.
+// Form says which of its values a Number has.
 type Form uint8
 
 // The forms of a Number. One that is Text has neither value.

@@ -10,8 +10,8 @@ import (
 	"slices"
 )
 
-// Shape is what objects have in common that have the same names in the same order.
-// It never changes.
+// Shape is shared by objects with the same names in the same order. It is
+// immutable.
 type Shape struct {
 	// Names in the order of the text.
 	Names []string
@@ -25,10 +25,10 @@ func (s *Shape) place(name string) int { return slices.Index(s.Names, name) }
 // errDuplicateName does not quote the name: people choose some of them.
 var errDuplicateName = errors.New("duplicate object member name")
 
-// Shapes are those of the objects of an API, found by their names: it writes
-// objects of a kind alike, again and again. Their names are kept once, sorted once,
-// and once held against each other. Shapes belong to one goroutine; what has one
-// from them does not.
+// Shapes are the shapes of an API's objects, found by their names: the API
+// writes objects of one kind alike, again and again. Names are kept once,
+// sorted once, and compared once. Shapes belong to one goroutine; a Shape does
+// not.
 type Shapes struct {
 	counts     func(name string) bool
 	maxMembers int
@@ -37,13 +37,13 @@ type Shapes struct {
 	list       []*Shape // never changed, only added to
 }
 
-// node is where one is in an object, by the names that have come so far.
+// node is a position in an object, identified by the names so far.
 type node struct {
-	name   string // the last of them; the root has none
+	name   string // the last of those names; the root has none
 	before *node  // nil: of the root
-	length int    // how many they are
-	next   *node  // where it went on last, if the name as it stands in a text decides that
-	shape  int    // place of what ends here in the list; 0: that is not known yet
+	length int    // number of names
+	next   *node  // the last continuation, if the name as written in a text identifies it
+	shape  int    // index in the list of the shape that ends here; 0: not known yet
 }
 
 type step struct {
@@ -51,29 +51,30 @@ type step struct {
 	name string
 }
 
-// mostNodes is what is kept from one text to the next: the API has some hundred.
+// mostNodes is how many are kept from one text to the next: the API has a few
+// hundred.
 const mostNodes = 8192
 
-// NewShapes returns none. counts is asked about each name; an object may have
-// maxMembers.
+// NewShapes returns an empty Shapes. counts is called for each name; an object
+// may have maxMembers.
 func NewShapes(counts func(name string) bool, maxMembers int) *Shapes {
 	return &Shapes{counts: counts, maxMembers: maxMembers, root: &node{}, steps: map[step]*node{}, list: []*Shape{nil}}
 }
 
-// Trim begins anew where too much has come together. It must not be called while
-// an object is being built.
+// Trim starts over if too much has accumulated. Do not call it while an object
+// is being built.
 func (s *Shapes) Trim() {
 	if len(s.steps) > mostNodes {
 		*s = *NewShapes(s.counts, s.maxMembers)
 	}
 }
 
-// follows says whether a text goes on with the name that is expected, and a quote.
+// follows reports whether a text continues with the expected name and a quote.
 func (n *node) follows(text []byte) bool {
 	return n != nil && len(text) > len(n.name) && text[len(n.name)] == '"' && string(text[:len(n.name)]) == n.name
 }
 
-// step goes on by a name, without its escapes.
+// step continues with a name, without its escapes.
 func (s *Shapes) step(from *node, name []byte) (*node, error) {
 	if n := from.next; n != nil && n.name == string(name) {
 		return n, nil
@@ -92,7 +93,7 @@ func (s *Shapes) step(from *node, name []byte) (*node, error) {
 	return to, nil
 }
 
-// end is the place in the list of the shape that an object has that ends there.
+// end is the index of the shape of an object that ends there.
 func (s *Shapes) end(at *node) (int, error) {
 	if at.shape != 0 {
 		return at.shape, nil
@@ -106,7 +107,7 @@ func (s *Shapes) end(at *node) (int, error) {
 	return at.shape, nil
 }
 
-// shape makes the one that ends there.
+// shape makes the shape of an object that ends there.
 func (s *Shapes) shape(end *node) (*Shape, error) {
 	n := end.length
 	shape := &Shape{Names: make([]string, n), Order: make([]int, 0, n)}

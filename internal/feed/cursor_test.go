@@ -310,7 +310,7 @@ type list struct {
 	rows []row
 }
 
-// change has incidents change and, up to so many, vanish.
+// change makes incidents change and, up to that many, vanish.
 func (l *list) change(changes, removals int) {
 	for range changes {
 		l.now = l.now.Add(time.Duration(l.dice.IntN(60)) * time.Second) // some at the same instant
@@ -324,7 +324,7 @@ func (l *list) change(changes, removals int) {
 	}
 }
 
-// page answers a request; the link of its last page is missing.
+// page responds to a request; the last page has no link.
 func (l *list) page(r pageRequest) (rows []row, p pageResult) {
 	for _, each := range l.rows {
 		if !each.changed.Before(r.Since) {

@@ -23,7 +23,7 @@ type feeder struct {
 	fetched  map[int64]time.Time    // when an incident was to be fetched by ID
 }
 
-// newFeeder returns a feed through a list of n incidents, of which one changed every ten seconds up to now.
+// newFeeder returns a feed through a list of n incidents, one of which changed every ten seconds up to now.
 func newFeeder(n int) *feeder {
 	r := newRegister(0, statusActive)
 	for range n {

@@ -26,7 +26,7 @@ type lists struct {
 	silent            bool            // it does not count
 }
 
-// newLists returns lists of so many incidents, of which every next was created a second later, and of so many alerts.
+// newLists returns lists of so many incidents, created one second apart, and of so many alerts.
 func newLists(incidents, alerts int) *lists {
 	l := &lists{fat: map[rowKey]bool{}}
 	for i := range incidents {
@@ -46,7 +46,7 @@ func (l *lists) add(row defender.Row) {
 	l.incidents = append(l.incidents, row)
 }
 
-// all are the rows of the list that a request asks for.
+// all are the rows of the list in a request.
 func (l *lists) all(alerts bool) []defender.Row {
 	if alerts {
 		return l.alerts
@@ -54,7 +54,7 @@ func (l *lists) all(alerts bool) []defender.Row {
 	return l.incidents
 }
 
-// page answers a request.
+// page responds to a request.
 func (l *lists) page(q defender.ListRequest) *defender.Page {
 	var rows []defender.Row
 	for _, row := range l.all(q.Alerts) {
@@ -134,7 +134,8 @@ func TestLaterPassThatShowsNoAlertsLeavesWhenAnEarlierOneDid(t *testing.T) {
 	require.True(t, p.Progress().AlertsShown.After(began))
 }
 
-// request requests whatever may be requested, now or later if nothing else is to be done, and says whether that was something.
+// request requests whatever may be requested, now or, if nothing else is left to do, later, and reports whether it requested
+// anything.
 func (p *passer) request(t require.TestingT) (requested bool) {
 	for {
 		at, ok := p.Due()
@@ -159,7 +160,7 @@ func (p *passer) request(t require.TestingT) (requested bool) {
 	}
 }
 
-// arrive has the response to the n-th request arrive that is in flight.
+// arrive delivers the response to the n-th request in flight.
 func (p *passer) arrive(n int, page *defender.Page) {
 	q := p.inFlight[n]
 	p.inFlight = slices.Delete(p.inFlight, n, n+1)

@@ -66,7 +66,7 @@ func (r *register) matching(q defender.ListRequest) (list []entry) {
 	return list
 }
 
-// page answers a request, with a link as the API writes it.
+// page responds to a request, with a link as the API writes it.
 func (r *register) page(q defender.ListRequest) *defender.Page {
 	list := r.matching(q)
 	p := &defender.Page{Date: r.now.Truncate(time.Second)}
@@ -120,7 +120,7 @@ func (s *sweeper) request(t require.TestingT) defender.ListRequest {
 	return r
 }
 
-// answer has a page arrive and its rows handled.
+// answer delivers a page and handles its rows.
 func (s *sweeper) answer(t require.TestingT, page *defender.Page) Ending {
 	s.Arrived(page, s.now)
 	for row, _, ok := s.NextRow(); ok; row, _, ok = s.NextRow() {

@@ -72,7 +72,7 @@ func (s *service) spread(n int, from time.Time, step time.Duration) {
 	}
 }
 
-// change has an item change now and be shown so late.
+// change makes an item change now and appear that much later.
 func (s *service) change(i *item, late time.Duration) {
 	i.states = append(i.states, state{s.now, s.now.Add(late)})
 }
@@ -118,7 +118,7 @@ func number(row defender.Row) int64 {
 	return row.ID
 }
 
-// page answers a request.
+// page responds to a request.
 func (s *service) page(q defender.ListRequest) *defender.Page {
 	p := &defender.Page{Date: s.now.Truncate(time.Second)}
 	from := q.Skip
@@ -244,7 +244,7 @@ func (l *lister) step(t require.TestingT) Progress {
 	return p
 }
 
-// handle has a page arrive and its rows handled.
+// handle delivers a page and handles its rows.
 func (l *lister) handle(t require.TestingT, page *defender.Page) (p Progress) {
 	l.Arrived(page, l.s.now)
 	for row, _, ok := l.NextRow(); ok; row, _, ok = l.NextRow() {

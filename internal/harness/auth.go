@@ -13,7 +13,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 )
 
-// AuthID is the ID of the auth extension that each configuration names.
+// AuthID is the ID of the auth extension in each configuration.
 func AuthID() component.ID { return component.MustNewID("auth") }
 
 // Auth is an auth extension. It signs each request with a token of the simulated
@@ -33,11 +33,11 @@ type Auth struct {
 
 var _ extensionauth.HTTPClient = (*Auth)(nil)
 
-// Middleware answers a request, perhaps with the help of next.
+// Middleware responds to a request, possibly with the help of next.
 type Middleware func(next http.RoundTripper, r *http.Request) (*http.Response, error)
 
 // Use puts middleware in front of the API from now on. It sees requests before
-// they are signed. Nil takes it away.
+// they are signed. Nil removes it.
 func (a *Auth) Use(m Middleware) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -51,8 +51,8 @@ func (a *Auth) Fail(err error) {
 	a.err = err
 }
 
-// Grant decides what tokens say from now on. An empty audience is the one that
-// the API expects.
+// Grant sets the claims of tokens from now on. An empty audience is the one
+// that the API expects.
 func (a *Auth) Grant(grant defendersim.Grant) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -13,13 +13,13 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 )
 
-// Disk is a storage extension in memory. Like file_storage's, its writes are
-// durable at once, and a client is of no use after Close.
+// Disk is a storage extension in memory. As with file_storage, its writes are
+// durable at once, and a client cannot be used after Close.
 type Disk struct {
 	component.StartFunc
 	component.ShutdownFunc
 
-	// Exclusive refuses a client while another one is open, as file_storage does.
+	// Exclusive refuses a second client while one is open, as file_storage does.
 	Exclusive bool
 
 	mu      sync.Mutex

@@ -25,7 +25,8 @@ type Elector struct {
 // ElectorID is the ID for an Elector among the extensions of a Host.
 func ElectorID() component.ID { return component.MustNewID("k8s_leader_elector") }
 
-// SetCallBackFuncs has a receiver told when the leadership begins and ends.
+// SetCallBackFuncs registers the functions to call when the leadership begins
+// and ends.
 func (e *Elector) SetCallBackFuncs(started func(context.Context), stopped func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -59,7 +60,7 @@ func (e *Elector) Lose() {
 	}
 }
 
-// ElectTooLate ends a leadership before it tells that it has begun.
+// ElectTooLate begins and ends a leadership before it reports the beginning.
 func (e *Elector) ElectTooLate() {
 	ctx, resign := context.WithCancel(context.Background())
 	resign()

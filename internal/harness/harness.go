@@ -93,7 +93,7 @@ func NewUnder(t *testing.T, api defenderincidentsreceiver.API, population defend
 }
 
 // DefaultConfig is the default configuration for an API, with AuthID as its
-// auth extension. It lists no incidents and names no storage.
+// auth extension. It has no incidents and no storage.
 func DefaultConfig(api defenderincidentsreceiver.API) *defenderincidentsreceiver.Config {
 	cfg := defenderincidentsreceiver.NewFactory().CreateDefaultConfig().(*defenderincidentsreceiver.Config)
 	cfg.API, cfg.HTTP.Endpoint = api, endpoint(api)
@@ -102,7 +102,7 @@ func DefaultConfig(api defenderincidentsreceiver.API) *defenderincidentsreceiver
 }
 
 // Start starts a new receiver, which delivers to the sink. The test stops it at
-// its end if nobody has done so before.
+// its end if it is still running.
 func (h *Harness) Start() {
 	h.t.Helper()
 	h.StartWith(h.Sink)
@@ -121,7 +121,7 @@ func (h *Harness) StartWith(next consumer.Logs) {
 	h.t.Cleanup(func() { _ = made.Shutdown(context.Background()) })
 }
 
-// Stop shuts the receiver down, which has to succeed.
+// Stop shuts the receiver down, which must succeed.
 func (h *Harness) Stop() {
 	h.t.Helper()
 	require.NoError(h.t, h.Receiver.Shutdown(context.Background()))
@@ -171,7 +171,7 @@ func (h *Harness) RequireProof() {
 	require.LessOrEqual(h.t, h.Sim.MaxInWindow(time.Hour), h.Config.RateLimit.RequestsPerHour)
 }
 
-// Run is what the receiver has delivered so far, to compare it with what the
+// Run is what the receiver has delivered so far, for comparison with what the
 // simulated API showed by Gets and rows of the list.
 func (h *Harness) Run() proof.Run {
 	run := proof.Run{Sim: h.Sim, Deliveries: h.Sink.Deliveries(), Alerts: string(h.Config.Alerts)}
@@ -211,7 +211,7 @@ func (h *Harness) Lists() []defendersim.Request {
 }
 
 // PollsSince counts the requests for single incidents since a moment, and how
-// many of them were answered with 429.
+// many of them got a 429.
 func (h *Harness) PollsSince(from time.Time) (polls, rateLimited int) {
 	for _, r := range h.Sim.Journal() {
 		if r.Endpoint != defendersim.EndpointIncident || r.Time.Before(from) {
@@ -234,7 +234,7 @@ func (h *Harness) Assign(ids ...int64) {
 	}
 }
 
-// Fail makes the simulated API answer requests with a fault, named as in
+// Fail makes the simulated API respond to requests with a fault, spelled as in
 // defendersim.ParseFault. The ID is an incident's, defendersim.AllIncidents,
 // defendersim.ListRequests, defendersim.AlertRequests or, after Auth.SignIn,
 // defendersim.TokenRequests.

@@ -21,8 +21,8 @@ func Run(t *testing.T, test func(t *testing.T)) {
 	synctest.Test(t, test)
 }
 
-// Long skips a test that takes more than a second where tests are to be short
-// (make race). The code under test is the same as in the others.
+// Long skips a test that takes more than a second when only short tests run
+// (make race). The other tests run the same code.
 func Long(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -30,16 +30,16 @@ func Long(t *testing.T) {
 	}
 }
 
-// Sleep lets time pass in the bubble of the calling test, and then everything that
-// is due by now: without the latter, a test that looks at once may look in between.
-// Only the test's own goroutine may call it.
+// Sleep lets time pass in the bubble of the calling test, and then waits for
+// everything that is due by now: otherwise a test that looks at once might see
+// an intermediate state. Only the test's own goroutine may call it.
 func Sleep(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// UnderEachAPI is Run under each API. It is for what differs between them; all
-// else is tested under Defender XDR.
+// UnderEachAPI is Run under each API. It is for what differs between them;
+// everything else is tested under Defender XDR.
 func UnderEachAPI(t *testing.T, test func(t *testing.T, api defenderincidentsreceiver.API)) {
 	t.Helper()
 	t.Parallel()
@@ -50,7 +50,7 @@ func UnderEachAPI(t *testing.T, test func(t *testing.T, api defenderincidentsrec
 	}
 }
 
-// Quiet is a population of n incidents, with IDs from 1001, which only the test
+// Quiet is a population of n incidents, with IDs from 1001, that only the test
 // changes.
 func Quiet(n int) defendersim.Config {
 	cfg := defendersim.DefaultConfig()
@@ -66,7 +66,7 @@ func OneAlert(n int) defendersim.Config {
 	return cfg
 }
 
-// Rule is a rule of the simulated API for a fault, named as in
+// Rule is a rule of the simulated API for a fault, spelled as in
 // defendersim.ParseFault.
 func Rule(t *testing.T, fault string) defendersim.Rule {
 	t.Helper()
@@ -93,8 +93,7 @@ func WithFeed(change ...func(*defenderincidentsreceiver.ChangeFeedConfig)) func(
 	}
 }
 
-// WithDiscovery turns the change feed on and tracks what it shows, and nothing
-// else.
+// WithDiscovery turns the change feed on and tracks only what it shows.
 func WithDiscovery(change ...func(*defenderincidentsreceiver.ChangeFeedConfig)) func(*defenderincidentsreceiver.Config) {
 	return func(cfg *defenderincidentsreceiver.Config) {
 		WithFeed(append(change, func(f *defenderincidentsreceiver.ChangeFeedConfig) { f.Discover = true })...)(cfg)

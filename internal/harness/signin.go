@@ -24,8 +24,8 @@ const maxTokenResponse = 1 << 20
 // extension, it keeps a token until shortly before it expires.
 type signIn struct {
 	sim *defendersim.Sim
-	// turn holds a value while a request for a token is sent: in a synctest bubble,
-	// time stands still while anybody waits for a mutex.
+	// turn holds a value while a token request is sent: in a synctest bubble, time
+	// stands still while any goroutine waits for a mutex.
 	turn    chan struct{}
 	token   string
 	expires time.Time
@@ -39,7 +39,7 @@ func (a *Auth) SignIn() {
 	a.signIn = &signIn{sim: a.sim, turn: make(chan struct{}, 1)}
 }
 
-// get returns the token that a request for an API is sent with.
+// get returns the token for a request to an API.
 func (s *signIn) get(r *http.Request, api string) (string, error) {
 	select {
 	case s.turn <- struct{}{}:
@@ -50,8 +50,8 @@ func (s *signIn) get(r *http.Request, api string) (string, error) {
 	if time.Now().Before(s.expires) {
 		return s.token, nil
 	}
-	// The request's context would also report the connection to the token
-	// endpoint to the receiver.
+	// With the request's context, the receiver would also see the connection to
+	// the token endpoint.
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	defer context.AfterFunc(r.Context(), func() { cancel(context.Cause(r.Context())) })()

@@ -42,7 +42,7 @@ func (s *Sink) Records() []proof.Record {
 	return all
 }
 
-// Deliveries are what Records are, by the response that showed it.
+// Deliveries are the same records, grouped by the response that showed them.
 func (s *Sink) Deliveries() []proof.Delivery {
 	var all []proof.Delivery
 	for _, logs := range s.AllLogs() {
@@ -51,7 +51,7 @@ func (s *Sink) Deliveries() []proof.Delivery {
 	return all
 }
 
-// Changes takes the records out of the sink and describes each.
+// Changes removes the records from the sink and describes each.
 func (s *Sink) Changes() []string {
 	var all []string
 	for _, r := range s.Records() {

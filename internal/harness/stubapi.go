@@ -31,11 +31,12 @@ const (
 	stubTemplates = 200
 )
 
-// StubAPI is an auth extension that answers requests itself. It takes the place
-// of the simulated API where the cost of the answers would hide the cost of the
-// receiver: it fills an ID and a time into responses that the simulator rendered
-// before. Half of its incidents are active. They change one after the other, so
-// that a number says which one has changed and when. The others never change.
+// StubAPI is an auth extension that responds to requests itself. It replaces
+// the simulated API where the cost of rendering would hide the cost of the
+// receiver: it fills an ID and a time into responses that the simulator
+// rendered before. Half of its incidents are active. They change one after the
+// other, so that a number identifies which one has changed and when. The others
+// never change.
 type StubAPI struct {
 	component.StartFunc
 	component.ShutdownFunc
@@ -49,16 +50,16 @@ type StubAPI struct {
 	shown    map[int64]struct{} // incidents
 }
 
-// StubRequests counts what a stub was asked for: single incidents, pages of the
-// list, and the rows on those.
+// StubRequests counts the requests to a stub: single incidents, pages of the
+// list, and the rows on them.
 type StubRequests struct{ Gets, Lists, Rows int }
 
-// Since is what came after an earlier count.
+// Since is the difference to an earlier count.
 func (r StubRequests) Since(before StubRequests) StubRequests {
 	return StubRequests{r.Gets - before.Gets, r.Lists - before.Lists, r.Rows - before.Rows}
 }
 
-// template is an incident's JSON, cut where its ID or a time belongs.
+// template is an incident's JSON, split where its ID or a time belongs.
 type template []piece
 
 type piece struct {
@@ -66,7 +67,7 @@ type piece struct {
 	id   bool // an ID follows, else a time
 }
 
-// NewStubAPI returns a stub with so many incidents, at least two.
+// NewStubAPI returns a stub with that many incidents, at least two.
 func NewStubAPI(t *testing.T, incidents int) *StubAPI {
 	t.Helper()
 	population := Quiet(stubTemplates)
@@ -96,7 +97,7 @@ func readBody(t *testing.T, transport http.RoundTripper, request *http.Request) 
 	return body.Bytes()
 }
 
-// newTemplate cuts a response. A change is one of the incident and of its first
+// newTemplate splits a response. A change concerns the incident and its first
 // alert.
 func newTemplate(t *testing.T, body []byte, id int64) template {
 	t.Helper()
@@ -143,7 +144,7 @@ func (s *StubAPI) at(place, latest int64) (n int64, changed time.Time) {
 	return modulo(change, s.active), s.began.Add(time.Duration(change) * s.every)
 }
 
-// place is where in the list an incident is.
+// place is the position of an incident in the list.
 func (s *StubAPI) place(n, latest int64) int64 {
 	if n >= s.active {
 		return n
@@ -195,7 +196,7 @@ func (s *StubAPI) page(query url.Values) []byte {
 	return append(body, "]}"...)
 }
 
-// RoundTrip answers a request.
+// RoundTrip responds to a request.
 func (s *StubAPI) RoundTrip(r *http.Request) (*http.Response, error) {
 	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil && trace.WroteHeaderField != nil {
 		trace.WroteHeaderField("Accept-Encoding", r.Header["Accept-Encoding"])

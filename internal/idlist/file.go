@@ -20,7 +20,7 @@ const (
 	maxExcerpt  = 24       // bytes; enough for any ID, too little for a whole secret
 )
 
-// errUTF16 is about a text in UTF-16, as Windows PowerShell's > writes.
+// errUTF16 is for a text in UTF-16, as Windows PowerShell's > writes it.
 var errUTF16 = errors.New("UTF-16 instead of UTF-8")
 
 // badLine is a line of the file that is not an ID.
@@ -52,9 +52,10 @@ func readFile(path string) (ids []int64, bad []badLine, err error) {
 	return ids, bad, nil
 }
 
-// CheckFile returns what is wrong with the file at path, in words that name the
-// setting. A file that cannot be opened is no error here, since a configuration may be
-// checked on another machine, and neither is an empty path.
+// CheckFile returns what is wrong with the file at path, in words that include
+// the setting. A file that cannot be opened is no error here, since a
+// configuration may be checked on another machine, and neither is an empty
+// path.
 func CheckFile(path string) error {
 	if path == "" {
 		return nil
@@ -82,8 +83,9 @@ func openRegular(path string) (*os.File, error) {
 
 // parseIDs reads one ID per line. A # starts a comment, also after an ID. Blank
 // lines, surrounding spaces, a byte order mark and CRLF are allowed. Any other
-// line is skipped and returned as bad, up to the first maxBadLines. IDs come in
-// the order of the file, each once. An error is one of the reader, or errUTF16.
+// line is skipped and returned as bad, up to the first maxBadLines. IDs are in
+// the order of the file, without duplicates. The error is the reader's, or
+// errUTF16.
 func parseIDs(r io.Reader) (ids []int64, bad []badLine, err error) {
 	lines := bufio.NewReaderSize(r, maxLine)
 	if beginning, _ := lines.Peek(2); isUTF16(string(beginning)) { // an error comes again with the first line
@@ -120,8 +122,8 @@ func parseIDs(r io.Reader) (ids []int64, bad []badLine, err error) {
 	}
 }
 
-// isUTF16 recognizes the byte order mark, or without one a first character whose
-// other byte is 0, as that of each digit is.
+// isUTF16 recognizes the byte order mark, or without one a first character with
+// a zero byte, as every digit has.
 func isUTF16(beginning string) bool {
 	return strings.HasPrefix(beginning, "\xff\xfe") || strings.HasPrefix(beginning, "\xfe\xff") ||
 		len(beginning) > 1 && (beginning[0] == 0) != (beginning[1] == 0)
@@ -149,8 +151,8 @@ func ParseID(text string) (id int64, ok bool) {
 	return int64(n), err == nil && n > 0
 }
 
-// Excerpt quotes text for a log or error message. It cuts a long text off, since
-// that may be a secret in the wrong place.
+// Excerpt quotes text for a log or error message. It truncates a long text,
+// which may be a secret in the wrong place.
 func Excerpt(text string) string {
 	if len(text) <= maxExcerpt {
 		return strconv.Quote(text)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package idlist holds the incident IDs that the configuration names: those it
-// lists, and those in a file that is read again when it changes.
+// Package idlist holds the configured incident IDs: those in the configuration,
+// and those in a file that is read again when it changes.
 package idlist // import "github.com/seed2514a141/defenderincidentsreceiver/internal/idlist"
 
 import (
@@ -29,7 +29,7 @@ type List struct {
 	path   string // of the file; empty: there is no file
 
 	fromFile []int64   // the IDs in the file; the last known ones while it has none
-	empty    bool      // the file named no ID when it was last read
+	empty    bool      // the file had no ID when it was last read
 	bad      []badLine // in the file when it was last read
 
 	checked   time.Time
@@ -40,8 +40,8 @@ type List struct {
 
 // Open returns the listed IDs together with those in the file at path. An empty
 // path means that there is no file. A relative path starts at the working
-// directory. A file that cannot be read is an error here; from then on the List
-// keeps the last known IDs instead. A file that names no ID is not an error.
+// directory. It is an error if the file cannot be read now; later the List
+// keeps the last known IDs. A file without IDs is not an error.
 func Open(listed []int64, path string, logger *zap.Logger) (*List, error) {
 	l := &List{logger: logger, listed: listed, path: path}
 	if path == "" {
@@ -76,8 +76,8 @@ func (l *List) IDs() []int64 {
 // File returns the path of the file; empty: there is no file.
 func (l *List) File() string { return l.path }
 
-// FileEmpty reports whether there is a file and it named no ID when it was last
-// read. If it named IDs before, IDs still returns those.
+// FileEmpty reports whether there is a file and it had no ID when it was last
+// read. If it had IDs before, IDs still returns those.
 func (l *List) FileEmpty() bool { return l.empty }
 
 // NextCheck returns when to call Check again. ok is false if there is no file.
@@ -86,8 +86,8 @@ func (l *List) NextCheck() (at time.Time, ok bool) {
 }
 
 // Check reads the file again if a check is due and the file has changed, and
-// reports whether IDs returns something else now. While the file cannot be read
-// or names no ID, the last known IDs stay.
+// reports whether IDs now returns something else. While the file cannot be read
+// or has no ID, the last known IDs are kept.
 func (l *List) Check(now time.Time) (changed bool) {
 	if l.path == "" || now.Sub(l.checked) < checkInterval {
 		return false
@@ -105,8 +105,8 @@ func (l *List) Check(now time.Time) (changed bool) {
 	return changed
 }
 
-// readIfChanged reads a changed file once two checks in a row have found it the
-// same: before that, somebody may still be writing it.
+// readIfChanged reads a changed file once two consecutive checks have found it
+// the same: before that, somebody may still be writing it.
 func (l *List) readIfChanged() (changed bool, err error) {
 	info, err := os.Stat(l.path)
 	if err != nil {
@@ -123,8 +123,8 @@ func (l *List) readIfChanged() (changed bool, err error) {
 	return l.read()
 }
 
-// read adopts what the file says and logs its bad lines if they are other ones
-// than before.
+// read adopts the content of the file and logs its bad lines if they have
+// changed.
 func (l *List) read() (changed bool, err error) {
 	ids, bad, err := readFile(l.path)
 	if err != nil {

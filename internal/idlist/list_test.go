@@ -149,7 +149,7 @@ func TestChangedFileIsReadWithinTenSeconds(t *testing.T) {
 }
 
 // Kubernetes mounts a ConfigMap as symlinks through a directory that is itself
-// a symlink, and replaces that one.
+// a symlink, and replaces that symlink.
 func TestReplacedConfigMapIsRead(t *testing.T) {
 	mount := t.TempDir()
 	publish := func(version, content string) {

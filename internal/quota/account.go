@@ -10,7 +10,7 @@ import (
 // MaxWait is the longest pause that Restore restores, whatever was stored: the API's longest window is an hour.
 const MaxWait = time.Hour
 
-// ApartAfterPause is how long requests keep apart after a pause that the API asked for, and apartAfterRefusal after a repeated refusal.
+// ApartAfterPause is how long requests keep apart after a pause that the API requested, and apartAfterRefusal after a repeated refusal.
 const (
 	ApartAfterPause   = time.Minute
 	apartAfterRefusal = 10 * time.Minute
@@ -19,30 +19,31 @@ const (
 // Account is a Quota that survives restarts. NewAccount makes one.
 type Account struct {
 	*Quota
-	since          time.Time // since when every request is counted; zero: since ever
-	throttledUntil time.Time // the end of the last pause that the API asked for; zero: there was none
+	since          time.Time // since when every request is counted; zero: always
+	throttledUntil time.Time // the end of the last pause that the API requested; zero: there was none
 }
 
-// Stored is what a later run has to know of an Account. All times are wall-clock times. The zero value is an account that
+// Stored is what a later run must know of an Account. All times are wall-clock times. The zero value is an account that
 // was never stored.
 type Stored struct {
 	// Since is when the account began; zero: there was none.
 	Since time.Time
-	// Ended is when the requests ended that still count, oldest first.
+	// Ended is when the requests that still count ended, oldest first.
 	Ended []time.Time
-	// InFlight is how many requests had been sent and had not ended. It is never negative.
+	// InFlight is how many requests had been sent and had not ended. It is never
+	// negative.
 	InFlight int
-	// PausedUntil is the end of the pause that the API asked for; zero: none.
+	// PausedUntil is the end of the pause that the API requested; zero: none.
 	PausedUntil time.Time
-	// Learned are the limits that refusals have shown to be stricter.
+	// Learned are the stricter limits that refusals have revealed.
 	Learned []Learned
 }
 
-// NewAccount returns the account of one kind of request, with nothing sent yet. A limit that limits nothing is left out.
+// NewAccount returns the account of one kind of request, with nothing sent yet. Limits that limit nothing are left out.
 func NewAccount(limits ...Limit) *Account { return &Account{Quota: New(limits...)} }
 
-// Stored returns what to store of the account. Store it before each request is sent: a request that was in flight when the
-// process was killed then counts as one that ends when the next run starts.
+// Stored returns what to store of the account. Store it before each request is sent: if the process is killed, a request
+// that was in flight then counts as one that ends when the next run starts.
 func (a *Account) Stored(now time.Time) Stored {
 	s := Stored{InFlight: a.InFlight(), Ended: a.Ended(now), Learned: a.Learned(now)}
 	for i, end := range s.Ended {
@@ -60,8 +61,8 @@ func (a *Account) Stored(now time.Time) Stored {
 	return s
 }
 
-// Restore adds what earlier runs have sent and learned to a new account. A stored time that lies in the future, because the
-// clock was moved, counts as now.
+// Restore adds what earlier runs have sent and learned to a new account. If the clock was moved, a stored time may lie in
+// the future; it counts as now.
 func (a *Account) Restore(s Stored, now time.Time) {
 	a.since = now
 	if !s.Since.IsZero() {
@@ -89,8 +90,8 @@ func (a *Account) Restore(s Stored, now time.Time) {
 	}
 }
 
-// Throttle sends nothing before until, because the API asked for that, and then has requests keep apart for a minute: if it is still
-// too early, one is refused, and not as many as there are in parallel. Unlike Pause it is remembered across a restart.
+// Throttle sends nothing before until, because the API requested that, and then spaces requests for a minute: if it is still too
+// early, only one is refused, and not several in parallel. Unlike Pause, it survives a restart.
 func (a *Account) Throttle(until time.Time) {
 	if until.After(a.throttledUntil) {
 		a.throttledUntil = until
@@ -99,14 +100,15 @@ func (a *Account) Throttle(until time.Time) {
 	a.Pause(until)
 }
 
-// KeepApart leaves a gap between requests that are in flight together, before until. It never shortens that time.
+// KeepApart leaves a gap between concurrent requests, before until. It never shortens that time.
 func (a *Account) KeepApart(until time.Time) {
 	if until.After(a.apart) {
 		a.apart = until
 	}
 }
 
-// Refused is Quota.Refused. After a repeated refusal requests keep apart for ten minutes.
+// Refused is Quota.Refused. After a repeated refusal it spaces requests for ten
+// minutes.
 func (a *Account) Refused(sent, now time.Time, named Limit, wait time.Duration) Correction {
 	correction := a.Quota.Refused(sent, now, named, wait)
 	if correction != (Correction{}) {
@@ -115,16 +117,16 @@ func (a *Account) Refused(sent, now time.Time, named Limit, wait time.Duration) 
 	return correction
 }
 
-// ThrottledUntil returns the end of the last pause that the API asked for, which may have passed; zero: it never asked for one.
+// ThrottledUntil returns the end of the last pause that the API requested, which may have passed; zero: there was none.
 func (a *Account) ThrottledUntil() time.Time { return a.throttledUntil }
 
-// wallClock returns the wall-clock time of a moment. How long ago that was is measured by the monotonic clock, so a wall clock
-// that was moved since does not matter.
+// wallClock returns the wall-clock time of a moment. The monotonic clock measures how long ago that was, so a wall clock that
+// was moved since does not matter.
 func wallClock(moment, now time.Time) time.Time {
 	return now.Add(-now.Sub(moment)).Round(0).UTC()
 }
 
-// notAfter returns a stored wall-clock time on the monotonic clock of now, and now itself for a later one.
+// notAfter converts a stored wall-clock time to the monotonic clock of now. A time after now becomes now.
 func notAfter(stored, now time.Time) time.Time {
 	return now.Add(-max(0, now.Round(0).Sub(stored)))
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// ends is a ring buffer of the times at which the last requests ended, oldest first.
-// No limit needs more of them than the requests it allows, so size is the largest of those.
+// ends is a ring buffer of the times at which the last requests ended, oldest first. No
+// limit needs more of them than it allows requests, so size is the largest limit.
 type ends struct {
 	times []time.Time // grows up to size: a generous limit costs memory only once it is used
 	first int         // index of the oldest; 0 until the ring is full

@@ -8,13 +8,12 @@ import (
 )
 
 const (
-	// quiet is after how many of its windows without a refusal a learned limit is no longer in force, and remembered after how
-	// many all refusals of a limit are forgotten. It is more than quiet: if the limit turns out to be too high as soon as it is
-	// whole again, that is no first refusal.
+	// A learned limit stays in force for quiet of its windows without a refusal. After remembered of them, all refusals of a
+	// limit are forgotten. That is more than quiet: a refusal just after the full limit applies again is not a first one.
 	quiet      = 10
 	remembered = 20
-	// maxLimits is how many limits there may be with those adopted from refusals, and maxRequests how large an adopted one may
-	// be: a server that keeps naming new limits costs no more than that.
+	// maxLimits is how many limits there may be, including those adopted from refusals, and maxRequests how large an adopted
+	// one may be: this bounds the cost of a server that keeps stating new limits.
 	maxLimits   = 4
 	maxRequests = 10_000
 )
@@ -29,16 +28,16 @@ type Limit struct {
 // limits reports whether l limits anything.
 func (l Limit) limits() bool { return l.Window > 0 && l.Requests > 0 }
 
-// limit is a Limit and what refusals have taught about it.
+// limit is a Limit and what refusals have revealed about it.
 type limit struct {
 	Limit
-	adopted bool      // refusals have named it, and nobody configured it: it limits only while something is learned
-	epoch   time.Time // since when every request of this window is counted; zero: since ever
+	adopted bool      // it comes from refusals, not from the configuration: it limits only while something is learned
+	epoch   time.Time // since when every request of this window is counted; zero: always
 	refused time.Time // the last refusal; zero: there was none
 	learned int       // how many requests it then seemed to allow; 0: nothing is learned
 }
 
-// inForce reports whether what was learned holds.
+// inForce reports whether the learned limit applies.
 func (l *limit) inForce(at time.Time) bool {
 	return l.learned > 0 && at.Sub(l.refused) < quiet*l.Window
 }
@@ -62,7 +61,7 @@ func (l *limit) allows(at time.Time) int {
 	return l.Requests
 }
 
-// usable returns how many of those are for requests of that demand. A part of a learned limit is left to whoever else uses it.
+// usable returns how many of those are for requests of that demand. Part of a learned limit is left to whoever else uses it.
 func (l *limit) usable(at time.Time, d Demand) int {
 	allowed := l.allows(at)
 	if l.inForce(at) {
@@ -87,7 +86,8 @@ func (l *limit) usable(at time.Time, d Demand) int {
 // behind returns how many of the allowed requests Behind leaves.
 func behind(allowed int) int { return max(allowed*leftBehind/documented, min(leftBehind, allowed/2)) }
 
-// rises returns when the limit will next allow more; ok is false if it is whole.
+// rises returns when the limit will next allow more; ok is false if it applies
+// in full.
 func (l *limit) rises(at time.Time) (next time.Time, ok bool) {
 	return l.refused.Add(quiet * l.Window), l.inForce(at)
 }

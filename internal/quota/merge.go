@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Merge returns one account for the requests of two, which had a quota each and share one from now on. It is to the safe side: it counts what
-// either has sent, and keeps every pause and every limit that either has learned, of each window the strictest and for as long as the
-// latest. Merged with an account that was never stored, the other one stays as it is.
+// Merge returns one account for the requests of two accounts that had a quota each and share one from now on. It errs on the safe side: it
+// counts what either has sent, and keeps every pause and every limit that either has learned, for each window the strictest limit and the
+// latest time. Merging with an account that was never stored does not change the other one.
 func Merge(a, b Stored) Stored {
 	switch {
 	case a.Empty():
@@ -27,7 +27,8 @@ func Merge(a, b Stored) Stored {
 	}
 }
 
-// Empty says that nothing is known of the account: it was never stored, or nothing is left of it.
+// Empty reports whether nothing is known of the account: it was never stored, or nothing is left
+// of it.
 func (s Stored) Empty() bool {
 	return s.Since.IsZero() && len(s.Ended) == 0 && s.InFlight == 0 && s.PausedUntil.IsZero() && len(s.Learned) == 0
 }
@@ -45,7 +46,7 @@ func sortedEnds(a, b []time.Time) []time.Time {
 	return all
 }
 
-// strictest returns one limit of each window, the shortest window first.
+// strictest returns one limit for each window, the shortest window first.
 func strictest(a, b []Learned) []Learned {
 	all := slices.Concat(a, b)
 	slices.SortStableFunc(all, func(x, y Learned) int { return cmp.Compare(x.Limit.Window, y.Limit.Window) })

@@ -42,7 +42,8 @@ func inManyWorlds(t *testing.T, test func(t *testing.T, w *world)) {
 	}
 }
 
-// newWorld has limits on a grid of seconds, so that moments often fall on the very edge of a window.
+// newWorld has limits on a grid of seconds, so that moments often fall exactly on the edge of a
+// window.
 func newWorld(r *rand.Rand) *world {
 	w := &world{rand: r, now: after(0)}
 	for range 1 + r.IntN(3) {
@@ -78,7 +79,7 @@ func (w *world) endOne() {
 	w.quota.Done(w.now, r.reached)
 }
 
-// moveTo lets time pass, ending what ends on the way.
+// moveTo advances the clock and ends the requests that end on the way.
 func (w *world) moveTo(then time.Time) {
 	for slices.ContainsFunc(w.inFlight, func(r request) bool { return !r.ends.After(then) }) {
 		w.endOne()
@@ -109,7 +110,8 @@ func demands() []quota.Demand {
 	return []quota.Demand{quota.Fresh, quota.Sweep, quota.Repeat, quota.Behind, quota.RepeatBehind, quota.Half}
 }
 
-// room says whether a request may be sent at that moment if those in flight now still are: the plain count.
+// room reports, by plain counting, whether a request may be sent at that moment if those in flight now
+// still are.
 func (w *world) room(at time.Time, d quota.Demand) bool {
 	if at.Before(w.paused) {
 		return false
@@ -129,7 +131,8 @@ func (w *world) room(at time.Time, d quota.Demand) bool {
 	return true
 }
 
-// run makes random moves; each answer of Next goes to check before it is acted upon.
+// run makes random moves; each response of Next goes to check before it is
+// acted upon.
 func (w *world) run(t *testing.T, maxReached int, check func(d quota.Demand, at time.Time, ok bool)) {
 	for range 300 {
 		d := demands()[w.rand.IntN(len(demands()))]
@@ -150,7 +153,8 @@ func (w *world) run(t *testing.T, maxReached int, check func(d quota.Demand, at 
 	}
 }
 
-// act sends when it may and else waits for what comes first, the named moment or an end.
+// act sends if it may, and otherwise waits for what comes first: at or the end
+// of a request.
 func (w *world) act(t *testing.T, at time.Time, ok bool, maxReached int) {
 	soonerEnd := slices.ContainsFunc(w.inFlight, func(r request) bool { return r.ends.Before(at) })
 	switch {

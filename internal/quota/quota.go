@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package quota says when the next request may go, so that no window of a limit ever holds more requests than it allows.
+// Package quota determines when the next request may be sent, so that no window of a limit ever holds more requests than it
+// allows.
 //
-// It counts as the server does. A request arrives at some moment after it was sent and before it is answered, so it occupies
-// every window from when it is sent until one full window after its answer. The package never sleeps and never reads the clock:
-// the caller passes the time. Only one goroutine may use a Quota or an Account.
+// It counts as the server does. A request arrives at some moment between when it is sent and when its response arrives, so
+// it occupies every window from when it is sent until one full window after its response. The package never sleeps and never
+// reads the clock: the caller passes the time. Only one goroutine may use a Quota or an Account.
 package quota
 
 import "time"
 
-// reserve is the share of each window that repeats leave to fresh requests: one in 20, rounded down to whole requests.
+// reserve is the share of each window that Repeat leaves to Fresh: one in 20, rounded down to whole requests.
 const reserve = 20
 
-// Demand says how much of each window a request may use.
+// Demand is how much of each window a request may use.
 type Demand int
 
 const (
@@ -20,32 +21,33 @@ const (
 	Fresh Demand = iota
 	// Repeat is for all other incidents. They leave the last 5 % of each window, in whole requests, to Fresh.
 	Repeat
-	// Sweep is for pages that poll many incidents. They leave 4 requests of a minute and 60 of an hour, by the documented limits of the
-	// list, to Fresh.
+	// Sweep is for pages that poll many incidents. With the documented limits of the list, they leave 4 requests a minute and 60 an
+	// hour to Fresh.
 	Sweep
-	// Behind is for incidents that are new or have a pending change, and for all else that goes ahead of routine polls, on an account that
-	// pages of the change feed share. They leave 8 of 150 requests a minute to those pages, which are Fresh.
+	// Behind is for incidents that are new or have a pending change, and for everything else that precedes routine polls, on an account
+	// shared with pages of the change feed. They leave 8 of 150 requests a minute to those pages, which are Fresh.
 	Behind
-	// RepeatBehind is Repeat on such an account: they leave what Behind leaves, and 5 % of each window to Behind.
+	// RepeatBehind is Repeat on such an account: it leaves what Behind leaves, and 5 % of each window to Behind.
 	RepeatBehind
-	// Half is for routine polls that find little, since change feeds show nearly all changes. They use a window up to its half.
+	// Half is for routine polls that find little, because change feeds show nearly all changes. They use at most half of a
+	// window.
 	Half
 )
 
-// leftBehind of documented requests a minute are what Behind leaves, of other limits in proportion, but at least leftBehind of them where that is
-// no more than half.
+// Behind leaves leftBehind of the documented requests a minute, and the same share of other limits, but at least leftBehind if that is no more
+// than half of the limit.
 const (
 	leftBehind = 8
 	documented = 150
 )
 
-// leftBySweeps is what they leave of a window: 4 % of its requests, and at least sweepsLeave of them where that is no more than half.
+// Sweep leaves leftBySweeps of a window: 4 % of its requests, and at least sweepsLeave if that is no more than half of the limit.
 const (
 	leftBySweeps = 25
 	sweepsLeave  = 4
 )
 
-// Remaining is what one limit has left.
+// Remaining is what is left of one limit.
 type Remaining struct {
 	Window   time.Duration // of the limit
 	Requests int           // how many Fresh requests would fit into it now
@@ -53,15 +55,15 @@ type Remaining struct {
 
 // Quota counts what was sent. New makes one.
 type Quota struct {
-	limits   []limit // those that limit
+	limits   []limit // without those that limit nothing
 	ended    ends
 	inFlight int
 	last     time.Time // the latest time reported; an earlier one counts as this
 	paused   time.Time // nothing is sent before it; zero: there was no pause
-	apart    time.Time // before it requests that are in flight together keep a gap; zero: at no time
+	apart    time.Time // before it, concurrent requests keep a gap; zero: never
 	sent     time.Time // when the last request was sent
 	refused  time.Time // the last refusal that was not part of the one before; zero: there was none
-	answered time.Time // when the last request was sent of those that succeeded; zero: none did
+	answered time.Time // when the latest successful request was sent; zero: none succeeded
 }
 
 // New returns a quota with nothing sent yet. Without a limit, only pauses delay requests.
@@ -80,7 +82,7 @@ func (q *Quota) add(l Limit, epoch time.Time) {
 	q.ended.grow(l.Requests)
 }
 
-// SetEpoch says since when every request is counted; what was sent before is not known. Without it everything is known.
+// SetEpoch sets since when every request is counted; what was sent before is not known. Without it everything is known.
 func (q *Quota) SetEpoch(epoch time.Time) {
 	for i := range q.limits {
 		q.limits[i].epoch = epoch
@@ -88,8 +90,8 @@ func (q *Quota) SetEpoch(epoch time.Time) {
 }
 
 // Next returns the earliest time at which a request of that demand may be sent: now if it may be sent at once.
-// It assumes that the requests in flight stay in flight, so ask again after each Done.
-// If they alone fill a window, the time is unknown and ok is false until one of them ends.
+// It assumes that the requests in flight stay in flight, so call it again after each Done. If they alone fill
+// a window, the time is unknown and ok is false until one of them ends.
 func (q *Quota) Next(now time.Time, d Demand) (at time.Time, ok bool) {
 	at = now
 	if q.paused.After(at) {
@@ -106,15 +108,16 @@ func (q *Quota) Next(now time.Time, d Demand) (at time.Time, ok bool) {
 	return at, true
 }
 
-// Send reports that a request is sent now. It does not check whether Next allows that.
+// Send notes that a request is sent now. It does not check whether Next allows
+// that.
 func (q *Quota) Send(now time.Time) {
 	q.advance(now)
 	q.inFlight++
 	q.sent = now
 }
 
-// gap is the time between two requests that keep apart: twice as long as the limit of the shortest window leaves between them, or a
-// second if there is no limit. A slow response does not hold up the others for longer.
+// gap is the time between two requests that keep apart: twice the average spacing of the shortest window's limit, or a second if
+// there is no limit. A slow response does not delay the others for longer.
 func (q *Quota) gap(now time.Time) time.Duration {
 	shortest := Limit{Window: time.Second, Requests: 2}
 	found := false
@@ -126,11 +129,10 @@ func (q *Quota) gap(now time.Time) time.Duration {
 	return 2 * shortest.Window / time.Duration(max(1, shortest.Requests))
 }
 
-// Done reports that a request in flight has ended, with a response, an error or a cancellation.
-// Reached is how many requests reached the wire for it: usually 1; 0 if there was no token, and then it occupies nothing;
-// 2 if the transport repeated it, and then both count, even beyond the limit.
-// Without a request in flight, Done only counts what reached the wire. Requests of an earlier run are added this way, in the
-// order of their ends.
+// Done notes that a request in flight has ended, with a response, an error or a cancellation. reached is how many requests
+// reached the wire for it: usually 1; 0 if there was no token, and then it occupies nothing; 2 if the transport repeated it,
+// and then both count, even beyond the limit. Without a request in flight, Done only counts what reached the wire. This is
+// how requests of an earlier run are added, in the order in which they ended.
 func (q *Quota) Done(now time.Time, reached int) {
 	q.advance(now)
 	q.inFlight = max(0, q.inFlight-1)
@@ -139,7 +141,7 @@ func (q *Quota) Done(now time.Time, reached int) {
 	}
 }
 
-// advance sets the latest time reported. A clock that went back must not disturb the order of the ends.
+// advance sets the latest time reported. A clock that went back must not change the order of the ends.
 func (q *Quota) advance(now time.Time) {
 	if now.After(q.last) {
 		q.last = now
@@ -153,8 +155,8 @@ func (q *Quota) Pause(until time.Time) {
 	}
 }
 
-// Spacing returns the mean time between two requests of that demand that the current limits allow in the long run, that of the
-// strictest limit. It is zero if nothing is limited.
+// Spacing returns the mean time between two requests of that demand that the current limits allow in the long run. The
+// strictest limit decides. It is zero if nothing is limited.
 func (q *Quota) Spacing(now time.Time, d Demand) time.Duration {
 	var spacing time.Duration
 	for i := range q.limits {
@@ -183,7 +185,8 @@ func (q *Quota) occupying(window time.Duration, now time.Time) int {
 	return q.inFlight + q.ended.within(window, now)
 }
 
-// Ended returns when the requests ended that still occupy a window at now, oldest first.
+// Ended returns when the requests that still occupy a window at now ended,
+// oldest first.
 func (q *Quota) Ended(now time.Time) []time.Time {
 	var longest time.Duration
 	for _, l := range q.limits {

@@ -17,7 +17,7 @@ func after(d time.Duration) time.Time {
 	return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(d)
 }
 
-// spend has n requests sent and answered at the same moment.
+// spend sends n requests that end at the same moment.
 func spend(q *quota.Quota, now time.Time, n int) {
 	for range n {
 		q.Send(now)
@@ -25,7 +25,8 @@ func spend(q *quota.Quota, now time.Time, n int) {
 	}
 }
 
-// requireNext says that the next request of that demand goes at want and no sooner.
+// requireNext requires that the next request of that demand may be sent at want
+// and no sooner.
 func requireNext(t *testing.T, q *quota.Quota, now time.Time, d quota.Demand, want time.Time) {
 	t.Helper()
 	got, ok := q.Next(now, d)

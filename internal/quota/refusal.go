@@ -11,34 +11,34 @@ import (
 type Correction struct {
 	// Limit is in force from now on, until LearnedFor its window has passed without a refusal: ten windows.
 	Limit Limit
-	// New says that nothing was learned about that limit before, or it is forgotten, or it was at least a third higher.
+	// New: nothing was learned about that limit before, or it is forgotten, or it was at least a third higher.
 	New bool
 	// Assumed is how many requests are now assumed to have been sent before the account began.
 	Assumed int
 }
 
-// Learned is a stricter limit that the server has shown to apply. Since is when it last did.
+// Learned is a stricter limit that the server has enforced, last at Since.
 type Learned struct {
 	Limit Limit
 	Since time.Time
 }
 
-// Answered reports that a request that was sent at that time has succeeded.
+// Answered notes that a request that was sent at that time has succeeded.
 func (q *Quota) Answered(sent time.Time) {
 	if sent.After(q.answered) {
 		q.answered = sent
 	}
 }
 
-// Refused reports that the server refused a request because of its rate limit, although the quota saw room for it. Sent is when
-// the request was sent. Named is the limit that the refusal names, zero if it names none. Wait is how long nothing is sent now.
+// Refused notes that the server refused a request because of its rate limit, although the quota saw room for it. sent is when the
+// request was sent, named the limit that the refusal states, zero if there is none, and wait how long nothing is sent now.
 //
-// One refusal is waited out and teaches nothing. Requests that were in flight when it came, and all until another request has
-// succeeded, are refused with it. A refusal is about the window that it names, or else about the fullest of those that are at
-// least as long as the wait. If that was refused before, less than twenty of its windows ago:
+// A single refusal only causes a wait. Requests that were in flight when it came count as refused with it, and so do all until
+// another request has succeeded. A refusal concerns the window that it states, or else the fullest of those that are at least as
+// long as the wait. If that window had a refusal less than twenty of its lengths ago:
 //   - If more was sent than the named limit allows, or the named window is unknown, the named limit is in force from now on.
-//   - Otherwise something else uses the same quota. If the window reaches back before the epoch, an earlier run may have used it.
-//     The rest of the limit is assumed to have been sent before the epoch, evenly spread, and leaves the window accordingly.
+//   - Otherwise something else uses the same quota. If the window began before the epoch, it may have been an earlier run. The rest of
+//     the limit is assumed to have been sent before the epoch, evenly spread, and leaves the window accordingly.
 //   - Otherwise another program uses it now. The new limit is 90 % of what was sent in the window, but at least half of the
 //     configured or the named one, because there may have been little to send.
 func (q *Quota) Refused(sent, now time.Time, named Limit, wait time.Duration) Correction {
@@ -104,7 +104,7 @@ func (q *Quota) refusing(now time.Time, named Limit, wait time.Duration) *limit 
 	return fullest
 }
 
-// adopt adds a limit that was not known, in the place of those that are forgotten. Nil: it is absurd, or there are too many.
+// adopt adds an unknown limit, in place of those that are forgotten. Nil: it is absurd, or there are too many.
 func (q *Quota) adopt(named Limit, now time.Time) *limit {
 	q.limits = slices.DeleteFunc(q.limits, func(l limit) bool { return l.adopted && !l.remembers(now) })
 	if named.Requests > maxRequests || len(q.limits) == maxLimits {
@@ -121,7 +121,7 @@ func (q *Quota) adopt(named Limit, now time.Time) *limit {
 }
 
 // backfill fills a window with requests assumed to have been sent before its epoch, spread evenly over that part of the window.
-// The first leaves the window when the wait is over. It returns how many there are.
+// The first leaves the window when the wait is over. It returns their number.
 func (q *Quota) backfill(l *limit, now time.Time, wait time.Duration) int {
 	missing := max(0, l.allows(now)-q.occupying(l.Window, now))
 	first := now.Add(wait - l.Window)
@@ -138,7 +138,8 @@ func (q *Quota) backfill(l *limit, now time.Time, wait time.Duration) int {
 	return missing
 }
 
-// Learned returns what was learned about the limits given to New, and is still in force at now.
+// Learned returns what was learned about the limits given to New, if it is still in force at
+// now.
 func (q *Quota) Learned(now time.Time) []Learned {
 	var learned []Learned
 	for i := range q.limits {
@@ -149,8 +150,8 @@ func (q *Quota) Learned(now time.Time) []Learned {
 	return learned
 }
 
-// LearnedLimits returns what is learned about each limit that Remaining returns, in the same order, and in force at now. Requests 0: nothing
-// is, and the limit applies as it was given to New.
+// LearnedLimits returns what is learned about each limit that Remaining returns, in the same order, and in force at now. Requests 0:
+// nothing, so the limit applies as it was given to New.
 func (q *Quota) LearnedLimits(now time.Time) []Limit {
 	learned := make([]Limit, 0, len(q.limits))
 	for i := range q.limits {
@@ -166,10 +167,11 @@ func (q *Quota) LearnedLimits(now time.Time) []Limit {
 	return learned
 }
 
-// LearnedFor is how long a learned limit of that window applies after the last refusal.
+// LearnedFor is how long a learned limit of that window applies after the last
+// refusal.
 func LearnedFor(window time.Duration) time.Duration { return quiet * window }
 
-// RestoreLimit restores what an earlier run has learned. It is ignored if its window is no longer limited.
+// RestoreLimit restores what an earlier run has learned. It ignores a window that is no longer limited.
 func (q *Quota) RestoreLimit(learned Learned) {
 	for i := range q.limits {
 		if l := &q.limits[i]; l.Window == learned.Limit.Window && learned.Limit.limits() {

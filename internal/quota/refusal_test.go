@@ -17,7 +17,7 @@ func perMinute(requests int) quota.Limit { return quota.Limit{Window: time.Minut
 
 func perHour(requests int) quota.Limit { return quota.Limit{Window: time.Hour, Requests: requests} }
 
-// sent has n requests answered at a moment.
+// sent sends n requests that end at a moment.
 func sent(q *quota.Quota, n int, at time.Time) {
 	for range n {
 		q.Send(at)
@@ -42,13 +42,14 @@ func next(t *testing.T, q *quota.Quota, now time.Time) time.Duration {
 	return at.Sub(after(0))
 }
 
-// refuse has a request refused that was sent after another had succeeded.
+// refuse refuses a request that was sent after another had succeeded.
 func refuse(q *quota.Quota, now time.Time, named quota.Limit, wait time.Duration) quota.Correction {
 	q.Answered(now.Add(-1))
 	return q.Refused(now, now, named, wait)
 }
 
-// refuseTwice has a request refused, another succeed, and a third refused a moment later.
+// refuseTwice refuses a request, lets another succeed, and refuses a third a
+// moment later.
 func refuseTwice(q *quota.Quota, now time.Time, named quota.Limit, wait time.Duration) quota.Correction {
 	refuse(q, now.Add(-2), named, wait)
 	return refuse(q, now, named, wait)

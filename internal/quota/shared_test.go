@@ -23,7 +23,7 @@ type server struct {
 	fails   bool      // refuse everything
 }
 
-// request says how long a request has to wait, and which limit it has exceeded. Zero: it is answered.
+// request returns how long a request has to wait, and which limit it has exceeded. Zero: it succeeds.
 func (s *server) request(now time.Time) (wait time.Duration, named quota.Limit) {
 	for ; s.others > 0 && !s.next.After(now); s.next = s.next.Add(s.others) {
 		if wait, _ := s.full(s.next); wait == 0 {
@@ -48,16 +48,16 @@ func (s *server) full(now time.Time) (wait time.Duration, named quota.Limit) {
 	return wait, named
 }
 
-// client sends whenever it may, and does what the server asks for.
+// client sends as soon as it may, and obeys the server.
 type client struct {
 	*quota.Account
 	t       *testing.T
 	rand    *rand.Rand
 	limits  []quota.Limit
 	server  *server
-	named   bool // the server names its limit
+	named   bool // the server states its limit
 	now     time.Time
-	until   time.Time // when the server asked to come back
+	until   time.Time // until when the server requested a pause
 	sent    []time.Time
 	refused []time.Time
 }
@@ -140,7 +140,8 @@ func (c *client) requireWithinLimits() {
 	}
 }
 
-// requireHalf says that no limit is learned that is below half of the configured one.
+// requireHalf requires that no learned limit is below half of the configured
+// one.
 func (c *client) requireHalf() {
 	c.t.Helper()
 	for _, learned := range c.Learned(c.now) {
