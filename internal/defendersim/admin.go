@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// adminRoutes lets people at a terminal look into the simulator and steer it.
+// adminRoutes lets people inspect and control the simulator from a terminal.
 // There is no authentication: the endpoints are meant for loopback.
 func (s *Sim) adminRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /sim/journal", s.showJournal)
@@ -43,7 +43,7 @@ func (s *Sim) adminRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /sim/incidents/{id}/restore", s.steer(func(_ *http.Request, id int64) error { return s.Restore(id) }))
 }
 
-// Summary is an incident in a line.
+// Summary describes an incident in one line.
 type Summary struct {
 	ID      int64  `json:"id"`
 	Summary string `json:"summary"`
@@ -85,7 +85,7 @@ func (s *Sim) showIncidents(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, s.Summaries())
 }
 
-// postIncident lets an incident appear; the answer is what it is.
+// postIncident makes an incident appear and responds with it.
 func (s *Sim) postIncident(w http.ResponseWriter, _ *http.Request) { s.showIncident(w, s.Appear()) }
 
 func (s *Sim) showIncident(w http.ResponseWriter, id int64) {
@@ -154,7 +154,7 @@ func (s *Sim) putFault(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// readRule takes a rule out of the query, or out of a form in the body.
+// readRule reads a rule from the query, or from a form in the body.
 func readRule(r *http.Request) (Rule, error) {
 	var rule Rule
 	fault, err := ParseFault(r.FormValue("fault"))
@@ -200,8 +200,8 @@ func (s *Sim) deleteFault(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// faultTarget is the incident that a fault's path names, or "token", "list", "alerts"
-// or "alert-list", or all incidents where it names none.
+// faultTarget is the incident in a fault's path, or "token", "list", "alerts"
+// or "alert-list", or all incidents if the path has none.
 func faultTarget(r *http.Request) (int64, error) {
 	switch text := r.PathValue("id"); {
 	case text == "":
@@ -222,7 +222,7 @@ func faultTarget(r *http.Request) (int64, error) {
 	}
 }
 
-// targetName names what faultTarget returned.
+// targetName is the name of faultTarget's result.
 func targetName(id int64) string {
 	switch id {
 	case AllIncidents:
@@ -239,7 +239,7 @@ func targetName(id int64) string {
 	return strconv.FormatInt(id, 10)
 }
 
-// steer wraps what is done to one incident; the answer is what became of it.
+// steer wraps an action on one incident, and responds with the result.
 func (s *Sim) steer(act func(r *http.Request, id int64) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id := incidentID(r)
@@ -261,5 +261,5 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
-	_ = e.Encode(value) // the client may have gone away
+	_ = e.Encode(value) // the client may have disconnected
 }

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// noteAlerts takes over into the list of alerts what has become of those of an
-// incident. The caller has added its present state to the history; before is what
-// the state before it had.
+// noteAlerts updates the list of alerts after a change of an incident. The
+// caller has added its current state to the history; before are the alerts of
+// the previous state.
 func (s *Sim) noteAlerts(t *tracked, before []AlertState, at time.Time) {
 	var alerts []Alert
 	if !t.removed {
@@ -52,8 +52,8 @@ func (s *Sim) noteAlert(row shown, at time.Time) {
 	s.alertList.take(&row, at)
 }
 
-// loosen adds the alerts that are in no incident, as many as there should be for
-// those that are in one. They do not change.
+// loosen adds the alerts that are in no incident, in proportion to those that
+// are in one. They do not change.
 func (s *Sim) loosen() {
 	d := newDice(s.cfg.Seed, streamLoose, 0)
 	for range int(math.Round(s.cfg.LooseAlerts * float64(len(s.alerts)))) {
@@ -63,8 +63,8 @@ func (s *Sim) loosen() {
 	}
 }
 
-// AddLooseAlert adds a new alert that is in no incident, invented as all others
-// are, and returns its id. Only the list of alerts shows it.
+// AddLooseAlert adds a new alert that is in no incident, generated like all
+// others, and returns its ID. Only the list of alerts shows it.
 func (s *Sim) AddLooseAlert() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

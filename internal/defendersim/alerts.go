@@ -11,18 +11,18 @@ import (
 	"time"
 )
 
-// view is what an answer shows of an incident.
+// view is what a response shows of an incident.
 type view struct {
 	Incident
-	expanded bool // with alerts: those that Alerts still holds
+	expanded bool // with alerts: those still in Alerts
 	link          // to the alerts behind them
 }
 
-// whole reports whether the answer shows all there is.
+// whole reports whether the response shows all there is.
 func (v view) whole() bool { return v.expanded && v.next == "" }
 
-// view shows an incident as the call does, after the fault that struck has taken
-// alerts away.
+// view shows an incident as the call does, after the active fault has removed
+// alerts.
 func (x *exchange) view(i Incident) view { return x.partly(x.dialect.view(x, i)) }
 
 func (x *exchange) partly(v view) view {
@@ -35,9 +35,8 @@ func (x *exchange) partly(v view) view {
 	return v
 }
 
-// alertsOf shows as many alerts of an incident as go onto a page, behind the
-// marked one and as many more as are to be skipped. They come in an order that
-// no change of an alert touches.
+// alertsOf returns the alerts of an incident for one page, after the marked one
+// and after those to be skipped. Changes of alerts do not affect their order.
 func (x *exchange) alertsOf(i Incident, skip int, after mark) view {
 	i.Alerts = slices.Clone(i.Alerts)
 	slices.SortFunc(i.Alerts, func(a, b Alert) int { return markAt(a).compare(markAt(b)) })
@@ -73,7 +72,7 @@ func (x *exchange) alertsOf(i Incident, skip int, after mark) view {
 	return v
 }
 
-// sendAlerts answers with a page of the incident's alerts as they stand now.
+// sendAlerts responds with a page of the incident's current alerts.
 func (x *exchange) sendAlerts(contentType string) {
 	row, at, found := x.s.look(x.id)
 	if !found {
@@ -86,8 +85,8 @@ func (x *exchange) sendAlerts(contentType string) {
 	x.sendFound(contentType, x.reshaped(renderAlerts(x, v)))
 }
 
-// mark is a place between alerts: behind the one that was created then and has
-// that id, whether that is still there or not. The zero mark is before all.
+// mark is a position between alerts: after the one that was created then and
+// has that ID, whether that still exists or not. The zero mark is before all.
 type mark struct {
 	created time.Time
 	id      string
@@ -99,8 +98,7 @@ func (m mark) compare(other mark) int {
 	return cmp.Or(m.created.Compare(other.created), cmp.Compare(m.id, other.id))
 }
 
-// writeMark makes a mark in an incident's alerts a token that says nothing to
-// anybody else.
+// writeMark turns a mark in an incident's alerts into an opaque token.
 func (s signer) writeMark(incident int64, m mark) string {
 	return s.seal(fmt.Sprintf("%d %d %s", incident, m.created.UnixNano(), m.id))
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// alertsShown is what an answer of Graph shows of an incident's alerts.
+// alertsShown is what a response of Graph shows of an incident's alerts.
 type alertsShown struct {
 	Context string
 	IDs     []string
@@ -33,7 +33,7 @@ func (a alertsShown) next(t *testing.T) string {
 	return u.RequestURI()
 }
 
-// alertsIn reads a Get answer or a page of alerts.
+// alertsIn reads a response to Get or a page of alerts.
 func alertsIn(t *testing.T, s *Sim, path string) (shown alertsShown) {
 	t.Helper()
 	resp, body := callGraph(t, s, http.MethodGet, path)
@@ -56,8 +56,8 @@ func alertsIn(t *testing.T, s *Sim, path string) (shown alertsShown) {
 	return shown
 }
 
-// paged makes a simulator of one incident, 1001, whose five alerts come two at a
-// time.
+// paged makes a simulator of one incident, 1001, with five alerts that come two
+// at a time.
 func paged(t *testing.T, change func(*Config)) *Sim {
 	t.Helper()
 	return newSim(t, func(c *Config) {

@@ -4,8 +4,8 @@ package defendersim
 
 import "time"
 
-// Appear lets a new incident appear now, invented as all others are, and
-// returns its id, which follows the highest.
+// Appear adds a new incident now, generated like all others, and returns its
+// ID, which follows the highest.
 func (s *Sim) Appear() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -21,7 +21,7 @@ func (s *Sim) appear(at time.Time) int64 {
 	return i.ID
 }
 
-// newIncident invents an incident that appears at the given time.
+// newIncident generates an incident that appears at the given time.
 func (p *population) newIncident(id int64, at time.Time) *Incident {
 	d := newDice(p.cfg.Seed, streamIncident, uint64(id))
 	i := &Incident{

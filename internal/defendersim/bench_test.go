@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// BenchmarkList asks for pages of a population of 10,000 incidents: a whole
+// BenchmarkList requests pages of a population of 10,000 incidents: a whole
 // page, the 70 rows that a feed finds with 2,000 changes an hour every 30 s and
 // an overlap of two minutes, and a page far down.
 func BenchmarkList(b *testing.B) {
@@ -40,10 +40,10 @@ func BenchmarkList(b *testing.B) {
 	}
 }
 
-// BenchmarkSweep asks for pages of the active ones among 10,000 incidents, mostly
-// with 1 to 5 alerts of 900 bytes, as a sweep by status does: the same page again
-// and again, a page of rows of which 10 have changed, and rows that a filter passes
-// at the very end.
+// BenchmarkSweep requests pages of the active ones among 10,000 incidents,
+// mostly with 1 to 5 alerts of 900 bytes, as a sweep by status does: the same
+// page again and again, a page with 10 changed rows, and rows at the very end
+// that a filter passes.
 func BenchmarkSweep(b *testing.B) {
 	c := DefaultConfig()
 	c.Incidents, c.AlertBytes, c.Statuses, c.LargeShare = 10_000, 900, StatusMix{60, 30, 10}, 0.005
@@ -80,10 +80,10 @@ func BenchmarkSweep(b *testing.B) {
 	b.Run("empty", func(b *testing.B) { sweep(b, "9000", 0) })
 }
 
-// BenchmarkAlertList asks for pages of 200 of the 44,000 alerts of 10,000 incidents:
-// the first one, those of a filter as a feed uses it with the total, an hour of a
-// pass by creation, with whole rows and with three members, and a page that is
-// written anew.
+// BenchmarkAlertList requests pages of 200 of the 44,000 alerts of 10,000
+// incidents: the first one, those of a filter as a feed uses it with the total,
+// an hour of a pass by creation, with whole rows and with three members, and a
+// page that is written again.
 func BenchmarkAlertList(b *testing.B) {
 	c := DefaultConfig()
 	c.Incidents, c.ChangesPerHour, c.GraphPerMinute, c.RequestsKept, c.NoCompression = 10_000, 0, 0, 10, true
@@ -122,8 +122,8 @@ func BenchmarkAlertList(b *testing.B) {
 	}
 }
 
-// BenchmarkChange lets incidents of a population of 10,000 change, which keeps
-// the list in order.
+// BenchmarkChange changes incidents of a population of 10,000, which keeps the
+// list in order.
 func BenchmarkChange(b *testing.B) {
 	c := DefaultConfig()
 	c.Incidents, c.ChangesPerHour, c.StatesKept = 10_000, 0, 10

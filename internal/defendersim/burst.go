@@ -15,8 +15,8 @@ const (
 	withinBurst = 10 * time.Second
 )
 
-// burst is a run of changes that come close together: an attack that shows in
-// one incident after the other alert, or somebody who tidies up.
+// burst is a series of changes in quick succession: an attack that shows in one
+// incident after another, or somebody who tidies up.
 type burst struct {
 	next  time.Time
 	left  int      // changes to come
@@ -36,7 +36,7 @@ func (s *Sim) startBurst(time.Time) {
 	s.evolution.advance()
 }
 
-// goOn lets the next change of a burst happen.
+// goOn makes the next change of a burst.
 func (s *Sim) goOn(b *burst, at time.Time) {
 	if !b.alone || b.of == nil || !s.changing(b.of, at) {
 		b.of = s.choose(s.youngOne, func(t *tracked) bool { return s.changing(t, at) })
@@ -55,8 +55,8 @@ func (s *Sim) goOn(b *burst, at time.Time) {
 	}
 }
 
-// youngOne draws an incident, the sooner the later it came: in a population of
-// any size, the newest 2 % get 18 % of the draws, the newest tenth 46 % and the
+// youngOne draws an incident, newer ones more often: in a population of any
+// size, the newest 2 % get 18 % of the draws, the newest tenth 46 % and the
 // older half 17 %.
 func (s *Sim) youngOne() int64 {
 	count := float64(len(s.ids))

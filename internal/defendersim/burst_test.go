@@ -19,8 +19,8 @@ type happened struct {
 	id int64
 }
 
-// happening lets a still population of a hundred incidents change for ten hours
-// and returns its changes in their order.
+// happening runs a population of a hundred incidents that does not change
+// otherwise for ten hours and returns its changes in order.
 func happening(t *testing.T, change func(*Config)) (changes []happened) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

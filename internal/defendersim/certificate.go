@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// NewCertificate makes a certificate for localhost, 127.0.0.1 and ::1 that is
-// valid for a year. It is signed by itself: clients have to trust its PEM form.
+// NewCertificate makes a self-signed certificate for localhost, 127.0.0.1 and
+// ::1 that is valid for a year. Clients must trust its PEM form.
 func NewCertificate() (c tls.Certificate, inPEM []byte, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

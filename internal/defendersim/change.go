@@ -7,13 +7,12 @@ import (
 	"time"
 )
 
-// maxComments bounds the comments that an incident gathers by itself.
+// maxComments bounds the comments that an incident gets by itself.
 const maxComments = 40
 
-// change lets one change of the given kind happen. Where the incident has no
-// room for it (no alert to lose, nothing to merge with), it is reassigned
-// instead, so that the number of changes stays what was asked for. The caller
-// holds the mutex.
+// change makes one change of the given kind. If the incident has no room for it
+// (no alert to lose, nothing to merge with), it is reassigned instead, so the
+// number of changes is as requested. The caller holds the mutex.
 func (s *Sim) change(t *tracked, kind Kind, at time.Time) {
 	d := s.evolution.dice
 	switch {
@@ -32,8 +31,8 @@ func (s *Sim) change(t *tracked, kind Kind, at time.Time) {
 	}
 }
 
-// changeIncident makes the changes that concern a single incident and move its
-// lastUpdateTime.
+// changeIncident makes the changes that concern a single incident and update
+// its lastUpdateTime.
 func (s *Sim) changeIncident(i *Incident, kind Kind, at time.Time) {
 	d, words := s.evolution.dice, s.population.words
 	switch {
@@ -80,7 +79,7 @@ func (s *Sim) changeStatus(i *Incident) {
 	}
 }
 
-// workOnAlert changes an alert in a way that leaves its severity alone.
+// workOnAlert changes an alert without changing its severity.
 func (s *Sim) workOnAlert(a *Alert, at time.Time) {
 	d, words := s.evolution.dice, s.population.words
 	a.LastUpdated = later(a.LastUpdated, at)
@@ -97,7 +96,7 @@ func (s *Sim) workOnAlert(a *Alert, at time.Time) {
 	}
 }
 
-// newAlert invents an alert that appears at the given time.
+// newAlert generates an alert that appears at the given time.
 func (p *population) newAlert(d dice, incident int64, at time.Time) Alert {
 	a := p.alert(d, incident, at, at)
 	a.Created, a.LastUpdated = at, at
@@ -107,8 +106,8 @@ func (p *population) newAlert(d dice, incident int64, at time.Time) Alert {
 	return a
 }
 
-// mergeSomewhere merges an incident into another one that has room. No more
-// than half of the population is merged away by itself.
+// mergeSomewhere merges an incident into another one that has room. At most
+// half of the population is merged by itself.
 func (s *Sim) mergeSomewhere(from *tracked, at time.Time) bool {
 	if s.merged*2 >= len(s.ids) {
 		return false
@@ -121,7 +120,7 @@ func (s *Sim) mergeSomewhere(from *tracked, at time.Time) bool {
 	return true
 }
 
-// moveAlert lets an incident lose one of several alerts to another incident.
+// moveAlert moves one of several alerts of an incident to another incident.
 func (s *Sim) moveAlert(from *tracked, at time.Time) bool {
 	if len(from.incident.Alerts) < 2 {
 		return false
@@ -134,8 +133,8 @@ func (s *Sim) moveAlert(from *tracked, at time.Time) bool {
 	return true
 }
 
-// move moves an alert to another incident, and the times of all three unless the
-// configuration says otherwise.
+// move moves an alert to another incident, and updates the times of all three
+// unless configured otherwise.
 func (s *Sim) move(from *tracked, n int, into *tracked, at time.Time) {
 	moved := from.incident.Alerts[n]
 	moveTime := func(i *Incident) {
@@ -174,8 +173,8 @@ func (s *Sim) merge(from, into *tracked, at time.Time) {
 }
 
 // merge empties one incident into another. The times of both move to the same
-// moment, or to just after their own where that lies behind them. A target that
-// is merged away itself has no alerts, so those of the source are gone.
+// moment, or to just after their own if that is later. A target that is merged
+// itself has no alerts, so the source's alerts are gone.
 func merge(from, into *Incident, at time.Time) {
 	if !into.redirected() {
 		into.adopt(from.Alerts, at)
@@ -187,7 +186,7 @@ func merge(from, into *Incident, at time.Time) {
 	from.LastUpdate = later(from.LastUpdate, at)
 }
 
-// adopt takes over alerts from another incident. They name their incident, so
+// adopt takes alerts from another incident. They contain the incident's ID, so
 // they change as well.
 func (i *Incident) adopt(alerts []Alert, at time.Time) {
 	for _, a := range alerts {
@@ -208,7 +207,7 @@ func later(previous, at time.Time) time.Time {
 	return previous.Add(100 * time.Nanosecond)
 }
 
-// other picks anything but the present word.
+// other picks any word except the current one.
 func other(d dice, words []string, present string) string {
 	n := d.IntN(len(words))
 	if words[n] == present {

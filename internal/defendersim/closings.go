@@ -4,8 +4,8 @@ package defendersim
 
 import "time"
 
-// closeSome resolves open incidents that chance picks, all at the same moment, as
-// a playbook does that runs each hour.
+// closeSome resolves randomly chosen open incidents, all at the same moment,
+// like a playbook that runs every hour.
 func (s *Sim) closeSome(at time.Time) {
 	var open []*tracked
 	for _, id := range s.ids {

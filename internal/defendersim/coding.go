@@ -28,8 +28,8 @@ func chooseCoding(accept []string) string {
 	return ""
 }
 
-// acceptable reports whether the parameters of an offer do not rule it out
-// with a quality of 0.
+// acceptable reports whether an offer's parameters do not exclude it with a
+// quality of 0.
 func acceptable(parameters string) bool {
 	_, quality, found := strings.Cut(strings.ReplaceAll(parameters, " ", ""), "q=")
 	if !found {
@@ -39,13 +39,13 @@ func acceptable(parameters string) bool {
 	return err == nil && q > 0
 }
 
-// coder is a compressing writer that can be used again.
+// coder is a reusable compressing writer.
 type coder interface {
 	io.WriteCloser
 	Reset(io.Writer)
 }
 
-// coders keeps compressing writers for the next answer: each of them takes
+// coders keeps compressing writers for the next response: each one takes
 // hundreds of kilobytes.
 type coders struct {
 	zlib, flate, gzip sync.Pool
@@ -71,7 +71,7 @@ func take(pool *sync.Pool, to io.Writer, make func() coder) io.WriteCloser {
 	return pooled{c, pool}
 }
 
-// pooled goes back to its pool when it is closed.
+// pooled returns to its pool when it is closed.
 type pooled struct {
 	coder
 	pool *sync.Pool

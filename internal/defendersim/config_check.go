@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// normalize fills in what has a default and reports everything that is wrong.
+// normalize sets defaults and reports everything that is wrong.
 func (c *Config) normalize() error {
 	if c.Start.IsZero() {
 		c.Start = time.Now()

@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 )
 
-// listener accepts connections that faults can end. With a configuration of TLS
+// listener accepts connections that faults can end. With a TLS configuration
 // they are encrypted.
 type listener struct {
 	net.Listener
@@ -51,8 +51,8 @@ func withConnection(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connectionKey{}, c)
 }
 
-// connectionOf returns the connection that a request came over. Nil: there is
-// none, or it was accepted by another listener.
+// connectionOf returns the connection of a request. Nil: there is none, or
+// another listener accepted it.
 func connectionOf(r *http.Request) *connection {
 	c, _ := r.Context().Value(connectionKey{}).(*connection)
 	return c
@@ -89,10 +89,10 @@ func (c *connection) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// silence loses the connection without a word to the client.
+// silence loses the connection without notifying the client.
 func (c *connection) silence() { c.lost.Store(true) }
 
-// goAway ends a connection of HTTP/2 with a GOAWAY instead of what the server
+// goAway ends an HTTP/2 connection with a GOAWAY instead of what the server
 // would write next.
 func (c *connection) goAway() {
 	c.mu.Lock()
@@ -103,7 +103,7 @@ func (c *connection) goAway() {
 	}
 }
 
-// leave sends the GOAWAY. It says that no stream was processed, and gives no
+// leave sends the GOAWAY. It says that no stream was processed, without an
 // error. The caller holds the mutex.
 func (c *connection) leave() {
 	if c.lost.Swap(true) {
@@ -124,13 +124,13 @@ func (c *connection) reset() { abort(c.socket) }
 
 func abort(conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // without it the connection ends in good order
+		_ = tcp.SetLinger(0) // otherwise the connection would be closed normally
 	}
 	_ = conn.Close()
 }
 
-// frames knows where the frames of HTTP/2 end in what is written (RFC 9113,
-// section 4.1).
+// frames finds the ends of HTTP/2 frames in what is written (RFC 9113, section
+// 4.1).
 type frames struct {
 	head    [9]byte
 	written int // bytes of the current frame; 0: the last one is complete

@@ -32,7 +32,7 @@ type socketSim struct {
 	protocol  string // as in a response
 	address   string // with its scheme
 	transport *http.Transport
-	arrived   chan *connection // one for each request, before it is answered
+	arrived   chan *connection // one for each request, before its response
 	opened    *atomic.Int64    // connections
 	stop      context.CancelFunc
 }
@@ -104,7 +104,7 @@ func (s *socketSim) fail(fault string, times int) {
 	require.NoError(s.t, s.SetFault(1001, Rule{Fault: f, Times: times}))
 }
 
-// send sends a request and reads the answer.
+// send sends a request and reads the response.
 func (s *socketSim) send(ctx context.Context, method, path string, body io.Reader) (answer []byte, err error) {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
 		if !i.Reused {
@@ -133,7 +133,7 @@ func (s *socketSim) get(ctx context.Context, id string) error {
 	return err
 }
 
-// struck waits until a fault has made the next request's connection useless.
+// struck waits until a fault has made the next request's connection unusable.
 func (s *socketSim) struck() {
 	c := <-s.arrived
 	for !c.lost.Load() {

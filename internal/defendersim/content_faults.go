@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// ContentFaultKinds lists the faults of calls whose answers show incidents or
-// alerts: they show them oddly, or a part of them. Answers to which the fault
-// does not apply are the regular ones.
+// ContentFaultKinds lists the faults of calls that return incidents or alerts:
+// the content is odd or incomplete. Responses to which the fault does not apply
+// are the regular ones.
 func ContentFaultKinds() []FaultKind {
 	return []FaultKind{
 		{"lone-surrogate", "", "names and titles begin with half of a surrogate pair", altered(halvePairs)},
@@ -33,10 +33,10 @@ func ContentFaultKinds() []FaultKind {
 	}
 }
 
-// A rewriter makes something else of an incident, or of a page of alerts.
+// A rewriter transforms an incident, or a page of alerts.
 type rewriter = func(*exchange, []byte) []byte
 
-// rewritten lets the regular answer come in another form, but with the same
+// rewritten sends the regular response in another form, but with the same
 // content.
 func rewritten(rewrite rewriter) answer {
 	return func(x *exchange, _ Fault) bool {
@@ -45,7 +45,7 @@ func rewritten(rewrite rewriter) answer {
 	}
 }
 
-// altered lets the regular answer come with other content: it shows the state of
+// altered sends the regular response with other content: it shows the state of
 // no incident.
 func altered(rewrite rewriter) answer {
 	return alteredBy(func(Fault) rewriter { return rewrite })
@@ -78,8 +78,8 @@ func otherID(f Fault) rewriter {
 	}
 }
 
-// cutAlerts puts a value in the place of the alerts and of the link after them;
-// empty: nothing stays of them. It relies on both being the last members.
+// cutAlerts replaces the alerts and the link after them with a value; empty:
+// they are removed. It relies on both being the last members.
 func cutAlerts(value string) rewriter {
 	return func(x *exchange, object []byte) []byte {
 		name := "alerts"
@@ -110,8 +110,8 @@ func failExpanded(x *exchange, _ Fault) bool {
 	return x.query.expand
 }
 
-// timesAs writes every time as form says, which is given the time up to the
-// second, and the fraction with its point.
+// timesAs writes every time with form, which gets the time up to the second,
+// and the fraction with its point.
 func timesAs(form func(seconds, fraction string) string) rewriter {
 	return func(_ *exchange, object []byte) []byte {
 		times := regexp.MustCompile(`"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z"`)

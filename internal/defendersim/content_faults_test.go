@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// showingCalls are the calls whose answers show 1001 or its alerts, and where
-// their faults are set.
+// showingCalls are the calls that show 1001 or its alerts, and where their
+// faults are set.
 func showingCalls() []showingCall {
 	return []showingCall{
 		{APIDefenderXDR, "/api/incidents/1001", AllIncidents},
@@ -32,11 +32,11 @@ type showingCall struct {
 	where     int64
 }
 
-// withAlerts says that alerts are in the answer.
+// withAlerts says that alerts are in the response.
 func (c showingCall) withAlerts() bool { return c.path != incidentsPath }
 
-// answers are those without and with a fault, to a call of a simulator with one
-// incident, which has the given number of alerts.
+// answers are the responses without and with a fault to a call of a simulator
+// with one incident, which has the given number of alerts.
 func (c showingCall) answers(t *testing.T, fault string, alerts int) (s *Sim, resp *http.Response, regular, body string) {
 	t.Helper()
 	s = newSim(t, func(c *Config) { c.Incidents, c.AlertsPerIncident = 1, alerts })
@@ -47,7 +47,8 @@ func (c showingCall) answers(t *testing.T, fault string, alerts int) (s *Sim, re
 	return s, resp, string(before), string(after)
 }
 
-// served says whether the last answer, which was spoiled, counts as served.
+// served reports whether the last response, which a fault has changed, counts
+// as served.
 func served(s *Sim) bool {
 	r := s.Journal()[1]
 	return r.State >= 0 || len(r.Rows) > 0 && r.Rows[0].State >= 0
@@ -197,8 +198,8 @@ func TestAnAlteredGetOpensNoState(t *testing.T) {
 	assert.Empty(t, s.Served(1001))
 }
 
-// A removed incident is answered with an error object, which has no alerts or
-// times of incidents.
+// The response for a removed incident is an error object, which has no alerts
+// or times of incidents.
 func TestOddContentLeavesErrorsAlone(t *testing.T) {
 	for _, kind := range ContentFaultKinds() {
 		s := newSim(t, nil)

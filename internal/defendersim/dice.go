@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// The streams of chance that a seed feeds. They are apart, so that drawing from
-// one of them never changes what another one tells.
+// The random streams derived from a seed. They are separate, so drawing from
+// one of them never changes another.
 const (
 	streamPopulation uint64 = iota + 1
 	streamIncident
@@ -26,7 +26,7 @@ const (
 	streamLoose
 )
 
-// dice is one stream of chance.
+// dice is one random stream.
 type dice struct {
 	*rand.Rand
 }
@@ -60,7 +60,7 @@ func (d dice) skewed(median, spread float64) float64 {
 	return median * math.Exp(spread*d.NormFloat64())
 }
 
-// coarse cuts a time to as many fractional digits as chance wills, 0 to 7.
+// coarse truncates a time to a random number of fractional digits, 0 to 7.
 func (d dice) coarse(t time.Time) time.Time {
 	unit := 100 * time.Nanosecond
 	for range d.IntN(8) {

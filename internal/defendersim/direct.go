@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// direct runs a change that somebody asks for, at the present moment by the
-// service's clock and after all that has happened before.
+// direct makes a requested change, at the current moment by the service's clock
+// and after everything that has happened before.
 func (s *Sim) direct(id int64, change func(t *tracked, at time.Time) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -24,10 +24,10 @@ func (s *Sim) direct(id int64, change func(t *tracked, at time.Time) error) erro
 	return change(t, s.stamp(now))
 }
 
-// Update changes an incident as the given function says and moves its
-// lastUpdateTime to now, as well as that of every alert the function changed.
-// The severity follows the alerts unless the function sets it. The function
-// must not call the simulator.
+// Update changes an incident with the given function and moves its
+// lastUpdateTime to now, and that of every alert that the function changed. The
+// severity follows the alerts unless the function sets it. The function must
+// not call the simulator.
 func (s *Sim) Update(id int64, change func(*Incident)) error {
 	return s.direct(id, func(t *tracked, at time.Time) error {
 		before := t.incident
@@ -47,8 +47,8 @@ func (s *Sim) Update(id int64, change func(*Incident)) error {
 	})
 }
 
-// touchChanged moves the time of each alert that differs from its former self. New
-// ones are the incident's.
+// touchChanged updates the time of each alert that has changed. New ones get
+// the incident's.
 func touchChanged(incident int64, before, after []Alert, at time.Time) {
 	for n := range after {
 		a := &after[n]
@@ -66,9 +66,9 @@ func touchChanged(incident int64, before, after []Alert, at time.Time) {
 	}
 }
 
-// UpdateAlert changes an alert alone: its lastUpdatedTime moves to now, the
-// incident's stands still, as the API does it. Only a change of severity that
-// reaches the incident moves the incident too.
+// UpdateAlert changes only an alert: its lastUpdatedTime moves to now, the
+// incident's does not change, as in the API. Only a change of severity that
+// reaches the incident moves the incident's time, too.
 func (s *Sim) UpdateAlert(id int64, alertID string, change func(*Alert)) error {
 	return s.direct(id, func(t *tracked, at time.Time) error {
 		n := t.incident.alert(alertID)
@@ -93,8 +93,8 @@ func (s *Sim) UpdateAlert(id int64, alertID string, change func(*Alert)) error {
 	})
 }
 
-// AddAlert gives an incident a new alert, invented as all others are, and
-// returns its id.
+// AddAlert adds a new alert to an incident, generated like all others, and
+// returns its ID.
 func (s *Sim) AddAlert(id int64) (alertID string, err error) {
 	err = s.direct(id, func(t *tracked, at time.Time) error {
 		s.apply(t, at, func(i *Incident) {
@@ -110,7 +110,7 @@ func (s *Sim) AddAlert(id int64) (alertID string, err error) {
 	return alertID, err
 }
 
-// RemoveAlert takes an alert away from an incident.
+// RemoveAlert removes an alert from an incident.
 func (s *Sim) RemoveAlert(id int64, alertID string) error {
 	return s.direct(id, func(t *tracked, at time.Time) error {
 		n := t.incident.alert(alertID)
@@ -126,8 +126,8 @@ func (s *Sim) RemoveAlert(id int64, alertID string) error {
 	})
 }
 
-// MoveAlert moves an alert to another incident. Which times move with it is as
-// configured.
+// MoveAlert moves an alert to another incident. The configuration determines
+// which times move with it.
 func (s *Sim) MoveAlert(id int64, alertID string, into int64) error {
 	return s.direct(id, func(t *tracked, at time.Time) error {
 		target, known := s.incidents[into]
@@ -145,7 +145,7 @@ func (s *Sim) MoveAlert(id int64, alertID string, into int64) error {
 	})
 }
 
-// Change lets a change of the given kind happen to an incident now.
+// Change makes a change of the given kind to an incident now.
 func (s *Sim) Change(id int64, kind Kind) error {
 	if kind < 0 || kind >= changeKinds {
 		return fmt.Errorf("unknown kind of change: %v", kind)
@@ -159,8 +159,8 @@ func (s *Sim) Change(id int64, kind Kind) error {
 	})
 }
 
-// Merge merges an incident into another one. Merging into an incident that is
-// merged already makes a chain, merging it back a loop.
+// Merge merges an incident into another one. Merging into a merged incident
+// makes a chain, merging it back a cycle.
 func (s *Sim) Merge(from, into int64) error {
 	return s.direct(from, func(t *tracked, at time.Time) error {
 		target, known := s.incidents[into]
@@ -175,7 +175,7 @@ func (s *Sim) Merge(from, into int64) error {
 	})
 }
 
-// Remove makes an incident one that the API answers with 404.
+// Remove makes the API respond with 404 for an incident.
 func (s *Sim) Remove(id int64) error { return s.setRemoved(id, true) }
 
 // Restore brings back an incident that was removed, unchanged.
@@ -191,10 +191,9 @@ func (s *Sim) setRemoved(id int64, removed bool) error {
 	})
 }
 
-// Add adds an incident. Created and LastUpdate are now where they are zero;
-// Status, Classification and Determination take the API's defaults, and
-// Severity follows the alerts, where they are empty. An incident without
-// alerts is shown without any.
+// Add adds an incident. Created and LastUpdate default to now; Status,
+// Classification and Determination to the API's defaults; Severity follows the
+// alerts. An incident without alerts is shown without any.
 func (s *Sim) Add(i Incident) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -215,7 +214,7 @@ func (s *Sim) Add(i Incident) error {
 	return nil
 }
 
-// complete fills in what Add may be spared.
+// complete sets the defaults for Add.
 func (i *Incident) complete(at time.Time) {
 	orDefault(&i.Created, at)
 	orDefault(&i.LastUpdate, at)

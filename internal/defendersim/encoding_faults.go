@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// EncodingFaultKinds lists the ways in which any call can encode an answer oddly
-// whose content is sound.
+// EncodingFaultKinds lists the ways in which any call can oddly encode a
+// response with valid content.
 func EncodingFaultKinds() []FaultKind {
 	return []FaultKind{
 		{"bom", "", "the regular response after a byte order mark", markFirst},
@@ -32,7 +32,7 @@ func markedError(fail answer) answer {
 	}
 }
 
-// recoded lets the regular answer come, but compressed in another way, even where
+// recoded sends the regular response with another compression, even if
 // compression is turned off.
 func recoded(recode func(*exchange, []byte) []byte) answer {
 	return func(x *exchange, _ Fault) bool {
@@ -47,8 +47,8 @@ func codeInCapitals(x *exchange, body []byte) []byte {
 	return x.compress(coding, strings.ToUpper(coding), body)
 }
 
-// codeTwice is allowed. Codings are named in the order in which they were
-// applied.
+// codeTwice is allowed. The header lists codings in the order in which they
+// were applied.
 func codeTwice(x *exchange, body []byte) []byte {
 	return x.compress("gzip", "deflate, gzip", x.compress("deflate", "", body))
 }

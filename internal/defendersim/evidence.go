@@ -11,7 +11,7 @@ import (
 // ranges that are set aside for documentation.
 const mailDomain = "contoso.example"
 
-// person is somebody the population keeps coming back to.
+// person is somebody who appears again and again in the population.
 type person struct {
 	account, sid, id, principal, display string
 }
@@ -98,7 +98,7 @@ func address(d dice) string {
 	return fmt.Sprintf("%s.%d", pick(d, []string{"192.0.2", "198.51.100", "203.0.113"}), 1+d.IntN(254))
 }
 
-// entity invents a piece of evidence of the given type.
+// entity generates a piece of evidence of the given type.
 func (p *population) entity(d dice, kind string, created time.Time) Entity {
 	e := Entity{
 		Type:              kind,

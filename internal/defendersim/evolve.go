@@ -13,28 +13,28 @@ import (
 type Kind int
 
 // The kinds of change. Those that move alerts between incidents or merge them
-// touch a second incident, which chance picks.
+// also affect a second, random incident.
 const (
 	ChangeStatus      Kind = iota // in progress, resolved, reopened
 	ChangeAssignment              // assignedTo
-	ChangeComment                 // a comment more
+	ChangeComment                 // one more comment
 	ChangeVerdict                 // classification and determination
 	ChangeTags                    // a tag comes or goes
 	ChangeName                    // the name is regenerated
-	ChangeNewAlert                // an alert more
+	ChangeNewAlert                // one more alert
 	ChangeAlert                   // an alert and its incident
-	ChangeAlertAlone              // an alert; the incident's lastUpdateTime stands still
+	ChangeAlertAlone              // an alert; the incident's lastUpdateTime does not change
 	ChangeAlertLeaves             // an alert moves to another incident
 	ChangeMerge                   // merged into another incident
 	changeKinds       = iota
 )
 
-// Weights says how often each [Kind] of change comes, relative to the others:
+// Weights sets how often each [Kind] of change comes, relative to the others:
 //
 //	defendersim.Weights{defendersim.ChangeMerge: 1, defendersim.ChangeAlertAlone: 9}
 type Weights [changeKinds]float64
 
-// DefaultWeights favours what goes on in alerts and leaves mergers rare.
+// DefaultWeights favors changes of alerts and makes mergers rare.
 func DefaultWeights() Weights {
 	return Weights{
 		ChangeStatus:      18,
@@ -52,7 +52,7 @@ func DefaultWeights() Weights {
 }
 
 // WithShares gives kinds of change the given shares of all changes, 0 to 1. The
-// others divide what is left as they did before.
+// others share the rest in their previous proportions.
 func (w Weights) WithShares(shares map[Kind]float64) (Weights, error) {
 	left, others := 1.0, 0.0
 	for k, weight := range w {
@@ -147,7 +147,7 @@ func (w Weights) roll(d dice) Kind {
 	return last // only rounding leads here
 }
 
-// process is a stream of events by themselves: exponentially distributed gaps
+// process is a stream of spontaneous events: exponentially distributed gaps
 // make it a Poisson process.
 type process struct {
 	dice    dice
@@ -172,8 +172,8 @@ func (p *process) gap(mean time.Duration) time.Duration {
 	return time.Duration(p.dice.ExpFloat64() * float64(mean))
 }
 
-// evolve applies whatever has happened up to now, in its order. The caller holds
-// the mutex.
+// evolve applies everything that has happened up to now, in order. The caller
+// holds the mutex.
 func (s *Sim) evolve(now time.Time) {
 	for {
 		at, happen := s.upcoming()
@@ -187,7 +187,8 @@ func (s *Sim) evolve(now time.Time) {
 	}
 }
 
-// upcoming returns what happens next by itself, and when; nil: nothing ever.
+// upcoming returns the next spontaneous event, and when it happens; nil: there
+// is none.
 func (s *Sim) upcoming() (at time.Time, happen func(at time.Time)) {
 	consider := func(when time.Time, what func(at time.Time)) {
 		if happen == nil || when.Before(at) {
@@ -214,7 +215,7 @@ func (s *Sim) upcoming() (at time.Time, happen func(at time.Time)) {
 	return at, happen
 }
 
-// changeOne lets a change happen to any incident.
+// changeOne changes any incident.
 func (s *Sim) changeOne(at time.Time) {
 	if t := s.chooseChanging(at); t != nil {
 		s.change(t, s.cfg.Weights.roll(s.evolution.dice), at)
@@ -222,7 +223,7 @@ func (s *Sim) changeOne(at time.Time) {
 	s.evolution.advance()
 }
 
-// chooseChanging picks an incident that can still change, nil if it finds none.
+// chooseChanging picks an incident that can still change; nil if it finds none.
 func (s *Sim) chooseChanging(at time.Time) *tracked {
 	return s.choose(s.anyOf, func(t *tracked) bool { return s.changing(t, at) })
 }
@@ -234,8 +235,8 @@ func (s *Sim) changing(t *tracked, at time.Time) bool {
 	return t.live() && !quiet
 }
 
-// choose draws incidents until one fits, often enough to find one where one in
-// a few dozen does.
+// choose draws incidents until one fits. It draws often enough to find one if
+// one in a few dozen does.
 func (s *Sim) choose(draw func() int64, fits func(*tracked) bool) *tracked {
 	if len(s.ids) == 0 {
 		return nil

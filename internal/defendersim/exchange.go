@@ -13,7 +13,7 @@ import (
 // jsonType is the content type of regular answers.
 const jsonType = "application/json; odata.metadata=minimal"
 
-// exchange is one request and its answer. Only the goroutine that serves the
+// exchange is one request and its response. Only the goroutine that serves the
 // request touches it.
 type exchange struct {
 	s         *Sim
@@ -25,21 +25,21 @@ type exchange struct {
 	arrived   time.Time
 	id        int64
 	query     query
-	preferred bool // the dialect's preference is the client's too
+	preferred bool // the client has the dialect's preference, too
 	latency   time.Duration
 
-	// What the fault that struck does to the regular answer.
+	// What the active fault does to the regular response.
 	spoilLink func(*exchange, *link)         // nil: nothing
 	emptied   bool                           // it has no rows
-	partial   bool                           // it has half of the alerts, and a 206 says so
-	reshape   func(*exchange, []byte) []byte // what becomes of each incident, or of a page of alerts; nil: nothing
-	altered   bool                           // it does not show the state of any incident as it is
+	partial   bool                           // it has half of the alerts, and is a 206
+	reshape   func(*exchange, []byte) []byte // transforms each incident, or a page of alerts; nil: no change
+	altered   bool                           // it does not show any incident's state as it is
 	marked    bool                           // a byte order mark comes first
 	recode    func(*exchange, []byte) []byte // compresses the body; nil: as the client offers
 	closes    bool                           // the connection ends after it
 }
 
-// recorder notes what an answer amounts to on its way out.
+// recorder notes what a response amounts to on its way out.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -57,10 +57,10 @@ func (w *recorder) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Unwrap lets http.ResponseController find what the writer can do.
+// Unwrap exposes the writer's capabilities to http.ResponseController.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// recorded wraps a handler so that its requests are in the journal.
+// recorded wraps a handler and records its requests in the journal.
 func (s *Sim) recorded(d *dialect, endpoint string, answer func(*exchange)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		x := &exchange{s: s, w: &recorder{ResponseWriter: w}, r: r, dialect: d, endpoint: endpoint, id: incidentID(r)}
@@ -82,7 +82,7 @@ func (x *exchange) arrive() {
 	})
 }
 
-// api is the one that a request is for, "" where it is for neither.
+// api is the API of a request, "" if it is for neither.
 func (x *exchange) api() string {
 	switch x.endpoint {
 	case EndpointIncident, EndpointAlerts, EndpointList, EndpointAlertList:
@@ -96,8 +96,8 @@ func (x *exchange) lists() bool {
 	return x.endpoint == EndpointList || x.endpoint == EndpointAlertList
 }
 
-// end ends the connection after the answer, if a fault asks for that. The client
-// has the whole answer by then.
+// end ends the connection after the response, if a fault requires that. The
+// client has the whole response by then.
 func (x *exchange) end() {
 	if !x.closes {
 		return
@@ -125,7 +125,7 @@ func (x *exchange) finish() (ended Request) {
 	return ended
 }
 
-// sendRegular answers as the call does when nothing is in its way.
+// sendRegular sends the response without a fault.
 func (x *exchange) sendRegular(contentType string) {
 	switch x.endpoint {
 	case EndpointList, EndpointAlertList:
@@ -137,7 +137,7 @@ func (x *exchange) sendRegular(contentType string) {
 	}
 }
 
-// sendIncident answers with the incident as it stands now.
+// sendIncident responds with the incident's current state.
 func (x *exchange) sendIncident(contentType string) {
 	row, at, found := x.s.look(x.id)
 	if !found {
@@ -161,7 +161,7 @@ func (x *exchange) reshaped(object []byte) []byte {
 	return x.reshape(x, object)
 }
 
-// sendFound answers with what was asked for, or a part of it. The form of the
+// sendFound responds with what was requested, or a part of it. The form of the
 // warning is documented for Graph: vendor, provider, status and milliseconds.
 func (x *exchange) sendFound(contentType string, body []byte) {
 	status := http.StatusOK
@@ -172,13 +172,13 @@ func (x *exchange) sendFound(contentType string, body []byte) {
 	x.send(status, contentType, body)
 }
 
-// enter takes down which state of the incident an answer shows, if with it all
-// of that state has gone out.
+// enter records which state of the incident a response shows, if this response
+// completes that state.
 func (x *exchange) enter(row shown, at time.Time, v view) {
 	s := x.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	merged := x.endpoint == EndpointIncident && v.RedirectID != 0 // then there are no alerts to come
+	merged := x.endpoint == EndpointIncident && v.RedirectID != 0 // then no alerts follow
 	served := (v.whole() || merged) && !x.altered
 	switch t := s.incidents[x.id]; {
 	case x.endpoint == EndpointAlerts:
@@ -199,7 +199,7 @@ func (x *exchange) enter(row shown, at time.Time, v view) {
 	})
 }
 
-// fail answers with the API's error object.
+// fail responds with the API's error object.
 func (x *exchange) fail(status int, code, message string) {
 	target := newDice(x.s.cfg.Seed, streamErrors, uint64(x.number)).guid()
 	x.failAt(status, code, message, target)
@@ -231,7 +231,7 @@ func (x *exchange) methodNotAllowed(allowed string) {
 	x.fail(http.StatusMethodNotAllowed, "MethodNotAllowed", "The method "+x.r.Method+" is not allowed here.")
 }
 
-// send answers with a whole body, compressed if the client offers that.
+// send responds with a whole body, compressed if the client offers that.
 func (x *exchange) send(status int, contentType string, body []byte) {
 	if x.marked && len(body) > 0 {
 		body = append([]byte("\ufeff"), body...)
@@ -241,7 +241,7 @@ func (x *exchange) send(status int, contentType string, body []byte) {
 	x.headers(contentType)
 	x.w.Header().Set("Content-Length", strconv.Itoa(len(coded)))
 	x.w.WriteHeader(status)
-	// A client that has gone away is not the simulator's concern.
+	// A disconnected client does not concern the simulator.
 	_, _ = x.w.Write(coded)
 }
 
@@ -253,7 +253,7 @@ func (x *exchange) headers(contentType string) {
 	}
 }
 
-// encode compresses a body and says so in the headers.
+// encode compresses a body and sets the headers.
 func (x *exchange) encode(body []byte) []byte {
 	if len(body) == 0 {
 		return nil
@@ -268,7 +268,7 @@ func (x *exchange) encode(body []byte) []byte {
 	return x.compress(coding, coding, body)
 }
 
-// compress codes a body and calls the coding by a name; "": by none.
+// compress compresses a body with a coding and calls it by a name; "": none.
 func (x *exchange) compress(coding, name string, body []byte) []byte {
 	if name != "" {
 		x.w.Header().Set("Content-Encoding", name)

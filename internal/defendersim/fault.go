@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Fault is one way for an answer to go wrong. ParseFault makes one.
+// Fault is one way for a response to go wrong. ParseFault makes one.
 type Fault struct {
 	Name string
 	// Wait is the argument of faults that take a duration.
@@ -23,14 +23,14 @@ type Fault struct {
 type FaultKind struct {
 	Name string
 	// Argument is the default of the value that may follow the name after an
-	// equals sign; "" where the fault takes none.
+	// equals sign; "" if the fault takes none.
 	Argument string
 	Meaning  string
 
 	answer answer
 }
 
-// FaultGroup is the faults that the same calls can have.
+// FaultGroup is a group of faults that apply to the same calls.
 type FaultGroup struct {
 	Title string
 	Kinds []FaultKind
@@ -138,8 +138,8 @@ func (f Fault) String() string {
 	return f.Name
 }
 
-// Fits says why the fault cannot be set at a place, which is as in SetFault; nil:
-// it can.
+// Fits returns why the fault cannot be set at a place, which is as in SetFault;
+// nil: it can.
 func (f Fault) Fits(where int64) error {
 	switch {
 	case f.in(listOnlyKinds()) && where != ListRequests && where != AlertListRequests:
@@ -158,7 +158,7 @@ func (f Fault) in(kinds []FaultKind) bool {
 	return slices.ContainsFunc(kinds, func(k FaultKind) bool { return k.Name == f.Name })
 }
 
-// answer lets the fault strike; false: the regular answer is still to come.
+// answer applies the fault; false: the regular response is still to be sent.
 func (f Fault) answer(x *exchange) bool {
 	kind, known := findFault(f.Name)
 	return known && kind.answer(x, f)

@@ -348,7 +348,7 @@ func TestAFaultStrikesWithItsProbabilityWhateverTheOrder(t *testing.T) {
 	assert.InDelta(t, 60, struck, 20)
 }
 
-// Or else, with an unlucky seed, none of many faults would ever strike.
+// Otherwise, with an unlucky seed, none of many faults would ever apply.
 func TestFaultsThatTakeTurnsHaveEachItsOwnLuck(t *testing.T) {
 	s := newSim(t, nil)
 	struck := 0

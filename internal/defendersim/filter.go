@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// filter is what $filter says: conditions that all have to be met. The zero
-// value passes everything.
+// filter is a parsed $filter: conditions that must all hold. The zero value
+// passes everything.
 type filter struct {
 	conditions []condition
-	// spans are times outside of which no row passes, by the order that goes by
-	// them, so that a search need not look there.
+	// spans are times outside of which no row passes, by the order that uses them,
+	// so a search can skip the rest.
 	spans [orders]span
 }
 
@@ -23,7 +23,7 @@ type condition func(*shown) bool
 type field struct {
 	time    func(*shown) time.Time // nil: it is a text
 	text    func(*shown) string
-	order   order // that goes by the time
+	order   order // the order by that time
 	rising  bool  // lt and le are refused
 	ignored bool  // a comparison passes everything
 }
@@ -55,8 +55,8 @@ func (f filter) passes(row *shown) bool {
 	return true
 }
 
-// parseFilter reads comparisons joined by "and": of times with gt, ge, lt and
-// le, of texts with eq. It says what is wrong with anything else.
+// parseFilter parses comparisons joined by "and": of times with gt, ge, lt and
+// le, of texts with eq. It returns what is wrong with anything else.
 func parseFilter(text string, fields map[string]field) (f filter, wrong string) {
 	terms, ok := parseTerms(text)
 	if !ok || len(terms)%4 != 3 {
@@ -73,13 +73,13 @@ func parseFilter(text string, fields map[string]field) (f filter, wrong string) 
 	return f, ""
 }
 
-// term is a word of a filter, or a string that stood between quotes.
+// term is a word of a filter, or a quoted string.
 type term struct {
 	text   string
 	quoted bool
 }
 
-// parseTerms splits a filter at its spaces. A quote within a string is doubled.
+// parseTerms splits a filter at its spaces. A quote in a string is doubled.
 func parseTerms(text string) (terms []term, ok bool) {
 	for text = strings.TrimLeft(text, " "); text != ""; text = strings.TrimLeft(text, " ") {
 		word, rest, _ := strings.Cut(text, " ")
@@ -113,7 +113,7 @@ func unquote(text string) (value, rest string, ok bool) {
 	}
 }
 
-// add adds a comparison, or says what is wrong with it.
+// add adds a comparison, or returns what is wrong with it.
 func (f *filter) add(fields map[string]field, name, operator, value term) (wrong string) {
 	if name.quoted || operator.quoted {
 		return fmt.Sprintf("Syntax error at '%s %s'.", name.text, operator.text)

@@ -62,8 +62,8 @@ func graphListOptions() []string {
 	return []string{"$filter", "$orderby", "$select", "$count", "$top", "$skip", "$skiptoken"}
 }
 
-// graphView shows an incident without alerts, or with the first of them where
-// the query asks for that.
+// graphView shows an incident without alerts, or with the first of them if the
+// query requests them.
 func graphView(x *exchange, i Incident) view {
 	if !x.query.expand {
 		return view{Incident: i}
@@ -71,7 +71,7 @@ func graphView(x *exchange, i Incident) view {
 	return x.alertsOf(i, 0, mark{})
 }
 
-// graphDetails tells requests apart. A client may give its requests names.
+// graphDetails identifies requests. A client may set their IDs.
 func graphDetails(x *exchange, w *writer, _ string) {
 	id := newDice(x.s.cfg.Seed, streamErrors, uint64(x.number)).guid()
 	w.name("innerError")
@@ -82,7 +82,7 @@ func graphDetails(x *exchange, w *writer, _ string) {
 	w.close('}')
 }
 
-// prefer takes over what the client prefers, and says so in the answer.
+// prefer honors the client's preference, and says so in the response.
 func (x *exchange) prefer() {
 	for preference := range strings.SplitSeq(strings.Join(x.r.Header.Values("Prefer"), ","), ",") {
 		name, _, _ := strings.Cut(preference, ";")

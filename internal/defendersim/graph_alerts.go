@@ -2,8 +2,8 @@
 
 package defendersim
 
-// newGraphAlerts is Graph's list of the alerts of all incidents, alerts_v2. In all
-// that is not named here it is like the list of incidents.
+// newGraphAlerts is Graph's list of the alerts of all incidents, alerts_v2.
+// Everything that is not set here is as in the list of incidents.
 func newGraphAlerts(c Config) *dialect {
 	d := newGraph(c)
 	d.path = "/v1.0/security/alerts_v2"

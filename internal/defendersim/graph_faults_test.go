@@ -132,7 +132,7 @@ func TestWhatIsBrokenOffServesNoStateUnderGraph(t *testing.T) {
 	assert.Empty(t, s.Served(1001), "nor does a page of alerts after it")
 }
 
-// linkOf reads the link of an answer as it is written, "" where there is none.
+// linkOf reads the link of a response as it is written, "" where there is none.
 func linkOf(t *testing.T, s *Sim, path string) string {
 	t.Helper()
 	_, body := callGraph(t, s, http.MethodGet, path)

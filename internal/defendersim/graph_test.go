@@ -26,7 +26,7 @@ func callGraph(t *testing.T, s *Sim, method, path string, headers ...string) (*h
 	return call(t, s, method, path, append([]string{"Authorization", "Bearer " + s.TokenOf(APIGraph)}, headers...)...)
 }
 
-// getGraph gets an incident; rest is what stands behind its id.
+// getGraph gets an incident; rest follows its ID.
 func getGraph(t *testing.T, s *Sim, id int64, rest string, headers ...string) (*http.Response, []byte) {
 	t.Helper()
 	return callGraph(t, s, http.MethodGet, fmt.Sprintf("%s/%d%s", incidentsPath, id, rest), headers...)

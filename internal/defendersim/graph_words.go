@@ -4,8 +4,8 @@ package defendersim
 
 import "slices"
 
-// futureValue stands for a member of an enumeration that a client does not ask
-// for.
+// futureValue replaces a member of an enumeration that a client did not
+// request.
 const futureValue = "unknownFutureValue"
 
 // member writes a word as the member of an enumeration.
@@ -17,8 +17,8 @@ func (w graphWriter) member(name, word string) {
 	w.text(name, value)
 }
 
-// newerMembers are those that Graph's documentation says are sent only to who
-// asks for them, by the name of the property.
+// newerMembers are those that Graph sends only on request, according to its
+// documentation, by the name of the property.
 func newerMembers(property string) []string {
 	switch property {
 	case "status":
@@ -57,15 +57,15 @@ func graphWord(word string) string {
 		return "microsoftDefenderForEndpoint"
 	case "OfficeATP":
 		return "microsoftDefenderForOffice365"
-	case "16777232": // what Defender XDR makes of a member that it does not know
+	case "16777232": // what Defender XDR makes of an unknown member
 		return "microsoftDefenderForServers"
 	case "AWS":
-		return "unknown" // Graph knows Azure alone
+		return "unknown" // Graph supports only Azure
 	}
 	return camel(word)
 }
 
-// camel writes the first letter of a word small.
+// camel writes a word with a lower-case first letter.
 func camel(word string) string {
 	if word == "" || word[0] < 'A' || word[0] > 'Z' {
 		return word

@@ -8,51 +8,51 @@ import (
 	"time"
 )
 
-// State is how an incident stood for a while. From and Until are times of the
-// real clock; those within the state are the service's, which may be off.
+// State is an incident's state for some time. From and Until are times of the
+// real clock; those in the state itself are the service's, which may be off.
 type State struct {
 	From time.Time
-	// Until is when the next state began; zero for the present one.
+	// Until is when the next state began; zero for the current one.
 	Until time.Time
-	// Removed: the API answered 404.
+	// the API responded with 404
 	Removed    bool
 	LastUpdate time.Time
 	Status     string
-	Severity   string // follows the alerts, without LastUpdate where these move quietly
+	Severity   string // follows the alerts, without LastUpdate if these move quietly
 	RedirectID int64  // 0: not merged
 	Alerts     []AlertState
 }
 
-// AlertState says in which state an alert of an incident was: an alert's id
-// and lastUpdatedTime identify its content.
+// AlertState is the state of an alert in an incident: its ID and
+// lastUpdatedTime identify its content.
 type AlertState struct {
 	ID          string
 	LastUpdated time.Time
 }
 
-// tracked is an incident with its past. The incident's content is replaced,
-// never written to, so a copy taken under the mutex may be read without it.
+// tracked is an incident with its history. The incident's content is replaced
+// and never modified, so a copy taken under the mutex may be read without it.
 type tracked struct {
 	incident Incident
 	removed  bool
 	states   []State
 	dropped  int // states that were forgotten
-	opened   int // the state that the last Get showed whose alerts come separately; -1: there was none
+	opened   int // the state that the last Get showed without alerts that come separately; -1: there was none
 }
 
 // live reports whether an incident can still change by itself.
 func (t *tracked) live() bool { return !t.removed && !t.incident.redirected() }
 
-// present is the index of the present state in the whole history.
+// present is the index of the current state in the whole history.
 func (t *tracked) present() int { return t.dropped + len(t.states) - 1 }
 
-// row is the present state as lists show it.
+// row is the current state as lists show it.
 func (t *tracked) row() *shown {
 	i := t.incident
 	return &shown{incident: &i, owner: i.ID, state: t.present(), version: t.present(), removed: t.removed}
 }
 
-// apply changes a copy of an incident and makes it the present one. The caller
+// apply changes a copy of an incident and makes it the current one. The caller
 // holds the mutex.
 func (s *Sim) apply(t *tracked, at time.Time, change func(*Incident)) {
 	next := t.incident.clone()
@@ -60,7 +60,7 @@ func (s *Sim) apply(t *tracked, at time.Time, change func(*Incident)) {
 	s.replace(t, next, at)
 }
 
-// replace makes next an incident's present content.
+// replace makes next an incident's current content.
 func (s *Sim) replace(t *tracked, next Incident, at time.Time) {
 	if next.redirected() && !t.incident.redirected() {
 		s.merged++
@@ -72,8 +72,8 @@ func (s *Sim) replace(t *tracked, next Incident, at time.Time) {
 	s.note(t, at)
 }
 
-// note adds the present content to the history, which is kept by the real
-// clock, as what it is compared with.
+// note adds the current content to the history, which uses the real clock, like
+// everything it is compared with.
 func (s *Sim) note(t *tracked, at time.Time) {
 	at = at.Add(-s.cfg.ClockSkew)
 	var before []AlertState
@@ -123,7 +123,7 @@ func (s *Sim) History(id int64) (states []State, first int) {
 	return states, t.dropped
 }
 
-// IDs returns the ids of all incidents, in the order in which they came.
+// IDs returns the IDs of all incidents, in the order in which they appeared.
 func (s *Sim) IDs() []int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,8 +131,8 @@ func (s *Sim) IDs() []int64 {
 	return slices.Clone(s.ids)
 }
 
-// UnknownID returns an id that no incident has, nor gets while a million of
-// them appear by themselves.
+// UnknownID returns an ID that no incident has, and that none gets before a
+// million of them have appeared.
 func (s *Sim) UnknownID() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +143,7 @@ func (s *Sim) UnknownID() int64 {
 	return id
 }
 
-// Incident returns an incident as it stands now, also one that was removed. It
+// Incident returns an incident's current state, even if it was removed. It
 // shares nothing with the simulator.
 func (s *Sim) Incident(id int64) (Incident, error) {
 	s.mu.Lock()

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Words of the API that the simulator itself acts on. All of them are open
-// sets to a client: others occur too.
+// Words of the API that the simulator itself uses. To a client, all of them are
+// open sets: others occur too.
 const (
 	StatusActive     = "Active"
 	StatusInProgress = "InProgress"
@@ -16,7 +16,7 @@ const (
 	StatusRedirected = "Redirected"
 	StatusNew        = "New" // of an alert
 
-	// StatusAwaitingAction comes about by Update alone.
+	// StatusAwaitingAction is set only by Update.
 	StatusAwaitingAction = "AwaitingAction"
 
 	SeverityUnspecified   = "UnSpecified" // the API's own casing
@@ -104,7 +104,7 @@ type Device struct {
 	LoggedOnUsers  []Account
 }
 
-// VM says where a virtual machine runs.
+// VM is where a virtual machine runs.
 type VM struct {
 	ID             string
 	CloudProvider  string
@@ -118,8 +118,8 @@ type Account struct {
 	Domain string
 }
 
-// Entity is a piece of evidence. What it holds depends on its type; a field
-// that an entity lacks is not shown at all.
+// Entity is a piece of evidence. Its fields depend on its type; missing fields
+// are not shown at all.
 type Entity struct {
 	Type               string
 	EvidenceCreated    time.Time
@@ -136,8 +136,8 @@ type Field struct {
 	Value any
 }
 
-// clone copies what a change to an incident may touch. The evidence of its
-// alerts stays shared, because no change touches that.
+// clone copies what a change to an incident may modify. The evidence of its
+// alerts stays shared, because no change modifies it.
 func (i Incident) clone() Incident {
 	i.Tags = slices.Clone(i.Tags)
 	i.Comments = slices.Clone(i.Comments)
@@ -145,7 +145,7 @@ func (i Incident) clone() Incident {
 	return i
 }
 
-// deepClone shares nothing with the original, so it can be given away.
+// deepClone shares nothing with the original, so callers may keep it.
 func (i Incident) deepClone() Incident {
 	i = i.clone()
 	for n := range i.Alerts {
@@ -185,8 +185,8 @@ func (i *Incident) sortAlerts() {
 	slices.SortStableFunc(i.Alerts, func(a, b Alert) int { return a.Created.Compare(b.Created) })
 }
 
-// raiseSeverity gives the incident the highest severity of its alerts. An
-// incident without alerts keeps the one it has.
+// raiseSeverity sets the incident's severity to the highest of its alerts. An
+// incident without alerts keeps its own.
 func (i *Incident) raiseSeverity() {
 	if len(i.Alerts) == 0 {
 		return

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// order is one in which rows can come.
+// order is an order of rows.
 type order int
 
 const (
@@ -20,7 +20,7 @@ const (
 	orders     = iota
 )
 
-// time is what the order goes by; the zero time for the one that goes by none.
+// time is the key of the order; the zero time if it does not use one.
 func (o order) time(row *shown) time.Time {
 	switch o {
 	case byUpdate:
@@ -43,8 +43,8 @@ func (o order) compare(a, b *shown) int {
 	return a.key().compare(b.key())
 }
 
-// index is the rows of a list in an order. It is built when it is first asked for:
-// most simulators never need most of theirs.
+// index holds the rows of a list in an order. It is built on first use: most
+// simulators never need most of theirs.
 type index struct {
 	order order
 	built bool
@@ -80,7 +80,7 @@ type span struct {
 	from, to time.Time
 }
 
-// narrow moves an end inwards: from, or to.
+// narrow moves an end inward: from, or to.
 func (s *span) narrow(from bool, limit time.Time) {
 	switch {
 	case from:
@@ -90,7 +90,7 @@ func (s *span) narrow(from bool, limit time.Time) {
 	}
 }
 
-// within cuts rows in an order down to those in a span.
+// within reduces ordered rows to those in a span.
 func within(rows []*shown, o order, s span) []*shown {
 	if !s.to.IsZero() {
 		rows = rows[:sort.Search(len(rows), func(n int) bool { return o.time(rows[n]).After(s.to) })]
@@ -101,11 +101,12 @@ func within(rows []*shown, o order, s span) []*shown {
 	return rows
 }
 
-// placeOf scatters rows over an order that goes by nothing but the seed and who
-// they are, as Graph's lists are in none: whatever changes, a row keeps its place.
+// placeOf scatters rows in an order that depends only on the seed and their
+// identity, because Graph's lists have no order: whatever changes, a row keeps
+// its place.
 func (s *Sim) placeOf(key rowKey) uint64 {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(key.alert)) // it does not fail
+	_, _ = h.Write([]byte(key.alert)) // it never fails
 	return scatter(h.Sum64() ^ scatter(s.cfg.Seed+uint64(key.incident)))
 }
 

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Endpoints as they stand in the journal.
+// Endpoints as written in the journal.
 const (
 	EndpointToken    = "Token"
 	EndpointIncident = "GetIncident"
@@ -24,59 +24,59 @@ type Request struct {
 	// Number counts the requests from 0.
 	Number   int
 	Time     time.Time
-	Ended    time.Time // zero while it is being answered
+	Ended    time.Time // zero while it is being handled
 	API      string    // APIDefenderXDR or APIGraph; "": another call
 	Endpoint string
 	Method   string
 	Path     string
 	Query    string // as sent, without the question mark
 	ID       int64  // of the incident; 0: none
-	// Status is 0 where no answer was sent.
+	// Status is 0 where no response was sent.
 	Status int
-	// Fault is the fault that struck, in the form ParseFault reads; "": none.
+	// Fault is the fault that was applied, in the form that ParseFault reads; "":
+	// none.
 	Fault string
 	// Bytes of the body as sent, compressed or not.
 	Bytes int64
-	// State is the index in the incident's history of the state that was
-	// served, -1 where none was; Served is when. Graph serves a state with the
-	// Get that shows all alerts, or with the last page of alerts if it is still
-	// the state that the last Get showed.
+	// State is the index in the incident's history of the state that was served,
+	// -1 if none was; Served is when. Graph serves a state with the Get that shows
+	// all alerts, or with the last page of alerts if it is still the state that
+	// the last Get showed.
 	State  int
 	Served time.Time
 	// Shown is the index of the state that a Get showed, with or without its
-	// alerts, or that a page of alerts is of, -1 where none was.
+	// alerts, or that a page of alerts belongs to, -1 if there is none.
 	Shown int
-	// Rows are what was on the page of a List call, in its order. Nobody may
-	// write to them.
+	// Rows are the rows on the page of a List call, in order. They are read-only.
 	Rows []Row
-	// AlertRows are what was on the page of the list of alerts, in its order.
-	// Nobody may write to them.
+	// AlertRows are the rows on the page of the list of alerts, in order. They are
+	// read-only.
 	AlertRows []AlertRow
 }
 
-// Row says which state of an incident was on a page. Rows of Graph show its own
+// Row is a state of an incident that was on a page. Rows of Graph show its own
 // fields, and alerts only with $expand.
 type Row struct {
 	ID int64
-	// State is the index in the incident's whole history, -1 where a fault
-	// spoiled the row, or where $select left something out.
+	// State is the index in the incident's whole history, -1 if a fault changed
+	// the row, or if $select left something out.
 	State int
 }
 
-// AlertRow says which version of an alert was on a page of the list of alerts.
+// AlertRow is a version of an alert that was on a page of the list of alerts.
 type AlertRow struct {
 	ID string
 	// LastUpdated identifies the version, unless the alert moved silently.
 	LastUpdated time.Time
-	// Incident is the one that the alert was in; 0: none.
+	// Incident is the incident that contained the alert; 0: none.
 	Incident int64
-	// State is the index in the incident's whole history of the first state in
-	// which the alert stood like this, -1 where a fault spoiled the row, where
-	// $select left something out, and for an alert in no incident.
+	// State is the index in the incident's whole history of the first state with
+	// this version of the alert, -1 if a fault changed the row, if $select left
+	// something out, or if the alert is in no incident.
 	State int
 }
 
-// Served says which state of an incident went out, by which call and when.
+// Served is a state of an incident that was sent, by which call and when.
 type Served struct {
 	At       time.Time
 	State    int // index in the incident's whole history
@@ -93,7 +93,7 @@ type journal struct {
 func (j *journal) add(r Request) int {
 	r.Number = j.dropped + len(j.requests)
 	j.requests = append(j.requests, r)
-	// Trimming at twice the size keeps the cost of it constant per request.
+	// Trimming at twice the size keeps its cost per request constant.
 	if j.kept > 0 && len(j.requests) >= 2*j.kept {
 		excess := len(j.requests) - j.kept
 		j.requests = slices.Delete(j.requests, 0, excess)
@@ -102,7 +102,7 @@ func (j *journal) add(r Request) int {
 	return r.Number
 }
 
-// amend changes an entry, unless it was forgotten already.
+// amend changes an entry, unless it was already forgotten.
 func (j *journal) amend(number int, change func(*Request)) {
 	if n := number - j.dropped; n >= 0 {
 		change(&j.requests[n])
@@ -141,8 +141,8 @@ func (s *Sim) Served(id int64) []Served {
 	return served
 }
 
-// AllServed is Served for every incident at once: asking for one after the
-// other goes through the whole journal each time.
+// AllServed is Served for all incidents: calling Served for each one scans the
+// whole journal every time.
 func (s *Sim) AllServed() map[int64][]Served {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,7 +155,7 @@ func (s *Sim) AllServed() map[int64][]Served {
 	return served
 }
 
-// served yields the states that went out whole.
+// served yields the states that were sent completely.
 func (r *Request) served() iter.Seq[Row] {
 	return func(yield func(Row) bool) {
 		if r.State >= 0 && !yield(Row{r.ID, r.State}) || r.API == APIGraph {
@@ -181,9 +181,9 @@ func (s *Sim) MaxInWindowOfAPI(api string, d time.Duration) int {
 	return s.mostOf(d, func(r Request) bool { return r.API == api })
 }
 
-// MaxInWindowOf returns the most requests to an endpoint, of both APIs, that
-// arrived within any half-open window of the given length, among those the
-// journal keeps. Refused ones count.
+// MaxInWindowOf returns the largest number of requests to an endpoint, of both
+// APIs, that arrived within any half-open window of the given length, among
+// those in the journal. It includes refused ones.
 func (s *Sim) MaxInWindowOf(endpoint string, d time.Duration) int {
 	return s.mostOf(d, func(r Request) bool { return r.Endpoint == endpoint })
 }

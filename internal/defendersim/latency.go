@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// drawLatency decides how long the answer to a request takes. As with faults,
-// requests for one incident have throws of their own.
+// drawLatency draws the duration of a response. As with faults, requests for
+// one incident have random numbers of their own.
 func (x *exchange) drawLatency() {
 	s := x.s
 	if s.cfg.LatencyMax == 0 {
@@ -22,8 +22,8 @@ func (x *exchange) drawLatency() {
 	x.latency = s.cfg.LatencyMin + time.Duration(d.Int64N(int64(s.cfg.LatencyMax-s.cfg.LatencyMin)+1))
 }
 
-// linger takes half of the time that an answer takes: before things are looked
-// at, and again before the answer is sent.
+// linger waits for half of a response's duration: before the state is read, and
+// again before the response is sent.
 func (x *exchange) linger() {
 	if x.latency == 0 {
 		return

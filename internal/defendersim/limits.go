@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// limits counts the requests that share a budget in two sliding windows, apart
-// for every key. A window is half-open: a request leaves it exactly one window
-// after its arrival.
+// limits counts the requests that share a budget in two sliding windows,
+// separately for every key. A window is half-open: a request leaves it exactly
+// one window after its arrival.
 type limits struct {
 	windows        []window
 	foreignEvery   time.Duration // between the requests of another program; 0: there is none
@@ -24,7 +24,7 @@ type window struct {
 	span  time.Duration
 }
 
-// quotaKey is what the service counts by, beside the endpoint or the API.
+// quotaKey is what the service counts by, besides the endpoint or the API.
 type quotaKey struct {
 	tenant, application string
 }
@@ -35,13 +35,13 @@ type account struct {
 	foreign time.Time   // when the other program sends its next request
 }
 
-// rates are the limits of a budget and what another program takes of it.
+// rates are the limits of a budget and the share that another program uses.
 type rates struct {
 	perMinute, perHour, foreign int
 }
 
-// rates are those of Get and List of Defender XDR by their endpoints, and those
-// of Graph by its name.
+// rates returns the limits of a budget: of Get and List of Defender XDR by
+// their endpoints, of Graph by its name.
 func (c Config) rates(budget string) rates {
 	switch budget {
 	case APIGraph:
@@ -76,7 +76,7 @@ func newLimits(c Config, budget string) *limits {
 	return l
 }
 
-// arrive counts a request; a refusal says that it was one too many.
+// arrive counts a request; a refusal means that it exceeded a limit.
 func (l *limits) arrive(key quotaKey, now time.Time) *refusal {
 	a, known := l.accounts[key]
 	if !known {
@@ -87,8 +87,8 @@ func (l *limits) arrive(key quotaKey, now time.Time) *refusal {
 	return l.spend(a, now)
 }
 
-// spendForeign catches up with the other program. What lies more than an hour
-// back is in no window any more and is stepped over.
+// spendForeign catches up with the other program. It skips requests more than
+// an hour ago, which are in no window.
 func (l *limits) spendForeign(a *account, now time.Time) {
 	if l.foreignEvery == 0 {
 		return
@@ -110,7 +110,7 @@ func (l *limits) spend(a *account, now time.Time) *refusal {
 	return refused
 }
 
-// refuse reports the full window that stays full longest, nil if all have room.
+// refuse returns the full window that stays full longest, nil if all have room.
 func (l *limits) refuse(a *account, now time.Time) *refusal {
 	var longest *refusal
 	for _, w := range l.windows {

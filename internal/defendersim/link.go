@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// link leads to what follows the rows of an answer. The zero link is none, and
-// of an answer that has no place for one.
+// link leads to what follows the rows of a response. The zero link means that
+// there is none, and that the response has no place for one.
 type link struct {
-	host string // with its scheme; "": the configured one, or the one asked
+	host string // with its scheme; "": the configured one, or the one of the request
 	path string // up to where the next option belongs
-	next string // the option that leads on, such as $skip=100; "": nothing follows
+	next string // the option that continues, such as $skip=100; "": nothing follows
 	here string // the option that leads to the rows themselves
 
-	aimless bool // the option that leads on is left out
-	number  bool // a number takes the link's place
+	aimless bool // the option that continues is left out
+	number  bool // a number replaces the link
 	empty   bool // an empty text does
 }
 
@@ -25,14 +25,15 @@ func skipTo(row int) string { return "$skip=" + strconv.Itoa(row) }
 
 func skipToken(token string) string { return "$skiptoken=" + token }
 
-// bend lets the fault that struck spoil a link.
+// bend applies the active fault to a link.
 func (x *exchange) bend(l *link) {
 	if x.spoilLink != nil && l.path != "" {
 		x.spoilLink(x, l)
 	}
 }
 
-// scheme is that of the address that was asked. A server finds none in a request.
+// scheme is the scheme of the request's address. A server does not find it in
+// the request.
 func (x *exchange) scheme() string {
 	c := connectionOf(x.r)
 	switch {
@@ -45,7 +46,7 @@ func (x *exchange) scheme() string {
 }
 
 // writeLink writes a link if it leads anywhere. Links to hosts other than the
-// one asked were seen.
+// requested one were seen.
 func (x *exchange) writeLink(w *writer, name string, l link) {
 	if l.empty {
 		w.text(name, "")

@@ -2,10 +2,9 @@
 
 package defendersim
 
-// LinkFaultKinds lists the faults that calls can have whose answers link to
-// more: List, pages of alerts, and Get where Graph shows alerts with an
-// incident. Where nothing follows, link-elsewhere, link-bare and link-broken
-// change nothing.
+// LinkFaultKinds lists the faults of calls whose responses link to more: List,
+// pages of alerts, and Get if Graph shows alerts with an incident. If nothing
+// follows, link-elsewhere, link-bare and link-broken change nothing.
 func LinkFaultKinds() []FaultKind {
 	return []FaultKind{
 		{"link-stuck", "", "the link to the next page leads to the same page", spoiledLink(stuckLink)},
@@ -25,11 +24,12 @@ func emptyFirst(x *exchange, _ Fault) bool {
 	return false
 }
 
-// againLink leads to the rows that belong on the page. With a $skip it could not:
-// clients take one that does not lead on for a loop, and one that does skips rows.
+// againLink leads to the rows that belong on the page. With a $skip it could
+// not: clients treat a $skip without progress as a loop, and one with progress
+// skips rows.
 func againLink(x *exchange, l *link) { l.next = skipToken(x.s.signer.writeAgain(x.call(), l.here)) }
 
-// call tells apart the calls that have links: by the incident, or by the list.
+// call identifies the calls that have links: by the incident, or by the list.
 func (x *exchange) call() int64 {
 	if x.lists() {
 		return x.target()
@@ -37,15 +37,15 @@ func (x *exchange) call() int64 {
 	return x.id
 }
 
-// endlessLink leads behind the rows that were asked for, whether there are rows
-// or not.
+// endlessLink continues after the requested rows, whether there are more or
+// not.
 func endlessLink(x *exchange, l *link) {
 	if l.next == "" {
 		l.next = x.skipTo(x.query.skip + max(1, x.query.top))
 	}
 }
 
-// spoiledLink lets the regular answer come, but for its link.
+// spoiledLink sends the regular response, except for its link.
 func spoiledLink(change func(*exchange, *link)) answer {
 	return func(x *exchange, _ Fault) bool {
 		x.spoilLink = change
@@ -53,8 +53,8 @@ func spoiledLink(change func(*exchange, *link)) answer {
 	}
 }
 
-// stuckLink leads to the page that it is on. From an incident it leads to the
-// alerts that were shown with it.
+// stuckLink leads to its own page. From an incident it leads to the alerts that
+// were shown with it.
 func stuckLink(x *exchange, l *link) {
 	l.next = skipTo(x.query.skip)
 	if token := x.query.given.Get("$skiptoken"); token != "" {

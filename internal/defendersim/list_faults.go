@@ -5,7 +5,7 @@ package defendersim
 import "bytes"
 
 // ListFaultKinds lists the faults of links, which lists share with other calls,
-// and those that lists alone can have: those of incidents, and that of alerts.
+// and those of lists only: of incidents, and of alerts.
 func ListFaultKinds() []FaultKind { return append(LinkFaultKinds(), listOnlyKinds()...) }
 
 func listOnlyKinds() []FaultKind {
@@ -23,7 +23,7 @@ func listOnlyKinds() []FaultKind {
 	}
 }
 
-// spoiledPage answers with the regular page after the fault has changed it.
+// spoiledPage sends the regular page after the fault has changed it.
 func spoiledPage(change func(*exchange, *page, Fault)) answer {
 	return func(x *exchange, f Fault) bool {
 		p := x.page(x.query)
@@ -40,8 +40,8 @@ func loopLink(x *exchange, p *page, _ Fault) {
 	}
 }
 
-// overfull answers as if more rows had been asked for; its link goes on behind
-// them.
+// overfull responds as if more rows had been requested; its link continues
+// after them.
 func overfull(x *exchange, f Fault) bool {
 	q := x.query
 	q.top += int(f.Size)

@@ -9,35 +9,35 @@ import (
 	"time"
 )
 
-// listing is what a list shows: incidents or alerts, and where it is so
-// configured, later than Get shows them. Its indexes are kept in order change by
-// change, so that a call looks only at the rows it may answer with.
+// listing is what a list shows: incidents or alerts, if so configured, later
+// than Get shows them. Its indexes are updated with each change, so a call
+// looks only at the rows that it may return.
 type listing struct {
 	indexes [orders]index
 	byKey   map[rowKey]*shown // also those that were removed
 	late    []lateRow         // ascending by when they show up
-	started bool              // what is taken from now on is news
+	started bool              // what is added from now on is new
 
 	seed       uint64
 	delay, lag time.Duration
 	overtaking bool // each state has a delay of its own, so a later one may be shown first
 }
 
-// shown is a row: an incident in one of its states, or an alert. It is never
-// written to, so it may be read without the mutex.
+// shown is a row: a state of an incident, or an alert. It is never modified, so
+// it may be read without the mutex.
 type shown struct {
 	incident *Incident // nil in the row of an alert
 	alert    *Alert    // nil in the row of an incident
 	owner    int64     // the incident, also of an alert; 0: none
 	// state is the index in the incident's whole history; of an alert, that of the
-	// first state in which it stood like this, -1 where it is in no incident.
+	// first state with this version, -1 if it is in no incident.
 	state   int
-	version int // counts what was shown of the same incident or alert
+	version int // counts the versions of one incident or alert
 	removed bool
-	place   uint64 // in an order that is none
+	place   uint64 // in the random order
 }
 
-// rowKey tells apart what lists show: the incidents, or the alerts by their ids.
+// rowKey identifies what lists show: incidents, or alerts by their IDs.
 type rowKey struct {
 	incident int64
 	alert    string
@@ -82,15 +82,15 @@ func newListing(c Config, overtaking bool) listing {
 	return l
 }
 
-// ListDelayOf returns how much later than Get the List call of Defender XDR shows
-// a change of an incident: its part of ListDelay, and ListLag. Under Graph each
-// change has a part of ListDelay of its own.
+// ListDelayOf returns how much later than Get the List call of Defender XDR
+// shows a change of an incident: its part of ListDelay, and ListLag. Under
+// Graph each change has its own part of ListDelay.
 func (s *Sim) ListDelayOf(id int64) time.Duration {
 	return s.xdrList.waitOf(&shown{incident: &Incident{ID: id}})
 }
 
-// take is given every new state and when it came about. What is there before the
-// start is no news, and shown at once.
+// take adds every new state and when it came about. States before the start are
+// shown at once.
 func (l *listing) take(row *shown, at time.Time) {
 	wait := l.waitOf(row)
 	if wait == 0 || !l.started {
@@ -98,8 +98,8 @@ func (l *listing) take(row *shown, at time.Time) {
 		return
 	}
 	due := at.Add(wait)
-	// Behind all that are due at the same moment: states of one incident stay
-	// in their order.
+	// After all that are due at the same moment: states of one incident stay in
+	// order.
 	n, _ := slices.BinarySearchFunc(l.late, due, func(r lateRow, due time.Time) int {
 		if r.due.After(due) {
 			return 1
@@ -132,7 +132,7 @@ func (l *listing) catchUp(now time.Time) {
 	l.late = slices.Delete(l.late, 0, due)
 }
 
-// show puts a new state into the place of the former one, unless that is newer.
+// show replaces the previous state, unless that is newer.
 func (l *listing) show(row *shown) {
 	key := row.key()
 	was, listed := l.byKey[key]
@@ -150,7 +150,7 @@ func (l *listing) show(row *shown) {
 	}
 }
 
-// sorted returns all rows in an order. Nobody may write to them.
+// sorted returns all rows in an order. They are read-only.
 func (l *listing) sorted(o order) []*shown {
 	in := &l.indexes[o]
 	if !in.built {
@@ -159,8 +159,8 @@ func (l *listing) sorted(o order) []*shown {
 	return in.rows
 }
 
-// page returns the rows that a query asks for, whether there are more of them,
-// and, where the query asks for that too, how many pass its filter.
+// page returns the rows for a query, whether there are more of them, and, if
+// requested, how many pass its filter.
 func (l *listing) page(q query) (rows []*shown, more bool, total int) {
 	for row := range l.passing(q) {
 		total++
@@ -178,14 +178,14 @@ func (l *listing) page(q query) (rows []*shown, more bool, total int) {
 	return rows, more, total
 }
 
-// passing yields the rows that a query's filter passes, in its order.
+// passing yields the rows that pass a query's filter, in its order.
 func (l *listing) passing(q query) iter.Seq[*shown] {
 	rows := within(l.sorted(q.order), q.order, q.filter.spans[q.order])
 	for o, s := range q.filter.spans {
 		if order(o) == q.order || s == (span{}) {
 			continue
 		}
-		// Few rows are sooner sorted than looked for among all.
+		// Sorting a few rows is faster than searching all.
 		if few := within(l.sorted(order(o)), order(o), s); len(few) < len(rows)/8 {
 			rows = slices.DeleteFunc(slices.Clone(few), func(row *shown) bool { return !q.filter.passes(row) })
 			slices.SortFunc(rows, q.order.compare)

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// elsewhere is a host that is none of the API's.
+// elsewhere is a host that does not belong to the API.
 const elsewhere = "https://elsewhere.contoso.example"
 
-// A fault's answer returns true once the request is dealt with.
+// A fault's answer returns true if it has handled the request.
 type answer = func(*exchange, Fault) bool
 
 func answerWith(status int, code, message string) answer {
@@ -36,8 +36,8 @@ func answerForbidden(x *exchange, _ Fault) bool {
 	return true
 }
 
-// answerRevoked answers as Graph does to a token that was revoked before it
-// expires. Claims say that a token issued from now on will do.
+// answerRevoked responds as Graph does to a token that was revoked before it
+// expires. Claims say that a token issued from now on is accepted.
 func answerRevoked(x *exchange, _ Fault) bool {
 	claims := fmt.Sprintf(`{"access_token":{"nbf":{"essential":true,"value":"%d"}}}`, x.s.stamp(x.arrived).Unix())
 	x.w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", `+
@@ -47,7 +47,7 @@ func answerRevoked(x *exchange, _ Fault) bool {
 	return true
 }
 
-// answerThrottled answers as if the limit per minute were spent.
+// answerThrottled responds as if the limit per minute were exceeded.
 func answerThrottled(form ThrottleForm) answer {
 	return func(x *exchange, f Fault) bool {
 		x.throttle(form, x.refusal(x.s.cfg.rates(x.budget()).perMinute, f.Wait))
@@ -59,14 +59,14 @@ func (x *exchange) refusal(perMinute int, wait time.Duration) refusal {
 	return refusal{window: window{limit: perMinute, span: time.Minute}, wait: wait}
 }
 
-// answerLimit names a limit as Defender XDR does, under both APIs.
+// answerLimit states a limit as Defender XDR does, under both APIs.
 func answerLimit(x *exchange, f Fault) bool {
 	message := x.s.dialects.xdr.exceeded(x.refusal(int(f.Size), 0)) + " You can send requests again in 8 seconds."
 	x.failAt(http.StatusTooManyRequests, x.dialect.throttled, message, x.s.cfg.TenantID)
 	return true
 }
 
-// answerBackIn answers with an error object and a Retry-After.
+// answerBackIn responds with an error object and a Retry-After.
 func answerBackIn(status int, retryAfter func(Fault) string) answer {
 	return func(x *exchange, f Fault) bool {
 		x.w.Header().Set("Retry-After", retryAfter(f))
@@ -84,7 +84,7 @@ func exactSeconds(f Fault) string { return strconv.FormatFloat(f.Wait.Seconds(),
 
 func literally(text string) func(Fault) string { return func(Fault) string { return text } }
 
-// answerPage answers with an HTML page, as proxies and sign-in pages do.
+// answerPage responds with an HTML page, as proxies and sign-in pages do.
 func answerPage(status int, title string) answer {
 	return func(x *exchange, _ Fault) bool {
 		page := fmt.Sprintf("<!DOCTYPE html>\n<html><head><title>%s</title></head><body><h1>%s</h1></body></html>\n", title, title)
@@ -111,8 +111,8 @@ func wrongType(x *exchange, _ Fault) bool {
 	return true
 }
 
-// reset closes the connection with an RST if there is one to close. Without a
-// connection, the aborted handler says the same.
+// reset closes the connection, if there is one, with an RST. Without a
+// connection, aborting the handler has the same effect.
 func reset(x *exchange, _ Fault) bool {
 	if c := connectionOf(x.r); c != nil {
 		c.reset()
@@ -145,9 +145,9 @@ func hang(x *exchange, _ Fault) bool {
 	panic(http.ErrAbortHandler)
 }
 
-// silent hangs, and keeps the connection from being of use to anybody else. The
-// body is read first: until then, a server by HTTP/1.1 does not notice that the
-// client has closed the connection.
+// silent hangs, and makes the connection unusable for others. The body is read
+// first: until then, an HTTP/1.1 server does not notice that the client has
+// closed the connection.
 func silent(x *exchange, f Fault) bool {
 	if c := connectionOf(x.r); c != nil {
 		_, _ = io.Copy(io.Discard, x.r.Body)
@@ -178,8 +178,8 @@ func truncated(x *exchange, _ Fault) bool {
 	return true
 }
 
-// object is the page or the incident as it stands, or a stand-in for one that
-// is not there. It does not count as served.
+// object is the current page or incident, or a substitute if there is none. It
+// does not count as served.
 func (x *exchange) object() []byte {
 	if x.lists() {
 		return x.renderPage(x.page(x.query))
@@ -194,7 +194,7 @@ func (x *exchange) object() []byte {
 	return x.dialect.render(x, x.dialect.view(x, *row.incident))
 }
 
-// huge streams an incident, or a page of one, with an endless name.
+// huge streams an incident, or a page with one, with an endless name.
 func huge(x *exchange, f Fault) bool {
 	x.headers("application/json")
 	x.w.WriteHeader(http.StatusOK)
@@ -208,15 +208,15 @@ func huge(x *exchange, f Fault) bool {
 	}
 	for left := f.Size; left > 0; left -= int64(len(chunk)) {
 		if _, err := x.w.Write(chunk[:min(left, int64(len(chunk)))]); err != nil {
-			return true // the client has had enough
+			return true // the client has given up
 		}
 	}
 	_, _ = io.WriteString(x.w, tail)
 	return true
 }
 
-// spliced answers with one member more that is hard to take: in the incident,
-// in a page's first row, or in a page without rows itself.
+// spliced responds with an additional difficult member: in the incident, in a
+// page's first row, or in the page itself if it has no rows.
 func spliced(member func(Fault) string) answer {
 	return func(x *exchange, f Fault) bool {
 		if x.lists() {

@@ -10,22 +10,22 @@ import (
 	"time"
 )
 
-// page is what a List call is answered with, and what a fault makes of it.
+// page is the response to a List call, and what a fault makes of it.
 type page struct {
-	at    time.Time // when the rows stood like that
+	at    time.Time // when the rows were read
 	rows  []*shown
 	total int // of rows that pass the filter
 	link      // to the next page
 
-	value   string                  // stands in place of the rows; "": the rows themselves
+	value   string                  // replaces the rows; "": the rows themselves
 	bare    bool                    // there is no value at all
 	padding int64                   // blanks in each row, in bytes
-	spoil   func(row []byte) []byte // makes something else of the first row; nil: it stays
+	spoil   func(row []byte) []byte // transforms the first row; nil: no change
 }
 
-// page finds the rows that a query asks for as things stand now. Each page is
-// found anew. Under Defender XDR what changes between two pages moves to the top,
-// and rows that were on the first one are on the second one again.
+// page finds the current rows for a query. Each page is found separately. Under
+// Defender XDR, rows that change between two pages move to the top, and rows of
+// the first page appear on the second one again.
 func (x *exchange) page(q query) page {
 	s := x.s
 	s.mu.Lock()
@@ -40,7 +40,7 @@ func (x *exchange) page(q query) page {
 	return p
 }
 
-// sendPage answers with a page and takes down which states are on it.
+// sendPage responds with a page and records which states are on it.
 func (x *exchange) sendPage(contentType string, p page) {
 	x.bend(&p.link)
 	switch {
@@ -57,14 +57,14 @@ func (x *exchange) sendPage(contentType string, p page) {
 	x.writePage(w, p)
 	x.takeDown(p)
 	x.sendFound(contentType, w.buf)
-	x.s.pages.Put(w) // whoever was given its text has copied it
+	x.s.pages.Put(w) // whoever got its text has copied it
 }
 
-// halved reports whether a page of alerts has only half of its rows. Those it has
-// are whole.
+// halved reports whether a page of alerts has only half of its rows. Those are
+// whole.
 func (x *exchange) halved() bool { return x.partial && x.endpoint == EndpointAlertList }
 
-// takeDown enters what is on a page into the journal.
+// takeDown records what is on a page in the journal.
 func (x *exchange) takeDown(p page) {
 	var rows []Row
 	var alerts []AlertRow
@@ -92,8 +92,8 @@ func (x *exchange) renderPage(p page) []byte {
 	return w.buf
 }
 
-// writePage writes a page as List answers it: the same objects as those of Get,
-// and the link to the next page after them.
+// writePage writes a page as in the response to List: the same objects as those
+// of Get, and the link to the next page after them.
 func (x *exchange) writePage(w *writer, p page) {
 	w.open('{')
 	w.text("@odata.context", x.dialect.context)
@@ -131,7 +131,7 @@ func (x *exchange) renderRows(w *writer, p page) {
 	w.close(']')
 }
 
-// skipTo is the option of a link that leads past as many rows.
+// skipTo is the option of a link that skips this many rows.
 func (x *exchange) skipTo(rows int) string {
 	if x.dialect.tokens {
 		return skipToken(x.s.signer.writeSkip(x.endpoint, rows))
@@ -139,7 +139,7 @@ func (x *exchange) skipTo(rows int) string {
 	return skipTo(rows)
 }
 
-// pageLink is where pages of this call are: its options are repeated.
+// pageLink is the address of pages of this call: it repeats the call's options.
 func (x *exchange) pageLink() link {
 	path := x.dialect.path + "?"
 	for _, name := range []string{"$filter", "$orderby", "$select", "$count", "$top", "$expand"} {

@@ -9,16 +9,17 @@ import (
 )
 
 const (
-	// maxAlerts is where the alerts of an incident seem to stop.
+	// maxAlerts is the number at which the alerts of an incident seem to stop.
 	maxAlerts = 150
 	// oldest is how long before the start the first incident was created.
 	oldest = 30 * 24 * time.Hour
-	// largestAlert is the largest alert seen as compact JSON, in bytes.
+	// largestAlert is the size of the largest alert seen, as compact JSON, in
+	// bytes.
 	largestAlert = 20800
 )
 
-// population invents incidents. Each one has a stream of chance of its own, so
-// its content depends on the seed, its id and the start only.
+// population generates incidents. Each one has a random stream of its own, so
+// its content depends only on the seed, its ID and the start.
 type population struct {
 	cfg     Config
 	start   time.Time
@@ -40,8 +41,8 @@ func newPopulation(c Config) *population {
 	}
 }
 
-// incidents invents the whole population as it stands at the start, mergers
-// included.
+// incidents generates the whole population as it is at the start, including
+// mergers.
 func (p *population) incidents() []*Incident {
 	all := make([]*Incident, p.cfg.Incidents)
 	for n := range all {
@@ -51,7 +52,7 @@ func (p *population) incidents() []*Incident {
 	return all
 }
 
-// incident invents the n-th incident. Later ids were created later.
+// incident generates the n-th incident. Later IDs were created later.
 func (p *population) incident(n int) *Incident {
 	id := p.cfg.FirstID + int64(n)
 	d := newDice(p.cfg.Seed, streamIncident, uint64(id))
@@ -79,7 +80,7 @@ func (p *population) incident(n int) *Incident {
 	return i
 }
 
-// work is what analysts did to an incident before the start.
+// work applies what analysts did to an incident before the start.
 func (p *population) work(d dice, i *Incident) {
 	switch p.statusAtStart(d) {
 	case StatusResolved:
@@ -141,7 +142,7 @@ func (p *population) alertCount(d dice) int {
 	}
 }
 
-// alert invents an alert that was created and last changed at about the given
+// alert generates an alert that was created and last changed at about the given
 // times; one in five changed after its incident did.
 func (p *population) alert(d dice, incident int64, created, updated time.Time) Alert {
 	s := p.service(d)
@@ -192,8 +193,7 @@ func (p *population) service(d dice) service {
 	return pick(d, p.words.services)
 }
 
-// fill adds evidence until the alert has about the size that chance or the
-// configuration asks for.
+// fill adds evidence until the alert has about the random or configured size.
 func (p *population) fill(d dice, a *Alert, s service) {
 	target := int(math.Min(largestAlert, d.skewed(1050, 0.85)))
 	if p.cfg.AlertBytes > 0 {
@@ -208,7 +208,8 @@ func (p *population) fill(d dice, a *Alert, s service) {
 		w.xdrDevice(device)
 		size += len(w.buf)
 	}
-	// Three pieces in a row that would overshoot end it; one there must be.
+	// Three consecutive pieces that would exceed the size end it; there must be at
+	// least one.
 	for misfits := 0; misfits < 3; {
 		e := p.entity(d, pick(d, s.evidence), a.Created)
 		w.buf = w.buf[:0]
@@ -228,7 +229,7 @@ func alertSeverity(d dice) string {
 	return pick(d, []string{SeverityInformational, SeverityLow, SeverityLow, SeverityMedium, SeverityMedium, SeverityMedium, SeverityHigh, SeverityHigh, SeverityUnspecified})
 }
 
-// alertID has the form that the service in question gives its ids.
+// alertID has the form of the service's alert IDs.
 func alertID(d dice, s service, created time.Time) string {
 	switch s.prefix {
 	case "da":
@@ -254,7 +255,7 @@ func (p *population) mergeSome(all []*Incident) {
 	}
 }
 
-// tick cuts a time to what the API can show.
+// tick truncates a time to the API's precision.
 func tick(t time.Time) time.Time { return t.UTC().Truncate(100 * time.Nanosecond) }
 
 func latest(a, b time.Time) time.Time {

@@ -11,26 +11,26 @@ import (
 	"strings"
 )
 
-// query is what a call asks for.
+// query is a parsed query.
 type query struct {
 	filter    filter
 	top, skip int
 	after     mark // of $skiptoken
 	again     bool // an empty page has led here
-	expand    bool // alerts are wanted
-	count     bool // so is how many rows the filter passes
+	expand    bool // alerts are requested
+	count     bool // the number of rows that pass the filter is requested
 	order     order
 	backward  bool       // the last rows of that order come first
 	selected  []string   // names of members that are wanted; nil: all are
-	given     url.Values // the options as they came, for links to repeat
+	given     url.Values // the original options, for links to repeat
 }
 
-// maxAlertsTop is the largest page of alerts, and the usual one. Asking for more
-// gets as many, as documented for alerts_v2.
+// maxAlertsTop is the largest page of alerts, and the default. A larger $top is
+// reduced to it, as documented for alerts_v2.
 const maxAlertsTop = 1000
 
-// readQuery reads the options of a call, or says what is wrong with them. Those
-// that do not begin with a dollar sign are none of OData's and are passed over.
+// readQuery parses the options of a call, or returns what is wrong with them.
+// It ignores those without a leading dollar sign, which are not part of OData.
 func (x *exchange) readQuery() (wrong string) {
 	known, read := x.dialect.options[x.endpoint]
 	if !read {
@@ -64,8 +64,8 @@ func (x *exchange) readQuery() (wrong string) {
 	return ""
 }
 
-// orderBy takes over $orderby, or says what is wrong with it. An order by the last
-// change is accepted and ignored, as was seen.
+// orderBy parses $orderby, or returns what is wrong with it. An order by the
+// last change is accepted and ignored, as was seen.
 func (x *exchange) orderBy(value string) (wrong string) {
 	name, direction, directed := strings.Cut(value, " ")
 	if directed && direction != "asc" && direction != "desc" {
@@ -81,7 +81,7 @@ func (x *exchange) orderBy(value string) (wrong string) {
 	return ""
 }
 
-// setOption takes over one option, or says what is wrong with it.
+// setOption parses one option, or returns what is wrong with it.
 func (x *exchange) setOption(name, value string) (wrong string) {
 	q, number, largest := &x.query, 0, x.dialect.maxTop
 	var err error

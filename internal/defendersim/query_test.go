@@ -84,7 +84,7 @@ func TestAFilterOnStatusIsHonouredIgnoredOrRefused(t *testing.T) {
 	assert.Equal(t, []int64{3, 2}, list(t, s, "$filter", "createdTime ge 2026-03-01T10:00:00Z").ids(t), "other filters are honoured")
 }
 
-// ofEachStatus is a population of three incidents, of which the first is older.
+// ofEachStatus is a population of three incidents, the first of which is older.
 func ofEachStatus(t *testing.T, mode StatusFilter) *Sim {
 	t.Helper()
 	s := newSim(t, func(c *Config) { c.Incidents, c.ListStatusFilter = 0, mode })

@@ -14,13 +14,14 @@ import (
 // trailing zeros.
 const timeForm = "2006-01-02T15:04:05.9999999Z"
 
-// writer appends compact JSON with the keys in the order they are written.
+// writer appends compact JSON with the keys in the order in which they are
+// written.
 type writer struct {
 	buf  []byte
-	unit time.Duration // that times are cut to; 0: they are not
+	unit time.Duration // to which times are truncated; 0: they are not
 }
 
-// separate puts a comma where one value follows another.
+// separate writes a comma between two values.
 func (w *writer) separate() {
 	if len(w.buf) == 0 {
 		return
@@ -45,8 +46,8 @@ func (w *writer) name(name string) {
 	w.buf = append(w.buf, ':')
 }
 
-// quote leaves out AppendQuote's error: it reports invalid UTF-8, and writes
-// the replacement character for it all the same.
+// quote ignores AppendQuote's error: it reports invalid UTF-8, but still writes
+// the replacement character.
 func (w *writer) quote(text string) {
 	w.buf, _ = jsontext.AppendQuote(w.buf, text)
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// piece writes what all pieces of evidence begin with.
+// piece writes the common beginning of all pieces of evidence.
 func (w graphWriter) piece(kind string, created time.Time, verdict, remediation, details string) {
 	w.open('{')
 	w.text("@odata.type", "#microsoft.graph.security."+kind+"Evidence")
@@ -100,7 +100,7 @@ func (w graphWriter) evidence(e Entity) {
 		w.facts(e, "registryKey", "registryKey", "registryHive", "registryHive", "registryValue", "registryValue", "registryValueType", "registryValueType")
 	case "securityGroup":
 		w.facts(e, "securityGroupId", "securityGroupId", "displayName", "securityGroupName")
-	default: // a url among them
+	default: // including url
 		for _, f := range e.Fields {
 			w.field(f)
 		}
@@ -154,7 +154,7 @@ func (w graphWriter) message(e Entity) {
 	}
 }
 
-// account writes whose evidence it is.
+// account writes the account of the evidence.
 func (w graphWriter) account(e Entity) {
 	w.name("userAccount")
 	w.open('{')
@@ -164,7 +164,7 @@ func (w graphWriter) account(e Entity) {
 	w.close('}')
 }
 
-// file writes a file whose parts the entity has under the given names.
+// file writes a file from the entity's fields with the given names.
 func (w graphWriter) file(e Entity, name, fileName, path, sha1, sha256 string) {
 	w.name(name)
 	w.open('{')
@@ -175,8 +175,8 @@ func (w graphWriter) file(e Entity, name, fileName, path, sha1, sha256 string) {
 	w.close('}')
 }
 
-// facts writes fields of an entity: Graph's name and the entity's in turn. One
-// that the entity lacks is null.
+// facts writes fields of an entity: names alternate between Graph's and the
+// entity's. A missing field is null.
 func (w graphWriter) facts(e Entity, names ...string) {
 	for pair := range slices.Chunk(names, 2) {
 		if f, has := fact(e, pair[1]); has {

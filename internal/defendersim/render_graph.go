@@ -10,8 +10,8 @@ import (
 
 const graphContext = "https://graph.microsoft.com/v1.0/$metadata#security/incidents"
 
-// renderGraph writes an incident as GET /v1.0/security/incidents/{id} answers
-// it.
+// renderGraph writes an incident as in the response to GET
+// /v1.0/security/incidents/{id}.
 func renderGraph(x *exchange, v view) []byte {
 	w := &writer{buf: make([]byte, 0, 1024+4096*len(v.Alerts))}
 	w.open('{')
@@ -32,16 +32,16 @@ func renderAlerts(x *exchange, v view) []byte {
 	return w.buf
 }
 
-// graphWriter writes what Microsoft Graph answers. What Defender XDR has no
-// counterpart of is null, empty, or follows from what it has: nothing in an
-// answer changes unless the incident does.
+// graphWriter writes Microsoft Graph's responses. What has no counterpart in
+// Defender XDR is null, empty, or derived from other members: nothing in a
+// response changes unless the incident does.
 type graphWriter struct {
 	*writer
 	tenant string
-	newer  bool // members of enumerations that are not in the first set
+	newer  bool // including newer members of enumerations
 }
 
-// graph is the writer for an answer.
+// graph is the writer for a response.
 func (x *exchange) graph(w *writer) graphWriter {
 	if x.s.cfg.GraphCoarseTimes {
 		w.unit = time.Millisecond
@@ -51,7 +51,7 @@ func (x *exchange) graph(w *writer) graphWriter {
 
 func (w graphWriter) id(name string, id int64) { w.textOrNull(name, graphID(id)) }
 
-// graphID writes an id as a string, and none as "".
+// graphID writes an ID as a string, and 0 as "".
 func graphID(id int64) string {
 	if id == 0 {
 		return ""
@@ -112,7 +112,7 @@ func (w graphWriter) incident(x *exchange, v view) {
 	}
 }
 
-// lastAuthor is who wrote the last comment, "" where there is none.
+// lastAuthor is the author of the last comment, "" if there is none.
 func lastAuthor(comments []Comment) string {
 	if len(comments) == 0 {
 		return ""
@@ -120,7 +120,7 @@ func lastAuthor(comments []Comment) string {
 	return comments[len(comments)-1].CreatedBy
 }
 
-// priority is a score that goes by nothing but the severity.
+// priority is a score that depends only on the severity.
 func priority(severity string) int64 {
 	return 18 * int64(max(0, severityRank(severity)))
 }

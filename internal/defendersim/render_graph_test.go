@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// withoutContext takes out the member that says what the alerts are, which the
-// golden files do without.
+// withoutContext removes the member that describes the alerts, which is not in
+// the golden files.
 func withoutContext(body []byte, id int64) string {
 	return strings.Replace(string(body), fmt.Sprintf(`"alerts@odata.context":"%s('%d')/alerts",`, graphContext, id), "", 1)
 }

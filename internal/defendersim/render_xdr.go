@@ -6,8 +6,8 @@ import "fmt"
 
 const xdrContext = "https://api.security.microsoft.com/api/$metadata#Incidents/$entity"
 
-// renderXDR writes an incident as GET /api/incidents/{id} answers it: the bare
-// object with the context as its first key.
+// renderXDR writes an incident as in the response to GET /api/incidents/{id}:
+// the bare object with the context as its first key.
 func renderXDR(i Incident, tenant string) []byte {
 	w := &writer{buf: make([]byte, 0, 512+2048*len(i.Alerts))}
 	w.open('{')
@@ -17,7 +17,7 @@ func renderXDR(i Incident, tenant string) []byte {
 	return w.buf
 }
 
-// wholeXDR is renderXDR for an incident whose members are written already.
+// wholeXDR is renderXDR for an incident with members that are already written.
 func wholeXDR(members []byte) []byte {
 	w := &writer{buf: make([]byte, 0, 128+len(members))}
 	w.open('{')

@@ -8,47 +8,47 @@ import (
 )
 
 const (
-	// AllIncidents stands for every incident where a fault is set.
+	// AllIncidents sets a fault for every incident.
 	AllIncidents int64 = 0
-	// TokenRequests stands for the token endpoint where a fault is set.
+	// TokenRequests sets a fault for the token endpoint.
 	TokenRequests int64 = -1
-	// ListRequests stands for the List calls where a fault is set. No other
-	// fault strikes those.
+	// ListRequests sets a fault for the List calls. No other fault applies to
+	// those.
 	ListRequests int64 = -2
-	// AlertRequests stands for the pages of alerts where a fault is set. No
-	// other fault strikes those.
+	// AlertRequests sets a fault for the pages of alerts. No other fault applies
+	// to those.
 	AlertRequests int64 = -3
-	// AlertListRequests stands for the calls that list the alerts of all incidents
-	// where a fault is set. No other fault strikes those.
+	// AlertListRequests sets a fault for the calls that list the alerts of all
+	// incidents. No other fault applies to those.
 	AlertListRequests int64 = -4
 )
 
-// Rule says when a fault strikes.
+// Rule determines when a fault applies.
 type Rule struct {
 	Fault Fault
-	// Probability, 0 to 1, of striking a request; 0: always.
+	// Probability, 0 to 1, of applying to a request; 0: always.
 	Probability float64
-	// Times is how often it strikes before it goes away; 0: without end.
+	// Times is how often it applies before it is removed; 0: without end.
 	Times int
-	// Every is how long it spares requests after it was set and each time it has
-	// struck; 0: not at all.
+	// Every is how long it skips requests after it was set and each time it has
+	// applied; 0: not at all.
 	Every time.Duration
-	// OnSkip spares calls of lists that skip no row: the fault strikes between the
+	// OnSkip skips calls of lists that skip no row: the fault applies between the
 	// pages.
 	OnSkip bool
 }
 
-// activeRule is a rule at work.
+// activeRule is a rule in use.
 type activeRule struct {
 	Rule
 	struck int
-	rests  time.Time // until then it spares requests
+	rests  time.Time // until then it skips requests
 }
 
-// SetFault lets a fault strike requests for one incident, for AllIncidents, for
-// TokenRequests, for ListRequests, for AlertRequests or for AlertListRequests, under
-// both APIs. It takes the place of the one that was set there before; that of a
-// single incident goes before that of all.
+// SetFault applies a fault to requests for one incident, for AllIncidents, for
+// TokenRequests, for ListRequests, for AlertRequests or for AlertListRequests,
+// under both APIs. It replaces the previous one there; a fault of a single
+// incident precedes that of all.
 func (s *Sim) SetFault(id int64, r Rule) error {
 	if _, known := findFault(r.Fault.Name); !known {
 		return fmt.Errorf("unknown fault %q", r.Fault.Name)
@@ -74,22 +74,22 @@ func (s *Sim) SetFault(id int64, r Rule) error {
 	return nil
 }
 
-// ClearFault takes away the fault that was set for one incident, AllIncidents or
-// one of the calls.
+// ClearFault removes the fault of one incident, AllIncidents or one of the
+// calls.
 func (s *Sim) ClearFault(id int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.rules, id)
 }
 
-// ClearFaults takes away all faults.
+// ClearFaults removes all faults.
 func (s *Sim) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.rules)
 }
 
-// target is where a fault is set that strikes a request to an API.
+// target is the place of faults for a request to an API.
 func (x *exchange) target() int64 {
 	switch x.endpoint {
 	case EndpointList:
@@ -102,7 +102,7 @@ func (x *exchange) target() int64 {
 	return x.id
 }
 
-// strike decides whether a fault strikes a request, and takes it down.
+// strike decides whether a fault applies to a request, and records it.
 func (s *Sim) strike(x *exchange, id int64) (Fault, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,9 +131,9 @@ func (s *Sim) strike(x *exchange, id int64) (Fault, bool) {
 	return rule.Fault, true
 }
 
-// faultDice gives each request for an incident a throw of its own, whichever rule
-// asks. So how the requests for different incidents interleave has no say in it,
-// and of rules one after another each has its own luck.
+// faultDice gives each request for an incident a random number of its own, for
+// any rule. So the interleaving of requests for different incidents has no
+// influence, and consecutive rules are independent.
 func (s *Sim) faultDice(id int64) dice {
 	s.throws[id]++
 	return newDice(s.cfg.Seed, streamFaults, uint64(id)<<24+s.throws[id])

@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// selectMembers takes over the names of $select, or says what is wrong with them.
+// selectMembers parses the names of $select, or returns what is wrong with
+// them.
 func (x *exchange) selectMembers(list string) (wrong string) {
 	w := &writer{}
 	x.writeMembers(w, x.dialect.sample)
@@ -28,8 +29,8 @@ func (x *exchange) selectMembers(list string) (wrong string) {
 	return ""
 }
 
-// selection cuts the members of a row down to those that were asked for. What
-// $expand adds stays.
+// selection reduces the members of a row to the requested ones. Members added
+// by $expand stay.
 func (x *exchange) selection(members []byte) []byte {
 	if x.query.selected == nil {
 		return members
@@ -48,7 +49,7 @@ func (x *exchange) selection(members []byte) []byte {
 }
 
 // membersOf yields the members of an object as writer wrote them, each with its
-// name, without the braces around all and the commas between them.
+// name, without the braces around them and the commas between them.
 func membersOf(members []byte) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		for len(members) > 0 {
@@ -62,7 +63,7 @@ func membersOf(members []byte) iter.Seq2[string, []byte] {
 	}
 }
 
-// memberEnd is where the first of some members ends.
+// memberEnd is the end of the first member.
 func memberEnd(members []byte) int {
 	depth, quoted := 0, false
 	for n := 0; n < len(members); n++ {

@@ -11,18 +11,18 @@ import (
 	"time"
 )
 
-// Serve lets a simulator, or a handler in front of one, answer on a listener
-// until the context ends. It then gives requests under way a moment to finish.
-// With a certificate it speaks HTTP/2 and HTTP/1.1 over TLS; nil: HTTP/1.1 in
-// the clear.
+// Serve serves a simulator, or a handler in front of one, on a listener until
+// the context ends. It then gives requests under way a moment to finish. With a
+// certificate it serves HTTP/2 and HTTP/1.1 over TLS; nil: HTTP/1.1 without
+// TLS.
 //
-// Faults that are about connections need Serve: with other servers, silent only
-// hangs and goaway ends the stream alone.
+// Faults of connections need Serve: with other servers, silent only hangs and
+// goaway ends only the stream.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, certificate *tls.Certificate) error {
 	server := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
-		// Requests end with the context, so a hanging one does not hold up the end.
+		// Requests end with the context, so a hanging one does not delay the end.
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ConnContext: withConnection,
 		Protocols:   new(http.Protocols),
@@ -30,7 +30,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, certificate *tls
 	server.Protocols.SetHTTP1(true)
 	plain := listener{Listener: l}
 	if certificate != nil {
-		// The listener undoes TLS, so to the server HTTP/2 is in the clear.
+		// The listener removes TLS, so to the server HTTP/2 is unencrypted.
 		server.Protocols.SetUnencryptedHTTP2(true)
 		plain.tls = &tls.Config{Certificates: []tls.Certificate{*certificate}, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}
 	}

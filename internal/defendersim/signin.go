@@ -13,19 +13,18 @@ import (
 	"time"
 )
 
-// maxForm bounds the body of a request for a token.
+// maxForm bounds the body of a token request.
 const maxForm = 64 << 10
 
-// signInError is what Entra ID says when it gives no token.
+// signInError is Entra ID's error when it issues no token.
 type signInError struct {
 	status int
-	short  string // OAuth's own word
+	short  string // OAuth's error code
 	code   int    // the number after AADSTS
-	text   string // with {app}, {tenant} and so on where those belong
+	text   string // with placeholders such as {app} and {tenant}
 }
 
-// signInErrors are the refusals that are played, as they are documented or were
-// seen.
+// signInErrors are the simulated refusals, as they are documented or were seen.
 func signInErrors() []signInError {
 	return []signInError{
 		{500, "temporarily_unavailable", 90033, "A transient error has occurred. Please try again."},
@@ -45,8 +44,7 @@ func signInErrors() []signInError {
 	}
 }
 
-// signInRefusal returns the refusal with a code. Pairs are what stands in for
-// {app} and so on.
+// signInRefusal returns the refusal with a code. Pairs replace {app} and so on.
 func signInRefusal(code int, pairs ...string) *signInError {
 	all := signInErrors()
 	e := all[slices.IndexFunc(all, func(e signInError) bool { return e.code == code })]
@@ -54,8 +52,8 @@ func signInRefusal(code int, pairs ...string) *signInError {
 	return &e
 }
 
-// failSignIn answers with the refusal that comes nearest to a failure of the
-// API's. Of the message it takes over when to come back.
+// failSignIn responds with the refusal that is closest to a failure of the API.
+// It keeps the retry time of the message.
 func (x *exchange) failSignIn(status int, message string) {
 	code := 90033
 	switch status {
@@ -78,8 +76,8 @@ func (x *exchange) failSignIn(status int, message string) {
 	x.denySignIn(*e)
 }
 
-// signIn answers POST /{tenant}/oauth2/v2.0/token with the client credentials
-// grant.
+// signIn responds to POST /{tenant}/oauth2/v2.0/token with the client
+// credentials grant.
 func (s *Sim) signIn(x *exchange) {
 	if fault, struck := s.strike(x, TokenRequests); struck && fault.answer(x) {
 		return
@@ -110,8 +108,8 @@ func (s *Sim) signIn(x *exchange) {
 	x.send(http.StatusOK, "application/json; charset=utf-8", w.buf)
 }
 
-// checkSignIn returns the resource that a token is asked for, or why there is
-// none to be had.
+// checkSignIn returns the resource for which a token is requested, or why there
+// is no token.
 func (s *Sim) checkSignIn(r *http.Request) (string, *signInError) {
 	id, secret := credentials(r)
 	grant, scope := r.PostForm.Get("grant_type"), r.PostForm.Get("scope")
@@ -128,14 +126,14 @@ func (s *Sim) checkSignIn(r *http.Request) (string, *signInError) {
 		return "", signInRefusal(7000215, "{app}", id)
 	case !whole || strings.Contains(scope, " "):
 		return "", signInRefusal(70011, "{scope}", scope)
-	case s.dialects.taking(resource) == nil: // which of the two APIs takes a token is its own business
+	case s.dialects.taking(resource) == nil: // any of the APIs may accept the token
 		return "", signInRefusal(500011, "{scope}", resource, "{tenant}", tenant)
 	}
 	return resource, nil
 }
 
-// credentials reads the application's id and secret from the form or from
-// basic authentication, where OAuth has them escaped.
+// credentials reads the application's ID and secret from the form or from basic
+// authentication, where OAuth requires them to be escaped.
 func credentials(r *http.Request) (id, secret string) {
 	user, password, basic := r.BasicAuth()
 	if !basic {
@@ -152,7 +150,7 @@ func credentials(r *http.Request) (id, secret string) {
 	return id, secret
 }
 
-// suberror tells clients that the text is for people: asking again does not help.
+// suberror indicates that the text is for people: a retry does not help.
 func (e signInError) suberror() string {
 	if e.code == 53003 {
 		return "message_only"
@@ -184,7 +182,7 @@ func (x *exchange) denySignIn(e signInError) {
 		URI:         fmt.Sprintf("https://login.microsoftonline.com/error?code=%d", e.code),
 	})
 	if err != nil {
-		body = nil // strings and integers can always be written
+		body = nil // strings and integers can always be encoded
 	}
 	x.send(e.status, "application/json; charset=utf-8", body)
 }

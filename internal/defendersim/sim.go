@@ -25,19 +25,19 @@ type Sim struct {
 	pages      sync.Pool // of *writer, for the next page: each holds hundreds of kilobytes
 
 	mu        sync.Mutex // guards all that follows
-	latest    time.Time  // the clock's last reading
+	latest    time.Time  // the latest reading of the clock
 	evolution process    // of changes, or of bursts of them
 	bursts    []*burst   // under way
 	arrivals  process    // of incidents that appear
 	closings  process    // of many incidents at once
 	incidents map[int64]*tracked
-	ids       []int64               // of incidents, in the order in which they came
+	ids       []int64               // of incidents, in the order in which they appeared
 	highest   int64                 // of them
 	merged    int                   // how many of them are merged away
 	limits    map[string]*limits    // by what shares a budget
-	rules     map[int64]*activeRule // faults by incident id
-	throws    map[int64]uint64      // of the faults' dice, by the same
-	answers   map[int64]uint64      // whose latency was drawn, by the same
+	rules     map[int64]*activeRule // faults by incident ID
+	throws    map[int64]uint64      // of the faults' dice, by the same key
+	answers   map[int64]uint64      // requests with a drawn latency, by the same key
 	journal   journal
 	alerts    map[string]*shown // the newest version of each, shown or not
 	xdrList   listing
@@ -45,8 +45,7 @@ type Sim struct {
 	alertList listing
 }
 
-// New makes a simulator whose population stands as it is at the configured
-// start.
+// New makes a simulator with the population as it is at the configured start.
 func New(cfg Config) (*Sim, error) {
 	if err := cfg.normalize(); err != nil {
 		return nil, fmt.Errorf("simulator: %w", err)
@@ -111,7 +110,7 @@ func (s *Sim) routes() *http.ServeMux {
 
 func (s *Sim) lists() []*listing { return []*listing{&s.xdrList, &s.graphList, &s.alertList} }
 
-// ServeHTTP answers the API, the token endpoint and the admin endpoints.
+// ServeHTTP serves the API, the token endpoint and the admin endpoints.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
 // now reads the clock and never goes back. The caller holds the mutex.
@@ -120,11 +119,11 @@ func (s *Sim) now() time.Time {
 	return s.latest
 }
 
-// stamp is how the service dates a moment: its clock may be off.
+// stamp is a moment by the service's clock, which may be off.
 func (s *Sim) stamp(at time.Time) time.Time { return tick(at.Add(s.cfg.ClockSkew)) }
 
-// add takes an incident into the population at a time of the service's clock.
-// The caller holds the mutex.
+// add adds an incident to the population at a time of the service's clock. The
+// caller holds the mutex.
 func (s *Sim) add(i Incident, at time.Time) {
 	t := &tracked{opened: -1}
 	s.incidents[i.ID] = t
@@ -133,8 +132,8 @@ func (s *Sim) add(i Incident, at time.Time) {
 	s.replace(t, i, at)
 }
 
-// answer answers a call of either API. The limits come first, so every request
-// takes quota, whatever becomes of it.
+// answer handles a call of either API. The limits come first, so every request
+// counts against the quota, whatever its outcome.
 func (s *Sim) answer(x *exchange) {
 	if refused := s.spend(x); refused != nil {
 		x.throttle(cmp.Or(s.cfg.ThrottleForm, x.dialect.throttleForm), *refused)
@@ -179,11 +178,11 @@ func (s *Sim) spend(x *exchange) *refusal {
 	return s.limits[x.budget()].arrive(key, x.arrived)
 }
 
-// budget is what a request takes quota from.
+// budget is the quota of a request.
 func (x *exchange) budget() string { return cmp.Or(x.dialect.budget, x.endpoint) }
 
-// look returns an incident as it stands now. Ids that are unknown or removed
-// are not found.
+// look returns an incident's current state. Unknown or removed IDs are not
+// found.
 func (s *Sim) look(id int64) (row shown, at time.Time, found bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,8 +195,8 @@ func (s *Sim) look(id int64) (row shown, at time.Time, found bool) {
 	return *t.row(), at, true
 }
 
-// notThere answers as an API does that lacks a call. The request takes quota all the
-// same.
+// notThere responds like an API without that call. The request still counts
+// against the quota.
 func (s *Sim) notThere(x *exchange) {
 	if refused := s.spend(x); refused != nil {
 		x.throttle(cmp.Or(s.cfg.ThrottleForm, x.dialect.throttleForm), *refused)
@@ -210,7 +209,7 @@ func notPlayed(x *exchange) {
 	x.fail(http.StatusNotFound, "NotFound", "No such resource: "+x.r.URL.Path)
 }
 
-// incidentID reads the id out of a request's path, 0 if there is none.
+// incidentID reads the ID from a request's path, 0 if there is none.
 func incidentID(r *http.Request) int64 {
 	text := r.PathValue("id")
 	if strings.HasPrefix(text, "+") {

@@ -20,7 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// newSim makes a still, unlimited simulator of ten incidents, changed as asked.
+// newSim makes an unlimited simulator of ten incidents that do not change,
+// adjusted by change.
 func newSim(t *testing.T, change func(*Config)) *Sim {
 	t.Helper()
 	c := DefaultConfig()
@@ -33,7 +34,7 @@ func newSim(t *testing.T, change func(*Config)) *Sim {
 	return s
 }
 
-// call sends a request with a good token and reads the whole answer.
+// call sends a request with a good token and reads the whole response.
 func call(t *testing.T, s *Sim, method, path string, headers ...string) (*http.Response, []byte) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, "http://api.example"+path, nil)

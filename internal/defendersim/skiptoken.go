@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// macSize is how much of a signature is in a skip token, in bytes.
+// macSize is the length of the signature in a skip token, in bytes.
 const macSize = 12
 
-// seal makes a text a token that nobody else can make.
+// seal turns a text into a token that nobody else can make.
 func (s signer) seal(text string) string {
 	return base64.RawURLEncoding.EncodeToString(append(s.mac(text)[:macSize], text...))
 }
 
-// unseal reads a token that seal made. Of any other it returns "".
+// unseal reads a token that seal made. For any other it returns "".
 func (s signer) unseal(token string) string {
 	raw, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil || len(raw) < macSize || !hmac.Equal(raw[:macSize], s.mac(string(raw[macSize:]))[:macSize]) {
@@ -27,7 +27,7 @@ func (s signer) unseal(token string) string {
 	return string(raw[macSize:])
 }
 
-// writeSkip makes a token that leads a list past as many rows, however many.
+// writeSkip makes a token that skips any number of rows of a list.
 func (s signer) writeSkip(endpoint string, rows int) string {
 	return s.seal(fmt.Sprintf("skip %s %d", endpoint, rows))
 }
@@ -39,8 +39,8 @@ func (s signer) readSkip(endpoint, token string) (rows int, good bool) {
 	return rows, good && err == nil
 }
 
-// writeAgain makes a token of the option that leads to the rows of an empty page of
-// a call, which is an incident whose alerts are shown, or a list.
+// writeAgain makes a token for the option that leads to the rows of an empty
+// page of a call: an incident whose alerts are shown, or a list.
 func (s signer) writeAgain(call int64, option string) string {
 	return s.seal(fmt.Sprintf("again %d %s", call, option))
 }

@@ -7,11 +7,11 @@ import (
 	"sync"
 )
 
-// maxTexts bounds what is kept of rows that were written, in bytes.
+// maxTexts bounds the rows that are kept, in bytes.
 const maxTexts = 128 << 20
 
-// texts keep what Defender XDR's List wrote of each incident last, and Graph's list
-// of alerts of each alert, so that pages of what has not changed cost little.
+// texts keep the last row that Defender XDR's List wrote of each incident, and
+// Graph's list of alerts of each alert, so pages of unchanged rows cost little.
 type texts struct {
 	mu    sync.Mutex
 	byKey map[textKey]text
@@ -19,8 +19,8 @@ type texts struct {
 	limit int // of size
 }
 
-// textKey says of what a text is, and whether newer members of enumerations are in
-// it.
+// textKey identifies what a text shows, and whether it contains newer members
+// of enumerations.
 type textKey struct {
 	rowKey
 	newer bool
@@ -34,7 +34,7 @@ type text struct {
 
 func newTexts() texts { return texts{byKey: make(map[textKey]text), limit: maxTexts} }
 
-// of returns what was kept of a row; nil: nothing.
+// of returns the kept text of a row; nil: there is none.
 func (t *texts) of(key textKey, row *shown) []byte {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -44,8 +44,8 @@ func (t *texts) of(key textKey, row *shown) []byte {
 	return nil
 }
 
-// keep takes the place of what was kept by the same key. Where there is too
-// much, others make room.
+// keep replaces what was kept under the same key. If there is too much, it
+// drops others.
 func (t *texts) keep(key textKey, row *shown, members []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -65,7 +65,7 @@ func (t *texts) drop(key textKey) {
 	delete(t.byKey, key)
 }
 
-// appendRow writes the members of a row that were asked for.
+// appendRow writes the members of a row that were requested.
 func (x *exchange) appendRow(w *writer, row *shown) {
 	if x.dialect.keepsRows && (!x.partial || row.alert != nil) {
 		w.buf = append(w.buf, x.selection(x.members(row))...)
@@ -78,7 +78,7 @@ func (x *exchange) appendRow(w *writer, row *shown) {
 	}
 }
 
-// members are those of a row as a call shows it that alters nothing.
+// members are the members of a row in a call without a fault.
 func (x *exchange) members(row *shown) []byte {
 	key := textKey{row.key(), x.preferred}
 	if kept := x.s.texts.of(key, row); kept != nil {
@@ -99,8 +99,8 @@ func (x *exchange) writeMembers(w *writer, row *shown) {
 	x.dialect.row(x, w, x.dialect.view(x, *row.incident))
 }
 
-// whole writes an incident as Get shows it. Where a row would be the same, what
-// was written of that will do.
+// whole writes an incident as Get shows it. If a row would be the same, the
+// row's text is reused.
 func (x *exchange) whole(row *shown, v view) []byte {
 	if !x.dialect.keepsRows || x.partial || x.s.cfg.ListDiffers || len(row.incident.Alerts) > maxAlerts {
 		return x.dialect.render(x, v)

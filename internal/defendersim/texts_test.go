@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fresh is an incident as Get shows it, written anew.
+// fresh is an incident as Get shows it, written again.
 func fresh(t *testing.T, s *Sim, id int64) string {
 	t.Helper()
 	return string(renderXDR(mustGet(t, s, id), s.cfg.TenantID))

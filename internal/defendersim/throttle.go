@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// ThrottleForm is how a 429 says when to come back.
+// ThrottleForm is how a 429 states when to retry.
 type ThrottleForm string
 
 // The forms of a 429.
@@ -30,7 +30,7 @@ func (f ThrottleForm) check() error {
 	return fmt.Errorf("unknown throttle form %q: one of message, retry-after, retry-after-date, bare, empty", string(f))
 }
 
-// throttle answers 429. Waiting times are rounded up to whole seconds.
+// throttle responds with 429. Waiting times are rounded up to whole seconds.
 func (x *exchange) throttle(form ThrottleForm, r refusal) {
 	seconds := int(max(1, math.Ceil(r.wait.Seconds())))
 	message := x.dialect.exceeded(r)

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// Grant is what a token says. Zero fields take what the token endpoint would
-// say now.
+// Grant holds the claims of a token. Zero fields default to what the token
+// endpoint would set now.
 type Grant struct {
 	Audience      string // empty: Defender XDR
 	TenantID      string
@@ -39,7 +39,7 @@ type claims struct {
 	Version       string   `json:"ver"`
 }
 
-// signer makes and checks tokens with a key that the seed decides, so a token
+// signer makes and checks tokens with a key derived from the seed, so a token
 // outlives a restart of the simulator.
 type signer struct {
 	key []byte
@@ -52,7 +52,7 @@ func newSigner(seed uint64) signer {
 func (s signer) sign(c claims) string {
 	payload, err := json.Marshal(c)
 	if err != nil {
-		return "" // strings and integers can always be written
+		return "" // strings and integers can always be encoded
 	}
 	encode := base64.RawURLEncoding.EncodeToString
 	signed := encode([]byte(`{"typ":"JWT","alg":"HS256","kid":"simulated"}`)) + "." + encode(payload)
@@ -90,13 +90,13 @@ func (s signer) verify(token string) (claims, error) {
 // Token is TokenOf for Defender XDR.
 func (s *Sim) Token() string { return s.TokenOf(APIDefenderXDR) }
 
-// TokenOf mints a token as the token endpoint would now for an API.
+// TokenOf makes a token for an API as the token endpoint would now.
 func (s *Sim) TokenOf(api string) string {
 	return s.TokenFor(Grant{Audience: s.dialects.of(api).audiences[0]})
 }
 
-// TokenFor mints a token that says what the grant says, for tests of what the
-// API makes of it.
+// TokenFor makes a token with the claims of the grant, for tests of how the API
+// handles them.
 func (s *Sim) TokenFor(g Grant) string {
 	orDefault(&g.Audience, s.dialects.xdr.audiences[0])
 	orDefault(&g.TenantID, s.cfg.TenantID)
@@ -123,7 +123,7 @@ func (s *Sim) TokenFor(g Grant) string {
 	})
 }
 
-// roles are those that the application has for a resource.
+// roles are the application's roles for a resource.
 func (s *Sim) roles(audience string) []string {
 	d := s.dialects.taking(audience)
 	if s.cfg.Roles != nil || d == nil {
@@ -135,7 +135,7 @@ func (s *Sim) roles(audience string) []string {
 	return []string{d.read}
 }
 
-// bearer returns the token that a request carries, "" if it carries none.
+// bearer returns the token of a request, "" if there is none.
 func bearer(r *http.Request) string {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
@@ -144,8 +144,8 @@ func bearer(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// authorize reports whether a request may read incidents. If not, it has been
-// answered.
+// authorize reports whether a request may read incidents. If not, it has sent
+// the response.
 func (s *Sim) authorize(x *exchange) bool {
 	if s.cfg.AllowAnonymous {
 		return true
@@ -176,8 +176,8 @@ func (x *exchange) unauthorized(message string) {
 	x.fail(http.StatusUnauthorized, x.dialect.badToken, message)
 }
 
-// forbidden names the roles that would do and, if there are any, those the
-// token has.
+// forbidden lists the roles that would be sufficient and, if there are any,
+// those of the token.
 func (x *exchange) forbidden(roles []string) {
 	message := "Missing application roles. API required roles: " + x.dialect.read + "," + x.dialect.write
 	if len(roles) > 0 {

@@ -4,8 +4,8 @@ package defendersim
 
 import "strconv"
 
-// TokenFaultKinds lists the faults that the token endpoint alone can have, beside
-// those of any call: the refusals of Entra ID.
+// TokenFaultKinds lists the faults that only the token endpoint can have,
+// besides those of any call: the refusals of Entra ID.
 func TokenFaultKinds() []FaultKind {
 	meanings := []struct {
 		code    int

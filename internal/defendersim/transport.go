@@ -16,11 +16,11 @@ import (
 	"syscall"
 )
 
-// RoundTripper returns a transport that brings requests to the simulator
-// without a socket, whatever host they name. Each request is served in a
-// goroutine of its own, which ends once its answer's body is read to the end or
-// closed, or the request's context ends. Like http.Transport it calls the hooks
-// of net/http/httptrace; unlike it, it adds no Accept-Encoding and undoes no
+// RoundTripper returns a transport that passes requests to the simulator
+// without a socket, for any host. Each request is served in a goroutine of its
+// own, which ends once its response's body is read to the end or closed, or the
+// request's context ends. Like http.Transport it calls the hooks of
+// net/http/httptrace; unlike it, it adds no Accept-Encoding and undoes no
 // compression.
 func (s *Sim) RoundTripper() http.RoundTripper { return transport{s} }
 
@@ -51,7 +51,7 @@ func closeBody(r *http.Request) {
 	}
 }
 
-// trace tells the request's observers what a connection would.
+// trace calls the request's hooks as for a connection.
 func trace(ctx context.Context, r *http.Request) {
 	t := httptrace.ContextClientTrace(ctx)
 	if t == nil {
@@ -74,8 +74,8 @@ func trace(ctx context.Context, r *http.Request) {
 	}
 }
 
-// wroteHeaderFields reports the fields that the request carries, in the order
-// in which HTTP/1 writes them.
+// wroteHeaderFields reports the request's fields, in the order in which HTTP/1
+// writes them.
 func wroteHeaderFields(t *httptrace.ClientTrace, r *http.Request) {
 	t.WroteHeaderField("Host", []string{cmp.Or(r.Host, r.URL.Host)})
 	if agent := r.UserAgent(); agent != "" {
@@ -119,7 +119,7 @@ func incoming(r *http.Request) *http.Request {
 	return in
 }
 
-// serve runs the handler; an aborted one is a connection that was reset.
+// serve runs the handler; aborting it resets the connection.
 func serve(h http.Handler, w http.ResponseWriter, r *http.Request) (err error) {
 	defer func() {
 		switch cause := recover(); cause {
@@ -134,8 +134,8 @@ func serve(h http.Handler, w http.ResponseWriter, r *http.Request) (err error) {
 	return nil
 }
 
-// reason is why an answer was broken off. A handler that gave up after the end
-// of the context did so because of it.
+// reason is why a response was broken off. If a handler gave up after the
+// context ended, the context is the reason.
 func reason(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -143,23 +143,23 @@ func reason(ctx context.Context, err error) error {
 	return err
 }
 
-// pipe carries an answer from the handler to the client.
+// pipe carries a response from the handler to the client.
 type pipe struct {
 	body   *io.PipeReader
 	feed   *io.PipeWriter
 	header http.Header // the handler's, until it is sent
-	left   int64       // bytes that Content-Length promised; the handler's
+	left   int64       // bytes left of Content-Length; the handler's
 
-	// promised says that it was there, complete that all those were written; the
-	// handler's.
+	// promised: there was a Content-Length, complete: all its bytes were written;
+	// the handler's.
 	promised, complete bool
 
 	once   sync.Once
-	ready  chan struct{} // closed once the following may be read
+	ready  chan struct{} // closed once the fields below may be read
 	status int
 	sent   http.Header
 	length int64 // -1: unknown
-	err    error // instead of an answer
+	err    error // instead of a response
 }
 
 func newPipe() *pipe {
@@ -187,8 +187,8 @@ func (p *pipe) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// finish ends the answer once the handler is done. A body shorter than was
-// promised ends unexpectedly, as it does on a connection.
+// finish ends the response once the handler is done. A body shorter than its
+// Content-Length ends unexpectedly, as on a connection.
 func (p *pipe) finish(err error) {
 	switch {
 	case err != nil && p.complete:
@@ -202,7 +202,7 @@ func (p *pipe) finish(err error) {
 	p.breakOff(err)
 }
 
-// breakOff makes the answer, or what is left of its body, an error; nil is the
+// breakOff makes the response, or the rest of its body, an error; nil is the
 // body's regular end.
 func (p *pipe) breakOff(cause error) {
 	p.once.Do(func() {

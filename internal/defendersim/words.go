@@ -2,8 +2,8 @@
 
 package defendersim
 
-// vocabulary holds the words the population is made of. Names are invented,
-// domains are example domains, addresses come from the documentation ranges.
+// vocabulary holds the words of the population. Names are invented, domains are
+// example domains, addresses come from the documentation ranges.
 type vocabulary struct {
 	services        []service
 	incidentNames   []string

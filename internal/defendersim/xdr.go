@@ -47,7 +47,7 @@ func newXDR(c Config) *dialect {
 	}
 }
 
-// xdrFields are those that a filter may compare.
+// xdrFields are the fields that a filter may compare.
 func xdrFields(c Config) map[string]field {
 	fields := map[string]field{
 		"lastUpdateTime": {time: (*shown).updated, order: byUpdate, rising: !c.ListUpperBounds},
@@ -61,7 +61,7 @@ func xdrFields(c Config) map[string]field {
 	return fields
 }
 
-// xdrView shows an incident with all its alerts, but for List.
+// xdrView shows an incident with all its alerts, except in List.
 func xdrView(x *exchange, i Incident) view {
 	if x.endpoint == EndpointList {
 		i = x.s.asListed(i)
@@ -69,8 +69,8 @@ func xdrView(x *exchange, i Incident) view {
 	return view{Incident: i, expanded: true}
 }
 
-// asListed is what List shows of an incident. Its alerts stop at 150, and
-// nothing says so.
+// asListed is an incident as List shows it. Its alerts end at 150 without any
+// sign.
 func (s *Sim) asListed(i Incident) Incident {
 	i.Alerts = i.Alerts[:min(len(i.Alerts), maxAlerts)]
 	if !s.cfg.ListDiffers {
@@ -84,7 +84,7 @@ func (s *Sim) asListed(i Incident) Incident {
 	return i
 }
 
-// otherCase turns the case of a word's first letter round.
+// otherCase inverts the case of a word's first letter.
 func otherCase(word string) string {
 	first, size := utf8.DecodeRuneInString(word)
 	if size == 0 {
