@@ -51,7 +51,7 @@ func (s *setup) calls() int {
 	return n
 }
 
-// awaitRecordOf waits for a record of an incident after the first so many
+// awaitRecordOf waits for a record of an incident after the first beyond
 // records.
 func (s *setup) awaitRecordOf(id int64, beyond int) {
 	s.T.Helper()

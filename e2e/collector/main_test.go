@@ -57,7 +57,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// skippedByDefault is the pattern of the tests that run only if a flag asks for
+// skippedByDefault is the pattern of the tests that run only if a flag requests
 // them.
 func skippedByDefault() string {
 	var patterns []string

@@ -70,7 +70,7 @@ type watched struct {
 }
 
 // watch runs a collector with the default limits. Once it has made the requests
-// that it can at once, none is due.
+// that it can make at once, none is due.
 func watch(t *testing.T, population defendersim.Config, change func(*harness.Settings)) (w watched) {
 	t.Helper()
 	s := newSetup(t, population, func(s *harness.Settings) { s.Exporter, s.Interval, s.RateLimit = "debug", 24*time.Hour, "" }, change)
@@ -123,7 +123,7 @@ func idsFile(t *testing.T, ids []int64) string {
 	return path
 }
 
-// store has a state of each incident but the last, fetched just now.
+// store stores a state of each incident except the last, fetched just now.
 func store(t *testing.T, directory string, ids []int64) {
 	t.Helper()
 	require.Equal(t, ids[0]+int64(len(ids)), ids[len(ids)-1]+1, "in a row")

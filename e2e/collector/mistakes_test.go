@@ -16,7 +16,7 @@ import (
 )
 
 // mistake is an invalid receiver section, as YAML in one line, and what the
-// error has to contain: the key and, where there is one, the fix.
+// error must contain: the key and, if there is one, the fix.
 type mistake struct {
 	name, receiver string
 	messages       []string

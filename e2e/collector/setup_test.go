@@ -18,7 +18,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/proof"
 )
 
-// timeLimit applies to each test, except those that are asked to run longer.
+// timeLimit applies to each test, except those that run longer on request.
 const timeLimit = 4 * time.Minute
 
 // setup is a collector between a simulated API and a sink.
@@ -99,7 +99,7 @@ func (s *setup) start() {
 	s.launch(s.settings.Env, s.settings.Arguments(s.T)...)
 }
 
-// stop asks the collector to end and returns its log.
+// stop stops the collector and returns its log.
 func (s *setup) stop() (log string) {
 	s.T.Helper()
 	p := s.end(syscall.SIGTERM)

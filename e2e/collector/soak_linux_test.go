@@ -30,7 +30,7 @@ func TestSoak(t *testing.T) {
 	population.Weights = defendersim.DefaultWeights()
 	population.Weights[defendersim.ChangeMerge] = 0.5 // merged incidents are not polled any more
 	population.PerMinute, population.PerHour = 600, 9000
-	population.TokenLifetime = 6 * time.Minute // of which the sign-in leaves the last five unused
+	population.TokenLifetime = 6 * time.Minute // the sign-in leaves the last five of them unused
 	s := newLongSetup(t, soak+timeLimit, population, func(c *harness.Settings) {
 		c.Interval, c.Timeout = 10*time.Second, 5*time.Second
 		c.Env = []string{goDebug}

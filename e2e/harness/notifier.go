@@ -4,7 +4,7 @@ package harness
 
 import "github.com/seed2514a141/defenderincidentsreceiver/internal/harness/notify"
 
-// Notifier wakes whoever waits for a condition.
+// Notifier wakes goroutines that wait for a condition.
 type Notifier = notify.Notifier
 
 // NewNotifier returns a notifier that has not notified anybody yet.

@@ -91,11 +91,11 @@ func Launch(ctx context.Context, t *testing.T, n *Notifier, env []string, path s
 	return p
 }
 
-// run starts the program and waits for its end. It holds its thread for that
-// time, because a child that dies with its parent dies with the thread that
-// started it. Afterwards it lets go of the thread: a goroutine that ends with a
-// thread locked ends the thread too, and with it any child that another
-// goroutine started there before.
+// run starts the program and waits for its end. It keeps its goroutine locked
+// to the thread for that time, because a child that dies with its parent dies
+// with the thread that started it. Afterwards it unlocks the thread: a
+// goroutine that ends while locked ends the thread too, and with it any child
+// that another goroutine started there before.
 func (p *Program) run(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -140,7 +140,7 @@ func (p *Program) End(t *testing.T, signal syscall.Signal) {
 	}
 }
 
-// Stop asks the program to end and requires exit code 0.
+// Stop signals the program to end and requires exit code 0.
 func (p *Program) Stop(t *testing.T) {
 	t.Helper()
 	p.End(t, syscall.SIGTERM)

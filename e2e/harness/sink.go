@@ -34,7 +34,7 @@ const (
 	Refuse
 	// Reject responds 400, which no exporter retries.
 	Reject
-	// Hang neither accepts nor responds: the client has to give up.
+	// Hang neither accepts nor responds: the client must give up.
 	Hang
 	// AcceptAndHang accepts deliveries and does not respond.
 	AcceptAndHang
@@ -69,8 +69,8 @@ func (s *Sink) SetMode(m Mode) (received int) {
 	return s.received
 }
 
-// SetLimit makes the sink answer 413 to deliveries of more bytes, decompressed. They
-// are among the problems.
+// SetLimit makes the sink respond with 413 to deliveries of more bytes,
+// decompressed. They are among the problems.
 func (s *Sink) SetLimit(bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
