@@ -11,29 +11,31 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 )
 
-// oneRepeatIn is how many records there have to be for each that says what one
-// before it has said.
+// oneRepeatIn is the minimum number of records per repeat of an earlier
+// record.
 const oneRepeatIn = 20
 
-// AtLeast compares the records with what was served to a collector whose lives,
-// each from the given moment on, ended with a kill, all but the last, which
-// ended in good order. Equality cannot be asked for: what a kill cut short is
-// compared once more in the next life, perhaps with a later state, and what was
-// accepted but not noted is emitted once more. All the same, however the kills fell:
+// AtLeast compares the records with what was served to a collector that was
+// started at each of the given moments. Each of its lives ended with a kill,
+// except the last, which ended with a regular stop. Equality cannot be required:
+// what a kill interrupted is compared once more in the next life, perhaps with a
+// later state, and what was accepted but not stored is emitted once more. But
+// whenever the kills came:
 //
-//   - What was certainly dealt with is emitted, with all its alerts and with those
-//     that have left since: an answer after which the same life asked for the
-//     same incident again, and every answer of the last life.
-//   - What stood while one life sent two requests for each incident there is, in
-//     whatever order, is emitted, served or not. That is two rounds on any machine.
+//   - What was certainly processed is emitted, with all its alerts and those that
+//     have left since. That is a response after which the same life requested the
+//     same incident again, and every response of the last life.
+//   - A state that lasted while one life sent two requests for each existing
+//     incident, in any order, is emitted, served or not. That is two polling
+//     cycles on any machine.
 //   - Nothing is emitted that was not served.
-//   - What is emitted again has the identity that it had, unless the incident's
-//     alerts have changed since, which its own record shows. Of the records one
-//     in 20 is a repeat at most.
+//   - A repeated record has the same identity as before, unless the incident's
+//     alerts have changed since, which its own record shows. At most one record
+//     in 20 is a repeat.
 //
-// It knows incidents that stay or are merged away, not ones that come back, and
-// a simulator that forgets nothing. It returns what does not agree, nothing when
-// all does.
+// It supports incidents that stay or are merged, but not ones that come back, and
+// requires a simulator that forgets nothing. It returns the differences; nil:
+// there are none.
 func AtLeast(sim *defendersim.Sim, lives []time.Time, records []Record) []string {
 	emitted, repeats, problems := identities(records)
 	b := bounds{sim: sim, may: map[string]int{}, must: map[string]int{}}
@@ -60,13 +62,13 @@ func AtLeast(sim *defendersim.Sim, lives []time.Time, records []Record) []string
 	return problems
 }
 
-// Repeats counts the records that have the identity of one before.
+// Repeats counts the records with the identity of an earlier one.
 func Repeats(records []Record) int {
 	_, repeats, _ := identities(records)
 	return repeats
 }
 
-// identities lists under which identities each key was emitted.
+// identities lists the identities of each key.
 func identities(records []Record) (emitted map[string]map[string]bool, repeats int, problems []string) {
 	emitted = map[string]map[string]bool{}
 	shown := map[string]string{} // by identity
@@ -102,14 +104,14 @@ func keysOf(must map[string]int, emitted map[string]map[string]bool) func(func(s
 	return maps.Keys(all)
 }
 
-// answer is what the simulator answered to one request for an incident.
+// answer is the simulator's response to one request for an incident.
 type answer struct {
 	state   *defendersim.State // nil: there is no such incident
-	life    int                // that asked
-	certain bool               // it was dealt with before that life ended
+	life    int                // that sent the request
+	certain bool               // it was processed before that life ended
 }
 
-// answersOf lists the answers that said something, by incident.
+// answersOf lists the responses that showed a state, by incident.
 func answersOf(sim *defendersim.Sim, lives []time.Time) map[int64][]answer {
 	answers := map[int64][]answer{}
 	histories := map[int64][]defendersim.State{}
@@ -134,8 +136,8 @@ func answersOf(sim *defendersim.Sim, lives []time.Time) map[int64][]answer {
 	return answers
 }
 
-// lifeAt is the life that had begun last: what a collector sends has arrived
-// before the next one is started.
+// lifeAt is the last life that had begun: everything that a collector sends
+// arrives before the next one is started.
 func lifeAt(lives []time.Time, at time.Time) int {
 	n := 0
 	for n+1 < len(lives) && !lives[n+1].After(at) {
@@ -144,7 +146,7 @@ func lifeAt(lives []time.Time, at time.Time) int {
 	return n
 }
 
-// requestsOf lists the moments of all requests for incidents, by life.
+// requestsOf lists the times of all requests for incidents, by life.
 func requestsOf(sim *defendersim.Sim, lives []time.Time) [][]time.Time {
 	requests := make([][]time.Time, len(lives))
 	for _, r := range sim.Journal() {
@@ -156,16 +158,15 @@ func requestsOf(sim *defendersim.Sim, lives []time.Time) [][]time.Time {
 	return requests
 }
 
-// bounds say how many identities each key may be emitted under, and under how many
-// it has to be.
+// bounds are the largest and the smallest number of identities of each key.
 type bounds struct {
 	sim       *defendersim.Sim
 	may, must map[string]int
 }
 
-// served takes up what answers about one incident ask for, and allow.
+// served adds what responses about one incident require and allow.
 func (b bounds) served(id int64, answers []answer) {
-	var last, sure *defendersim.State // the last that was served, the last that was certainly dealt with
+	var last, sure *defendersim.State // the last one served, the last one certainly processed
 	states := map[*defendersim.State]bool{}
 	for _, a := range answers {
 		keys := []string{Record{Incident: id, Change: "not_found"}.key()}
@@ -176,7 +177,7 @@ func (b bounds) served(id int64, answers []answer) {
 			switch own := n == 0 && a.state != nil; {
 			case !own:
 				b.may[key] = 1
-			case !states[a.state]: // with other alerts than the state before, perhaps
+			case !states[a.state]: // possibly with other alerts than the previous state
 				b.may[key]++
 			}
 			if a.certain {
@@ -200,8 +201,8 @@ func (b bounds) served(id int64, answers []answer) {
 	}
 }
 
-// stood takes up the states of an incident that stood for two rounds of one
-// life, whose requests are given.
+// stood adds the states of an incident that lasted for two cycles of one life,
+// whose requests are given.
 func (b bounds) stood(id int64, requests [][]time.Time) {
 	states, _ := b.sim.History(id)
 	for i, state := range states {
@@ -217,7 +218,7 @@ func (b bounds) stood(id int64, requests [][]time.Time) {
 	}
 }
 
-// within counts the requests that were sent while a state stood.
+// within counts the requests that were sent during a state.
 func within(state defendersim.State, requests []time.Time) int {
 	n := 0
 	for _, at := range requests {

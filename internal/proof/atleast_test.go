@@ -17,8 +17,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 )
 
-// story is what a collector did that was killed once, played by hand: it asks,
-// and what it was answered it tells and notes.
+// story simulates a collector that is killed once: it requests incidents, emits
+// what has changed, and stores that.
 type story struct {
 	t       *testing.T
 	api     string
@@ -28,15 +28,15 @@ type story struct {
 	records []Record
 }
 
-// tell plays a story in simulated time: a life in which something changes, a
-// kill, what happens meanwhile, and a last life with a merger.
-func tell(t *testing.T, meanwhile func(*story)) *story {
+// playStory runs a story in simulated time: a life in which something changes, a kill,
+// meanwhile, and a last life with a merger.
+func playStory(t *testing.T, meanwhile func(*story)) *story {
 	t.Helper()
-	return tellOf(t, defendersim.APIDefenderXDR, meanwhile)
+	return playStoryOf(t, defendersim.APIDefenderXDR, meanwhile)
 }
 
-// tellOf is tell for one of the APIs. Graph shows an alert at a time.
-func tellOf(t *testing.T, api string, meanwhile func(*story)) *story {
+// playStoryOf is playStory for one of the APIs. Graph shows one alert at a time.
+func playStoryOf(t *testing.T, api string, meanwhile func(*story)) *story {
 	t.Helper()
 	s := &story{t: t, api: api, noted: map[int64]*defendersim.State{}}
 	synctest.Test(t, func(t *testing.T) {
@@ -46,18 +46,18 @@ func tellOf(t *testing.T, api string, meanwhile func(*story)) *story {
 		require.NoError(t, err)
 		s.sim = sim
 		s.live(func() {
-			s.round()
+			s.cycle()
 			time.Sleep(time.Second)
 			s.assign(1001)
 			require.NoError(t, sim.RemoveAlert(1002, s.alert(1002)))
-			s.round()
-			s.round()
+			s.cycle()
+			s.cycle()
 		})
 		meanwhile(s)
 		s.live(func() {
-			s.round()
+			s.cycle()
 			require.NoError(t, sim.Merge(1003, 1001))
-			s.round()
+			s.cycle()
 		})
 	})
 	return s
@@ -65,22 +65,22 @@ func tellOf(t *testing.T, api string, meanwhile func(*story)) *story {
 
 func nothing(*story) {}
 
-// live is a life of a minute, and something that happens in it.
+// live is a life of a minute in which what happens.
 func (s *story) live(what func()) {
 	s.lives = append(s.lives, time.Now())
 	what()
 	time.Sleep(time.Minute)
 }
 
-// round asks for each incident and tells what that brings.
-func (s *story) round() {
+// cycle requests each incident and emits what has changed.
+func (s *story) cycle() {
 	for _, id := range s.sim.IDs() {
-		s.ask(id)
+		s.request(id)
 		s.note(id)
 	}
 }
 
-func (s *story) ask(id int64) {
+func (s *story) request(id int64) {
 	s.t.Helper()
 	link := fmt.Sprintf("/api/incidents/%d", id)
 	if s.api == defendersim.APIGraph {
@@ -91,7 +91,7 @@ func (s *story) ask(id int64) {
 	}
 }
 
-// send returns where an answer says that there are more alerts.
+// send returns the response's link to more alerts.
 func (s *story) send(target string) string {
 	s.t.Helper()
 	r := httptest.NewRequest(http.MethodGet, target, nil)
@@ -99,15 +99,15 @@ func (s *story) send(target string) string {
 	w := httptest.NewRecorder()
 	s.sim.ServeHTTP(w, r)
 	require.Equal(s.t, http.StatusOK, w.Code)
-	var answer struct {
+	var response struct {
 		Link   string `json:"@odata.nextLink"`
 		Alerts string `json:"alerts@odata.nextLink"`
 	}
-	require.NoError(s.t, json.Unmarshal(w.Body.Bytes(), &answer))
-	return answer.Link + answer.Alerts
+	require.NoError(s.t, json.Unmarshal(w.Body.Bytes(), &response))
+	return response.Link + response.Alerts
 }
 
-// note tells how an incident differs from what was noted of it, and notes it.
+// note emits how an incident differs from what was noted, and notes it.
 func (s *story) note(id int64) {
 	states, _ := s.sim.History(id)
 	now, before := states[len(states)-1], s.noted[id]
@@ -156,7 +156,7 @@ func (s *story) alert(id int64) string {
 func (s *story) problems() []string { return AtLeast(s.sim, s.lives, s.records) }
 
 func TestWhatIsToldAsItWasServedIsFine(t *testing.T) {
-	s := tell(t, nothing)
+	s := playStory(t, nothing)
 	require.Empty(t, s.problems())
 	require.Zero(t, Repeats(s.records))
 	require.Len(t, s.records, 6*3+1+2+4, "each with its alerts; an assignment with nothing else, an incident that lost an alert; a merger")
@@ -164,7 +164,7 @@ func TestWhatIsToldAsItWasServedIsFine(t *testing.T) {
 
 func TestEachRecordThatIsLostIsFound(t *testing.T) {
 	for _, api := range []string{defendersim.APIDefenderXDR, defendersim.APIGraph} {
-		s := tellOf(t, api, nothing)
+		s := playStoryOf(t, api, nothing)
 		all := s.records
 		require.Empty(t, s.problems())
 		require.Empty(t, Exactly(s.sim, all))
@@ -177,7 +177,7 @@ func TestEachRecordThatIsLostIsFound(t *testing.T) {
 }
 
 func TestAlertsThatAreMissingAreNoAnswerYet(t *testing.T) {
-	s := tellOf(t, defendersim.APIGraph, func(s *story) {
+	s := playStoryOf(t, defendersim.APIGraph, func(s *story) {
 		s.live(func() {
 			s.assign(1004)
 			s.send("/v1.0/security/incidents/1004?$expand=alerts")
@@ -191,7 +191,7 @@ func TestAlertsThatAreMissingAreNoAnswerYet(t *testing.T) {
 }
 
 func TestAPageOfAlertsDoesNotTellThatAnIncidentIsMissing(t *testing.T) {
-	s := tellOf(t, defendersim.APIGraph, nothing)
+	s := playStoryOf(t, defendersim.APIGraph, nothing)
 	require.NoError(t, s.sim.Remove(1004))
 	r := httptest.NewRequest(http.MethodGet, "/v1.0/security/incidents/1004/alerts", nil)
 	r.Header.Set("Authorization", "Bearer "+s.sim.TokenOf(s.api))
@@ -203,10 +203,10 @@ func TestAPageOfAlertsDoesNotTellThatAnIncidentIsMissing(t *testing.T) {
 }
 
 func TestAPageOfAlertsDoesNotTellThatTheAnswerBeforeWasDealtWith(t *testing.T) {
-	s := tellOf(t, defendersim.APIGraph, func(s *story) {
-		s.live(func() { // killed before it could tell
+	s := playStoryOf(t, defendersim.APIGraph, func(s *story) {
+		s.live(func() { // killed before it could emit
 			s.assign(1004)
-			s.ask(1004)
+			s.request(1004)
 			s.send("/v1.0/security/incidents/1004/alerts?$skip=1")
 		})
 		s.assign(1004)
@@ -216,11 +216,11 @@ func TestAPageOfAlertsDoesNotTellThatTheAnswerBeforeWasDealtWith(t *testing.T) {
 
 func TestAStateThatStoodForTwoRoundsAndWasNotAskedForIsFound(t *testing.T) {
 	for requests, wanted := range map[int]int{2*6 - 1: 0, 2 * 6: 1} {
-		s := tell(t, func(s *story) {
+		s := playStory(t, func(s *story) {
 			s.live(func() {
 				s.assign(1004)
 				for range requests {
-					s.ask(1001)
+					s.request(1001)
 				}
 				time.Sleep(time.Second)
 				s.assign(1004)
@@ -234,12 +234,12 @@ func TestAStateThatStoodForTwoRoundsAndWasNotAskedForIsFound(t *testing.T) {
 }
 
 func TestTwoRoundsAreOneLifes(t *testing.T) {
-	s := tell(t, func(s *story) {
+	s := playStory(t, func(s *story) {
 		s.assign(1004)
 		for range 2 {
 			s.live(func() {
 				for range 2*6 - 1 {
-					s.ask(1001)
+					s.request(1001)
 				}
 			})
 		}
@@ -249,10 +249,10 @@ func TestTwoRoundsAreOneLifes(t *testing.T) {
 }
 
 func TestWhatAKillCutShortIsNotMissed(t *testing.T) {
-	s := tell(t, func(s *story) {
-		s.live(func() { // killed before it could tell
+	s := playStory(t, func(s *story) {
+		s.live(func() { // killed before it could emit
 			s.assign(1004)
-			s.ask(1004)
+			s.request(1004)
 		})
 		s.assign(1004)
 	})
@@ -260,7 +260,7 @@ func TestWhatAKillCutShortIsNotMissed(t *testing.T) {
 }
 
 func TestWhatWasNeverServedIsFound(t *testing.T) {
-	s := tell(t, nothing)
+	s := playStory(t, nothing)
 	for _, invented := range []Record{
 		{Incident: 1001, Change: "updated", Time: s.records[0].Time.Add(time.Second)},
 		{Incident: 1005, Alert: s.alert(1005), Change: "removed"},
@@ -276,7 +276,7 @@ func TestWhatWasNeverServedIsFound(t *testing.T) {
 }
 
 func TestARepeatIsFineAndOneInTwentyIsFound(t *testing.T) {
-	s := tell(t, nothing)
+	s := playStory(t, nothing)
 	s.records = append(s.records, s.records[0])
 	require.Empty(t, s.problems())
 	s.records = append(s.records, s.records[1])
@@ -285,7 +285,7 @@ func TestARepeatIsFineAndOneInTwentyIsFound(t *testing.T) {
 }
 
 func TestARepeatUnderAnotherIdentityIsFound(t *testing.T) {
-	s := tell(t, nothing)
+	s := playStory(t, nothing)
 	for _, r := range s.records {
 		emitted := s.records
 		again := r
@@ -297,7 +297,7 @@ func TestARepeatUnderAnotherIdentityIsFound(t *testing.T) {
 }
 
 func TestTwoStatesUnderOneIdentityAreFound(t *testing.T) {
-	s := tell(t, nothing)
+	s := playStory(t, nothing)
 	s.records[1].UID = s.records[0].UID
 	require.Contains(t, s.problems(), fmt.Sprintf("the same log.record.uid for %s updated and %s updated", s.records[0].key(), s.records[1].key()))
 	s.records[1] = s.records[0]

@@ -10,8 +10,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 )
 
-// Delivery is what one call of the pipeline said about one incident: what a
-// response to a Get, or a row of a list, brought.
+// Delivery is what one call of the pipeline contained about one incident: the
+// content of a response to a Get, or of a row of a list.
 type Delivery struct {
 	Incident int64
 	Observed time.Time
@@ -19,16 +19,16 @@ type Delivery struct {
 	Severity string  // in the incident's own record
 	Merged   bool    // the incident's own record shows its successor
 	Alerts   []Record
-	// Embedded says when each alert in the incident's own record changed last;
-	// nil: alerts are not embedded.
+	// Embedded is when each alert in the incident's own record changed last; nil:
+	// alerts are not embedded.
 	Embedded map[string]time.Time
 	// Partial: the response may not have shown all alerts.
 	Partial bool
 	Fields  string // that have changed, as in the incident's own record
-	details string // of the incident's own record that its identity covers
+	details string // of the incident's own record, included in its identity
 }
 
-// Deliveries reads what a pipeline was given.
+// Deliveries reads what a pipeline received.
 func Deliveries(logs plog.Logs) []Delivery {
 	var all []Delivery
 	for _, resource := range logs.ResourceLogs().All() {

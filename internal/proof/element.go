@@ -10,17 +10,17 @@ import (
 )
 
 // value is what an element, an incident's own content or one of its alerts, was
-// for a while. It says when the content changed, or is one of these.
+// for a while: the time at which the content changed, or one of these.
 type value string
 
 const (
 	absent value = "absent" // an alert that is not in the incident
 	gone   value = "gone"   // the API has no such incident
-	merged value = "merged" // of an alert: its incident lives on in another
+	merged value = "merged" // of an alert: its incident was merged into another
 )
 
-// ownValue is the value of an incident's own content. Its severity is a part of
-// it, unless it goes by the time alone.
+// ownValue is the value of an incident's own content. The severity is part of
+// it, unless only times count.
 func (r Run) ownValue(at time.Time, severity string, redirected bool) value {
 	text := at.UTC().Format(time.RFC3339Nano)
 	switch {
@@ -30,27 +30,26 @@ func (r Run) ownValue(at time.Time, severity string, redirected bool) value {
 		return value(text)
 	}
 	if strings.EqualFold(severity, defendersim.SeverityUnspecified) {
-		severity = "unknown" // as Graph calls it
+		severity = "unknown" // in Graph's words
 	}
 	return value(text + " " + strings.ToLower(severity))
 }
 
 func alertValue(at time.Time) value { return value(at.UTC().Format(time.RFC3339Nano)) }
 
-// version is a value of an element while it stood.
+// version is a value of an element for some time.
 type version struct {
 	value
 	from time.Time
 }
 
 // element is an incident's own content or one of its alerts: its versions, and
-// how far their delivery has come. Indices of versions are -1 where there is
-// none.
+// how far they were delivered. Indices of versions are -1 if there is none.
 type element struct {
 	alert    string // empty: the incident's own content
 	versions []version
 
-	floor     int // the version that was delivered last, as far as that was stored for certain
+	floor     int // the last version whose delivery was certainly stored
 	delivered []step
 }
 
@@ -58,7 +57,7 @@ type element struct {
 type step struct {
 	version int
 	at      time.Time
-	record  Record // zero: another record says so
+	record  Record // zero: another record implies it
 	details string
 }
 
@@ -104,8 +103,8 @@ func (e *element) extend(v value, from time.Time) {
 // there reports whether the element was shown, rather than missing.
 func (v value) there() bool { return v != absent && v != gone && v != merged }
 
-// delivers reports whether the last delivery says that the element is there, or
-// the one before if a kill may have taken back the last.
+// delivers reports whether the element exists according to the last delivery,
+// or the one before if a kill may have undone the last.
 func (e *element) delivers() bool {
 	last := e.last()
 	return last != nil && e.versions[last.version].there() || e.floor >= 0 && e.versions[e.floor].there()
@@ -119,11 +118,11 @@ func (e *element) last() *step {
 	return &e.delivered[len(e.delivered)-1]
 }
 
-// is reports whether the value of a version is the given one.
+// is reports whether a version has the given value.
 func (e *element) is(n int, v value) bool { return n >= 0 && e.versions[n].value == v }
 
-// find returns the last version with a value that had come about by then; -1:
-// there is none.
+// find returns the last version with a value that existed by then; -1: there is
+// none.
 func (e *element) find(v value, by time.Time) int {
 	for n := len(e.versions) - 1; n >= 0; n-- {
 		if e.versions[n].value == v && !e.versions[n].from.After(by) {

@@ -12,10 +12,10 @@ import (
 )
 
 // Late lists what was not delivered within the given time. Every version of the
-// incidents' own content and of their alerts that stood at the given moment or
-// came about later has to be delivered by then, or one that superseded it. An
-// alert that leaves within that time need not be delivered at all. That an alert
-// has left may take Run.Unlisted longer.
+// incidents' own content and of their alerts that existed at the given moment
+// or later must be delivered by then, or one that superseded it. An alert that
+// leaves within that time need not be delivered at all. The removal of an alert
+// may take Run.Unlisted longer.
 func (r Run) Late(ids []int64, since time.Time, within time.Duration) (late []string) {
 	now := time.Now()
 	subjects, _ := r.play()
@@ -48,7 +48,7 @@ func (r Run) Late(ids []int64, since time.Time, within time.Duration) (late []st
 }
 
 // cutOff reports whether a list of the incident's alerts may have been cut off,
-// so that nobody can tell which have left.
+// so that it is unknown which have left.
 func (s *subject) cutOff() bool {
 	return slices.ContainsFunc(s.states, func(s defendersim.State) bool { return len(s.Alerts) >= alertsCap })
 }
@@ -58,9 +58,9 @@ func (s *subject) cutOff() bool {
 func (e *element) settled(n int, begin time.Time, within time.Duration, now time.Time) bool {
 	v := e.versions[n].value
 	if v == merged || v == gone && e.alert != "" {
-		return true // the incident's own record says so
+		return true // the incident's own record implies it
 	}
-	if v == absent { // which only matters once it was delivered that it is there
+	if v == absent { // which only matters if the alert was delivered as present
 		before := slices.IndexFunc(e.delivered, func(s step) bool { return s.version < n })
 		if before < 0 {
 			return true
@@ -92,9 +92,9 @@ func (e *element) settled(n int, begin time.Time, within time.Duration, now time
 	return false
 }
 
-// Silent lists the incidents, neither merged nor missing, of which nothing was
-// delivered for longer than the given time since the given moment, as emit:
-// snapshots must not be.
+// Silent lists the incidents, neither merged nor missing, without a delivery
+// for longer than the given time since the given moment, which must not happen
+// with emit: snapshots.
 func (r Run) Silent(ids []int64, since time.Time, longest time.Duration) (silent []string) {
 	last := map[int64]time.Time{}
 	for _, id := range ids {

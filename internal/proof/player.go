@@ -14,15 +14,15 @@ type claim struct {
 	alert  string
 	value  value
 	step   step
-	unsure bool // after a kill: a row may say so of an alert that is not there
+	unsure bool // after a kill: a row may report an alert as removed
 }
 
-// player takes in one delivery.
+// player processes one delivery.
 type player struct {
 	Run
 	*subject
 	d        Delivery
-	killed   bool // a kill may have taken back the incident's last delivery
+	killed   bool // a kill may have undone the incident's last delivery
 	problems []string
 }
 
@@ -85,8 +85,8 @@ func (p *player) claims() (own, alerts []claim) {
 	return own, alerts
 }
 
-// embedded lists what the incident's own record says about its alerts, those
-// included that it does not have any more.
+// embedded lists what the incident's own record says about its alerts,
+// including those that it no longer has.
 func (p *player) embedded() (claims []claim) {
 	for id, changed := range p.d.Embedded {
 		claims = append(claims, claim{alert: id, value: alertValue(changed), step: step{at: p.d.Observed}})
@@ -131,7 +131,7 @@ func alertValueOf(r Record) value {
 	return alertValue(r.Time)
 }
 
-// checkShown requires that a response or a row had shown all of that at once.
+// checkShown requires that one response or row had shown all of it.
 func (p *player) checkShown(claims []claim) {
 	if p.d.Own != nil && p.d.Own.Change == "not_found" {
 		if !slices.ContainsFunc(p.missing, func(at time.Time) bool { return !at.After(p.d.Observed) }) {
@@ -190,7 +190,7 @@ func describe(claims []claim) (all []string) {
 	return all
 }
 
-// accept takes in what one record says. At least one element has to be new,
+// accept processes what one record says. At least one element must be new,
 // unless the record says that it is unchanged.
 func (p *player) accept(claims []claim) {
 	if len(claims) == 0 {
@@ -228,8 +228,8 @@ func (p *player) accept(claims []claim) {
 	}
 }
 
-// checkRepeat requires that what is delivered again after a kill has the
-// identity that it had.
+// checkRepeat requires that a repeat after a kill has the same identity as
+// before.
 func (p *player) checkRepeat(e *element, n int, again step) {
 	first := e.last()
 	if p.Renderings || first == nil || first.version != n || first.details != again.details || again.record.Change == "snapshot" {
@@ -240,7 +240,7 @@ func (p *player) checkRepeat(e *element, n int, again step) {
 	}
 }
 
-// follow takes in what the incident's own record says about its alerts.
+// follow processes what the incident's own record says about its alerts.
 func (p *player) follow(v value) {
 	for id, e := range p.elements {
 		if n := e.find(v, p.d.Observed); id != "" && n > e.floor {
@@ -256,7 +256,7 @@ func (p *player) checkInterval() {
 	p.unchanged = p.d.Observed
 }
 
-// identitySet has the records by their identity.
+// identitySet holds the records by their identity.
 type identitySet map[string]identified
 
 type identified struct {
@@ -264,8 +264,9 @@ type identified struct {
 	at   time.Time
 }
 
-// take requires that each record has an identity, which an earlier one has only
-// if it is the same and the receiver was killed in between.
+// take requires that each record has an identity, and that an earlier record
+// has the same identity only if it is the same and the receiver was killed in
+// between.
 func (known identitySet) take(d Delivery, kills []time.Time) (problems []string) {
 	records := d.Alerts
 	if d.Own != nil {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package proof holds what the receiver emitted against what the simulator
-// served, and when it asked against when it could have: the tests' own
+// Package proof compares what the receiver emitted with what the simulator
+// served, and when it sent requests with when it could have: the tests' own
 // bookkeeping, which shares no code with the receiver's.
 //
-// Run knows all of alerts and emit, and content that Gets or rows of lists show.
-// Exactly is stricter, for runs that only send Gets. All else knows records as
-// delivered with alerts: split and emit: changes.
+// Run supports all values of alerts and emit, and content from Gets or rows of
+// lists. Exactly is stricter, for runs that only send Gets. Everything else
+// supports only alerts: split and emit: changes.
 package proof
 
 import (
@@ -22,20 +22,20 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 )
 
-// alertsCap is where a list of alerts may have been cut off.
+// alertsCap is the length at which a list of alerts may have been cut off.
 const alertsCap = 150
 
-// Record is what identifies a record: which state of what it shows.
+// Record identifies a record by the state that it shows.
 type Record struct {
 	UID      string
 	Incident int64
 	Alert    string // empty: an incident's record
 	Change   string
-	Time     time.Time // the state's own; zero with removed and not_found
+	Time     time.Time // the state's own; zero for removed and not_found
 }
 
-// key leaves out how the state came about: an account does not tell updated
-// from resolved.
+// key leaves out how the state came about: the bookkeeping does not distinguish
+// updated from resolved.
 func (r Record) key() string {
 	what := "state"
 	switch r.Change {
@@ -49,7 +49,7 @@ func (r Record) key() string {
 	return fmt.Sprintf("incident %d alert %q %s %s", r.Incident, r.Alert, what, at)
 }
 
-// Records reads records out of what a pipeline was given.
+// Records reads the records that a pipeline received.
 func Records(logs plog.Logs) []Record {
 	var records []Record
 	for _, resource := range logs.ResourceLogs().All() {
@@ -92,16 +92,16 @@ func Exactly(sim *defendersim.Sim, records []Record) []string {
 // Expected is Mode.Expected with alerts: split and emit: changes.
 func Expected(sim *defendersim.Sim) []string { return Mode{Alerts: Split}.Expected(sim) }
 
-// Mode says how a receiver is configured.
+// Mode is how a receiver is configured.
 type Mode struct {
 	Alerts    string // Split, Embedded or None
 	Snapshots bool   // emit: snapshots
 }
 
-// Exactly compares the records with what the answers that went out ask for:
-// one record for each difference between two successive answers, no other, and
-// no identity twice. With snapshots, each answer asks for records of what has
-// not changed as well. It returns what does not agree, nothing when all does.
+// Exactly compares the records with what the responses require: one record for
+// each difference between two successive responses, no other, and no identity
+// twice. With snapshots, each response also requires records of what has not
+// changed. It returns the differences; nil: there are none.
 func (m Mode) Exactly(sim *defendersim.Sim, records []Record) []string {
 	var problems []string
 	counts := map[string]int{}
@@ -127,10 +127,11 @@ func (m Mode) Exactly(sim *defendersim.Sim, records []Record) []string {
 	return problems
 }
 
-// Expected lists the keys of the records that the simulator's answers ask for.
+// Expected lists the keys of the records that the simulator's responses
+// require.
 func (m Mode) Expected(sim *defendersim.Sim) []string {
 	var keys []string
-	last := map[int64]*defendersim.State{} // the state last served
+	last := map[int64]*defendersim.State{} // the last state served
 	missing := map[int64]bool{}
 	for _, request := range sim.Journal() {
 		id := request.ID
@@ -151,18 +152,17 @@ func (m Mode) Expected(sim *defendersim.Sim) []string {
 	return keys
 }
 
-// notFound reports whether a request was answered that there is no such
-// incident.
+// notFound reports whether the response was that there is no such incident.
 func notFound(r defendersim.Request) bool {
 	return r.Endpoint == defendersim.EndpointIncident && r.Status == http.StatusNotFound && r.Fault == ""
 }
 
-// shows reports whether a request was answered with a state of an incident, or
-// with the last of its alerts.
+// shows reports whether the response showed a state of an incident, or the last
+// of its alerts.
 func shows(r defendersim.Request) bool { return r.Status == http.StatusOK && r.State >= 0 }
 
-// showsOwn reports whether a request was answered with an incident, perhaps
-// without its alerts.
+// showsOwn reports whether the response showed an incident, possibly without
+// its alerts.
 func showsOwn(r defendersim.Request) bool {
 	return r.Endpoint == defendersim.EndpointIncident && r.Status == http.StatusOK && r.Shown >= 0
 }
@@ -189,8 +189,8 @@ func (m Mode) between(id int64, before *defendersim.State, after defendersim.Sta
 	return append([]string{own.key()}, alerts...)
 }
 
-// betweenAlerts lists the records of alerts. Where they are embedded it lists
-// what they would be, except of alerts that have not changed.
+// betweenAlerts lists the records of alerts. If alerts are embedded, it lists
+// what the records would be, without those of unchanged alerts.
 func (m Mode) betweenAlerts(id int64, before *defendersim.State, after defendersim.State) []string {
 	var keys []string
 	known := times(before)
@@ -224,7 +224,7 @@ func departures(id int64, before *defendersim.State, after defendersim.State) []
 	return keys
 }
 
-// times says of each alert of a state when it last changed.
+// times returns when each alert of a state last changed.
 func times(state *defendersim.State) map[string]time.Time {
 	at := map[string]time.Time{}
 	if state != nil {
@@ -235,14 +235,14 @@ func times(state *defendersim.State) map[string]time.Time {
 	return at
 }
 
-// Unseen lists the states of the given incidents that stood for at least long
-// enough, from since on, and were not served.
+// Unseen lists the states of the given incidents that lasted for at least long,
+// from since on, and were not served.
 func Unseen(sim *defendersim.Sim, ids []int64, since time.Time, enough time.Duration) []string {
 	return UnseenBetween(sim, ids, since, time.Now(), enough)
 }
 
-// UnseenBetween is Unseen for a span that has ended: what stood afterwards does
-// not count.
+// UnseenBetween is Unseen for a span that has ended: states after it do not
+// count.
 func UnseenBetween(sim *defendersim.Sim, ids []int64, since, end time.Time, enough time.Duration) []string {
 	var unseen []string
 	for _, id := range ids {

@@ -17,9 +17,9 @@ const (
 	None     = "none"
 )
 
-// Run is what a receiver delivered, whichever responses showed it: those to
-// Gets, or rows of lists. It may have been started several times with the same
-// storage. The simulator must not have forgotten anything.
+// Run is what a receiver delivered, whether from responses to Gets or from rows
+// of lists. It may have been started several times with the same storage. The
+// simulator must not have forgotten anything.
 type Run struct {
 	Sim        *defendersim.Sim
 	Deliveries []Delivery // in order
@@ -27,40 +27,41 @@ type Run struct {
 	Alerts string
 	// Interval is collection_interval with emit: snapshots, 0 with emit: changes.
 	Interval time.Duration
-	// Kills are the moments when the receiver was killed. It was started again
-	// later than that.
+	// Kills are the times at which the receiver was killed. It was restarted later
+	// than that.
 	Kills []time.Time
-	// Renderings: lists render content differently from Get, and so the same
-	// change may have another identity after a kill.
+	// Renderings: lists render content differently from Get, so the same change
+	// may have another identity after a kill.
 	Renderings bool
-	// ByTime: a change of severity that moves no time need not be delivered, and may
-	// be delivered with another change and once more by itself. Where lists show
-	// incidents, nobody can tell it from another rendering.
+	// ByTime: a change of severity without a change of time need not be delivered,
+	// and may be delivered with another change and once more by itself. If lists
+	// show incidents, it cannot be distinguished from another rendering.
 	ByTime bool
-	// Unlisted is how much longer what only a Get shows may take to be delivered.
+	// Unlisted is how much longer the delivery of changes that only a Get shows
+	// may take.
 	Unlisted time.Duration
 }
 
-// Problems returns what is wrong with the deliveries; nothing, if every one of
-// these is so:
+// Problems returns what is wrong with the deliveries; nothing, if all of this
+// holds:
 //
-//   - What is delivered was shown before, all of one delivery by the same
-//     response or row. That an alert has left was shown by a Get.
+//   - Everything in a delivery was shown before, by a single response or row.
+//     Only a Get shows that an alert has left.
 //   - The incident's own content and each alert never go back to an older
 //     version.
 //   - No version is delivered twice. With an interval, unchanged content may be
-//     delivered as such, as it was delivered last, at most once per incident and
+//     delivered as unchanged, in its last version, at most once per incident and
 //     interval, less a tenth.
-//   - An identity stands for one record.
+//   - An identity belongs to one record.
 //
-// A kill may take back the last delivery of each incident, if that was observed
-// within the minute before: it may be repeated, and then with the same identity.
+// A kill may undo the last delivery of each incident, if that was observed within
+// the minute before: it may be repeated, but with the same identity.
 func (r Run) Problems() []string {
 	_, problems := r.play()
 	return problems
 }
 
-// play takes in all deliveries.
+// play processes all deliveries.
 func (r Run) play() (map[int64]*subject, []string) {
 	var problems []string
 	subjects := r.subjects()
@@ -79,7 +80,7 @@ func (r Run) play() (map[int64]*subject, []string) {
 	return subjects, problems
 }
 
-// mayRepeat reports whether a kill may have taken back a delivery before one that
+// mayRepeat reports whether a kill may have undone a delivery before one that
 // was observed later.
 func mayRepeat(kills []time.Time, before, later time.Time) bool {
 	const stored = time.Minute
@@ -95,25 +96,25 @@ type subject struct {
 	states   []defendersim.State
 	shown    []showing
 	get      int         // the state that the last Get showed
-	missing  []time.Time // when a Get was answered that there is no such incident
+	missing  []time.Time // when a Get returned that there is no such incident
 	elements map[string]*element
 
 	at        time.Time      // of the last delivery
 	floors    map[string]int // of the elements before that
-	unchanged time.Time      // when unchanged content was delivered last; zero: nobody knows
+	unchanged time.Time      // when unchanged content was delivered last; zero: unknown
 }
 
-// showing is what a response, a row or a page of Graph's list of alerts showed of
-// an incident.
+// showing is what a response, a row or a page of Graph's list of alerts showed
+// of an incident.
 type showing struct {
 	at    time.Time
 	state int
-	// last is the state that the last page of the alerts was of; -1: it does not
-	// show the alerts.
+	// last is the state of the last page of the alerts; -1: it does not show the
+	// alerts.
 	last int
 	row  bool
-	// some are the alerts that a page of the list of alerts showed of the incident,
-	// which is all that it showed; nil: it is something else.
+	// some are the incident's alerts on a page of the list of alerts, which shows
+	// nothing else of it; nil: it is something else.
 	some map[string]value
 }
 
@@ -132,7 +133,7 @@ func (r Run) subjects() map[int64]*subject {
 				continue
 			}
 			seen := showing{at: request.Served, state: row.State, last: row.State, row: true}
-			if request.API == defendersim.APIGraph { // whose rows are without alerts
+			if request.API == defendersim.APIGraph { // its rows have no alerts
 				seen.last = -1
 			}
 			all[row.ID].shown = append(all[row.ID].shown, seen)
@@ -149,7 +150,7 @@ func alertRows(request defendersim.Request) map[int64]map[string]value {
 	rows := map[int64]map[string]value{}
 	for _, row := range request.AlertRows {
 		switch {
-		case row.State < 0: // spoiled, a part only, or in no incident
+		case row.State < 0: // changed by a fault, incomplete, or in no incident
 			continue
 		case rows[row.Incident] == nil:
 			rows[row.Incident] = map[string]value{}
@@ -159,7 +160,7 @@ func alertRows(request defendersim.Request) map[int64]map[string]value {
 	return rows
 }
 
-// note takes in what a request about the incident was answered.
+// note processes the response to a request about the incident.
 func (s *subject) note(r defendersim.Request) {
 	switch {
 	case notFound(r):

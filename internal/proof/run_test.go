@@ -35,7 +35,7 @@ func play(t *testing.T, alerts string, act func(s *script)) {
 		require.NoError(t, err)
 		s := &script{&story{t: t, sim: sim, api: defendersim.APIDefenderXDR}, Run{Sim: sim, Alerts: alerts}}
 		for _, id := range sim.IDs() {
-			s.ask(id)
+			s.request(id)
 			s.deliver(id, "first_seen", s.alerts(id)...)
 		}
 		time.Sleep(time.Minute)
@@ -103,7 +103,7 @@ func (s *script) kill() {
 	time.Sleep(time.Second)
 }
 
-// miss asks for an incident that is not there.
+// miss requests an incident that is not there.
 func (s *script) miss(id int64) {
 	s.t.Helper()
 	r := httptest.NewRequest(http.MethodGet, fmt.Sprintf("/api/incidents/%d", id), nil)
@@ -142,7 +142,7 @@ func TestEachDeliveryThatIsMissingIsLate(t *testing.T) {
 			changed, removed := s.changeAlert(1002), s.removeAlert(1003)
 			s.list()
 			s.deliver(1001, "updated")
-			s.askAll()
+			s.requestAll()
 			if alerts != None {
 				s.deliver(1002, map[string]string{Embedded: "updated"}[alerts], changed)
 			}
@@ -159,10 +159,10 @@ func TestEachDeliveryThatIsMissingIsLate(t *testing.T) {
 	}
 }
 
-// askAll asks for each incident.
-func (s *script) askAll() {
+// requestAll requests each incident.
+func (s *script) requestAll() {
 	for _, id := range s.sim.IDs() {
-		s.ask(id)
+		s.request(id)
 	}
 }
 
@@ -172,7 +172,7 @@ func TestWhatIsDeliveredTooLateIsLate(t *testing.T) {
 		time.Sleep(59 * time.Second)
 		require.Empty(t, s.late(), "it need not be delivered yet")
 		time.Sleep(2 * time.Second)
-		s.ask(1001)
+		s.request(1001)
 		s.deliver(1001, "updated")
 		require.Len(t, s.late(), 1)
 	})
@@ -188,7 +188,7 @@ func TestWhatIsSupersededNeedNotBeDelivered(t *testing.T) {
 		require.NoError(t, s.sim.RemoveAlert(1002, came))
 		moved := s.alerts(1003)
 		require.NoError(t, s.sim.Merge(1003, 1002))
-		s.askAll()
+		s.requestAll()
 		s.deliver(1001, "updated")
 		s.deliver(1002, "updated", moved...)
 		s.deliver(1003, "merged")
@@ -207,7 +207,7 @@ func TestIncidentThatIsMissingAndReturns(t *testing.T) {
 		s.deliver(1001, "not_found")
 		time.Sleep(time.Minute)
 		require.NoError(t, s.sim.Restore(1001))
-		s.ask(1001)
+		s.request(1001)
 		s.deliver(1001, "first_seen", s.alerts(1001)...)
 		time.Sleep(2 * time.Minute)
 		require.Empty(t, s.run.Problems(), "the same version as before it was missing")
@@ -230,17 +230,17 @@ func TestDeliveriesThatAreWrong(t *testing.T) {
 		}, "delivered twice"},
 		"older after newer": {Split, func(s *script) {
 			s.assign(1003)
-			s.ask(1003)
+			s.request(1003)
 			s.deliver(1003, "updated")
 			s.run.Deliveries[4].Own.Time = s.run.Deliveries[2].Own.Time
 		}, "older after newer"},
 		"older alert after newer, embedded": {Embedded, func(s *script) {
 			before := s.times(1003)
 			s.changeAlert(1003)
-			s.ask(1003)
+			s.request(1003)
 			s.deliver(1003, "updated")
 			s.assign(1003)
-			s.ask(1003)
+			s.request(1003)
 			s.deliver(1003, "updated")
 			s.run.Deliveries[len(s.run.Deliveries)-1].Embedded = before
 		}, "older after newer"},
@@ -252,22 +252,22 @@ func TestDeliveriesThatAreWrong(t *testing.T) {
 		}, "was never"},
 		"parts of two states, embedded": {Embedded, func(s *script) {
 			s.assign(1003)
-			s.ask(1003)
+			s.request(1003)
 			before := s.times(1003)
 			s.changeAlert(1003)
 			s.assign(1003)
-			s.ask(1003)
+			s.request(1003)
 			s.deliver(1003, "updated")
 			s.run.Deliveries[4].Embedded = before
 		}, "nothing has shown this"},
-		"removed, shown by a Get":           {Split, func(s *script) { gone := s.removeAlert(1003); s.ask(1003); s.deliver(1003, "updated", gone) }, ""},
+		"removed, shown by a Get":           {Split, func(s *script) { gone := s.removeAlert(1003); s.request(1003); s.deliver(1003, "updated", gone) }, ""},
 		"removed, shown by a row":           {Split, func(s *script) { gone := s.removeAlert(1003); s.list(); s.deliver(1003, "updated", gone) }, "nothing has shown this"},
 		"removed, shown by a row, embedded": {Embedded, func(s *script) { s.removeAlert(1003); s.list(); s.deliver(1003, "updated") }, "nothing has shown this"},
 		"not found, and nobody said so":     {Split, func(s *script) { require.NoError(s.t, s.sim.Remove(1003)); s.deliver(1003, "not_found") }, "no response said"},
 		"an incident that is not there":     {Split, func(s *script) { s.again(func(d *Delivery) { d.Incident = 4711 }) }, "there is no such incident"},
 		"a record of an alert, though there are none": {None, func(s *script) {
 			alert := s.changeAlert(1003)
-			s.ask(1003)
+			s.request(1003)
 			s.run.Alerts = Split
 			s.deliver(1003, "", alert)
 			s.run.Alerts = None
@@ -291,7 +291,7 @@ func TestDeliveriesThatAreWrong(t *testing.T) {
 		"unchanged, though it has changed": {Split, func(s *script) {
 			s.run.Interval = time.Minute
 			s.assign(1003)
-			s.ask(1003)
+			s.request(1003)
 			s.deliver(1003, "snapshot")
 		}, "is delivered as unchanged"},
 		"repeated after a kill": {Split, func(s *script) {
@@ -300,7 +300,7 @@ func TestDeliveriesThatAreWrong(t *testing.T) {
 		}, ""},
 		"repeated after a kill, embedded": {Embedded, func(s *script) {
 			s.removeAlert(1003)
-			s.ask(1003)
+			s.request(1003)
 			s.deliver(1003, "updated")
 			s.kill()
 			s.again(same)
@@ -325,7 +325,7 @@ func TestDeliveriesThatAreWrong(t *testing.T) {
 			s.deliver(1003, "updated")
 			time.Sleep(time.Second)
 			s.assign(1003)
-			s.ask(1003)
+			s.request(1003)
 			s.deliver(1003, "updated")
 			s.kill()
 			lagging, last := s.run.Deliveries[4], s.run.Deliveries[5]
@@ -342,7 +342,7 @@ func TestDeliveriesThatAreWrong(t *testing.T) {
 			play(t, c.alerts, func(s *script) {
 				alert := s.changeAlert(1003)
 				s.assign(1003)
-				s.ask(1003)
+				s.request(1003)
 				s.deliver(1003, "updated", alert)
 				time.Sleep(time.Second)
 				c.act(s)
@@ -431,7 +431,7 @@ func TestDeliveriesFromRowsOfGraph(t *testing.T) {
 			alert := s.changeAlert(1003)
 			s.listAlerts()
 			s.deliver(1003, "", alert)
-			s.ask(1003)
+			s.request(1003)
 			s.deliver(1003, "", alert)
 		}, "delivered twice"},
 		"an older row after a newer one": {Split, func(s *script) {

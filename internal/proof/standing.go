@@ -10,10 +10,10 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 )
 
-// Behind holds what was last emitted of the given incidents and their alerts
-// against what stood so long ago: it has to be that, or something later. It asks
-// neither which call showed it nor what was emitted before, and returns what does
-// not agree, nothing when all does.
+// Behind compares what was last emitted of the given incidents and their alerts
+// with the state that long ago: it must be that state, or a later one. It
+// ignores which call showed it and what was emitted before, and returns the
+// differences; nil: there are none.
 func Behind(sim *defendersim.Sim, ids []int64, records []Record, ago time.Duration) []string {
 	emitted := map[int64]map[string]Record{} // the last, by incident and alert
 	for _, r := range records {
@@ -34,7 +34,7 @@ func Behind(sim *defendersim.Sim, ids []int64, records []Record, ago time.Durati
 	return behind
 }
 
-// behindOf looks at one incident, of which the states are those since then.
+// behindOf checks one incident; since are its states from then on.
 func behindOf(id int64, since []defendersim.State, emitted map[string]Record) []string {
 	then, own := since[0], emitted[""]
 	var behind []string
@@ -47,7 +47,7 @@ func behindOf(id int64, since []defendersim.State, emitted map[string]Record) []
 	shown := times(&then)
 	for alert, changed := range shown {
 		last, known := emitted[alert]
-		settled := last.Change == "removed" || !known // if it has left: before anybody could see it, perhaps
+		settled := last.Change == "removed" || !known // if it has left: perhaps before it could be seen
 		if settled && slices.ContainsFunc(since, func(s defendersim.State) bool { return !has(s, alert) }) {
 			continue
 		}
@@ -72,7 +72,8 @@ func has(s defendersim.State, alert string) bool {
 }
 
 // Twice lists the states that were emitted more than once, under whatever
-// identities. What has no time of its own, removed and not_found, may recur.
+// identities. removed and not_found, which have no time of their own, may
+// recur.
 func Twice(records []Record) []string {
 	var twice []string
 	emitted := map[string]bool{}

@@ -23,7 +23,7 @@ func TestWhatStoodAndWasNotToldIsBehind(t *testing.T) {
 		ids := sim.IDs()
 		behind := func(records []Record) []string { return Behind(sim, ids, records, time.Minute) }
 
-		s.round()
+		s.cycle()
 		time.Sleep(time.Hour)
 		s.assign(1001)
 		require.NoError(t, sim.RemoveAlert(1002, s.alert(1002)))
@@ -32,7 +32,7 @@ func TestWhatStoodAndWasNotToldIsBehind(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		require.Len(t, behind(s.records), 6, "three incidents, two alerts that came and one that left")
 		before := len(s.records)
-		s.round()
+		s.cycle()
 		require.Empty(t, behind(s.records))
 		for i, r := range s.records[before:] {
 			require.Len(t, behind(slices.Delete(slices.Clone(s.records), before+i, before+i+1)), 1, r.key())
@@ -47,20 +47,20 @@ func TestAnAlertThatNobodyCouldSeeIsNotBehind(t *testing.T) {
 		sim, err := defendersim.New(cfg)
 		require.NoError(t, err)
 		s := &story{t: t, sim: sim, noted: map[int64]*defendersim.State{}}
-		s.round()
+		s.cycle()
 		time.Sleep(time.Hour)
 		came, err := sim.AddAlert(1001)
 		require.NoError(t, err)
 		time.Sleep(30 * time.Second)
 		require.NoError(t, sim.RemoveAlert(1001, came))
 		time.Sleep(45 * time.Second)
-		s.round() // a minute ago it was there, and it has left since
+		s.cycle() // a minute ago it was there, and it has left since
 		require.Empty(t, Behind(sim, sim.IDs(), s.records, time.Minute))
 	})
 }
 
 func TestAStateThatIsToldTwiceIsFoundWhateverItsIdentity(t *testing.T) {
-	s := tell(t, nothing)
+	s := playStory(t, nothing)
 	require.Empty(t, Twice(s.records))
 	again := s.records[0]
 	again.UID = "another"
