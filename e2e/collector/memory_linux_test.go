@@ -45,7 +45,7 @@ func TestMeasureMemoryOfOneLargeResponse(t *testing.T) {
 // TestMeasureMemoryOfManyResponses makes 100 incidents of 230 kB due at the same
 // time, with different limits of concurrent requests.
 func TestMeasureMemoryOfManyResponses(t *testing.T) {
-	t.Log("in flight  answers, MB  peak above idle, MB")
+	t.Log("in flight  responses, MB  peak above idle, MB")
 	for _, concurrent := range []int{1, harness.MaxConcurrentRequests, 100} {
 		population := quiet(100)
 		population.AlertsPerIncident, population.AlertBytes = 120, 1900
@@ -61,7 +61,7 @@ func TestMeasureMemoryOfManyResponses(t *testing.T) {
 func peakAboveIdle(t *testing.T, population defendersim.Config, coding string, times int, change func(*harness.Settings)) (above, size int64) {
 	t.Helper()
 	s := newSetup(t, population, change)
-	barrier := &barrier{notifier: s.Notifier, answers: answersOf(t, s.Sim, coding, times), coding: coding, asked: map[int64]int{}, open: make(chan struct{})}
+	barrier := &barrier{notifier: s.Notifier, responses: responsesOf(t, s.Sim, coding, times), coding: coding, requested: map[int64]int{}, open: make(chan struct{})}
 	s.settings.Endpoint = s.connections.Serve(t, barrier)
 	inFlight := min(s.settings.Concurrent, population.Incidents)
 	s.start()
@@ -73,23 +73,23 @@ func peakAboveIdle(t *testing.T, population defendersim.Config, coding string, t
 	s.await("all again", func() bool { return barrier.times(2) == inFlight }) // so each was looked at
 	peak := usageOf(t, pid).peak
 	s.stop()
-	for _, answer := range barrier.answers {
-		size += answer.size
+	for _, r := range barrier.responses {
+		size += r.size
 	}
 	return peak - idle.resident, size
 }
 
-// answer is a body as it is sent, and its decoded size.
-type answer struct {
+// encoded is a body as it is sent, and its decoded size.
+type encoded struct {
 	body []byte
 	size int64
 }
 
-// answersOf returns the simulator's response for each of its incidents, with
+// responsesOf returns the simulator's response for each of its incidents, with
 // each alert repeated that many times under different IDs.
-func answersOf(t *testing.T, sim *defendersim.Sim, coding string, times int) map[int64]answer {
+func responsesOf(t *testing.T, sim *defendersim.Sim, coding string, times int) map[int64]encoded {
 	t.Helper()
-	answers := map[int64]answer{}
+	responses := map[int64]encoded{}
 	for _, id := range sim.IDs() {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("https://api.example/api/incidents/%d", id), http.NoBody)
 		require.NoError(t, err)
@@ -109,9 +109,9 @@ func answersOf(t *testing.T, sim *defendersim.Sim, coding string, times int) map
 		} else {
 			body.Write(text)
 		}
-		answers[id] = answer{body.Bytes(), int64(len(text))}
+		responses[id] = encoded{body.Bytes(), int64(len(text))}
 	}
-	return answers
+	return responses
 }
 
 // withAlerts repeats each alert of a response that many times.
@@ -139,13 +139,13 @@ func withAlerts(t *testing.T, text []byte, times int) []byte {
 // barrier is an API that holds requests until it opens. A second request for the
 // same incident never gets a response.
 type barrier struct {
-	notifier *harness.Notifier
-	answers  map[int64]answer
-	coding   string
-	open     chan struct{}
+	notifier  *harness.Notifier
+	responses map[int64]encoded
+	coding    string
+	open      chan struct{}
 
-	mu    sync.Mutex // guards what follows
-	asked map[int64]int
+	mu        sync.Mutex // guards what follows
+	requested map[int64]int
 }
 
 func (h *barrier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -165,15 +165,15 @@ func (h *barrier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Encoding", h.coding)
-	_, _ = w.Write(h.answers[id].body)
+	_, _ = w.Write(h.responses[id].body)
 }
 
 func (h *barrier) enter(id int64) int {
 	defer h.notifier.Notify()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.asked[id]++
-	return h.asked[id]
+	h.requested[id]++
+	return h.requested[id]
 }
 
 // times returns how many incidents were requested at least n times.
@@ -181,8 +181,8 @@ func (h *barrier) times(n int) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	count := 0
-	for _, asked := range h.asked {
-		if asked >= n {
+	for _, requested := range h.requested {
+		if requested >= n {
 			count++
 		}
 	}

@@ -113,8 +113,8 @@ func (y *tenancy) observe(tenant int, r defendersim.Request) {
 	}
 }
 
-// answers returns how many responses contained an incident so far.
-func (y *tenancy) answers() int {
+// responses returns how many responses contained an incident so far.
+func (y *tenancy) responses() int {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	return len(y.served)
@@ -158,7 +158,7 @@ func (y *tenancy) watch(d time.Duration) (s span) {
 	pid, over := y.process.PID(), time.Now().Add(d)
 	v := &vitals{began: time.Now()}
 	forgetPeak(y.T, pid)
-	before, from := usageOf(y.T, pid), y.answers()
+	before, from := usageOf(y.T, pid), y.responses()
 	s.anonymous = before.anonymous
 	for time.Now().Before(over) {
 		y.wait(min(250*time.Millisecond, time.Until(over)))
@@ -216,7 +216,7 @@ func (y *tenancy) stored() (files int, bytes int64) {
 
 // taken is what a collector used from its start until each incident was fetched.
 type taken struct {
-	first, whole time.Duration // to the last tenant's first request, to the last incident's answer
+	first, whole time.Duration // to the last tenant's first request, to the last incident's response
 	usage
 }
 
@@ -232,7 +232,7 @@ func (y *tenancy) fetchAll() taken {
 	clear(y.seen)
 	y.mu.Unlock()
 	began := y.start()
-	y.await("each incident", func() bool { return y.answers()-before >= len(y.sims)*perTenant })
+	y.await("each incident", func() bool { return y.responses()-before >= len(y.sims)*perTenant })
 	return taken{whole: time.Since(began), first: y.firstOfTheLast().Sub(began), usage: usageOf(y.T, y.process.PID())}
 }
 

@@ -322,10 +322,10 @@ func TestAShapeSortsTheNamesThatCount(t *testing.T) {
 }
 
 func TestATextOfVeryManyNamesDoesNotStay(t *testing.T) {
-	shapes := NewShapes(never, 2*mostNodes)
+	shapes := NewShapes(never, 2*maxNodes)
 	b := NewBuilder(shapes, &Limits{Depth: 100, Values: 1 << 20})
 	var many members
-	for i := range mostNodes + 1 {
+	for i := range maxNodes + 1 {
 		many = append(many, pair{fmt.Sprint(i), nil})
 	}
 	require.NoError(t, b.Whole([]byte(plain(many)), 1))

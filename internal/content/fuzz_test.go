@@ -43,14 +43,14 @@ func FuzzWhole(f *testing.F) {
 		}
 		require.NoError(t, err)
 		d := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowInvalidUTF8(true))
-		require.Equal(t, told(t, d), readAll(b.Object()))
+		require.Equal(t, fromTokens(t, d), readAll(b.Object()))
 		_, err = d.ReadToken()
 		require.ErrorIs(t, err, io.EOF)
 	})
 }
 
-// told is the next value according to its tokens.
-func told(t *testing.T, d *jsontext.Decoder) any {
+// fromTokens is the next value according to its tokens.
+func fromTokens(t *testing.T, d *jsontext.Decoder) any {
 	t.Helper()
 	token, err := d.ReadToken()
 	require.NoError(t, err)
@@ -61,7 +61,7 @@ func told(t *testing.T, d *jsontext.Decoder) any {
 			name, err := d.ReadToken()
 			require.NoError(t, err)
 			text := name.String()
-			all = append(all, pair{text, told(t, d)})
+			all = append(all, pair{text, fromTokens(t, d)})
 		}
 		_, err = d.ReadToken()
 		require.NoError(t, err)
@@ -69,7 +69,7 @@ func told(t *testing.T, d *jsontext.Decoder) any {
 	case '[':
 		all := []any{}
 		for d.PeekKind() != ']' {
-			all = append(all, told(t, d))
+			all = append(all, fromTokens(t, d))
 		}
 		_, err = d.ReadToken()
 		require.NoError(t, err)

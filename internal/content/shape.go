@@ -51,9 +51,9 @@ type step struct {
 	name string
 }
 
-// mostNodes is how many are kept from one text to the next: the API has a few
+// maxNodes is how many are kept from one text to the next: the API has a few
 // hundred.
-const mostNodes = 8192
+const maxNodes = 8192
 
 // NewShapes returns an empty Shapes. counts is called for each name; an object
 // may have maxMembers.
@@ -64,7 +64,7 @@ func NewShapes(counts func(name string) bool, maxMembers int) *Shapes {
 // Trim starts over if too much has accumulated. Do not call it while an object
 // is being built.
 func (s *Shapes) Trim() {
-	if len(s.steps) > mostNodes {
+	if len(s.steps) > maxNodes {
 		*s = *NewShapes(s.counts, s.maxMembers)
 	}
 }

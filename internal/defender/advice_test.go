@@ -52,7 +52,7 @@ const (
 // endpoint.
 func refusal(t *testing.T, status int, endpoint, authorization, date string) string {
 	t.Helper()
-	return failed(t, clientAt(t, endpoint, authorized(authorization, answering(status, "", "Date", date))).Get(t.Context(), 1)).Advice
+	return failed(t, clientAt(t, endpoint, authorized(authorization, responding(status, "", "Date", date))).Get(t.Context(), 1)).Advice
 }
 
 func TestTheAdviceNamesTheFirstThingThatIsWrong(t *testing.T) {
@@ -167,7 +167,7 @@ func TestARevokedTokenIsNamedAsOne(t *testing.T) {
 		})
 	}
 	expired := strings.Replace(soon, "1770091507", "1770091506", 1)
-	assert.Equal(t, adviceExpired, failed(t, clientAt(t, commercial, authorized(jwt(expired), answering(401, "", "Date", date, "WWW-Authenticate", claims))).
+	assert.Equal(t, adviceExpired, failed(t, clientAt(t, commercial, authorized(jwt(expired), responding(401, "", "Date", date, "WWW-Authenticate", claims))).
 		Get(t.Context(), 1)).Advice)
 }
 
@@ -298,8 +298,8 @@ func FuzzChallenge(f *testing.F) {
 				xdr().access.advise(kind, token, "127.0.0.1", http.Header{"Www-Authenticate": {challenge}}), "nothing else of the header counts")
 		}
 
-		said := `Bearer error_description="` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(description) + `"`
-		assert.Empty(t, challengeOf(http.Header{"Www-Authenticate": {said}}))
-		assert.Equal(t, "invalid_token", challengeOf(http.Header{"Www-Authenticate": {said, said + `, error="invalid_token"`}}))
+		header := `Bearer error_description="` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(description) + `"`
+		assert.Empty(t, challengeOf(http.Header{"Www-Authenticate": {header}}))
+		assert.Equal(t, "invalid_token", challengeOf(http.Header{"Www-Authenticate": {header, header + `, error="invalid_token"`}}))
 	})
 }

@@ -26,7 +26,7 @@ func listAlerts(t testing.TB, transport http.RoundTripper, change ...func(*Setti
 // alertRowsOf is a page of alerts, which must be valid except for its rows.
 func alertRowsOf(t testing.TB, rows ...string) Page {
 	t.Helper()
-	page := listAlerts(t, answering(200, pageOf(rows...)))
+	page := listAlerts(t, responding(200, pageOf(rows...)))
 	require.NoError(t, page.Err)
 	return page
 }
@@ -46,7 +46,7 @@ func TestARowOfTheListOfAlertsIsTheAlertThatGetShows(t *testing.T) {
 		require.NoError(t, page.Err)
 		require.Len(t, page.Rows, 2)
 
-		answer := graphClient(t, endpoint, answering(200, `{"id":"1","alerts":[`+strings.Join(rows, ",")+`]}`), settings).Get(t.Context(), 1)
+		answer := graphClient(t, endpoint, responding(200, `{"id":"1","alerts":[`+strings.Join(rows, ",")+`]}`), settings).Get(t.Context(), 1)
 		require.NoError(t, answer.Err)
 		for i, tenant := range []string{"0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", ""} {
 			assert.Equal(t, shown(t, &incident.Snapshot{
@@ -71,7 +71,7 @@ func TestARowOfTheListOfAlertsIsTheAlertThatGetShows(t *testing.T) {
 
 func TestTheDigestOfAnAlertIsThatOfItsContentWhereverItIsShown(t *testing.T) {
 	digest := func(row string, ignored ...string) incident.Digest {
-		page := listAlerts(t, answering(200, pageOf(row)), func(s *Settings) { s.Ignored = incident.Ignore(ignored...) })
+		page := listAlerts(t, responding(200, pageOf(row)), func(s *Settings) { s.Ignored = incident.Ignore(ignored...) })
 		require.NoError(t, page.Err)
 		return page.Rows[0].Snapshot.Alerts[0].Digest
 	}
@@ -188,7 +188,7 @@ func TestARowThatNamesNoAlertIsDroppedAndCounted(t *testing.T) {
 }
 
 func TestANarrowRowOfTheListOfAlertsNamesItsIncidentAndShowsNone(t *testing.T) {
-	client := graphClient(t, endpoint, answering(200, pageOf(
+	client := graphClient(t, endpoint, responding(200, pageOf(
 		`{"id":"a","incidentId":"7","createdDateTime":"2026-02-03T04:05:06Z","lastUpdateDateTime":"2026-02-03T05:06:07Z"}`,
 		`{"id":"b","incidentId":null,"title":"not asked for"}`,
 		`{"id":"c","incidentId":"hush"}`,
@@ -205,7 +205,7 @@ func TestANarrowRowOfTheListOfAlertsNamesItsIncidentAndShowsNone(t *testing.T) {
 
 func TestAPartialPageOfAlertsShowsNoIncident(t *testing.T) {
 	for status, partial := range map[int]bool{200: false, 206: true} {
-		page := listAlerts(t, answering(status, `{"@odata.count":9,"value":[{"id":"a","incidentId":"7"}]}`, "Warning", "199 - some provider"))
+		page := listAlerts(t, responding(status, `{"@odata.count":9,"value":[{"id":"a","incidentId":"7"}]}`, "Warning", "199 - some provider"))
 		require.NoError(t, page.Err)
 		assert.Equal(t, partial, page.Partial)
 		assert.Equal(t, "199 - some provider", page.Warning)
@@ -264,13 +264,13 @@ func TestAPageThatIsTooLargeNamesItsFirstAlert(t *testing.T) {
 		"no rows":                 {`{"value":[],"x":"` + fill, "", 0},
 		"no JSON":                 {webPage + fill, "", 0},
 	} {
-		page := listAlerts(t, answering(200, c.body), func(s *Settings) { s.MaxBody = limit })
+		page := listAlerts(t, responding(200, c.body), func(s *Settings) { s.MaxBody = limit })
 		failure := unlistedAs(t, page)
 		assert.Equal(t, Oversize, failure.Kind, name)
 		assert.Equal(t, c.alert, page.FirstAlert, name)
 		assert.Equal(t, c.id, page.First, name)
 	}
-	page := listAlerts(t, answering(200, `{"value":[{"id":"a","incidentId":"7"}]}`))
+	page := listAlerts(t, responding(200, `{"value":[{"id":"a","incidentId":"7"}]}`))
 	require.NoError(t, page.Err)
 	assert.Empty(t, page.FirstAlert)
 	assert.Zero(t, page.First)
@@ -318,7 +318,7 @@ func TestARefusedListOfAlertsNamesItsOwnPermission(t *testing.T) {
 				"Set the scope of the extension set in http::auth to https://graph.microsoft.com/.default.",
 		},
 	} {
-		client := graphClient(t, "https://graph.microsoft.com", authorized(jwt(c.claims), answering(403, words("Forbidden", "Missing application roles."))))
+		client := graphClient(t, "https://graph.microsoft.com", authorized(jwt(c.claims), responding(403, words("Forbidden", "Missing application roles."))))
 		failure := unlistedAs(t, client.List(t.Context(), ListRequest{Alerts: true, Top: 1}))
 		assert.Equal(t, Forbidden, failure.Kind)
 		assert.EqualError(t, failure, "forbidden (HTTP status 403): Forbidden: Missing application roles.")
@@ -328,7 +328,7 @@ func TestARefusedListOfAlertsNamesItsOwnPermission(t *testing.T) {
 		failure = unlistedAs(t, client.List(t.Context(), ListRequest{Top: 1}))
 		assert.Equal(t, "SecurityIncident.Read.All", failure.Permission, "the list of incidents takes its own")
 	}
-	unsigned := graphClient(t, "https://graph.microsoft.com", authorized("", answering(401, "")))
+	unsigned := graphClient(t, "https://graph.microsoft.com", authorized("", responding(401, "")))
 	assert.Contains(t, unlistedAs(t, unsigned.List(t.Context(), ListRequest{Alerts: true, Top: 1})).Advice, "SecurityAlert.Read.All")
 	assert.Contains(t, failed(t, unsigned.Get(t.Context(), 1)).Advice, "SecurityIncident.Read.All")
 }
@@ -339,7 +339,7 @@ func TestAListOfAlertsThatIsNotThereIsRejected(t *testing.T) {
 		words("ResourceNotFound", "No such path"): "rejected (HTTP status 404): ResourceNotFound: No such path: there is no list of alerts",
 		webPage: "malformed response (HTTP status 404): not in the API's error format; check http::endpoint and any proxy",
 	} {
-		page := listAlerts(t, answering(404, body))
+		page := listAlerts(t, responding(404, body))
 		assert.EqualError(t, unlistedAs(t, page), want)
 		assert.Equal(t, 1, page.Reached)
 	}
@@ -356,7 +356,7 @@ func TestAnAnswerThatIsNoPageOfAlertsIsMalformed(t *testing.T) {
 		"an end within a row": {`{"value":[` + row[:20], "unexpected EOF"},
 		"a second page":       {pageOf(row) + pageOf(row), "more than one JSON value"},
 	} {
-		failure := unlistedAs(t, listAlerts(t, answering(200, c.body)))
+		failure := unlistedAs(t, listAlerts(t, responding(200, c.body)))
 		assert.Equal(t, Malformed, failure.Kind, name)
 		assert.ErrorContains(t, failure, c.want, name)
 		assert.NotContains(t, failure.Error(), "hush")

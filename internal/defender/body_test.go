@@ -78,7 +78,7 @@ func limited(t *testing.T, transport http.RoundTripper, limit int64) *Client {
 func TestEveryCodingIsUndone(t *testing.T) {
 	text := string(fixture(t, "incident.json"))
 	for _, coding := range codings {
-		answer := limited(t, answering(200, encoded(coding.form, text), "Content-Encoding", coding.header), maxBody).
+		answer := limited(t, responding(200, encoded(coding.form, text), "Content-Encoding", coding.header), maxBody).
 			Get(t.Context(), 4711)
 		require.NoError(t, answer.Err, coding)
 		assert.Equal(t, len(text), answer.Size, coding)
@@ -91,7 +91,7 @@ func TestTheLimitCountsDecodedBytesToTheByte(t *testing.T) {
 	text := `{"incidentId":1,"incidentName":"` + strings.Repeat("x", 5000) + `"}`
 	size := int64(len(text))
 	for _, coding := range codings {
-		transport := answering(200, encoded(coding.form, text), "Content-Encoding", coding.header)
+		transport := responding(200, encoded(coding.form, text), "Content-Encoding", coding.header)
 		for _, enough := range []int64{size, size + 1, math.MaxInt64} {
 			assert.NoError(t, limited(t, transport, enough).Get(t.Context(), 1).Err, "%v, limit %d", coding, enough)
 		}
@@ -110,7 +110,7 @@ func TestABareStreamThatLooksLikeZlibIsUndone(t *testing.T) {
 		"the method": "\x08\x10\x00\xef\xff" + `{"incidentId":1}` + "\x01\x00\x00\xff\xff",
 		"the check":  "\x01\x17\x00\xe8\xff" + `{"incidentId":      1 }`,
 	} {
-		assert.NoError(t, get(t, answering(200, body, "Content-Encoding", "deflate")).Err, name)
+		assert.NoError(t, get(t, responding(200, body, "Content-Encoding", "deflate")).Err, name)
 	}
 }
 
@@ -196,7 +196,7 @@ func TestContentThatIsWrongIsMalformed(t *testing.T) {
 		"no deflate":                               {"deflate", `{"incidentId":1,"alerts":[]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			failure := failed(t, get(t, answering(200, c.body, "Content-Encoding", c.coding)))
+			failure := failed(t, get(t, responding(200, c.body, "Content-Encoding", c.coding)))
 			assert.Equal(t, Malformed, failure.Kind, "%v", failure)
 			assert.Equal(t, 200, failure.Status)
 			assert.NotContains(t, failure.Error(), "incidentId")
@@ -206,7 +206,7 @@ func TestContentThatIsWrongIsMalformed(t *testing.T) {
 
 func TestACodingThatWasNotAskedForIsNamed(t *testing.T) {
 	for coding, named := range map[string]string{"br": "br", "gzip, Zstd": "Zstd", "aws-chunked,gzip": "aws-chunked", "br;q=1": "br;q=1"} {
-		failure := failed(t, get(t, answering(200, "{}", "Content-Encoding", coding)))
+		failure := failed(t, get(t, responding(200, "{}", "Content-Encoding", coding)))
 		assert.EqualError(t, failure, `malformed response (HTTP status 200): a content encoding that was not requested: "`+named+`"`)
 	}
 }
@@ -236,13 +236,13 @@ const mark = "\ufeff"
 func TestAByteOrderMarkIsSkipped(t *testing.T) {
 	for _, coding := range codings {
 		whole := string(fixture(t, "incident.json"))
-		answer := limited(t, answering(200, encoded(coding.form, mark+whole), "Content-Encoding", coding.header), maxBody).Get(t.Context(), 4711)
+		answer := limited(t, responding(200, encoded(coding.form, mark+whole), "Content-Encoding", coding.header), maxBody).Get(t.Context(), 4711)
 		require.NoError(t, answer.Err, coding)
 		assert.Equal(t, whole, string(answer.Snapshot.Original), coding)
 		assert.Equal(t, len(whole), answer.Size, coding)
 	}
 
-	page := clientAt(t, endpoint, answering(200, mark+pageOf(`{"incidentId":1}`))).List(t.Context(), ListRequest{Top: 1})
+	page := clientAt(t, endpoint, responding(200, mark+pageOf(`{"incidentId":1}`))).List(t.Context(), ListRequest{Top: 1})
 	require.NoError(t, page.Err)
 	assert.Len(t, page.Rows, 1)
 
@@ -261,12 +261,12 @@ func TestAByteOrderMarkIsSkipped(t *testing.T) {
 }
 
 func TestAByteOrderMarkBeforeAnErrorIsSkipped(t *testing.T) {
-	failure := failed(t, get(t, answering(404, mark+words("ResourceNotFound", "no"))))
+	failure := failed(t, get(t, responding(404, mark+words("ResourceNotFound", "no"))))
 	assert.Equal(t, NotFound, failure.Kind)
 	assert.Equal(t, "ResourceNotFound", failure.Code)
-	assert.Equal(t, NotFound, failed(t, get(t, answering(404, mark))).Kind, "a body of nothing else is empty")
+	assert.Equal(t, NotFound, failed(t, get(t, responding(404, mark))).Kind, "a body of nothing else is empty")
 
-	failure = failed(t, get(t, answering(429, mark+words("429", "You can send requests again in 8 seconds."))))
+	failure = failed(t, get(t, responding(429, mark+words("429", "You can send requests again in 8 seconds."))))
 	assert.Equal(t, 8*time.Second, failure.RetryAfter)
 	assert.Equal(t, WaitFromMessage, failure.WaitFrom)
 }
@@ -281,12 +281,12 @@ func TestOnlyOneByteOrderMarkOfUTF8IsSkipped(t *testing.T) {
 		"half a mark":           {"\xef\xbb", "invalid character"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			failure := failed(t, get(t, answering(200, c.body)))
+			failure := failed(t, get(t, responding(200, c.body)))
 			assert.Equal(t, Malformed, failure.Kind)
 			assert.ErrorContains(t, failure, c.want)
 		})
 	}
-	assert.Equal(t, Malformed, failed(t, get(t, answering(404, "\xff\xfe{\x00}\x00"))).Kind)
+	assert.Equal(t, Malformed, failed(t, get(t, responding(404, "\xff\xfe{\x00}\x00"))).Kind)
 }
 
 func TestABodyThatBreaksOffIsANetworkError(t *testing.T) {
@@ -300,9 +300,9 @@ func TestABodyThatBreaksOffIsANetworkError(t *testing.T) {
 		"identity":          truncated(func(c *defendersim.Config) { c.NoCompression = true }),
 		"zlib":              truncated(nil),
 		"raw deflate":       truncated(func(c *defendersim.Config) { c.RawDeflate = true }),
-		"gzip":              answering(200, whole[:len(whole)/2], "Content-Encoding", "gzip"),
-		"gzip, in its head": answering(200, whole[:5], "Content-Encoding", "gzip"),
-		"gzip, in its sum":  answering(200, whole[:len(whole)-3], "Content-Encoding", "gzip"),
+		"gzip":              responding(200, whole[:len(whole)/2], "Content-Encoding", "gzip"),
+		"gzip, in its head": responding(200, whole[:5], "Content-Encoding", "gzip"),
+		"gzip, in its sum":  responding(200, whole[:len(whole)-3], "Content-Encoding", "gzip"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer := clientAt(t, endpoint, transport).Get(t.Context(), 1001)
@@ -317,8 +317,8 @@ func TestABodyThatBreaksOffIsANetworkError(t *testing.T) {
 
 func TestACodedAnswerWithoutABodyIsAnEmptyOne(t *testing.T) {
 	for _, coding := range []string{"", "gzip", "deflate"} {
-		assert.Equal(t, Malformed, failed(t, get(t, answering(200, "", "Content-Encoding", coding))).Kind, coding)
-		assert.Equal(t, NotFound, failed(t, get(t, answering(404, "", "Content-Encoding", coding))).Kind, coding)
+		assert.Equal(t, Malformed, failed(t, get(t, responding(200, "", "Content-Encoding", coding))).Kind, coding)
+		assert.Equal(t, NotFound, failed(t, get(t, responding(404, "", "Content-Encoding", coding))).Kind, coding)
 	}
 }
 

@@ -125,7 +125,7 @@ func (c *Client) get(ctx context.Context, id int64, query string) Answer {
 	address.RawQuery = query
 	rest := &Rest{}
 	var link jsontext.Value
-	reply := c.ask(ctx, call{address, c.dialect.access, c.maxBody, func(json *decoder) (err error) {
+	reply := c.do(ctx, call{address, c.dialect.access, c.maxBody, func(json *decoder) (err error) {
 		json.body.keep = c.keepOriginal
 		rest.snapshot, link, err = c.dialect.decode(id, json)
 		if rest.snapshot == nil {

@@ -80,7 +80,7 @@ func TestTheOriginalIsKeptOnlyOnRequestAndAsItCame(t *testing.T) {
 	for _, keep := range []bool{false, true} {
 		parsed, err := url.Parse(endpoint)
 		require.NoError(t, err)
-		client := NewClient(&http.Client{Transport: answering(200, string(body))}, Settings{Endpoint: parsed, MaxBody: maxBody, KeepOriginal: keep})
+		client := NewClient(&http.Client{Transport: responding(200, string(body))}, Settings{Endpoint: parsed, MaxBody: maxBody, KeepOriginal: keep})
 		answer := client.Get(t.Context(), 4711)
 		require.NoError(t, answer.Err)
 		if keep {

@@ -198,7 +198,7 @@ func TestAnAnswerThatIsNoIncidentIsMalformedAndNotRepeated(t *testing.T) {
 		"20,000 members":              {`{"incidentId":1` + members(20_000) + `}`, "an object with more than 1000 members"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			answer := get(t, answering(200, c.body))
+			answer := get(t, responding(200, c.body))
 			failure := failed(t, answer)
 			assert.Equal(t, Malformed, failure.Kind)
 			assert.Equal(t, 200, failure.Status)
@@ -229,7 +229,7 @@ func TestWhatIsNotUnicodeIsReplaced(t *testing.T) {
 	} {
 		body := `{"incidentId":1,"incidentName":"` + text + `","it":["` + text + `",{"x":{"n` + text + `":"` + text + `"}}],"n` + text + `":1,` +
 			`"alerts":[{"alertId":"a` + text + `","title":"` + text + `","n` + text + `":1,"mitreTechniques":["` + text + `"]}],"comments":[]}`
-		answer := limited(t, answering(200, body), maxBody).Get(t.Context(), 1)
+		answer := limited(t, responding(200, body), maxBody).Get(t.Context(), 1)
 		require.NoError(t, answer.Err, text)
 		s := answer.Snapshot
 		assert.Equal(t, want, s.Name)
@@ -263,10 +263,10 @@ func TestNamesThatDifferOnlyInWhatIsReplacedAreTheSame(t *testing.T) {
 
 func TestAnErrorThatIsNotUnicodeIsRecognized(t *testing.T) {
 	for _, message := range []string{`no \ud83d such`, "no \xff such"} {
-		failure := failed(t, get(t, answering(404, `{"error":{"code":"NotFound","message":"`+message+`","\ud83d":"`+message+`"}}`)))
+		failure := failed(t, get(t, responding(404, `{"error":{"code":"NotFound","message":"`+message+`","\ud83d":"`+message+`"}}`)))
 		assert.Equal(t, NotFound, failure.Kind)
 		assert.Equal(t, "no \ufffd such", failure.Message)
-		failure = failed(t, get(t, answering(429, `{"error":{"code":"429","message":"`+message+`. You can send requests again in 8 seconds."}}`)))
+		failure = failed(t, get(t, responding(429, `{"error":{"code":"429","message":"`+message+`. You can send requests again in 8 seconds."}}`)))
 		assert.Equal(t, WaitFromMessage, failure.WaitFrom)
 	}
 }

@@ -186,15 +186,15 @@ func (n naming) all(piece content.Reader, at path, to *incident.Affected) (any b
 		return false
 	}
 	if value.Kind() != content.Array {
-		said := textOf(value)
-		to.Add(n.asset, said)
-		return said != ""
+		name := textOf(value)
+		to.Add(n.asset, name)
+		return name != ""
 	}
 	for range value.Len() {
 		value.Next()
-		said := textOf(value)
-		to.Add(n.asset, said)
-		any = any || said != ""
+		name := textOf(value)
+		to.Add(n.asset, name)
+		any = any || name != ""
 		value.Skip()
 	}
 	return any

@@ -80,8 +80,8 @@ func (e *Error) explain(body []byte) bool {
 	return true
 }
 
-// unanswered explains a request that got no response.
-func unanswered(ctx context.Context, err error, trace *trace) error {
+// noResponse explains a request that got no response.
+func noResponse(ctx context.Context, err error, trace *trace) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -77,7 +77,7 @@ func TestEveryStatusHasItsKindAndSaysSo(t *testing.T) {
 		{205, `{"incidentId":1}`, Malformed, "malformed response (HTTP status 205)"},
 		{204, "", Malformed, "malformed response (HTTP status 204)"},
 	} {
-		answer := get(t, answering(c.status, c.body))
+		answer := get(t, responding(c.status, c.body))
 		failure := failed(t, answer)
 		assert.Equal(t, c.kind, failure.Kind, c.text)
 		assert.Equal(t, c.status, failure.Status, c.text)
@@ -115,7 +115,7 @@ func TestTheAPIsWordsAreTakenOverBoundedAndPrintable(t *testing.T) {
 		"cut in a letter":    {"x" + strings.Repeat("é", 1000), "x" + strings.Repeat("é", (maxText-1)/2)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			failure := failed(t, get(t, answering(403, words(c.given, c.given))))
+			failure := failed(t, get(t, responding(403, words(c.given, c.given))))
 			assert.Equal(t, c.want, failure.Code)
 			assert.Equal(t, c.want, failure.Message)
 		})
@@ -189,11 +189,11 @@ func TestErrorsRepeatNoAddressNoPasswordAndNoBody(t *testing.T) {
 		"not HTTP":          {peer(t, "220-\"hush\"-mail.example-hush\r\n"), `network error: net/http: HTTP/1.x transport connection broken: malformed HTTP response "…"`},
 		"half a status":     {peer(t, "HTTP/1.1 2hush\r\n\r\n"), `network error: net/http: HTTP/1.x transport connection broken: malformed HTTP `},
 		"no answer":         {peer(t, ""), "network error: "},
-		"a page":            {answering(503, webPage), "server error (HTTP status 503)"},
-		"a page for a 404":  {answering(404, webPage), "malformed response (HTTP status 404): not in the API's error format"},
-		"a page for a 200":  {answering(200, webPage), "malformed response (HTTP status 200): "},
-		"a redirect":        {answering(302, webPage, "Location", "https://elsewhere.example/?code=hush"), "redirect (HTTP status 302): "},
-		"a broken incident": {answering(200, `{"incidentId":1,"status":"hush","alerts":hush`), "malformed response (HTTP status 200): "},
+		"a page":            {responding(503, webPage), "server error (HTTP status 503)"},
+		"a page for a 404":  {responding(404, webPage), "malformed response (HTTP status 404): not in the API's error format"},
+		"a page for a 200":  {responding(200, webPage), "malformed response (HTTP status 200): "},
+		"a redirect":        {responding(302, webPage, "Location", "https://elsewhere.example/?code=hush"), "redirect (HTTP status 302): "},
+		"a broken incident": {responding(200, `{"incidentId":1,"status":"hush","alerts":hush`), "malformed response (HTTP status 200): "},
 		"a length that is none": {
 			peer(t, "HTTP/1.1 200 OK\r\nContent-Length: hush\r\n\r\n"), `network error: net/http: HTTP/1.x transport connection broken: bad Content-Length "…"`,
 		},

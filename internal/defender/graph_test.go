@@ -91,8 +91,8 @@ func TestAnIncidentOfGraphIsTakenWholeUnderItsOwnNames(t *testing.T) {
 
 func TestTheTenantOfAGraphIncidentIsTakenFromItsAddressWhereItIsNotSaid(t *testing.T) {
 	const tenant = "11111111-2222-3333-4444-555555555555"
-	for _, said := range []string{``, `"tenantId":null,`, `"tenantId":"",`, `"tenantId":"contoso",`, `"tenantId":7,`} {
-		s, err := decodeAs(graph(), 1, []byte(`{"id":"1",`+said+`"incidentWebUrl":"https://x.example/incident2/1/overview?tid=`+tenant+`"}`))
+	for _, member := range []string{``, `"tenantId":null,`, `"tenantId":"",`, `"tenantId":"contoso",`, `"tenantId":7,`} {
+		s, err := decodeAs(graph(), 1, []byte(`{"id":"1",`+member+`"incidentWebUrl":"https://x.example/incident2/1/overview?tid=`+tenant+`"}`))
 		require.NoError(t, err)
 		assert.Equal(t, tenant, s.TenantID)
 	}
@@ -173,21 +173,21 @@ func TestANarrowRowShowsNoIncident(t *testing.T) {
 		`{"id":"7",` + times + `,"displayName":"x"}`: {ID: 7, LastUpdate: at, Created: at.AddDate(0, 0, -3)},
 		`{"id":"7"}`: {ID: 7},
 	} {
-		page := graphClient(t, endpoint, answering(200, pageOf(body))).List(t.Context(), ListRequest{Narrow: true, Top: 50})
+		page := graphClient(t, endpoint, responding(200, pageOf(body))).List(t.Context(), ListRequest{Narrow: true, Top: 50})
 		require.NoError(t, page.Err)
 		assert.Equal(t, []Row{want}, page.Rows)
 	}
-	page := list(t, answering(200, pageOf(string(fixture(t, "incident.json")))))
+	page := list(t, responding(200, pageOf(string(fixture(t, "incident.json")))))
 	require.NotNil(t, page.Rows[0].Snapshot)
-	page = clientAt(t, endpoint, answering(200, pageOf(string(fixture(t, "incident.json"))))).List(t.Context(), ListRequest{Narrow: true, Top: 1})
+	page = clientAt(t, endpoint, responding(200, pageOf(string(fixture(t, "incident.json"))))).List(t.Context(), ListRequest{Narrow: true, Top: 1})
 	require.NoError(t, page.Err)
 	assert.Nil(t, page.Rows[0].Snapshot)
 	assert.EqualValues(t, 4711, page.Rows[0].ID)
 }
 
 func TestOnlyGraphHasOneBudgetForAllCalls(t *testing.T) {
-	assert.True(t, graphClient(t, endpoint, answering(200, "{}")).OneBudget())
-	assert.False(t, clientAt(t, endpoint, answering(200, "{}")).OneBudget())
+	assert.True(t, graphClient(t, endpoint, responding(200, "{}")).OneBudget())
+	assert.False(t, clientAt(t, endpoint, responding(200, "{}")).OneBudget())
 }
 
 func TestGraphsErrorsSayWhatTheTokenLacks(t *testing.T) {
@@ -219,12 +219,12 @@ func TestGraphsErrorsSayWhatTheTokenLacks(t *testing.T) {
 				"such as Security Reader. The token shows only the incidents that this user may see.",
 		},
 	} {
-		transport := authorized(jwt(c.claims), answering(403, words("Forbidden", "Missing application roles.")))
+		transport := authorized(jwt(c.claims), responding(403, words("Forbidden", "Missing application roles.")))
 		failure := failed(t, graphClient(t, c.endpoint, transport).Get(t.Context(), 1))
 		assert.Equal(t, Forbidden, failure.Kind)
 		assert.Equal(t, c.want, failure.Advice)
 	}
-	failure := failed(t, graphClient(t, "https://graph.microsoft.us", authorized("Bearer opaque", answering(401, ""))).Get(t.Context(), 1))
+	failure := failed(t, graphClient(t, "https://graph.microsoft.us", authorized("Bearer opaque", responding(401, ""))).Get(t.Context(), 1))
 	assert.Equal(t, "The request had no readable token. The extension set in http::auth must send one with the application permission "+
 		"SecurityIncident.Read.All or the delegated permission SecurityIncident.Read.All, requested with the scope https://graph.microsoft.us/.default.", failure.Advice)
 }

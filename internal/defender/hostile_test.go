@@ -108,8 +108,8 @@ func TestAHeaderWithoutEndIsRefusedOverHTTP2(t *testing.T) {
 	}
 }
 
-// asked is the response of a peer that sends the text.
-func asked(t *testing.T, says string) Answer {
+// peerResponse is the response of a peer that sends the text.
+func peerResponse(t *testing.T, says string) Answer {
 	t.Helper()
 	return clientAt(t, "http://api.example", peer(t, says)).Get(t.Context(), 1)
 }
@@ -129,13 +129,13 @@ func TestALengthThatIsALieIsNotBelieved(t *testing.T) {
 		"9223372036854775808":      {Network, nil},
 		"16\r\nContent-Length: 15": {Network, nil},
 	} {
-		failure := failed(t, asked(t, head+length+body))
+		failure := failed(t, peerResponse(t, head+length+body))
 		assert.Equal(t, c.kind, failure.Kind, "%s: %v", length, failure)
 		if c.cause != nil {
 			assert.ErrorIs(t, failure, c.cause, length)
 		}
 	}
-	assert.NoError(t, asked(t, head+"16"+body).Err)
+	assert.NoError(t, peerResponse(t, head+"16"+body).Err)
 }
 
 // allocated is how many bytes f takes.
@@ -160,14 +160,14 @@ func TestABombTakesNoMoreMemoryThanItsLimitAsksFor(t *testing.T) {
 }
 
 func TestManySmallValuesTakeLittleMemory(t *testing.T) {
-	const n, most = 1 << 16, 400 // bytes an element, with what all buffers leave behind as they grow
+	const n, limit = 1 << 16, 400 // bytes an element, with what all buffers leave behind as they grow
 	for _, value := range []string{`{}`, `[]`, `0`, `"x"`, `{"a":0}`, `[0]`} {
 		body := []byte(`{"incidentId":1,"it":[` + strings.Repeat(value+",", n) + `0]}`)
 		taken := allocated(func() {
 			_, err := decodeAs(xdr(), 1, body)
 			assert.NoError(t, err)
 		})
-		assert.Less(t, taken, uint64(n*most), value)
+		assert.Less(t, taken, uint64(n*limit), value)
 	}
 }
 

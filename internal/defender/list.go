@@ -146,7 +146,7 @@ func (c *Client) List(ctx context.Context, r ListRequest) Page {
 	address.RawQuery = c.dialect.query(r)
 	rows := c.decoder()
 	var page Page
-	reply := c.ask(ctx, call{address, needed, c.maxBody, func(json *decoder) (err error) {
+	reply := c.do(ctx, call{address, needed, c.maxBody, func(json *decoder) (err error) {
 		page, err = c.decodePage(json, rows, r)
 		return err
 	}})

@@ -150,11 +150,11 @@ func TestWhatIsFinerThanABoundIsLeftOutByNeitherSide(t *testing.T) {
 }
 
 func TestAPageThatTheAPIWouldNotTakeIsNotAskedFor(t *testing.T) {
-	unasked := roundTrip(func(*http.Request) (*http.Response, error) {
+	unused := roundTrip(func(*http.Request) (*http.Response, error) {
 		assert.Fail(t, "the API was asked")
 		return nil, errors.New("asked")
 	})
-	client, ofGraph := clientAt(t, endpoint, unasked), graphClient(t, endpoint, unasked)
+	client, ofGraph := clientAt(t, endpoint, unused), graphClient(t, endpoint, unused)
 	assert.Equal(t, []any{100, 0, 0, false}, []any{client.MaxTop(), client.MaxAlertTop(), client.MaxSkip(), client.ListsAlerts()})
 	assert.Equal(t, []any{50, 200, 500, true}, []any{ofGraph.MaxTop(), ofGraph.MaxAlertTop(), ofGraph.MaxSkip(), ofGraph.ListsAlerts()})
 	for _, c := range []struct {
@@ -187,7 +187,7 @@ func TestAListThatIsNotThereIsNoIncidentThatIsNotThere(t *testing.T) {
 			"there is no list of incidents; check http::endpoint",
 		webPage: "malformed response (HTTP status 404): not in the API's error format; check http::endpoint and any proxy",
 	} {
-		page := list(t, answering(404, body))
+		page := list(t, responding(404, body))
 		assert.EqualError(t, unlistedAs(t, page), want)
 		assert.Equal(t, 1, page.Reached)
 	}
@@ -199,16 +199,16 @@ func TestAFailedListSaysWhatAFailedGetSays(t *testing.T) {
 	for name, transport := range map[string]http.RoundTripper{
 		"no connection":  unreachable(errors.New("connection refused")),
 		"no token":       signingIn("hush", newSim(t, nil).RoundTripper(), newSim(t, nil).RoundTripper()),
-		"bad request":    answering(400, words("BadRequest", "Not a filter")),
-		"bad token":      authorized(token, answering(401, words("Unauthorized", "Bad token"))),
-		"no role":        authorized(token, answering(403, words("Forbidden", "Missing application roles."))),
-		"throttled":      answering(429, throttling),
-		"down":           answering(503, webPage),
-		"redirected":     answering(302, "", "Location", "https://elsewhere.example/api/incidents?code=hush"),
-		"no content":     answering(204, ""),
-		"another coding": answering(200, "{}", "Content-Encoding", "br"),
-		"too large":      answering(200, strings.Repeat(" ", maxBody+1)),
-		"a web page":     answering(200, webPage),
+		"bad request":    responding(400, words("BadRequest", "Not a filter")),
+		"bad token":      authorized(token, responding(401, words("Unauthorized", "Bad token"))),
+		"no role":        authorized(token, responding(403, words("Forbidden", "Missing application roles."))),
+		"throttled":      responding(429, throttling),
+		"down":           responding(503, webPage),
+		"redirected":     responding(302, "", "Location", "https://elsewhere.example/api/incidents?code=hush"),
+		"no content":     responding(204, ""),
+		"another coding": responding(200, "{}", "Content-Encoding", "br"),
+		"too large":      responding(200, strings.Repeat(" ", maxBody+1)),
+		"a web page":     responding(200, webPage),
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer, page := get(t, transport), list(t, transport)
@@ -218,8 +218,8 @@ func TestAFailedListSaysWhatAFailedGetSays(t *testing.T) {
 			assert.NotContains(t, page.Err.Error(), "hush")
 		})
 	}
-	assert.NotEmpty(t, unlistedAs(t, list(t, authorized(token, answering(403, "")))).Advice)
-	assert.Equal(t, 8*time.Second, unlistedAs(t, list(t, answering(429, throttling))).RetryAfter)
+	assert.NotEmpty(t, unlistedAs(t, list(t, authorized(token, responding(403, "")))).Advice)
+	assert.Equal(t, 8*time.Second, unlistedAs(t, list(t, responding(429, throttling))).RetryAfter)
 }
 
 func TestTheTokenIsNotTakenToWhereARedirectOfTheListPoints(t *testing.T) {
@@ -260,7 +260,7 @@ func TestThePageSaysWhenTheServiceAnswered(t *testing.T) {
 		"Fri, 31 Dec 9999 23:59:59 GMT":  {},
 	} {
 		for status, body := range map[int]string{200: `{"value":[]}`, 429: "", 202: ""} {
-			assert.Equal(t, want, list(t, answering(status, body, "Date", header)).Date, "%d %s", status, header)
+			assert.Equal(t, want, list(t, responding(status, body, "Date", header)).Date, "%d %s", status, header)
 		}
 	}
 }
@@ -268,7 +268,7 @@ func TestThePageSaysWhenTheServiceAnswered(t *testing.T) {
 func TestAPageWithAnotherSuccessStatusIsPartial(t *testing.T) {
 	body := pageOf(`{"incidentId":1,"lastUpdateTime":"2026-02-03T04:05:06Z","alerts":[]}`)
 	for status, partial := range map[int]bool{200: false, 201: true, 203: true, 206: true, 299: true} {
-		page := list(t, answering(status, body, "Warning", "199 - \"a\tb\u00e9\""))
+		page := list(t, responding(status, body, "Warning", "199 - \"a\tb\u00e9\""))
 		require.NoError(t, page.Err)
 		assert.Equal(t, partial, page.Partial, status)
 		assert.Equal(t, `199 - "a b "`, page.Warning)
@@ -324,7 +324,7 @@ func TestAPageThatIsTooLargeNamesItsFirstIncident(t *testing.T) {
 		"objects without an end":  {strings.Repeat(`{"value":[`, limit), 0},
 	} {
 		for _, coding := range []string{"", "gzip", "deflate"} {
-			transport := answering(200, encoded(coding, c.body), "Content-Encoding", coding)
+			transport := responding(200, encoded(coding, c.body), "Content-Encoding", coding)
 			page := limited(t, transport, limit).List(t.Context(), ListRequest{Top: 100})
 			failure := unlistedAs(t, page)
 			assert.Equal(t, Oversize, failure.Kind, name)
@@ -337,7 +337,7 @@ func TestAPageThatIsTooLargeNamesItsFirstIncident(t *testing.T) {
 func TestAnIdAtTheVeryEndOfWhatWasReadIsNotTakenForAWholeOne(t *testing.T) {
 	body := `{"value":[{"incidentId":924565,"lastUpdateTime":"2026-02-03T04:05:06Z","x":0}]}`
 	for limit := 1; limit < len(body); limit++ {
-		page := limited(t, answering(200, body), int64(limit)).List(t.Context(), ListRequest{Top: 1})
+		page := limited(t, responding(200, body), int64(limit)).List(t.Context(), ListRequest{Top: 1})
 		assert.Equal(t, Oversize, unlistedAs(t, page).Kind)
 		if limit < len(`{"value":[{"incidentId":924565`) {
 			assert.Zero(t, page.First, limit)
@@ -345,6 +345,6 @@ func TestAnIdAtTheVeryEndOfWhatWasReadIsNotTakenForAWholeOne(t *testing.T) {
 			assert.EqualValues(t, 924565, page.First, limit)
 		}
 	}
-	whole := limited(t, answering(200, body), int64(len(body)))
+	whole := limited(t, responding(200, body), int64(len(body)))
 	assert.NoError(t, whole.List(t.Context(), ListRequest{Top: 1}).Err)
 }

@@ -46,9 +46,9 @@ func handled(handler http.HandlerFunc) roundTrip {
 	}
 }
 
-// answering is a transport that always returns the same response. The header
+// responding is a transport that always returns the same response. The header
 // alternates names and values.
-func answering(status int, body string, header ...string) roundTrip {
+func responding(status int, body string, header ...string) roundTrip {
 	return handled(func(w http.ResponseWriter, _ *http.Request) {
 		for i := 0; i < len(header); i += 2 {
 			w.Header().Set(header[i], header[i+1])
@@ -111,13 +111,13 @@ func firstIDAs(d dialect, body []byte) int64 {
 
 // described is a snapshot without its content and the digests of that.
 func described(s *incident.Snapshot) *incident.Snapshot {
-	said := *s
-	said.Object, said.Fields, said.Evidence = content.Object{}, nil, nil
-	said.Alerts = slices.Clone(s.Alerts)
-	for i := range said.Alerts {
-		said.Alerts[i].Object, said.Alerts[i].Digest = content.Object{}, incident.Digest{}
+	described := *s
+	described.Object, described.Fields, described.Evidence = content.Object{}, nil, nil
+	described.Alerts = slices.Clone(s.Alerts)
+	for i := range described.Alerts {
+		described.Alerts[i].Object, described.Alerts[i].Digest = content.Object{}, incident.Digest{}
 	}
-	return &said
+	return &described
 }
 
 // shown is all that a snapshot shows, in a form that compares: the same content is

@@ -190,7 +190,7 @@ func TestAnAnswerThatIsNoPageIsMalformed(t *testing.T) {
 		"brackets without an end":   {`{"value":` + strings.Repeat("[", 100_000), "exceeded max depth"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			page := list(t, answering(200, c.body))
+			page := list(t, responding(200, c.body))
 			failure := unlistedAs(t, page)
 			assert.Equal(t, Malformed, failure.Kind)
 			assert.Equal(t, 200, failure.Status)
@@ -322,13 +322,13 @@ func TestARowWithoutAListOfAlertsDoesNotShowItsIncident(t *testing.T) {
 		`{"incidentId":1,"status":"Redirected"}`:               true,
 		`{"incidentId":1,"status":"Redirected","alerts":null}`: true,
 	} {
-		page := list(t, answering(200, pageOf(row)))
+		page := list(t, responding(200, pageOf(row)))
 		require.NoError(t, page.Err)
 		require.Len(t, page.Rows, 1)
 		require.NoError(t, page.Rows[0].Err)
 		assert.Equal(t, whole, page.Rows[0].Snapshot != nil, row)
 
-		client := clientAt(t, endpoint, answering(200, pageOf(row)))
+		client := clientAt(t, endpoint, responding(200, pageOf(row)))
 		client.noAlerts = true
 		page = client.List(t.Context(), ListRequest{Top: 100})
 		assert.NotNil(t, page.Rows[0].Snapshot, "%s, and nobody looks at alerts", row)

@@ -29,9 +29,9 @@ type call struct {
 	read    func(*decoder) error // reads the body
 }
 
-// ask sends a request and reads its response. The decoder belongs to the call
-// until ask returns.
-func (c *Client) ask(ctx context.Context, call call) reply {
+// do sends a request and reads its response. The decoder belongs to the call
+// until do returns.
+func (c *Client) do(ctx context.Context, call call) reply {
 	trace := newTrace(c.endpoint)
 	followed, end := trace.attach(ctx)
 	defer end()
@@ -47,15 +47,15 @@ func (c *Client) ask(ctx context.Context, call call) reply {
 
 	response, err := c.http.Do(request)
 	if err != nil {
-		return reply{err: unanswered(ctx, err, trace), reached: trace.reached()}
+		return reply{err: noResponse(ctx, err, trace), reached: trace.reached()}
 	}
 	defer response.Body.Close()
-	answered := c.answer(ctx, response, call)
-	answered.reached = max(1, trace.reached())
-	return answered
+	result := c.toReply(ctx, response, call)
+	result.reached = max(1, trace.reached())
+	return result
 }
 
-func (c *Client) answer(ctx context.Context, response *http.Response, call call) reply {
+func (c *Client) toReply(ctx context.Context, response *http.Response, call call) reply {
 	date := clockOf(response.Header)
 	if !hasContent(response.StatusCode) {
 		return reply{date: date, err: c.refused(response, call.access)}

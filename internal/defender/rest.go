@@ -50,7 +50,7 @@ func (c *Client) Continue(ctx context.Context, r *Rest) Answer {
 	address := c.endpoint.JoinPath(c.dialect.path(r.ID()), c.dialect.alerts)
 	address.RawQuery = r.query()
 	var link jsontext.Value
-	reply := c.ask(ctx, call{address, c.dialect.access, c.maxBody - r.size, func(json *decoder) (err error) {
+	reply := c.do(ctx, call{address, c.dialect.access, c.maxBody - r.size, func(json *decoder) (err error) {
 		link, err = r.read(c.dialect, json)
 		return err
 	}})

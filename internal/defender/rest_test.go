@@ -19,12 +19,12 @@ import (
 // pages responds to each request for incident 1 with the next body, and keeps
 // the requested addresses.
 type pages struct {
-	bodies []string
-	asked  []string
+	bodies    []string
+	requested []string
 }
 
 func (p *pages) RoundTrip(r *http.Request) (*http.Response, error) {
-	p.asked = append(p.asked, r.URL.String())
+	p.requested = append(p.requested, r.URL.String())
 	body := p.bodies[0]
 	p.bodies = p.bodies[1:]
 	return handled(func(w http.ResponseWriter, _ *http.Request) {
@@ -86,8 +86,8 @@ func idsOf(s *incident.Snapshot) string {
 func TestAllPagesOfAnIncidentsAlertsAreAskedForAtTheEndpoint(t *testing.T) {
 	const at = endpoint + "/v1.0/security/incidents/1"
 	for name, c := range map[string]struct {
-		bodies []string
-		asked  []string
+		bodies    []string
+		requested []string
 	}{
 		"by skip, and one that is known already": {
 			[]string{
@@ -118,7 +118,7 @@ func TestAllPagesOfAnIncidentsAlertsAreAskedForAtTheEndpoint(t *testing.T) {
 				assert.Equal(t, 1, answer.Reached)
 				assert.Equal(t, len(c.bodies[i]), answer.Size)
 			}
-			assert.Equal(t, c.asked, served.asked)
+			assert.Equal(t, c.requested, served.requested)
 			s := answers[2].Snapshot
 			assert.Equal(t, "a b c d e", idsOf(s))
 			assert.False(t, s.Incomplete)
@@ -308,21 +308,21 @@ func TestPageThatFailsLeavesWhatIsKnownOfTheIncident(t *testing.T) {
 func TestAResponseWithAnotherSuccessStatusIsIncomplete(t *testing.T) {
 	body := string(fixture(t, "partial_206.json"))
 	for status, partial := range map[int]bool{200: false, 203: true, 206: true} {
-		answer := graphClient(t, endpoint, answering(status, body, "Warning", `199 - "Microsoft/WDATP/401/228"`)).Get(t.Context(), 101)
+		answer := graphClient(t, endpoint, responding(status, body, "Warning", `199 - "Microsoft/WDATP/401/228"`)).Get(t.Context(), 101)
 		require.NoError(t, answer.Err)
 		assert.Equal(t, partial, answer.Snapshot.Incomplete)
 		assert.Equal(t, "da1:new", idsOf(answer.Snapshot))
 		assert.Equal(t, `199 - "Microsoft/WDATP/401/228"`, answer.Warning)
 	}
-	answers := whole(t, graphClient(t, endpoint, answersInTurn(
-		answering(200, opening(`"?$skiptoken=t"`, "a")), answering(206, further(`"?$skiptoken=u"`, "b")), answering(200, further(`null`, "c")))))
+	answers := whole(t, graphClient(t, endpoint, responsesInTurn(
+		responding(200, opening(`"?$skiptoken=t"`, "a")), responding(206, further(`"?$skiptoken=u"`, "b")), responding(200, further(`null`, "c")))))
 	require.NoError(t, answers[2].Err)
 	assert.Equal(t, "a b c", idsOf(answers[2].Snapshot))
 	assert.True(t, answers[2].Snapshot.Incomplete, "since one of its pages is")
 }
 
-// answersInTurn is a transport that uses the next transport for each request.
-func answersInTurn(transports ...roundTrip) roundTrip {
+// responsesInTurn is a transport that uses the next transport for each request.
+func responsesInTurn(transports ...roundTrip) roundTrip {
 	return func(r *http.Request) (*http.Response, error) {
 		next := transports[0]
 		transports = transports[1:]
@@ -362,9 +362,9 @@ func FuzzWarning(f *testing.F) {
 func TestAlertsAreFetchedSeparately(t *testing.T) {
 	const at = endpoint + "/v1.0/security/incidents/1"
 	for name, c := range map[string]struct {
-		bodies []string
-		asked  []string
-		want   string
+		bodies    []string
+		requested []string
+		want      string
 	}{
 		"one page":  {[]string{`{"id":"1"}`, further(`null`, "a", "b")}, []string{at, at + "/alerts"}, "a b"},
 		"no alerts": {[]string{`{"id":"1","alerts":null}`, further(`null`)}, []string{at, at + "/alerts"}, ""},
@@ -385,8 +385,8 @@ func TestAlertsAreFetchedSeparately(t *testing.T) {
 				answer = client.Continue(t.Context(), answer.Rest)
 			}
 			require.NoError(t, answer.Err)
-			assert.Equal(t, c.asked, served.asked)
-			assert.Equal(t, len(c.asked), answer.Pages)
+			assert.Equal(t, c.requested, served.requested)
+			assert.Equal(t, len(c.requested), answer.Pages)
 			assert.NotNil(t, answer.Snapshot.Alerts)
 			assert.Equal(t, c.want, idsOf(answer.Snapshot))
 			assert.False(t, answer.Snapshot.Incomplete)
@@ -396,11 +396,11 @@ func TestAlertsAreFetchedSeparately(t *testing.T) {
 
 	answer := graphClient(t, endpoint, &pages{bodies: []string{`{"id":"1"}`, "404"}}).GetSeparately(t.Context(), 1)
 	require.NotNil(t, answer.Rest)
-	client := graphClient(t, endpoint, answering(500, ""))
+	client := graphClient(t, endpoint, responding(500, ""))
 	answer = client.Continue(t.Context(), answer.Rest)
 	assert.Equal(t, ServerError, failed(t, answer).Kind)
 	assert.Nil(t, answer.Partial.Alerts, "no list, not an empty one")
-	answer = graphClient(t, endpoint, answering(200, `{"id":"1","status":"redirected","redirectIncidentId":"2"}`)).GetSeparately(t.Context(), 1)
+	answer = graphClient(t, endpoint, responding(200, `{"id":"1","status":"redirected","redirectIncidentId":"2"}`)).GetSeparately(t.Context(), 1)
 	require.NotNil(t, answer.Snapshot, "a merged incident has no alerts")
 	assert.Equal(t, ServerError, failed(t, client.GetSeparately(t.Context(), 1)).Kind)
 }
@@ -411,14 +411,14 @@ func TestAlertsThatNobodyLooksAtAreNotRequested(t *testing.T) {
 	answer := client.Get(t.Context(), 1)
 	require.NoError(t, answer.Err)
 	assert.NotNil(t, answer.Snapshot)
-	assert.Equal(t, []string{endpoint + "/v1.0/security/incidents/1"}, served.asked)
+	assert.Equal(t, []string{endpoint + "/v1.0/security/incidents/1"}, served.requested)
 	assert.False(t, client.CanSeparate())
 	assert.False(t, clientAt(t, endpoint, served).CanSeparate(), "Defender XDR always shows them")
 }
 
 // The older API has no such link, so one is a member like any other there.
 func TestALinkToMoreAlertsIsFollowedUnderGraphOnly(t *testing.T) {
-	answer := clientAt(t, endpoint, answering(200, `{"incidentId":1,"alerts":[],"alerts@odata.nextLink":"?$skip=1"}`)).Get(t.Context(), 1)
+	answer := clientAt(t, endpoint, responding(200, `{"incidentId":1,"alerts":[],"alerts@odata.nextLink":"?$skip=1"}`)).Get(t.Context(), 1)
 	require.NoError(t, answer.Err)
 	assert.Nil(t, answer.Rest)
 	assert.Contains(t, raw(t, answer.Snapshot.Object), "alerts@odata.nextLink")
@@ -431,7 +431,7 @@ func FuzzRest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, get, second, third []byte) {
 		served := &pages{bodies: []string{string(get), string(second), string(third), "404"}}
 		answers := whole(t, graphClient(t, endpoint, served))
-		for _, address := range served.asked {
+		for _, address := range served.requested {
 			assert.True(t, strings.HasPrefix(address, endpoint+"/v1.0/security/incidents/1"), address)
 		}
 		last := answers[len(answers)-1]

@@ -126,8 +126,8 @@ func (f rowFields) glance(json *decoder) Row {
 		return nil
 	})
 	text := func(name string) string {
-		if said := known[name]; said.kind == '"' {
-			return said.text
+		if value := known[name]; value.kind == '"' {
+			return value.text
 		}
 		return ""
 	}

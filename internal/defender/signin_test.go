@@ -93,10 +93,10 @@ func FuzzSignIn(f *testing.F) {
 		requireFit(t, noToken(sought, unconnected, quoting))
 
 		// oauth2 shows a response like this.
-		answered := noToken(sought, unconnected, fmt.Errorf("oauth2: cannot fetch token: 401\nResponse: hush %s", body))
-		requireFit(t, answered)
+		failure := noToken(sought, unconnected, fmt.Errorf("oauth2: cannot fetch token: 401\nResponse: hush %s", body))
+		requireFit(t, failure)
 		if !strings.Contains(body, "AADSTS") {
-			assert.Equal(t, noToken(sought, unconnected, errors.New("oauth2: cannot fetch token: 401")), answered)
+			assert.Equal(t, noToken(sought, unconnected, errors.New("oauth2: cannot fetch token: 401")), failure)
 		}
 	})
 }

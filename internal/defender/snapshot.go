@@ -158,17 +158,17 @@ func (d dialect) describe(s *incident.Snapshot, o object) {
 // becomeSuccessors makes a snapshot of the requested incident out of a response
 // that shows another one: it continues in that one. The content of the other is
 // left to its own request.
-func (d dialect) becomeSuccessors(other *incident.Snapshot, asked int64, o object) (*incident.Snapshot, error) {
+func (d dialect) becomeSuccessors(other *incident.Snapshot, id int64, o object) (*incident.Snapshot, error) {
 	form := `{%q:%d,%q:%d}`
 	if d.textIDs {
 		form = `{%q:"%d",%q:"%d"}`
 	}
-	if err := o.Whole(fmt.Appendf(nil, form, d.incident.id, asked, d.incident.successor, other.ID), 1); err != nil {
+	if err := o.Whole(fmt.Appendf(nil, form, d.incident.id, id, d.incident.successor, other.ID), 1); err != nil {
 		return nil, err
 	}
 	s := d.newSnapshot()
 	s.Object = o.Object()
-	s.ID, s.SuccessorID, s.Merged, s.TenantID = asked, other.ID, true, other.TenantID
+	s.ID, s.SuccessorID, s.Merged, s.TenantID = id, other.ID, true, other.TenantID
 	return s, nil
 }
 

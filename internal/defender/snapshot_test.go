@@ -382,8 +382,8 @@ func TestAResponseThatShowsAnotherIncidentIsAMergeOnlyIfItSaysSo(t *testing.T) {
 
 func TestAnotherIncidentIsAFailureThatSaysWhatItWouldMean(t *testing.T) {
 	for name, transport := range map[string]http.RoundTripper{
-		"whole":   answering(200, `{"incidentId":2,"incidentName":"hush"}`),
-		"partial": answering(206, `{"incidentId":2,"incidentName":"hush"}`),
+		"whole":   responding(200, `{"incidentId":2,"incidentName":"hush"}`),
+		"partial": responding(206, `{"incidentId":2,"incidentName":"hush"}`),
 	} {
 		answer := get(t, transport)
 		failure := failed(t, answer)
@@ -395,7 +395,7 @@ func TestAnotherIncidentIsAFailureThatSaysWhatItWouldMean(t *testing.T) {
 		assert.Len(t, answer.Other.Fields, 2, "with its digests")
 		assert.Nil(t, answer.Partial)
 	}
-	answer := get(t, answering(200, `{"incidentId":2}{}`))
+	answer := get(t, responding(200, `{"incidentId":2}{}`))
 	assert.Equal(t, Malformed, failed(t, answer).Kind)
 	assert.Nil(t, answer.Other, "no incident at all")
 }

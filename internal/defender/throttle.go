@@ -50,15 +50,15 @@ type Limit struct {
 // proxy's page.
 func (e *Error) throttle(header http.Header, body string) {
 	body = body[:min(len(body), maxWords)]
-	asked, from := wait(header, body, e.Kind == Throttled)
+	wanted, from := wait(header, body, e.Kind == Throttled)
 	if e.Kind == Throttled {
 		e.Limit = limitInMessage(body)
-	} else if asked <= 0 {
+	} else if wanted <= 0 {
 		return
 	}
-	e.RetryAfter, e.WaitFrom = min(max(asked, minWait), MaxWait), from
-	if asked > MaxWait {
-		e.Asked = asked
+	e.RetryAfter, e.WaitFrom = min(max(wanted, minWait), MaxWait), from
+	if wanted > MaxWait {
+		e.Asked = wanted
 	}
 }
 

@@ -93,7 +93,7 @@ func TestTheWaitOfA429IsReadFromHeaderThenMessageThenAMinute(t *testing.T) {
 		"nothing":                     {"", "", "", time.Minute, WaitFromDefault},
 	} {
 		t.Run(name, func(t *testing.T) {
-			failure := failed(t, get(t, answering(429, words("429", c.message), "Retry-After", c.retryAfter, "Date", c.date)))
+			failure := failed(t, get(t, responding(429, words("429", c.message), "Retry-After", c.retryAfter, "Date", c.date)))
 			assert.Equal(t, Throttled, failure.Kind)
 			assert.Equal(t, c.want, failure.RetryAfter)
 			assert.Equal(t, c.from, failure.WaitFrom)
@@ -134,7 +134,7 @@ func TestADateWithoutTheServicesClockIsReadByOurs(t *testing.T) {
 			-90 * time.Second: defaultWait, // it was not a time to wait, so a clock is wrong
 		} {
 			at := time.Now().Add(ahead).UTC().Format(http.TimeFormat)
-			failure := failed(t, get(t, answering(429, "", "Retry-After", at)))
+			failure := failed(t, get(t, responding(429, "", "Retry-After", at)))
 			assert.Equal(t, want, failure.RetryAfter, ahead)
 		}
 	})
@@ -154,7 +154,7 @@ func TestTheWaitIsReadFromEveryPlaceInABody(t *testing.T) {
 		"a byte order mark":          "\ufeff" + words("429", "You can send requests again in 8 seconds."),
 		"broken off":                 `{"error":{"code":"429","message":"Try again in 8 seconds.`,
 	} {
-		failure := failed(t, get(t, answering(429, body)))
+		failure := failed(t, get(t, responding(429, body)))
 		assert.Equal(t, 8*time.Second, failure.RetryAfter, name)
 		assert.Equal(t, WaitFromMessage, failure.WaitFrom, name)
 	}
@@ -162,7 +162,7 @@ func TestTheWaitIsReadFromEveryPlaceInABody(t *testing.T) {
 
 func TestTheWaitIsNotSearchedForInAllOfALargeBody(t *testing.T) {
 	for filler, want := range map[int]time.Duration{maxWords - 100: 8 * time.Second, maxWords: defaultWait} {
-		failure := failed(t, get(t, answering(429, strings.Repeat(" ", filler)+"Try again in 8 seconds.")))
+		failure := failed(t, get(t, responding(429, strings.Repeat(" ", filler)+"Try again in 8 seconds.")))
 		assert.Equal(t, want, failure.RetryAfter)
 	}
 }
@@ -172,7 +172,7 @@ func TestEveryRefusedAnswerMaySayWhenToComeBack(t *testing.T) {
 		202: Malformed, 204: Malformed, 301: Redirect, 302: Redirect, 400: Rejected, 401: Unauthorized, 403: Forbidden, 404: NotFound,
 		408: Rejected, 500: ServerError, 502: ServerError, 503: ServerError, 504: ServerError,
 	} {
-		answer := answering(status, words("Busy", "m"), "Retry-After", "120.5")
+		answer := responding(status, words("Busy", "m"), "Retry-After", "120.5")
 		for name, failure := range map[string]*Error{
 			"get":    failed(t, get(t, answer)),
 			"list":   unlistedAs(t, list(t, answer)),
@@ -202,7 +202,7 @@ func TestOnlyA429WaitsWithoutBeingAskedTo(t *testing.T) {
 		"years":                 {"", "99999999999", MaxWait},
 		"a header of next week": {"", "604800", MaxWait},
 	} {
-		failure := failed(t, get(t, answering(503, words("Busy", c.message), "Retry-After", c.retryAfter, "Date", "Tue, 03 Feb 2026 04:05:06 GMT")))
+		failure := failed(t, get(t, responding(503, words("Busy", c.message), "Retry-After", c.retryAfter, "Date", "Tue, 03 Feb 2026 04:05:06 GMT")))
 		assert.Equal(t, c.want, failure.RetryAfter, name)
 		assert.Zero(t, failure.Limit, name)
 		assert.Equal(t, c.want == 0, failure.WaitFrom == "", name)
@@ -210,7 +210,7 @@ func TestOnlyA429WaitsWithoutBeingAskedTo(t *testing.T) {
 }
 
 func TestAnIncidentThatCameWithRetryAfterIsTaken(t *testing.T) {
-	answer := get(t, answering(200, `{"incidentId":1}`, "Retry-After", "3600"))
+	answer := get(t, responding(200, `{"incidentId":1}`, "Retry-After", "3600"))
 	require.NoError(t, answer.Err)
 	require.NotNil(t, answer.Snapshot)
 }
@@ -238,7 +238,7 @@ func TestAWaitThatIsCutIsSaidInFull(t *testing.T) {
 		"a header before a message":  {"30", "again in 7200 seconds", 0},
 		"a message, a broken header": {"soon", "again in 7200 seconds", 2 * time.Hour},
 	} {
-		failure := failed(t, get(t, answering(429, words("429", c.message), "Retry-After", c.retryAfter, "Date", date)))
+		failure := failed(t, get(t, responding(429, words("429", c.message), "Retry-After", c.retryAfter, "Date", date)))
 		assert.Equal(t, c.want, failure.Asked, name)
 		assert.LessOrEqual(t, failure.RetryAfter, MaxWait, name)
 	}
@@ -275,7 +275,7 @@ func TestTheLimitIsReadOutOfTheMessageOrNotAtAll(t *testing.T) {
 		}
 		for _, rest := range []string{"", ".", " for the key Destination+TenantID+AppID. You can send requests again in 8 seconds."} {
 			message := "API calls quota exceeded! Maximum allowed 30 per " + span + rest
-			assert.Equal(t, limit, failed(t, get(t, answering(429, words("429", message)))).Limit, message)
+			assert.Equal(t, limit, failed(t, get(t, responding(429, words("429", message)))).Limit, message)
 		}
 	}
 	for requests, want := range map[string]int{
@@ -287,9 +287,9 @@ func TestTheLimitIsReadOutOfTheMessageOrNotAtAll(t *testing.T) {
 			limit = Limit{}
 		}
 		message := "Maximum allowed " + requests + " per 00:01:00"
-		assert.Equal(t, limit, failed(t, get(t, answering(429, words("429", message)))).Limit, message)
+		assert.Equal(t, limit, failed(t, get(t, responding(429, words("429", message)))).Limit, message)
 	}
-	assert.Zero(t, failed(t, get(t, answering(503, words("503", "Maximum allowed 30 per 00:01:00")))).Limit, "no 429")
+	assert.Zero(t, failed(t, get(t, responding(503, words("503", "Maximum allowed 30 per 00:01:00")))).Limit, "no 429")
 }
 
 func TestEveryFormOf429OfTheSimulatorIsUnderstood(t *testing.T) {
@@ -371,6 +371,6 @@ func TestAnErrorThatSaysHowLongItTriedAsksForNoWait(t *testing.T) {
 		"Wait 30 s":                                   30 * time.Second,
 		"You can send requests again in 8 seconds.":   8 * time.Second,
 	} {
-		assert.Equal(t, want, failed(t, get(t, answering(504, words("GatewayTimeout", text)))).RetryAfter, text)
+		assert.Equal(t, want, failed(t, get(t, responding(504, words("GatewayTimeout", text)))).RetryAfter, text)
 	}
 }

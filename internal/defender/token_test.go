@@ -35,7 +35,7 @@ func authorized(authorization string, base http.RoundTripper) roundTrip {
 // tokenOf is the Token that results from an error response.
 func tokenOf(t *testing.T, authorization string) *Token {
 	t.Helper()
-	failure := failed(t, get(t, authorized(authorization, answering(401, ""))))
+	failure := failed(t, get(t, authorized(authorization, responding(401, ""))))
 	assert.NotEmpty(t, failure.Advice)
 	return failure.Token
 }
@@ -141,7 +141,7 @@ func TestOfATokenNothingElseIsRepeated(t *testing.T) {
 	claims := `{"aud":"https://graph.microsoft.com","upn":"hush@contoso.example","name":"hush","oid":"hush","sub":"hush","ipaddr":"hush",` +
 		`"roles":[],"scp":"","exp":1,"wids":["hush"],"hush":"hush"}`
 	for _, status := range []int{401, 403} {
-		failure := failed(t, get(t, authorized(jwt(claims), answering(status, webPage))))
+		failure := failed(t, get(t, authorized(jwt(claims), responding(status, webPage))))
 		require.NotNil(t, failure.Token)
 		for _, text := range []string{failure.Error(), failure.Advice, fmt.Sprintf("%+v", *failure.Token)} {
 			assert.NotContains(t, text, "hush")
@@ -152,7 +152,7 @@ func TestOfATokenNothingElseIsRepeated(t *testing.T) {
 
 func TestOnlyARefusalLooksAtTheToken(t *testing.T) {
 	for _, status := range []int{302, 400, 404, 429, 500, 503} {
-		failure := failed(t, get(t, authorized(jwt(`{"aud":"a"}`), answering(status, ""))))
+		failure := failed(t, get(t, authorized(jwt(`{"aud":"a"}`), responding(status, ""))))
 		assert.Nil(t, failure.Token, status)
 		assert.Empty(t, failure.Advice, status)
 	}

@@ -124,13 +124,13 @@ func signingInAt(host, secret string, signIn, base http.RoundTripper) roundTrip 
 			"grant_type": {"client_credentials"}, "client_id": {defendersim.DefaultConfig().ClientID},
 			"client_secret": {secret}, "scope": {"https://api.security.microsoft.com/.default"},
 		}
-		ask, err := http.NewRequestWithContext(r.Context(), http.MethodPost,
+		request, err := http.NewRequestWithContext(r.Context(), http.MethodPost,
 			host+"/"+defendersim.DefaultConfig().TenantID+"/oauth2/v2.0/token", strings.NewReader(form.Encode()))
 		if err != nil {
 			return nil, err
 		}
-		ask.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		response, err := (&http.Client{Transport: signIn}).Do(ask)
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		response, err := (&http.Client{Transport: signIn}).Do(request)
 		if err != nil {
 			return nil, fmt.Errorf("get a token: %w", err)
 		}

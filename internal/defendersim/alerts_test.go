@@ -203,31 +203,31 @@ func TestTokensThatAreNotOursAreRefused(t *testing.T) {
 func TestTheLastPageOfAlertsServesTheStateIfItIsStillThatOfTheGet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := paged(t, nil)
-		ask := func(rest string) int {
+		stateOf := func(rest string) int {
 			time.Sleep(time.Second)
 			getGraph(t, s, 1001, rest)
 			journal := s.Journal()
 			return journal[len(journal)-1].State
 		}
-		assert.Equal(t, -1, ask("/alerts?$skip=4"), "no Get has shown anything")
-		assert.Equal(t, []int{-1, -1, 0}, []int{ask(expanded), ask("/alerts?$skip=2"), ask("/alerts?$skip=4")})
+		assert.Equal(t, -1, stateOf("/alerts?$skip=4"), "no Get has shown anything")
+		assert.Equal(t, []int{-1, -1, 0}, []int{stateOf(expanded), stateOf("/alerts?$skip=2"), stateOf("/alerts?$skip=4")})
 		served := Served{time.Now(), 0, EndpointAlerts}
 		assert.Equal(t, fmt.Sprint([]Served{served}), fmt.Sprint(s.Served(1001)))
 		assert.Equal(t, s.Served(1001), s.AllServed()[1001])
-		assert.Equal(t, 0, ask("/alerts?$skip=4"), "once more")
+		assert.Equal(t, 0, stateOf("/alerts?$skip=4"), "once more")
 
 		touch(t, s, 1001)
-		assert.Equal(t, -1, ask("/alerts?$skip=4"), "the Get was of another state")
+		assert.Equal(t, -1, stateOf("/alerts?$skip=4"), "the Get was of another state")
 		get(t, s, 1001)
-		assert.Equal(t, -1, ask("/alerts?$skip=4"), "a Get of Defender XDR has no pages")
-		assert.Equal(t, -1, ask(""), "its alerts come separately")
-		assert.Equal(t, 1, ask("/alerts?$skip=4"))
-		ask(expanded)
-		assert.Equal(t, 1, ask("/alerts?$skip=4"))
+		assert.Equal(t, -1, stateOf("/alerts?$skip=4"), "a Get of Defender XDR has no pages")
+		assert.Equal(t, -1, stateOf(""), "its alerts come separately")
+		assert.Equal(t, 1, stateOf("/alerts?$skip=4"))
+		stateOf(expanded)
+		assert.Equal(t, 1, stateOf("/alerts?$skip=4"))
 		require.NoError(t, s.SetFault(1001, Rule{Fault: Fault{Name: "500"}, Times: 1}))
 		touch(t, s, 1001)
-		ask(expanded)
-		assert.Equal(t, -1, ask("/alerts?$skip=4"), "nor one that failed")
+		stateOf(expanded)
+		assert.Equal(t, -1, stateOf("/alerts?$skip=4"), "nor one that failed")
 		last := s.Journal()[1]
 		assert.Equal(t, EndpointIncident, last.Endpoint)
 		assert.Equal(t, Request{

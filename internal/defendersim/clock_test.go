@@ -45,8 +45,8 @@ func TestTheServicesClockMayBeOff(t *testing.T) {
 func TestTokensGoByTheRealClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSim(t, func(c *Config) { c.ClockSkew = 10 * time.Hour })
-		_, answer := postForm(t, s, s.cfg.TenantID, goodForm(), nil)
-		header := "Bearer " + answer["access_token"].(string)
+		_, response := postForm(t, s, s.cfg.TenantID, goodForm(), nil)
+		header := "Bearer " + response["access_token"].(string)
 		time.Sleep(59 * time.Minute)
 		resp, _ := get(t, s, 1001, "Authorization", header)
 		assert.Equal(t, http.StatusOK, resp.StatusCode)

@@ -105,7 +105,7 @@ func (s *socketSim) fail(fault string, times int) {
 }
 
 // send sends a request and reads the response.
-func (s *socketSim) send(ctx context.Context, method, path string, body io.Reader) (answer []byte, err error) {
+func (s *socketSim) send(ctx context.Context, method, path string, body io.Reader) (response []byte, err error) {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
 		if !i.Reused {
 			s.opened.Add(1)
@@ -121,14 +121,14 @@ func (s *socketSim) send(ctx context.Context, method, path string, body io.Reade
 		return nil, err
 	}
 	assert.Equal(s.t, s.protocol, resp.Proto)
-	answer, err = io.ReadAll(resp.Body)
-	return answer, errors.Join(err, resp.Body.Close())
+	response, err = io.ReadAll(resp.Body)
+	return response, errors.Join(err, resp.Body.Close())
 }
 
 func (s *socketSim) get(ctx context.Context, id string) error {
-	answer, err := s.send(ctx, http.MethodGet, "/api/incidents/"+id, nil)
+	response, err := s.send(ctx, http.MethodGet, "/api/incidents/"+id, nil)
 	if err == nil {
-		assert.True(s.t, json.Valid(answer), "%s", answer)
+		assert.True(s.t, json.Valid(response), "%s", response)
 	}
 	return err
 }

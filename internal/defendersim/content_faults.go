@@ -38,7 +38,7 @@ type rewriter = func(*exchange, []byte) []byte
 
 // rewritten sends the regular response in another form, but with the same
 // content.
-func rewritten(rewrite rewriter) answer {
+func rewritten(rewrite rewriter) responder {
 	return func(x *exchange, _ Fault) bool {
 		x.reshape = rewrite
 		return false
@@ -47,11 +47,11 @@ func rewritten(rewrite rewriter) answer {
 
 // altered sends the regular response with other content: it shows the state of
 // no incident.
-func altered(rewrite rewriter) answer {
+func altered(rewrite rewriter) responder {
 	return alteredBy(func(Fault) rewriter { return rewrite })
 }
 
-func alteredBy(rewriter func(Fault) rewriter) answer {
+func alteredBy(rewriter func(Fault) rewriter) responder {
 	return func(x *exchange, f Fault) bool {
 		x.reshape, x.altered = rewriter(f), true
 		return false

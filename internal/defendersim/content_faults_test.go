@@ -35,9 +35,9 @@ type showingCall struct {
 // withAlerts says that alerts are in the response.
 func (c showingCall) withAlerts() bool { return c.path != incidentsPath }
 
-// answers are the responses without and with a fault to a call of a simulator
+// responses are the responses without and with a fault to a call of a simulator
 // with one incident, which has the given number of alerts.
-func (c showingCall) answers(t *testing.T, fault string, alerts int) (s *Sim, resp *http.Response, regular, body string) {
+func (c showingCall) responses(t *testing.T, fault string, alerts int) (s *Sim, resp *http.Response, regular, body string) {
 	t.Helper()
 	s = newSim(t, func(c *Config) { c.Incidents, c.AlertsPerIncident = 1, alerts })
 	token := "Bearer " + s.TokenOf(c.api)
@@ -75,7 +75,7 @@ func TestFaultsThatChangeTheFormKeepTheContent(t *testing.T) {
 		},
 	} {
 		for _, c := range showingCalls() {
-			s, resp, regular, body := c.answers(t, fault, 3)
+			s, resp, regular, body := c.responses(t, fault, 3)
 			assert.Equal(t, http.StatusOK, resp.StatusCode)
 			assert.NotEqual(t, regular, body, "%s of %s", fault, c.path)
 			assert.Equal(t, regular, undo(c, body), "%s of %s", fault, c.path)
@@ -93,7 +93,7 @@ func TestFaultsThatReplaceTimesReplaceAll(t *testing.T) {
 		"time-9999": `"9999-12-31T23:59:59.9999999Z"`,
 	} {
 		for _, c := range showingCalls() {
-			s, _, regular, body := c.answers(t, fault, 3)
+			s, _, regular, body := c.responses(t, fault, 3)
 			assert.Equal(t, replaceAll(`"\d{4}-\d\d-\d\dT[\d:.]+Z"`, regular, moment), body, "%s of %s", fault, c.path)
 			assert.False(t, served(s))
 		}
@@ -102,7 +102,7 @@ func TestFaultsThatReplaceTimesReplaceAll(t *testing.T) {
 
 func TestNamesAndTitlesMayHoldHalfOfAPair(t *testing.T) {
 	for _, c := range showingCalls() {
-		_, _, regular, body := c.answers(t, "lone-surrogate", 3)
+		_, _, regular, body := c.responses(t, "lone-surrogate", 3)
 		assert.Equal(t, regular, strings.ReplaceAll(body, `\ud83d `, ""), c.path)
 		want := 4 // the incident and its alerts
 		switch {
@@ -118,7 +118,7 @@ func TestNamesAndTitlesMayHoldHalfOfAPair(t *testing.T) {
 
 func TestIncidentsMayComeUnderAnotherID(t *testing.T) {
 	for _, c := range showingCalls() {
-		s, _, regular, body := c.answers(t, "other-id=7", 1)
+		s, _, regular, body := c.responses(t, "other-id=7", 1)
 		want := replaceAll(`"(id|incidentId)":("?)1001`, regular, `"$1":${2}7`)
 		assert.NotEqual(t, want, regular)
 		assert.Equal(t, want, body, c.path)
@@ -144,7 +144,7 @@ func TestAlertsMayBeMissingOrNull(t *testing.T) {
 			name = "value"
 		}
 		for fault, want := range map[string]json.RawMessage{"alerts-missing": nil, "alerts-null": json.RawMessage("null")} {
-			s, _, _, body := c.answers(t, fault, 3)
+			s, _, _, body := c.responses(t, fault, 3)
 			object := []byte(body)
 			if c.where == ListRequests {
 				var page listed
@@ -163,7 +163,7 @@ func TestAlertsMayBeMissingOrNull(t *testing.T) {
 
 func TestAnAnswerMayBePartial(t *testing.T) {
 	for _, c := range showingCalls() {
-		s, resp, regular, body := c.answers(t, "partial", 4)
+		s, resp, regular, body := c.responses(t, "partial", 4)
 		assert.Equal(t, http.StatusPartialContent, resp.StatusCode)
 		assert.Equal(t, `199 - "Microsoft/WDATP/401/228"`, resp.Header.Get("Warning"))
 		title := []byte(`"title":`)

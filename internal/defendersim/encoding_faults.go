@@ -12,8 +12,8 @@ import (
 func EncodingFaultKinds() []FaultKind {
 	return []FaultKind{
 		{"bom", "", "the regular response after a byte order mark", markFirst},
-		{"404-bom", "", "404 with an error object after a byte order mark", markedError(answerWith(404, "ResourceNotFound", "Not found."))},
-		{"429-bom", "8s", "429 with the waiting time in its message, after a byte order mark", markedError(answerThrottled(ThrottleMessage))},
+		{"404-bom", "", "404 with an error object after a byte order mark", markedError(respondWith(404, "ResourceNotFound", "Not found."))},
+		{"429-bom", "8s", "429 with the waiting time in its message, after a byte order mark", markedError(respondThrottled(ThrottleMessage))},
 		{"coding-case", "", "a compressed response with Content-Encoding in capitals", recoded(codeInCapitals)},
 		{"coding-stacked", "", "a response compressed with deflate, then with gzip", recoded(codeTwice)},
 		{"coding-undeclared", "", "a response compressed with gzip without Content-Encoding", recoded(codeSecretly)},
@@ -25,7 +25,7 @@ func markFirst(x *exchange, _ Fault) bool {
 	return false
 }
 
-func markedError(fail answer) answer {
+func markedError(fail responder) responder {
 	return func(x *exchange, f Fault) bool {
 		x.marked = true
 		return fail(x, f)
@@ -34,7 +34,7 @@ func markedError(fail answer) answer {
 
 // recoded sends the regular response with another compression, even if
 // compression is turned off.
-func recoded(recode func(*exchange, []byte) []byte) answer {
+func recoded(recode func(*exchange, []byte) []byte) responder {
 	return func(x *exchange, _ Fault) bool {
 		x.recode = recode
 		return false

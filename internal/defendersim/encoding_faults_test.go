@@ -48,15 +48,15 @@ func TestOddEncodingsHoldTheRegularAnswer(t *testing.T) {
 		{"coding-stacked", "gzip, deflate", "deflate, gzip", func(t *testing.T, body []byte) []byte { return inflate(t, unzip(t, body)) }},
 		{"coding-undeclared", "gzip, deflate", "", unzip},
 	} {
-		for _, answer := range showingCalls() {
+		for _, showing := range showingCalls() {
 			s := newSim(t, func(c *Config) { c.NoCompression = true })
-			token := "Bearer " + s.TokenOf(answer.api)
-			_, regular := call(t, s, http.MethodGet, answer.path, "Authorization", token)
-			setFault(t, s, answer.where, c.fault)
-			resp, body := call(t, s, http.MethodGet, answer.path, "Authorization", token, "Accept-Encoding", c.accept)
+			token := "Bearer " + s.TokenOf(showing.api)
+			_, regular := call(t, s, http.MethodGet, showing.path, "Authorization", token)
+			setFault(t, s, showing.where, c.fault)
+			resp, body := call(t, s, http.MethodGet, showing.path, "Authorization", token, "Accept-Encoding", c.accept)
 			assert.Equal(t, c.coding, resp.Header.Get("Content-Encoding"), c.fault)
-			assert.Equal(t, string(regular), string(c.undo(t, body)), "%s of %s", c.fault, answer.path)
-			assert.Equal(t, answer.where != AlertRequests, served(s), "%s of %s", c.fault, answer.path)
+			assert.Equal(t, string(regular), string(c.undo(t, body)), "%s of %s", c.fault, showing.path)
+			assert.Equal(t, showing.where != AlertRequests, served(s), "%s of %s", c.fault, showing.path)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// jsonType is the content type of regular answers.
+// jsonType is the content type of regular responses.
 const jsonType = "application/json; odata.metadata=minimal"
 
 // exchange is one request and its response. Only the goroutine that serves the
@@ -61,12 +61,12 @@ func (w *recorder) Write(p []byte) (int, error) {
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // recorded wraps a handler and records its requests in the journal.
-func (s *Sim) recorded(d *dialect, endpoint string, answer func(*exchange)) http.HandlerFunc {
+func (s *Sim) recorded(d *dialect, endpoint string, handle func(*exchange)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		x := &exchange{s: s, w: &recorder{ResponseWriter: w}, r: r, dialect: d, endpoint: endpoint, id: incidentID(r)}
 		x.arrive()
 		defer x.leave() // also when a fault aborts the handler
-		answer(x)
+		handle(x)
 		x.end()
 	}
 }

@@ -27,7 +27,7 @@ type FaultKind struct {
 	Argument string
 	Meaning  string
 
-	answer answer
+	respond responder
 }
 
 // FaultGroup is a group of faults that apply to the same calls.
@@ -51,26 +51,26 @@ func FaultGroups() []FaultGroup {
 // FaultKinds lists the failures that any call can have.
 func FaultKinds() []FaultKind {
 	return []FaultKind{
-		{"400", "", "400 with an error object", answerWith(400, "BadRequest", "The request is invalid.")},
-		{"401", "", "401 with an error object", answerDenied},
-		{"401-revoked", "", "401 with insufficient_claims, as for a revoked token", answerRevoked},
-		{"403", "", "403 that names missing roles", answerForbidden},
-		{"404-html", "", "404 with a proxy's HTML page", answerPage(404, "Not Found")},
-		{"429", "8s", "429 with the waiting time in its message", answerThrottled(ThrottleMessage)},
-		{"429-retry-after", "8s", "429 with Retry-After in seconds", answerThrottled(ThrottleSeconds)},
-		{"429-retry-after-fraction", "2.5s", "429 with Retry-After in seconds and a fraction", answerBackIn(429, exactSeconds)},
-		{"429-retry-after-negative", "", "429 with a negative Retry-After", answerBackIn(429, literally("-1"))},
-		{"429-retry-after-date", "8s", "429 with Retry-After as a date", answerThrottled(ThrottleDate)},
-		{"429-retry-after-past", "", "429 with Retry-After as a date in the past", answerBackIn(429, literally("Thu, 01 Jan 1970 00:00:00 GMT"))},
-		{"429-limit", "30", "429 with a message that names a limit of this many requests a minute", answerLimit},
-		{"429-bare", "", "429 that does not say when to retry", answerThrottled(ThrottleBare)},
-		{"429-empty", "", "429 without a body", answerThrottled(ThrottleEmpty)},
-		{"500", "", "500 with an empty message", answerWith(500, "InternalServerError", "")},
-		{"503", "", "503 with an HTML page", answerPage(503, "Service Unavailable")},
-		{"503-retry-after", "8s", "503 with an error object and Retry-After in seconds", answerBackIn(503, exactSeconds)},
-		{"504", "", "504 with an HTML page", answerPage(504, "Gateway Timeout")},
-		{"redirect", "", "302 to the same address", answerRedirect("")},
-		{"redirect-other", "", "302 to another host", answerRedirect(elsewhere)},
+		{"400", "", "400 with an error object", respondWith(400, "BadRequest", "The request is invalid.")},
+		{"401", "", "401 with an error object", respondDenied},
+		{"401-revoked", "", "401 with insufficient_claims, as for a revoked token", respondRevoked},
+		{"403", "", "403 that names missing roles", respondForbidden},
+		{"404-html", "", "404 with a proxy's HTML page", respondPage(404, "Not Found")},
+		{"429", "8s", "429 with the waiting time in its message", respondThrottled(ThrottleMessage)},
+		{"429-retry-after", "8s", "429 with Retry-After in seconds", respondThrottled(ThrottleSeconds)},
+		{"429-retry-after-fraction", "2.5s", "429 with Retry-After in seconds and a fraction", respondBackIn(429, exactSeconds)},
+		{"429-retry-after-negative", "", "429 with a negative Retry-After", respondBackIn(429, literally("-1"))},
+		{"429-retry-after-date", "8s", "429 with Retry-After as a date", respondThrottled(ThrottleDate)},
+		{"429-retry-after-past", "", "429 with Retry-After as a date in the past", respondBackIn(429, literally("Thu, 01 Jan 1970 00:00:00 GMT"))},
+		{"429-limit", "30", "429 with a message that names a limit of this many requests a minute", respondLimit},
+		{"429-bare", "", "429 that does not say when to retry", respondThrottled(ThrottleBare)},
+		{"429-empty", "", "429 without a body", respondThrottled(ThrottleEmpty)},
+		{"500", "", "500 with an empty message", respondWith(500, "InternalServerError", "")},
+		{"503", "", "503 with an HTML page", respondPage(503, "Service Unavailable")},
+		{"503-retry-after", "8s", "503 with an error object and Retry-After in seconds", respondBackIn(503, exactSeconds)},
+		{"504", "", "504 with an HTML page", respondPage(504, "Gateway Timeout")},
+		{"redirect", "", "302 to the same address", respondRedirect("")},
+		{"redirect-other", "", "302 to another host", respondRedirect(elsewhere)},
 		{"reset", "", "the connection is reset", reset},
 		{"goaway", "", "GOAWAY instead of a response, then the connection closes; over HTTP/1.1 it closes without a response", goAway},
 		{"hang", "", "no response until the client gives up", hang},
@@ -78,8 +78,8 @@ func FaultKinds() []FaultKind {
 		{"slow", "10s", "the regular response, but late", slow},
 		{"close", "", "the regular response, then the connection closes without notice", closeAfter},
 		{"truncated", "", "half of the body, then the connection closes", truncated},
-		{"empty", "", "200 without a body", answerEmpty},
-		{"html", "", "200 with an HTML page", answerPage(200, "Sign in")},
+		{"empty", "", "200 without a body", respondEmpty},
+		{"html", "", "200 with an HTML page", respondPage(200, "Sign in")},
 		{"content-type", "", "the regular response as text/plain", wrongType},
 		{"huge", "100MiB", "a valid object of about this many bytes, not compressed", huge},
 		{"nested", "100000", "a value nested this deep", spliced(nestedMember)},
@@ -158,10 +158,10 @@ func (f Fault) in(kinds []FaultKind) bool {
 	return slices.ContainsFunc(kinds, func(k FaultKind) bool { return k.Name == f.Name })
 }
 
-// answer applies the fault; false: the regular response is still to be sent.
-func (f Fault) answer(x *exchange) bool {
+// apply applies the fault; false: the regular response is still to be sent.
+func (f Fault) apply(x *exchange) bool {
 	kind, known := findFault(f.Name)
-	return known && kind.answer(x, f)
+	return known && kind.respond(x, f)
 }
 
 func faultNames() []string {

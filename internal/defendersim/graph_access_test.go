@@ -118,8 +118,8 @@ func TestTheTokenEndpointServesBothAPIs(t *testing.T) {
 	s := newSim(t, nil)
 	form := goodForm()
 	form.Set("scope", "https://graph.microsoft.com/.default")
-	_, answer := postForm(t, s, s.cfg.TenantID, form, nil)
-	granted := answer["access_token"].(string)
+	_, response := postForm(t, s, s.cfg.TenantID, form, nil)
+	granted := response["access_token"].(string)
 
 	resp, _ := call(t, s, http.MethodGet, of1001, "Authorization", "Bearer "+granted)
 	assert.Equal(t, http.StatusOK, resp.StatusCode)

@@ -142,11 +142,11 @@ func linkOf(t *testing.T, s *Sim, path string) string {
 }
 
 func TestLinksOfGraphMayBeSpoiled(t *testing.T) {
-	const asked, alerts = `"http://api.example`, of1001 + "/alerts"
+	const requested, alerts = `"http://api.example`, of1001 + "/alerts"
 	for fault, want := range map[string]map[int64]string{
-		"link-stuck":     {AllIncidents: asked + alerts + `?$skip=0"`, AlertRequests: asked + alerts + `?$skip=2"`, ListRequests: asked + incidentsPath + `?$top=1&$skip=0"`, AlertListRequests: asked + alertsPath + `?$top=1&$skip=0"`},
+		"link-stuck":     {AllIncidents: requested + alerts + `?$skip=0"`, AlertRequests: requested + alerts + `?$skip=2"`, ListRequests: requested + incidentsPath + `?$top=1&$skip=0"`, AlertListRequests: requested + alertsPath + `?$top=1&$skip=0"`},
 		"link-elsewhere": {AllIncidents: `"https://elsewhere.contoso.example` + alerts + `?$skip=2"`, AlertRequests: `"https://elsewhere.contoso.example` + alerts + `?$skip=4"`, ListRequests: `"https://elsewhere.contoso.example` + incidentsPath + `?$top=1&$skip=1"`, AlertListRequests: `"https://elsewhere.contoso.example` + alertsPath + `?$top=1&$skip=1"`},
-		"link-bare":      {AllIncidents: asked + alerts + `"`, AlertRequests: asked + alerts + `"`, ListRequests: asked + incidentsPath + `?$top=1"`, AlertListRequests: asked + alertsPath + `?$top=1"`},
+		"link-bare":      {AllIncidents: requested + alerts + `"`, AlertRequests: requested + alerts + `"`, ListRequests: requested + incidentsPath + `?$top=1"`, AlertListRequests: requested + alertsPath + `?$top=1"`},
 		"link-broken":    {AllIncidents: "7", AlertRequests: "7", ListRequests: "7", AlertListRequests: "7"},
 		"link-empty":     {AllIncidents: `""`, AlertRequests: `""`, ListRequests: `""`, AlertListRequests: `""`},
 	} {

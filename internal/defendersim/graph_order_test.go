@@ -116,35 +116,35 @@ func TestTheServiceMayRefuseOrIgnoreOptions(t *testing.T) {
 	const created, changed = "createdDateTime ge 2020-01-01T00:00:00Z", "lastUpdateDateTime lt 2100-01-01T00:00:00Z"
 	for _, path := range listsOfGraph() {
 		s := newSim(t, nil)
-		answer := func(options ...string) (int, string) {
+		list := func(options ...string) (int, string) {
 			resp, body := callGraph(t, s, http.MethodGet, withOptions(path, options...))
 			return resp.StatusCode, string(body)
 		}
-		status, body := answer("$count", "true", "$filter", created+" and "+changed, "$orderby", "createdDateTime")
+		status, body := list("$count", "true", "$filter", created+" and "+changed, "$orderby", "createdDateTime")
 		assert.Equal(t, http.StatusOK, status, body)
 		assert.Contains(t, body, `"@odata.count":`)
-		_, body = answer("$count", "false")
+		_, body = list("$count", "false")
 		assert.NotContains(t, body, "@odata.count")
 
 		s = newSim(t, func(c *Config) { c.GraphNoCount = true })
-		status, body = answer("$count", "true")
+		status, body = list("$count", "true")
 		assert.Equal(t, http.StatusOK, status)
 		assert.NotContains(t, body, "@odata.count")
 
 		s = newSim(t, func(c *Config) { c.GraphOrderByAlone = true })
-		status, _ = answer("$filter", created, "$orderby", "createdDateTime")
+		status, _ = list("$filter", created, "$orderby", "createdDateTime")
 		assert.Equal(t, http.StatusBadRequest, status)
-		status, _ = answer("$filter", created)
+		status, _ = list("$filter", created)
 		assert.Equal(t, http.StatusOK, status)
-		status, _ = answer("$orderby", "createdDateTime")
+		status, _ = list("$orderby", "createdDateTime")
 		assert.Equal(t, http.StatusOK, status)
 
 		s = newSim(t, func(c *Config) { c.GraphNoUpperBounds = true })
 		for _, filter := range []string{changed, created + " and " + changed, "createdDateTime le 2100-01-01T00:00:00Z"} {
-			status, _ = answer("$filter", filter)
+			status, _ = list("$filter", filter)
 			assert.Equal(t, http.StatusBadRequest, status, filter)
 		}
-		status, _ = answer("$filter", created)
+		status, _ = list("$filter", created)
 		assert.Equal(t, http.StatusOK, status)
 	}
 	synctest.Test(t, func(t *testing.T) {

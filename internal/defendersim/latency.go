@@ -17,8 +17,8 @@ func (x *exchange) drawLatency() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	target := x.target()
-	s.answers[target]++
-	d := newDice(s.cfg.Seed, streamLatency, uint64(target)<<24+s.answers[target])
+	s.latencies[target]++
+	d := newDice(s.cfg.Seed, streamLatency, uint64(target)<<24+s.latencies[target])
 	x.latency = s.cfg.LatencyMin + time.Duration(d.Int64N(int64(s.cfg.LatencyMax-s.cfg.LatencyMin)+1))
 }
 

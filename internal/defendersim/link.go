@@ -55,8 +55,8 @@ func (x *exchange) writeLink(w *writer, name string, l link) {
 	if l.next == "" {
 		return
 	}
-	asked := x.scheme() + "://" + x.r.Host
-	address := cmp.Or(l.host, x.s.cfg.ListLinkHost, asked) + l.path
+	requested := x.scheme() + "://" + x.r.Host
+	address := cmp.Or(l.host, x.s.cfg.ListLinkHost, requested) + l.path
 	switch {
 	case l.number:
 		w.integer(name, 7)

@@ -46,7 +46,7 @@ func endlessLink(x *exchange, l *link) {
 }
 
 // spoiledLink sends the regular response, except for its link.
-func spoiledLink(change func(*exchange, *link)) answer {
+func spoiledLink(change func(*exchange, *link)) responder {
 	return func(x *exchange, _ Fault) bool {
 		x.spoilLink = change
 		return false

@@ -24,7 +24,7 @@ func listOnlyKinds() []FaultKind {
 }
 
 // spoiledPage sends the regular page after the fault has changed it.
-func spoiledPage(change func(*exchange, *page, Fault)) answer {
+func spoiledPage(change func(*exchange, *page, Fault)) responder {
 	return func(x *exchange, f Fault) bool {
 		p := x.page(x.query)
 		change(x, &p, f)

@@ -16,29 +16,29 @@ import (
 // elsewhere is a host that does not belong to the API.
 const elsewhere = "https://elsewhere.contoso.example"
 
-// A fault's answer returns true if it has handled the request.
-type answer = func(*exchange, Fault) bool
+// A responder returns true if it has handled the request.
+type responder = func(*exchange, Fault) bool
 
-func answerWith(status int, code, message string) answer {
+func respondWith(status int, code, message string) responder {
 	return func(x *exchange, _ Fault) bool {
 		x.fail(status, code, message)
 		return true
 	}
 }
 
-func answerDenied(x *exchange, _ Fault) bool {
+func respondDenied(x *exchange, _ Fault) bool {
 	x.fail(http.StatusUnauthorized, x.dialect.badToken, "Unauthorized request - reason of failure: Account mode is inactive")
 	return true
 }
 
-func answerForbidden(x *exchange, _ Fault) bool {
+func respondForbidden(x *exchange, _ Fault) bool {
 	x.forbidden([]string{"Alert.Read.All"})
 	return true
 }
 
-// answerRevoked responds as Graph does to a token that was revoked before it
+// respondRevoked responds as Graph does to a token that was revoked before it
 // expires. Claims say that a token issued from now on is accepted.
-func answerRevoked(x *exchange, _ Fault) bool {
+func respondRevoked(x *exchange, _ Fault) bool {
 	claims := fmt.Sprintf(`{"access_token":{"nbf":{"essential":true,"value":"%d"}}}`, x.s.stamp(x.arrived).Unix())
 	x.w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", `+
 		`client_id="00000003-0000-0000-c000-000000000000", error="insufficient_claims", claims="%s"`, base64.StdEncoding.EncodeToString([]byte(claims))))
@@ -47,8 +47,8 @@ func answerRevoked(x *exchange, _ Fault) bool {
 	return true
 }
 
-// answerThrottled responds as if the limit per minute were exceeded.
-func answerThrottled(form ThrottleForm) answer {
+// respondThrottled responds as if the limit per minute were exceeded.
+func respondThrottled(form ThrottleForm) responder {
 	return func(x *exchange, f Fault) bool {
 		x.throttle(form, x.refusal(x.s.cfg.rates(x.budget()).perMinute, f.Wait))
 		return true
@@ -59,15 +59,15 @@ func (x *exchange) refusal(perMinute int, wait time.Duration) refusal {
 	return refusal{window: window{limit: perMinute, span: time.Minute}, wait: wait}
 }
 
-// answerLimit states a limit as Defender XDR does, under both APIs.
-func answerLimit(x *exchange, f Fault) bool {
+// respondLimit states a limit as Defender XDR does, under both APIs.
+func respondLimit(x *exchange, f Fault) bool {
 	message := x.s.dialects.xdr.exceeded(x.refusal(int(f.Size), 0)) + " You can send requests again in 8 seconds."
 	x.failAt(http.StatusTooManyRequests, x.dialect.throttled, message, x.s.cfg.TenantID)
 	return true
 }
 
-// answerBackIn responds with an error object and a Retry-After.
-func answerBackIn(status int, retryAfter func(Fault) string) answer {
+// respondBackIn responds with an error object and a Retry-After.
+func respondBackIn(status int, retryAfter func(Fault) string) responder {
 	return func(x *exchange, f Fault) bool {
 		x.w.Header().Set("Retry-After", retryAfter(f))
 		if status == http.StatusTooManyRequests {
@@ -84,8 +84,8 @@ func exactSeconds(f Fault) string { return strconv.FormatFloat(f.Wait.Seconds(),
 
 func literally(text string) func(Fault) string { return func(Fault) string { return text } }
 
-// answerPage responds with an HTML page, as proxies and sign-in pages do.
-func answerPage(status int, title string) answer {
+// respondPage responds with an HTML page, as proxies and sign-in pages do.
+func respondPage(status int, title string) responder {
 	return func(x *exchange, _ Fault) bool {
 		page := fmt.Sprintf("<!DOCTYPE html>\n<html><head><title>%s</title></head><body><h1>%s</h1></body></html>\n", title, title)
 		x.send(status, "text/html; charset=utf-8", []byte(page))
@@ -93,7 +93,7 @@ func answerPage(status int, title string) answer {
 	}
 }
 
-func answerRedirect(host string) answer {
+func respondRedirect(host string) responder {
 	return func(x *exchange, _ Fault) bool {
 		x.w.Header().Set("Location", host+x.r.URL.RequestURI())
 		x.send(http.StatusFound, "", nil)
@@ -101,7 +101,7 @@ func answerRedirect(host string) answer {
 	}
 }
 
-func answerEmpty(x *exchange, _ Fault) bool {
+func respondEmpty(x *exchange, _ Fault) bool {
 	x.send(http.StatusOK, "application/json", nil)
 	return true
 }
@@ -217,7 +217,7 @@ func huge(x *exchange, f Fault) bool {
 
 // spliced responds with an additional difficult member: in the incident, in a
 // page's first row, or in the page itself if it has no rows.
-func spliced(member func(Fault) string) answer {
+func spliced(member func(Fault) string) responder {
 	return func(x *exchange, f Fault) bool {
 		if x.lists() {
 			p := x.page(x.query)

@@ -79,7 +79,7 @@ func (x *exchange) failSignIn(status int, message string) {
 // signIn responds to POST /{tenant}/oauth2/v2.0/token with the client
 // credentials grant.
 func (s *Sim) signIn(x *exchange) {
-	if fault, struck := s.strike(x, TokenRequests); struck && fault.answer(x) {
+	if fault, struck := s.strike(x, TokenRequests); struck && fault.apply(x) {
 		return
 	}
 	if x.r.Method != http.MethodPost {

@@ -37,7 +37,7 @@ type Sim struct {
 	limits    map[string]*limits    // by what shares a budget
 	rules     map[int64]*activeRule // faults by incident ID
 	throws    map[int64]uint64      // of the faults' dice, by the same key
-	answers   map[int64]uint64      // requests with a drawn latency, by the same key
+	latencies map[int64]uint64      // requests with a drawn latency, by the same key
 	journal   journal
 	alerts    map[string]*shown // the newest version of each, shown or not
 	xdrList   listing
@@ -66,7 +66,7 @@ func New(cfg Config) (*Sim, error) {
 		},
 		rules:     make(map[int64]*activeRule),
 		throws:    make(map[int64]uint64),
-		answers:   make(map[int64]uint64),
+		latencies: make(map[int64]uint64),
 		texts:     newTexts(),
 		journal:   journal{kept: cfg.RequestsKept},
 		alerts:    make(map[string]*shown),
@@ -89,14 +89,14 @@ func (s *Sim) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	xdr, graph, graphAlerts := s.dialects.xdr, s.dialects.graph, s.dialects.graphAlerts
 	mux.HandleFunc("/{tenant}/oauth2/v2.0/token", s.recorded(xdr, EndpointToken, s.signIn))
-	mux.HandleFunc("/api/incidents", s.recorded(xdr, EndpointList, s.answer))
-	mux.HandleFunc("/api/incidents/{$}", s.recorded(xdr, EndpointList, s.answer))
-	mux.HandleFunc("/api/incidents/{id}", s.recorded(xdr, EndpointIncident, s.answer))
-	mux.HandleFunc("/v1.0/security/incidents", s.recorded(graph, EndpointList, s.answer))
-	mux.HandleFunc("/v1.0/security/incidents/{$}", s.recorded(graph, EndpointList, s.answer))
-	mux.HandleFunc("/v1.0/security/incidents/{id}", s.recorded(graph, EndpointIncident, s.answer))
-	mux.HandleFunc("/v1.0/security/incidents/{id}/alerts", s.recorded(graph, EndpointAlerts, s.answer))
-	alertList := s.answer
+	mux.HandleFunc("/api/incidents", s.recorded(xdr, EndpointList, s.handle))
+	mux.HandleFunc("/api/incidents/{$}", s.recorded(xdr, EndpointList, s.handle))
+	mux.HandleFunc("/api/incidents/{id}", s.recorded(xdr, EndpointIncident, s.handle))
+	mux.HandleFunc("/v1.0/security/incidents", s.recorded(graph, EndpointList, s.handle))
+	mux.HandleFunc("/v1.0/security/incidents/{$}", s.recorded(graph, EndpointList, s.handle))
+	mux.HandleFunc("/v1.0/security/incidents/{id}", s.recorded(graph, EndpointIncident, s.handle))
+	mux.HandleFunc("/v1.0/security/incidents/{id}/alerts", s.recorded(graph, EndpointAlerts, s.handle))
+	alertList := s.handle
 	if s.cfg.NoAlertList {
 		alertList = s.notThere
 	}
@@ -132,9 +132,9 @@ func (s *Sim) add(i Incident, at time.Time) {
 	s.replace(t, i, at)
 }
 
-// answer handles a call of either API. The limits come first, so every request
+// handle handles a call of either API. The limits come first, so every request
 // counts against the quota, whatever its outcome.
-func (s *Sim) answer(x *exchange) {
+func (s *Sim) handle(x *exchange) {
 	if refused := s.spend(x); refused != nil {
 		x.throttle(cmp.Or(s.cfg.ThrottleForm, x.dialect.throttleForm), *refused)
 		return
@@ -161,7 +161,7 @@ func (s *Sim) answer(x *exchange) {
 		return
 	}
 	x.prefer()
-	if fault, struck := s.strike(x, x.target()); struck && fault.answer(x) {
+	if fault, struck := s.strike(x, x.target()); struck && fault.apply(x) {
 		return
 	}
 	x.sendRegular(jsonType)

@@ -43,19 +43,19 @@ func postForm(t *testing.T, s *Sim, tenant string, form url.Values, change func(
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
-	var answer map[string]any
-	require.NoError(t, json.Unmarshal(body, &answer))
-	return resp.StatusCode, answer
+	var response map[string]any
+	require.NoError(t, json.Unmarshal(body, &response))
+	return resp.StatusCode, response
 }
 
 func TestTokenEndpointGrantsATokenTheAPITakes(t *testing.T) {
 	s := newSim(t, nil)
-	status, answer := postForm(t, s, s.cfg.TenantID, goodForm(), nil)
+	status, response := postForm(t, s, s.cfg.TenantID, goodForm(), nil)
 
 	assert.Equal(t, http.StatusOK, status)
-	assert.Equal(t, "Bearer", answer["token_type"])
-	assert.EqualValues(t, 3600, answer["expires_in"])
-	resp, _ := get(t, s, 1001, "Authorization", "bearer "+answer["access_token"].(string))
+	assert.Equal(t, "Bearer", response["token_type"])
+	assert.EqualValues(t, 3600, response["expires_in"])
+	resp, _ := get(t, s, 1001, "Authorization", "bearer "+response["access_token"].(string))
 	assert.Equal(t, http.StatusOK, resp.StatusCode)
 	assert.Equal(t, EndpointToken, s.Journal()[0].Endpoint)
 }
@@ -90,11 +90,11 @@ func TestTokenEndpointRefusesAsEntraDoes(t *testing.T) {
 		} else {
 			form.Set(c.field, c.value)
 		}
-		status, answer := postForm(t, s, tenant, form, nil)
+		status, response := postForm(t, s, tenant, form, nil)
 		assert.Equal(t, c.status, status, c.code)
-		assert.Equal(t, c.short, answer["error"])
-		assert.Contains(t, answer["error_description"], c.code+": ")
-		assert.Nil(t, answer["access_token"])
+		assert.Equal(t, c.short, response["error"])
+		assert.Contains(t, response["error_description"], c.code+": ")
+		assert.Nil(t, response["access_token"])
 	}
 }
 
@@ -143,21 +143,21 @@ func TestRefusalsOfTheTokenEndpointHaveItsForm(t *testing.T) {
 	} {
 		s := newSim(t, nil)
 		setFault(t, s, TokenRequests, fault)
-		status, answer := postForm(t, s, s.cfg.TenantID, goodForm(), nil)
+		status, response := postForm(t, s, s.cfg.TenantID, goodForm(), nil)
 		assert.Equal(t, want.status, status, fault)
-		assert.Equal(t, want.short, answer["error"], fault)
-		description := answer["error_description"].(string)
+		assert.Equal(t, want.short, response["error"], fault)
+		description := response["error_description"].(string)
 		assert.Regexp(t, `^AADSTS\d+: .* Trace ID: [\w-]+ Correlation ID: [\w-]+ Timestamp: [\d-]+ [\d:]+Z$`, description)
 		assert.Contains(t, description, want.text, fault)
 		assert.NotContains(t, description, "{")
-		code := answer["error_codes"].([]any)[0]
+		code := response["error_codes"].([]any)[0]
 		assert.Contains(t, description, fmt.Sprintf("AADSTS%.0f: ", code))
-		assert.Equal(t, fmt.Sprintf("https://login.microsoftonline.com/error?code=%.0f", code), answer["error_uri"])
-		assert.NotEmpty(t, answer["trace_id"])
-		assert.NotEmpty(t, answer["correlation_id"])
-		assert.NotEmpty(t, answer["timestamp"])
+		assert.Equal(t, fmt.Sprintf("https://login.microsoftonline.com/error?code=%.0f", code), response["error_uri"])
+		assert.NotEmpty(t, response["trace_id"])
+		assert.NotEmpty(t, response["correlation_id"])
+		assert.NotEmpty(t, response["timestamp"])
 		if fault == "AADSTS53003" {
-			assert.Equal(t, "message_only", answer["suberror"])
+			assert.Equal(t, "message_only", response["suberror"])
 		}
 	}
 }

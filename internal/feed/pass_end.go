@@ -41,7 +41,7 @@ func (p *Pass) Answered(page *defender.Page, now time.Time) Ending {
 	if !ok {
 		return Goes
 	}
-	p.answered(page)
+	p.countPage(page)
 	if q.counts {
 		p.queue = slices.Delete(p.queue, place, place+1)
 		if total, known := totalOf(page); known {
@@ -57,7 +57,7 @@ func (p *Pass) Answered(page *defender.Page, now time.Time) Ending {
 	}
 	if q.request.Count {
 		p.step.count(page)
-		if p.alertsOnly && p.expected == 0 && p.step.said {
+		if p.alertsOnly && p.expected == 0 && p.step.totalKnown {
 			p.expected = p.settings.requests(p.step.total, p.settings.MaxAlertTop)
 		}
 	}
@@ -76,8 +76,8 @@ func (p *Pass) Answered(page *defender.Page, now time.Time) Ending {
 	return p.proceed(leadsOn(page), now)
 }
 
-// answered counts a page.
-func (p *Pass) answered(page *defender.Page) {
+// countPage counts a page.
+func (p *Pass) countPage(page *defender.Page) {
 	p.throttled = 0
 	for _, t := range []*tally{&p.current, &p.total} {
 		t.pages++
@@ -87,7 +87,7 @@ func (p *Pass) answered(page *defender.Page) {
 
 // expectsMore reports whether the list has rows after those that the step has read, despite an empty page.
 func (p *Pass) expectsMore(page *defender.Page) bool {
-	return leadsOn(page) || p.step.said && !p.step.complete()
+	return leadsOn(page) || p.step.totalKnown && !p.step.complete()
 }
 
 // last reports whether this is the only unfinished page of the step.
@@ -127,7 +127,7 @@ func (p *Pass) proceed(leadsOn bool, now time.Time) Ending {
 		return p.endPhase(NotShown, now)
 	case p.unfinished():
 		return Goes
-	case !s.said && !leadsOn:
+	case !s.totalKnown && !leadsOn:
 		return p.endPhase(Swept, now)
 	case s.planned <= p.settings.MaxSkip:
 		return Goes
@@ -214,7 +214,7 @@ func (p *Pass) TooLarge(page *defender.Page, now time.Time) Ending {
 	if !ok {
 		return Goes
 	}
-	p.answered(page)
+	p.countPage(page)
 	if q.counts {
 		p.queue = slices.Delete(p.queue, place, place+1)
 		return Goes

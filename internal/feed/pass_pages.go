@@ -106,7 +106,7 @@ func (p *Pass) Request() defender.ListRequest {
 	}
 	return defender.ListRequest{
 		Alerts: p.progress.Phase == PhaseAlerts, CreatedSince: p.step.since, ByCreation: true,
-		Count: !p.step.asked && p.first() == q, Top: q.top, Skip: q.skip,
+		Count: !p.step.totalRequested && p.first() == q, Top: q.top, Skip: q.skip,
 	}
 }
 

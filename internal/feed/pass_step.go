@@ -13,9 +13,9 @@ type step struct {
 	since time.Time // the moment; zero: the list's beginning
 	last  time.Time // the creation time of the last row that was read
 
-	total int  // rows from the moment to the list's end; 0: not known
-	said  bool // according to a page of this step; else it is an estimate
-	asked bool // a page that requested the total has succeeded
+	total          int  // rows from the moment to the list's end; 0: not known
+	totalKnown     bool // according to a page of this step; else it is an estimate
+	totalRequested bool // a page that requested the total has succeeded
 
 	planned int // rows covered by planned pages
 	read    int // different rows that were read, or were too large
@@ -83,14 +83,14 @@ func (s *step) note(page *defender.Page) (ordered bool) {
 
 // count notes the number of rows, if a page has it. A number smaller than the page's own rows is ignored.
 func (s *step) count(page *defender.Page) {
-	s.asked = true
+	s.totalRequested = true
 	if page.Total > 0 && page.Total >= rowsOf(page) {
-		s.total, s.said = page.Total, true
+		s.total, s.totalKnown = page.Total, true
 	}
 }
 
 // complete reports whether the step has read all rows to the list's end.
-func (s *step) complete() bool { return s.said && s.read >= s.total }
+func (s *step) complete() bool { return s.totalKnown && s.read >= s.total }
 
 // next returns the step that begins with the last row of this one. Not ok: it would be the same step.
 func (s *step) next() (next step, ok bool) {
@@ -104,7 +104,7 @@ func (s *step) next() (next step, ok bool) {
 			next.shown[key] = sight{created: seen.created, before: true}
 		}
 	}
-	if s.said {
+	if s.totalKnown {
 		next.total = s.total - s.read + len(next.shown)
 	}
 	return next, true

@@ -38,8 +38,8 @@ func TestThirdRateLimitInARowEndsTheSweepAndTheNextOneRests(t *testing.T) {
 			s.request(t)
 			require.Equal(t, Goes, s.answer(t, failing(defender.Throttled)))
 			for i, minutes := range []int{10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440} {
-				asked := s.request(t)
-				require.Equal(t, i > 0, asked.Skip == 0, "from the beginning")
+				q := s.request(t)
+				require.Equal(t, i > 0, q.Skip == 0, "from the beginning")
 				require.Equal(t, PageFailed, s.answer(t, failing(defender.Throttled)), "one is enough until a page is answered")
 				require.True(t, s.Rests())
 				at, _ = s.Due()

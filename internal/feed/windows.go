@@ -42,7 +42,7 @@ type WindowSettings struct {
 type Windows struct {
 	settings WindowSettings
 	hand
-	asked    defender.ListRequest // the page in flight or at hand
+	query    defender.ListRequest // the page in flight or at hand
 	wanted   option               // the options that it would have without a trial
 	seen     seen
 	refusals refusals
@@ -168,7 +168,7 @@ func (f *Windows) Requested(now time.Time) {
 
 // send notes that a page of the current window was requested.
 func (f *Windows) send(q defender.ListRequest, now time.Time) {
-	f.asked, f.wanted = q, 0
+	f.query, f.wanted = q, 0
 	if f.current != nil {
 		f.current.begun = true
 		all := refusals{refused: f.refusals.refused}
@@ -217,12 +217,12 @@ func (f *Windows) Answered(page *defender.Page, at time.Time) Progress {
 	if f.accepted(at) {
 		return Continues
 	}
-	if f.asked.ByCreation && disordered(page) {
+	if f.query.ByCreation && disordered(page) {
 		f.refusals.refused |= ordering
 		w.part = w.part || !w.resume.IsZero() // it may not have continued from the last creation
 	}
 	w.due = at
-	return f.went(w, w.answered(page, f.asked, f.maxSkip, at), at)
+	return f.went(w, w.finishPage(page, f.query, f.maxSkip, at), at)
 }
 
 // hear notes the service's time.

@@ -131,7 +131,7 @@ func TestRowsThatMoveUpBehindAnEmptyPageAreMissed(t *testing.T) {
 			for _, page := range []*defender.Page{
 				{Rows: rows(0, 50), Next: 50}, {Token: "behind"}, {Rows: rows(c.from, 80)},
 			} {
-				last = w.answered(page, w.request(), 500, noon)
+				last = w.finishPage(page, w.request(), 500, noon)
 			}
 			require.Equal(t, c.ends, last)
 		})

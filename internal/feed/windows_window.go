@@ -92,8 +92,8 @@ func (w *window) request() defender.ListRequest {
 	return q
 }
 
-// answered continues after a page, whose rows begin at most at maxSkip.
-func (w *window) answered(page *defender.Page, q defender.ListRequest, maxSkip int, at time.Time) outcome {
+// finishPage continues after a page, whose rows begin at most at maxSkip.
+func (w *window) finishPage(page *defender.Page, q defender.ListRequest, maxSkip int, at time.Time) outcome {
 	first := w.pages == w.large
 	if first {
 		w.total = page.Total

@@ -75,11 +75,11 @@ func (e *endpoint) fail(id int64, s suspect, tracked int, now time.Time, v *Verd
 	}
 	e.affect(id)
 	if s.streak != nil && !e.evidence(id) {
-		e.judgeAll(s, tracked, now, v)
+		e.evaluateAll(s, tracked, now, v)
 		return
 	}
 	e.row.add(id, s, now)
-	if c, raised := e.judge(s.class, tracked); raised {
+	if c, raised := e.evaluate(s.class, tracked); raised {
 		e.raise(c, now, v)
 	}
 }
@@ -93,9 +93,9 @@ func (e *endpoint) affect(id int64) {
 	}
 }
 
-// judge reports whether the row raises a state, and of which class. A row of
+// evaluate reports whether the row raises a state, and of which class. A row of
 // several classes counts only while no state is active.
-func (e *endpoint) judge(last class, tracked int) (class, bool) {
+func (e *endpoint) evaluate(last class, tracked int) (class, bool) {
 	tally := &e.row.classes[last]
 	distinct, failures := e.needed(last, tracked)
 	if tally.failures >= failures && e.row.distinct(last) >= distinct {
@@ -108,9 +108,9 @@ func (e *endpoint) judge(last class, tracked int) (class, bool) {
 	return e.row.majority(last), true
 }
 
-// judgeAll raises a state if every incident fails, whether or not each failure
+// evaluateAll raises a state if every incident fails, whether or not each failure
 // is evidence.
-func (e *endpoint) judgeAll(last suspect, tracked int, now time.Time, v *Verdict) {
+func (e *endpoint) evaluateAll(last suspect, tracked int, now time.Time, v *Verdict) {
 	if e.isDown() || len(e.failing) < tracked || e.failures < enough {
 		return
 	}

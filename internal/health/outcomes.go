@@ -54,9 +54,9 @@ func (t *Tracker) failsAlone(s *Streak, r Roster) bool {
 	return nobodyLeft && classOf(s.kind) != unavailable
 }
 
-// incidentAnswered notes that the endpoint works. So the incidents in the row
+// incidentSucceeded notes that the endpoint works. So the incidents in the row
 // fail alone. Failures that may be short are not logged yet.
-func (t *Tracker) incidentAnswered(id int64, r Roster, now time.Time, v *Verdict) {
+func (t *Tracker) incidentSucceeded(id int64, r Roster, now time.Time, v *Verdict) {
 	row := t.get.row
 	t.get.succeed(id, min(toRecover, max(1, r.Tracked)), now, v)
 	for _, id := range row.ids() {
@@ -71,7 +71,7 @@ func (t *Tracker) incidentAnswered(id int64, r Roster, now time.Time, v *Verdict
 
 // incidentFound notes that the API has an incident.
 func (t *Tracker) incidentFound(id int64, r Roster, now time.Time, v *Verdict) {
-	t.incidentAnswered(id, r, now, v)
+	t.incidentSucceeded(id, r, now, v)
 	v.Release = append(v.Release, t.found.success(id)...)
 }
 
@@ -96,7 +96,7 @@ func (t *Tracker) incidentNotFound(i Incident, failure *defender.Error, r Roster
 	}
 	s.believed, v.Missing, v.Retry = true, true, s.backoff.NextBackOff()
 	if len(t.found.held) == 0 {
-		t.incidentAnswered(i.ID, r, now, v)
+		t.incidentSucceeded(i.ID, r, now, v)
 	}
 	t.name(s, failure, now, v)
 }
@@ -137,9 +137,9 @@ func (t *Tracker) incidentThrottled(i Incident, failure *defender.Error, r Roste
 	t.name(s, failure, now, v)
 }
 
-// incidentAsksToWait handles a Retry-After in a response other than a 429, in
+// incidentRetryAfter handles a Retry-After in a response other than a 429, in
 // addition to the failure itself.
-func (t *Tracker) incidentAsksToWait(failure *defender.Error, now time.Time, v *Verdict) {
+func (t *Tracker) incidentRetryAfter(failure *defender.Error, now time.Time, v *Verdict) {
 	s := v.Streak
 	if s.throttle(t.get.successes) {
 		s.until = now.Add(failure.RetryAfter)
@@ -167,7 +167,7 @@ func (t *Tracker) goBehind(retry time.Duration, now time.Time, v *Verdict) {
 // pause handles a response whose RetryAfter concerns more than one incident.
 func (t *Tracker) pause(failure *defender.Error, now time.Time, v *Verdict) {
 	v.Pause = true
-	last, until := &t.asked, now.Add(failure.RetryAfter)
+	last, until := &t.retryAfters, now.Add(failure.RetryAfter)
 	if failure.Kind == defender.Throttled {
 		last = &t.throttled
 	}

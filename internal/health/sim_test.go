@@ -33,9 +33,9 @@ func failure(kind defender.Kind) *defender.Error {
 // alerts stands for the list of alerts where incident 0 stands for the list.
 const alerts int64 = -1
 
-// answers returns the failure of a request; incident 0 is the list. Nil: it
+// responses returns the failure of a request; incident 0 is the list. Nil: it
 // succeeds.
-type answers func(id int64, now time.Time) *defender.Error
+type responses func(id int64, now time.Time) *defender.Error
 
 // sim is a poller reduced to what a tracker can see: it obeys each verdict.
 type sim struct {
@@ -46,7 +46,7 @@ type sim struct {
 	due       map[int64]time.Time // the list is incident 0
 	streaks   map[int64]*Streak
 	delivered map[int64]bool
-	answer    answers
+	answer    responses
 
 	heldGet, heldList, heldAlerts time.Time
 	requests                      map[int64]int
@@ -56,7 +56,7 @@ type sim struct {
 	missing                       int
 }
 
-func newSim(t require.TestingT, incidents int, feed bool, answer answers) *sim {
+func newSim(t require.TestingT, incidents int, feed bool, answer responses) *sim {
 	s := &sim{
 		t: t, tracker: New(), now: start(), answer: answer, due: map[int64]time.Time{}, streaks: map[int64]*Streak{},
 		delivered: map[int64]bool{}, requests: map[int64]int{},
@@ -264,7 +264,7 @@ func (s *sim) polls(except int64) int {
 func well(int64, time.Time) *defender.Error { return nil }
 
 // some makes the first incidents fail permanently.
-func some(n int64, kind defender.Kind) answers {
+func some(n int64, kind defender.Kind) responses {
 	return func(id int64, _ time.Time) *defender.Error {
 		if id <= 0 || id > n {
 			return nil
@@ -274,7 +274,7 @@ func some(n int64, kind defender.Kind) answers {
 }
 
 // during makes everything fail for some time.
-func during(from, to time.Duration, kind defender.Kind) answers {
+func during(from, to time.Duration, kind defender.Kind) responses {
 	return func(_ int64, now time.Time) *defender.Error {
 		if passed := now.Sub(start()); passed < from || passed >= to {
 			return nil

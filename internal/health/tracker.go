@@ -25,9 +25,9 @@ type Tracker struct {
 	found                        found
 	naming                       naming
 
-	throttled pauses // after a 429
-	asked     pauses // after any other response with a Retry-After
-	reported  reported
+	throttled   pauses // after a 429
+	retryAfters pauses // after any other response with a Retry-After
+	reported    reported
 }
 
 // pauses are the pauses after responses of one kind.
@@ -75,7 +75,7 @@ func (t *Tracker) IncidentFailed(i Incident, failure *defender.Error, r Roster, 
 		t.incidentFailed(i, failure, r, now, &v)
 	}
 	if failure.Kind != defender.Throttled && failure.RetryAfter > 0 {
-		t.incidentAsksToWait(failure, now, &v)
+		t.incidentRetryAfter(failure, now, &v)
 	}
 	t.finish(now, &v)
 	return v
@@ -160,12 +160,12 @@ func (t *Tracker) ListAsksToWait(failure *defender.Error, now time.Time) Verdict
 }
 
 // ListAnswered handles a response that is a page of the list.
-func (t *Tracker) ListAnswered(now time.Time) Verdict { return t.pageAnswered(&t.list, now) }
+func (t *Tracker) ListAnswered(now time.Time) Verdict { return t.pageSucceeded(&t.list, now) }
 
 // AlertListAnswered handles a response that is a page of the list of alerts.
-func (t *Tracker) AlertListAnswered(now time.Time) Verdict { return t.pageAnswered(&t.alertList, now) }
+func (t *Tracker) AlertListAnswered(now time.Time) Verdict { return t.pageSucceeded(&t.alertList, now) }
 
-func (t *Tracker) pageAnswered(list *endpoint, now time.Time) Verdict {
+func (t *Tracker) pageSucceeded(list *endpoint, now time.Time) Verdict {
 	var v Verdict
 	t.advance(now, &v)
 	t.reach(nil, now, &v)

@@ -11,15 +11,15 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// asking is a failure with a Retry-After.
-func asking(kind defender.Kind, wait time.Duration) *defender.Error {
+// withRetryAfter is a failure with a Retry-After.
+func withRetryAfter(kind defender.Kind, wait time.Duration) *defender.Error {
 	return &defender.Error{Kind: kind, RetryAfter: wait}
 }
 
 // fail makes a request for an incident fail with a Retry-After.
 func (h *hand) fail(id int64, kind defender.Kind, wait time.Duration) Verdict {
 	h.now = h.now.Add(time.Second)
-	v := h.IncidentFailed(Incident{ID: id, Streak: h.streaks[id]}, asking(kind, wait), h.roster, h.now)
+	v := h.IncidentFailed(Incident{ID: id, Streak: h.streaks[id]}, withRetryAfter(kind, wait), h.roster, h.now)
 	h.streaks[id] = v.Streak
 	h.note(v)
 	return v
@@ -42,7 +42,7 @@ func TestAnswerThatAsksToWaitPausesItsEndpointWhateverItIs(t *testing.T) {
 			require.False(t, v.Learn, "it says nothing about limits")
 			require.GreaterOrEqual(t, v.Retry, wait)
 
-			v = h.ListFailed(asking(kind, wait), h.now)
+			v = h.ListFailed(withRetryAfter(kind, wait), h.now)
 			require.True(t, v.Pause)
 			require.False(t, v.LogPause, "logged once")
 			require.False(t, v.Learn)
@@ -114,18 +114,18 @@ func TestOnlyTheFirst429OfAnIncidentMayTeach(t *testing.T) {
 	h.do(step{1, 0})
 	require.True(t, h.fail(1, defender.Throttled, time.Second).Learn)
 	for range 3 {
-		require.True(t, h.ListFailed(asking(defender.Throttled, time.Second), h.now).Learn)
+		require.True(t, h.ListFailed(withRetryAfter(defender.Throttled, time.Second), h.now).Learn)
 	}
 }
 
 func TestIncidentThatIsNotTrackedAnyMoreMayAskToWait(t *testing.T) {
 	h := byHand(t, 20)
-	v := h.UntrackedFailed(asking(defender.Throttled, time.Minute), h.now)
+	v := h.UntrackedFailed(withRetryAfter(defender.Throttled, time.Minute), h.now)
 	require.True(t, v.Pause)
 	require.True(t, v.LogPause)
 	require.False(t, v.Learn)
 	require.Nil(t, v.Streak)
-	require.Zero(t, h.UntrackedFailed(asking(defender.ServerError, 0), h.now))
+	require.Zero(t, h.UntrackedFailed(withRetryAfter(defender.ServerError, 0), h.now))
 	h.do(all(enough-1, defender.ServerError)...)
 	require.False(t, h.down(), "it is not counted")
 }
@@ -133,7 +133,7 @@ func TestIncidentThatIsNotTrackedAnyMoreMayAskToWait(t *testing.T) {
 func TestAPauseThatIsMuchLongerIsLoggedAgain(t *testing.T) {
 	h := byHand(t, 20)
 	pause := func(kind defender.Kind, wait time.Duration) bool {
-		v := h.UntrackedFailed(asking(kind, wait), h.now)
+		v := h.UntrackedFailed(withRetryAfter(kind, wait), h.now)
 		h.now = h.now.Add(wait)
 		return v.LogPause
 	}

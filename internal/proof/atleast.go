@@ -39,8 +39,8 @@ const oneRepeatIn = 20
 func AtLeast(sim *defendersim.Sim, lives []time.Time, records []Record) []string {
 	emitted, repeats, problems := identities(records)
 	b := bounds{sim: sim, may: map[string]int{}, must: map[string]int{}}
-	for id, answers := range answersOf(sim, lives) {
-		b.served(id, answers)
+	for id, responses := range responsesOf(sim, lives) {
+		b.served(id, responses)
 	}
 	requests := requestsOf(sim, lives)
 	for _, id := range sim.IDs() {
@@ -104,26 +104,26 @@ func keysOf(must map[string]int, emitted map[string]map[string]bool) func(func(s
 	return maps.Keys(all)
 }
 
-// answer is the simulator's response to one request for an incident.
-type answer struct {
+// response is the simulator's response to one request for an incident.
+type response struct {
 	state   *defendersim.State // nil: there is no such incident
 	life    int                // that sent the request
 	certain bool               // it was processed before that life ended
 }
 
-// answersOf lists the responses that showed a state, by incident.
-func answersOf(sim *defendersim.Sim, lives []time.Time) map[int64][]answer {
-	answers := map[int64][]answer{}
+// responsesOf lists the responses that showed a state, by incident.
+func responsesOf(sim *defendersim.Sim, lives []time.Time) map[int64][]response {
+	responses := map[int64][]response{}
 	histories := map[int64][]defendersim.State{}
 	for _, id := range sim.IDs() {
 		histories[id], _ = sim.History(id)
 	}
 	for _, r := range sim.Journal() {
 		life := lifeAt(lives, r.Time)
-		if n := len(answers[r.ID]); r.Endpoint == defendersim.EndpointIncident && n > 0 && answers[r.ID][n-1].life == life {
-			answers[r.ID][n-1].certain = true
+		if n := len(responses[r.ID]); r.Endpoint == defendersim.EndpointIncident && n > 0 && responses[r.ID][n-1].life == life {
+			responses[r.ID][n-1].certain = true
 		}
-		a := answer{life: life, certain: life == len(lives)-1}
+		a := response{life: life, certain: life == len(lives)-1}
 		switch {
 		case notFound(r):
 		case shows(r):
@@ -131,9 +131,9 @@ func answersOf(sim *defendersim.Sim, lives []time.Time) map[int64][]answer {
 		default:
 			continue
 		}
-		answers[r.ID] = append(answers[r.ID], a)
+		responses[r.ID] = append(responses[r.ID], a)
 	}
-	return answers
+	return responses
 }
 
 // lifeAt is the last life that had begun: everything that a collector sends
@@ -165,10 +165,10 @@ type bounds struct {
 }
 
 // served adds what responses about one incident require and allow.
-func (b bounds) served(id int64, answers []answer) {
+func (b bounds) served(id int64, responses []response) {
 	var last, sure *defendersim.State // the last one served, the last one certainly processed
 	states := map[*defendersim.State]bool{}
-	for _, a := range answers {
+	for _, a := range responses {
 		keys := []string{Record{Incident: id, Change: "not_found"}.key()}
 		if a.state != nil {
 			keys = Mode{Alerts: Split}.between(id, nil, *a.state)

@@ -18,11 +18,11 @@ type Room struct {
 // Earliest returns when requests can be sent that need a place in each of the
 // rooms, given the durations of their responses: as early as possible, but in
 // order.
-func Earliest(answers []time.Duration, rooms ...Room) []time.Duration {
-	sent := make([]time.Duration, len(answers))
+func Earliest(responses []time.Duration, rooms ...Room) []time.Duration {
+	sent := make([]time.Duration, len(responses))
 	var ends []time.Duration // of those before, ascending
 	var at time.Duration
-	for n, takes := range answers {
+	for n, takes := range responses {
 		for _, r := range rooms {
 			if n >= r.Requests { // all places are taken: one must become free
 				at = max(at, ends[n-r.Requests]+r.After)

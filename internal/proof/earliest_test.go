@@ -35,7 +35,7 @@ func TestEarliestFillsEachRoomAndNeverMore(t *testing.T) {
 }
 
 func TestEarliestTakesThePlaceThatIsLeftFirst(t *testing.T) {
-	answers := []time.Duration{10 * time.Second, time.Second, 0}
-	require.Equal(t, []time.Duration{0, 0, time.Second}, Earliest(answers, Room{2, 0}), "the second is answered before the first")
-	require.Equal(t, []time.Duration{0, 0, time.Minute + time.Second}, Earliest(answers, Room{2, time.Minute}))
+	responses := []time.Duration{10 * time.Second, time.Second, 0}
+	require.Equal(t, []time.Duration{0, 0, time.Second}, Earliest(responses, Room{2, 0}), "the second is answered before the first")
+	require.Equal(t, []time.Duration{0, 0, time.Minute + time.Second}, Earliest(responses, Room{2, time.Minute}))
 }

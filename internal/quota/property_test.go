@@ -20,8 +20,8 @@ type request struct {
 	reached int
 }
 
-// world sends random requests through a quota and keeps every one of them.
-type world struct {
+// model sends random requests through a quota and keeps every one of them.
+type model struct {
 	rand     *rand.Rand
 	limits   []quota.Limit
 	quota    *quota.Quota
@@ -32,20 +32,20 @@ type world struct {
 	arrivals []time.Time
 }
 
-// inManyWorlds runs a test in worlds that differ in their limits and in all that happens.
-func inManyWorlds(t *testing.T, test func(t *testing.T, w *world)) {
+// withManyModels runs a test with models that differ in their limits and in everything that happens.
+func withManyModels(t *testing.T, test func(t *testing.T, w *model)) {
 	t.Helper()
 	for seed := range uint64(200) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
-			test(t, newWorld(rand.New(rand.NewPCG(seed, 0))))
+			test(t, newModel(rand.New(rand.NewPCG(seed, 0))))
 		})
 	}
 }
 
-// newWorld has limits on a grid of seconds, so that moments often fall exactly on the edge of a
+// newModel has limits on a grid of seconds, so that moments often fall exactly on the edge of a
 // window.
-func newWorld(r *rand.Rand) *world {
-	w := &world{rand: r, now: after(0)}
+func newModel(r *rand.Rand) *model {
+	w := &model{rand: r, now: after(0)}
 	for range 1 + r.IntN(3) {
 		w.limits = append(w.limits, quota.Limit{Window: w.upTo(20) + time.Second, Requests: r.IntN(46)})
 	}
@@ -53,13 +53,13 @@ func newWorld(r *rand.Rand) *world {
 	return w
 }
 
-// upTo is a random number of whole seconds from 0 to most.
-func (w *world) upTo(most int) time.Duration {
-	return time.Duration(w.rand.IntN(most+1)) * time.Second
+// upTo is a random number of whole seconds from 0 to limit.
+func (w *model) upTo(limit int) time.Duration {
+	return time.Duration(w.rand.IntN(limit+1)) * time.Second
 }
 
 // send sends one request that ends within 0 to 8 seconds and arrives, as often as it does, in between.
-func (w *world) send(maxReached int) {
+func (w *model) send(maxReached int) {
 	seconds := w.rand.IntN(9)
 	reached := w.rand.IntN(maxReached + 1)
 	for range reached {
@@ -70,7 +70,7 @@ func (w *world) send(maxReached int) {
 }
 
 // endOne moves to the end of the request in flight that ends soonest.
-func (w *world) endOne() {
+func (w *model) endOne() {
 	slices.SortStableFunc(w.inFlight, func(a, b request) int { return a.ends.Compare(b.ends) })
 	r := w.inFlight[0]
 	w.inFlight = w.inFlight[1:]
@@ -80,7 +80,7 @@ func (w *world) endOne() {
 }
 
 // moveTo advances the clock and ends the requests that end on the way.
-func (w *world) moveTo(then time.Time) {
+func (w *model) moveTo(then time.Time) {
 	for slices.ContainsFunc(w.inFlight, func(r request) bool { return !r.ends.After(then) }) {
 		w.endOne()
 	}
@@ -112,7 +112,7 @@ func demands() []quota.Demand {
 
 // room reports, by plain counting, whether a request may be sent at that moment if those in flight now
 // still are.
-func (w *world) room(at time.Time, d quota.Demand) bool {
+func (w *model) room(at time.Time, d quota.Demand) bool {
 	if at.Before(w.paused) {
 		return false
 	}
@@ -133,7 +133,7 @@ func (w *world) room(at time.Time, d quota.Demand) bool {
 
 // run makes random moves; each response of Next goes to check before it is
 // acted upon.
-func (w *world) run(t *testing.T, maxReached int, check func(d quota.Demand, at time.Time, ok bool)) {
+func (w *model) run(t *testing.T, maxReached int, check func(d quota.Demand, at time.Time, ok bool)) {
 	for range 300 {
 		d := demands()[w.rand.IntN(len(demands()))]
 		at, ok := w.quota.Next(w.now, d)
@@ -155,7 +155,7 @@ func (w *world) run(t *testing.T, maxReached int, check func(d quota.Demand, at 
 
 // act sends if it may, and otherwise waits for what comes first: at or the end
 // of a request.
-func (w *world) act(t *testing.T, at time.Time, ok bool, maxReached int) {
+func (w *model) act(t *testing.T, at time.Time, ok bool, maxReached int) {
 	soonerEnd := slices.ContainsFunc(w.inFlight, func(r request) bool { return r.ends.Before(at) })
 	switch {
 	case ok && at.Equal(w.now):
@@ -169,7 +169,7 @@ func (w *world) act(t *testing.T, at time.Time, ok bool, maxReached int) {
 }
 
 func TestNoWindowAtAnyAlignmentHoldsMoreArrivalsThanItsLimit(t *testing.T) {
-	inManyWorlds(t, func(t *testing.T, w *world) {
+	withManyModels(t, func(t *testing.T, w *model) {
 		w.run(t, 1, func(quota.Demand, time.Time, bool) {})
 
 		slices.SortFunc(w.arrivals, time.Time.Compare)
@@ -183,7 +183,7 @@ func TestNoWindowAtAnyAlignmentHoldsMoreArrivalsThanItsLimit(t *testing.T) {
 }
 
 func TestNothingWaitsThatCouldGo(t *testing.T) {
-	inManyWorlds(t, func(t *testing.T, w *world) {
+	withManyModels(t, func(t *testing.T, w *model) {
 		w.run(t, 2, func(d quota.Demand, at time.Time, ok bool) {
 			if !ok {
 				require.False(t, w.room(w.now.Add(time.Hour), d), "the requests in flight leave room")
@@ -225,8 +225,8 @@ func TestEachDemandLeavesRoomToThoseBeforeItAndGetsSomeItself(t *testing.T) {
 	}
 }
 
-func upTo(most int) (numbers []int) {
-	for n := range most {
+func upTo(limit int) (numbers []int) {
+	for n := range limit {
 		numbers = append(numbers, n+1)
 	}
 	return numbers

@@ -55,15 +55,15 @@ type Remaining struct {
 
 // Quota counts what was sent. New makes one.
 type Quota struct {
-	limits   []limit // without those that limit nothing
-	ended    ends
-	inFlight int
-	last     time.Time // the latest time reported; an earlier one counts as this
-	paused   time.Time // nothing is sent before it; zero: there was no pause
-	apart    time.Time // before it, concurrent requests keep a gap; zero: never
-	sent     time.Time // when the last request was sent
-	refused  time.Time // the last refusal that was not part of the one before; zero: there was none
-	answered time.Time // when the latest successful request was sent; zero: none succeeded
+	limits    []limit // without those that limit nothing
+	ended     ends
+	inFlight  int
+	last      time.Time // the latest time reported; an earlier one counts as this
+	paused    time.Time // nothing is sent before it; zero: there was no pause
+	apart     time.Time // before it, concurrent requests keep a gap; zero: never
+	sent      time.Time // when the last request was sent
+	refused   time.Time // the last refusal that was not part of the one before; zero: there was none
+	succeeded time.Time // when the latest successful request was sent; zero: none succeeded
 }
 
 // New returns a quota with nothing sent yet. Without a limit, only pauses delay requests.

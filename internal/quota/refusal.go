@@ -25,8 +25,8 @@ type Learned struct {
 
 // Answered notes that a request that was sent at that time has succeeded.
 func (q *Quota) Answered(sent time.Time) {
-	if sent.After(q.answered) {
-		q.answered = sent
+	if sent.After(q.succeeded) {
+		q.succeeded = sent
 	}
 }
 
@@ -43,7 +43,7 @@ func (q *Quota) Answered(sent time.Time) {
 //     configured or the named one, because there may have been little to send.
 func (q *Quota) Refused(sent, now time.Time, named Limit, wait time.Duration) Correction {
 	q.advance(now)
-	if !q.refused.IsZero() && (!sent.After(q.refused) || !q.answered.After(q.refused)) {
+	if !q.refused.IsZero() && (!sent.After(q.refused) || !q.succeeded.After(q.refused)) {
 		return Correction{}
 	}
 	q.refused = now

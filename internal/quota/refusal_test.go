@@ -312,7 +312,7 @@ func TestWhatWasLearnedIsTakenUpByALaterRun(t *testing.T) {
 }
 
 func TestWhateverRefusalsTeachNextAgreesWithWhatRemains(t *testing.T) {
-	inManyWorlds(t, func(t *testing.T, w *world) {
+	withManyModels(t, func(t *testing.T, w *model) {
 		w.run(t, 1, func(_ quota.Demand, _ time.Time, _ bool) {
 			if w.rand.IntN(10) == 0 {
 				named := quota.Limit{Window: w.upTo(25), Requests: w.rand.IntN(50)}
