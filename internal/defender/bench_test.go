@@ -42,13 +42,14 @@ func incidentOf(b *testing.B, alerts, alertBytes int) []byte {
 	return body
 }
 
-// BenchmarkAnswer measures the way of a response from its bytes to its records.
-// "one_record" decodes it and builds a record of the whole, as they do, and
-// "records" one of each alert too; "one_compared" and "compared" also make the
-// digests and compare them with nothing; "unchanged" is what most polls do:
-// they find what was delivered before, and build nothing. Beside them is what
-// generic pollers do, which compare nothing: the JSON as a tree of any, by
-// encoding/json and by jsoniter, and that as one record.
+// BenchmarkAnswer measures how long a response takes from its bytes to its
+// records. "one_record" decodes it and builds one record, as generic pollers
+// do, and "records" also builds one for each alert; "one_compared" and
+// "compared" also make the digests and compare them with nothing; "unchanged"
+// is what most polls do: they find what was delivered before, and build
+// nothing. For comparison, generic pollers compare nothing: they parse the JSON
+// into a tree of any, with encoding/json or jsoniter, and make one record of
+// it.
 func BenchmarkAnswer(b *testing.B) {
 	for _, size := range []struct {
 		name               string
@@ -180,7 +181,7 @@ func incidentBytes(from io.Reader) []byte {
 	return body
 }
 
-// intoAny is the usual way, which makes floats of integers.
+// intoAny is the usual way, which turns integers into floats.
 func intoAny(unmarshal func([]byte, any) error) func(*ours, io.Reader) (plog.Logs, error) {
 	return func(_ *ours, from io.Reader) (plog.Logs, error) {
 		body, err := io.ReadAll(from)
@@ -219,7 +220,7 @@ func BenchmarkDecodePage(b *testing.B) {
 	}
 }
 
-// BenchmarkSweptPage compares what a page of a sweep costs on which nothing has changed with decoding its rows alone.
+// BenchmarkSweptPage compares the cost of a page of a sweep without changes with that of only decoding its rows.
 func BenchmarkSweptPage(b *testing.B) {
 	body := pageOfHundred(b)
 	client := &Client{dialect: xdr()}

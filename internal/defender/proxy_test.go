@@ -29,8 +29,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 )
 
-// viaProxy is a transport whose connections go through the proxy at the address,
-// with a user and a password. The word hush stands for the password.
+// viaProxy is a transport that connects through the proxy at the address, with
+// a user and a password. The word hush stands for the password.
 func viaProxy(t *testing.T, address string) *http.Transport {
 	t.Helper()
 	proxy, err := url.Parse(address)

@@ -42,7 +42,7 @@ func whole(t testing.TB, client *Client) []Answer {
 	return upTo(t, 20, client)
 }
 
-// upTo is whole with at most so many requests.
+// upTo is whole with a limit on the number of requests.
 func upTo(t testing.TB, requests int, client *Client) []Answer {
 	t.Helper()
 	answers := []Answer{client.Get(t.Context(), 1)}

@@ -32,7 +32,7 @@ type showingCall struct {
 	where     int64
 }
 
-// withAlerts says that alerts are in the response.
+// withAlerts reports whether alerts are in the response.
 func (c showingCall) withAlerts() bool { return c.path != incidentsPath }
 
 // responses are the responses without and with a fault to a call of a simulator

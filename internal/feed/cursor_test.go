@@ -128,7 +128,8 @@ func TestAPageThatIsTooLargeIsHalvedAndASingleRowSkipped(t *testing.T) {
 	require.Equal(t, noon.Add(-Settling), c.Boundary())
 }
 
-// Nobody knows which incident to fetch, so the next call lists from the same time again.
+// It is not known which incident to fetch, so the next call lists from the same
+// time again.
 func TestACallWithALargeRowOfAnUnknownIncidentIsIncomplete(t *testing.T) {
 	c := newCursor(interval, lookback, 1, noon.Add(-time.Hour), noon)
 	require.False(t, tooLarge(c, noon, 0))

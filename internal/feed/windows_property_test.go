@@ -65,7 +65,7 @@ func TestWindowsReturnEveryChange(t *testing.T) {
 			return rapid.SampledFrom([]defender.Kind{defender.Timeout, defender.Throttled, defender.ServerError, defender.NoToken}).Draw(t, "failure"), true
 		}
 		most = 100
-		if !ordered { // without an order nobody can see that rows have moved up, but for the pages' overlap
+		if !ordered { // without an order, only the overlap of pages shows that rows have moved up
 			most = 5
 		}
 		check := func() {

@@ -13,9 +13,9 @@ import (
 // pauseAgain is how long there must be no pause before the next one is logged.
 const pauseAgain = 10 * time.Minute
 
-// LongPause is how long a pause must be to be logged as a warning. It is logged
-// if it is at least twice as long as the last one that was logged: no change is
-// found in the meantime.
+// LongPause is how long a pause must be to be logged as a warning. One this
+// long is logged even soon after another pause, if it is at least twice as long
+// as the last one that was logged: no change is found in the meantime.
 const LongPause = 5 * time.Minute
 
 // Tracker keeps the health of all endpoints. It belongs to one goroutine.
