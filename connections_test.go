@@ -166,7 +166,7 @@ func incidentOne(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, `{"incidentId":1}`)
 }
 
-func kindOf(t *testing.T, answer defender.Answer) defender.Kind {
+func kindOf(t *testing.T, answer defender.Result) defender.Kind {
 	t.Helper()
 	failure, ok := errors.AsType[*defender.Error](answer.Err)
 	require.True(t, ok, "%v", answer.Err)

@@ -46,13 +46,13 @@ func TestARowOfTheListOfAlertsIsTheAlertThatGetShows(t *testing.T) {
 		require.NoError(t, page.Err)
 		require.Len(t, page.Rows, 2)
 
-		answer := graphClient(t, endpoint, responding(200, `{"id":"1","alerts":[`+strings.Join(rows, ",")+`]}`), settings).Get(t.Context(), 1)
-		require.NoError(t, answer.Err)
+		result := graphClient(t, endpoint, responding(200, `{"id":"1","alerts":[`+strings.Join(rows, ",")+`]}`), settings).Get(t.Context(), 1)
+		require.NoError(t, result.Err)
 		for i, tenant := range []string{"0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", ""} {
 			assert.Equal(t, shown(t, &incident.Snapshot{
 				ID: []int64{4711, 8}[i], API: "graph", Source: incident.FromList, Shows: incident.SomeAlerts, TenantID: tenant,
 				AlertsField: "alerts", LastUpdateField: "lastUpdateDateTime", AlertLastUpdateField: "lastUpdateDateTime",
-				Alerts: answer.Snapshot.Alerts[i : i+1],
+				Alerts: result.Snapshot.Alerts[i : i+1],
 			}), shown(t, page.Rows[i].Snapshot))
 			assert.NotZero(t, page.Rows[i].Snapshot.Alerts[0].Digest)
 		}

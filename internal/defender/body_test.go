@@ -78,12 +78,12 @@ func limited(t *testing.T, transport http.RoundTripper, limit int64) *Client {
 func TestEveryCodingIsUndone(t *testing.T) {
 	text := string(fixture(t, "incident.json"))
 	for _, coding := range codings {
-		answer := limited(t, responding(200, encoded(coding.form, text), "Content-Encoding", coding.header), maxBody).
+		result := limited(t, responding(200, encoded(coding.form, text), "Content-Encoding", coding.header), maxBody).
 			Get(t.Context(), 4711)
-		require.NoError(t, answer.Err, coding)
-		assert.Equal(t, len(text), answer.Size, coding)
-		assert.Equal(t, text, string(answer.Snapshot.Original), coding)
-		assert.Len(t, answer.Snapshot.Alerts, 2, coding)
+		require.NoError(t, result.Err, coding)
+		assert.Equal(t, len(text), result.Size, coding)
+		assert.Equal(t, text, string(result.Snapshot.Original), coding)
+		assert.Len(t, result.Snapshot.Alerts, 2, coding)
 	}
 }
 
@@ -115,11 +115,11 @@ func TestABareStreamThatLooksLikeZlibIsUndone(t *testing.T) {
 }
 
 func TestALengthThatIsClaimedTakesNoMemory(t *testing.T) {
-	answer := get(t, roundTrip(func(r *http.Request) (*http.Response, error) {
+	result := get(t, roundTrip(func(r *http.Request) (*http.Response, error) {
 		body := io.NopCloser(strings.NewReader(`{"incidentId":1}`))
 		return &http.Response{StatusCode: http.StatusOK, Body: body, ContentLength: math.MaxInt64, Request: r}, nil
 	}))
-	assert.NoError(t, answer.Err)
+	assert.NoError(t, result.Err)
 }
 
 // watched counts what is read of a body and notes whether its end was seen.
@@ -149,12 +149,12 @@ func TestABombIsLeftAloneOnceItsLimitIsReached(t *testing.T) {
 	bomb := encoded("gzip", strings.Repeat(" ", 16<<20))
 	for status, kind := range map[int]Kind{200: Oversize, 500: ServerError, 404: Malformed} {
 		body := &watched{Reader: strings.NewReader(bomb)}
-		answer := get(t, bringing(status, "gzip", body))
-		assert.Equal(t, kind, failed(t, answer).Kind)
+		result := get(t, bringing(status, "gzip", body))
+		assert.Equal(t, kind, failed(t, result).Kind)
 		assert.Less(t, body.read, len(bomb)/2)
 	}
-	answer := limited(t, faulty(t, "huge").RoundTripper(), maxBody).Get(t.Context(), 1001)
-	assert.Equal(t, Oversize, failed(t, answer).Kind)
+	result := limited(t, faulty(t, "huge").RoundTripper(), maxBody).Get(t.Context(), 1001)
+	assert.Equal(t, Oversize, failed(t, result).Kind)
 }
 
 // A connection is not reused unless the response was read to its end. The
@@ -212,11 +212,11 @@ func TestACodingThatWasNotAskedForIsNamed(t *testing.T) {
 }
 
 func TestCodingsInSeveralHeadersAreUndone(t *testing.T) {
-	answer := get(t, handled(func(w http.ResponseWriter, _ *http.Request) {
+	result := get(t, handled(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header()["Content-Encoding"] = []string{"deflate", "gzip"}
 		_, _ = io.WriteString(w, encoded("deflate, gzip", `{"incidentId":1}`))
 	}))
-	assert.NoError(t, answer.Err)
+	assert.NoError(t, result.Err)
 }
 
 // An empty block of deflate has five bytes and no content.
@@ -225,9 +225,9 @@ func TestWhatOneCodingLeavesToTheNextIsBounded(t *testing.T) {
 	blocks := strings.Repeat("\x00\x00\x00\xff\xff", 1<<20) + encoded("raw deflate", `{"incidentId":1}`)
 	body := &watched{Reader: strings.NewReader(encoded("gzip", blocks))}
 	client := limited(t, bringing(200, "deflate, gzip", body), limit)
-	var answer Answer
-	taken := allocated(func() { answer = client.Get(t.Context(), 1) })
-	assert.Equal(t, Oversize, failed(t, answer).Kind)
+	var result Result
+	taken := allocated(func() { result = client.Get(t.Context(), 1) })
+	assert.Equal(t, Oversize, failed(t, result).Kind)
 	assert.Less(t, taken, uint64(16*limit))
 }
 
@@ -236,10 +236,10 @@ const mark = "\ufeff"
 func TestAByteOrderMarkIsSkipped(t *testing.T) {
 	for _, coding := range codings {
 		whole := string(fixture(t, "incident.json"))
-		answer := limited(t, responding(200, encoded(coding.form, mark+whole), "Content-Encoding", coding.header), maxBody).Get(t.Context(), 4711)
-		require.NoError(t, answer.Err, coding)
-		assert.Equal(t, whole, string(answer.Snapshot.Original), coding)
-		assert.Equal(t, len(whole), answer.Size, coding)
+		result := limited(t, responding(200, encoded(coding.form, mark+whole), "Content-Encoding", coding.header), maxBody).Get(t.Context(), 4711)
+		require.NoError(t, result.Err, coding)
+		assert.Equal(t, whole, string(result.Snapshot.Original), coding)
+		assert.Equal(t, len(whole), result.Size, coding)
 	}
 
 	page := clientAt(t, endpoint, responding(200, mark+pageOf(`{"incidentId":1}`))).List(t.Context(), ListRequest{Top: 1})
@@ -305,12 +305,12 @@ func TestABodyThatBreaksOffIsANetworkError(t *testing.T) {
 		"gzip, in its sum":  responding(200, whole[:len(whole)-3], "Content-Encoding", "gzip"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			answer := clientAt(t, endpoint, transport).Get(t.Context(), 1001)
-			failure := failed(t, answer)
+			result := clientAt(t, endpoint, transport).Get(t.Context(), 1001)
+			failure := failed(t, result)
 			assert.Equal(t, Network, failure.Kind)
 			assert.Equal(t, 200, failure.Status)
 			assert.ErrorIs(t, failure, io.ErrUnexpectedEOF)
-			assert.Equal(t, 1, answer.Reached)
+			assert.Equal(t, 1, result.Reached)
 		})
 	}
 }

@@ -48,8 +48,8 @@ type Settings struct {
 	NoAlerts bool
 }
 
-// Answer is the result of one request for an incident.
-type Answer struct {
+// Result is what came of one request for an incident.
+type Result struct {
 	// Snapshot is the incident; nil when Err or Rest is not.
 	Snapshot *incident.Snapshot
 	// Rest is set if the incident has more alerts than the response shows. Request
@@ -99,7 +99,7 @@ func (c *Client) CanSeparate() bool { return c.dialect.expand != "" && !c.noAler
 
 // Get requests one incident. If id is not positive, the result is Rejected and
 // nothing is sent.
-func (c *Client) Get(ctx context.Context, id int64) Answer {
+func (c *Client) Get(ctx context.Context, id int64) Result {
 	if c.noAlerts {
 		return c.get(ctx, id, "")
 	}
@@ -109,17 +109,17 @@ func (c *Client) Get(ctx context.Context, id int64) Answer {
 // GetSeparately is Get without the alerts. It returns a Rest that brings all of
 // them: one request more than Get, for incidents that the API cannot show
 // together with their alerts. It requires CanSeparate.
-func (c *Client) GetSeparately(ctx context.Context, id int64) Answer {
-	answer := c.get(ctx, id, "")
-	if s := answer.Snapshot; s != nil && !s.Merged {
-		answer.Snapshot, answer.Rest = nil, &Rest{snapshot: s, size: int64(answer.Size), pages: 1}
+func (c *Client) GetSeparately(ctx context.Context, id int64) Result {
+	result := c.get(ctx, id, "")
+	if s := result.Snapshot; s != nil && !s.Merged {
+		result.Snapshot, result.Rest = nil, &Rest{snapshot: s, size: int64(result.Size), pages: 1}
 	}
-	return answer
+	return result
 }
 
-func (c *Client) get(ctx context.Context, id int64, query string) Answer {
+func (c *Client) get(ctx context.Context, id int64, query string) Result {
 	if id <= 0 {
-		return Answer{Err: &Error{Kind: Rejected, Err: errors.New("an incident ID must be positive")}}
+		return Result{Err: &Error{Kind: Rejected, Err: errors.New("an incident ID must be positive")}}
 	}
 	address := c.endpoint.JoinPath(c.dialect.path(id))
 	address.RawQuery = query
@@ -138,18 +138,18 @@ func (c *Client) get(ctx context.Context, id int64, query string) Answer {
 		rest.values = json.limits.Found
 		return err
 	}})
-	answer := Answer{Err: reply.err, Reached: reply.reached, Size: reply.size, Pages: 1, Date: reply.date, Warning: reply.warning}
+	result := Result{Err: reply.err, Reached: reply.reached, Size: reply.size, Pages: 1, Date: reply.date, Warning: reply.warning}
 	switch {
 	case errors.Is(reply.err, errAnotherIncident):
-		answer.Other = rest.snapshot
-		return answer
+		result.Other = rest.snapshot
+		return result
 	case reply.err != nil:
-		return answer
+		return result
 	}
 	rest.snapshot.Incomplete = reply.partial
 	rest.size = int64(reply.size)
 	if query != c.dialect.expand {
 		link = nil // nobody requested alerts
 	}
-	return rest.follow(link, answer)
+	return rest.follow(link, result)
 }

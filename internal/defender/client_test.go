@@ -29,7 +29,7 @@ func TestGetAsksForTheIncidentBelowTheEndpointAndForNothingElse(t *testing.T) {
 	} {
 		t.Run(endpoint, func(t *testing.T) {
 			requests := 0
-			answer := clientAt(t, endpoint, handled(func(w http.ResponseWriter, r *http.Request) {
+			result := clientAt(t, endpoint, handled(func(w http.ResponseWriter, r *http.Request) {
 				requests++
 				assert.Equal(t, http.MethodGet, r.Method)
 				assert.Equal(t, want, r.URL.String())
@@ -39,10 +39,10 @@ func TestGetAsksForTheIncidentBelowTheEndpointAndForNothingElse(t *testing.T) {
 				assert.Equal(t, http.NoBody, r.Body)
 				_, _ = io.WriteString(w, `{"incidentId":924565}`)
 			})).Get(t.Context(), 924565)
-			require.NoError(t, answer.Err)
+			require.NoError(t, result.Err)
 			assert.Equal(t, 1, requests)
-			assert.EqualValues(t, 924565, answer.Snapshot.ID)
-			assert.Equal(t, len(`{"incidentId":924565}`), answer.Size)
+			assert.EqualValues(t, 924565, result.Snapshot.ID)
+			assert.Equal(t, len(`{"incidentId":924565}`), result.Size)
 		})
 	}
 }
@@ -52,26 +52,26 @@ func TestAnIdIsNothingButDigitsBelowTheEndpoint(t *testing.T) {
 		for _, base := range []string{
 			"", "/", "/base", "/a/../..", "/../../etc", "/a/%2e%2e/", "/a//b/.", "//elsewhere.example/a", "/a?to=https://elsewhere.example", "/a#b", "/a%3Fb=c",
 		} {
-			answer := clientAt(t, endpoint+base, handled(func(_ http.ResponseWriter, r *http.Request) {
+			result := clientAt(t, endpoint+base, handled(func(_ http.ResponseWriter, r *http.Request) {
 				assert.Equal(t, "api.example", r.URL.Host)
 				assert.Equal(t, "https", r.URL.Scheme)
 				assert.Regexp(t, `^(/.*)?/api/incidents/`+strconv.FormatInt(id, 10)+`$`, r.URL.EscapedPath())
 				assert.NotContains(t, r.URL.Path, "/../etc")
 			})).Get(t.Context(), id)
-			assert.Equal(t, 1, answer.Reached, base)
+			assert.Equal(t, 1, result.Reached, base)
 		}
 	}
 }
 
 func TestAnIdThatIsNotPositiveIsNotAskedFor(t *testing.T) {
 	for _, id := range []int64{0, -1, math.MinInt64} {
-		answer := clientAt(t, endpoint, roundTrip(func(*http.Request) (*http.Response, error) {
+		result := clientAt(t, endpoint, roundTrip(func(*http.Request) (*http.Response, error) {
 			assert.Fail(t, "the API was asked")
 			return nil, errors.New("asked")
 		})).Get(t.Context(), id)
-		assert.Equal(t, Rejected, failed(t, answer).Kind)
-		assert.EqualError(t, answer.Err, "rejected: an incident ID must be positive")
-		assert.Zero(t, answer.Reached)
+		assert.Equal(t, Rejected, failed(t, result).Kind)
+		assert.EqualError(t, result.Err, "rejected: an incident ID must be positive")
+		assert.Zero(t, result.Reached)
 	}
 }
 
@@ -81,12 +81,12 @@ func TestTheOriginalIsKeptOnlyOnRequestAndAsItCame(t *testing.T) {
 		parsed, err := url.Parse(endpoint)
 		require.NoError(t, err)
 		client := NewClient(&http.Client{Transport: responding(200, string(body))}, Settings{Endpoint: parsed, MaxBody: maxBody, KeepOriginal: keep})
-		answer := client.Get(t.Context(), 4711)
-		require.NoError(t, answer.Err)
+		result := client.Get(t.Context(), 4711)
+		require.NoError(t, result.Err)
 		if keep {
-			assert.Equal(t, string(body), string(answer.Snapshot.Original))
+			assert.Equal(t, string(body), string(result.Snapshot.Original))
 		} else {
-			assert.Nil(t, answer.Snapshot.Original)
+			assert.Nil(t, result.Snapshot.Original)
 		}
 	}
 }
@@ -132,10 +132,10 @@ func TestNoAnswerWithinTheTimeoutIsATimeout(t *testing.T) {
 				require.NoError(t, err)
 				started := time.Now()
 				client := NewClient(&http.Client{Transport: transport(t), Timeout: 30 * time.Second}, Settings{Endpoint: parsed, MaxBody: maxBody})
-				answer := client.Get(t.Context(), 1001)
-				assert.Equal(t, Timeout, failed(t, answer).Kind)
-				assert.ErrorContains(t, answer.Err, "http::timeout")
-				assert.Equal(t, 1, answer.Reached)
+				result := client.Get(t.Context(), 1001)
+				assert.Equal(t, Timeout, failed(t, result).Kind)
+				assert.ErrorContains(t, result.Err, "http::timeout")
+				assert.Equal(t, 1, result.Reached)
 				assert.Equal(t, 30*time.Second, time.Since(started))
 			})
 		})
@@ -147,7 +147,7 @@ func TestNoAnswerWithinTheTimeoutIsATimeout(t *testing.T) {
 func stalling(coding string) roundTrip {
 	return func(r *http.Request) (*http.Response, error) {
 		body, feed := io.Pipe()
-		whole := encoded(coding, `{"incidentId":1001,"incidentName":"half of an answer"}`)
+		whole := encoded(coding, `{"incidentId":1001,"incidentName":"half of a response"}`)
 		go func() {
 			_, _ = io.WriteString(feed, whole[:len(whole)/2])
 			<-r.Context().Done()
@@ -188,15 +188,15 @@ func TestACallThatIsGivenUpIsTheContextsError(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cancelled, cancel := context.WithCancel(t.Context())
 				time.AfterFunc(time.Second, cancel)
-				answer := clientAt(t, endpoint, transport(t)).Get(cancelled, 1001)
-				assert.Equal(t, context.Canceled, answer.Err)
-				assert.Nil(t, answer.Snapshot)
-				assert.Equal(t, 1, answer.Reached)
+				result := clientAt(t, endpoint, transport(t)).Get(cancelled, 1001)
+				assert.Equal(t, context.Canceled, result.Err)
+				assert.Nil(t, result.Snapshot)
+				assert.Equal(t, 1, result.Reached)
 
 				expiring, stop := context.WithTimeout(t.Context(), time.Second)
 				defer stop()
-				answer = clientAt(t, endpoint, transport(t)).Get(expiring, 1001)
-				assert.Equal(t, context.DeadlineExceeded, answer.Err)
+				result = clientAt(t, endpoint, transport(t)).Get(expiring, 1001)
+				assert.Equal(t, context.DeadlineExceeded, result.Err)
 			})
 		})
 	}

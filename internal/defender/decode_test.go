@@ -198,13 +198,13 @@ func TestAnAnswerThatIsNoIncidentIsMalformedAndNotRepeated(t *testing.T) {
 		"20,000 members":              {`{"incidentId":1` + members(20_000) + `}`, "an object with more than 1000 members"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			answer := get(t, responding(200, c.body))
-			failure := failed(t, answer)
+			result := get(t, responding(200, c.body))
+			failure := failed(t, result)
 			assert.Equal(t, Malformed, failure.Kind)
 			assert.Equal(t, 200, failure.Status)
 			assert.ErrorContains(t, failure, c.want)
 			assert.NotContains(t, failure.Error(), "hush")
-			assert.Equal(t, len(c.body), answer.Size)
+			assert.Equal(t, len(c.body), result.Size)
 		})
 	}
 }
@@ -229,9 +229,9 @@ func TestWhatIsNotUnicodeIsReplaced(t *testing.T) {
 	} {
 		body := `{"incidentId":1,"incidentName":"` + text + `","it":["` + text + `",{"x":{"n` + text + `":"` + text + `"}}],"n` + text + `":1,` +
 			`"alerts":[{"alertId":"a` + text + `","title":"` + text + `","n` + text + `":1,"mitreTechniques":["` + text + `"]}],"comments":[]}`
-		answer := limited(t, responding(200, body), maxBody).Get(t.Context(), 1)
-		require.NoError(t, answer.Err, text)
-		s := answer.Snapshot
+		result := limited(t, responding(200, body), maxBody).Get(t.Context(), 1)
+		require.NoError(t, result.Err, text)
+		s := result.Snapshot
 		assert.Equal(t, want, s.Name)
 		assert.Equal(t, "a"+want, s.Alerts[0].ID)
 		assert.Equal(t, want, s.Alerts[0].Title)
@@ -273,12 +273,12 @@ func TestAnErrorThatIsNotUnicodeIsRecognized(t *testing.T) {
 
 func TestTheSimulatorsOddAnswersAreMalformed(t *testing.T) {
 	for _, fault := range []string{"empty", "html", "nested", "duplicate-keys"} {
-		answer := clientAt(t, endpoint, faulty(t, fault).RoundTripper()).Get(t.Context(), 1001)
-		assert.Equal(t, Malformed, failed(t, answer).Kind, fault)
+		result := clientAt(t, endpoint, faulty(t, fault).RoundTripper()).Get(t.Context(), 1001)
+		assert.Equal(t, Malformed, failed(t, result).Kind, fault)
 	}
 	for _, fault := range []string{"content-type", "big-number", "invalid-utf8"} {
-		answer := clientAt(t, endpoint, faulty(t, fault).RoundTripper()).Get(t.Context(), 1001)
-		assert.NoError(t, answer.Err, fault)
+		result := clientAt(t, endpoint, faulty(t, fault).RoundTripper()).Get(t.Context(), 1001)
+		assert.NoError(t, result.Err, fault)
 	}
 }
 

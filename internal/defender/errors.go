@@ -74,9 +74,9 @@ type Error struct {
 	// it. WaitFrom says where it was read.
 	RetryAfter time.Duration
 	WaitFrom   WaitSource
-	// Asked is the time in the response if it is more than MaxWait: at most what a
+	// Requested is the time in the response if it is more than MaxWait: at most what a
 	// Duration holds. 0: it is RetryAfter.
-	Asked time.Duration
+	Requested time.Duration
 	// Limit is the rate limit stated by a 429.
 	Limit Limit
 	// Token holds the claims of the token that was sent, only for Unauthorized and

@@ -67,16 +67,16 @@ const maxErrorBody = 64 << 10
 // {"error":{"code":"…","message":"…"}} and reports whether the body has that
 // form.
 func (e *Error) explain(body []byte) bool {
-	var answer struct {
+	var result struct {
 		Error *struct {
 			Code    string `json:"code"`
 			Message string `json:"message"`
 		} `json:"error"`
 	}
-	if err := json.Unmarshal(body, &answer, jsontext.AllowInvalidUTF8(true)); err != nil || answer.Error == nil {
+	if err := json.Unmarshal(body, &result, jsontext.AllowInvalidUTF8(true)); err != nil || result.Error == nil {
 		return false
 	}
-	e.Code, e.Message = plain(answer.Error.Code), plain(answer.Error.Message)
+	e.Code, e.Message = plain(result.Error.Code), plain(result.Error.Message)
 	return true
 }
 

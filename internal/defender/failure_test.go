@@ -77,12 +77,12 @@ func TestEveryStatusHasItsKindAndSaysSo(t *testing.T) {
 		{205, `{"incidentId":1}`, Malformed, "malformed response (HTTP status 205)"},
 		{204, "", Malformed, "malformed response (HTTP status 204)"},
 	} {
-		answer := get(t, responding(c.status, c.body))
-		failure := failed(t, answer)
+		result := get(t, responding(c.status, c.body))
+		failure := failed(t, result)
 		assert.Equal(t, c.kind, failure.Kind, c.text)
 		assert.Equal(t, c.status, failure.Status, c.text)
 		assert.EqualError(t, failure, c.text)
-		assert.Equal(t, 1, answer.Reached, c.text)
+		assert.Equal(t, 1, result.Reached, c.text)
 		assert.Equal(t, c.kind == Throttled, failure.RetryAfter > 0, c.text)
 	}
 }
@@ -133,9 +133,9 @@ func TestEveryFaultOfTheSimulatorHasItsKind(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client := clientAt(t, endpoint, faulty(t, fault).RoundTripper())
 				client.http.Timeout = 30 * time.Second
-				answer := client.Get(t.Context(), 1001)
-				assert.Equal(t, want, failed(t, answer).Kind)
-				assert.Equal(t, 1, answer.Reached)
+				result := client.Get(t.Context(), 1001)
+				assert.Equal(t, want, failed(t, result).Kind)
+				assert.Equal(t, 1, result.Reached)
 			})
 		})
 	}
@@ -188,7 +188,7 @@ func TestErrorsRepeatNoAddressNoPasswordAndNoBody(t *testing.T) {
 		},
 		"not HTTP":          {peer(t, "220-\"hush\"-mail.example-hush\r\n"), `network error: net/http: HTTP/1.x transport connection broken: malformed HTTP response "…"`},
 		"half a status":     {peer(t, "HTTP/1.1 2hush\r\n\r\n"), `network error: net/http: HTTP/1.x transport connection broken: malformed HTTP `},
-		"no answer":         {peer(t, ""), "network error: "},
+		"no response":       {peer(t, ""), "network error: "},
 		"a page":            {responding(503, webPage), "server error (HTTP status 503)"},
 		"a page for a 404":  {responding(404, webPage), "malformed response (HTTP status 404): not in the API's error format"},
 		"a page for a 200":  {responding(200, webPage), "malformed response (HTTP status 200): "},
@@ -211,11 +211,11 @@ func TestErrorsRepeatNoAddressNoPasswordAndNoBody(t *testing.T) {
 
 func TestAnEndpointThatCannotBeAskedIsRejectedWithoutItsPassword(t *testing.T) {
 	client := NewClient(&http.Client{}, Settings{Endpoint: &url.URL{Scheme: "http", Host: "api example", User: url.UserPassword("me", "hush")}, MaxBody: maxBody})
-	answer := client.Get(t.Context(), 1)
-	failure := failed(t, answer)
+	result := client.Get(t.Context(), 1)
+	failure := failed(t, result)
 	assert.Equal(t, Rejected, failure.Kind)
 	assert.NotContains(t, failure.Error(), "hush")
-	assert.Zero(t, answer.Reached)
+	assert.Zero(t, result.Reached)
 }
 
 func FuzzErrorBody(f *testing.F) {

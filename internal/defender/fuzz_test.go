@@ -234,17 +234,17 @@ func FuzzLink(f *testing.F) {
 		body := fmt.Appendf(nil, `{"id":"1","alerts":[{"id":"a"}],%q:%s}`, "alerts"+linkField, value)
 		s, rest, err := graph().decode(1, newDecoder(nil).reset(bytes.NewReader(body), math.MaxInt64))
 		require.NoError(t, err)
-		answer := (&Rest{snapshot: s}).follow(rest, Answer{Pages: 1})
+		result := (&Rest{snapshot: s}).follow(rest, Result{Pages: 1})
 		switch {
-		case answer.Err != nil:
-			assert.True(t, printable(answer.Err.Error()), "%q", answer.Err.Error())
-		case answer.Rest != nil:
-			query, err := url.ParseQuery(answer.Rest.query())
+		case result.Err != nil:
+			assert.True(t, printable(result.Err.Error()), "%q", result.Err.Error())
+		case result.Rest != nil:
+			query, err := url.ParseQuery(result.Rest.query())
 			require.NoError(t, err)
 			assert.Len(t, query, 1, "nothing else of the link is sent")
 			assert.True(t, query.Has(skipOption) || len(query.Get(tokenOption)) <= maxLinkToken)
 		default:
-			assert.NotNil(t, answer.Snapshot)
+			assert.NotNil(t, result.Snapshot)
 		}
 	})
 }

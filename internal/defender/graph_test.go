@@ -118,16 +118,16 @@ func TestGraphIsAskedForTheAlertsTooAndForItsNewerWords(t *testing.T) {
 		endpoint:                         endpoint + "/v1.0/security/incidents/437?$expand=alerts",
 		"https://gateway.example/graph/": "https://gateway.example/graph/v1.0/security/incidents/437?$expand=alerts",
 	} {
-		answer := graphClient(t, endpoint, handled(func(w http.ResponseWriter, r *http.Request) {
+		result := graphClient(t, endpoint, handled(func(w http.ResponseWriter, r *http.Request) {
 			assert.Equal(t, want, r.URL.String())
 			assert.Equal(t, http.Header{
 				"Accept": {"application/json"}, "Accept-Encoding": {"gzip, deflate"}, "Prefer": {"include-unknown-enum-members"},
 			}, r.Header)
 			_, _ = io.WriteString(w, `{"id":"437"}`)
 		})).Get(t.Context(), 437)
-		require.NoError(t, answer.Err)
-		assert.EqualValues(t, 437, answer.Snapshot.ID)
-		assert.Equal(t, 1, answer.Reached)
+		require.NoError(t, result.Err)
+		assert.EqualValues(t, 437, result.Snapshot.ID)
+		assert.Equal(t, 1, result.Reached)
 	}
 }
 

@@ -53,10 +53,10 @@ func TestAHeaderWithoutEndIsRefusedAtGosOwnBound(t *testing.T) {
 		"no end of the status": {
 			"HTTP/1.1 200 ", hush, "server response headers exceeded 10485760 bytes",
 		},
-		"one informational answer after the other": {
+		"one informational response after the other": {
 			"", "HTTP/1.1 103 Early Hints\r\nX-Hush: " + hush + "\r\n\r\n", "server response headers exceeded 10485760 bytes",
 		},
-		"small informational answers": {
+		"small informational responses": {
 			"", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 1000), "server response headers exceeded 10485760 bytes",
 		},
 		"a trailer": {
@@ -66,12 +66,12 @@ func TestAHeaderWithoutEndIsRefusedAtGosOwnBound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			transport := &http.Transport{}
 			defer transport.CloseIdleConnections()
-			answer := clientAt(t, endless(t, c.beginning, c.again), transport).Get(t.Context(), 1)
-			failure := failed(t, answer)
+			result := clientAt(t, endless(t, c.beginning, c.again), transport).Get(t.Context(), 1)
+			failure := failed(t, result)
 			assert.Equal(t, Network, failure.Kind)
 			assert.ErrorContains(t, failure, c.want)
 			assert.NotContains(t, failure.Error(), "hush")
-			assert.Equal(t, 1, answer.Reached)
+			assert.Equal(t, 1, result.Reached)
 		})
 	}
 }
@@ -85,7 +85,7 @@ func TestAHeaderWithoutEndIsRefusedOverHTTP2(t *testing.T) {
 				w.Header().Add("X-Hush", hush)
 			}
 		},
-		"one informational answer after the other": func(w http.ResponseWriter, r *http.Request) {
+		"one informational response after the other": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Hush", hush)
 			for r.Context().Err() == nil {
 				w.WriteHeader(http.StatusEarlyHints)
@@ -99,17 +99,17 @@ func TestAHeaderWithoutEndIsRefusedOverHTTP2(t *testing.T) {
 			defer server.Close()
 			transport := server.Client().Transport.(*http.Transport)
 			transport.MaxResponseHeaderBytes = 1 << 20
-			answer := clientAt(t, server.URL, transport).Get(t.Context(), 1)
-			failure := failed(t, answer)
+			result := clientAt(t, server.URL, transport).Get(t.Context(), 1)
+			failure := failed(t, result)
 			assert.Equal(t, Network, failure.Kind)
 			assert.NotContains(t, failure.Error(), "hush")
-			assert.Equal(t, 1, answer.Reached)
+			assert.Equal(t, 1, result.Reached)
 		})
 	}
 }
 
 // peerResponse is the response of a peer that sends the text.
-func peerResponse(t *testing.T, says string) Answer {
+func peerResponse(t *testing.T, says string) Result {
 	t.Helper()
 	return clientAt(t, "http://api.example", peer(t, says)).Get(t.Context(), 1)
 }
@@ -152,9 +152,9 @@ func TestABombTakesNoMoreMemoryThanItsLimitAsksFor(t *testing.T) {
 	for _, coding := range codings[2:] {
 		transport := bringing(200, coding.header, &watched{Reader: strings.NewReader(encoded(coding.form, strings.Repeat(" ", size)))})
 		client := limited(t, transport, limit)
-		var answer Answer
-		taken := allocated(func() { answer = client.Get(t.Context(), 1) })
-		assert.Equal(t, Oversize, failed(t, answer).Kind, coding)
+		var result Result
+		taken := allocated(func() { result = client.Get(t.Context(), 1) })
+		assert.Equal(t, Oversize, failed(t, result).Kind, coding)
 		assert.Less(t, taken, uint64(16*limit), "%v: the buffer doubles as it grows", coding)
 	}
 }
@@ -177,8 +177,8 @@ func TestABodyWithoutEndIsLeftAtItsLimit(t *testing.T) {
 		"in chunks":         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
 	} {
 		transport := &http.Transport{}
-		answer := clientAt(t, endless(t, beginning, "400\r\n"+strings.Repeat("hush", 256)+"\r\n"), transport).Get(t.Context(), 1)
-		failure := failed(t, answer)
+		result := clientAt(t, endless(t, beginning, "400\r\n"+strings.Repeat("hush", 256)+"\r\n"), transport).Get(t.Context(), 1)
+		failure := failed(t, result)
 		assert.Equal(t, Oversize, failure.Kind, name)
 		assert.ErrorContains(t, failure, "max_response_body_size")
 		transport.CloseIdleConnections()

@@ -74,7 +74,7 @@ type Page struct {
 	// Date of the response, by the service's clock. Zero: missing.
 	Date time.Time
 
-	// Err, Reached, Size and Warning are as in Answer. After Oversize, request a
+	// Err, Reached, Size and Warning are as in Result. After Oversize, request a
 	// smaller Top. Err is never NotFound.
 	Err     error
 	Reached int

@@ -211,10 +211,10 @@ func TestAFailedListSaysWhatAFailedGetSays(t *testing.T) {
 		"a web page":     responding(200, webPage),
 	} {
 		t.Run(name, func(t *testing.T) {
-			answer, page := get(t, transport), list(t, transport)
-			assert.Equal(t, failed(t, answer), unlistedAs(t, page))
-			assert.Equal(t, answer.Reached, page.Reached)
-			assert.Equal(t, answer.Size, page.Size)
+			result, page := get(t, transport), list(t, transport)
+			assert.Equal(t, failed(t, result), unlistedAs(t, page))
+			assert.Equal(t, result.Reached, page.Reached)
+			assert.Equal(t, result.Size, page.Size)
 			assert.NotContains(t, page.Err.Error(), "hush")
 		})
 	}

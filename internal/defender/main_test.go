@@ -67,7 +67,7 @@ func clientAt(t testing.TB, endpoint string, transport http.RoundTripper) *Clien
 }
 
 // get requests incident 1 through the transport.
-func get(t testing.TB, transport http.RoundTripper) Answer {
+func get(t testing.TB, transport http.RoundTripper) Result {
 	t.Helper()
 	return clientAt(t, endpoint, transport).Get(t.Context(), 1)
 }
@@ -155,11 +155,11 @@ func raw(t testing.TB, object content.Object) map[string]any {
 }
 
 // failed is the error of a response without an incident.
-func failed(t testing.TB, answer Answer) *Error {
+func failed(t testing.TB, result Result) *Error {
 	t.Helper()
-	require.Nil(t, answer.Snapshot)
-	failure, ok := errors.AsType[*Error](answer.Err)
-	require.True(t, ok, "%v", answer.Err)
+	require.Nil(t, result.Snapshot)
+	failure, ok := errors.AsType[*Error](result.Err)
+	require.True(t, ok, "%v", result.Err)
 	return failure
 }
 

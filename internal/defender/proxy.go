@@ -46,9 +46,9 @@ func (r proxyStatusError) Error() string {
 
 // checkProxy gives a refused CONNECT its type: the error of net/http has only
 // the text of the proxy's status line.
-func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
-	if answer.StatusCode != http.StatusOK {
-		return proxyStatusError(answer.StatusCode)
+func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, result *http.Response) error {
+	if result.StatusCode != http.StatusOK {
+		return proxyStatusError(result.StatusCode)
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func viaProxy(t *testing.T, address string) *http.Transport {
 }
 
 // saying is a proxy that always sends the same response, and its host and port.
-func saying(t *testing.T, answer string) string {
+func saying(t *testing.T, result string) string {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -54,7 +54,7 @@ func saying(t *testing.T, answer string) string {
 				return
 			}
 			if request, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
-				_, _ = io.WriteString(c, strings.ReplaceAll(answer, "CREDENTIALS", request.Header.Get("Proxy-Authorization")))
+				_, _ = io.WriteString(c, strings.ReplaceAll(result, "CREDENTIALS", request.Header.Get("Proxy-Authorization")))
 			}
 			_ = c.(*net.TCPConn).CloseWrite()
 			_, _ = io.Copy(io.Discard, c) // what is unread at the end would reset the connection
@@ -99,10 +99,10 @@ func TestAProxyThatFailsOnTheWayToTheAPIIsNamed(t *testing.T) {
 	for name, c := range proxyFailures() {
 		t.Run(name, func(t *testing.T) {
 			proxy := saying(t, c.says)
-			answer := clientAt(t, endpoint, authorized("Bearer hush", Watch(viaProxy(t, "http://"+proxy)))).Get(t.Context(), 1)
-			failure := failed(t, answer)
+			result := clientAt(t, endpoint, authorized("Bearer hush", Watch(viaProxy(t, "http://"+proxy)))).Get(t.Context(), 1)
+			failure := failed(t, result)
 			assert.Equal(t, Network, failure.Kind)
-			assert.Zero(t, answer.Reached)
+			assert.Zero(t, result.Reached)
 			assert.EqualError(t, failure, "network error: "+strings.ReplaceAll(c.api, "PROXY", proxy))
 			assert.Equal(t, adviceProxy, failure.Advice)
 			withoutSecrets(t, failure)
@@ -120,10 +120,10 @@ func TestAProxyThatFailsOnTheWayToTheSignInIsNamed(t *testing.T) {
 				signingIn("hush", through, Watch(unreachable(errors.New("asked")))),
 				azidentityLike(signingIn("hush", through, Watch(unreachable(errors.New("asked"))))),
 			} {
-				answer := clientAt(t, endpoint, transport).Get(t.Context(), 1)
-				failure := failed(t, answer)
+				result := clientAt(t, endpoint, transport).Get(t.Context(), 1)
+				failure := failed(t, result)
 				assert.Equal(t, NoToken, failure.Kind)
-				assert.Zero(t, answer.Reached)
+				assert.Zero(t, result.Reached)
 				assert.EqualError(t, failure, "no token: sign-in at login.example: "+strings.ReplaceAll(c.signIn, "PROXY", proxy))
 				assert.Equal(t, adviceSignInProxy, failure.Advice)
 				withoutSecrets(t, failure)
@@ -196,12 +196,12 @@ func TestAProxyWithABadCertificateIsNamed(t *testing.T) {
 // A proxy sees a request that is not encrypted, and responds to it itself.
 func TestAProxyThatAnswers407ToARequestIsNamedAsOne(t *testing.T) {
 	proxy := saying(t, "HTTP/1.1 407 hush\r\nContent-Length: 4\r\n\r\nhush")
-	answer := clientAt(t, "http://api.example", authorized("Bearer hush", Watch(viaProxy(t, "http://"+proxy)))).Get(t.Context(), 1)
-	failure := failed(t, answer)
+	result := clientAt(t, "http://api.example", authorized("Bearer hush", Watch(viaProxy(t, "http://"+proxy)))).Get(t.Context(), 1)
+	failure := failed(t, result)
 	assert.Equal(t, Network, failure.Kind)
 	assert.EqualError(t, failure, "network error (HTTP status 407): the proxy refused: 407 Proxy Authentication Required")
 	assert.Equal(t, adviceProxy, failure.Advice)
-	assert.Equal(t, 1, answer.Reached)
+	assert.Equal(t, 1, result.Reached)
 }
 
 // tunnel is a proxy that connects everybody with the server, and counts.
@@ -242,9 +242,9 @@ func TestThroughAProxyAnAnswerIsAnAnswer(t *testing.T) {
 	transport := viaProxy(t, proxy)
 	transport.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig
 	for range 2 {
-		answer := clientAt(t, server.URL, Watch(transport)).Get(t.Context(), 1001)
-		require.NoError(t, answer.Err)
-		assert.Equal(t, 1, answer.Reached)
+		result := clientAt(t, server.URL, Watch(transport)).Get(t.Context(), 1001)
+		require.NoError(t, result.Err)
+		assert.Equal(t, 1, result.Reached)
 	}
 	assert.EqualValues(t, 2, tunnels.Load())
 }

@@ -46,7 +46,7 @@ func (r *Rest) ID() int64 { return r.snapshot.ID }
 // Continue requests the next page of an incident's alerts, as Get does. The
 // response concerns the incident, but a page that is not found does not mean
 // that the incident is gone.
-func (c *Client) Continue(ctx context.Context, r *Rest) Answer {
+func (c *Client) Continue(ctx context.Context, r *Rest) Result {
 	address := c.endpoint.JoinPath(c.dialect.path(r.ID()), c.dialect.alerts)
 	address.RawQuery = r.query()
 	var link jsontext.Value
@@ -54,13 +54,13 @@ func (c *Client) Continue(ctx context.Context, r *Rest) Answer {
 		link, err = r.read(c.dialect, json)
 		return err
 	}})
-	answer := Answer{Reached: reply.reached, Size: reply.size, Pages: r.pages + 1, Date: reply.date, Warning: reply.warning}
+	result := Result{Reached: reply.reached, Size: reply.size, Pages: r.pages + 1, Date: reply.date, Warning: reply.warning}
 	if reply.err != nil {
-		return r.fail(pageless(reply.err), answer)
+		return r.fail(pageless(reply.err), result)
 	}
 	r.size += int64(reply.size)
 	r.snapshot.Incomplete = r.snapshot.Incomplete || reply.partial
-	return r.follow(link, answer)
+	return r.follow(link, result)
 }
 
 // query requests the next page. A page that skips alerts begins with the last
@@ -76,37 +76,37 @@ func (r *Rest) query() string {
 }
 
 // fail returns that no more alerts can be read, with what is known so far.
-func (r *Rest) fail(err error, answer Answer) Answer {
+func (r *Rest) fail(err error, result Result) Result {
 	r.snapshot.Incomplete = true
-	answer.Err, answer.Partial = err, r.snapshot
-	return answer
+	result.Err, result.Partial = err, r.snapshot
+	return result
 }
 
 // follow returns the incident, or a Rest if there is a link to more. Only the
 // position is taken from the link: the request goes to the endpoint.
-func (r *Rest) follow(link jsontext.Value, answer Answer) Answer {
+func (r *Rest) follow(link jsontext.Value, result Result) Result {
 	if !linked(link) {
-		answer.Snapshot = r.snapshot
-		return answer
+		result.Snapshot = r.snapshot
+		return result
 	}
 	skip, token, err := options(link)
 	switch {
 	case err != nil:
 	case token == "" && skip < 1:
 		err = fmt.Errorf("the nextLink leads to %s %d", skipOption, skip)
-	case answer.Pages > 1 && r.added == 0 && skip == r.skip && token == r.token:
+	case result.Pages > 1 && r.added == 0 && skip == r.skip && token == r.token:
 		err = errors.New("the nextLink leads to no new alert")
 	case r.barren > maxBarren:
 		err = fmt.Errorf("more than %d pages without a new alert", maxBarren)
-	case answer.Pages >= maxPages:
+	case result.Pages >= maxPages:
 		err = fmt.Errorf("more than %d pages of alerts", maxPages)
 	}
 	if err != nil {
-		return r.fail(malformed(err), answer)
+		return r.fail(malformed(err), result)
 	}
-	r.skip, r.token, r.pages = skip, token, answer.Pages
-	answer.Rest = r
-	return answer
+	r.skip, r.token, r.pages = skip, token, result.Pages
+	result.Rest = r
+	return result
 }
 
 // read adds a page of alerts and returns the link to the next.

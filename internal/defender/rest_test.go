@@ -37,22 +37,22 @@ func (p *pages) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // whole requests incident 1 and goes on to the end. It returns each response.
-func whole(t testing.TB, client *Client) []Answer {
+func whole(t testing.TB, client *Client) []Result {
 	t.Helper()
 	return upTo(t, 20, client)
 }
 
 // upTo is whole with a limit on the number of requests.
-func upTo(t testing.TB, requests int, client *Client) []Answer {
+func upTo(t testing.TB, requests int, client *Client) []Result {
 	t.Helper()
-	answers := []Answer{client.Get(t.Context(), 1)}
-	for answers[len(answers)-1].Rest != nil {
-		require.Nil(t, answers[len(answers)-1].Snapshot)
-		require.Less(t, len(answers), requests+1)
-		require.EqualValues(t, 1, answers[len(answers)-1].Rest.ID())
-		answers = append(answers, client.Continue(t.Context(), answers[len(answers)-1].Rest))
+	results := []Result{client.Get(t.Context(), 1)}
+	for results[len(results)-1].Rest != nil {
+		require.Nil(t, results[len(results)-1].Snapshot)
+		require.Less(t, len(results), requests+1)
+		require.EqualValues(t, 1, results[len(results)-1].Rest.ID())
+		results = append(results, client.Continue(t.Context(), results[len(results)-1].Rest))
 	}
-	return answers
+	return results
 }
 
 // alertsOf are alerts by id; what follows a colon is their status.
@@ -111,15 +111,15 @@ func TestAllPagesOfAnIncidentsAlertsAreAskedForAtTheEndpoint(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			served := &pages{bodies: c.bodies}
 			original := c.bodies[0]
-			answers := whole(t, graphClient(t, endpoint, served, func(s *Settings) { s.KeepOriginal = true }))
-			require.Len(t, answers, 3)
-			for i, answer := range answers {
-				require.NoError(t, answer.Err)
-				assert.Equal(t, 1, answer.Reached)
-				assert.Equal(t, len(c.bodies[i]), answer.Size)
+			results := whole(t, graphClient(t, endpoint, served, func(s *Settings) { s.KeepOriginal = true }))
+			require.Len(t, results, 3)
+			for i, result := range results {
+				require.NoError(t, result.Err)
+				assert.Equal(t, 1, result.Reached)
+				assert.Equal(t, len(c.bodies[i]), result.Size)
 			}
 			assert.Equal(t, c.requested, served.requested)
-			s := answers[2].Snapshot
+			s := results[2].Snapshot
 			assert.Equal(t, "a b c d e", idsOf(s))
 			assert.False(t, s.Incomplete)
 			assert.Equal(t, map[string]any{"id": "1"}, raw(t, s.Object), "the link is followed, not shown")
@@ -142,19 +142,19 @@ func TestAnAlertThatMovesBetweenPagesIsShownOnceAndAsItWasReadLast(t *testing.T)
 		"all changed places":        {further(`null`, "c", "b:new", "a:new"), "a:new b:new c", true},
 		"the last is the first now": {further(`null`, "b:old", "a:old"), "a:old b:old", false},
 	} {
-		answers := whole(t, graphClient(t, endpoint, &pages{bodies: []string{opening(`"?$skip=2"`, "a:old", "b:old"), c.page}}))
-		require.NoError(t, answers[1].Err, name)
-		assert.Equal(t, c.want, idsOf(answers[1].Snapshot), name)
-		assert.Equal(t, c.incomplete, answers[1].Snapshot.Incomplete, name)
+		results := whole(t, graphClient(t, endpoint, &pages{bodies: []string{opening(`"?$skip=2"`, "a:old", "b:old"), c.page}}))
+		require.NoError(t, results[1].Err, name)
+		assert.Equal(t, c.want, idsOf(results[1].Snapshot), name)
+		assert.Equal(t, c.incomplete, results[1].Snapshot.Incomplete, name)
 	}
 	// With a token, the API keeps the position itself, so no alert can be missed.
-	answers := whole(t, graphClient(t, endpoint, &pages{bodies: []string{opening(`"?$skiptoken=t"`, "a"), further(`null`)}}))
-	assert.False(t, answers[1].Snapshot.Incomplete)
+	results := whole(t, graphClient(t, endpoint, &pages{bodies: []string{opening(`"?$skiptoken=t"`, "a"), further(`null`)}}))
+	assert.False(t, results[1].Snapshot.Incomplete)
 	// Where a page must begin is known only if there was one before.
-	answers = whole(t, graphClient(t, endpoint, &pages{bodies: []string{
+	results = whole(t, graphClient(t, endpoint, &pages{bodies: []string{
 		`{"id":"1","alerts":null,"alerts@odata.nextLink":"?$skip=1"}`, further(`null`, "a"),
 	}}))
-	assert.True(t, answers[1].Snapshot.Incomplete)
+	assert.True(t, results[1].Snapshot.Incomplete)
 }
 
 func TestPagesThatDoNotLeadOnAreMalformed(t *testing.T) {
@@ -184,9 +184,9 @@ func TestPagesThatDoNotLeadOnAreMalformed(t *testing.T) {
 		"half a page":            {[]string{opening(`"?$skip=1"`, "a"), `{"value":[`}, "unexpected EOF"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			answers := whole(t, graphClient(t, endpoint, &pages{bodies: c.bodies}))
-			require.Len(t, answers, len(c.bodies))
-			last := answers[len(answers)-1]
+			results := whole(t, graphClient(t, endpoint, &pages{bodies: c.bodies}))
+			require.Len(t, results, len(c.bodies))
+			last := results[len(results)-1]
 			failure := failed(t, last)
 			assert.Equal(t, Malformed, failure.Kind)
 			assert.ErrorContains(t, failure, c.want)
@@ -199,9 +199,9 @@ func TestPagesThatDoNotLeadOnAreMalformed(t *testing.T) {
 		})
 	}
 	served := &pages{bodies: []string{opening(`"?$skiptoken=`+token+`"`, "a"), further(`null`, "b")}}
-	answers := whole(t, graphClient(t, endpoint, served))
-	require.NoError(t, answers[1].Err, "a token of the greatest length")
-	assert.Equal(t, "a b", idsOf(answers[1].Snapshot))
+	results := whole(t, graphClient(t, endpoint, served))
+	require.NoError(t, results[1].Err, "a token of the greatest length")
+	assert.Equal(t, "a b", idsOf(results[1].Snapshot))
 }
 
 func TestAllPagesTogetherStayWithinTheBoundsOfOneIncident(t *testing.T) {
@@ -241,13 +241,13 @@ func TestAllPagesTogetherStayWithinTheBoundsOfOneIncident(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			answers := whole(t, graphClient(t, endpoint, &pages{bodies: c.bodies}, func(s *Settings) { s.MaxBody = c.limit }))
-			require.Len(t, answers, 2)
+			results := whole(t, graphClient(t, endpoint, &pages{bodies: c.bodies}, func(s *Settings) { s.MaxBody = c.limit }))
+			require.Len(t, results, 2)
 			if c.want == "" {
-				require.NoError(t, answers[1].Err)
+				require.NoError(t, results[1].Err)
 				return
 			}
-			assert.ErrorContains(t, failed(t, answers[1]), c.want)
+			assert.ErrorContains(t, failed(t, results[1]), c.want)
 		})
 	}
 }
@@ -259,21 +259,21 @@ func TestAPageWithoutAlertsLeadsOn(t *testing.T) {
 		bodies = append(bodies, further(token(n+1)))
 	}
 	found := append(slices.Clone(bodies), further(token(100), "b"), further(`null`, "c"))
-	answers := upTo(t, 100, graphClient(t, endpoint, &pages{bodies: found}))
-	last := answers[len(answers)-1]
+	results := upTo(t, 100, graphClient(t, endpoint, &pages{bodies: found}))
+	last := results[len(results)-1]
 	require.NoError(t, last.Err)
 	assert.Equal(t, "a b c", idsOf(last.Snapshot))
 	assert.False(t, last.Snapshot.Incomplete)
 
-	answers = upTo(t, 100, graphClient(t, endpoint, &pages{bodies: append(bodies, further(token(100)))}))
-	last = answers[len(answers)-1]
+	results = upTo(t, 100, graphClient(t, endpoint, &pages{bodies: append(bodies, further(token(100)))}))
+	last = results[len(results)-1]
 	assert.ErrorContains(t, failed(t, last), "more than 10 pages without a new alert")
 	assert.Equal(t, "a", idsOf(last.Partial))
 }
 
 func TestPagesOfAlertsEnd(t *testing.T) {
 	n := 0
-	answers := upTo(t, maxPages, graphClient(t, endpoint, handled(func(w http.ResponseWriter, _ *http.Request) {
+	results := upTo(t, maxPages, graphClient(t, endpoint, handled(func(w http.ResponseWriter, _ *http.Request) {
 		n++
 		link, id := fmt.Sprintf(`"?$skiptoken=%d"`, n), fmt.Sprint(n)
 		if n == 1 {
@@ -282,7 +282,7 @@ func TestPagesOfAlertsEnd(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, further(link, id))
 	})))
-	last := answers[len(answers)-1]
+	last := results[len(results)-1]
 	assert.ErrorContains(t, failed(t, last), "more than 1000 pages of alerts")
 	assert.Len(t, last.Partial.Alerts, maxPages)
 }
@@ -290,35 +290,35 @@ func TestPagesOfAlertsEnd(t *testing.T) {
 func TestPageThatFailsLeavesWhatIsKnownOfTheIncident(t *testing.T) {
 	for _, status := range []int{400, 403, 404, 429, 500} {
 		served := 0
-		answers := whole(t, graphClient(t, endpoint, handled(func(w http.ResponseWriter, _ *http.Request) {
+		results := whole(t, graphClient(t, endpoint, handled(func(w http.ResponseWriter, _ *http.Request) {
 			if served++; served > 1 {
 				w.WriteHeader(status)
 				return
 			}
 			_, _ = io.WriteString(w, opening(`"?$skip=2"`, "a", "b"))
 		})))
-		failure := failed(t, answers[1])
+		failure := failed(t, results[1])
 		assert.Equal(t, status, failure.Status)
-		require.NotNil(t, answers[1].Partial)
-		assert.Equal(t, "a b", idsOf(answers[1].Partial))
-		assert.True(t, answers[1].Partial.Incomplete)
+		require.NotNil(t, results[1].Partial)
+		assert.Equal(t, "a b", idsOf(results[1].Partial))
+		assert.True(t, results[1].Partial.Incomplete)
 	}
 }
 
 func TestAResponseWithAnotherSuccessStatusIsIncomplete(t *testing.T) {
 	body := string(fixture(t, "partial_206.json"))
 	for status, partial := range map[int]bool{200: false, 203: true, 206: true} {
-		answer := graphClient(t, endpoint, responding(status, body, "Warning", `199 - "Microsoft/WDATP/401/228"`)).Get(t.Context(), 101)
-		require.NoError(t, answer.Err)
-		assert.Equal(t, partial, answer.Snapshot.Incomplete)
-		assert.Equal(t, "da1:new", idsOf(answer.Snapshot))
-		assert.Equal(t, `199 - "Microsoft/WDATP/401/228"`, answer.Warning)
+		result := graphClient(t, endpoint, responding(status, body, "Warning", `199 - "Microsoft/WDATP/401/228"`)).Get(t.Context(), 101)
+		require.NoError(t, result.Err)
+		assert.Equal(t, partial, result.Snapshot.Incomplete)
+		assert.Equal(t, "da1:new", idsOf(result.Snapshot))
+		assert.Equal(t, `199 - "Microsoft/WDATP/401/228"`, result.Warning)
 	}
-	answers := whole(t, graphClient(t, endpoint, responsesInTurn(
+	results := whole(t, graphClient(t, endpoint, responsesInTurn(
 		responding(200, opening(`"?$skiptoken=t"`, "a")), responding(206, further(`"?$skiptoken=u"`, "b")), responding(200, further(`null`, "c")))))
-	require.NoError(t, answers[2].Err)
-	assert.Equal(t, "a b c", idsOf(answers[2].Snapshot))
-	assert.True(t, answers[2].Snapshot.Incomplete, "since one of its pages is")
+	require.NoError(t, results[2].Err)
+	assert.Equal(t, "a b c", idsOf(results[2].Snapshot))
+	assert.True(t, results[2].Snapshot.Incomplete, "since one of its pages is")
 }
 
 // responsesInTurn is a transport that uses the next transport for each request.
@@ -380,37 +380,37 @@ func TestAlertsAreFetchedSeparately(t *testing.T) {
 			client := graphClient(t, endpoint, served, func(s *Settings) { s.KeepOriginal = true })
 			require.True(t, client.CanSeparate())
 			first := c.bodies[0]
-			answer := client.GetSeparately(t.Context(), 1)
-			for answer.Rest != nil {
-				answer = client.Continue(t.Context(), answer.Rest)
+			result := client.GetSeparately(t.Context(), 1)
+			for result.Rest != nil {
+				result = client.Continue(t.Context(), result.Rest)
 			}
-			require.NoError(t, answer.Err)
+			require.NoError(t, result.Err)
 			assert.Equal(t, c.requested, served.requested)
-			assert.Equal(t, len(c.requested), answer.Pages)
-			assert.NotNil(t, answer.Snapshot.Alerts)
-			assert.Equal(t, c.want, idsOf(answer.Snapshot))
-			assert.False(t, answer.Snapshot.Incomplete)
-			assert.Equal(t, first, string(answer.Snapshot.Original))
+			assert.Equal(t, len(c.requested), result.Pages)
+			assert.NotNil(t, result.Snapshot.Alerts)
+			assert.Equal(t, c.want, idsOf(result.Snapshot))
+			assert.False(t, result.Snapshot.Incomplete)
+			assert.Equal(t, first, string(result.Snapshot.Original))
 		})
 	}
 
-	answer := graphClient(t, endpoint, &pages{bodies: []string{`{"id":"1"}`, "404"}}).GetSeparately(t.Context(), 1)
-	require.NotNil(t, answer.Rest)
+	result := graphClient(t, endpoint, &pages{bodies: []string{`{"id":"1"}`, "404"}}).GetSeparately(t.Context(), 1)
+	require.NotNil(t, result.Rest)
 	client := graphClient(t, endpoint, responding(500, ""))
-	answer = client.Continue(t.Context(), answer.Rest)
-	assert.Equal(t, ServerError, failed(t, answer).Kind)
-	assert.Nil(t, answer.Partial.Alerts, "no list, not an empty one")
-	answer = graphClient(t, endpoint, responding(200, `{"id":"1","status":"redirected","redirectIncidentId":"2"}`)).GetSeparately(t.Context(), 1)
-	require.NotNil(t, answer.Snapshot, "a merged incident has no alerts")
+	result = client.Continue(t.Context(), result.Rest)
+	assert.Equal(t, ServerError, failed(t, result).Kind)
+	assert.Nil(t, result.Partial.Alerts, "no list, not an empty one")
+	result = graphClient(t, endpoint, responding(200, `{"id":"1","status":"redirected","redirectIncidentId":"2"}`)).GetSeparately(t.Context(), 1)
+	require.NotNil(t, result.Snapshot, "a merged incident has no alerts")
 	assert.Equal(t, ServerError, failed(t, client.GetSeparately(t.Context(), 1)).Kind)
 }
 
 func TestAlertsThatNobodyLooksAtAreNotRequested(t *testing.T) {
 	served := &pages{bodies: []string{`{"id":"1","alerts@odata.nextLink":"?$skip=1"}`}}
 	client := graphClient(t, endpoint, served, func(s *Settings) { s.NoAlerts = true })
-	answer := client.Get(t.Context(), 1)
-	require.NoError(t, answer.Err)
-	assert.NotNil(t, answer.Snapshot)
+	result := client.Get(t.Context(), 1)
+	require.NoError(t, result.Err)
+	assert.NotNil(t, result.Snapshot)
 	assert.Equal(t, []string{endpoint + "/v1.0/security/incidents/1"}, served.requested)
 	assert.False(t, client.CanSeparate())
 	assert.False(t, clientAt(t, endpoint, served).CanSeparate(), "Defender XDR always shows them")
@@ -418,10 +418,10 @@ func TestAlertsThatNobodyLooksAtAreNotRequested(t *testing.T) {
 
 // The older API has no such link, so one is a member like any other there.
 func TestALinkToMoreAlertsIsFollowedUnderGraphOnly(t *testing.T) {
-	answer := clientAt(t, endpoint, responding(200, `{"incidentId":1,"alerts":[],"alerts@odata.nextLink":"?$skip=1"}`)).Get(t.Context(), 1)
-	require.NoError(t, answer.Err)
-	assert.Nil(t, answer.Rest)
-	assert.Contains(t, raw(t, answer.Snapshot.Object), "alerts@odata.nextLink")
+	result := clientAt(t, endpoint, responding(200, `{"incidentId":1,"alerts":[],"alerts@odata.nextLink":"?$skip=1"}`)).Get(t.Context(), 1)
+	require.NoError(t, result.Err)
+	assert.Nil(t, result.Rest)
+	assert.Contains(t, raw(t, result.Snapshot.Object), "alerts@odata.nextLink")
 }
 
 func FuzzRest(f *testing.F) {
@@ -430,11 +430,11 @@ func FuzzRest(f *testing.F) {
 	f.Add(fixture(f, "graph_incident.json"), []byte(`{"value":[]}`), []byte(`{}`))
 	f.Fuzz(func(t *testing.T, get, second, third []byte) {
 		served := &pages{bodies: []string{string(get), string(second), string(third), "404"}}
-		answers := whole(t, graphClient(t, endpoint, served))
+		results := whole(t, graphClient(t, endpoint, served))
 		for _, address := range served.requested {
 			assert.True(t, strings.HasPrefix(address, endpoint+"/v1.0/security/incidents/1"), address)
 		}
-		last := answers[len(answers)-1]
+		last := results[len(results)-1]
 		if last.Err != nil {
 			assert.True(t, printable(last.Err.Error()), "%q", last.Err.Error())
 			return

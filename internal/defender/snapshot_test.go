@@ -321,7 +321,7 @@ func TestAnIDIsTakenInEitherTypeUnderBothAPIs(t *testing.T) {
 
 			s, err = decodeAs(d, 1, []byte(`{"`+d.incident.id+`":`+id+`}`))
 			require.ErrorIs(t, err, errAnotherIncident, id)
-			assert.Equal(t, want, s.SuccessorID, "the answer shows another incident")
+			assert.Equal(t, want, s.SuccessorID, "the response shows another incident")
 
 			page := decodePageAs(d, []byte(pageOf(`{"`+d.incident.id+`":`+id+`,"alerts":[null]}`)), 0, false)
 			require.Error(t, page.Rows[0].Err)
@@ -385,29 +385,29 @@ func TestAnotherIncidentIsAFailureThatSaysWhatItWouldMean(t *testing.T) {
 		"whole":   responding(200, `{"incidentId":2,"incidentName":"hush"}`),
 		"partial": responding(206, `{"incidentId":2,"incidentName":"hush"}`),
 	} {
-		answer := get(t, transport)
-		failure := failed(t, answer)
+		result := get(t, transport)
+		failure := failed(t, result)
 		assert.Equal(t, Malformed, failure.Kind, name)
 		assert.NotContains(t, failure.Error(), "hush")
-		require.NotNil(t, answer.Other)
-		assert.EqualValues(t, 1, answer.Other.ID)
-		assert.EqualValues(t, 2, answer.Other.SuccessorID)
-		assert.Len(t, answer.Other.Fields, 2, "with its digests")
-		assert.Nil(t, answer.Partial)
+		require.NotNil(t, result.Other)
+		assert.EqualValues(t, 1, result.Other.ID)
+		assert.EqualValues(t, 2, result.Other.SuccessorID)
+		assert.Len(t, result.Other.Fields, 2, "with its digests")
+		assert.Nil(t, result.Partial)
 	}
-	answer := get(t, responding(200, `{"incidentId":2}{}`))
-	assert.Equal(t, Malformed, failed(t, answer).Kind)
-	assert.Nil(t, answer.Other, "no incident at all")
+	result := get(t, responding(200, `{"incidentId":2}{}`))
+	assert.Equal(t, Malformed, failed(t, result).Kind)
+	assert.Nil(t, result.Other, "no incident at all")
 }
 
 func TestTheSimulatorsMergedIncidentIsMerged(t *testing.T) {
 	sim := newSim(t, nil)
 	require.NoError(t, sim.Merge(1001, 1002))
-	answer := clientAt(t, endpoint, sim.RoundTripper()).Get(t.Context(), 1001)
-	require.NoError(t, answer.Err)
-	assert.True(t, answer.Snapshot.Merged)
-	assert.EqualValues(t, 1002, answer.Snapshot.SuccessorID)
-	assert.Empty(t, answer.Snapshot.Alerts)
+	result := clientAt(t, endpoint, sim.RoundTripper()).Get(t.Context(), 1001)
+	require.NoError(t, result.Err)
+	assert.True(t, result.Snapshot.Merged)
+	assert.EqualValues(t, 1002, result.Snapshot.SuccessorID)
+	assert.Empty(t, result.Snapshot.Alerts)
 }
 
 func TestTheTenantIsReadOutOfTheAddressOnlyIfItIsAUUID(t *testing.T) {

@@ -38,11 +38,11 @@ func TestARedirectCostsOneRequestAndShowsTheTokenToNobodyElse(t *testing.T) {
 			})
 			parsed, err := url.Parse(server.URL)
 			require.NoError(t, err)
-			answer := NewClient(collectorClient(t, "Bearer the token"), Settings{Endpoint: parsed, MaxBody: maxBody}).Get(t.Context(), 1)
-			failure := failed(t, answer)
+			result := NewClient(collectorClient(t, "Bearer the token"), Settings{Endpoint: parsed, MaxBody: maxBody}).Get(t.Context(), 1)
+			failure := failed(t, result)
 			assert.Equal(t, Redirect, failure.Kind)
 			assert.Equal(t, status, failure.Status)
-			assert.Equal(t, 1, answer.Reached)
+			assert.Equal(t, 1, result.Reached)
 			assert.EqualValues(t, 1, arrived.Load())
 		}
 	}
@@ -61,10 +61,10 @@ func TestNothingArrivesUncountedWhereIdleConnectionsAreClosed(t *testing.T) {
 	client := clientAt(t, server.URL, transport)
 	for range 200 {
 		before := arrived.Load()
-		answer := client.Get(t.Context(), 1)
+		result := client.Get(t.Context(), 1)
 		here := int(arrived.Load() - before)
-		assert.GreaterOrEqual(t, answer.Reached, here)
-		assert.LessOrEqual(t, answer.Reached, here+1)
+		assert.GreaterOrEqual(t, result.Reached, here)
+		assert.LessOrEqual(t, result.Reached, here+1)
 		server.CloseClientConnections()
 	}
 }

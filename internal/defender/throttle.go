@@ -58,7 +58,7 @@ func (e *Error) throttle(header http.Header, body string) {
 	}
 	e.RetryAfter, e.WaitFrom = min(max(wanted, minWait), MaxWait), from
 	if wanted > MaxWait {
-		e.Asked = wanted
+		e.Requested = wanted
 	}
 }
 

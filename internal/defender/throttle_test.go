@@ -143,16 +143,16 @@ func TestADateWithoutTheServicesClockIsReadByOurs(t *testing.T) {
 func TestTheWaitIsReadFromEveryPlaceInABody(t *testing.T) {
 	long := strings.Repeat("x ", maxText)
 	for name, body := range map[string]string{
-		"message":                    words("429", "You can send requests again in 8 seconds."),
-		"behind a long text":         words("429", long+". You can send requests again in 8 seconds."),
-		"Graph's inner error":        `{"error":{"code":"TooManyRequests","message":"","innerError":{"code":"x","message":"Please retry after 8 seconds.","date":"2026-02-03T04:05:06"}}}`,
-		"OData's inner error":        `{"error":{"code":"429","message":"m","innererror":{"innererror":{"message":"Try again in 8 seconds"}}}}`,
-		"details":                    `{"error":{"code":"429","message":"m","details":[{"message":"wait 8 seconds"}]}}`,
-		"an API management's answer": `{"statusCode":429,"message":"Rate limit is exceeded. Try again in 8 seconds."}`,
-		"text":                       "Rate limit is exceeded. Try again in 8 seconds.",
-		"a page":                     "<html><body><p>Please try again in <b>8</b> seconds, or retry in 8 seconds</p></body></html>",
-		"a byte order mark":          "\ufeff" + words("429", "You can send requests again in 8 seconds."),
-		"broken off":                 `{"error":{"code":"429","message":"Try again in 8 seconds.`,
+		"message":                      words("429", "You can send requests again in 8 seconds."),
+		"behind a long text":           words("429", long+". You can send requests again in 8 seconds."),
+		"Graph's inner error":          `{"error":{"code":"TooManyRequests","message":"","innerError":{"code":"x","message":"Please retry after 8 seconds.","date":"2026-02-03T04:05:06"}}}`,
+		"OData's inner error":          `{"error":{"code":"429","message":"m","innererror":{"innererror":{"message":"Try again in 8 seconds"}}}}`,
+		"details":                      `{"error":{"code":"429","message":"m","details":[{"message":"wait 8 seconds"}]}}`,
+		"an API management's response": `{"statusCode":429,"message":"Rate limit is exceeded. Try again in 8 seconds."}`,
+		"text":                         "Rate limit is exceeded. Try again in 8 seconds.",
+		"a page":                       "<html><body><p>Please try again in <b>8</b> seconds, or retry in 8 seconds</p></body></html>",
+		"a byte order mark":            "\ufeff" + words("429", "You can send requests again in 8 seconds."),
+		"broken off":                   `{"error":{"code":"429","message":"Try again in 8 seconds.`,
 	} {
 		failure := failed(t, get(t, responding(429, body)))
 		assert.Equal(t, 8*time.Second, failure.RetryAfter, name)
@@ -172,11 +172,11 @@ func TestEveryRefusedAnswerMaySayWhenToComeBack(t *testing.T) {
 		202: Malformed, 204: Malformed, 301: Redirect, 302: Redirect, 400: Rejected, 401: Unauthorized, 403: Forbidden, 404: NotFound,
 		408: Rejected, 500: ServerError, 502: ServerError, 503: ServerError, 504: ServerError,
 	} {
-		answer := responding(status, words("Busy", "m"), "Retry-After", "120.5")
+		result := responding(status, words("Busy", "m"), "Retry-After", "120.5")
 		for name, failure := range map[string]*Error{
-			"get":    failed(t, get(t, answer)),
-			"list":   unlistedAs(t, list(t, answer)),
-			"alerts": failed(t, clientAt(t, endpoint, answer).Continue(t.Context(), &Rest{snapshot: &incident.Snapshot{ID: 1}, skip: 1})),
+			"get":    failed(t, get(t, result)),
+			"list":   unlistedAs(t, list(t, result)),
+			"alerts": failed(t, clientAt(t, endpoint, result).Continue(t.Context(), &Rest{snapshot: &incident.Snapshot{ID: 1}, skip: 1})),
 		} {
 			if kind != NotFound || name == "get" {
 				assert.Equal(t, kind, failure.Kind, "%s, %d", name, status)
@@ -210,9 +210,9 @@ func TestOnlyA429WaitsWithoutBeingAskedTo(t *testing.T) {
 }
 
 func TestAnIncidentThatCameWithRetryAfterIsTaken(t *testing.T) {
-	answer := get(t, responding(200, `{"incidentId":1}`, "Retry-After", "3600"))
-	require.NoError(t, answer.Err)
-	require.NotNil(t, answer.Snapshot)
+	result := get(t, responding(200, `{"incidentId":1}`, "Retry-After", "3600"))
+	require.NoError(t, result.Err)
+	require.NotNil(t, result.Snapshot)
 }
 
 func TestAWaitThatIsCutIsSaidInFull(t *testing.T) {
@@ -239,7 +239,7 @@ func TestAWaitThatIsCutIsSaidInFull(t *testing.T) {
 		"a message, a broken header": {"soon", "again in 7200 seconds", 2 * time.Hour},
 	} {
 		failure := failed(t, get(t, responding(429, words("429", c.message), "Retry-After", c.retryAfter, "Date", date)))
-		assert.Equal(t, c.want, failure.Asked, name)
+		assert.Equal(t, c.want, failure.Requested, name)
 		assert.LessOrEqual(t, failure.RetryAfter, MaxWait, name)
 	}
 }
@@ -308,7 +308,7 @@ func TestEveryFormOf429OfTheSimulatorIsUnderstood(t *testing.T) {
 			assert.Equal(t, Throttled, failure.Kind, fault)
 			assert.Equal(t, c.want, failure.RetryAfter, fault)
 			assert.Equal(t, c.from, failure.WaitFrom, fault)
-			assert.Zero(t, failure.Asked, fault)
+			assert.Zero(t, failure.Requested, fault)
 		})
 	}
 }
@@ -345,8 +345,8 @@ func FuzzWait(f *testing.F) {
 			assert.GreaterOrEqual(t, e.RetryAfter, time.Second)
 			assert.LessOrEqual(t, e.RetryAfter, MaxWait)
 			assert.Contains(t, []WaitSource{WaitFromHeader, WaitFromMessage, WaitFromDefault}, e.WaitFrom)
-			if e.Asked != 0 {
-				assert.Greater(t, e.Asked, MaxWait)
+			if e.Requested != 0 {
+				assert.Greater(t, e.Requested, MaxWait)
 				assert.Equal(t, MaxWait, e.RetryAfter)
 			}
 			if e.Limit != (Limit{}) {

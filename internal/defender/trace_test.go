@@ -37,21 +37,21 @@ func (named) Network() string  { return "tcp" }
 func (n named) String() string { return string(n) }
 
 func TestARequestReachesTheAPIOnce(t *testing.T) {
-	answer := clientAt(t, endpoint, newSim(t, nil).RoundTripper()).Get(t.Context(), 1001)
-	require.NoError(t, answer.Err)
-	assert.Equal(t, 1, answer.Reached)
+	result := clientAt(t, endpoint, newSim(t, nil).RoundTripper()).Get(t.Context(), 1001)
+	require.NoError(t, result.Err)
+	assert.Equal(t, 1, result.Reached)
 }
 
 func TestWithoutAConnectionNothingReachesTheAPI(t *testing.T) {
 	for _, endpoint := range []string{
 		"http://api.example", "https://api.example", "https://api.example:8443/base", "http://[2001:db8::1]", "http://[2001:db8::1]:8080",
 	} {
-		answer := clientAt(t, endpoint, unreachable(errors.New("connection refused"))).Get(t.Context(), 1)
-		failure := failed(t, answer)
+		result := clientAt(t, endpoint, unreachable(errors.New("connection refused"))).Get(t.Context(), 1)
+		failure := failed(t, result)
 		assert.Equal(t, Network, failure.Kind, endpoint)
 		assert.Zero(t, failure.Status)
 		assert.ErrorContains(t, failure, "connection refused")
-		assert.Zero(t, answer.Reached, endpoint)
+		assert.Zero(t, result.Reached, endpoint)
 	}
 }
 
@@ -61,10 +61,10 @@ func TestAProxyThatCannotBeReachedIsANetworkError(t *testing.T) {
 		proxy, err := url.Parse("http://proxy.example:3128")
 		require.NoError(t, err)
 		transport.Proxy = http.ProxyURL(proxy)
-		answer := clientAt(t, endpoint, transport).Get(t.Context(), 1)
-		assert.Equal(t, Network, failed(t, answer).Kind, endpoint)
-		assert.EqualError(t, answer.Err, "network error: proxy proxy.example:3128: dial tcp proxy.example:3128: connection refused")
-		assert.Zero(t, answer.Reached)
+		result := clientAt(t, endpoint, transport).Get(t.Context(), 1)
+		assert.Equal(t, Network, failed(t, result).Kind, endpoint)
+		assert.EqualError(t, result.Err, "network error: proxy proxy.example:3128: dial tcp proxy.example:3128: connection refused")
+		assert.Zero(t, result.Reached)
 	}
 }
 
@@ -88,13 +88,13 @@ func TestARequestThatTheTransportRepeatsCountsTwice(t *testing.T) {
 	defer transport.CloseIdleConnections()
 	client := clientAt(t, server.URL, transport)
 
-	answer := client.Get(t.Context(), 1)
-	require.NoError(t, answer.Err)
-	assert.Equal(t, 1, answer.Reached)
+	result := client.Get(t.Context(), 1)
+	require.NoError(t, result.Err)
+	assert.Equal(t, 1, result.Reached)
 
-	answer = client.Get(t.Context(), 1)
-	require.NoError(t, answer.Err)
-	assert.Equal(t, 2, answer.Reached)
+	result = client.Get(t.Context(), 1)
+	require.NoError(t, result.Err)
+	assert.Equal(t, 2, result.Reached)
 	assert.EqualValues(t, 3, arrived.Load())
 }
 
@@ -106,9 +106,9 @@ func TestARequestOverHTTP2CountsThoughItsStreamIsReset(t *testing.T) {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	defer server.Close()
-	answer := clientAt(t, server.URL, server.Client().Transport).Get(t.Context(), 1)
-	assert.Equal(t, Network, failed(t, answer).Kind)
-	assert.Equal(t, 1, answer.Reached)
+	result := clientAt(t, server.URL, server.Client().Transport).Get(t.Context(), 1)
+	assert.Equal(t, Network, failed(t, result).Kind)
+	assert.Equal(t, 1, result.Reached)
 }
 
 // signingIn gets a token first, within the same call, as the auth extensions
@@ -150,14 +150,14 @@ func TestTheRequestForATokenDoesNotCount(t *testing.T) {
 	granting := newSim(t, nil).RoundTripper()
 	for fault, want := range map[string]Kind{"reset": Network, "500": ServerError} {
 		transport := signingIn(defendersim.DefaultConfig().ClientSecret, granting, faulty(t, fault).RoundTripper())
-		answer := clientAt(t, endpoint, transport).Get(t.Context(), 1001)
-		assert.Equal(t, want, failed(t, answer).Kind)
-		assert.Equal(t, 1, answer.Reached)
+		result := clientAt(t, endpoint, transport).Get(t.Context(), 1001)
+		assert.Equal(t, want, failed(t, result).Kind)
+		assert.Equal(t, 1, result.Reached)
 	}
-	answer := clientAt(t, endpoint, signingIn(defendersim.DefaultConfig().ClientSecret, granting,
+	result := clientAt(t, endpoint, signingIn(defendersim.DefaultConfig().ClientSecret, granting,
 		unreachable(errors.New("connection refused")))).Get(t.Context(), 1001)
-	assert.Equal(t, Network, failed(t, answer).Kind)
-	assert.Zero(t, answer.Reached)
+	assert.Equal(t, Network, failed(t, result).Kind)
+	assert.Zero(t, result.Reached)
 }
 
 func TestACallGivenUpWhileItsRequestIsWrittenCounts(t *testing.T) {
@@ -215,12 +215,12 @@ func TestWithoutATokenNothingReachesTheAPI(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			answer := clientAt(t, endpoint, c.transport).Get(t.Context(), 1001)
-			failure := failed(t, answer)
+			result := clientAt(t, endpoint, c.transport).Get(t.Context(), 1001)
+			failure := failed(t, result)
 			assert.Equal(t, NoToken, failure.Kind)
 			assert.EqualError(t, failure, c.want)
 			assert.Zero(t, failure.Status)
-			assert.Zero(t, answer.Reached)
+			assert.Zero(t, result.Reached)
 		})
 	}
 }

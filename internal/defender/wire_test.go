@@ -54,9 +54,9 @@ func FuzzAnswer(f *testing.F) {
 			return
 		}
 		client := clientAt(t, "http://api.example", authorized("Bearer hush", once(peer(t, headOf(head)+body))))
-		answer := client.Get(t.Context(), 1)
-		requireBounded(t, answer.Err, answer.Reached, answer.Warning)
-		assert.Equal(t, answer.Err == nil, answer.Snapshot != nil || answer.Rest != nil)
+		result := client.Get(t.Context(), 1)
+		requireBounded(t, result.Err, result.Reached, result.Warning)
+		assert.Equal(t, result.Err == nil, result.Snapshot != nil || result.Rest != nil)
 
 		page := client.List(t.Context(), ListRequest{Top: 100})
 		requireBounded(t, page.Err, page.Reached, page.Warning)
@@ -106,10 +106,10 @@ func FuzzProxyAnswer(f *testing.F) {
 		sent := "Basic " + base64.StdEncoding.EncodeToString([]byte("me:hush"))
 		proxy := once(peer(t, strings.ReplaceAll(headOf(head)+body, "CREDENTIALS", sent)))
 		proxy.Proxy = http.ProxyURL(address)
-		answer := clientAt(t, endpoint, authorized("Bearer hush", Watch(proxy))).Get(t.Context(), 1)
-		failure := failed(t, answer)
+		result := clientAt(t, endpoint, authorized("Bearer hush", Watch(proxy))).Get(t.Context(), 1)
+		failure := failed(t, result)
 		assert.Equal(t, Network, failure.Kind)
-		assert.Zero(t, answer.Reached)
+		assert.Zero(t, result.Reached)
 		assert.Equal(t, adviceProxy, failure.Advice)
 		assert.Contains(t, failure.Error(), "proxy proxy.example:3128")
 		assert.LessOrEqual(t, len(failure.Error()), maxText+100)

@@ -125,9 +125,9 @@ func (c *cursor) Request() pageRequest {
 	return r
 }
 
-// Answered advances the cursor after a page whose rows were all handled. A time in the service's own future does not count: listing from
+// FinishPage advances the cursor after a page whose rows were all handled. A time in the service's own future does not count: listing from
 // there would find nothing until then.
-func (c *cursor) Answered(now time.Time, p pageResult) Progress {
+func (c *cursor) FinishPage(now time.Time, p pageResult) Progress {
 	if c.boundary.IsZero() {
 		c.begin(now, p.Date)
 		return Continues

@@ -29,7 +29,7 @@ func TestTheFirstCallBringsTheServicesTime(t *testing.T) {
 	require.Equal(t, pageRequest{Top: 1}, c.Request())
 
 	ahead := noon.Add(time.Hour)
-	require.Equal(t, Continues, c.Answered(noon, pageResult{Newest: ahead.Add(-time.Minute), Next: 1, Date: ahead}))
+	require.Equal(t, Continues, c.FinishPage(noon, pageResult{Newest: ahead.Add(-time.Minute), Next: 1, Date: ahead}))
 	require.Equal(t, ahead.Add(-lookback), c.Boundary(), "by the service's clock")
 	require.Equal(t, pageRequest{Since: ahead.Add(-lookback), Top: largest}, c.Request())
 	require.Equal(t, noon, c.Due(), "at once")
@@ -37,7 +37,7 @@ func TestTheFirstCallBringsTheServicesTime(t *testing.T) {
 
 func TestWithoutTheServicesTimeTheOwnHasToDo(t *testing.T) {
 	c := newCursor(interval, Settling, largest, time.Time{}, noon)
-	require.Equal(t, Continues, c.Answered(noon, pageResult{}))
+	require.Equal(t, Continues, c.FinishPage(noon, pageResult{}))
 	require.Equal(t, noon.Add(-Settling), c.Boundary())
 }
 
@@ -56,9 +56,9 @@ func TestARestartGoesOnFromTheStoredBoundary(t *testing.T) {
 
 func TestTheBoundaryIsTheNewestOfTheFirstPageLessTheSettling(t *testing.T) {
 	c := listing()
-	require.Equal(t, Continues, c.Answered(noon, pageResult{Newest: noon.Add(-time.Minute), Next: 100, Date: noon}))
+	require.Equal(t, Continues, c.FinishPage(noon, pageResult{Newest: noon.Add(-time.Minute), Next: 100, Date: noon}))
 	require.Equal(t, noon.Add(-time.Hour), c.Boundary(), "not before the last page")
-	require.Equal(t, Complete, c.Answered(noon.Add(time.Second), pageResult{Newest: noon, Date: noon}), "where that one moved to the front meanwhile")
+	require.Equal(t, Complete, c.FinishPage(noon.Add(time.Second), pageResult{Newest: noon, Date: noon}), "where that one moved to the front meanwhile")
 	require.Equal(t, noon.Add(-time.Minute-Settling), c.Boundary())
 	require.Equal(t, pageRequest{Since: c.Boundary(), Top: largest}, c.Request())
 	require.Equal(t, noon.Add(time.Second+interval), c.Due())
@@ -72,7 +72,7 @@ func TestTheBoundaryNeverGoesBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := listing()
-			require.Equal(t, Complete, c.Answered(noon, pageResult{Newest: newest, Date: noon}))
+			require.Equal(t, Complete, c.FinishPage(noon, pageResult{Newest: newest, Date: noon}))
 			require.Equal(t, noon.Add(-time.Hour), c.Boundary())
 			require.Equal(t, noon.Add(interval), c.Due())
 		})
@@ -93,7 +93,7 @@ func TestPagesOverlapAndLeadOn(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%d rows, on to %d", test.top, test.next), func(t *testing.T) {
 			c := newCursor(interval, lookback, test.top, noon.Add(-time.Hour), noon)
-			require.Equal(t, Continues, c.Answered(noon, pageResult{Newest: noon, Next: test.next}))
+			require.Equal(t, Continues, c.FinishPage(noon, pageResult{Newest: noon, Next: test.next}))
 			require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: test.top, Skip: test.skip}, c.Request())
 			require.Equal(t, noon, c.Due(), "at once")
 		})
@@ -102,18 +102,18 @@ func TestPagesOverlapAndLeadOn(t *testing.T) {
 
 func TestAFailedCallBeginsAnewFromTheSameBoundary(t *testing.T) {
 	c := listing()
-	c.Answered(noon, pageResult{Newest: noon, Next: 100})
+	c.FinishPage(noon, pageResult{Newest: noon, Next: 100})
 	c.Failed(noon, time.Minute, false)
 	require.Equal(t, noon.Add(time.Minute), c.Due())
 	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: largest}, c.Request())
 
-	require.Equal(t, Complete, c.Answered(noon, pageResult{}))
+	require.Equal(t, Complete, c.FinishPage(noon, pageResult{}))
 	require.Equal(t, noon.Add(-time.Hour), c.Boundary(), "what the call that failed had seen does not count")
 }
 
 func TestAPageThatIsTooLargeIsHalvedAndASingleRowSkipped(t *testing.T) {
 	c := newCursor(interval, lookback, 6, noon.Add(-time.Hour), noon)
-	c.Answered(noon, pageResult{Shown: []sighting{{1, noon}, {2, noon.Add(-30 * time.Second)}}, Newest: noon, Next: 6})
+	c.FinishPage(noon, pageResult{Shown: []sighting{{1, noon}, {2, noon.Add(-30 * time.Second)}}, Newest: noon, Next: 6})
 	require.Equal(t, 3, c.Request().Skip)
 	for _, top := range []int{3, 1} {
 		require.False(t, tooLarge(c, noon.Add(time.Second), 7))
@@ -122,9 +122,9 @@ func TestAPageThatIsTooLargeIsHalvedAndASingleRowSkipped(t *testing.T) {
 	}
 	require.True(t, tooLarge(c, noon, 7), "that row has to be had in another way")
 	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: 6, Skip: 4}, c.Request(), "full pages at once")
-	require.Equal(t, Continues, c.Answered(noon, pageResult{Shown: []sighting{{3, noon.Add(-time.Minute)}}, Newest: noon.Add(-time.Minute), Next: 10}))
+	require.Equal(t, Continues, c.FinishPage(noon, pageResult{Shown: []sighting{{3, noon.Add(-time.Minute)}}, Newest: noon.Add(-time.Minute), Next: 10}))
 	require.Equal(t, 7, c.Request().Skip)
-	require.Equal(t, Complete, c.Answered(noon, pageResult{}))
+	require.Equal(t, Complete, c.FinishPage(noon, pageResult{}))
 	require.Equal(t, noon.Add(-Settling), c.Boundary())
 }
 
@@ -134,7 +134,7 @@ func TestACallWithALargeRowOfAnUnknownIncidentIsIncomplete(t *testing.T) {
 	c := newCursor(interval, lookback, 1, noon.Add(-time.Hour), noon)
 	require.False(t, tooLarge(c, noon, 0))
 	require.Equal(t, 1, c.Request().Skip)
-	require.Equal(t, Incomplete, c.Answered(noon, pageResult{Shown: []sighting{{3, noon}}, Newest: noon}))
+	require.Equal(t, Incomplete, c.FinishPage(noon, pageResult{Shown: []sighting{{3, noon}}, Newest: noon}))
 	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: 1}, c.Request(), "that row is not left out either")
 }
 
@@ -148,7 +148,7 @@ func tooLarge(c *cursor, now time.Time, first int64) (whole bool) {
 func TestWhenTheFirstRowIsTooLargeTheBoundaryFollowsTheNext(t *testing.T) {
 	c := newCursor(interval, lookback, 1, noon.Add(-time.Hour), noon)
 	require.True(t, tooLarge(c, noon, 1))
-	require.Equal(t, Complete, c.Answered(noon, pageResult{Shown: []sighting{{2, noon.Add(-time.Minute)}}, Newest: noon.Add(-time.Minute)}))
+	require.Equal(t, Complete, c.FinishPage(noon, pageResult{Shown: []sighting{{2, noon.Add(-time.Minute)}}, Newest: noon.Add(-time.Minute)}))
 	require.Equal(t, noon.Add(-time.Minute-Settling), c.Boundary(), "whatever is newer is listed again")
 }
 
@@ -160,7 +160,7 @@ func TestWhatWasTooLargeGrowsBackCallByCall(t *testing.T) {
 	var tops []int
 	for range 7 {
 		tops = append(tops, c.Request().Top)
-		require.Equal(t, Complete, c.Answered(noon, pageResult{}))
+		require.Equal(t, Complete, c.FinishPage(noon, pageResult{}))
 	}
 	require.Equal(t, []int{3, 6, 12, 24, 48, 96, 100}, tops)
 }
@@ -174,15 +174,15 @@ func TestCallEndsWhereTheListHasNoMoreRowsWhateverItsLinksSay(t *testing.T) {
 		"no link":                        {Newest: noon, New: true},
 	} {
 		c := listing()
-		require.Equal(t, Continues, c.Answered(noon, guess), name)
+		require.Equal(t, Continues, c.FinishPage(noon, guess), name)
 		require.Equal(t, pageRequest{Since: since, Top: largest, Skip: 90}, c.Request(), "the rows were counted")
 		for range maxBarren {
 			if last.Next == 0 || last.New {
 				break
 			}
-			require.Equal(t, Continues, c.Answered(noon, last), "others may have changed meanwhile, and moved the rest up")
+			require.Equal(t, Continues, c.FinishPage(noon, last), "others may have changed meanwhile, and moved the rest up")
 		}
-		require.Equal(t, Complete, c.Answered(noon, last), name)
+		require.Equal(t, Complete, c.FinishPage(noon, last), name)
 		require.Equal(t, noon.Add(-Settling), c.Boundary(), name)
 	}
 }
@@ -193,7 +193,7 @@ func TestPagesThatAreRefusedHereAndThereDoNotMoveTheBoundary(t *testing.T) {
 	page := pageResult{Newest: noon, Next: largest, New: true}
 	for pages := range 20 {
 		for range pages%3 + 1 {
-			require.Equal(t, Continues, c.Answered(now, page))
+			require.Equal(t, Continues, c.FinishPage(now, page))
 			page.Next += largest
 		}
 		require.Equal(t, Incomplete, c.Failed(now, time.Minute, true), "each time another page")
@@ -205,7 +205,7 @@ func TestPagesThatAreRefusedHereAndThereDoNotMoveTheBoundary(t *testing.T) {
 
 func TestATokenLeadsNoFurtherBehindAPageThatIsTooLarge(t *testing.T) {
 	c := listing()
-	require.Equal(t, Continues, c.Answered(noon, pageResult{Token: "a"}))
+	require.Equal(t, Continues, c.FinishPage(noon, pageResult{Token: "a"}))
 	for !tooLarge(c, noon, 7) {
 		require.Equal(t, "a", c.Request().Token)
 	}
@@ -215,13 +215,13 @@ func TestATokenLeadsNoFurtherBehindAPageThatIsTooLarge(t *testing.T) {
 
 func TestEmptyPagesAreFollowedByTheirTokens(t *testing.T) {
 	c := listing()
-	require.Equal(t, Continues, c.Answered(noon, pageResult{Token: "a"}))
+	require.Equal(t, Continues, c.FinishPage(noon, pageResult{Token: "a"}))
 	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: largest, Token: "a"}, c.Request())
-	require.Equal(t, Continues, c.Answered(noon, pageResult{Newest: noon, Next: 100, New: true}))
+	require.Equal(t, Continues, c.FinishPage(noon, pageResult{Newest: noon, Next: 100, New: true}))
 	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: largest, Skip: 90}, c.Request())
-	require.Equal(t, Continues, c.Answered(noon, pageResult{Next: 90, Token: "b"}))
+	require.Equal(t, Continues, c.FinishPage(noon, pageResult{Next: 90, Token: "b"}))
 	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: largest, Skip: 90, Token: "b"}, c.Request())
-	require.Equal(t, Complete, c.Answered(noon, pageResult{Newest: noon.Add(-time.Minute), New: true}))
+	require.Equal(t, Complete, c.FinishPage(noon, pageResult{Newest: noon.Add(-time.Minute), New: true}))
 	require.Equal(t, noon.Add(-Settling), c.Boundary(), "the newest of the first page with rows")
 	require.Empty(t, c.Request().Token)
 }
@@ -242,31 +242,31 @@ func TestBoundaryWaitsForWhatAListDoesNotShowButNotForEver(t *testing.T) {
 	for name, page := range map[string]func(c *cursor) func(time.Time) Progress{
 		"pages that do not end": func(c *cursor) func(time.Time) Progress {
 			return func(now time.Time) Progress {
-				return c.Answered(now, pageResult{Newest: noon, Next: c.Request().Skip + 100})
+				return c.FinishPage(now, pageResult{Newest: noon, Next: c.Request().Skip + 100})
 			}
 		},
 		"empty pages that do not end": func(c *cursor) func(time.Time) Progress {
 			return func(now time.Time) Progress {
 				if c.pages == 0 {
-					return c.Answered(now, pageResult{Newest: noon, Next: 100, New: true})
+					return c.FinishPage(now, pageResult{Newest: noon, Next: 100, New: true})
 				}
-				return c.Answered(now, pageResult{Token: "again"})
+				return c.FinishPage(now, pageResult{Token: "again"})
 			}
 		},
 		"more new rows than there can be": func(c *cursor) func(time.Time) Progress {
 			return func(now time.Time) Progress {
-				return c.Answered(now, pageResult{Newest: noon, Next: c.Request().Skip + 100, New: true})
+				return c.FinishPage(now, pageResult{Newest: noon, Next: c.Request().Skip + 100, New: true})
 			}
 		},
 		"a part of its rows": func(c *cursor) func(time.Time) Progress {
 			return func(now time.Time) Progress {
-				return c.Answered(now, pageResult{Newest: noon, New: true, Part: true})
+				return c.FinishPage(now, pageResult{Newest: noon, New: true, Part: true})
 			}
 		},
 		"a page that is refused": func(c *cursor) func(time.Time) Progress {
 			return func(now time.Time) Progress {
 				if c.pages == 0 {
-					return c.Answered(now, pageResult{Newest: noon, Next: 100, New: true})
+					return c.FinishPage(now, pageResult{Newest: noon, Next: 100, New: true})
 				}
 				return c.Failed(now, time.Minute, true)
 			}
@@ -280,7 +280,7 @@ func TestBoundaryWaitsForWhatAListDoesNotShowButNotForEver(t *testing.T) {
 			require.Equal(t, []Progress{Incomplete, Incomplete, GivenUp, GivenUp}, calls(4, page(c)),
 				"the times begin again, so the third call has not waited long enough")
 			require.Equal(t, noon.Add(-Settling), c.Boundary())
-			require.Equal(t, Complete, c.Answered(noon, pageResult{Newest: noon, New: true}))
+			require.Equal(t, Complete, c.FinishPage(noon, pageResult{Newest: noon, New: true}))
 			require.Equal(t, []Progress{Incomplete}, calls(1, page(c)), "a complete call makes amends")
 		})
 	}
@@ -291,7 +291,7 @@ func TestFailureThatIsNotAboutAPageSkipsNothing(t *testing.T) {
 	for i := range 10 {
 		now := noon.Add(time.Duration(i) * time.Hour)
 		require.Equal(t, Continues, c.Failed(now, time.Minute, true), "no page has worked")
-		require.Equal(t, Continues, c.Answered(now, pageResult{Newest: now, Next: 100, New: true}))
+		require.Equal(t, Continues, c.FinishPage(now, pageResult{Newest: now, Next: 100, New: true}))
 		require.Equal(t, Continues, c.Failed(now, time.Minute, false), "an outage")
 		require.Equal(t, noon.Add(-time.Hour), c.Boundary())
 		require.Equal(t, now.Add(time.Minute), c.Due())
@@ -350,7 +350,7 @@ func TestEveryChangeThatStandsIsOnAPageHoweverTheListMoves(t *testing.T) {
 		l.change(200, 0)
 		c := newCursor(interval, time.Minute, 5+dice.IntN(60), time.Time{}, l.now)
 		_, page := l.page(c.Request())
-		c.Answered(l.now, page)
+		c.FinishPage(l.now, page)
 		first, shown := c.Boundary(), map[row]bool{}
 		for calls := 0; calls < 12; {
 			rows, page := l.page(c.Request())
@@ -366,7 +366,7 @@ func TestEveryChangeThatStandsIsOnAPageHoweverTheListMoves(t *testing.T) {
 			case 1: // a restart
 				c = newCursor(interval, time.Minute, c.width.largest, c.Boundary(), l.now)
 			default:
-				if c.Answered(l.now, page) == Complete {
+				if c.FinishPage(l.now, page) == Complete {
 					calls++
 					l.now = l.now.Add(interval)
 					if calls < 10 {

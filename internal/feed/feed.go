@@ -59,8 +59,8 @@ func (f *Feed) ShownBefore(row defender.Row) bool {
 	return f.cursor.ShownBefore(row.LastUpdate)
 }
 
-// Answered continues with the next page, or ends the call. The caller stores Boundary if it has advanced.
-func (f *Feed) Answered(page *defender.Page, at time.Time) Progress {
+// FinishPage continues with the next page, or ends the call. The caller stores Boundary if it has advanced.
+func (f *Feed) FinishPage(page *defender.Page, at time.Time) Progress {
 	p := pageResult{
 		Rows: len(page.Rows) + page.Nameless, Size: page.Size,
 		Next: page.Next, Token: page.Token, Guess: page.Counted, New: f.shows(page), Part: page.Partial, Date: page.Date,
@@ -71,7 +71,7 @@ func (f *Feed) Answered(page *defender.Page, at time.Time) Progress {
 			p.Newest = row.LastUpdate
 		}
 	}
-	return f.ended(at, f.cursor.Answered(at, p))
+	return f.ended(at, f.cursor.FinishPage(at, p))
 }
 
 // shows notes the incidents on a page of a call that has more pages, and reports whether one of them is new to the call.

@@ -23,7 +23,7 @@ func TestRowThatComesUpAgainWasShownBefore(t *testing.T) {
 	f.Arrived(page, now)
 	require.False(t, f.ShownBefore(row), "the call that shows it for the first time has not ended")
 	f.TakePage()
-	require.Equal(t, Complete, f.Answered(page, now))
+	require.Equal(t, Complete, f.FinishPage(page, now))
 	require.False(t, changed.Before(f.Boundary()), "the next call shows it again")
 	require.True(t, f.ShownBefore(row))
 	require.False(t, f.ShownBefore(defender.Row{ID: 1, LastUpdate: changed.Add(time.Nanosecond)}))
@@ -35,7 +35,7 @@ func TestPagesThatShowOnlyKnownIncidentsDoNotGoOnForEver(t *testing.T) {
 	f := New(Settings{Interval: time.Minute, Lookback: time.Hour, MaxTop: 100, Boundary: boundary}, now)
 	rows := []defender.Row{{ID: 1, LastUpdate: now}, {ID: 2, LastUpdate: now}}
 	answer := func(rows []defender.Row, next int) Progress {
-		return f.Answered(&defender.Page{Rows: rows, Next: next, Date: now}, now)
+		return f.FinishPage(&defender.Page{Rows: rows, Next: next, Date: now}, now)
 	}
 	pages := 1
 	for ; answer(rows, 100*pages) == Continues; pages++ {

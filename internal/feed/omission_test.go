@@ -61,7 +61,7 @@ func (f *feeder) call(between func()) Progress {
 					f.shown[row.ID] = row.LastUpdate
 				}
 			}
-			p = f.Answered(page, f.list.now)
+			p = f.FinishPage(page, f.list.now)
 		}
 		if p != Continues {
 			return p

@@ -33,9 +33,9 @@ func (p *Pass) goOn(now time.Time) {
 // again schedules the page to be requested again.
 func (q *passPage) again(due time.Time) { q.state, q.page, q.due = planned, nil, due }
 
-// Answered continues after a page whose rows were all handled. If the phase has ended, the result says how; Underway reports whether another
+// FinishPage continues after a page whose rows were all handled. If the phase has ended, the result says how; Underway reports whether another
 // one follows.
-func (p *Pass) Answered(page *defender.Page, now time.Time) Ending {
+func (p *Pass) FinishPage(page *defender.Page, now time.Time) Ending {
 	q, place, ok := p.finish()
 	defer p.goOn(now)
 	if !ok {

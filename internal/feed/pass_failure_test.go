@@ -423,7 +423,7 @@ func TestCallsWithoutAPageChangeNothing(t *testing.T) {
 	p := NewPass(graphLimits(), PassProgress{Phase: PhaseIncidents, Since: noon})
 	p.Arrived(defender.ListRequest{Top: 7}, &defender.Page{}, noon)
 	require.False(t, p.AtHand())
-	require.Equal(t, Goes, p.Answered(&defender.Page{}, noon))
+	require.Equal(t, Goes, p.FinishPage(&defender.Page{}, noon))
 	require.Equal(t, Goes, p.Failed(defender.Rejected, noon))
 	require.Equal(t, Goes, p.TooLarge(&defender.Page{}, noon))
 	require.Equal(t, PassProgress{Phase: PhaseIncidents, Since: noon}, p.Progress())

@@ -198,7 +198,7 @@ func (p *Pass) NextRows() (rows []defender.Row, arrived time.Time, ok bool) {
 	return rows, arrived, true
 }
 
-// TakePage removes and returns the page at hand and its request, once all its rows were handled. Then call Answered, Failed or TooLarge.
+// TakePage removes and returns the page at hand and its request, once all its rows were handled. Then call FinishPage, Failed or TooLarge.
 func (p *Pass) TakePage() (request defender.ListRequest, page *defender.Page, arrived time.Time) {
 	if p.taken != nil {
 		request = p.taken.request

@@ -199,7 +199,7 @@ func (p *passer) end(t require.TestingT) Ending {
 	failure, failed := errors.AsType[*defender.Error](page.Err)
 	switch {
 	case !failed:
-		return p.Answered(page, at)
+		return p.FinishPage(page, at)
 	case failure.Kind == defender.Oversize:
 		return p.TooLarge(page, at)
 	default:
@@ -415,7 +415,7 @@ func TestPagesAreReturnedInTheOrderOfTheirRequests(t *testing.T) {
 		require.Equal(t, skip, q.Skip)
 		require.Equal(t, arrived, at)
 		require.False(t, p.AtHand())
-		require.Equal(t, Goes, p.Answered(page, at))
+		require.Equal(t, Goes, p.FinishPage(page, at))
 	}
 	require.Equal(t, []Ending{Swept}, p.run(t, l.page))
 }
@@ -443,7 +443,7 @@ func TestAlertsOfOneIncidentOnAPageComeTogether(t *testing.T) {
 	}
 	require.Equal(t, [][]string{{"0", "3", "6"}, {"1", "5"}, {"4"}}, groups, "those in no incident are left out")
 	_, page, at := p.TakePage()
-	require.Equal(t, Swept, p.Answered(page, at), "but count")
+	require.Equal(t, Swept, p.FinishPage(page, at), "but count")
 }
 
 func TestRowsOfTheSameMomentAreReturnedOnce(t *testing.T) {

@@ -29,9 +29,9 @@ func (t tally) worth(full int) bool {
 	return t.rows < judgedAfter*full || t.polled*full >= worthwhile*t.rows
 }
 
-// Answered continues after a page whose rows were all handled; polled is how many of their incidents are
+// FinishPage continues after a page whose rows were all handled; polled is how many of their incidents are
 // tracked.
-func (s *Sweep) Answered(page *defender.Page, polled int, now time.Time) Ending {
+func (s *Sweep) FinishPage(page *defender.Page, polled int, now time.Time) Ending {
 	if s.ignores() {
 		return Goes
 	}

@@ -131,7 +131,7 @@ func (s *sweeper) answer(t require.TestingT, page *defender.Page) Ending {
 	failure, failed := errors.AsType[*defender.Error](page.Err)
 	switch {
 	case !failed:
-		return s.Answered(page, s.polled(page), s.now)
+		return s.FinishPage(page, s.polled(page), s.now)
 	case failure.Kind == defender.Oversize:
 		s.tooLarge++
 		return s.TooLarge(page, s.now)

@@ -206,8 +206,8 @@ func (f *Windows) NextRow() (row defender.Row, arrived time.Time, ok bool) {
 	}
 }
 
-// Answered continues after the page, whose rows were all handled. The caller stores Boundary if it has advanced. A re-read always Continues.
-func (f *Windows) Answered(page *defender.Page, at time.Time) Progress {
+// FinishPage continues after the page, whose rows were all handled. The caller stores Boundary if it has advanced. A re-read always Continues.
+func (f *Windows) FinishPage(page *defender.Page, at time.Time) Progress {
 	w := f.current
 	f.hear(page, at)
 	if w == nil {

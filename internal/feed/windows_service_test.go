@@ -258,7 +258,7 @@ func (l *lister) handle(t require.TestingT, page *defender.Page) (p Progress) {
 	require.Same(t, page, taken)
 	failure, failed := errors.AsType[*defender.Error](page.Err)
 	if !failed {
-		return l.Answered(page, l.s.now)
+		return l.FinishPage(page, l.s.now)
 	}
 	switch failure.Kind {
 	case defender.Oversize:

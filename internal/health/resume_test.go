@@ -25,6 +25,6 @@ func TestASignInThatWorksAgainDoesNotEndTheHoldOfTheList(t *testing.T) {
 	tracker.ListFailed(failure(defender.Forbidden), now)
 	require.Positive(t, tracker.ListFailed(failure(defender.Forbidden), now).Hold)
 	require.Equal(t, SignIn, tracker.IncidentFailed(Incident{ID: 1}, failure(defender.NoToken), r, now).Held)
-	require.Empty(t, tracker.IncidentAnswered(Incident{ID: 8}, r, now).Resume)
-	require.Equal(t, []Endpoint{Get, AlertList}, tracker.IncidentAnswered(Incident{ID: 9}, r, now).Resume)
+	require.Empty(t, tracker.IncidentSucceeded(Incident{ID: 8}, r, now).Resume)
+	require.Equal(t, []Endpoint{Get, AlertList}, tracker.IncidentSucceeded(Incident{ID: 9}, r, now).Resume)
 }

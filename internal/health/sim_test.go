@@ -140,7 +140,7 @@ func (s *sim) request(id int64) {
 	if f == nil {
 		s.delivered[id] = true
 		s.due[id] = s.now.Add(interval)
-		v := s.tracker.IncidentAnswered(i, s.roster(), s.now)
+		v := s.tracker.IncidentSucceeded(i, s.roster(), s.now)
 		require.Nil(s.t, v.Streak)
 		s.streaks[id] = nil
 		s.obey(v)
@@ -167,7 +167,7 @@ func (s *sim) request(id int64) {
 func (s *sim) requestList(f *defender.Error) {
 	if f == nil {
 		s.due[0] = s.now.Add(feedTick)
-		s.obey(s.tracker.ListAnswered(s.now))
+		s.obey(s.tracker.ListSucceeded(s.now))
 		return
 	}
 	v := s.tracker.ListFailed(f, s.now)
@@ -181,7 +181,7 @@ func (s *sim) requestList(f *defender.Error) {
 func (s *sim) requestAlerts(f *defender.Error) {
 	if f == nil {
 		s.due[alerts] = s.now.Add(feedTick)
-		s.obey(s.tracker.AlertListAnswered(s.now))
+		s.obey(s.tracker.AlertListSucceeded(s.now))
 		return
 	}
 	v := s.tracker.AlertListFailed(f, s.now)
@@ -321,15 +321,15 @@ func (h *hand) one(s step) Verdict {
 	i := Incident{ID: s.id, Streak: h.streaks[s.id], Delivered: h.roster.Delivered > 0}
 	switch {
 	case s.id == alerts && s.kind == 0:
-		return h.AlertListAnswered(h.now)
+		return h.AlertListSucceeded(h.now)
 	case s.id == alerts:
 		return h.AlertListFailed(failure(s.kind), h.now)
 	case s.id == 0 && s.kind == 0:
-		return h.ListAnswered(h.now)
+		return h.ListSucceeded(h.now)
 	case s.id == 0:
 		return h.ListFailed(failure(s.kind), h.now)
 	case s.kind == 0:
-		return h.IncidentAnswered(i, h.roster, h.now)
+		return h.IncidentSucceeded(i, h.roster, h.now)
 	case s.kind == unreadable:
 		return h.IncidentUnreadable(i, errors.New("cut off"), h.roster, h.now)
 	}

@@ -93,7 +93,7 @@ func (t *Tracker) UntrackedFailed(failure *defender.Error, now time.Time) Verdic
 }
 
 // IncidentUnreadable handles a response that cannot be used because the
-// incident's checkpoint cannot be read. Call it instead of IncidentAnswered.
+// incident's checkpoint cannot be read. Call it instead of IncidentSucceeded.
 func (t *Tracker) IncidentUnreadable(i Incident, err error, r Roster, now time.Time) Verdict {
 	var v Verdict
 	t.advance(now, &v)
@@ -103,9 +103,9 @@ func (t *Tracker) IncidentUnreadable(i Incident, err error, r Roster, now time.T
 	return v
 }
 
-// IncidentAnswered handles a response that shows an incident, or a page of its
+// IncidentSucceeded handles a response that shows an incident, or a page of its
 // alerts.
-func (t *Tracker) IncidentAnswered(i Incident, r Roster, now time.Time) Verdict {
+func (t *Tracker) IncidentSucceeded(i Incident, r Roster, now time.Time) Verdict {
 	var v Verdict
 	t.advance(now, &v)
 	t.reach(nil, now, &v)
@@ -151,19 +151,21 @@ func (t *Tracker) pageFailed(list *endpoint, failure *defender.Error, now time.T
 	return v
 }
 
-// ListAsksToWait handles a failure with a Retry-After that says nothing about the list as a
+// ListRetryAfter handles a failure with a Retry-After that says nothing about the list as a
 // whole.
-func (t *Tracker) ListAsksToWait(failure *defender.Error, now time.Time) Verdict {
+func (t *Tracker) ListRetryAfter(failure *defender.Error, now time.Time) Verdict {
 	var v Verdict
 	t.pause(failure, now, &v)
 	return v
 }
 
-// ListAnswered handles a response that is a page of the list.
-func (t *Tracker) ListAnswered(now time.Time) Verdict { return t.pageSucceeded(&t.list, now) }
+// ListSucceeded handles a response that is a page of the list.
+func (t *Tracker) ListSucceeded(now time.Time) Verdict { return t.pageSucceeded(&t.list, now) }
 
-// AlertListAnswered handles a response that is a page of the list of alerts.
-func (t *Tracker) AlertListAnswered(now time.Time) Verdict { return t.pageSucceeded(&t.alertList, now) }
+// AlertListSucceeded handles a response that is a page of the list of alerts.
+func (t *Tracker) AlertListSucceeded(now time.Time) Verdict {
+	return t.pageSucceeded(&t.alertList, now)
+}
 
 func (t *Tracker) pageSucceeded(list *endpoint, now time.Time) Verdict {
 	var v Verdict

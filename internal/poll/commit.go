@@ -81,7 +81,7 @@ func (e *Engine) commit(ctx context.Context, d delivery) {
 			e.doubtStale(d)
 			return
 		}
-		e.roster.Finish(d.id, roster.Outcome{Due: d.due, Answered: true, Hung: d.hung, Streak: d.streak})
+		e.roster.Finish(d.id, roster.Outcome{Due: d.due, Responded: true, Hung: d.hung, Streak: d.streak})
 		return
 	case d.polled || !d.change.Empty() || partial || d.before.Doubt != d.after.Doubt || !d.before.Summary().Equal(d.after.Summary()):
 		// an unchanged row costs no write

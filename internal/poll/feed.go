@@ -81,7 +81,7 @@ func (e *Engine) finishPage(ctx context.Context, f *changeFeed) {
 		e.log(e.conditions.Failed("list link", at, zap.WarnLevel,
 			"cannot follow the list's link to the next page; continuing with $skip", zap.Error(page.LinkErr)))
 	}
-	progress := f.Answered(page, at)
+	progress := f.FinishPage(page, at)
 	e.logProgress(f, progress, at)
 	if f.listing == changes {
 		e.lookBack.lastProgress = at
@@ -100,9 +100,9 @@ func (e *Engine) listSucceeded(f *changeFeed, at time.Time) {
 	switch {
 	case f.rereading():
 	case f.endpoint() == health.AlertList:
-		e.apply(e.health.AlertListAnswered(at), at)
+		e.apply(e.health.AlertListSucceeded(at), at)
 	default:
-		e.apply(e.health.ListAnswered(at), at)
+		e.apply(e.health.ListSucceeded(at), at)
 	}
 }
 
@@ -175,7 +175,7 @@ func (e *Engine) handleListFailure(ctx context.Context, f *changeFeed, page *def
 // pauseIfRequested pauses all requests to a list for the requested delay of a failure that says nothing else about the list.
 func (e *Engine) pauseIfRequested(ctx context.Context, endpoint health.Endpoint, failure *defender.Error, sent, at time.Time) {
 	if failure.RetryAfter > 0 {
-		e.pause(ctx, endpoint, failure, e.health.ListAsksToWait(failure, at), sent, at)
+		e.pause(ctx, endpoint, failure, e.health.ListRetryAfter(failure, at), sent, at)
 	}
 }
 

@@ -25,16 +25,16 @@ func (e *Engine) arrived(r response) {
 		e.telemetry.dated(r.page.Date, r.sent, r.at)
 		e.lists.Done(r.at, r.page.Reached)
 		if r.page.Err == nil {
-			e.lists.Answered(r.sent)
+			e.lists.Succeeded(r.sent)
 		}
 		e.pageArrived(r)
 		return
 	}
-	e.telemetry.size(r.answer.Size)
-	e.telemetry.dated(r.answer.Date, r.sent, r.at)
-	e.gets.Done(r.at, r.answer.Reached)
-	if r.answer.Err == nil {
-		e.gets.Answered(r.sent)
+	e.telemetry.size(r.result.Size)
+	e.telemetry.dated(r.result.Date, r.sent, r.at)
+	e.gets.Done(r.at, r.result.Reached)
+	if r.result.Err == nil {
+		e.gets.Succeeded(r.sent)
 	}
 	e.responses = append(e.responses, r)
 }
@@ -42,15 +42,15 @@ func (e *Engine) arrived(r response) {
 // handle decides what the response to a request for an incident means.
 func (e *Engine) handle(ctx context.Context, r response) {
 	entry := e.roster.Find(r.id)
-	e.logWarning(r.answer.Warning, r.at)
+	e.logWarning(r.result.Warning, r.at)
 	e.confirmMerge(&r, entry)
-	failure, failed := errors.AsType[*defender.Error](r.answer.Err)
+	failure, failed := errors.AsType[*defender.Error](r.result.Err)
 	if failed {
 		e.telemetry.failed(callIncident, failure.Kind)
 	}
 	e.noteSeparation(r, failure)
 	switch {
-	case r.answer.Err != nil && !failed: // canceled by Shutdown
+	case r.result.Err != nil && !failed: // canceled by Shutdown
 		e.roster.Finish(r.id, roster.Outcome{})
 	case !entry.Polling(): // not tracked any more
 		e.roster.Finish(r.id, roster.Outcome{})
@@ -61,10 +61,10 @@ func (e *Engine) handle(ctx context.Context, r response) {
 		}
 	case failed:
 		e.handleFailure(ctx, r, entry, failure)
-	case r.answer.Rest != nil: // more pages of alerts follow; the incident is handled after the last one
-		e.apply(e.health.IncidentAnswered(health.Incident{ID: r.id}, e.population(r.at), r.at), r.at)
+	case r.result.Rest != nil: // more pages of alerts follow; the incident is handled after the last one
+		e.apply(e.health.IncidentSucceeded(health.Incident{ID: r.id}, e.population(r.at), r.at), r.at)
 		e.telemetry.responded(callIncident, "ok")
-		e.partials = append(e.partials, r.answer.Rest)
+		e.partials = append(e.partials, r.result.Rest)
 	default:
 		e.handleSnapshot(ctx, r, entry)
 	}
@@ -73,7 +73,7 @@ func (e *Engine) handle(ctx context.Context, r response) {
 // handleFailure carries out the verdict on a failure: the incident backs off, or its endpoint does, or the incident is missing.
 func (e *Engine) handleFailure(ctx context.Context, r response, entry *roster.Entry, failure *defender.Error) {
 	failing := subject(entry)
-	failing.Shown = r.answer.Partial != nil
+	failing.Shown = r.result.Partial != nil
 	v := e.health.IncidentFailed(failing, failure, e.population(r.at), r.at)
 	e.apply(v, r.at)
 	e.pause(ctx, health.Get, failure, v, r.sent, r.at)
@@ -84,11 +84,11 @@ func (e *Engine) handleFailure(ctx context.Context, r response, entry *roster.En
 	case v.Missing:
 		e.handleMissing(ctx, r, entry, v)
 		return
-	case r.answer.Partial != nil && v.Streak.Repeated() && v.Streak.Failing(): // a 429 fails the incident only if it is the only one
+	case r.result.Partial != nil && v.Streak.Repeated() && v.Streak.Failing(): // a 429 fails the incident only if it is the only one
 		if e.handlePartial(ctx, r, entry, v) {
 			return
 		}
-	case r.answer.Other != nil:
+	case r.result.Other != nil:
 		v.Retry = max(v.Retry, roster.ConfirmAfter)
 	}
 	// After a pause Retry is usually zero: the incident is due as soon as the pause ends, after those that were due earlier.
@@ -97,18 +97,18 @@ func (e *Engine) handleFailure(ctx context.Context, r response, entry *roster.En
 
 // handleSnapshot handles a response with the whole incident.
 func (e *Engine) handleSnapshot(ctx context.Context, r response, entry *roster.Entry) {
-	s := r.answer.Snapshot
+	s := r.result.Snapshot
 	s.Observed = r.at
 	e.roster.ShownItself(r.id)
 	e.learnTenant(ctx, s.TenantID)
-	e.roster.SetPages(r.id, r.answer.Pages)
+	e.roster.SetPages(r.id, r.result.Pages)
 	before, err := e.load(ctx, entry)
 	if err != nil {
 		e.telemetry.responded(callIncident, "ok")
 		e.unreadable(entry, err, r.at)
 		return
 	}
-	e.apply(e.health.IncidentAnswered(subject(entry), e.population(r.at), r.at), r.at)
+	e.apply(e.health.IncidentSucceeded(subject(entry), e.population(r.at), r.at), r.at)
 	e.observe(ctx, observation{id: r.id, at: r.at, snapshot: s, before: before, polled: true})
 }
 
@@ -119,11 +119,11 @@ func (e *Engine) handlePartial(ctx context.Context, r response, entry *roster.En
 	if err != nil {
 		return false
 	}
-	s := r.answer.Partial
+	s := r.result.Partial
 	s.Observed = r.at
 	e.roster.ShownItself(r.id)
 	e.learnTenant(ctx, s.TenantID)
-	e.roster.SetPages(r.id, r.answer.Pages)
+	e.roster.SetPages(r.id, r.result.Pages)
 	e.observe(ctx, observation{id: r.id, at: r.at, snapshot: s, before: before, polled: true, streak: v.Streak, retry: v.Retry, hung: v.Hung})
 	return true
 }
@@ -131,11 +131,11 @@ func (e *Engine) handlePartial(ctx context.Context, r response, entry *roster.En
 // confirmMerge treats a response that shows another incident as a merge if an earlier response showed the same one. Otherwise it remains a
 // failure. While many incidents fail, nothing is treated as a merge, since a proxy may return one incident for every ID.
 func (e *Engine) confirmMerge(r *response, entry *roster.Entry) {
-	merged := r.answer.Other
+	merged := r.result.Other
 	if merged == nil || !entry.Polling() || !e.roster.ShownInstead(r.id, merged.SuccessorID, r.at) || e.health.Down() && e.roster.Len() > 1 {
 		return
 	}
-	r.answer.Snapshot, r.answer.Err = merged, nil
+	r.result.Snapshot, r.result.Err = merged, nil
 }
 
 // handleMissing handles a response that says that the incident does not exist.
@@ -224,8 +224,8 @@ func (e *Engine) logPause(failure *defender.Error, correction quota.Correction) 
 		health.Duration("wait", failure.RetryAfter), zap.String("wait_from", string(failure.WaitFrom)),
 		zap.String("message", failure.Message),
 	}
-	if failure.Asked > failure.RetryAfter {
-		fields = append(fields, health.Duration("requested_wait", failure.Asked))
+	if failure.Requested > failure.RetryAfter {
+		fields = append(fields, health.Duration("requested_wait", failure.Requested))
 	}
 	level := zapcore.InfoLevel
 	if failure.RetryAfter >= health.LongPause {

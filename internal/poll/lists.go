@@ -46,7 +46,7 @@ type lister interface {
 	NextRow() (row defender.Row, arrived time.Time, ok bool)
 	TakePage() (page *defender.Page, arrived time.Time)
 	Ahead() time.Duration
-	Answered(page *defender.Page, at time.Time) feed.Progress
+	FinishPage(page *defender.Page, at time.Time) feed.Progress
 	Failed(at time.Time, wait time.Duration, refused bool) feed.Progress
 	TooLarge(page *defender.Page, at time.Time) (single bool, p feed.Progress)
 	Boundary() time.Time

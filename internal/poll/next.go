@@ -210,11 +210,11 @@ func (e *Engine) send(ctx context.Context, r request, now time.Time) response {
 		page := e.parts.Client.List(ctx, *r.page)
 		response.page, response.request = &page, *r.page
 	case r.rest != nil:
-		response.answer, response.of = e.parts.Client.Continue(ctx, r.rest), alertPage
+		response.result, response.of = e.parts.Client.Continue(ctx, r.rest), alertPage
 	case r.separate:
-		response.answer, response.of = e.parts.Client.GetSeparately(ctx, r.id), withoutAlerts
+		response.result, response.of = e.parts.Client.GetSeparately(ctx, r.id), withoutAlerts
 	default:
-		response.answer = e.parts.Client.Get(ctx, r.id)
+		response.result = e.parts.Client.Get(ctx, r.id)
 	}
 	response.at = e.parts.Clock()
 	return response

@@ -107,7 +107,7 @@ func (e *Engine) finishPassPage(ctx context.Context) {
 	} else {
 		e.telemetry.responded(callOf(endpointOf(req)), "ok")
 		e.logWarning(page.Warning, at)
-		how = e.pass.Answered(page, at)
+		how = e.pass.FinishPage(page, at)
 		e.first.lastProgress = at
 		e.checkAlertsCost()
 	}

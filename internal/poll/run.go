@@ -26,7 +26,7 @@ const expireInterval = time.Minute
 // response is the result of one request.
 type response struct {
 	id     int64
-	answer defender.Answer
+	result defender.Result
 	of     part           // what the request was for
 	page   *defender.Page // a page of a list, instead of answer
 	// request and listing say what page was requested for.
@@ -174,7 +174,7 @@ func (e *Engine) finish(delivering context.Context, requests *sync.WaitGroup, re
 // applyUnhandledDelays applies the requested delays of responses that this run no longer handles, so that the next run keeps to them.
 func (e *Engine) applyUnhandledDelays() {
 	for _, r := range e.responses {
-		e.throttleIfRequested(health.Get, r.answer.Err, r.at)
+		e.throttleIfRequested(health.Get, r.result.Err, r.at)
 	}
 	for _, f := range e.feeds {
 		if f.AtHand() {

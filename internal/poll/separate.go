@@ -13,11 +13,11 @@ import (
 // noteSeparation records whether the API returns an incident together with its alerts. Graph may permanently fail to do that for a large
 // incident, as others have seen in lists. failure is nil if the request did not fail.
 func (e *Engine) noteSeparation(r response, failure *defender.Error) {
-	conclusive := r.answer.Err == nil || failure != nil && failure.Kind == defender.NotFound
+	conclusive := r.result.Err == nil || failure != nil && failure.Kind == defender.NotFound
 	switch {
 	case r.of == alertPage:
 		return
-	case r.answer.Err == nil && r.of == withoutAlerts:
+	case r.result.Err == nil && r.of == withoutAlerts:
 		if e.roster.SeparateWorks(r.id, r.at) {
 			e.log(e.conditions.Event("separate", r.at, zap.InfoLevel,
 				"API fails to return an incident together with its alerts; fetching its alerts separately", zap.Int64("incident", r.id)))

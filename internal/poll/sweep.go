@@ -131,7 +131,7 @@ func (e *Engine) finishSweepPage(ctx context.Context) {
 	} else {
 		e.telemetry.responded(callList, "ok")
 		e.logWarning(page.Warning, at)
-		how = e.sweep.Answered(page, e.sweeping.polled, at)
+		how = e.sweep.FinishPage(page, e.sweeping.polled, at)
 		e.sweeping.polled, e.first.lastProgress = 0, at
 		if first && how == feed.Goes && e.roster.Unpolled() == 0 {
 			how = e.sweep.EndFirst(at)

@@ -96,7 +96,7 @@ func TestRequestsKeepApartForAWhileAfterAPauseThatTheAPIAskedFor(t *testing.T) {
 	requireNext(t, a.Quota, after(70*time.Second), quota.Fresh, after(70*time.Second))
 
 	refuse(a.Quota, after(99*time.Second), perMinute(100), time.Second)
-	a.Answered(after(99*time.Second + 1))
+	a.Succeeded(after(99*time.Second + 1))
 	a.Refused(after(100*time.Second), after(100*time.Second), perMinute(100), 20*time.Second)
 	a.Send(after(120 * time.Second))
 	requireNext(t, a.Quota, after(120*time.Second), quota.Fresh, after(122400*time.Millisecond))
@@ -125,7 +125,7 @@ func TestTheGapFollowsTheShortestLimitThatIsInForce(t *testing.T) {
 			a := quota.NewAccount(c.limits...)
 			for i := range c.refusals {
 				at := after(time.Duration(i) * time.Second)
-				a.Answered(at)
+				a.Succeeded(at)
 				a.Refused(at, at, named, time.Second)
 			}
 			a.KeepApart(after(time.Hour))

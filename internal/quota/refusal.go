@@ -23,8 +23,8 @@ type Learned struct {
 	Since time.Time
 }
 
-// Answered notes that a request that was sent at that time has succeeded.
-func (q *Quota) Answered(sent time.Time) {
+// Succeeded notes that a request that was sent at that time has succeeded.
+func (q *Quota) Succeeded(sent time.Time) {
 	if sent.After(q.succeeded) {
 		q.succeeded = sent
 	}

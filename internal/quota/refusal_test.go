@@ -44,7 +44,7 @@ func next(t *testing.T, q *quota.Quota, now time.Time) time.Duration {
 
 // refuse refuses a request that was sent after another had succeeded.
 func refuse(q *quota.Quota, now time.Time, named quota.Limit, wait time.Duration) quota.Correction {
-	q.Answered(now.Add(-1))
+	q.Succeeded(now.Add(-1))
 	return q.Refused(now, now, named, wait)
 }
 
@@ -74,7 +74,7 @@ func TestRefusalsOfRequestsInFlightAtTheSameMomentAreOne(t *testing.T) {
 	q := quota.New(perMinute(100))
 	sent(q, 80, after(0))
 	for seconds := range 4 { // sent before the first of them was refused, whatever succeeded in between
-		q.Answered(after(time.Duration(seconds) * time.Second))
+		q.Succeeded(after(time.Duration(seconds) * time.Second))
 		require.Zero(t, q.Refused(after(0), after(time.Duration(seconds)*time.Second), unnamed, time.Second))
 	}
 	require.Equal(t, quota.Correction{Limit: perMinute(72), New: true}, q.Refused(after(5*time.Second), after(5*time.Second), unnamed, time.Second))
@@ -84,7 +84,7 @@ func TestRefusalsOfRequestsInFlightAtTheSameMomentAreOne(t *testing.T) {
 func TestRefusalsWithoutASuccessInBetweenAreOne(t *testing.T) {
 	q := quota.New(perMinute(100), perHour(1500))
 	sent(q, 80, after(0))
-	q.Answered(after(0))
+	q.Succeeded(after(0))
 	for minute := range 60 {
 		at := after(time.Duration(minute) * time.Minute)
 		require.Zero(t, q.Refused(at, at, unnamed, time.Second))
@@ -316,7 +316,7 @@ func TestWhateverRefusalsTeachNextAgreesWithWhatRemains(t *testing.T) {
 		w.run(t, 1, func(_ quota.Demand, _ time.Time, _ bool) {
 			if w.rand.IntN(10) == 0 {
 				named := quota.Limit{Window: w.upTo(25), Requests: w.rand.IntN(50)}
-				w.quota.Answered(w.now.Add(-w.upTo(5)))
+				w.quota.Succeeded(w.now.Add(-w.upTo(5)))
 				w.quota.Refused(w.now.Add(-w.upTo(3)), w.now, named, w.upTo(20))
 			}
 			at, ok := w.quota.Next(w.now, quota.Fresh)

@@ -103,7 +103,7 @@ func (c *client) one() {
 		c.now = c.now.Add(time.Duration(c.rand.IntN(300)) * time.Millisecond)
 		c.Done(c.now, 1)
 		if wait == 0 {
-			c.Answered(sent)
+			c.Succeeded(sent)
 			continue
 		}
 		if !c.named {

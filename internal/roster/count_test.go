@@ -142,7 +142,7 @@ func (m *machine) list(t *rapid.T) []int64 {
 func (m *machine) failure(t *rapid.T, e *Entry) *health.Streak {
 	kind := rapid.SampledFrom([]defender.Kind{defender.Throttled, defender.ServerError, defender.NotFound}).Draw(t, "kind")
 	roster := health.Roster{Tracked: m.roster.Len(), Delivered: m.roster.CountDelivered(), Interval: interval}
-	m.health.IncidentAnswered(health.Incident{ID: 99}, roster, m.now)
+	m.health.IncidentSucceeded(health.Incident{ID: 99}, roster, m.now)
 	v := m.health.IncidentFailed(health.Incident{ID: e.ID, Streak: e.Streak, Delivered: e.Summary.Seen},
 		&defender.Error{Kind: kind}, roster, m.now)
 	return v.Streak
@@ -181,7 +181,7 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 			poll(r, id, succeeded(m.now.Add(wait)))
 		},
 		"end": func(t *rapid.T) {
-			r.Finish(m.id(t), Outcome{Due: m.moment(t), Answered: rapid.Bool().Draw(t, "succeeded"), Hung: rapid.Bool().Draw(t, "hung")})
+			r.Finish(m.id(t), Outcome{Due: m.moment(t), Responded: rapid.Bool().Draw(t, "succeeded"), Hung: rapid.Bool().Draw(t, "hung")})
 		},
 		"give up": func(t *rapid.T) { r.Finish(m.id(t), Outcome{}) },
 		"fail": func(t *rapid.T) {
@@ -228,7 +228,7 @@ func TestAStreakThatChangesInPlaceIsCountedOnce(t *testing.T) {
 	for range 4 {
 		e := r.Find(1)
 		r.Start(1)
-		tracker.IncidentAnswered(health.Incident{ID: 2, Delivered: true}, population, start())
+		tracker.IncidentSucceeded(health.Incident{ID: 2, Delivered: true}, population, start())
 		v := tracker.IncidentFailed(health.Incident{ID: 1, Streak: e.Streak, Delivered: true}, &defender.Error{Kind: defender.Throttled}, population, start())
 		r.Finish(1, Outcome{Due: sec(1), Streak: v.Streak})
 	}

@@ -64,7 +64,7 @@ func (r *Roster) deliver(e *Entry, d Delivery, now time.Time) {
 		return
 	case d.Partial:
 		if e.class == Unpolled && !seen {
-			e.apply(Outcome{Due: d.Due, Answered: true, Hung: e.hung, Streak: e.Streak})
+			e.apply(Outcome{Due: d.Due, Responded: true, Hung: e.hung, Streak: e.Streak})
 		}
 		return
 	}
@@ -90,7 +90,7 @@ func (r *Roster) deliver(e *Entry, d Delivery, now time.Time) {
 	}
 	e.listed, e.fetched = false, now.Unix()
 	delete(r.inFlight, e.ID)
-	e.endPoll(Outcome{Due: due, Answered: true, Hung: d.Hung, Streak: d.Streak})
+	e.endPoll(Outcome{Due: due, Responded: true, Hung: d.Hung, Streak: d.Streak})
 	if d.Again && e.class == Routine {
 		e.class = Shown
 	}
@@ -102,7 +102,7 @@ func (e *Entry) list(due time.Time) {
 		due = e.due
 	}
 	e.listed = true
-	e.apply(Outcome{Due: due, Answered: true, Hung: e.hung, Streak: e.Streak})
+	e.apply(Outcome{Due: due, Responded: true, Hung: e.hung, Streak: e.Streak})
 }
 
 // Unchanged records that a row shows an incident as it was delivered. The incident is due again at due, unless a request by ID is pending.

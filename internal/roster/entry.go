@@ -154,7 +154,7 @@ func (e *Entry) apply(o Outcome) {
 		return
 	}
 	e.due, e.hung, e.Streak = o.Streak.NotBefore(o.Due), o.Hung, o.Streak
-	if o.Answered {
+	if o.Responded {
 		e.class = Routine
 	} else if e.class != Routine {
 		e.class = Retry

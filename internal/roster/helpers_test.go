@@ -68,7 +68,7 @@ func load(r *Roster, summaries map[int64]incident.Summary, configured ...int64) 
 }
 
 // Outcomes as the engine reports them.
-func succeeded(due time.Time) Outcome { return Outcome{Due: due, Answered: true} }
+func succeeded(due time.Time) Outcome { return Outcome{Due: due, Responded: true} }
 func failed(due time.Time) Outcome    { return Outcome{Due: due, Streak: &health.Streak{}} }
 func hung(due time.Time) Outcome      { return Outcome{Due: due, Hung: true, Streak: &health.Streak{}} }
 

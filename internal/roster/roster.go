@@ -79,9 +79,9 @@ func (r *Roster) InFlight(id int64) bool { return r.inFlight[id] != nil }
 // Outcome is how a poll ended. The zero value says nothing about the incident, for example because there was no token for a request. The
 // incident then stays as it was. Any other Outcome has a Due.
 type Outcome struct {
-	Due      time.Time // when the incident is due again
-	Answered bool      // the API returned this incident, or reported that it is missing
-	Hung     bool      // the poll timed out
+	Due       time.Time // when the incident is due again
+	Responded bool      // the API returned this incident, or reported that it is missing
+	Hung      bool      // the poll timed out
 	// Streak of failures from now on; nil: none.
 	Streak *health.Streak
 }
