@@ -11,6 +11,8 @@ KUBERNETES_GENERATED := build/otelcol-defender-kubernetes/main.go
 SIMULATOR := build/defendersim
 LOKI := build/loki
 VICTORIALOGS := build/victoria-logs
+APISERVER := build/kubernetes/kube-apiserver
+ETCD := $(dir $(APISERVER))etcd
 E2E := cd e2e && $(GO) test -count=1 -v
 SOURCES := $(shell find . -name '*.go' -not -path './build/*' -not -path './e2e/*' -not -path './tools/*' -not -name '*_test.go') go.mod go.sum
 
@@ -110,6 +112,14 @@ e2e-dashboards: build ## Check the dashboard and the alerts with a real Promethe
 .PHONY: e2e-image
 e2e-image: $(COLLECTOR) $(KUBERNETES) ## Build the container images with buildah and run them against the simulator (Linux, root)
 	@GO="$(GO)" tools/image-test.sh $(COLLECTOR) $(KUBERNETES)
+
+# Builds etcd, too, and that first.
+$(APISERVER): $(wildcard tools/kubernetes/*/go.mod tools/kubernetes/*/go.sum)
+	@GO="$(GO)" tools/kubernetes/build.sh $(@D)
+
+.PHONY: e2e-kubernetes
+e2e-kubernetes: $(APISERVER) ## Apply the manifests to a real kube-apiserver, which is built first with etcd (some ten minutes)
+	$(E2E) -timeout 20m ./cluster -e2e.apiserver=$(abspath $(APISERVER)) -e2e.etcd=$(abspath $(ETCD))
 
 .PHONY: e2e-demo
 e2e-demo: build $(VICTORIALOGS) ## Run the demo and check its page with Debian's chromium (Linux)
