@@ -118,8 +118,9 @@ $(APISERVER): $(wildcard tools/kubernetes/*/go.mod tools/kubernetes/*/go.sum)
 	@GO="$(GO)" tools/kubernetes/build.sh $(@D)
 
 .PHONY: e2e-kubernetes
-e2e-kubernetes: $(APISERVER) ## Apply the manifests to a real kube-apiserver, which is built first with etcd (some ten minutes)
-	$(E2E) -timeout 20m ./cluster -e2e.apiserver=$(abspath $(APISERVER)) -e2e.etcd=$(abspath $(ETCD))
+e2e-kubernetes: $(APISERVER) $(KUBERNETES) ## Apply the manifests to a real kube-apiserver, and fail over between two collectors (seven minutes, the first time twenty)
+	$(E2E) -timeout 20m ./cluster -e2e.apiserver=$(abspath $(APISERVER)) -e2e.etcd=$(abspath $(ETCD)) \
+		-e2e.collector=$(abspath $(KUBERNETES)) -e2e.report=$(abspath build/failover.md)
 
 .PHONY: e2e-demo
 e2e-demo: build $(VICTORIALOGS) ## Run the demo and check its page with Debian's chromium (Linux)
