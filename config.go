@@ -60,7 +60,8 @@ type Config struct {
 	// HTTP configures the HTTP client. The endpoint defaults to the commercial
 	// host of API, and the timeout of a request to 30 s. An HTTP/2 connection that
 	// has been silent for 10 s is pinged, and given up 5 s later if it remains
-	// silent. The endpoint must not have a path if the host is one of Microsoft's.
+	// silent. The endpoint must not have a path if the host is one of Microsoft's, and
+	// not the path of a request on any other.
 	// Auth is required unless the endpoint is a loopback address.
 	HTTP confighttp.ClientConfig `mapstructure:"http"`
 

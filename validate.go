@@ -152,7 +152,7 @@ func (c *Config) validateMicrosoftHost(host, path string) error {
 	serves, other := defender.ServedAt(host)
 	if serves == "" {
 		if added := defender.RequestPath(path); added != "" {
-			return fmt.Errorf("http::endpoint: the receiver adds %s by itself; remove it, and everything behind it", added)
+			return fmt.Errorf("http::endpoint: the receiver adds the path of a request by itself; remove %s, and everything after it", added)
 		}
 		return nil
 	}

@@ -373,7 +373,8 @@ func TestValidateRefusesThePathOfARequestOnAnyHost(t *testing.T) {
 		"http://127.0.0.1:8470/api/incidents":                      "/api/incidents",
 		"https://proxy.example/v1.0/security/incidents":            "/v1.0/security/incidents",
 		"https://proxy.example/graph/beta/security/alerts_v2":      "/beta/security/alerts_v2",
-		"https://proxy.example/security/incidents/437":             "/security/incidents",
+		"https://proxy.example/v1.0/security/incidents/437/alerts": "/v1.0/security/incidents",
+		"https://proxy.example/security/incidents":                 "",
 		"https://proxy.example/incidents":                          "",
 		"https://proxy.example/api":                                "",
 		"https://proxy.example/api/incidents/defender":             "",
@@ -386,7 +387,7 @@ func TestValidateRefusesThePathOfARequestOnAnyHost(t *testing.T) {
 			cfg.HTTP.Endpoint = endpoint
 			var want []string
 			if added != "" {
-				want = []string{"http::endpoint: the receiver adds " + added + " by itself; remove it, and everything behind it"}
+				want = []string{"http::endpoint: the receiver adds the path of a request by itself; remove " + added + ", and everything after it"}
 			}
 			require.Equal(t, want, problems(cfg))
 		})

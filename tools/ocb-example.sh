@@ -23,7 +23,7 @@ ln -s "$checkout" "$work/defenderincidentsreceiver"
 cd "$work"
 "$checkout/build/tools/builder" --config manifest.yaml >ocb.log 2>&1 || { cat ocb.log >&2; exit 1; }
 components=$(otelcol/otelcol components)
-for name in defender_incidents otlp_http oauth2client file_storage; do
+for name in defender_incidents otlp_http debug oauth2client file_storage; do
   grep -q "name: $name$" <<<"$components" || { echo "the collector of README.md has no $name:"$'\n'"$components" >&2; exit 1; }
 done
 echo "built the collector of README.md: $(grep -c 'name: ' <<<"$components") components"

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds the collector for TARGETS (GOOS/GOARCH), all that are released by
 # default, and for those on Linux also the collector for Kubernetes. Writes an archive
-# and an SPDX SBOM of each into build/release, and SHA256SUMS. Nothing in them depends on the directory or the time: the only time
-# is SOURCE_DATE_EPOCH, by default that of the commit.
+# and an SPDX SBOM of each into build/release, and SHA256SUMS. Nothing in them depends
+# on the directory or the time: the only time is SOURCE_DATE_EPOCH, by default that of
+# the commit.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 go=${GO:-go}

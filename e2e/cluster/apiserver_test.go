@@ -17,7 +17,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/e2e/harness"
 )
 
-// readyPoll is how often a program is asked whether it is ready.
+// readyPoll is how often a program is checked for being ready.
 const readyPoll = 200 * time.Millisecond
 
 // cluster is a kube-apiserver with its etcd. Who may do what is decided by RBAC.
@@ -75,7 +75,7 @@ func (c *cluster) start(t *testing.T) {
 	c.Poll(c.process, "kube-apiserver", readyPoll, func() bool { return succeeds(c.admin.http, c.admin.url+"/readyz") })
 }
 
-// succeeds reports whether a GET is answered with 200.
+// succeeds reports whether a GET gets a 200.
 func succeeds(c *http.Client, url string) bool {
 	response, err := c.Get(url)
 	if err != nil {

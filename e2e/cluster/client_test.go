@@ -63,9 +63,9 @@ type refused struct {
 
 func (r *refused) Error() string { return fmt.Sprintf("%d: %s", r.status, r.message) }
 
-// send sends a request and decodes the response into answer, unless that is nil. It
+// send sends a request and decodes the response into into, unless that is nil. It
 // returns the warnings of the response.
-func (c *client) send(method, path, contentType string, body []byte, answer any) (warnings []string, err error) {
+func (c *client) send(method, path, contentType string, body []byte, into any) (warnings []string, err error) {
 	request, err := http.NewRequestWithContext(c.ctx, method, c.url+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -91,8 +91,8 @@ func (c *client) send(method, path, contentType string, body []byte, answer any)
 		}
 		return nil, &refused{response.StatusCode, status.Message}
 	}
-	if answer != nil {
-		err = json.Unmarshal(text, answer)
+	if into != nil {
+		err = json.Unmarshal(text, into)
 	}
 	return response.Header.Values("Warning"), err
 }

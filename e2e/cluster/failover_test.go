@@ -268,7 +268,7 @@ func (f *failover) killLeader(n int) {
 		event = "SIGKILL after a delivery, before the response"
 	case 9:
 		f.awaitDelivery(harness.Accept)
-		event = "SIGKILL while the checkpoint is written"
+		event = "SIGKILL right after a delivery"
 	}
 	killed, standby := f.leader, f.other(f.leader)
 	at := time.Now()

@@ -71,7 +71,11 @@ func TestEveryAlertSaysWhatItIsAndWhatToDo(t *testing.T) {
 			}
 		}
 		require.Contains(t, []string{"warning", "critical"}, r.Labels["severity"], r.Alert)
-		require.Contains(t, r.Annotations["summary"], "{{ $labels."+subject+" }} of {{ $labels.instance }}", r.Alert)
+		of := "instance"
+		if !strings.Contains(r.Expr, "instance") { // all collectors together
+			of = "job"
+		}
+		require.Contains(t, r.Annotations["summary"], "{{ $labels."+subject+" }} of {{ $labels."+of+" }}", r.Alert)
 		require.Contains(t, r.Annotations["description"], "docs/troubleshooting.md#", r.Alert)
 		require.Contains(t, r.Annotations["runbook_url"], "docs/monitoring.md#", r.Alert)
 	}

@@ -27,6 +27,9 @@ func newSetting(path string, v reflect.Value, choices map[string][]string) *sett
 		return s
 	}
 	if get := v.Addr().MethodByName("GetOrInsertDefault"); get.IsValid() { // a configoptional.Optional
+		if get.Type().Out(0).Elem().Kind() != reflect.Struct {
+			return s // not a section
+		}
 		v, s.optional = get.Call(nil)[0].Elem(), true
 	}
 	if _, isText := v.Addr().Interface().(encoding.TextUnmarshaler); !isText {

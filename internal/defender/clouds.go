@@ -43,7 +43,7 @@ func RequestPath(path string) string {
 	return found[1]
 }
 
-var requestPath = regexp.MustCompile(`(?i)(/api/incidents|(?:/v1\.0|/beta)?/security/(?:incidents|alerts_v2))(/[0-9]*)?/*$`)
+var requestPath = regexp.MustCompile(`(?i)(/api/incidents|/(?:v1\.0|beta)/security/(?:incidents|alerts_v2))(/[0-9]+(/alerts)?)?/*$`)
 
 // Place is an API's place on one cloud.
 type Place struct {
