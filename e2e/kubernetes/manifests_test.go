@@ -204,6 +204,7 @@ func TestStandbyMayUseItsLeaseAndNothingElse(t *testing.T) {
 			AuthType       string `json:"auth_type"`
 			LeaseName      string `json:"lease_name"`
 			LeaseNamespace string `json:"lease_namespace"`
+			RetryPeriod    string `json:"retry_period"`
 		}
 		config := m.config(t)
 		id, ok := config["receivers"]["defender_incidents"].(map[string]any)["k8s_leader_elector"].(string)
@@ -213,6 +214,11 @@ func TestStandbyMayUseItsLeaseAndNothingElse(t *testing.T) {
 		require.NoError(t, yaml.UnmarshalStrict(text, &elector))
 		require.Equal(t, "serviceAccount", elector.AuthType)
 		require.Equal(t, "${env:POD_NAMESPACE}", elector.LeaseNamespace)
+		retry, err := time.ParseDuration(elector.RetryPeriod)
+		require.NoError(t, err)
+		// client-go looks at the lease after 1 to 2.2 retry periods, and a takeover takes
+		// up to two looks more than the lease lasts.
+		require.LessOrEqual(t, 4.4*retry.Seconds(), 5.0)
 		require.Contains(t, m.template.Spec.Containers[0].Env, corev1.EnvVar{
 			Name: "POD_NAMESPACE", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.namespace"}},
 		})
