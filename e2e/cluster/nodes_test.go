@@ -16,7 +16,7 @@ import (
 
 const (
 	// leaseDuration, renewDeadline and retryPeriod are a third of the extension's
-	// defaults, for short tests. A leader stops renewDeadline and retryPeriod after it
+	// defaults or less, for short tests. A leader stops renewDeadline and retryPeriod after it
 	// renewed the lease for the last time, 2 s before another can take it.
 	leaseDuration = 5 * time.Second
 	renewDeadline = 2500 * time.Millisecond
