@@ -16,7 +16,7 @@ import (
 )
 
 // timeLimit applies to each test.
-const timeLimit = 6 * time.Minute
+const timeLimit = 8 * time.Minute
 
 // setup is a running collector between a simulated API and a sink.
 type setup struct {
