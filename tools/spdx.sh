@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Checks that each source file has an SPDX line, and with --write adds it where it
-# is missing: at the top, or after #!. Generated files are left as they are.
+# Checks that each source file, YAML included, has an SPDX line, and with --write adds
+# it where it is missing: at the top, or after #!. Generated files are left as they are.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 write=${1:-}
@@ -12,7 +12,7 @@ while IFS= read -r -d '' file; do
   case $file in
     */testdata/* | testdata/*) continue ;;
     *.go) prefix=// ;;
-    *.sh | .ci/run | Makefile | Dockerfile | .github/workflows/*.yml) prefix='#' ;;
+    *.sh | *.yaml | *.yml | .ci/run | Makefile | Dockerfile) prefix='#' ;;
     *) continue ;;
   esac
   [ -f "$file" ] || continue # deleted, not committed yet
