@@ -84,7 +84,7 @@ type row struct {
 
 func TestFailover(t *testing.T) {
 	population := defendersim.DefaultConfig()
-	population.Seed = seedFor(t)
+	population.Seed = harness.Seed(t, seed)
 	population.Incidents, population.ChangesPerHour = incidents, 6000
 	population.Weights = defendersim.DefaultWeights()
 	population.Weights[defendersim.ChangeMerge] = 0.5 // merged incidents are not polled any more
@@ -145,17 +145,6 @@ func newFailover(t *testing.T, limit time.Duration, population defendersim.Confi
 	f.settings.SignIn, f.settings.Interval, f.settings.Timeout = harness.Serve(t, h.Sim), 2*time.Second, 3*time.Second
 	f.settings.RateLimit = fmt.Sprintf("{requests_per_minute: %d, requests_per_hour: %d}", population.PerMinute, population.PerHour)
 	return f
-}
-
-// seedFor returns the seed of random choices.
-func seedFor(t *testing.T) uint64 {
-	t.Helper()
-	chosen := seed
-	if chosen == 0 {
-		chosen = uint64(time.Now().UnixNano())
-	}
-	t.Logf("-e2e.seed=%d", chosen)
-	return chosen
 }
 
 // await waits until a condition holds.

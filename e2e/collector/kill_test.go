@@ -20,7 +20,7 @@ import (
 
 func TestKillsAtRandomMomentsLoseNothing(t *testing.T) {
 	t.Parallel()
-	seed := seedFor(t)
+	seed := harness.Seed(t, seed)
 	dice := rand.New(rand.NewPCG(seed, 0))
 	between := func(shortest, longest time.Duration) time.Duration {
 		return shortest + time.Duration(dice.Int64N(int64(longest-shortest)))
@@ -158,17 +158,6 @@ func TestChangeBetweenKillAndRestartIsEmittedBesideTheRepeat(t *testing.T) {
 	require.Equal(t, records[7], records[9], "the alert has not changed")
 	require.NotEqual(t, records[6].UID, records[8].UID, "the incident has changed")
 	require.Empty(t, proof.Exactly(s.Sim, records[:9]))
-}
-
-// seedFor returns the seed of random choices.
-func seedFor(t *testing.T) uint64 {
-	t.Helper()
-	chosen := seed
-	if chosen == 0 {
-		chosen = uint64(time.Now().UnixNano())
-	}
-	t.Logf("-e2e.seed=%d", chosen)
-	return chosen
 }
 
 // lively is a small population with several changes per second.

@@ -25,7 +25,7 @@ const (
 // TestSoak runs one collector for the time that -e2e.soak sets.
 func TestSoak(t *testing.T) {
 	population := defendersim.DefaultConfig()
-	population.Seed = seedFor(t)
+	population.Seed = harness.Seed(t, seed)
 	population.Incidents, population.ChangesPerHour = 60, 4000
 	population.Weights = defendersim.DefaultWeights()
 	population.Weights[defendersim.ChangeMerge] = 0.5 // merged incidents are not polled any more

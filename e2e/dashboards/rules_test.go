@@ -67,7 +67,7 @@ func TestEveryAlertSaysWhatItIsAndWhatToDo(t *testing.T) {
 		}
 		for _, by := range grouped.FindAllStringSubmatch(r.Expr, -1) {
 			if by[1] != "job, instance" || subject == "receiver" {
-				require.Contains(t, by[1], subject, "%s would mix what it tells apart", r.Alert)
+				require.Contains(t, by[1], subject, "%s would mix several of them", r.Alert)
 			}
 		}
 		require.Contains(t, []string{"warning", "critical"}, r.Labels["severity"], r.Alert)

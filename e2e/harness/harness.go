@@ -151,3 +151,14 @@ func Object(t *testing.T, text []byte) map[string]any {
 	require.NoError(t, d.Decode(&object))
 	return object
 }
+
+// Seed returns the seed of a test's random choices, and logs how to repeat them. If
+// none is chosen, each run has another one.
+func Seed(t *testing.T, chosen uint64) uint64 {
+	t.Helper()
+	if chosen == 0 {
+		chosen = uint64(time.Now().UnixNano())
+	}
+	t.Logf("-e2e.seed=%d", chosen)
+	return chosen
+}

@@ -97,10 +97,10 @@ func BenchmarkAlertList(b *testing.B) {
 	for _, one := range []struct {
 		name    string
 		options url.Values
-		anew    bool
+		rebuild bool
 	}{
 		{"first", url.Values{}, false},
-		{"anew", url.Values{}, true},
+		{"rebuilt", url.Values{}, true},
 		{"recent", url.Values{"$filter": {recent}, "$count": {"true"}}, false},
 		{"counted", url.Values{"$filter": {far}, "$count": {"true"}}, false},
 		{"pass", url.Values{"$filter": {far}, "$orderby": {"createdDateTime"}}, false},
@@ -111,7 +111,7 @@ func BenchmarkAlertList(b *testing.B) {
 			r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/v1.0/security/alerts_v2?"+one.options.Encode(), nil)
 			r.Header.Set("Authorization", "Bearer "+s.TokenOf(APIGraph))
 			for b.Loop() {
-				if one.anew {
+				if one.rebuild {
 					s.texts = newTexts()
 				}
 				s.ServeHTTP(discard{}, r)
