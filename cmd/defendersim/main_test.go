@@ -14,6 +14,7 @@ import (
 	"net/http/httptrace"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -93,22 +94,43 @@ func TestMistakesOnTheCommandLineExitWith2AndSaySo(t *testing.T) {
 	}
 }
 
-func TestHelpListsEveryFlagAndFaultAndSoDoTheDocs(t *testing.T) {
+func TestHelpListsEveryFlagAndFault(t *testing.T) {
 	code, help, _ := command(t, "--help")
 	require.Zero(t, code)
-	docs, err := os.ReadFile("../../docs/simulator.md")
-	require.NoError(t, err)
 	o := defaults()
 	fs, _ := flagSet(&o)
 	fs.VisitAll(func(f *flag.Flag) {
 		assert.Contains(t, help, "  --"+f.Name+" ", f.Name)
-		assert.Contains(t, string(docs), "`--"+f.Name+"`", f.Name)
 	})
 	for _, g := range defendersim.FaultGroups() {
 		for _, k := range g.Kinds {
 			assert.Equal(t, 1, strings.Count(help, "\n  "+k.Name+argument(k)+" "), k.Name)
-			assert.Equal(t, 1, strings.Count(string(docs), "| `"+k.Name+"` | "+k.Argument), k.Name)
 		}
+	}
+}
+
+func TestDocsNameOnlyFlagsAndFaultsThatExist(t *testing.T) {
+	docs, err := os.ReadFile("../../docs/simulator.md")
+	require.NoError(t, err)
+	o := defaults()
+	fs, _ := flagSet(&o)
+	flags := regexp.MustCompile(`[\s\x60]--([a-z-]+)`).FindAllStringSubmatch(string(docs), -1)
+	require.Greater(t, len(flags), 20)
+	for _, f := range flags {
+		if f[1] != "help" && f[1] != "config" && f[1] != "data-urlencode" { // the last two are other programs'
+			assert.NotNil(t, fs.Lookup(f[1]), f[1])
+		}
+	}
+	var faults []string
+	for _, g := range defendersim.FaultGroups() {
+		for _, k := range g.Kinds {
+			faults = append(faults, k.Name)
+		}
+	}
+	named := regexp.MustCompile(`(?:--[a-z-]*fault |[?]fault=)([A-Za-z0-9-]+)`).FindAllStringSubmatch(string(docs), -1)
+	require.Greater(t, len(named), 5)
+	for _, f := range named {
+		assert.Contains(t, faults, f[1])
 	}
 }
 
