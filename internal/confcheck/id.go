@@ -62,10 +62,10 @@ func readID(at string, value any, text string) (int64, error) {
 			return int64(n), nil
 		}
 		if n == math.Trunc(n) {
-			return 0, fmt.Errorf("%s: %v is too large for an ID", at, n)
+			return 0, fmt.Errorf("%s: %v is too large for an ID; write the number in the portal's address", at, n)
 		}
 	case uint64:
-		return 0, fmt.Errorf("%s: %v is too large for an ID", at, n)
+		return 0, fmt.Errorf("%s: %v is too large for an ID; write the number in the portal's address", at, n)
 	}
 	return 0, fmt.Errorf("%s: %s is not an ID; write digits only, e.g. 437", at, show(value))
 }
@@ -91,7 +91,7 @@ func quotedID(at, text string) (int64, error) {
 	case ok:
 		return 0, fmt.Errorf("%s: %s begins with 0; write %d", at, idlist.Excerpt(text), decimal)
 	case errors.Is(err, strconv.ErrRange):
-		return 0, fmt.Errorf("%s: %s is too large for an ID", at, idlist.Excerpt(text))
+		return 0, fmt.Errorf("%s: %s is too large for an ID; write the number in the portal's address", at, idlist.Excerpt(text))
 	}
 	return 0, fmt.Errorf("%s: %s is not an ID; write %s", at, idlist.Excerpt(text), guessIDs(text))
 }

@@ -5,13 +5,11 @@ package defender
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 func TestEachSignInCodeHasItsAdvice(t *testing.T) {
@@ -47,25 +45,6 @@ func TestAStatusWithoutACodeIsNamed(t *testing.T) {
 	assert.EqualError(t, failure, "no token: sign-in at login.example: ClientSecretCredential authentication failed: HTTP status 502")
 	failure = noToken("", "", errors.New(text))
 	assert.EqualError(t, failure, "no token: sign-in at login.example: ClientSecretCredential authentication failed: HTTP status 502")
-}
-
-func TestTroubleshootingPageHasTheSignInCodes(t *testing.T) {
-	page, err := os.ReadFile("../../docs/troubleshooting.md")
-	require.NoError(t, err)
-	var rows []string
-	for line := range strings.Lines(string(page)) {
-		if strings.HasPrefix(line, "| `AADSTS") {
-			rows = append(rows, line)
-		}
-	}
-	for _, known := range signInCodes() {
-		begin := "| `" + strings.Join(known.codes, "`, `") + "` | "
-		at := slices.IndexFunc(rows, func(row string) bool { return strings.HasPrefix(row, begin) })
-		if assert.GreaterOrEqual(t, at, 0, begin) {
-			assert.Contains(t, rows[at], " | "+known.advice)
-		}
-	}
-	assert.Len(t, rows, len(signInCodes()))
 }
 
 // FuzzSignIn reads the error of an auth extension, in words that may be
