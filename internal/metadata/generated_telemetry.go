@@ -270,7 +270,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsClockDifference, err = builder.meter.Float64ObservableGauge(
 		"otelcol_receiver_defender_incidents_clock_difference",
-		metric.WithDescription("How far the API's clock is ahead of this machine's, from the Date header of the last response; negative if it is behind. A lower bound, since the header has whole seconds and the response takes time. 0 if no difference is certain. [Alpha]"),
+		metric.WithDescription("How far the API's clock is certainly ahead of this machine's, from the Date header of the last response; negative if it is behind. 0 if no difference is certain. [Alpha]"),
 		metric.WithUnit("s"),
 	)
 	errs = errors.Join(errs, err)

@@ -69,7 +69,7 @@ func AssertEqualReceiverDefenderIncidentsCheckpointFailures(t *testing.T, tt *co
 func AssertEqualReceiverDefenderIncidentsClockDifference(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_clock_difference",
-		Description: "How far the API's clock is ahead of this machine's, from the Date header of the last response; negative if it is behind. A lower bound, since the header has whole seconds and the response takes time. 0 if no difference is certain. [Alpha]",
+		Description: "How far the API's clock is certainly ahead of this machine's, from the Date header of the last response; negative if it is behind. 0 if no difference is certain. [Alpha]",
 		Unit:        "s",
 		Data: metricdata.Gauge[float64]{
 			DataPoints: dps,
