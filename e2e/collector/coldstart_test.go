@@ -17,7 +17,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/proof"
 )
 
-// TestMeasureColdStart prints a table in docs/performance.md: when the first of
+// TestMeasureColdStart prints a figure in docs/performance.md: when the first of
 // each hundred incidents is requested, and the last one, within the receiver's
 // default rate limits.
 func TestMeasureColdStart(t *testing.T) {
