@@ -128,9 +128,8 @@ type signInCode struct {
 // signInCodes are the codes that can occur when an application signs in, as
 // Microsoft documents them ("Microsoft Entra authentication and authorization
 // error codes"); 900023, 700024, 1002012 and those of federated credentials are
-// not in that list, but were seen. docs/troubleshooting.md has the same table,
-// which a test compares. The settings are those of azureauth; other extensions
-// have similar ones.
+// not in that list, but were seen. The settings are those of azureauth; other
+// extensions have similar ones.
 func signInCodes() []signInCode {
 	return []signInCode{
 		{
@@ -148,6 +147,10 @@ func signInCodes() []signInCode {
 		{
 			[]string{"AADSTS700016", "AADSTS700011"},
 			"Check client_id and tenant_id of the auth extension: this tenant has no such application.",
+		},
+		{
+			[]string{"AADSTS7000229"},
+			"Have an administrator of this tenant accept the application, or check tenant_id of the auth extension.",
 		},
 		{
 			[]string{"AADSTS7000112", "AADSTS70001"},
