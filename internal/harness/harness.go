@@ -50,7 +50,8 @@ type Harness struct {
 	// Receiver is the one that was started last; nil before the first start.
 	Receiver receiver.Logs
 
-	t *testing.T
+	t       *testing.T
+	running *receiver.Logs // to stop at the end of the test; nil inside if it is stopped
 }
 
 // New makes a harness under the Defender XDR API. The configuration lists all
@@ -117,14 +118,19 @@ func (h *Harness) StartWith(next consumer.Logs) {
 		h.BeforeStart(made)
 	}
 	require.NoError(h.t, made.Start(h.t.Context(), h.Host))
-	h.Receiver = made
-	h.t.Cleanup(func() { _ = made.Shutdown(context.Background()) })
+	h.Receiver, h.running = made, &made
+	h.t.Cleanup(func() {
+		if made != nil {
+			_ = made.Shutdown(context.Background())
+		}
+	})
 }
 
 // Stop shuts the receiver down, which must succeed.
 func (h *Harness) Stop() {
 	h.t.Helper()
 	require.NoError(h.t, h.Receiver.Shutdown(context.Background()))
+	*h.running = nil // nothing but the field Receiver holds it any more
 }
 
 // RunOnce runs the receiver for a minute and discards the records, so that the

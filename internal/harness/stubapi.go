@@ -60,7 +60,10 @@ func (r StubRequests) Since(before StubRequests) StubRequests {
 }
 
 // template is an incident's JSON, split where its ID or a time belongs.
-type template []piece
+type template struct {
+	status string
+	pieces []piece
+}
 
 type piece struct {
 	text string
@@ -101,30 +104,31 @@ func readBody(t *testing.T, transport http.RoundTripper, request *http.Request) 
 // alert.
 func newTemplate(t *testing.T, body []byte, id int64) template {
 	t.Helper()
-	var times struct {
-		LastUpdateTime string
-		Alerts         []struct{ LastUpdatedTime string }
+	var shown struct {
+		Status, LastUpdateTime string
+		Alerts                 []struct{ LastUpdatedTime string }
 	}
-	require.NoError(t, json.Unmarshal(body, &times))
+	require.NoError(t, json.Unmarshal(body, &shown))
 	const idMark, timeMark = "\x01", "\x02"
 	marked := strings.NewReplacer(strconv.FormatInt(id, 10), idMark,
-		times.LastUpdateTime, timeMark, times.Alerts[0].LastUpdatedTime, timeMark).Replace(string(body))
-	var f template
+		shown.LastUpdateTime, timeMark, shown.Alerts[0].LastUpdatedTime, timeMark).Replace(string(body))
+	f := template{status: shown.Status}
 	for {
 		at := strings.IndexAny(marked, idMark+timeMark)
 		if at < 0 {
-			return append(f, piece{text: marked})
+			f.pieces = append(f.pieces, piece{text: marked})
+			return f
 		}
-		f = append(f, piece{text: marked[:at], id: marked[at:at+1] == idMark})
+		f.pieces = append(f.pieces, piece{text: marked[:at], id: marked[at:at+1] == idMark})
 		marked = marked[at+1:]
 	}
 }
 
 func (f template) append(to []byte, id int64, changed time.Time) []byte {
-	for n, p := range f {
+	for n, p := range f.pieces {
 		to = append(to, p.text...)
 		switch {
-		case n == len(f)-1:
+		case n == len(f.pieces)-1:
 		case p.id:
 			to = strconv.AppendInt(to, id, 10)
 		default:
@@ -171,27 +175,33 @@ func (s *StubAPI) incident(n int64) []byte {
 	return s.show(nil, n, changed)
 }
 
-// page is the response to a List.
+// page is the response to a List, which filters by one status or by time.
 func (s *StubAPI) page(query url.Values) []byte {
 	s.requests.Lists++
 	top, _ := strconv.ParseInt(query.Get("$top"), 10, 64)
 	skip, _ := strconv.ParseInt(query.Get("$skip"), 10, 64)
+	status, filtered := strings.CutPrefix(query.Get("$filter"), "status eq ")
 	_, text, _ := strings.Cut(query.Get("$filter"), " ge ")
 	since, _ := time.Parse(time.RFC3339, text)
-	latest, body := s.latest(), []byte(`{"value":[`)
-	for place := skip; place < s.incidents; place++ {
+	latest, body, row := s.latest(), []byte(`{"value":[`), int64(0)
+	for place := range s.incidents {
 		n, changed := s.at(place, latest)
 		switch {
 		case changed.Before(since):
 			return append(body, "]}"...)
-		case place == skip+top:
+		case filtered && s.templates[n%stubTemplates].status != strings.Trim(status, "'"):
+			continue
+		case row == skip+top:
 			body = append(body, `],"@odata.nextLink":"https://api.example/api/incidents?$skip=`...)
-			return append(strconv.AppendInt(body, place, 10), `"}`...)
-		case place > skip:
+			return append(strconv.AppendInt(body, row, 10), `"}`...)
+		case row > skip:
 			body = append(body, ',')
 		}
-		body = s.show(body, n, changed)
-		s.requests.Rows++
+		if row >= skip {
+			body = s.show(body, n, changed)
+			s.requests.Rows++
+		}
+		row++
 	}
 	return append(body, "]}"...)
 }

@@ -111,6 +111,7 @@ func (g growth) cost(t *testing.T, config ...func(*receiver.Config)) (c cost) {
 		deliveries = delivered.deliveries.Load() - deliveries
 		live := spending(t).live
 		h.Stop()
+		h.Receiver = nil
 		live -= spending(t).live
 		without := during(t, func() {
 			repeat(t, api, requests)
@@ -183,6 +184,7 @@ func TestCostOverGrowth(t *testing.T) {
 		require.LessOrEqual(t, c.gets, 1500.0)
 		require.LessOrEqual(t, c.lists, 1500.0)
 		require.Less(t, c.live, 1e6+5e2*float64(c.incidents), "memory grows no faster than the number of incidents")
+		require.Greater(t, c.live, 50*float64(c.incidents), "else something else still holds the receiver")
 	}
 	for _, g := range []struct{ alone, fed growth }{
 		{growth{10, 1, 12}, growth{10, 1, 12}},
