@@ -4,9 +4,15 @@
 # each with a name and a directory (tenant) ID; # starts a comment:
 #
 #   examples/tenants.sh < tenants.txt > tenants-all.yaml
+#   API=graph examples/tenants.sh < tenants.txt > tenants-all.yaml
 #
 # IDs are read from /etc/otelcol-defender/<name>.txt, again after each change.
-exec awk '
+exec awk -v api="${API:-defender_xdr}" '
+  BEGIN {
+    scopes["defender_xdr"] = "https://api.security.microsoft.com/.default"
+    scopes["graph"] = "https://graph.microsoft.com/.default"
+    if (!(api in scopes)) { print "API is not defender_xdr or graph" > "/dev/stderr"; failed = 1; exit 1 }
+  }
   { sub(/#.*/, "") }
   NF == 0 { next }
   NF != 2 || $1 ~ /[^A-Za-z0-9_.-]/ || $2 ~ /[^0-9A-Fa-f-]/ { print "line " NR ": not a name and a tenant id" > "/dev/stderr"; failed = 1; exit 1 }
@@ -19,7 +25,7 @@ exec awk '
       print "    token_url: https://login.microsoftonline.com/" tenants[i] "/oauth2/v2.0/token"
       print "    client_id: ${env:AZURE_CLIENT_ID}"
       print "    client_secret: ${env:AZURE_CLIENT_SECRET}"
-      print "    scopes: [https://api.security.microsoft.com/.default]"
+      print "    scopes: [" scopes[api] "]"
       print "    timeout: 10s"
       print "    expiry_buffer: 5m"
       signins = signins ", oauth2client/" names[i]
@@ -29,6 +35,7 @@ exec awk '
     print "receivers:"
     for (i = 1; i <= n; i++) {
       print "  defender_incidents/" names[i] ":"
+      print "    api: " api
       print "    incident_ids_file: /etc/otelcol-defender/" names[i] ".txt"
       print "    http: {auth: {authenticator: oauth2client/" names[i] "}}"
       print "    storage: file_storage"
