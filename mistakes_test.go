@@ -97,6 +97,7 @@ func TestEachMistakeIsReportedWithItsKeyAndHowToMendIt(t *testing.T) {
 		{`emit: 1`, `emit: 1 is not known; use one of changes, snapshots`},
 		{`api: Graph`, `api: "Graph" is not known; use one of defender_xdr, graph`},
 		{`api: {name: graph}`, `api: a section cannot stand here; use one of defender_xdr, graph`},
+		{`{api: {name: graph}, http: {endpoint: https://graph.microsoft.com}}`, `api: a section cannot stand here; use one of defender_xdr, graph`},
 		{`change_feed: true`, `change_feed: true is not a section; write change_feed: {} to turn it on`},
 		{`change_feed: false`, `change_feed: false is not a section; remove it, or write change_feed: {enabled: false}`},
 		{`change_feed: "on"`, `change_feed: "on" is not a section; write change_feed: {} to turn it on`},

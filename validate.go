@@ -5,7 +5,6 @@ package defenderincidentsreceiver // import "github.com/seed2514a141/defenderinc
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -90,27 +89,19 @@ func (c *Config) validateIgnoreChanges() error {
 }
 
 func (c *Config) validateHTTP() error {
-	var errs []error
+	api := defender.API(c.API)
+	if c.misread.Concern("api") {
+		api = "" // c.API is the default, which may not be what was meant
+	}
+	remote, wrongEndpoint := defender.CheckEndpoint(c.HTTP.Endpoint, api)
+	return errors.Join(c.validateTimeout(), c.validateProxy(), wrongEndpoint, c.validateAuth(remote))
+}
+
+func (c *Config) validateTimeout() error {
 	if c.HTTP.Timeout <= 0 {
-		errs = append(errs, fmt.Errorf("http::timeout: %v would let a request hang forever; write e.g. 30s", c.HTTP.Timeout))
+		return fmt.Errorf("http::timeout: %v would let a request hang forever; write e.g. 30s", c.HTTP.Timeout)
 	}
-
-	errs = append(errs, c.validateProxy())
-
-	// Neither the endpoint nor the parse error is reported: both may contain a password.
-	endpoint, err := url.Parse(c.HTTP.Endpoint)
-	if err != nil || endpoint.Hostname() == "" || endpoint.Scheme != "http" && endpoint.Scheme != "https" {
-		errs = append(errs, fmt.Errorf("http::endpoint: not a URL with a host; write e.g. %s", defaultEndpoint(c.API)))
-		return errors.Join(errs...)
-	}
-	if endpoint.User != nil {
-		errs = append(errs, errors.New("http::endpoint: holds a user name or password; remove it and use http::auth"))
-	}
-	if strings.ContainsAny(c.HTTP.Endpoint, "?#") {
-		errs = append(errs, errors.New("http::endpoint: has a query or a fragment; remove everything from the ? or # on"))
-	}
-	errs = append(errs, c.validateHost(endpoint))
-	return errors.Join(errs...)
+	return nil
 }
 
 // validateProxy rejects addresses for which confighttp would return an error that contains the whole address
@@ -126,63 +117,16 @@ func (c *Config) validateProxy() error {
 	return nil
 }
 
-func (c *Config) validateHost(endpoint *url.URL) error {
-	host := strings.TrimSuffix(strings.ToLower(endpoint.Hostname()), ".")
-	errs := []error{c.validateMicrosoftHost(host, endpoint.Path)}
-	if isLoopback(host) {
-		return errors.Join(errs...)
-	}
-
-	if endpoint.Scheme == "http" {
-		errs = append(errs, fmt.Errorf("http::endpoint: http would send the token to %s unencrypted; use https", host))
-	}
-	if auth := c.HTTP.Auth.Get(); (auth == nil || auth.AuthenticatorID == (component.ID{})) && !c.misread.Concern("http::auth") {
-		errs = append(errs, fmt.Errorf("http::auth: missing; %s needs a token, e.g. auth: {authenticator: azureauth}", host))
-	}
-	return errors.Join(errs...)
-}
-
-// validateMicrosoftHost rejects the portal's host, a host of Microsoft's that serves
-// the other API, and any path on such a host, since the client would add it a second
-// time. On other hosts, such as a proxy's, it rejects only the path that the client adds.
-func (c *Config) validateMicrosoftHost(host, path string) error {
-	if places := defender.BesidePortal(host, defender.API(c.API)); len(places) > 0 {
-		return fmt.Errorf("http::endpoint: %s is the portal, not an API; write %s", host, listed(places))
-	}
-	serves, other := defender.ServedAt(host)
-	if serves == "" {
-		if added := defender.RequestPath(path); added != "" {
-			return fmt.Errorf("http::endpoint: the receiver adds the path of a request by itself; remove %s, and everything after it", added)
-		}
+// validateAuth requires an auth extension if requests go to a remote host; empty:
+// they stay on this machine.
+func (c *Config) validateAuth(remote string) error {
+	if remote == "" || c.misread.Concern("http::auth") {
 		return nil
 	}
-	var errs []error
-	if known := slices.Contains(choices()["api"], string(c.API)) && !c.misread.Concern("api"); known && string(serves) != string(c.API) {
-		errs = append(errs, fmt.Errorf("http::endpoint: %s belongs to api: %s; change api to that, or the endpoint to %s", host, serves, listed(other)))
+	if auth := c.HTTP.Auth.Get(); auth == nil || auth.AuthenticatorID == (component.ID{}) {
+		return fmt.Errorf("http::auth: missing; %s needs a token, e.g. auth: {authenticator: azureauth}", remote)
 	}
-	if path != "" && path != "/" {
-		errs = append(errs, fmt.Errorf("http::endpoint: on %s the receiver adds the path by itself; remove the path and leave https://%s", host, host))
-	}
-	return errors.Join(errs...)
-}
-
-// listed joins the endpoints of places, with the cloud's name for all but the
-// first.
-func listed(places []defender.Place) string {
-	text := places[0].Endpoint
-	for _, p := range places[1:] {
-		text += ", on " + p.Cloud + " " + p.Endpoint
-	}
-	return text
-}
-
-// isLoopback reports whether requests to host stay on this machine.
-func isLoopback(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
+	return nil
 }
 
 func (r RateLimitConfig) validate(key string) error {

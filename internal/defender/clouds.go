@@ -4,7 +4,6 @@ package defender
 
 import (
 	"cmp"
-	"regexp"
 	"strings"
 )
 
@@ -32,28 +31,15 @@ func Endpoint(api API) string {
 	return "https://" + cmp.Or(hosts[api], hosts[XDR])
 }
 
-// RequestPath returns the end of an endpoint's path if it is one that the client
-// adds itself, which happens when somebody copies the address of a request; empty:
-// the path has none. The rest may be the path of a proxy.
-func RequestPath(path string) string {
-	found := requestPath.FindStringSubmatch(path)
-	if found == nil {
-		return ""
-	}
-	return found[1]
+// place is an API's place on one cloud.
+type place struct {
+	cloud    string // empty: the commercial one
+	endpoint string
 }
 
-var requestPath = regexp.MustCompile(`(?i)(/api/incidents|/(?:v1\.0|beta)/security/(?:incidents|alerts_v2))(/[0-9]+(/alerts)?)?/*$`)
-
-// Place is an API's place on one cloud.
-type Place struct {
-	Cloud    string // empty: the commercial one
-	Endpoint string
-}
-
-// ServedAt returns which API one of Microsoft's hosts serves, and where the
+// servedAt returns which API one of Microsoft's hosts serves, and where the
 // other API is on each cloud that has that host. Empty: the host is not known.
-func ServedAt(host string) (api API, other []Place) {
+func servedAt(host string) (api API, other []place) {
 	for _, c := range clouds() {
 		for served, known := range c.hosts {
 			if !within(host, known) {
@@ -62,7 +48,7 @@ func ServedAt(host string) (api API, other []Place) {
 			api = served
 			for another, otherHost := range c.hosts {
 				if another != served {
-					other = append(other, Place{Cloud: c.name, Endpoint: "https://" + otherHost})
+					other = append(other, place{cloud: c.name, endpoint: "https://" + otherHost})
 				}
 			}
 		}
@@ -70,17 +56,17 @@ func ServedAt(host string) (api API, other []Place) {
 	return api, other
 }
 
-// BesidePortal returns where an API is on each cloud with that portal: people
+// besidePortal returns where an API is on each cloud with that portal: people
 // mistake the portal's address for the API's. An unknown API counts as XDR.
 // Empty: the host is no portal.
-func BesidePortal(host string, api API) (places []Place) {
+func besidePortal(host string, api API) (places []place) {
 	for _, c := range clouds() {
 		if !strings.EqualFold(host, c.portal) {
 			continue
 		}
 		endpoint := "https://" + cmp.Or(c.hosts[api], c.hosts[XDR])
-		if len(places) == 0 || places[0].Endpoint != endpoint {
-			places = append(places, Place{Cloud: c.name, Endpoint: endpoint})
+		if len(places) == 0 || places[0].endpoint != endpoint {
+			places = append(places, place{cloud: c.name, endpoint: endpoint})
 		}
 	}
 	return places
