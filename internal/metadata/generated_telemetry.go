@@ -276,7 +276,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverDefenderIncidentsDiscovered, err = builder.meter.Int64ObservableGauge(
 		"otelcol_receiver_defender_incidents_discovered",
-		metric.WithDescription("Discovered incidents that are tracked, including merged ones. Configured incidents and their successors do not count. 0 without discovery. [Alpha]"),
+		metric.WithDescription("Tracked incidents that were discovered, that is, neither configured nor successors of configured ones. 0 without discovery. [Alpha]"),
 		metric.WithUnit("{incident}"),
 	)
 	errs = errors.Join(errs, err)

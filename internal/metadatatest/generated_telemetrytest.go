@@ -83,7 +83,7 @@ func AssertEqualReceiverDefenderIncidentsClockDifference(t *testing.T, tt *compo
 func AssertEqualReceiverDefenderIncidentsDiscovered(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_defender_incidents_discovered",
-		Description: "Discovered incidents that are tracked, including merged ones. Configured incidents and their successors do not count. 0 without discovery. [Alpha]",
+		Description: "Tracked incidents that were discovered, that is, neither configured nor successors of configured ones. 0 without discovery. [Alpha]",
 		Unit:        "{incident}",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,

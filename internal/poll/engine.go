@@ -58,7 +58,7 @@ type Engine struct {
 	aheadInARow      int                                    // requests in a row for marked and new incidents
 	shownInARow      int                                    // requests in a row for incidents partly shown by a row, marked and new ones aside
 	pending          delivery                               // what the sink was offered last
-	announced        int                                    // discovered incidents at the start
+	announced        int                                    // discovered incidents that were polled at the start
 	discoveredLogged bool                                   // that there are more
 	expired          time.Time                              // when expired incidents were last searched for
 	flushed          time.Time                              // when failed writes were last retried

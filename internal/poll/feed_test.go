@@ -307,6 +307,29 @@ func TestPlanClaimsNothingAboutPollsUntilThereAreIncidents(t *testing.T) {
 	})
 }
 
+func TestMergedIncidentsDoNotCountAsDiscovered(t *testing.T) {
+	harness.UnderEachAPI(t, func(t *testing.T, api receiver.API) {
+		h := harness.NewUnder(t, api, harness.OneAlert(4), harness.WithDiscovery(), harness.WithIDs(1001))
+		harness.Sleep(48 * time.Hour) // longer than the look-back
+		requireAnnounced := func(polled, discovered int64) {
+			t.Helper()
+			lines := h.Logs.FilterMessage(msgPlanDiscovered).All()
+			require.NotEmpty(t, lines)
+			fields := lines[len(lines)-1].ContextMap()
+			require.Equal(t, []any{polled, discovered}, []any{fields["incidents"], fields["discovered"]})
+		}
+		require.NoError(t, h.Sim.Merge(1002, 1003))
+		h.RunOnce()
+		requireAnnounced(2, 1) // without 1002
+
+		h.Assign(1004)
+		h.Start()
+		harness.Sleep(time.Hour)
+		requireAnnounced(3, 2) // with what an earlier run has discovered
+		metadatatest.AssertEqualReceiverDefenderIncidentsDiscovered(t, h.Telemetry, point(h, int64(2)), metricdatatest.IgnoreTimestamp())
+	})
+}
+
 func TestPlanCountsWhatIsKnownAndWhatIsNew(t *testing.T) {
 	harness.Run(t, func(t *testing.T) {
 		h := harness.New(t, harness.OneAlert(4), harness.WithIDs(1001, 1002, 1003))

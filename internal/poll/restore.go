@@ -186,10 +186,10 @@ func (e *Engine) announce(now time.Time) {
 	e.logger.Info("polling incidents", fields...)
 }
 
-// announceDiscovered logs what is polled once the change feed has discovered incidents, which were unknown at the start.
+// announceDiscovered logs what is polled, and how many of these incidents were discovered, once there are more of them than at the start.
 func (e *Engine) announceDiscovered(now time.Time) {
-	discovered := e.roster.Discovered() - e.announced
-	if e.discoveredLogged || !e.discovers() || discovered <= 0 {
+	discovered := e.roster.Discovered()
+	if e.discoveredLogged || !e.discovers() || discovered <= e.announced {
 		return
 	}
 	e.discoveredLogged = true

@@ -26,13 +26,13 @@ func recountOf(r *Roster, now time.Time) recount {
 		c.states[s] = 0
 	}
 	for _, e := range r.entries {
-		if !e.configured {
-			c.discovered++
-		}
 		if !e.Tracked() {
 			continue
 		}
 		c.tracked++
+		if !e.configured {
+			c.discovered++
+		}
 		c.states[e.State()]++
 		if !e.due.Equal(never()) {
 			c.cycle += int(1 + e.extraPages)

@@ -224,11 +224,11 @@ func (r *Roster) IDs() []int64 {
 	return slices.AppendSeq(make([]int64, 0, len(r.entries)), maps.Keys(r.entries))
 }
 
-// Discovered counts the known incidents that are neither configured nor successors of configured ones.
+// Discovered counts the incidents that are polled by ID and are neither configured nor successors of configured ones.
 func (r *Roster) Discovered() int {
 	n := 0
 	for _, e := range r.entries {
-		if !e.configured {
+		if !e.configured && e.Tracked() {
 			n++
 		}
 	}
