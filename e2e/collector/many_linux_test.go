@@ -127,5 +127,5 @@ func idsFile(t *testing.T, ids []int64) string {
 func store(t *testing.T, directory string, ids []int64) {
 	t.Helper()
 	require.Equal(t, ids[0]+int64(len(ids)), ids[len(ids)-1]+1, "in a row")
-	checkpointtest.Fill(t, directory, ids[0], len(ids)-1)
+	checkpointtest.Fill(t, directory, ids[0], len(ids)-1, checkpointtest.StateOf)
 }

@@ -48,9 +48,8 @@ func File(tb testing.TB, directory string, fsync bool) storage.Client {
 }
 
 // Fill saves the states of n incidents in a directory, with IDs from first on, one at a
-// time as a receiver does, all just fetched. It returns the file after everything was
-// synced to disk.
-func Fill(tb testing.TB, directory string, first int64, n int) (path string) {
+// time as a receiver does. It returns the file after everything was synced to disk.
+func Fill(tb testing.TB, directory string, first int64, n int, stateOf func(id int64) incident.State) (path string) {
 	tb.Helper()
 	store, _, err := checkpoint.Open(tb.Context(), File(tb, directory, false), API)
 	require.NoError(tb, err)
@@ -61,7 +60,7 @@ func Fill(tb testing.TB, directory string, first int64, n int) (path string) {
 	}
 	require.NoError(tb, store.Keep(tb.Context(), ids))
 	for _, id := range ids {
-		require.NoError(tb, store.Save(tb.Context(), id, StateOf(id)))
+		require.NoError(tb, store.Save(tb.Context(), id, stateOf(id)))
 	}
 	require.NoError(tb, store.Close(tb.Context()))
 
@@ -76,7 +75,7 @@ func Fill(tb testing.TB, directory string, first int64, n int) (path string) {
 	return path
 }
 
-// StateOf returns a state as large as those in captured responses: 16 fields, 3 alerts.
+// StateOf returns a state that was just fetched, with 16 fields and 3 alerts.
 func StateOf(id int64) incident.State {
 	now := time.Now().UTC().Round(0)
 	changed := now.Add(-time.Hour).Truncate(100 * time.Nanosecond)
