@@ -4,7 +4,7 @@
 //
 // The list shows the newest change first. An incident that changes while pages are read moves to the front, and the next call shows it:
 // nothing is missed if that call lists from the newest time on this call's first page (seen in captures, see docs/api.md).
-// A Feed holds the page at hand; a cursor says where the next one begins. Neither waits or reads a clock.
+// A Feed holds the current page; a cursor says where the next one begins. Neither waits or reads a clock.
 package feed
 
 import (

@@ -16,7 +16,7 @@ type Settings struct {
 	Boundary time.Time     // of an earlier run; zero: there was none
 }
 
-// Feed lists changes page by page, and returns the page at hand row by row. It belongs to one goroutine. New makes one.
+// Feed lists changes page by page, and returns the current page row by row. It belongs to one goroutine. New makes one.
 type Feed struct {
 	cursor *cursor
 	hand
@@ -34,8 +34,8 @@ func New(s Settings, now time.Time) *Feed {
 	return &Feed{cursor: newCursor(s.Interval, s.Lookback, s.MaxTop, s.Boundary, now), completed: now, pages: 1}
 }
 
-// Due is when to request the next page. Not ok: a page is on its way or at
-// hand.
+// Due is when to request the next page. Not ok: there is a page in flight or
+// a current one.
 func (f *Feed) Due() (at time.Time, ok bool) { return f.cursor.Due(), !f.requested && f.page == nil }
 
 // Request is the page to request next.
@@ -44,7 +44,7 @@ func (f *Feed) Request() defender.ListRequest {
 	return defender.ListRequest{Since: r.Since, Top: r.Top, Skip: r.Skip, Token: r.Token}
 }
 
-// Arrived makes a response the page at hand. The very first one is requested only for the service's time, and its rows are ignored.
+// Arrived makes a response the current page. The very first one is requested only for the service's time, and its rows are ignored.
 func (f *Feed) Arrived(page *defender.Page, at time.Time) {
 	f.hand.Arrived(page, at)
 	f.sofar++

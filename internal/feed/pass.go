@@ -43,7 +43,7 @@ type PassProgress struct {
 	AlertsShown time.Time
 }
 
-// Pass reads the lists of incidents and of alerts once, from the oldest row to the newest by creation, and returns the page at hand row by
+// Pass reads the lists of incidents and of alerts once, from the oldest row to the newest by creation, and returns the current page row by
 // row. It belongs to one goroutine. NewPass makes one.
 //
 // It is for Graph, which supports no order except by creation (measured by others). A list is read in steps. A step lists everything created
@@ -64,9 +64,9 @@ type Pass struct {
 	current    tally       // of the phase
 	step       step        // of the phase
 	queue      []*passPage // unfinished pages, in the order of the list
-	taken      *passPage   // the page at hand, or taken and not finished; nil: none
+	taken      *passPage   // the current page, or taken and not finished; nil: none
 	hand       hand        // its rows
-	sent       time.Time   // when the page at hand, or the last one, was requested
+	sent       time.Time   // when the current page, or the last one, was requested
 }
 
 // NewPass returns a Pass that continues from an earlier run's progress.

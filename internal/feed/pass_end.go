@@ -39,7 +39,7 @@ func (p *Pass) FinishPage(page *defender.Page, now time.Time) Ending {
 	q, place, ok := p.finish()
 	defer p.goOn(now)
 	if !ok {
-		return Goes
+		return Ongoing
 	}
 	p.countPage(page)
 	if q.counts {
@@ -47,7 +47,7 @@ func (p *Pass) FinishPage(page *defender.Page, now time.Time) Ending {
 		if total, known := totalOf(page); known {
 			p.alertTotal = total
 		}
-		return Goes
+		return Ongoing
 	}
 	if page.Partial {
 		return p.retry(q, NotShown, now)
@@ -126,18 +126,18 @@ func (p *Pass) proceed(leadsOn bool, now time.Time) Ending {
 	case p.current.pages >= maxPages:
 		return p.endPhase(NotShown, now)
 	case p.unfinished():
-		return Goes
+		return Ongoing
 	case !s.totalKnown && !leadsOn:
 		return p.endPhase(Swept, now)
 	case s.planned <= p.settings.MaxSkip:
-		return Goes
+		return Ongoing
 	}
 	next, ok := s.next()
 	if !ok {
 		return p.endPhase(NotShown, now)
 	}
 	p.step = next
-	return Goes
+	return Ongoing
 }
 
 // endPhase ends the phase, and begins the next one or ends the pass.
@@ -165,7 +165,7 @@ func (p *Pass) Failed(failure defender.Kind, now time.Time) Ending {
 	q, place, ok := p.finish()
 	defer p.goOn(now)
 	if !ok {
-		return Goes
+		return Ongoing
 	}
 	switch {
 	case failure == defender.Throttled: // its quota waits
@@ -178,10 +178,10 @@ func (p *Pass) Failed(failure defender.Kind, now time.Time) Ending {
 			p.Stop()
 			return PageFailed
 		}
-		return Goes
+		return Ongoing
 	case failure == defender.NoToken: // nothing was requested
 		q.again(now)
-		return Goes
+		return Ongoing
 	case failure == defender.Rejected, q.request.Alerts && failure == defender.Forbidden:
 		if q.counts {
 			p.queue = slices.Delete(p.queue, place, place+1)
@@ -197,7 +197,7 @@ func (p *Pass) Failed(failure defender.Kind, now time.Time) Ending {
 func (p *Pass) retry(q *passPage, how Ending, now time.Time) Ending {
 	if q.tries++; q.tries < maxTries {
 		q.again(now.Add(firstRetry << (q.tries - 1)))
-		return Goes
+		return Ongoing
 	}
 	if how == PageFailed {
 		p.Stop()
@@ -212,12 +212,12 @@ func (p *Pass) TooLarge(page *defender.Page, now time.Time) Ending {
 	q, place, ok := p.finish()
 	defer p.goOn(now)
 	if !ok {
-		return Goes
+		return Ongoing
 	}
 	p.countPage(page)
 	if q.counts {
 		p.queue = slices.Delete(p.queue, place, place+1)
-		return Goes
+		return Ongoing
 	}
 	if !p.step.width.tooLarge(q.skip, q.top) {
 		half := q.top / 2

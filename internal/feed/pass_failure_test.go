@@ -131,7 +131,7 @@ func TestPassRequestsAFailedPageThreeTimesAndKeepsTheOtherOne(t *testing.T) {
 	p.arrive(1, l.page(p.inFlight[1]))
 	for _, wait := range []time.Duration{firstRetry, 2 * firstRetry} {
 		p.arrive(0, failing(defender.Timeout))
-		require.True(t, p.AtHand())
+		require.True(t, p.HasPage())
 		p.handle(t)
 		at, ok := p.Due()
 		require.True(t, ok)
@@ -165,7 +165,7 @@ func TestFailureIsReturnedBeforeThePagesAheadOfIt(t *testing.T) {
 	p.handle(t)
 	p.request(t)
 	p.arrive(1, failing(defender.Throttled))
-	require.True(t, p.AtHand(), "its account has to wait")
+	require.True(t, p.HasPage(), "its account has to wait")
 	p.handle(t)
 	require.Equal(t, []Ending{Swept}, p.run(t, l.page))
 	p.requireShown(t, l.incidents...)
@@ -422,10 +422,10 @@ func TestStoredPassThatDoesNotGoOn(t *testing.T) {
 func TestCallsWithoutAPageChangeNothing(t *testing.T) {
 	p := NewPass(graphLimits(), PassProgress{Phase: PhaseIncidents, Since: noon})
 	p.Arrived(defender.ListRequest{Top: 7}, &defender.Page{}, noon)
-	require.False(t, p.AtHand())
-	require.Equal(t, Goes, p.FinishPage(&defender.Page{}, noon))
-	require.Equal(t, Goes, p.Failed(defender.Rejected, noon))
-	require.Equal(t, Goes, p.TooLarge(&defender.Page{}, noon))
+	require.False(t, p.HasPage())
+	require.Equal(t, Ongoing, p.FinishPage(&defender.Page{}, noon))
+	require.Equal(t, Ongoing, p.Failed(defender.Rejected, noon))
+	require.Equal(t, Ongoing, p.TooLarge(&defender.Page{}, noon))
 	require.Equal(t, PassProgress{Phase: PhaseIncidents, Since: noon}, p.Progress())
 	require.True(t, p.Underway())
 }

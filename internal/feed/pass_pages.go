@@ -74,7 +74,7 @@ func (p *Pass) abandon() {
 	}
 }
 
-// Due is when to request the next page. Not ok: none may be requested now, because enough are in flight, because those at hand decide
+// Due is when to request the next page. Not ok: none may be requested now, because enough are in flight, because the current ones decide
 // what follows, or because no pass is under way.
 func (p *Pass) Due() (at time.Time, ok bool) {
 	next := p.next()
@@ -142,7 +142,7 @@ func (p *Pass) Arrived(request defender.ListRequest, page *defender.Page, at tim
 	p.pull()
 }
 
-// pull makes a response the page at hand, if there is none. Rows are returned in the order of the list. A page without rows for the pass
+// pull makes a response the current page, if there is none. Rows are returned in the order of the list. A page without rows for the pass
 // does not wait for other responses.
 func (p *Pass) pull() {
 	if p.taken != nil {
@@ -180,8 +180,8 @@ func (p *Pass) newRows(q *passPage) (rows []defender.Row) {
 	return rows
 }
 
-// AtHand reports whether there is a page at hand.
-func (p *Pass) AtHand() bool { return p.hand.AtHand() }
+// HasPage reports whether there is a current page.
+func (p *Pass) HasPage() bool { return p.hand.HasPage() }
 
 // NextRows returns the next row of a page of incidents, or all rows of the next incident on a page of alerts, and when the page arrived.
 // It leaves out rows that were returned before. Not ok: there are no more; call TakePage.
@@ -198,7 +198,7 @@ func (p *Pass) NextRows() (rows []defender.Row, arrived time.Time, ok bool) {
 	return rows, arrived, true
 }
 
-// TakePage removes and returns the page at hand and its request, once all its rows were handled. Then call FinishPage, Failed or TooLarge.
+// TakePage removes and returns the current page and its request, once all its rows were handled. Then call FinishPage, Failed or TooLarge.
 func (p *Pass) TakePage() (request defender.ListRequest, page *defender.Page, arrived time.Time) {
 	if p.taken != nil {
 		request = p.taken.request
@@ -207,9 +207,9 @@ func (p *Pass) TakePage() (request defender.ListRequest, page *defender.Page, ar
 	return request, page, arrived
 }
 
-// Sent is when the page at hand, or the last one, was requested.
+// Sent is when the current page, or the last one, was requested.
 func (p *Pass) Sent() time.Time { return p.sent }
 
-// Ahead is how far the service's clock was ahead of ours when the page at hand arrived, to the second; negative: behind. It is also zero
+// Ahead is how far the service's clock was ahead of ours when the current page arrived, to the second; negative: behind. It is also zero
 // if the page has no date.
 func (p *Pass) Ahead() time.Duration { return p.hand.Ahead() }

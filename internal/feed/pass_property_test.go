@@ -99,7 +99,7 @@ func TestPassShowsEveryRowOrSaysThatItDoesNot(t *testing.T) {
 		handle := func() {
 			p.rows(t)
 			alerts := p.Phase() == PhaseAlerts
-			if how := p.end(t); how != Goes {
+			if how := p.end(t); how != Ongoing {
 				require.NotContains(t, ended, alerts)
 				ended[alerts] = how
 			}
@@ -120,11 +120,11 @@ func TestPassShowsEveryRowOrSaysThatItDoesNot(t *testing.T) {
 				p = next
 				extra, runs = extra+1, runs+1
 				continue
-			case p.AtHand() && (what%2 == 0 || len(p.inFlight) == 0):
+			case p.HasPage() && (what%2 == 0 || len(p.inFlight) == 0):
 				handle()
 				continue
 			case len(p.inFlight) == 0:
-				require.True(t, p.AtHand(), "it goes on")
+				require.True(t, p.HasPage(), "it goes on")
 				continue
 			}
 			n := draw(0, len(p.inFlight)-1, "arrives")
@@ -143,7 +143,7 @@ func TestPassShowsEveryRowOrSaysThatItDoesNot(t *testing.T) {
 			}
 			p.arrive(n, page)
 		}
-		for p.AtHand() { // a page that was on its way
+		for p.HasPage() { // a page that was on its way
 			handle()
 		}
 		p.requireBounded(t, l, extra+failures+16*tooLarge)

@@ -167,17 +167,17 @@ func (p *passer) arrive(n int, page *defender.Page) {
 	p.Arrived(q, page, p.now)
 }
 
-// handle handles the pages at hand.
+// handle handles the current pages.
 func (p *passer) handle(t require.TestingT) {
-	for p.AtHand() {
+	for p.HasPage() {
 		p.rows(t)
-		if how := p.end(t); how != Goes {
+		if how := p.end(t); how != Ongoing {
 			p.endings = append(p.endings, how)
 		}
 	}
 }
 
-// rows handles the rows of the page at hand.
+// rows handles the rows of the current page.
 func (p *passer) rows(t require.TestingT) {
 	incidents := map[int64]bool{}
 	for rows, _, ok := p.NextRows(); ok; rows, _, ok = p.NextRows() {
@@ -192,7 +192,7 @@ func (p *passer) rows(t require.TestingT) {
 	}
 }
 
-// end ends the page at hand.
+// end ends the current page.
 func (p *passer) end(t require.TestingT) Ending {
 	_, page, at := p.TakePage()
 	require.NotNil(t, page)
@@ -339,7 +339,7 @@ func TestStoppedPassRequestsNothingMoreAndCanBeginAgain(t *testing.T) {
 	require.Equal(t, PassProgress{Phase: PhaseDone}, p.Progress())
 	require.False(t, p.request(t))
 	p.arrive(0, l.page(p.inFlight[0]))
-	require.True(t, p.AtHand(), "for its failure, if it is one")
+	require.True(t, p.HasPage(), "for its failure, if it is one")
 	p.handle(t)
 	require.Empty(t, p.shown, "it is of no use")
 	require.Equal(t, PassProgress{Phase: PhaseDone}, p.Progress())
@@ -392,7 +392,7 @@ func TestPagesAreReturnedInTheOrderOfTheirRequests(t *testing.T) {
 	require.Len(t, p.inFlight, 2)
 	p.now = p.now.Add(time.Second)
 	p.arrive(1, l.page(p.inFlight[1]))
-	require.False(t, p.AtHand(), "the one before is on its way")
+	require.False(t, p.HasPage(), "the one before is on its way")
 	p.request(t)
 	require.Len(t, p.inFlight, 2)
 	p.arrive(1, l.page(p.inFlight[1]))
@@ -401,7 +401,7 @@ func TestPagesAreReturnedInTheOrderOfTheirRequests(t *testing.T) {
 	p.now = p.now.Add(time.Second)
 	p.arrive(0, l.page(first))
 	for _, skip := range []int{50, 100, 150} {
-		require.True(t, p.AtHand())
+		require.True(t, p.HasPage())
 		rows, arrived, ok := p.NextRows()
 		require.True(t, ok)
 		require.Equal(t, int64(skip+1), rows[0].ID)
@@ -414,8 +414,8 @@ func TestPagesAreReturnedInTheOrderOfTheirRequests(t *testing.T) {
 		q, page, at := p.TakePage()
 		require.Equal(t, skip, q.Skip)
 		require.Equal(t, arrived, at)
-		require.False(t, p.AtHand())
-		require.Equal(t, Goes, p.FinishPage(page, at))
+		require.False(t, p.HasPage())
+		require.Equal(t, Ongoing, p.FinishPage(page, at))
 	}
 	require.Equal(t, []Ending{Swept}, p.run(t, l.page))
 }

@@ -58,7 +58,7 @@ type Ending uint8
 
 // The endings.
 const (
-	Goes       Ending = iota // the sweep, or the phase, goes on
+	Ongoing    Ending = iota // the sweep, or the phase, goes on
 	Swept                    // it has shown all that it lists, except lists that were not worth their requests
 	NotWorth                 // too few of the incidents on its pages are polled
 	PageFailed               // a page failed again and again
@@ -67,7 +67,7 @@ const (
 	NotShown                 // it may have rows that no page can show (Pass only)
 )
 
-// Sweep reads the list page by page to poll many incidents, and returns the page at hand row by row. A steady sweep lists open incidents, and
+// Sweep reads the list page by page to poll many incidents, and returns the current page row by row. A steady sweep lists open incidents, and
 // starts again and again; a first pass lists everything once. It belongs to one goroutine. NewSweep makes one.
 //
 // The list runs from the newest change to the oldest, and moves while it is read. A row that changes moves to the front and pushes the rows
@@ -101,7 +101,7 @@ type Sweep struct {
 	total   tally              // of the sweep
 	cut     bool               // one of its lists was not read to its end
 	refused bool               // because the API refused a page
-	stale   bool               // the page in flight or at hand belongs to a sweep that has ended
+	stale   bool               // the page in flight or the current one belongs to a sweep that has ended
 
 	hand
 }
@@ -180,8 +180,8 @@ func (s *Sweep) Underway() (underway, first bool) { return s.lists != nil, s.lis
 // waits longer.
 func (s *Sweep) Rests() bool { return s.rested > 0 }
 
-// Due is when to request the next page of a sweep. Requesting it begins a sweep if none is under way. Not ok: a page is in flight
-// or at hand.
+// Due is when to request the next page of a sweep. Requesting it begins a sweep if none is under way. Not ok: there is a page in
+// flight or a current one.
 func (s *Sweep) Due() (at time.Time, ok bool) {
 	at = s.next
 	if s.lists != nil {

@@ -35,7 +35,7 @@ func (s *Sweep) end(how Ending, now time.Time) Ending {
 // Failed notes that the page failed, which may end the sweep.
 func (s *Sweep) Failed(failure defender.Kind, now time.Time) Ending {
 	if s.ignores() {
-		return Goes
+		return Ongoing
 	}
 	switch failure {
 	case defender.Throttled: // its quota waits
@@ -43,9 +43,9 @@ func (s *Sweep) Failed(failure defender.Kind, now time.Time) Ending {
 		if s.throttled++; s.throttled >= maxThrottled {
 			return s.end(PageFailed, now)
 		}
-		return Goes
+		return Ongoing
 	case defender.NoToken: // nothing was requested
-		return Goes
+		return Ongoing
 	case defender.Rejected:
 		if s.skip > 0 && s.list+1 < len(s.lists) { // the skip is too large for this list: the next one can be read up to there
 			s.refused = true
@@ -60,7 +60,7 @@ func (s *Sweep) Failed(failure defender.Kind, now time.Time) Ending {
 		return s.end(PageFailed, now)
 	}
 	s.due = now.Add(firstRetry << (s.tries - 1))
-	return Goes
+	return Ongoing
 }
 
 // struggle notes a 429 or a timeout.

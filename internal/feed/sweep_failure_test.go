@@ -16,7 +16,7 @@ func TestRequestsWithoutATokenDoNotEndASweep(t *testing.T) {
 	s := newSweeper(SweepProgress{})
 	for range 10 {
 		s.request(t)
-		require.Equal(t, Goes, s.answer(t, failing(defender.NoToken)))
+		require.Equal(t, Ongoing, s.answer(t, failing(defender.NoToken)))
 	}
 	require.Equal(t, Swept, s.run(t, r.page, nothing))
 	require.False(t, s.Rests())
@@ -30,13 +30,13 @@ func TestThirdRateLimitInARowEndsTheSweepAndTheNextOneRests(t *testing.T) {
 			begin(s)
 			s.answer(t, r.page(s.request(t)))
 			refused := s.request(t)
-			require.Equal(t, Goes, s.answer(t, failing(defender.Throttled)))
+			require.Equal(t, Ongoing, s.answer(t, failing(defender.Throttled)))
 			at, _ := s.Due()
 			require.False(t, at.After(s.now), "its account waits")
 			require.Equal(t, refused, s.request(t), "the same page")
 			s.answer(t, failing(defender.NoToken)) // says nothing about the list
 			s.request(t)
-			require.Equal(t, Goes, s.answer(t, failing(defender.Throttled)))
+			require.Equal(t, Ongoing, s.answer(t, failing(defender.Throttled)))
 			for i, minutes := range []int{10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440} {
 				q := s.request(t)
 				require.Equal(t, i > 0, q.Skip == 0, "from the beginning")
@@ -71,16 +71,16 @@ func TestFailedPageIsTriedThreeTimes(t *testing.T) {
 	for range 2 { // a page that works makes amends
 		for _, wait := range []time.Duration{5 * time.Second, 10 * time.Second} {
 			failed := s.request(t)
-			require.Equal(t, Goes, s.answer(t, failing(defender.ServerError)))
+			require.Equal(t, Ongoing, s.answer(t, failing(defender.ServerError)))
 			at, _ := s.Due()
 			require.Equal(t, s.now.Add(wait), at)
 			require.Equal(t, failed, s.Request(at), "the same page")
 		}
-		require.Equal(t, Goes, s.answer(t, r.page(s.request(t))))
+		require.Equal(t, Ongoing, s.answer(t, r.page(s.request(t))))
 	}
 	for range 2 {
 		s.request(t)
-		require.Equal(t, Goes, s.answer(t, failing(defender.Network)))
+		require.Equal(t, Ongoing, s.answer(t, failing(defender.Network)))
 	}
 	s.request(t)
 	require.Equal(t, PageFailed, s.answer(t, failing(defender.Malformed)))
@@ -104,7 +104,7 @@ func TestSweepsThatTheAPIRefusesRestLongerAndLonger(t *testing.T) {
 	began := s.now.Add(24 * time.Hour)
 	s.answer(t, r.page(s.request(t)))
 	s.request(t)
-	require.Equal(t, Goes, s.answer(t, failing(defender.Rejected)), "a later page")
+	require.Equal(t, Ongoing, s.answer(t, failing(defender.Rejected)), "a later page")
 	require.Equal(t, Refused, s.answer(t, r.page(s.request(t))), "after the other list")
 	at, _ := s.Due()
 	require.Equal(t, began.Add(5*time.Minute), at, "its first pages are worth a sweep")
@@ -121,12 +121,12 @@ func TestSkipThatIsRefusedEndsOneListOnly(t *testing.T) {
 	r := newRegister(600, statusActive, statusInProgress)
 	s := newSweeper(SweepProgress{})
 	read := map[string]int{}
-	how := Goes
-	for how == Goes {
+	how := Ongoing
+	for how == Ongoing {
 		request := s.request(t)
 		if request.Skip > 90 {
 			if how = s.answer(t, failing(defender.Rejected)); request.Status == statusActive {
-				require.Equal(t, Goes, how)
+				require.Equal(t, Ongoing, how)
 			}
 			continue
 		}

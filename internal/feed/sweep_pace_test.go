@@ -95,16 +95,16 @@ func TestTheSecondRateLimitOrTimeoutHalvesThePaceForAnHour(t *testing.T) {
 			s := newSweeper(SweepProgress{Pages: 12})
 			for range 3 { // one is waited out, however often
 				s.answer(t, r.page(s.request(t)))
-				require.Equal(t, Goes, s.answer(t, failing(kind)))
+				require.Equal(t, Ongoing, s.answer(t, failing(kind)))
 				require.Equal(t, 5*time.Minute, s.Period(s.now))
 				s.now = s.now.Add(30 * time.Minute)
 			}
 			s.answer(t, r.page(s.request(t)))
-			require.Equal(t, Goes, s.answer(t, failing(kind)))
+			require.Equal(t, Ongoing, s.answer(t, failing(kind)))
 			s.answer(t, r.page(s.request(t)))
 			s.now = s.now.Add(29 * time.Minute)
 			s.request(t)
-			require.Equal(t, Goes, s.answer(t, failing(kind)))
+			require.Equal(t, Ongoing, s.answer(t, failing(kind)))
 			failed := s.now
 			require.Equal(t, 10*time.Minute, s.Period(s.now))
 			s.answer(t, r.page(s.request(t)))

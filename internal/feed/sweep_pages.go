@@ -33,7 +33,7 @@ func (t tally) worth(full int) bool {
 // tracked.
 func (s *Sweep) FinishPage(page *defender.Page, polled int, now time.Time) Ending {
 	if s.ignores() {
-		return Goes
+		return Ongoing
 	}
 	s.tries, s.throttled = 0, 0
 	for _, t := range []*tally{&s.current, &s.total} {
@@ -58,7 +58,7 @@ func (s *Sweep) FinishPage(page *defender.Page, polled int, now time.Time) Endin
 	}
 	s.advance(page)
 	s.proceed(now)
-	return Goes
+	return Ongoing
 }
 
 // ignores reports whether the page is no longer needed: its sweep has ended.
@@ -93,7 +93,7 @@ func (s *Sweep) stepBack(now time.Time) Ending {
 		s.skip = 0
 	}
 	s.proceed(now)
-	return Goes
+	return Ongoing
 }
 
 // note notes the incidents on a page as read.
@@ -144,7 +144,7 @@ func (s *Sweep) endList(now time.Time) Ending {
 	if s.list+1 < len(s.lists) {
 		s.enter(s.list + 1)
 		s.proceed(now)
-		return Goes
+		return Ongoing
 	}
 	if s.cut && !s.total.worth(s.maxTop) {
 		return s.end(NotWorth, now)
@@ -159,7 +159,7 @@ func (s *Sweep) endList(now time.Time) Ending {
 // since its incident is polled by ID, and full pages follow. A list with too many such rows is not worth its requests.
 func (s *Sweep) TooLarge(page *defender.Page, now time.Time) Ending {
 	if s.ignores() {
-		return Goes
+		return Ongoing
 	}
 	s.tries, s.throttled = 0, 0
 	single := s.width.tooLarge(s.skip, s.width.top)
@@ -183,5 +183,5 @@ func (s *Sweep) TooLarge(page *defender.Page, now time.Time) Ending {
 		return s.end(PageFailed, now)
 	}
 	s.proceed(now)
-	return Goes
+	return Ongoing
 }

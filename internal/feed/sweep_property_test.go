@@ -143,7 +143,7 @@ func (s *sweeper) answer(t require.TestingT, page *defender.Page) Ending {
 // run runs a sweep to its end; between is called after each page.
 func (s *sweeper) run(t require.TestingT, page func(defender.ListRequest) *defender.Page, between func()) Ending {
 	for {
-		if how := s.answer(t, page(s.request(t))); how != Goes {
+		if how := s.answer(t, page(s.request(t))); how != Ongoing {
 			return how
 		}
 		between()

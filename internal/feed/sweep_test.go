@@ -69,10 +69,10 @@ func TestPageOfASweepThatHasEndedIsIgnored(t *testing.T) {
 			s := newSweeper(SweepProgress{})
 			q := s.request(t)
 			s.BeginFirst(s.now)
-			require.Equal(t, Goes, s.answer(t, answer(r, q)))
+			require.Equal(t, Ongoing, s.answer(t, answer(r, q)))
 			require.Equal(t, defender.ListRequest{Since: noon.AddDate(0, 0, -180), Top: 100}, s.request(t), "the first page is still to be read")
 			s.Stop()
-			require.Equal(t, Goes, s.answer(t, answer(r, q)))
+			require.Equal(t, Ongoing, s.answer(t, answer(r, q)))
 			at, _ := s.Due()
 			require.Equal(t, noon.Add(s.Period(noon)), at, "the next one begins in its turn")
 			require.Equal(t, Swept, s.run(t, r.page, nothing))
@@ -221,6 +221,6 @@ func TestListHasABoundedNumberOfPages(t *testing.T) {
 		id++
 		return page
 	}, nothing)
-	require.NotEqual(t, Goes, how)
+	require.NotEqual(t, Ongoing, how)
 	require.LessOrEqual(t, len(s.requests), maxPages)
 }

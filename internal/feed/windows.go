@@ -28,7 +28,7 @@ type WindowSettings struct {
 	Boundary time.Time     // of an earlier run; zero: there was none
 }
 
-// Windows lists what has changed, from a list that is not ordered by change, such as those of Microsoft Graph, and returns the page at hand row
+// Windows lists what has changed, from a list that is not ordered by change, such as those of Microsoft Graph, and returns the current page row
 // by row. It belongs to one goroutine. NewWindows makes one.
 //
 // A call lists what has changed since shortly before the newest change that was shown. This window has no end. If it has more rows than skipping
@@ -42,7 +42,7 @@ type WindowSettings struct {
 type Windows struct {
 	settings WindowSettings
 	hand
-	query    defender.ListRequest // the page in flight or at hand
+	query    defender.ListRequest // the page in flight or the current one
 	wanted   option               // the options that it would have without a trial
 	seen     seen
 	refusals refusals
@@ -59,7 +59,7 @@ type Windows struct {
 	tail    *window   // the window without an end
 	from    time.Time // where it begins, without the overlap, while there is a backlog
 	backlog []*window // the other incomplete windows, from the oldest on
-	current *window   // the window of the page in flight or at hand; nil: it is requested for the service's time
+	current *window   // the window of the page in flight or the current one; nil: it is requested for the service's time
 	reread  reread
 
 	completed time.Time
@@ -110,7 +110,7 @@ func (f *Windows) aim(now time.Time) {
 	f.tail.since = since
 }
 
-// Due is when to request the next page of a call. Not ok: a page is in flight or at hand.
+// Due is when to request the next page of a call. Not ok: there is a page in flight or a current one.
 func (f *Windows) Due() (at time.Time, ok bool) {
 	_, at = f.next()
 	return at, !f.requested && f.page == nil
@@ -177,7 +177,7 @@ func (f *Windows) send(q defender.ListRequest, now time.Time) {
 	f.hand.Requested(now)
 }
 
-// Arrived makes a response the page at hand. The rows of the very first one are ignored: it is requested only for the service's time.
+// Arrived makes a response the current page. The rows of the very first one are ignored: it is requested only for the service's time.
 func (f *Windows) Arrived(page *defender.Page, at time.Time) {
 	f.hand.Arrived(page, at)
 	if f.current == nil {
@@ -185,7 +185,7 @@ func (f *Windows) Arrived(page *defender.Page, at time.Time) {
 	}
 }
 
-// NextRow returns the next row of the page at hand whose change was not returned before, and when the page arrived. Not ok: there are no more;
+// NextRow returns the next row of the current page whose change was not returned before, and when the page arrived. Not ok: there are no more;
 // call TakePage.
 func (f *Windows) NextRow() (row defender.Row, arrived time.Time, ok bool) {
 	for {

@@ -92,7 +92,7 @@ func (f *Windows) RereadRequested(now time.Time) {
 	f.send(f.requestOf(f.current), now)
 }
 
-// Rereading reports whether the page in flight or at hand belongs to a re-read.
+// Rereading reports whether the page in flight or the current one belongs to a re-read.
 func (f *Windows) Rereading() bool { return f.current != nil && f.current.reread }
 
 // ended ends a window. An incomplete one is read again at the next interval, maxIncomplete times in all.

@@ -71,9 +71,9 @@ func (c *Conditions) Failed(what string, now time.Time, level zapcore.Level, mes
 	return &Notice{Level: level, Message: message, Fields: fields}
 }
 
-// Works notes that something works and returns the line to log, with the number of failures and how long they lasted; nil: none, because
+// Succeeded notes that something works and returns the line to log, with the number of failures and how long they lasted; nil: none, because
 // no failure was logged, or message is empty.
-func (c *Conditions) Works(what string, now time.Time, message string, fields ...zap.Field) *Notice {
+func (c *Conditions) Succeeded(what string, now time.Time, message string, fields ...zap.Field) *Notice {
 	f := c.failing[what]
 	if f == nil || f.since.IsZero() {
 		return nil
@@ -88,14 +88,14 @@ func (c *Conditions) Works(what string, now time.Time, message string, fields ..
 	)}
 }
 
-// Settled is Works for something that may alternately work and fail, such as a full disk: it counts as working once it has not failed for
+// Settled is Succeeded for something that may alternately work and fail, such as a full disk: it counts as working once it has not failed for
 // calm. Call it while everything that it does works. The line contains the time from the first failure to the last.
 func (c *Conditions) Settled(what string, now time.Time, calm time.Duration, message string, fields ...zap.Field) *Notice {
 	f := c.failing[what]
 	if f == nil || now.Sub(f.last) < calm {
 		return nil
 	}
-	return c.Works(what, f.last, message, fields...)
+	return c.Succeeded(what, f.last, message, fields...)
 }
 
 // Event returns the line to log for an event; nil: none, because ten of its kind were logged within the hour. The tenth says that no

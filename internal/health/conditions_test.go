@@ -17,12 +17,12 @@ func TestAConditionIsLoggedOnceUntilItEnds(t *testing.T) {
 	require.Nil(t, c.Failed("storage", now.Add(time.Hour), zap.ErrorLevel, "fails"))
 	require.NotNil(t, c.Failed("pipeline", now, zap.ErrorLevel, "fails"), "another one is another matter")
 
-	works := c.Works("storage", now.Add(2*time.Hour), "works")
+	works := c.Succeeded("storage", now.Add(2*time.Hour), "works")
 	require.NotNil(t, works)
 	require.Equal(t, "works", works.Message)
 	require.Equal(t, []zap.Field{zap.Int("failures", 2), zap.String("after", "2h")}, works.Fields)
-	require.Nil(t, c.Works("storage", now.Add(3*time.Hour), "works"))
-	require.Nil(t, c.Works("never failed", now, "works"))
+	require.Nil(t, c.Succeeded("storage", now.Add(3*time.Hour), "works"))
+	require.Nil(t, c.Succeeded("never failed", now, "works"))
 }
 
 func TestAConditionThatWorksByTurnsHasSettledWhenItNoLongerFails(t *testing.T) {
@@ -50,7 +50,7 @@ func TestAConditionThatComesAndGoesTakesFewLinesADay(t *testing.T) {
 		if c.Failed("storage", now, zap.ErrorLevel, "fails") != nil {
 			lines++
 		}
-		if c.Works("storage", now, "works") != nil {
+		if c.Succeeded("storage", now, "works") != nil {
 			lines++
 		}
 	}
@@ -63,7 +63,7 @@ func TestAConditionThatReturnsMuchLaterIsLoggedAtOnce(t *testing.T) {
 	now := time.Unix(0, 0)
 	for range 5 {
 		require.NotNil(t, c.Failed("storage", now, zap.ErrorLevel, "fails"))
-		require.NotNil(t, c.Works("storage", now, "works"))
+		require.NotNil(t, c.Succeeded("storage", now, "works"))
 		now = now.Add(2 * quietFirst)
 	}
 }

@@ -11,10 +11,10 @@ import (
 
 // Duration returns a field of a log line with a duration as people write it: 5m or 1h2m3s. The collector writes zap.Duration as a number
 // of seconds, without the unit.
-func Duration(key string, d time.Duration) zap.Field { return zap.String(key, Text(d)) }
+func Duration(key string, d time.Duration) zap.Field { return zap.String(key, FormatDuration(d)) }
 
-// Text writes a duration as people do: 1m, not 1m0s.
-func Text(d time.Duration) string {
+// FormatDuration writes a duration as people do: 1m, not 1m0s.
+func FormatDuration(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {
 		text = strings.TrimSuffix(text, "0s")

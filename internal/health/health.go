@@ -56,8 +56,8 @@ type Incident struct {
 	Shown bool
 }
 
-// Roster is what a verdict needs to know about all incidents.
-type Roster struct {
+// Population is what a verdict needs to know about all incidents.
+type Population struct {
 	// Tracked is the number of incidents that are requested by ID, and Delivered
 	// the number of those with Incident.Delivered set.
 	Tracked, Delivered int

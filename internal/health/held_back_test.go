@@ -21,7 +21,7 @@ func TestANotFoundThatIsHeldBackIsRetriedLessAndLessOften(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := byHand(t, 9)
-			h.roster.Delivered, h.roster.Interval = 9, c.interval
+			h.population.Delivered, h.population.Interval = 9, c.interval
 			var waits []time.Duration
 			for range c.want {
 				v := h.do(step{1, defender.NotFound})

@@ -15,10 +15,10 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// delivered is a roster with everything delivered before.
+// delivered is a population with everything delivered before.
 func delivered(t *testing.T, n int) *hand {
 	h := byHand(t, n)
-	h.roster.Delivered = n
+	h.population.Delivered = n
 	return h
 }
 
@@ -37,7 +37,7 @@ func TestFiveDeliveredIncidentsThatAreNotFoundAreAWrongTarget(t *testing.T) {
 	require.Positive(t, v.Hold)
 	require.Equal(t, []string{msgWrongTarget}, h.messages())
 	require.ErrorContains(t, v.Status.Err, msgWrongTarget)
-	h.roster.Delivered = 1
+	h.population.Delivered = 1
 	require.False(t, h.do(step{6, defender.NotFound}).Missing, "nothing is emitted in this state")
 }
 
@@ -68,14 +68,14 @@ func TestAWrongTargetEndsWhenIncidentsAreFound(t *testing.T) {
 
 func TestA404IsBelievedAtOnce(t *testing.T) {
 	for name, c := range map[string]struct {
-		incident Incident
-		roster   Roster
+		incident   Incident
+		population Population
 	}{
-		"never delivered":   {Incident{ID: 1}, Roster{Tracked: 20, Delivered: 20}},
-		"few are delivered": {Incident{ID: 1, Delivered: true}, Roster{Tracked: 20, Delivered: 4}},
+		"never delivered":   {Incident{ID: 1}, Population{Tracked: 20, Delivered: 20}},
+		"few are delivered": {Incident{ID: 1, Delivered: true}, Population{Tracked: 20, Delivered: 4}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := New().IncidentFailed(c.incident, failure(defender.NotFound), c.roster, start())
+			v := New().IncidentFailed(c.incident, failure(defender.NotFound), c.population, start())
 			require.True(t, v.Missing)
 			require.Equal(t, msgIncidentNotFound, v.Notices[0].Message)
 		})
@@ -85,9 +85,9 @@ func TestA404IsBelievedAtOnce(t *testing.T) {
 func TestABelieved404IsASuccessOnlyWhileNoneIsHeldBack(t *testing.T) {
 	h := byHand(t, 20)
 	h.do(all(5, defender.Forbidden)...)
-	h.roster.Delivered = 20
+	h.population.Delivered = 20
 	h.do(step{3, defender.NotFound}) // held back
-	h.roster.Delivered = 0
+	h.population.Delivered = 0
 	require.Empty(t, h.do(step{4, defender.NotFound}, step{5, defender.NotFound}).Release)
 	require.True(t, h.get.isDown())
 	h.Forget(h.streaks[3])
@@ -193,7 +193,7 @@ func TestAnIncidentsOwnBackoff(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(kindName(c.kind), c.interval), func(t *testing.T) {
 			h := byHand(t, 20)
-			h.roster.Interval = c.interval
+			h.population.Interval = c.interval
 			v := h.do(step{1, c.kind}, step{2, 0})
 			require.Zero(t, v.Retry)
 			first := h.do(step{3, c.kind}).Retry
@@ -279,7 +279,7 @@ func TestAnIncidentThatIsThrottledAloneIsNoEvidence(t *testing.T) {
 func TestAThrottledIncidentWaitsAsLongAsTheAPIAsks(t *testing.T) {
 	h := aloneThrottled(t, 20)
 	long := &defender.Error{Kind: defender.Throttled, RetryAfter: 2 * time.Hour}
-	v := h.IncidentFailed(Incident{ID: 1, Streak: h.streaks[1]}, long, h.roster, h.now)
+	v := h.IncidentFailed(Incident{ID: 1, Streak: h.streaks[1]}, long, h.population, h.now)
 	require.Equal(t, 2*time.Hour, v.Retry)
 }
 
@@ -288,7 +288,7 @@ func TestAnotherCauseIsLoggedOnce(t *testing.T) {
 	fail := func(f *defender.Error) {
 		f.Kind = defender.NoToken
 		h.now = h.now.Add(time.Second)
-		h.note(h.IncidentFailed(Incident{ID: 1}, f, h.roster, h.now))
+		h.note(h.IncidentFailed(Incident{ID: 1}, f, h.population, h.now))
 	}
 	cause := func(text string) *defender.Error { return &defender.Error{Err: errors.New(text)} }
 	fail(cause("AADSTS90033 trace 1"))
@@ -309,7 +309,7 @@ func TestARefusedTokenIsExplained(t *testing.T) {
 	token := &defender.Token{Audience: []string{"a"}, Scopes: []string{"s"}, Expires: start()}
 	refused := &defender.Error{Kind: defender.Forbidden, Advice: "grant it", Permission: "Incident.Read.All", Token: token}
 	h := byHand(t, 1)
-	v := h.IncidentFailed(Incident{ID: 1}, refused, h.roster, start())
+	v := h.IncidentFailed(Incident{ID: 1}, refused, h.population, start())
 	require.Contains(t, v.Notices[0].Fields, zap.String("advice", "grant it"))
 	require.Contains(t, v.Notices[0].Fields, zap.Strings("token_audience", []string{"a"}))
 	require.Contains(t, v.Notices[0].Fields, zap.Time("token_expires", start()))

@@ -9,8 +9,8 @@ import (
 )
 
 // continueStreak adds a failure to an incident's streak.
-func (t *Tracker) continueStreak(i Incident, kind defender.Kind, r Roster, now time.Time) *Streak {
-	s := i.Streak.follow(i.ID, kind, r.Interval, t.get.successes, now)
+func (t *Tracker) continueStreak(i Incident, kind defender.Kind, p Population, now time.Time) *Streak {
+	s := i.Streak.follow(i.ID, kind, p.Interval, t.get.successes, now)
 	if s.failures == 1 && s.run.successes == t.get.successes && t.get.excused(i.ID, now) {
 		s.run.successes--
 		t.get.excuse(i.ID, now)
@@ -30,35 +30,35 @@ func (t *Tracker) continueStreak(i Incident, kind defender.Kind, r Roster, now t
 // incidentFailed handles a failure that may be the endpoint's, or the
 // incident's own. In a state, the hold determines when the incident is
 // requested again: its own backoff may be much longer.
-func (t *Tracker) incidentFailed(i Incident, failure *defender.Error, r Roster, now time.Time, v *Verdict) {
-	s := t.continueStreak(i, failure.Kind, r, now)
+func (t *Tracker) incidentFailed(i Incident, failure *defender.Error, p Population, now time.Time, v *Verdict) {
+	s := t.continueStreak(i, failure.Kind, p, now)
 	v.Streak = s
 	c := classOf(failure.Kind)
-	t.get.fail(i.ID, suspect{c, s, failure}, r.Tracked, now, v)
+	t.get.fail(i.ID, suspect{c, s, failure}, p.Tracked, now, v)
 	v.Retry = t.get.heldUntil.Sub(now)
 	if !t.get.states[c].active || v.Retry <= 0 {
 		v.Retry = s.backoff.NextBackOff()
 	}
-	if !t.get.isDown() && t.failsAlone(s, r) {
+	if !t.get.isDown() && t.failsAlone(s, p) {
 		t.name(s, failure, now, v)
 	}
 }
 
 // failsAlone reports whether to log a failure. The first one of an incident may
 // be short, or the first of an outage.
-func (t *Tracker) failsAlone(s *Streak, r Roster) bool {
+func (t *Tracker) failsAlone(s *Streak, p Population) bool {
 	if s.repeated {
 		return true
 	}
-	nobodyLeft := len(t.get.row.latest) >= r.Tracked-t.get.alone
+	nobodyLeft := len(t.get.row.latest) >= p.Tracked-t.get.alone
 	return nobodyLeft && classOf(s.kind) != unavailable
 }
 
 // incidentSucceeded notes that the endpoint works. So the incidents in the row
 // fail alone. Failures that may be short are not logged yet.
-func (t *Tracker) incidentSucceeded(id int64, r Roster, now time.Time, v *Verdict) {
+func (t *Tracker) incidentSucceeded(id int64, p Population, now time.Time, v *Verdict) {
 	row := t.get.row
-	t.get.succeed(id, min(toRecover, max(1, r.Tracked)), now, v)
+	t.get.succeed(id, min(toRecover, max(1, p.Tracked)), now, v)
 	for _, id := range row.ids() {
 		if !t.get.isShown() {
 			t.get.excuse(id, now)
@@ -70,40 +70,40 @@ func (t *Tracker) incidentSucceeded(id int64, r Roster, now time.Time, v *Verdic
 }
 
 // incidentFound notes that the API has an incident.
-func (t *Tracker) incidentFound(id int64, r Roster, now time.Time, v *Verdict) {
-	t.incidentSucceeded(id, r, now, v)
+func (t *Tracker) incidentFound(id int64, p Population, now time.Time, v *Verdict) {
+	t.incidentSucceeded(id, p, now, v)
 	v.Release = append(v.Release, t.found.success(id)...)
 }
 
 // incidentUnusable handles a response that cannot be used. The API works; the
 // cause is this incident's own.
-func (t *Tracker) incidentUnusable(i Incident, kind defender.Kind, err error, r Roster, now time.Time, v *Verdict) {
+func (t *Tracker) incidentUnusable(i Incident, kind defender.Kind, err error, p Population, now time.Time, v *Verdict) {
 	t.get.stop(i.ID)
-	t.incidentFound(i.ID, r, now, v)
-	s := t.continueStreak(i, kind, r, now)
+	t.incidentFound(i.ID, p, now, v)
+	s := t.continueStreak(i, kind, p, now)
 	v.Streak, v.Retry = s, s.backoff.NextBackOff()
 	t.name(s, err, now, v)
 }
 
 // incidentNotFound handles a 404.
-func (t *Tracker) incidentNotFound(i Incident, failure *defender.Error, r Roster, now time.Time, v *Verdict) {
-	s := t.continueStreak(i, defender.NotFound, r, now)
+func (t *Tracker) incidentNotFound(i Incident, failure *defender.Error, p Population, now time.Time, v *Verdict) {
+	s := t.continueStreak(i, defender.NotFound, p, now)
 	v.Streak = s
-	if i.Delivered && !s.believed && t.mayBeWrongTarget(r) {
-		v.Retry = min(doubtRetry<<min(s.failures-1, 10), max(doubtRetry, r.Interval))
+	if i.Delivered && !s.believed && t.mayBeWrongTarget(p) {
+		v.Retry = min(doubtRetry<<min(s.failures-1, 10), max(doubtRetry, p.Interval))
 		t.holdBack(s, failure, now, v)
 		return
 	}
 	s.believed, v.Missing, v.Retry = true, true, s.backoff.NextBackOff()
 	if len(t.found.held) == 0 {
-		t.incidentSucceeded(i.ID, r, now, v)
+		t.incidentSucceeded(i.ID, p, now, v)
 	}
 	t.name(s, failure, now, v)
 }
 
 // mayBeWrongTarget reports whether there is a reason to doubt a 404.
-func (t *Tracker) mayBeWrongTarget(r Roster) bool {
-	return r.Delivered >= enough || t.get.states[wrongTarget].active
+func (t *Tracker) mayBeWrongTarget(p Population) bool {
+	return p.Delivered >= enough || t.get.states[wrongTarget].active
 }
 
 // holdBack does not accept a 404, and raises a state if there are many.
@@ -118,13 +118,13 @@ func (t *Tracker) holdBack(s *Streak, failure *defender.Error, now time.Time, v 
 }
 
 // incidentThrottled handles a 429.
-func (t *Tracker) incidentThrottled(i Incident, failure *defender.Error, r Roster, now time.Time, v *Verdict) {
-	s := t.continueStreak(i, defender.Throttled, r, now)
+func (t *Tracker) incidentThrottled(i Incident, failure *defender.Error, p Population, now time.Time, v *Verdict) {
+	s := t.continueStreak(i, defender.Throttled, p, now)
 	v.Streak = s
 	if !s.throttle(t.get.successes) {
 		t.pause(failure, now, v)
 		v.Learn = s.run.failures == 1
-		t.get.refuse(i.ID, failure, r.Tracked, now, v)
+		t.get.refuse(i.ID, failure, p.Tracked, now, v)
 		if s.failures > refusedAtOnce {
 			t.goBehind(failure.RetryAfter+s.backoff.NextBackOff(), now, v)
 		}

@@ -21,7 +21,7 @@ func TestSuccessesOfRequestsInFlightEndTheHold(t *testing.T) {
 }
 
 func TestASignInThatWorksAgainDoesNotEndTheHoldOfTheList(t *testing.T) {
-	tracker, now, r := New(), start(), Roster{Tracked: 20, Interval: interval}
+	tracker, now, r := New(), start(), Population{Tracked: 20, Interval: interval}
 	tracker.ListFailed(failure(defender.Forbidden), now)
 	require.Positive(t, tracker.ListFailed(failure(defender.Forbidden), now).Hold)
 	require.Equal(t, SignIn, tracker.IncidentFailed(Incident{ID: 1}, failure(defender.NoToken), r, now).Held)

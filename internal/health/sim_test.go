@@ -77,8 +77,8 @@ func (s *sim) withAlerts() *sim {
 	return s
 }
 
-func (s *sim) roster() Roster {
-	return Roster{Tracked: len(s.tracked), Delivered: len(s.delivered), Interval: interval}
+func (s *sim) population() Population {
+	return Population{Tracked: len(s.tracked), Delivered: len(s.delivered), Interval: interval}
 }
 
 // run goes on for some time.
@@ -140,13 +140,13 @@ func (s *sim) request(id int64) {
 	if f == nil {
 		s.delivered[id] = true
 		s.due[id] = s.now.Add(interval)
-		v := s.tracker.IncidentSucceeded(i, s.roster(), s.now)
+		v := s.tracker.IncidentSucceeded(i, s.population(), s.now)
 		require.Nil(s.t, v.Streak)
 		s.streaks[id] = nil
 		s.obey(v)
 		return
 	}
-	v := s.tracker.IncidentFailed(i, f, s.roster(), s.now)
+	v := s.tracker.IncidentFailed(i, f, s.population(), s.now)
 	switch {
 	case v.Pause:
 		s.due[id] = s.now
@@ -292,16 +292,16 @@ type step struct {
 // hand drives a tracker one outcome at a time, a second apart.
 type hand struct {
 	*Tracker
-	t       *testing.T
-	now     time.Time
-	roster  Roster
-	streaks map[int64]*Streak
-	lines   []Notice
-	status  *Status
+	t          *testing.T
+	now        time.Time
+	population Population
+	streaks    map[int64]*Streak
+	lines      []Notice
+	status     *Status
 }
 
 func byHand(t *testing.T, tracked int) *hand {
-	return &hand{Tracker: New(), t: t, now: start(), roster: Roster{Tracked: tracked, Interval: interval}, streaks: map[int64]*Streak{}}
+	return &hand{Tracker: New(), t: t, now: start(), population: Population{Tracked: tracked, Interval: interval}, streaks: map[int64]*Streak{}}
 }
 
 // do passes outcomes on and returns the last verdict.
@@ -318,7 +318,7 @@ func (h *hand) do(steps ...step) (v Verdict) {
 }
 
 func (h *hand) one(s step) Verdict {
-	i := Incident{ID: s.id, Streak: h.streaks[s.id], Delivered: h.roster.Delivered > 0}
+	i := Incident{ID: s.id, Streak: h.streaks[s.id], Delivered: h.population.Delivered > 0}
 	switch {
 	case s.id == alerts && s.kind == 0:
 		return h.AlertListSucceeded(h.now)
@@ -329,11 +329,11 @@ func (h *hand) one(s step) Verdict {
 	case s.id == 0:
 		return h.ListFailed(failure(s.kind), h.now)
 	case s.kind == 0:
-		return h.IncidentSucceeded(i, h.roster, h.now)
+		return h.IncidentSucceeded(i, h.population, h.now)
 	case s.kind == unreadable:
-		return h.IncidentUnreadable(i, errors.New("cut off"), h.roster, h.now)
+		return h.IncidentUnreadable(i, errors.New("cut off"), h.population, h.now)
 	}
-	return h.IncidentFailed(i, failure(s.kind), h.roster, h.now)
+	return h.IncidentFailed(i, failure(s.kind), h.population, h.now)
 }
 
 func (h *hand) note(v Verdict) {

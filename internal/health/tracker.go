@@ -59,20 +59,20 @@ func (t *Tracker) all() [endpoints]*endpoint {
 }
 
 // IncidentFailed handles a failed request for an incident.
-func (t *Tracker) IncidentFailed(i Incident, failure *defender.Error, r Roster, now time.Time) Verdict {
+func (t *Tracker) IncidentFailed(i Incident, failure *defender.Error, p Population, now time.Time) Verdict {
 	v := Verdict{Streak: i.Streak, Hung: failure.Kind == defender.Timeout}
 	t.advance(now, &v)
 	t.reach(failure, now, &v)
 	switch {
 	case failure.Kind == defender.NoToken: // the request was never sent: nothing is known about the incident
 	case failure.Kind == defender.Throttled:
-		t.incidentThrottled(i, failure, r, now, &v)
+		t.incidentThrottled(i, failure, p, now, &v)
 	case failure.Kind == defender.NotFound && !i.Shown:
-		t.incidentNotFound(i, failure, r, now, &v)
+		t.incidentNotFound(i, failure, p, now, &v)
 	case failure.Kind == defender.Oversize, i.Shown:
-		t.incidentUnusable(i, failure.Kind, failure, r, now, &v)
+		t.incidentUnusable(i, failure.Kind, failure, p, now, &v)
 	default:
-		t.incidentFailed(i, failure, r, now, &v)
+		t.incidentFailed(i, failure, p, now, &v)
 	}
 	if failure.Kind != defender.Throttled && failure.RetryAfter > 0 {
 		t.incidentRetryAfter(failure, now, &v)
@@ -94,18 +94,18 @@ func (t *Tracker) UntrackedFailed(failure *defender.Error, now time.Time) Verdic
 
 // IncidentUnreadable handles a response that cannot be used because the
 // incident's checkpoint cannot be read. Call it instead of IncidentSucceeded.
-func (t *Tracker) IncidentUnreadable(i Incident, err error, r Roster, now time.Time) Verdict {
+func (t *Tracker) IncidentUnreadable(i Incident, err error, p Population, now time.Time) Verdict {
 	var v Verdict
 	t.advance(now, &v)
 	t.reach(nil, now, &v)
-	t.incidentUnusable(i, unreadable, err, r, now, &v)
+	t.incidentUnusable(i, unreadable, err, p, now, &v)
 	t.finish(now, &v)
 	return v
 }
 
 // IncidentSucceeded handles a response that shows an incident, or a page of its
 // alerts.
-func (t *Tracker) IncidentSucceeded(i Incident, r Roster, now time.Time) Verdict {
+func (t *Tracker) IncidentSucceeded(i Incident, p Population, now time.Time) Verdict {
 	var v Verdict
 	t.advance(now, &v)
 	t.reach(nil, now, &v)
@@ -114,7 +114,7 @@ func (t *Tracker) IncidentSucceeded(i Incident, r Roster, now time.Time) Verdict
 	}
 	t.naming.recover(i.ID)
 	t.get.stop(i.ID)
-	t.incidentFound(i.ID, r, now, &v)
+	t.incidentFound(i.ID, p, now, &v)
 	t.finish(now, &v)
 	return v
 }

@@ -19,7 +19,7 @@ func withRetryAfter(kind defender.Kind, wait time.Duration) *defender.Error {
 // fail makes a request for an incident fail with a Retry-After.
 func (h *hand) fail(id int64, kind defender.Kind, wait time.Duration) Verdict {
 	h.now = h.now.Add(time.Second)
-	v := h.IncidentFailed(Incident{ID: id, Streak: h.streaks[id]}, withRetryAfter(kind, wait), h.roster, h.now)
+	v := h.IncidentFailed(Incident{ID: id, Streak: h.streaks[id]}, withRetryAfter(kind, wait), h.population, h.now)
 	h.streaks[id] = v.Streak
 	h.note(v)
 	return v

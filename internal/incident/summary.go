@@ -50,9 +50,9 @@ func (s Summary) Equal(other Summary) bool {
 	return s == other
 }
 
-// Followed reports whether the incident is polled. If it was merged into another
-// incident, that one is polled instead.
-func (s Summary) Followed() bool { return !s.Merged || s.Successor == 0 }
+// Superseded reports whether the incident was merged into a known incident, which
+// is polled in its place.
+func (s Summary) Superseded() bool { return s.Merged && s.Successor != 0 }
 
 // ClosedSince returns when the incident was resolved, merged or not found; zero if no
 // time is known. ok is false if it is open.

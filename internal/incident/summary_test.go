@@ -50,11 +50,11 @@ func TestClosedSinceIsKnownForEveryClosedIncident(t *testing.T) {
 	}
 }
 
-func TestAnIncidentIsFollowedUntilItLeadsToAnother(t *testing.T) {
-	require.True(t, Summary{}.Followed())
-	require.True(t, Summary{Merged: true}.Followed(), "its successor is not known yet")
-	require.False(t, Summary{Merged: true, Successor: 552}.Followed())
-	require.True(t, Summary{Successor: 552}.Followed())
+func TestAnIncidentIsSupersededOnceItsSuccessorIsKnown(t *testing.T) {
+	require.False(t, Summary{}.Superseded())
+	require.False(t, Summary{Merged: true}.Superseded(), "its successor is not known yet")
+	require.True(t, Summary{Merged: true, Successor: 552}.Superseded())
+	require.False(t, Summary{Successor: 552}.Superseded())
 }
 
 func TestTimesThatNoIncidentHasDoNotComeOutAsOthers(t *testing.T) {

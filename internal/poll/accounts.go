@@ -77,7 +77,7 @@ func (e *Engine) oneAccount() bool { return e.lists == e.gets }
 // ahead returns the demand of requests that go ahead of routine polls. If pages of the feed share their account, they leave a part to those.
 func (e *Engine) ahead() quota.Demand {
 	if e.oneAccount() && e.settings.Feed != nil {
-		return quota.Behind
+		return quota.AfterFeed
 	}
 	return quota.Fresh
 }
@@ -87,8 +87,8 @@ func (e *Engine) routine() quota.Demand {
 	switch {
 	case e.rowsShowAll(e.parts.Clock()):
 		return quota.Half
-	case e.ahead() == quota.Behind:
-		return quota.RepeatBehind
+	case e.ahead() == quota.AfterFeed:
+		return quota.RepeatAfterFeed
 	}
 	return quota.Repeat
 }

@@ -79,7 +79,7 @@ func (e *Engine) observeAlerts(ctx context.Context, rows []defender.Row, at time
 	id := rows[0].ID
 	entry := e.roster.Find(id)
 	switch {
-	case entry == nil || !entry.Summary.Followed():
+	case entry == nil || entry.Summary.Superseded():
 		return
 	case e.roster.InFlight(id): // the response may be newer
 		e.hold(heldRows{rows, at, ahead, from})

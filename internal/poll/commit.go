@@ -25,7 +25,7 @@ func (e *Engine) settle(ctx context.Context, a sink.Attempt) {
 		e.log(e.conditions.Failed("pipeline", now, zap.WarnLevel, "pipeline does not accept records; polling pauses until it does", zap.Error(r.Err)))
 		return
 	}
-	e.log(e.conditions.Works("pipeline", now, "pipeline accepts records again"))
+	e.log(e.conditions.Succeeded("pipeline", now, "pipeline accepts records again"))
 	d := e.pending
 	e.pending = delivery{}
 	if r.Rejected {
@@ -33,7 +33,7 @@ func (e *Engine) settle(ctx context.Context, a sink.Attempt) {
 		e.log(e.conditions.Failed("rejection", now, zap.ErrorLevel, "pipeline rejected records permanently; dropping them",
 			zap.Int("records", r.Records), zap.Error(r.Err)))
 	} else {
-		e.log(e.conditions.Works("rejection", now, ""))
+		e.log(e.conditions.Succeeded("rejection", now, ""))
 		e.telemetry.delivered(d, r.Handed)
 	}
 	e.logMerge(d)

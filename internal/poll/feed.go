@@ -18,7 +18,7 @@ import (
 // handleFeeds handles the next row of a feed's current page, or finishes the page after its last row. It returns false if no feed has a page.
 func (e *Engine) handleFeeds(ctx context.Context) bool {
 	for _, f := range e.feeds {
-		if f.AtHand() {
+		if f.HasPage() {
 			e.handleRow(ctx, f)
 			return true
 		}
@@ -122,7 +122,7 @@ func (e *Engine) logProgress(f *changeFeed, p feed.Progress, at time.Time) {
 		e.log(e.conditions.Failed(f.call(), at, zap.WarnLevel,
 			"list did not return all changes; the change feed continues without the missing ones", list))
 	case feed.Complete:
-		e.log(e.conditions.Works(f.call(), at, "list returns all changes again", list))
+		e.log(e.conditions.Succeeded(f.call(), at, "list returns all changes again", list))
 	case feed.Continues, feed.Incomplete:
 	}
 	if f.windows == nil {

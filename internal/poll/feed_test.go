@@ -262,8 +262,8 @@ func TestStartupPlanSaysHowFarBackDiscoveryLooks(t *testing.T) {
 				require.Len(t, plan, 1)
 				fields := plan[0].ContextMap()
 				require.Equal(t, true, fields["discover"])
-				require.Equal(t, health.Text(c.lookback), fields["lookback"])
-				require.Equal(t, health.Text(c.closed), fields["lookback_for_closed_incidents"])
+				require.Equal(t, health.FormatDuration(c.lookback), fields["lookback"])
+				require.Equal(t, health.FormatDuration(c.closed), fields["lookback_for_closed_incidents"])
 			})
 		})
 	}

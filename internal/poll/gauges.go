@@ -112,7 +112,7 @@ func (t *telemetry) registerGauges() error {
 		t.RegisterReceiverDefenderIncidentsQuotaRemainingCallback(func(_ context.Context, o metric.Int64Observer) error {
 			for _, a := range t.gauges.Load().accounts {
 				for _, left := range a.remaining {
-					o.Observe(int64(left.Requests), t.with("call", a.call, "window", health.Text(left.Window)))
+					o.Observe(int64(left.Requests), t.with("call", a.call, "window", health.FormatDuration(left.Window)))
 				}
 			}
 			return nil
@@ -120,7 +120,7 @@ func (t *telemetry) registerGauges() error {
 		t.RegisterReceiverDefenderIncidentsLearnedLimitCallback(func(_ context.Context, o metric.Int64Observer) error {
 			for _, a := range t.gauges.Load().accounts {
 				for _, l := range a.learned {
-					o.Observe(int64(l.Requests), t.with("call", a.call, "window", health.Text(l.Window)))
+					o.Observe(int64(l.Requests), t.with("call", a.call, "window", health.FormatDuration(l.Window)))
 				}
 			}
 			return nil

@@ -89,7 +89,7 @@ func (e *Engine) handleFailure(ctx context.Context, r response, entry *roster.En
 			return
 		}
 	case r.result.Other != nil:
-		v.Retry = max(v.Retry, roster.ConfirmAfter)
+		v.Retry = max(v.Retry, roster.ConfirmMergeAfter)
 	}
 	// After a pause Retry is usually zero: the incident is due as soon as the pause ends, after those that were due earlier.
 	e.roster.Finish(r.id, roster.Outcome{Due: r.at.Add(v.Retry), Hung: v.Hung, Streak: v.Streak})
@@ -99,7 +99,7 @@ func (e *Engine) handleFailure(ctx context.Context, r response, entry *roster.En
 func (e *Engine) handleSnapshot(ctx context.Context, r response, entry *roster.Entry) {
 	s := r.result.Snapshot
 	s.Observed = r.at
-	e.roster.ShownItself(r.id)
+	e.roster.DismissMerge(r.id)
 	e.learnTenant(ctx, s.TenantID)
 	e.roster.SetPages(r.id, r.result.Pages)
 	before, err := e.load(ctx, entry)
@@ -121,7 +121,7 @@ func (e *Engine) handlePartial(ctx context.Context, r response, entry *roster.En
 	}
 	s := r.result.Partial
 	s.Observed = r.at
-	e.roster.ShownItself(r.id)
+	e.roster.DismissMerge(r.id)
 	e.learnTenant(ctx, s.TenantID)
 	e.roster.SetPages(r.id, r.result.Pages)
 	e.observe(ctx, observation{id: r.id, at: r.at, snapshot: s, before: before, polled: true, streak: v.Streak, retry: v.Retry, hung: v.Hung})
@@ -132,7 +132,7 @@ func (e *Engine) handlePartial(ctx context.Context, r response, entry *roster.En
 // failure. While many incidents fail, nothing is treated as a merge, since a proxy may return one incident for every ID.
 func (e *Engine) confirmMerge(r *response, entry *roster.Entry) {
 	merged := r.result.Other
-	if merged == nil || !entry.Polling() || !e.roster.ShownInstead(r.id, merged.SuccessorID, r.at) || e.health.Down() && e.roster.Len() > 1 {
+	if merged == nil || !entry.Polling() || !e.roster.SuspectMerge(r.id, merged.SuccessorID, r.at) || e.health.Down() && e.roster.Tracked() > 1 {
 		return
 	}
 	r.result.Snapshot, r.result.Err = merged, nil
@@ -145,7 +145,7 @@ func (e *Engine) handleMissing(ctx context.Context, r response, entry *roster.En
 		e.unreadable(entry, err, r.at)
 		return
 	}
-	e.roster.ShownItself(r.id)
+	e.roster.DismissMerge(r.id)
 	e.observe(ctx, observation{id: r.id, at: r.at, before: before, polled: true, streak: v.Streak, retry: v.Retry})
 }
 
@@ -163,8 +163,8 @@ func subject(e *roster.Entry) health.Incident {
 }
 
 // population returns what health needs to know about all incidents.
-func (e *Engine) population(now time.Time) health.Roster {
-	return health.Roster{Tracked: e.roster.Len(), Delivered: e.roster.CountDelivered(), Interval: e.interval(now)}
+func (e *Engine) population(now time.Time) health.Population {
+	return health.Population{Tracked: e.roster.Tracked(), Delivered: e.roster.CountDelivered(), Interval: e.interval(now)}
 }
 
 // apartAfterSignIn is how long requests stay spaced out after the pause that follows a failed sign-in.

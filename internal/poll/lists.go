@@ -42,7 +42,7 @@ type lister interface {
 	Requested(now time.Time)
 	Sent() time.Time
 	Arrived(page *defender.Page, at time.Time)
-	AtHand() bool
+	HasPage() bool
 	NextRow() (row defender.Row, arrived time.Time, ok bool)
 	TakePage() (page *defender.Page, arrived time.Time)
 	Ahead() time.Duration
@@ -73,7 +73,7 @@ func (f *changeFeed) endpoint() health.Endpoint {
 // call returns the name of the feed's requests in the metrics.
 func (f *changeFeed) call() string { return callOf(f.endpoint()) }
 
-// rereading reports whether the page in flight or at hand belongs to a re-read.
+// rereading reports whether the page in flight or the current one belongs to a re-read.
 func (f *changeFeed) rereading() bool { return f.windows != nil && f.windows.Rereading() }
 
 // endpointOf returns the endpoint of a request for a page.

@@ -91,6 +91,6 @@ func restored(b *testing.B, ids *idlist.List, summaries map[int64]incident.Summa
 		Clock: func() time.Time { return now },
 	}, contents)
 	require.NoError(b, err)
-	require.Equal(b, len(summaries), e.roster.Len())
+	require.Equal(b, len(summaries), e.roster.Tracked())
 	return e
 }

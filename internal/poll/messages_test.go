@@ -173,7 +173,7 @@ func (s *source) logged(t *testing.T) []string {
 	t.Helper()
 	places := map[string]map[string]int{ // of the message among the arguments
 		"logger":     {"Debug": 0, "Info": 0, "Warn": 0, "Error": 0, "Log": 1},
-		"conditions": {"Failed": 3, "Works": 2, "Settled": 3, "Event": 3},
+		"conditions": {"Failed": 3, "Succeeded": 2, "Settled": 3, "Event": 3},
 	}
 	messages := map[string]struct{}{}
 	note := func(in *ast.FuncDecl, x ast.Expr) {

@@ -111,7 +111,7 @@ func (e *Engine) finishPassPage(ctx context.Context) {
 		e.first.lastProgress = at
 		e.checkAlertsCost()
 	}
-	if continues := phase == feed.PhaseCount && req.Alerts && e.pass.Underway(); how != feed.Goes && !continues { // continues without the count
+	if continues := phase == feed.PhaseCount && req.Alerts && e.pass.Underway(); how != feed.Ongoing && !continues { // continues without the count
 		e.logPass(phase, how, at)
 	}
 	if phase == feed.PhaseCount && e.pass.Phase() == feed.PhaseIncidents {
@@ -157,7 +157,7 @@ func (e *Engine) logPass(phase feed.Phase, how feed.Ending, at time.Time) {
 func (e *Engine) passPageFailed(ctx context.Context, req defender.ListRequest, page *defender.Page, at time.Time) feed.Ending {
 	failure, ok := errors.AsType[*defender.Error](page.Err)
 	if !ok {
-		return feed.Goes // canceled by Shutdown
+		return feed.Ongoing // canceled by Shutdown
 	}
 	endpoint := endpointOf(req)
 	e.telemetry.failed(callOf(endpoint), failure.Kind)

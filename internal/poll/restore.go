@@ -169,8 +169,8 @@ func (e *Engine) discoveredBefore(stored checkpoint.Feed) bool {
 func (e *Engine) announce(now time.Time) {
 	e.announced = e.roster.Discovered()
 	fields := []zap.Field{
-		zap.Int("incidents", e.roster.Len()),
-		zap.Int("known_from_checkpoint", e.roster.Len()-e.roster.Unpolled()), zap.Int("new", e.roster.Unpolled()),
+		zap.Int("incidents", e.roster.Tracked()),
+		zap.Int("known_from_checkpoint", e.roster.Tracked()-e.roster.Unpolled()), zap.Int("new", e.roster.Unpolled()),
 	}
 	fields = append(fields, e.planPolls(now)...)
 	switch {
@@ -193,7 +193,7 @@ func (e *Engine) announceDiscovered(now time.Time) {
 		return
 	}
 	e.discoveredLogged = true
-	fields := []zap.Field{zap.Int("incidents", e.roster.Len()), zap.Int("discovered", discovered)}
+	fields := []zap.Field{zap.Int("incidents", e.roster.Tracked()), zap.Int("discovered", discovered)}
 	e.logger.Info("polling discovered incidents", append(fields, e.planPolls(now)...)...)
 }
 
@@ -246,7 +246,7 @@ func (e *Engine) reconfigure(ctx context.Context, now time.Time) {
 	if added > 0 {
 		e.requestFirstPass(now)
 	}
-	e.logger.Info("incident IDs changed", zap.Int("incidents", e.roster.Len()), zap.Int("added", added), zap.Int("removed", len(forgotten)))
+	e.logger.Info("incident IDs changed", zap.Int("incidents", e.roster.Tracked()), zap.Int("added", added), zap.Int("removed", len(forgotten)))
 	for _, cycle := range e.roster.MergeCycles(ids) {
 		e.logCycle(cycle)
 	}

@@ -70,7 +70,7 @@ func (e *Engine) observeRow(ctx context.Context, row defender.Row, at time.Time,
 	if !before.Seen {
 		e.lookBack.discovers(row.Created)
 	}
-	e.roster.ShownItself(row.ID)
+	e.roster.DismissMerge(row.ID)
 	e.learnTenant(ctx, row.Snapshot.TenantID)
 	e.observe(ctx, observation{id: row.ID, at: at, snapshot: row.Snapshot, before: before, from: from})
 	return true

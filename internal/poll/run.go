@@ -92,9 +92,9 @@ func (e *Engine) step(ctx context.Context) (more bool) {
 	}
 	switch {
 	case e.handleFeeds(ctx), e.releaseHeld(ctx):
-	case e.sweep != nil && e.sweep.AtHand():
+	case e.sweep != nil && e.sweep.HasPage():
 		e.handleSweepRow(ctx)
-	case e.pass != nil && e.pass.AtHand():
+	case e.pass != nil && e.pass.HasPage():
 		e.handlePassRows(ctx)
 	case len(e.responses) > 0:
 		r := e.responses[0]
@@ -177,16 +177,16 @@ func (e *Engine) applyUnhandledDelays() {
 		e.throttleIfRequested(health.Get, r.result.Err, r.at)
 	}
 	for _, f := range e.feeds {
-		if f.AtHand() {
+		if f.HasPage() {
 			page, at := f.TakePage()
 			e.throttleIfRequested(f.endpoint(), page.Err, at)
 		}
 	}
-	if e.sweep != nil && e.sweep.AtHand() {
+	if e.sweep != nil && e.sweep.HasPage() {
 		page, at := e.sweep.TakePage()
 		e.throttleIfRequested(health.List, page.Err, at)
 	}
-	for e.pass != nil && e.pass.AtHand() {
+	for e.pass != nil && e.pass.HasPage() {
 		request, page, at := e.pass.TakePage()
 		e.throttleIfRequested(endpointOf(request), page.Err, at)
 		e.pass.Stop()

@@ -18,12 +18,12 @@ func (e *Engine) noteSeparation(r response, failure *defender.Error) {
 	case r.of == alertPage:
 		return
 	case r.result.Err == nil && r.of == withoutAlerts:
-		if e.roster.SeparateWorks(r.id, r.at) {
+		if e.roster.SeparateSucceeded(r.id, r.at) {
 			e.log(e.conditions.Event("separate", r.at, zap.InfoLevel,
 				"API fails to return an incident together with its alerts; fetching its alerts separately", zap.Int64("incident", r.id)))
 		}
 	case conclusive: // a missing incident has no alerts either
-		e.roster.TogetherWorks(r.id)
+		e.roster.TogetherSucceeded(r.id)
 	case r.of == whole && failure != nil && tooMuchAtOnce(failure.Kind) && e.parts.Client.CanSeparate():
 		e.roster.TogetherFailed(r.id, e.shown, r.at)
 	}

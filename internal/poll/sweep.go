@@ -76,7 +76,7 @@ func (e *Engine) continuesSweep(now time.Time) bool {
 
 // setPace sets how fast sweeps may go.
 func (e *Engine) setPace(now time.Time) {
-	e.sweep.SetPace(feed.Pace{Interval: e.settings.Interval, Gap: e.sweepGap(now), Tracked: e.roster.Len()})
+	e.sweep.SetPace(feed.Pace{Interval: e.settings.Interval, Gap: e.sweepGap(now), Tracked: e.roster.Tracked()})
 }
 
 // sweepPeriod returns the time from one sweep to the next.
@@ -95,7 +95,7 @@ func (e *Engine) planSweep(now time.Time) string {
 	case !e.sweeps(now):
 		return "not needed: polling by ID meets collection_interval"
 	}
-	return fmt.Sprintf("every %s, for all open incidents; the others are polled by ID", health.Text(e.sweepPeriod(now).Round(time.Second)))
+	return fmt.Sprintf("every %s, for all open incidents; the others are polled by ID", health.FormatDuration(e.sweepPeriod(now).Round(time.Second)))
 }
 
 // sweepGap returns the mean time between two pages of sweeps, using what the change feed leaves of the list's quota.
@@ -133,13 +133,13 @@ func (e *Engine) finishSweepPage(ctx context.Context) {
 		e.logWarning(page.Warning, at)
 		how = e.sweep.FinishPage(page, e.sweeping.polled, at)
 		e.sweeping.polled, e.first.lastProgress = 0, at
-		if first && how == feed.Goes && e.roster.Unpolled() == 0 {
+		if first && how == feed.Ongoing && e.roster.Unpolled() == 0 {
 			how = e.sweep.EndFirst(at)
 		}
 	}
 	e.saveSweep(ctx)
 	switch {
-	case how == feed.Goes:
+	case how == feed.Ongoing:
 	case first:
 		pages, bytes := e.sweep.Cost()
 		e.logFirstPass(how, callList, pages, bytes, e.reason(how), at)
@@ -152,7 +152,7 @@ func (e *Engine) finishSweepPage(ctx context.Context) {
 func (e *Engine) sweepFailed(ctx context.Context, page *defender.Page, at time.Time) feed.Ending {
 	failure, ok := errors.AsType[*defender.Error](page.Err)
 	if !ok {
-		return feed.Goes // canceled by Shutdown
+		return feed.Ongoing // canceled by Shutdown
 	}
 	e.telemetry.failed(callList, failure.Kind)
 	e.sweeping.failure = failure
@@ -180,8 +180,8 @@ func (e *Engine) logSweep(how feed.Ending, at time.Time) {
 		e.log(e.conditions.Failed("sweep worth", at, zap.InfoLevel,
 			"few of the listed incidents are tracked; polling those by ID and sweeping the list less often"))
 	default:
-		e.log(e.conditions.Works("sweep ends early", at, "sweep of the list covers all open incidents again"))
-		e.log(e.conditions.Works("sweep worth", at, ""))
+		e.log(e.conditions.Succeeded("sweep ends early", at, "sweep of the list covers all open incidents again"))
+		e.log(e.conditions.Succeeded("sweep worth", at, ""))
 	}
 	if e.sweeping.costKnown || how != feed.Swept {
 		return

@@ -72,10 +72,10 @@ func (l *limit) usable(at time.Time, d Demand) int {
 		allowed -= allowed / reserve
 	case Sweep:
 		allowed -= max(allowed/leftBySweeps, min(sweepsLeave, allowed/2))
-	case Behind:
-		allowed -= behind(allowed)
-	case RepeatBehind:
-		allowed -= behind(allowed) + allowed/reserve
+	case AfterFeed:
+		allowed -= feedShare(allowed)
+	case RepeatAfterFeed:
+		allowed -= feedShare(allowed) + allowed/reserve
 	case Half:
 		allowed = max(1, allowed/2)
 	case Fresh:
@@ -83,8 +83,10 @@ func (l *limit) usable(at time.Time, d Demand) int {
 	return allowed
 }
 
-// behind returns how many of the allowed requests Behind leaves.
-func behind(allowed int) int { return max(allowed*leftBehind/documented, min(leftBehind, allowed/2)) }
+// feedShare returns how many of the allowed requests AfterFeed leaves.
+func feedShare(allowed int) int {
+	return max(allowed*leftToFeed/documented, min(leftToFeed, allowed/2))
+}
 
 // rises returns when the limit will next allow more; ok is false if it applies
 // in full.

@@ -95,9 +95,9 @@ func leaves(d quota.Demand, requests int) int {
 		return requests / 20
 	case quota.Sweep:
 		return part(4, 100, 4)
-	case quota.Behind:
+	case quota.AfterFeed:
 		return part(8, 150, 8)
-	case quota.RepeatBehind:
+	case quota.RepeatAfterFeed:
 		return part(8, 150, 8) + requests/20
 	case quota.Half:
 		return requests - max(1, requests/2)
@@ -107,7 +107,7 @@ func leaves(d quota.Demand, requests int) int {
 
 // demands are all, each after those that leave less.
 func demands() []quota.Demand {
-	return []quota.Demand{quota.Fresh, quota.Sweep, quota.Repeat, quota.Behind, quota.RepeatBehind, quota.Half}
+	return []quota.Demand{quota.Fresh, quota.Sweep, quota.Repeat, quota.AfterFeed, quota.RepeatAfterFeed, quota.Half}
 }
 
 // room reports, by plain counting, whether a request may be sent at that moment if those in flight now
@@ -210,17 +210,17 @@ func TestEachDemandLeavesRoomToThoseBeforeItAndGetsSomeItself(t *testing.T) {
 				q.Send(after(0))
 			}
 		}
-		fresh, behind, repeat, half := usable(quota.Fresh), usable(quota.Behind), usable(quota.RepeatBehind), usable(quota.Half)
+		fresh, afterFeed, repeat, half := usable(quota.Fresh), usable(quota.AfterFeed), usable(quota.RepeatAfterFeed), usable(quota.Half)
 		require.Equal(t, requests, fresh)
-		require.Positive(t, min(behind, repeat, half), requests)
-		require.LessOrEqual(t, repeat, behind, requests)
+		require.Positive(t, min(afterFeed, repeat, half), requests)
+		require.LessOrEqual(t, repeat, afterFeed, requests)
 		require.LessOrEqual(t, half, max(1, requests/2), requests)
-		require.LessOrEqual(t, fresh-behind, max(requests/2, requests*8/150), "of a small limit at most half is left")
+		require.LessOrEqual(t, fresh-afterFeed, max(requests/2, requests*8/150), "of a small limit at most half is left")
 		if requests >= 16 {
-			require.GreaterOrEqual(t, fresh-behind, 8)
+			require.GreaterOrEqual(t, fresh-afterFeed, 8)
 		}
 		if requests >= 20 {
-			require.Less(t, repeat, behind, "changes go on where routine polls have used up their part")
+			require.Less(t, repeat, afterFeed, "changes go on where routine polls have used up their part")
 		}
 	}
 }
@@ -234,7 +234,7 @@ func upTo(limit int) (numbers []int) {
 
 func TestDemandsAtTheLimitThatIsDocumented(t *testing.T) {
 	for d, want := range map[quota.Demand]time.Duration{
-		quota.Fresh: time.Minute / 150, quota.Behind: time.Minute / 142, quota.RepeatBehind: time.Minute / 135, quota.Half: time.Minute / 75,
+		quota.Fresh: time.Minute / 150, quota.AfterFeed: time.Minute / 142, quota.RepeatAfterFeed: time.Minute / 135, quota.Half: time.Minute / 75,
 	} {
 		require.Equal(t, want, quota.NewAccount(perMinute(150)).Spacing(after(0), d))
 	}

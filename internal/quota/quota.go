@@ -24,20 +24,20 @@ const (
 	// Sweep is for pages that poll many incidents. With the documented limits of the list, they leave 4 requests a minute and 60 an
 	// hour to Fresh.
 	Sweep
-	// Behind is for incidents that are new or have a pending change, and for everything else that precedes routine polls, on an account
+	// AfterFeed is for incidents that are new or have a pending change, and for everything else that precedes routine polls, on an account
 	// shared with pages of the change feed. They leave 8 of 150 requests a minute to those pages, which are Fresh.
-	Behind
-	// RepeatBehind is Repeat on such an account: it leaves what Behind leaves, and 5 % of each window to Behind.
-	RepeatBehind
+	AfterFeed
+	// RepeatAfterFeed is Repeat on such an account: it leaves what AfterFeed leaves, and 5 % of each window to AfterFeed.
+	RepeatAfterFeed
 	// Half is for routine polls that find little, because change feeds show nearly all changes. They use at most half of a
 	// window.
 	Half
 )
 
-// Behind leaves leftBehind of the documented requests a minute, and the same share of other limits, but at least leftBehind if that is no more
-// than half of the limit.
+// AfterFeed leaves leftToFeed of the documented requests a minute, and the same share of other limits, but at least leftToFeed if that is no
+// more than half of the limit.
 const (
-	leftBehind = 8
+	leftToFeed = 8
 	documented = 150
 )
 

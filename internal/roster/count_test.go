@@ -73,7 +73,7 @@ func requireSound(t require.TestingT, r *Roster, now time.Time) {
 	}
 	require.Equal(t, want.waiting, queued, "each that waits is in exactly one queue")
 	got := recount{
-		tracked: r.Len(), delivered: r.CountDelivered(), cycle: r.Cycle(), byID: r.CycleByID(), discovered: r.Discovered(), states: r.Counts(),
+		tracked: r.Tracked(), delivered: r.CountDelivered(), cycle: r.Cycle(), byID: r.CycleByID(), discovered: r.Discovered(), states: r.Counts(),
 		waiting: queued, overdue: r.Overdue(now),
 	}
 	require.Equal(t, want, got)
@@ -141,7 +141,7 @@ func (m *machine) list(t *rapid.T) []int64 {
 // failure is a verdict on a failed poll. A streak may change in place.
 func (m *machine) failure(t *rapid.T, e *Entry) *health.Streak {
 	kind := rapid.SampledFrom([]defender.Kind{defender.Throttled, defender.ServerError, defender.NotFound}).Draw(t, "kind")
-	roster := health.Roster{Tracked: m.roster.Len(), Delivered: m.roster.CountDelivered(), Interval: interval}
+	roster := health.Population{Tracked: m.roster.Tracked(), Delivered: m.roster.CountDelivered(), Interval: interval}
 	m.health.IncidentSucceeded(health.Incident{ID: 99}, roster, m.now)
 	v := m.health.IncidentFailed(health.Incident{ID: e.ID, Streak: e.Streak, Delivered: e.Summary.Seen},
 		&defender.Error{Kind: kind}, roster, m.now)
@@ -214,7 +214,7 @@ func TestIncidentsAreCountedByState(t *testing.T) {
 		poll(r, id, Outcome{Due: sec(9), Streak: failure(id, start())})
 	}
 	require.Equal(t, map[State]int{Waiting: 1, Failing: 2, NotFound: 1, Resolved: 2, Open: 1}, r.Counts())
-	require.Equal(t, 7, r.Len())
+	require.Equal(t, 7, r.Tracked())
 	require.Len(t, r.IDs(), 8)
 	require.Equal(t, 4, r.CountDelivered(), "2, 3, 4 and 7")
 }
@@ -224,7 +224,7 @@ func TestAStreakThatChangesInPlaceIsCountedOnce(t *testing.T) {
 	r := New(Rules{})
 	load(r, map[int64]incident.Summary{1: open()}, 1)
 	tracker := health.New()
-	population := health.Roster{Tracked: 2, Delivered: 2, Interval: interval}
+	population := health.Population{Tracked: 2, Delivered: 2, Interval: interval}
 	for range 4 {
 		e := r.Find(1)
 		r.Start(1)

@@ -50,7 +50,7 @@ func (r *Roster) Delivered(d Delivery, now time.Time) (cycle []int64) {
 	}
 	merged := e.Summary.Successor
 	r.change(e, func() { r.deliver(e, d, now) })
-	if e.Summary.Followed() || e.Summary.Successor == merged {
+	if !e.Summary.Superseded() || e.Summary.Successor == merged {
 		return nil
 	}
 	return r.follow(e, now)

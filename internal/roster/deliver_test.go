@@ -86,7 +86,7 @@ func TestAnOpenIncidentThatHasNotChangedFor90DaysIsPolledOnlyOnceItIsMarked(t *t
 
 	deliver(r, 1, open(), now)
 	require.Equal(t, 1, r.Cycle())
-	require.Equal(t, 2, r.Len(), "it is still tracked")
+	require.Equal(t, 2, r.Tracked(), "it is still tracked")
 	require.Equal(t, []int64{2}, drain(r, now.Add(1000*day)))
 
 	r.Mark(1, now, now.Add(day))

@@ -39,8 +39,8 @@ type Entry struct {
 	marked   time.Time // when a list showed a change during the poll in flight; zero if none did
 	lag      *lag      // nil: the last poll has shown every known change
 
-	separation *separation // nil: its alerts are returned together with it
-	instead    *instead    // nil: the last response did not show another incident
+	separation *separation     // nil: its alerts are returned together with it
+	suspected  *suspectedMerge // nil: the last response did not show another incident
 }
 
 // lag describes an incident whose polls have not caught up with what was already shown.
@@ -81,7 +81,7 @@ const (
 // Tracked reports whether the incident is polled by ID. A merged one is not, since its successor is polled instead, unless a list has shown
 // a change of it.
 func (e *Entry) Tracked() bool {
-	return e != nil && (e.Summary.Followed() || e.lag != nil && e.lag.pending)
+	return e != nil && (!e.Summary.Superseded() || e.lag != nil && e.lag.pending)
 }
 
 // Due is when to poll the incident next.

@@ -139,5 +139,5 @@ func ids(entries []*Entry) []int64 {
 // failure returns the streak of an incident that the API permanently refuses.
 func failure(id int64, now time.Time) *health.Streak {
 	return health.New().IncidentFailed(health.Incident{ID: id},
-		&defender.Error{Kind: defender.ServerError}, health.Roster{Tracked: 9, Interval: interval}, now).Streak
+		&defender.Error{Kind: defender.ServerError}, health.Population{Tracked: 9, Interval: interval}, now).Streak
 }

@@ -42,12 +42,12 @@ func (r *Roster) mergeChain(id int64) []int64 {
 
 // mergeCycle lists the incidents of the cycle in which a merge chain ends, sorted. It returns nil if the chain ends with a polled incident.
 func (r *Roster) mergeCycle(id int64) []int64 {
-	if e := r.entries[id]; e == nil || e.Summary.Followed() {
+	if e := r.entries[id]; e == nil || !e.Summary.Superseded() {
 		return nil
 	}
 	chain := r.mergeChain(id)
 	last := r.entries[chain[len(chain)-1]]
-	if last == nil || last.Summary.Followed() {
+	if last == nil || !last.Summary.Superseded() {
 		return nil
 	}
 	cycle := slices.Clone(chain[slices.Index(chain, last.Summary.Successor):]) // the chain ends where it would repeat

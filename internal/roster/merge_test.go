@@ -29,7 +29,7 @@ func TestTheSuccessorOfAMergedIncidentIsPolledInItsPlace(t *testing.T) {
 	r.Configure([]int64{1}, sec(0))
 	require.Nil(t, deliver(r, 1, merged(2, sec(5)), sec(6)))
 	require.ElementsMatch(t, []int64{1, 2}, r.IDs())
-	require.Equal(t, 1, r.Len())
+	require.Equal(t, 1, r.Tracked())
 	require.False(t, r.Find(1).Tracked())
 	requireConfigured(t, r, 1, 2)
 	requireHeads(t, r, map[Class]Candidate{Unpolled: {ID: 2, Due: sec(6)}})
@@ -175,7 +175,7 @@ func TestAMergeThatClosesACycleIsReported(t *testing.T) {
 			r := New(Rules{})
 			load(r, tt.summaries, slices.Collect(maps.Keys(tt.summaries))...)
 			require.Equal(t, tt.want, deliver(r, tt.id, merged(tt.into, sec(5)), sec(5)))
-			require.Equal(t, tt.tracked, r.Len())
+			require.Equal(t, tt.tracked, r.Tracked())
 		})
 	}
 }
@@ -183,10 +183,10 @@ func TestAMergeThatClosesACycleIsReported(t *testing.T) {
 func TestAMarkedIncidentOfACycleIsPolledAndCanEndIt(t *testing.T) {
 	r := New(Rules{})
 	load(r, map[int64]incident.Summary{1: merged(2, sec(0)), 2: merged(1, sec(0))}, 1)
-	require.Zero(t, r.Len())
+	require.Zero(t, r.Tracked())
 	r.Mark(2, sec(5), sec(6))
 	require.Nil(t, deliver(r, 2, openSince(sec(5)), sec(7)))
-	require.Equal(t, 1, r.Len())
+	require.Equal(t, 1, r.Tracked())
 	require.Nil(t, r.MergeCycles([]int64{1, 2}))
 }
 

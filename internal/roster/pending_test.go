@@ -117,12 +117,12 @@ func TestAMarkedMergedIncidentIsPolledUntilItsChangeIsDelivered(t *testing.T) {
 	r := New(Rules{})
 	load(r, map[int64]incident.Summary{1: merged(2, sec(0)), 2: open()}, 1)
 	require.False(t, r.Find(1).Tracked())
-	require.Equal(t, 1, r.Len())
+	require.Equal(t, 1, r.Tracked())
 	r.Start(1)
 	require.False(t, r.InFlight(1))
 
 	r.Mark(1, sec(8), sec(10))
-	require.Equal(t, 2, r.Len())
+	require.Equal(t, 2, r.Tracked())
 	require.Equal(t, int64(1), r.Next(anyHung)[Marked].ID)
 
 	deliver(r, 1, merged(2, sec(7)), sec(11))
@@ -131,7 +131,7 @@ func TestAMarkedMergedIncidentIsPolledUntilItsChangeIsDelivered(t *testing.T) {
 
 	deliver(r, 1, merged(2, sec(8)), sec(50))
 	require.False(t, r.Find(1).Tracked())
-	require.Equal(t, 1, r.Len())
+	require.Equal(t, 1, r.Tracked())
 	requireHeads(t, r, map[Class]Candidate{Routine: {ID: 2, Due: sec(0)}})
 }
 

@@ -43,7 +43,7 @@ func TestDormantIncidentsAreTrackedButDoNotCountAsDelivered(t *testing.T) {
 	load(r, map[int64]incident.Summary{1: openSince(dormantSince()), 2: open()})
 	require.Equal(t, 2, r.CountDelivered())
 	r.Resume(func(incident.Summary) time.Time { return sec(300) }, start())
-	require.Equal(t, 2, r.Len())
+	require.Equal(t, 2, r.Tracked())
 	require.Equal(t, 1, r.CountDelivered(), "a request for it cannot show that incidents are found")
 
 	row(r, 1, openSince(sec(10)), sec(11))

@@ -49,8 +49,8 @@ func New(rules Rules) *Roster {
 // Find returns the entry of an incident, or nil if it is unknown. Callers must not change it.
 func (r *Roster) Find(id int64) *Entry { return r.entries[id] }
 
-// Len counts the incidents that are polled by ID.
-func (r *Roster) Len() int { return r.tracked }
+// Tracked counts the incidents that are polled by ID.
+func (r *Roster) Tracked() int { return r.tracked }
 
 // CountDelivered counts the incidents that are polled by ID and were delivered, without those that are polled by the change feed only.
 func (r *Roster) CountDelivered() int { return r.delivered }

@@ -156,7 +156,7 @@ func TestTheOutcomeOfAnEvictedIncidentIsIgnored(t *testing.T) {
 	_, forgotten := r.Configure([]int64{2}, sec(0))
 	require.Equal(t, []int64{1}, ids(forgotten))
 	require.True(t, r.InFlight(1))
-	require.Equal(t, 1, r.Len())
+	require.Equal(t, 1, r.Tracked())
 	r.Finish(1, succeeded(sec(0)))
 	require.Nil(t, r.Find(1))
 	require.False(t, r.InFlight(1))
@@ -199,7 +199,7 @@ func TestTheOthersAreFoundAfterAnEviction(t *testing.T) {
 	r.Configure([]int64{0, 1, 2, 3, 4}, sec(0))
 	r.Configure([]int64{2, 3}, sec(0))
 	r.Mark(3, sec(50), sec(50))
-	require.Equal(t, 2, r.Len())
+	require.Equal(t, 2, r.Tracked())
 	require.Equal(t, []int64{3, 2}, drain(r, sec(50)))
 }
 
@@ -293,7 +293,7 @@ func TestOverdueCountsIncidentsPastTheirDueTimeExceptThoseInFlight(t *testing.T)
 	require.Equal(t, 2, r.Overdue(sec(10)), "those that hung count, too")
 	r.Start(0)
 	require.Equal(t, 1, r.Overdue(sec(10)))
-	require.Equal(t, 4, r.Len())
+	require.Equal(t, 4, r.Tracked())
 }
 
 func TestReleasedIncidentsAreDueAtOnce(t *testing.T) {

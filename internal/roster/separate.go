@@ -48,16 +48,16 @@ func (r *Roster) TogetherFailed(id int64, successes uint64, now time.Time) {
 	s.failedAt, s.successes = now, successes
 }
 
-// TogetherWorks records that an incident was shown together with its alerts.
-func (r *Roster) TogetherWorks(id int64) {
+// TogetherSucceeded records that an incident was shown together with its alerts.
+func (r *Roster) TogetherSucceeded(id int64) {
 	if e := r.entries[id]; e != nil {
 		e.separation = nil
 	}
 }
 
-// SeparateWorks records that an incident was shown without its alerts. If a request for both together fails again after that, they are
+// SeparateSucceeded records that an incident was shown without its alerts. If a request for both together fails again after that, they are
 // fetched separately for a day. begins reports whether the first such day begins.
-func (r *Roster) SeparateWorks(id int64, now time.Time) (begins bool) {
+func (r *Roster) SeparateSucceeded(id int64, now time.Time) (begins bool) {
 	e := r.entries[id]
 	if e == nil || e.separation == nil || !e.separation.alone {
 		return false
