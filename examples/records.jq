@@ -36,8 +36,8 @@ def open:
   and (.["incident.status"] // "" | ascii_downcase) != "resolved";
 def age(created): (.observed | tonumber / 1e9) - (created // "1970-01-01T00:00:00Z" | sub("\\.[0-9]+"; "") | fromdate);
 
-# What was observed in the last 5 minutes.
-def lately: select((.observed | tonumber / 1e9) > now - 300);
+# What was observed in the last 6 minutes.
+def lately: select((.observed | tonumber / 1e9) > now - 360);
 
 # Created within a day before it was first seen.
 def new_severe: select(.["incident.change"] == "first_seen" and severe and open and age(.["incident.created_time"]) < 86400);
@@ -47,7 +47,7 @@ def reopened: select(.["incident.change"] == "reopened");
 def reassigned: select(.["incident.previous_assigned_to"]);
 def severity_raised:
   {informational: 1, low: 2, medium: 3, high: 4} as $rank
-  | select(.["incident.previous_severity"] and $rank[severity] > ($rank[.["incident.previous_severity"] | ascii_downcase] // 0));
+  | select(.["incident.previous_severity"] and $rank[severity] > ($rank[.["incident.previous_severity"] | ascii_downcase] // 2)); # from an unspecified one to Medium or High
 # hosts and users are lists of names in lower case.
 def on(hosts; users):
   def one_of(list): any(.[]?; ascii_downcase | IN(list[]));
