@@ -96,7 +96,7 @@ func TestRowsThatLeaveTheListMakeTheSweepStepBack(t *testing.T) {
 	}
 	require.Equal(t, []int{810, 900, 810, 720, 630, 540, 630, 720}, skips, "back until a page joins what was read")
 	for id := int64(1); id <= 1090; id++ {
-		require.Contains(t, s.shown, id)
+		require.NotZero(t, s.shown[id], id)
 	}
 }
 
@@ -111,7 +111,7 @@ func TestListThatShrinksToItsReadPartIsReadToItsEnd(t *testing.T) {
 		}
 	}))
 	for id := int64(1); id <= 120; id++ {
-		require.Contains(t, s.shown, id)
+		require.NotZero(t, s.shown[id], id)
 	}
 }
 
@@ -126,7 +126,7 @@ func TestRowsThatMoveDownAreReadAgainAndTheSweepGoesOn(t *testing.T) {
 		}
 	}))
 	for id := int64(801); id <= 3000; id++ {
-		require.Contains(t, s.shown, id)
+		require.NotZero(t, s.shown[id], id)
 	}
 	require.LessOrEqual(t, len(s.requests), 3000/90+800/90+3)
 }

@@ -4,6 +4,7 @@ package feed
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -66,6 +67,7 @@ func TestEndlessListComesToAnEnd(t *testing.T) {
 			s := newService()
 			id := int64(0)
 			s.edit = func(p *defender.Page, q defender.ListRequest) {
+				p.Rows = slices.Grow(p.Rows, q.Top)
 				for range q.Top {
 					id++
 					p.Rows = append(p.Rows, defender.Row{ID: id, LastUpdate: q.Since})

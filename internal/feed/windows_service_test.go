@@ -30,18 +30,19 @@ type item struct {
 
 // at is the state that the list shows at a time.
 func (i *item) at(now time.Time) (s state, ok bool) {
-	for _, each := range i.states {
-		if !each.visible.After(now) {
-			s, ok = each, true
+	for n := len(i.states) - 1; n >= 0; n-- {
+		if !i.states[n].visible.After(now) {
+			return i.states[n], true
 		}
 	}
-	return s, ok
+	return state{}, false
 }
 
 // service plays a list of Microsoft Graph.
 type service struct {
 	now     time.Time
 	items   []*item
+	sorted  map[bool][]*item // by creation or not; see inOrder
 	maxSkip int
 	maxTop  int
 	refuses option
@@ -54,7 +55,7 @@ type service struct {
 }
 
 func newService() *service {
-	return &service{now: noon, maxSkip: 500, maxTop: 1000, fat: map[int64]bool{}, hidden: map[int64]bool{}}
+	return &service{now: noon, maxSkip: 500, maxTop: 1000, fat: map[int64]bool{}, hidden: map[int64]bool{}, sorted: map[bool][]*item{}}
 }
 
 // add adds an item that has changed at a time.
@@ -83,14 +84,40 @@ func hash(id int64) uint64 {
 	return h.Sum64()
 }
 
-// matching are the rows of a list, in its order.
-func (s *service) matching(q defender.ListRequest) (rows []defender.Row) {
-	for _, i := range s.items {
-		shown, ok := i.at(s.now)
-		if !ok || shown.changed.Before(q.Since) || i.created.Before(q.CreatedSince) ||
-			!q.Before.IsZero() && !shown.changed.Before(q.Before) || !q.CreatedBefore.IsZero() && !i.created.Before(q.CreatedBefore) {
+// inOrder are the items in the order of a list. It stays until an item is added.
+func (s *service) inOrder(byCreation bool) []*item {
+	if len(s.sorted[byCreation]) == len(s.items) {
+		return s.sorted[byCreation]
+	}
+	sorted := slices.Clone(s.items)
+	slices.SortStableFunc(sorted, func(a, b *item) int {
+		if byCreation {
+			return a.created.Compare(b.created)
+		}
+		return cmp.Compare(hash(a.id), hash(b.id))
+	})
+	s.sorted[byCreation] = sorted
+	return sorted
+}
+
+// matching are the items of a list, in its order.
+func (s *service) matching(q defender.ListRequest) (items []*item) {
+	for _, i := range s.inOrder(q.ByCreation && s.ignores&ordering == 0) {
+		if i.created.Before(q.CreatedSince) || !q.CreatedBefore.IsZero() && !i.created.Before(q.CreatedBefore) {
 			continue
 		}
+		if shown, ok := i.at(s.now); ok && !shown.changed.Before(q.Since) && (q.Before.IsZero() || shown.changed.Before(q.Before)) {
+			items = append(items, i)
+		}
+	}
+	return items
+}
+
+// rows are what a page shows of items.
+func (s *service) rows(items []*item, q defender.ListRequest) []defender.Row {
+	rows := make([]defender.Row, 0, len(items))
+	for _, i := range items {
+		shown, _ := i.at(s.now)
 		row := defender.Row{ID: i.id, LastUpdate: shown.changed, Created: i.created}
 		if q.Alerts {
 			row.ID, row.Alert = 0, strconv.FormatInt(i.id, 10)
@@ -100,12 +127,6 @@ func (s *service) matching(q defender.ListRequest) (rows []defender.Row) {
 		}
 		rows = append(rows, row)
 	}
-	slices.SortStableFunc(rows, func(a, b defender.Row) int {
-		if q.ByCreation && s.ignores&ordering == 0 {
-			return a.Created.Compare(b.Created)
-		}
-		return cmp.Compare(hash(number(a)), hash(number(b)))
-	})
 	return rows
 }
 
@@ -129,19 +150,19 @@ func (s *service) page(q defender.ListRequest) *defender.Page {
 		p.Err = &defender.Error{Kind: defender.Rejected}
 		return p
 	}
-	rows := s.matching(q)
+	items := s.matching(q)
 	if q.Count && s.ignores&counting == 0 {
-		p.Total = len(rows)
+		p.Total = len(items)
 	}
-	rows = slices.DeleteFunc(rows, func(row defender.Row) bool { return s.hidden[number(row)] })
-	to := min(from+min(q.Top, s.maxTop), len(rows))
-	p.Rows = slices.Clone(rows[min(from, len(rows)):max(to, min(from, len(rows)))])
+	items = slices.DeleteFunc(items, func(i *item) bool { return s.hidden[i.id] })
+	to := min(from+min(q.Top, s.maxTop), len(items))
+	p.Rows = s.rows(items[min(from, len(items)):max(to, min(from, len(items)))], q)
 	p.Size = 1000 * len(p.Rows)
 	if slices.ContainsFunc(p.Rows, func(row defender.Row) bool { return s.fat[number(row)] }) {
 		first := cmp.Or(s.holder, number(p.Rows[0]))
 		return &defender.Page{First: first, FirstAlert: p.Rows[0].Alert, Date: p.Date, Err: &defender.Error{Kind: defender.Oversize}}
 	}
-	if to < len(rows) {
+	if to < len(items) {
 		p.Next = to
 		if s.tokens {
 			p.Token = strconv.Itoa(to)

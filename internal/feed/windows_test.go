@@ -248,7 +248,7 @@ func TestRestartContinuesInTheMiddleOfABacklog(t *testing.T) {
 	require.Equal(t, Complete, again.call(t))
 	for _, i := range s.items {
 		if _, shown := l.found[i.id]; !shown {
-			require.Contains(t, again.found, i.id)
+			require.NotEmpty(t, again.found[i.id], i.id)
 		}
 	}
 	require.Less(t, len(again.returned), 4000)
