@@ -26,14 +26,17 @@ func (e *endpoint) advance(now time.Time, v *Verdict) {
 // clearsAt is when a state that has ended is no longer shown: once the endpoint
 // has worked for a while, or, while another state is active, after longestQuiet.
 func (e *endpoint) clearsAt(s *state) (at time.Time, ok bool) {
+	if !s.shown || s.active {
+		return time.Time{}, false
+	}
 	last := s.ended
 	if e.isDown() {
-		return last.Add(longestQuiet), s.shown && !s.active
+		return last.Add(longestQuiet), true
 	}
 	for i := range e.states {
 		last = latest(last, e.states[i].ended)
 	}
-	return last.Add(e.quiet), s.shown && !s.active
+	return last.Add(e.quiet), true
 }
 
 func latest(a, b time.Time) time.Time {
