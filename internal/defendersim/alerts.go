@@ -99,12 +99,12 @@ func (m mark) compare(other mark) int {
 }
 
 // writeMark turns a mark in an incident's alerts into an opaque token.
-func (s signer) writeMark(incident int64, m mark) string {
+func (s *signer) writeMark(incident int64, m mark) string {
 	return s.seal(fmt.Sprintf("%d %d %s", incident, m.created.UnixNano(), m.id))
 }
 
 // readMark reads a token that writeMark made for the same incident.
-func (s signer) readMark(incident int64, token string) (m mark, good bool) {
+func (s *signer) readMark(incident int64, token string) (m mark, good bool) {
 	of, rest, _ := strings.Cut(s.unseal(token), " ")
 	created, alert, _ := strings.Cut(rest, " ")
 	nanos, err := strconv.ParseInt(created, 10, 64)

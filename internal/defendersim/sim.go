@@ -18,7 +18,7 @@ type Sim struct {
 	cfg        Config
 	dialects   speaks
 	population *population
-	signer     signer
+	signer     *signer
 	mux        *http.ServeMux
 	coders     coders
 	texts      texts

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -43,13 +44,17 @@ type claims struct {
 // outlives a restart of the simulator.
 type signer struct {
 	key []byte
+
+	mu       sync.Mutex
+	verified string // the token that was verified last: clients use one for many requests
+	claims   claims // of that token
 }
 
-func newSigner(seed uint64) signer {
-	return signer{key: []byte(newDice(seed, streamTokens, 0).digest(64))}
+func newSigner(seed uint64) *signer {
+	return &signer{key: []byte(newDice(seed, streamTokens, 0).digest(64))}
 }
 
-func (s signer) sign(c claims) string {
+func (s *signer) sign(c claims) string {
 	payload, err := json.Marshal(c)
 	if err != nil {
 		return "" // strings and integers can always be encoded
@@ -59,14 +64,27 @@ func (s signer) sign(c claims) string {
 	return signed + "." + encode(s.mac(signed))
 }
 
-func (s signer) mac(text string) []byte {
+func (s *signer) mac(text string) []byte {
 	mac := hmac.New(sha256.New, s.key)
 	mac.Write([]byte(text))
 	return mac.Sum(nil)
 }
 
 // verify reads a token that this signer made, whether expired or not.
-func (s signer) verify(token string) (claims, error) {
+func (s *signer) verify(token string) (claims, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if token == s.verified && token != "" {
+		return s.claims, nil
+	}
+	c, err := s.read(token)
+	if err == nil {
+		s.verified, s.claims = token, c
+	}
+	return c, err
+}
+
+func (s *signer) read(token string) (claims, error) {
 	var c claims
 	dot := strings.LastIndexByte(token, '.')
 	if dot < 0 {

@@ -5,6 +5,7 @@ package harness
 import (
 	"net/http"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/extension/extensionauth"
@@ -29,7 +30,13 @@ type Auth struct {
 	grant      defendersim.Grant
 	middleware Middleware
 	signIn     *signIn // nil: tokens are made without the token endpoint
+	token      string  // the one that was made last, if that was without the token endpoint
+	made       time.Time
 }
+
+// renewAfter is how long a token is used that was made without the token
+// endpoint, so that making tokens does not cost more than the responses.
+const renewAfter = time.Minute
 
 var _ extensionauth.HTTPClient = (*Auth)(nil)
 
@@ -56,13 +63,13 @@ func (a *Auth) Fail(err error) {
 func (a *Auth) Grant(grant defendersim.Grant) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.grant = grant
+	a.grant, a.token = grant, ""
 }
 
 func (a *Auth) use(api defenderincidentsreceiver.API) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.api = api
+	a.api, a.token = api, ""
 }
 
 // RoundTripper returns a transport that ends in the simulated API.
@@ -80,25 +87,34 @@ func (a *Auth) RoundTripper(http.RoundTripper) (http.RoundTripper, error) {
 
 // send signs a request and sends it to the simulated API.
 func (a *Auth) send(r *http.Request) (*http.Response, error) {
-	a.mu.Lock()
-	err, grant, signIn := a.err, a.grant, a.signIn
-	if grant.Audience == "" {
-		grant.Audience = endpoint(a.api)
-	}
-	a.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	token := a.sim.TokenFor(grant)
-	if signIn != nil {
-		token, err = signIn.get(r, grant.Audience)
-	}
+	token, err := a.tokenFor(r)
 	if err != nil {
 		return nil, err
 	}
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+token)
 	return a.sim.RoundTripper().RoundTrip(r)
+}
+
+// tokenFor returns the token for a request.
+func (a *Auth) tokenFor(r *http.Request) (string, error) {
+	a.mu.Lock()
+	err, grant, signIn := a.err, a.grant, a.signIn
+	if grant.Audience == "" {
+		grant.Audience = endpoint(a.api)
+	}
+	if err == nil && signIn == nil && (a.token == "" || time.Since(a.made) >= renewAfter) {
+		a.token, a.made = a.sim.TokenFor(grant), time.Now()
+	}
+	token := a.token
+	a.mu.Unlock()
+	switch {
+	case err != nil:
+		return "", err
+	case signIn != nil:
+		return signIn.get(r, grant.Audience)
+	}
+	return token, nil
 }
 
 // RoundTripper is an http.RoundTripper made of a function.

@@ -21,6 +21,7 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -88,6 +89,7 @@ func NewUnder(t *testing.T, api defenderincidentsreceiver.API, population defend
 	h.Logs = logs
 	h.Settings = receivertest.NewNopSettings(defenderincidentsreceiver.NewFactory().Type())
 	h.Settings.TelemetrySettings = h.Telemetry.NewTelemetrySettings()
+	h.Settings.TracerProvider = noop.NewTracerProvider() // the other one keeps all spans, which no test looks at
 	h.Settings.Logger = zap.New(core)
 	h.Settings.BuildInfo.Version = "test"
 	return h
