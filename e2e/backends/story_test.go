@@ -85,6 +85,7 @@ func alarmsOfTheStory() []storyRecord {
 		own(9014, "first_seen", 2*time.Hour, soon, "High", "Active", 60*day),        // merely first seen
 		own(9015, "first_seen", 2*time.Hour, soon, "High", "Resolved", 3*time.Hour), // over when it was found
 		own(9016, "first_seen", 2*time.Hour, 20*time.Minute, "High", "Active", 3*time.Hour),
+		own(9017, "first_seen", 2*time.Hour, soon, "High", "Active", day+soon/2), // less than a day old when it was observed, but not now
 		change(9021, "resolved", "High", "Resolved", "incident.previous_status", "Active"),
 		change(9022, "resolved", "low", "resolved", "incident.previous_status", "active"),
 		change(9023, "reopened", "Low", "Active", "incident.previous_status", "Resolved"),
@@ -97,6 +98,8 @@ func alarmsOfTheStory() []storyRecord {
 		change(9044, "updated", "Medium", "Active", "incident.previous_severity", "High"),
 		change(9045, "updated", "Low", "Active", "incident.previous_severity", "Medium"),
 		change(9046, "updated", "informational", "active", "incident.previous_severity", "low"),
+		change(9047, "updated", "Medium", "Active", "incident.previous_severity", "UnSpecified"),
+		change(9048, "updated", "Low", "Active", "incident.previous_severity", "UnSpecified"),
 	}
 }
 
@@ -118,6 +121,7 @@ func alertsOfTheStory() []storyRecord {
 		with(alert(incident, "on a user", "first_seen", 2*time.Hour, soon, 3*time.Hour), "alert.users", []string{"Admin@contoso.com"}),
 		with(alert(incident, "elsewhere", "first_seen", 2*time.Hour, soon, 3*time.Hour), "alert.hosts", []string{"ws-17.contoso.com", "dc01.contoso.com.example"}, "alert.users", []string{"analyst@contoso.com"}),
 		with(alert(incident, "old", "first_seen", 2*time.Hour, soon, 60*day), "alert.hosts", []string{"dc01.contoso.com"}),
+		with(alert(incident, "a day old", "first_seen", 2*time.Hour, soon, day+soon/2), "alert.hosts", []string{"dc01.contoso.com"}),
 		with(alert(incident, "changed", "first_seen", 2*time.Hour, 50*time.Minute, 3*time.Hour), "alert.hosts", []string{"dc01.contoso.com"}),
 		with(alert(incident, "changed", "updated", soon, soon, 3*time.Hour), "alert.hosts", []string{"dc01.contoso.com"}, "alert.changed_fields", []string{"status"}),
 	}
@@ -127,17 +131,17 @@ func alertsOfTheStory() []storyRecord {
 // by the heading above the query: an incident's ID, and of a query for alerts
 // the alert's ID.
 func answers() map[string][]string {
-	const many = "9001 9002 9003 9004 9005 9006 9007 9011 9012 9013 9014 9015 9016 9021 9022 9023 9031 9032 9033 9041 9042 9043 9044 9045 9046 9051"
+	const many = "9001 9002 9003 9004 9005 9006 9007 9011 9012 9013 9014 9015 9016 9017 9021 9022 9023 9031 9032 9033 9041 9042 9043 9044 9045 9046 9047 9048 9051"
 	return map[string][]string{
 		latestStates:                             strings.Fields(many),
-		"What is open and severe now":            {"9001", "9005", "9011", "9012", "9014", "9016", "9031", "9032", "9033", "9041"},
-		"The latest state of its alerts":         {"9051 changed", "9051 elsewhere", "9051 old", "9051 on a host", "9051 on a user", "9051 returned"},
-		"A new severe incident":                  {"9011", "9012"},
+		"What is open and severe now":            {"9001", "9005", "9011", "9012", "9014", "9016", "9017", "9031", "9032", "9033", "9041"},
+		"The latest state of its alerts":         {"9051 a day old", "9051 changed", "9051 elsewhere", "9051 old", "9051 on a host", "9051 on a user", "9051 returned"},
+		"A new severe incident":                  {"9011", "9012", "9017"},
 		"Resolved":                               {"9021", "9022"},
 		"Reopened":                               {"9023"},
 		"Reassigned":                             {"9031", "9032"},
-		"Severity raised":                        {"9041", "9042", "9043"},
-		"An alert on a host or user from a list": {"9051 on a host", "9051 on a user"},
+		"Severity raised":                        {"9041", "9042", "9043", "9047"},
+		"An alert on a host or user from a list": {"9051 a day old", "9051 on a host", "9051 on a user"},
 	}
 }
 
