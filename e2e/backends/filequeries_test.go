@@ -14,6 +14,7 @@ import (
 
 	"github.com/itchyny/gojq"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/plog"
 
 	"github.com/seed2514a141/defenderincidentsreceiver/e2e/harness"
 )
@@ -35,7 +36,23 @@ type writtenFile struct {
 	path string
 }
 
-func (f writtenFile) RecordCount() int { return len(recordsOf(f.t, harness.ReadLogs(f.t, f.path))) }
+// RecordCount counts the records in whole lines, while the collector may be writing
+// another.
+func (f writtenFile) RecordCount() int {
+	text, err := os.ReadFile(f.path)
+	if err != nil {
+		return 0 // not written yet
+	}
+	n := 0
+	for line := range bytes.Lines(text) {
+		if bytes.HasSuffix(line, []byte("\n")) {
+			logs, err := new(plog.JSONUnmarshaler).UnmarshalLogs(line)
+			require.NoError(f.t, err)
+			n += logs.LogRecordCount()
+		}
+	}
+	return n
+}
 
 func (f writtenFile) Problems() []string { return nil }
 
