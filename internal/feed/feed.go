@@ -62,7 +62,7 @@ func (f *Feed) ShownBefore(row defender.Row) bool {
 // FinishPage continues with the next page, or ends the call. The caller stores Boundary if it has advanced.
 func (f *Feed) FinishPage(page *defender.Page, at time.Time) Progress {
 	p := pageResult{
-		Rows: len(page.Rows) + page.Nameless, Size: page.Size,
+		Rows: rowsOf(page), Size: page.Size,
 		Next: page.Next, Token: page.Token, Guess: page.Counted, New: f.shows(page), Part: page.Partial, Date: page.Date,
 	}
 	for _, row := range page.Rows {

@@ -183,9 +183,3 @@ func (s PassSettings) requests(total, top int) int {
 func totalOf(page *defender.Page) (total int, known bool) {
 	return page.Total, page.Total > 0 || rowsOf(page) == 0 && !leadsOn(page)
 }
-
-// rowsOf is how many rows a page has.
-func rowsOf(page *defender.Page) int { return len(page.Rows) + page.Nameless }
-
-// leadsOn reports whether a page links to a next one.
-func leadsOn(page *defender.Page) bool { return page.Next > 0 || page.Token != "" }

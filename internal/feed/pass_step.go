@@ -22,30 +22,17 @@ type step struct {
 	barren  int // consecutive pages, up to the last, with rows that the step has shown already
 	width   width
 
-	shown map[rowKey]sight // its rows, and those of the moment that the previous step has shown
+	shown map[rowKey]shownRow // its rows, and those of the moment that the previous step has shown
 }
 
-// rowKey identifies a row of a list.
-type rowKey struct {
-	id    int64
-	alert string // then id is 0, since an alert can move to another incident
-}
-
-// sight is what a step knows of a row.
-type sight struct {
+// shownRow is what a step knows of a row that was shown.
+type shownRow struct {
 	created time.Time
 	before  bool // only the previous step has shown it
 }
 
 func newStep(since time.Time, total int, w width) step {
-	return step{since: since, last: since, total: total, width: w, shown: map[rowKey]sight{}}
-}
-
-func keyOf(row defender.Row) rowKey {
-	if row.Alert != "" {
-		return rowKey{alert: row.Alert}
-	}
-	return rowKey{id: row.ID}
+	return step{since: since, last: since, total: total, width: w, shown: map[rowKey]shownRow{}}
 }
 
 // isNew reports whether neither this step nor the previous one has shown a row.
@@ -70,7 +57,7 @@ func (s *step) note(page *defender.Page) (ordered bool) {
 		if seen, known := s.shown[keyOf(row)]; !known || seen.before {
 			s.read++
 		}
-		s.shown[keyOf(row)] = sight{created: row.Created}
+		s.shown[keyOf(row)] = shownRow{created: row.Created}
 	}
 	if last.After(s.last) {
 		s.last = last
@@ -101,7 +88,7 @@ func (s *step) next() (next step, ok bool) {
 	next.width.restart()
 	for key, seen := range s.shown {
 		if seen.created.Equal(s.last) {
-			next.shown[key] = sight{created: seen.created, before: true}
+			next.shown[key] = shownRow{created: seen.created, before: true}
 		}
 	}
 	if s.totalKnown {

@@ -44,12 +44,11 @@ func (s *Sweep) FinishPage(page *defender.Page, polled int, now time.Time) Endin
 			t.rows += s.width.top
 		}
 	}
-	leadsOn := page.Next > 0 || page.Token != ""
-	if !s.joins(page, leadsOn) {
+	if !s.joins(page) {
 		return s.stepBack(now)
 	}
 	s.note(page)
-	if !leadsOn || s.stuck() {
+	if !leadsOn(page) || s.stuck() {
 		return s.endList(now)
 	}
 	if !s.current.worth(s.maxTop) || s.current.pages >= maxPages {
@@ -70,9 +69,9 @@ func (s *Sweep) ignores() bool {
 
 // joins reports whether a page connects to what was read of the list. It does if it has a row that was read: the rows before that one were
 // read too, or have changed. An empty page at the end does not: the list was longer.
-func (s *Sweep) joins(page *defender.Page, leadsOn bool) bool {
-	empty := len(page.Rows)+page.Nameless == 0
-	if s.skip == 0 || s.token != "" || s.blind || empty && leadsOn || !empty && len(s.read) == 0 {
+func (s *Sweep) joins(page *defender.Page) bool {
+	empty := rowsOf(page) == 0
+	if s.skip == 0 || s.token != "" || s.blind || empty && leadsOn(page) || !empty && len(s.read) == 0 {
 		return true
 	}
 	for _, row := range page.Rows {
@@ -120,7 +119,7 @@ func (s *Sweep) advance(page *defender.Page) {
 	top := s.width.top
 	next := min(page.Next, s.skip+top) // a link beyond that would skip rows
 	s.width.fits(next, page.Size)
-	end := s.skip + len(page.Rows) + page.Nameless
+	end := s.skip + rowsOf(page)
 	s.skip = max(s.skip+1, next-min(overlap, top/2))
 	s.blind = s.skip >= end
 }

@@ -15,10 +15,10 @@ const remembers = 2 * time.Hour
 // version identifies a row and one change. The incident is part of it: an alert with another incident has
 // moved.
 type version struct {
-	name   rowName
-	id     int64
-	second int64
-	nano   int
+	row      rowKey
+	incident int64
+	second   int64
+	nano     int
 }
 
 // seen are the rows that were returned, in two generations, so forgetting the older one costs nothing. A row that is shown again
@@ -37,7 +37,7 @@ func (s *seen) returns(row defender.Row, now time.Time) bool {
 	if s.young == nil || now.Sub(s.since) >= remembers {
 		s.old, s.young, s.since = s.young, map[version]bool{}, now
 	}
-	v := version{name: nameOf(row), id: row.ID, second: row.LastUpdate.Unix(), nano: row.LastUpdate.Nanosecond()}
+	v := version{row: keyOf(row), incident: row.ID, second: row.LastUpdate.Unix(), nano: row.LastUpdate.Nanosecond()}
 	whole, known := s.young[v]
 	if !known {
 		whole, known = s.old[v]

@@ -10,19 +10,6 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// rowName identifies a row: an alert by its own ID, an incident by its ID.
-type rowName struct {
-	alert    string
-	incident int64
-}
-
-func nameOf(row defender.Row) rowName {
-	if row.Alert != "" {
-		return rowName{alert: row.Alert}
-	}
-	return rowName{incident: row.ID}
-}
-
 // window is a part of the list, by the time of the last update: from since until before, which is excluded. It is read page by page.
 //
 // In the order of creation, rows of a window keep their places while they are in it. A row that changes leaves a window that has an end,
@@ -52,7 +39,7 @@ type reading struct {
 
 	date     time.Time // of its first page, by the service's clock
 	total    int       // of its rows, according to its first page; 0: missing
-	shown    map[rowName]bool
+	shown    map[rowKey]bool
 	nameless int
 	created  []time.Time // of its rows
 	newest   time.Time   // of its rows' changes, except those in the service's future
@@ -77,7 +64,7 @@ const (
 // restart schedules the window to be read from its beginning.
 func (w *window) restart(top, largest int, due time.Time) {
 	w.due = due
-	w.reading = reading{width: width{largest: largest, top: top}, shown: map[rowName]bool{}}
+	w.reading = reading{width: width{largest: largest, top: top}, shown: map[rowKey]bool{}}
 }
 
 // request is the request for its next page.
@@ -103,16 +90,15 @@ func (w *window) finishPage(page *defender.Page, q defender.ListRequest, maxSkip
 	w.failures = 0
 	w.part = w.part || page.Partial
 	w.note(page, q.ByCreation)
-	leadsOn := page.Next > 0 || page.Token != ""
 	switch {
-	case !leadsOn, w.barren > maxBarren && page.Counted: // nothing follows what was shown
+	case !leadsOn(page), w.barren > maxBarren && page.Counted: // nothing follows what was shown
 		w.width.fits(math.MaxInt, page.Size)
 		return w.ended()
 	case w.barren > maxBarren, w.pages >= maxPages:
 		return short
 	case page.Token != "":
 		w.token = page.Token
-		if !empty(page) {
+		if rowsOf(page) > 0 {
 			w.skip = w.end
 		}
 		return goesOn
@@ -159,10 +145,10 @@ func (w *window) note(page *defender.Page, ordered bool) {
 	repeated, known := 0, len(w.shown)
 	limit := dateOf(page, w.date).Add(time.Second) // a Date has whole seconds
 	for _, row := range page.Rows {
-		if name := nameOf(row); w.shown[name] {
+		if key := keyOf(row); w.shown[key] {
 			repeated++
 		} else {
-			w.shown[name] = true
+			w.shown[key] = true
 			w.created = append(w.created, row.Created)
 		}
 		inside := w.before.IsZero() || row.LastUpdate.Before(w.before)
@@ -171,18 +157,14 @@ func (w *window) note(page *defender.Page, ordered bool) {
 		}
 	}
 	w.nameless += max(0, page.Nameless-max(0, lap-repeated)) // the others were there before
-	if behind := empty(page) && page.Token != ""; ordered && lap > 0 && repeated == 0 && !behind {
+	if behind := rowsOf(page) == 0 && page.Token != ""; ordered && lap > 0 && repeated == 0 && !behind {
 		w.part = true // rows may have moved up unseen
 	}
 	if w.barren++; len(w.shown) > known {
 		w.barren = 0
 	}
-	w.end = max(w.end, w.skip+len(page.Rows)+page.Nameless)
+	w.end = max(w.end, w.skip+rowsOf(page))
 }
-
-// empty reports whether a page has no rows. If its link has a token, they are on the next
-// one.
-func empty(page *defender.Page) bool { return len(page.Rows)+page.Nameless == 0 }
 
 // ended returns how a window ends without a further link.
 func (w *window) ended() outcome {
@@ -208,9 +190,9 @@ func (w *window) tooLarge(page *defender.Page, maxSkip int, at time.Time) (singl
 	w.skip, w.token = w.skip+1, ""
 	w.end = w.skip
 	w.part = w.part || page.First == 0 // nobody knows which incident to fetch
-	name := nameOf(defender.Row{ID: page.First, Alert: page.FirstAlert})
-	if w.barren++; name != (rowName{}) && !w.shown[name] {
-		w.shown[name], w.barren = true, 0
+	key := keyOf(defender.Row{ID: page.First, Alert: page.FirstAlert})
+	if w.barren++; key != (rowKey{}) && !w.shown[key] {
+		w.shown[key], w.barren = true, 0
 	}
 	switch {
 	case w.barren > maxBarren:
@@ -230,12 +212,4 @@ func (w *window) goOnByCreation() (ok bool) {
 	}
 	w.resume, w.skip, w.end, w.token = last, 0, 0, ""
 	return true
-}
-
-// dateOf is the Date of a page; otherwise is used for a page without one.
-func dateOf(page *defender.Page, otherwise time.Time) time.Time {
-	if page.Date.IsZero() {
-		return otherwise.Round(0)
-	}
-	return page.Date
 }
