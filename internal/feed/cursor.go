@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package feed says which page of List incidents to request next, and from which lastUpdateTime on. One call reads all pages.
-//
-// The list shows the newest change first. An incident that changes while pages are read moves to the front, and the next call shows it:
-// nothing is missed if that call lists from the newest time on this call's first page (seen in captures, see docs/api.md).
-// A Feed holds the current page; a cursor says where the next one begins. Neither waits or reads a clock.
 package feed
 
 import (
 	"math"
 	"time"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
 const (
@@ -26,46 +23,26 @@ const (
 	incompleteLimit = 10 * time.Minute
 )
 
-// pageRequest is the page to request.
-type pageRequest struct {
-	Since time.Time // lastUpdateTime at or after it; zero: not filtered
-	Top   int
-	Skip  int
-	Token string // of the page before, if that was empty; empty: Skip counts
-}
-
 // pageResult is the part of a response that the cursor needs.
 type pageResult struct {
-	Shown  []sighting // its rows, except those without an incident ID
-	Rows   int        // how many rows, including those without an incident ID
-	Size   int        // in bytes
-	Newest time.Time  // lastUpdateTime of its rows; zero: it has none
-	Next   int        // the $skip of the next page; 0: it is the last page, unless there is a Token
-	Token  string     // continues after an empty page
-	Guess  bool       // there is a link to the next page, but where that begins is a guess
-	New    bool       // it has a row that the call has not shown yet
-	Part   bool       // it may lack rows
-	Date   time.Time  // by the service's clock
+	shown       []sighting // its rows, except those without an incident ID
+	rows        int        // how many rows, including those without an incident ID
+	size        int        // in bytes
+	newest      time.Time  // lastUpdateTime of its rows; zero: it has none
+	next        int        // the $skip of the next page; 0: it is the last page, unless there is a token
+	token       string     // continues after an empty page
+	guess       bool       // there is a link to the next page, but where that begins is a guess
+	hasNew      bool       // it has a row that the call has not shown yet
+	mayLackRows bool
+	date        time.Time // by the service's clock
 }
 
-// oversize is what is known of a page that exceeds the size limit for
-// responses.
+// oversize is what is known of a page that exceeds the size limit for responses.
 type oversize struct {
-	First int64     // the incident of its first row; 0: not known
-	New   bool      // the call has not shown that one yet
-	Date  time.Time // by the service's clock
+	first  int64     // the incident of its first row; 0: not known
+	hasNew bool      // the call has not shown that one yet
+	date   time.Time // by the service's clock
 }
-
-// Progress is what a page, or the failure of one, means for its call.
-type Progress uint8
-
-// The kinds of progress.
-const (
-	Continues  Progress = iota // the call goes on, or begins again
-	Complete                   // it has shown all changes, and the boundary has advanced
-	Incomplete                 // it may lack changes, and the next one lists from the same boundary
-	GivenUp                    // the same again and again: the boundary has advanced anyway
-)
 
 // place is where a page begins.
 type place struct {
@@ -73,7 +50,10 @@ type place struct {
 	token string
 }
 
-// cursor is how far the feed has come. newCursor makes one.
+// cursor says which page a Feed requests next, and from which lastUpdateTime on. One call reads all pages. newCursor makes one.
+//
+// The list shows the newest change first. An incident that changes while pages are read moves to the front, and the next call shows it:
+// nothing is missed if that call lists from the newest time on this call's first page (seen in captures, see docs/api.md).
 type cursor struct {
 	interval time.Duration
 	lookback time.Duration
@@ -85,13 +65,13 @@ type cursor struct {
 	width   width     // size of pages
 	omitted omissions // rows that are too large to read
 
-	skip   int       // of the current call
-	lap    int       // rows of its next page that the page before has shown
-	token  string    // of its next page
-	pages  int       // of the current call so far
-	barren int       // consecutive pages without a new row, up to the last
-	part   bool      // one of them may have lacked rows
-	newest time.Time // on its first page with rows; changes ahead of that page that were not shown are newer
+	skip        int       // of the current call
+	lap         int       // rows of its next page that the page before has shown
+	token       string    // of its next page
+	pages       int       // of the current call so far
+	barren      int       // consecutive pages without a new row, up to the last
+	mayLackRows bool      // one of its pages may
+	newest      time.Time // on its first page with rows; changes ahead of that page that were not shown are newer
 
 	incomplete      int       // calls in a row
 	incompleteSince time.Time // the end of the first of them
@@ -104,19 +84,12 @@ func newCursor(interval, lookback time.Duration, largest int, boundary, now time
 	return &cursor{interval: interval, lookback: lookback, width: newWidth(largest), boundary: boundary, due: now}
 }
 
-// Due is when to request the next page.
-func (c *cursor) Due() time.Time { return c.due }
-
-// Boundary is the time from which the current call lists; zero: not known yet. Once a call is complete, a later cursor can continue from
-// it.
-func (c *cursor) Boundary() time.Time { return c.boundary }
-
-// Request is the page to request. While the boundary is not known, it is a single row, which brings the service's time.
-func (c *cursor) Request() pageRequest {
+// request is the page to request. While the boundary is not known, it is a single row, which brings the service's time.
+func (c *cursor) request() defender.ListRequest {
 	if c.boundary.IsZero() {
-		return pageRequest{Top: 1}
+		return defender.ListRequest{Top: 1}
 	}
-	r := pageRequest{Since: c.boundary, Top: c.width.top, Skip: c.skip, Token: c.token}
+	r := defender.ListRequest{Since: c.boundary, Top: c.width.top, Skip: c.skip, Token: c.token}
 	if since, probes := c.omitted.probe(); probes {
 		r.Since = since
 	} else if next := c.omitted.next(); next != nil {
@@ -125,51 +98,51 @@ func (c *cursor) Request() pageRequest {
 	return r
 }
 
-// FinishPage advances the cursor after a page whose rows were all handled. A time in the service's own future does not count: listing from
+// finishPage advances the cursor after a page whose rows were all handled. A time in the service's own future does not count: listing from
 // there would find nothing until then.
-func (c *cursor) FinishPage(now time.Time, p pageResult) Progress {
+func (c *cursor) finishPage(now time.Time, p pageResult) CallResult {
 	if c.boundary.IsZero() {
-		c.begin(now, p.Date)
+		c.begin(now, p.date)
 		return Continues
 	}
-	if !p.Date.IsZero() && c.boundary.After(p.Date) {
-		c.boundary = p.Date.Add(-Settling) // one incident's time was in the future
+	if !p.date.IsZero() && c.boundary.After(p.date) {
+		c.boundary = p.date.Add(-Settling) // one incident's time was in the future
 	}
 	if c.newest.IsZero() {
-		c.newest = p.Newest
-		if !p.Date.IsZero() && c.newest.After(p.Date) {
-			c.newest = p.Date
+		c.newest = p.newest
+		if !p.date.IsZero() && c.newest.After(p.date) {
+			c.newest = p.date
 		}
 	}
 	c.due = now
 	c.pages++
-	c.part = c.part || p.Part
-	if c.barren++; p.New {
+	c.mayLackRows = c.mayLackRows || p.mayLackRows
+	if c.barren++; p.hasNew {
 		c.barren = 0
 	}
-	r := c.Request()
+	r := c.request()
 	_, probing := c.omitted.probe()
-	c.omitted.note(p.Shown)
-	leadsOn := p.Next > 0 || p.Token != ""
-	over := !leadsOn || c.barren > maxBarren && p.Guess // nothing follows what was shown
+	c.omitted.note(p.shown)
+	leadsOn := p.next > 0 || p.token != ""
+	over := !leadsOn || c.barren > maxBarren && p.guess // nothing follows what was shown
 	switch {
 	case over && !probing:
-		return c.end(now, p.Size)
+		return c.end(now, p.size)
 	case !over && c.barren > maxBarren, c.pages >= maxPages:
 		return c.cut(now)
 	case over, c.omitted.reached():
-		c.skip, c.lap, c.token = c.skip+p.Rows+c.omitted.pass(), 0, ""
+		c.skip, c.lap, c.token = c.skip+p.rows+c.omitted.pass(), 0, ""
 		return Continues
 	}
-	c.token = p.Token
-	if p.Token != "" {
+	c.token = p.token
+	if p.token != "" {
 		return Continues
 	}
-	next := min(p.Next, c.skip+r.Top) // a link beyond that would skip rows
-	end := c.skip + p.Rows
+	next := min(p.next, c.skip+r.Top) // a link beyond that would skip rows
+	end := c.skip + p.rows
 	c.skip = max(c.skip+1, next-min(overlap, r.Top/2))
 	c.lap = max(0, end-c.skip)
-	c.width.fits(next, p.Size)
+	c.width.fits(next, p.size)
 	return Continues
 }
 
@@ -184,10 +157,10 @@ func (c *cursor) begin(now, date time.Time) {
 }
 
 // end ends a call after its last page, of that size.
-func (c *cursor) end(now time.Time, size int) Progress {
+func (c *cursor) end(now time.Time, size int) CallResult {
 	c.width.fits(math.MaxInt, size)
 	c.omitted.keep()
-	if c.part {
+	if c.mayLackRows {
 		return c.cut(now)
 	}
 	c.incomplete = 0
@@ -197,7 +170,7 @@ func (c *cursor) end(now time.Time, size int) Progress {
 
 // cut ends a call that may lack changes. The next one lists from the same boundary. But a change that a list never shows must not
 // stop the boundary from advancing.
-func (c *cursor) cut(now time.Time) Progress {
+func (c *cursor) cut(now time.Time) CallResult {
 	if c.incomplete++; c.incomplete == 1 {
 		c.incompleteSince = now
 	}
@@ -221,39 +194,39 @@ func (c *cursor) advance(now time.Time) {
 		}
 	}
 	c.restart()
-	c.width.top = min(2*c.width.top, c.width.largest) // after TooLarge the page size recovers
+	c.width.top = min(2*c.width.top, c.width.largest) // after tooLarge the page size recovers
 	c.due = now.Add(c.interval)
 }
 
-// ShownBefore reports whether an earlier call has shown a change with this time, or could
+// shownBefore reports whether an earlier call has shown a change with this time, or could
 // have.
-func (c *cursor) ShownBefore(changed time.Time) bool {
+func (c *cursor) shownBefore(changed time.Time) bool {
 	return !changed.After(c.boundary.Add(Settling)) || !changed.After(c.reached)
 }
 
-// TooLarge notes that the page exceeds the size limit for responses. The next page has half the rows. If the page was a single row, whole
+// tooLarge notes that the page exceeds the size limit for responses. The next page has half the rows. If the page was a single row, whole
 // is true: the caller must fetch that incident by ID, and the call continues after it with full pages. The next calls leave it out until
 // it changes.
-func (c *cursor) TooLarge(now time.Time, p oversize) (whole bool, progress Progress) {
-	if p.Date.IsZero() {
-		p.Date = now.Round(0)
+func (c *cursor) tooLarge(now time.Time, p oversize) (whole bool, progress CallResult) {
+	if p.date.IsZero() {
+		p.date = now.Round(0)
 	}
 	if c.boundary.IsZero() {
-		c.begin(now, p.Date)
+		c.begin(now, p.date)
 		return false, Continues
 	}
 	c.due = now
-	if !c.omitted.moved(p.First) {
+	if !c.omitted.moved(p.first) {
 		if !c.halve() {
 			return false, Continues
 		}
-		if whole = p.First != 0; whole {
-			c.omitted.add(p.First, c.boundary, p.Date)
+		if whole = p.first != 0; whole {
+			c.omitted.add(p.first, c.boundary, p.date)
 		}
-		c.part = c.part || !whole // nobody knows which incident to fetch
+		c.mayLackRows = c.mayLackRows || !whole // nobody knows which incident to fetch
 	}
 	c.skip, c.lap, c.token = c.skip+1, 0, "" // a token leads to the same page
-	if c.barren++; p.New {
+	if c.barren++; p.hasNew {
 		c.barren = 0
 	}
 	if c.barren > maxBarren {
@@ -265,7 +238,7 @@ func (c *cursor) TooLarge(now time.Time, p oversize) (whole bool, progress Progr
 // halve halves a page that is too large. single: it was a single row, which is therefore too large
 // itself.
 func (c *cursor) halve() (single bool) {
-	top := c.Request().Top
+	top := c.request().Top
 	assumed := c.omitted.misplaced()
 	if c.skip -= assumed; assumed > 0 {
 		c.lap = 0
@@ -273,9 +246,9 @@ func (c *cursor) halve() (single bool) {
 	return c.width.tooLarge(c.skip, top+assumed)
 }
 
-// Failed gives up the current call. The next one begins after wait, from the same boundary. refused: the API has responded to this page
+// failed gives up the current call. The next one begins after wait, from the same boundary. refused: the API has responded to this page
 // with an error. If the call has shown pages, and the API refuses the same page again and again, changes may be missing for good.
-func (c *cursor) Failed(now time.Time, wait time.Duration, refused bool) (p Progress) {
+func (c *cursor) failed(now time.Time, wait time.Duration, refused bool) (p CallResult) {
 	if refused && c.pages > 0 {
 		if at := (place{c.skip, c.token}); at != c.refusedAt {
 			c.refusedAt, c.incomplete = at, 0
@@ -289,7 +262,7 @@ func (c *cursor) Failed(now time.Time, wait time.Duration, refused bool) (p Prog
 
 func (c *cursor) restart() {
 	c.skip, c.lap, c.token, c.newest = 0, 0, "", time.Time{}
-	c.pages, c.barren, c.part = 0, 0, false
+	c.pages, c.barren, c.mayLackRows = 0, 0, false
 	c.width.restart()
 	c.omitted.restart()
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
 const (
@@ -25,43 +27,43 @@ func listing() *cursor { return newCursor(interval, lookback, largest, noon.Add(
 
 func TestTheFirstCallBringsTheServicesTime(t *testing.T) {
 	c := newCursor(interval, lookback, largest, time.Time{}, noon)
-	require.Equal(t, noon, c.Due())
-	require.Equal(t, pageRequest{Top: 1}, c.Request())
+	require.Equal(t, noon, c.due)
+	require.Equal(t, defender.ListRequest{Top: 1}, c.request())
 
 	ahead := noon.Add(time.Hour)
-	require.Equal(t, Continues, c.FinishPage(noon, pageResult{Newest: ahead.Add(-time.Minute), Next: 1, Date: ahead}))
-	require.Equal(t, ahead.Add(-lookback), c.Boundary(), "by the service's clock")
-	require.Equal(t, pageRequest{Since: ahead.Add(-lookback), Top: largest}, c.Request())
-	require.Equal(t, noon, c.Due(), "at once")
+	require.Equal(t, Continues, c.finishPage(noon, pageResult{newest: ahead.Add(-time.Minute), next: 1, date: ahead}))
+	require.Equal(t, ahead.Add(-lookback), c.boundary, "by the service's clock")
+	require.Equal(t, defender.ListRequest{Since: ahead.Add(-lookback), Top: largest}, c.request())
+	require.Equal(t, noon, c.due, "at once")
 }
 
 func TestWithoutTheServicesTimeTheOwnHasToDo(t *testing.T) {
 	c := newCursor(interval, Settling, largest, time.Time{}, noon)
-	require.Equal(t, Continues, c.FinishPage(noon, pageResult{}))
-	require.Equal(t, noon.Add(-Settling), c.Boundary())
+	require.Equal(t, Continues, c.finishPage(noon, pageResult{}))
+	require.Equal(t, noon.Add(-Settling), c.boundary)
 }
 
 func TestAFailureBeforeTheServicesTimeIsKnownAsksForItAgain(t *testing.T) {
 	c := newCursor(interval, lookback, largest, time.Time{}, noon)
-	c.Failed(noon, time.Minute, false)
-	require.Equal(t, noon.Add(time.Minute), c.Due())
-	require.Equal(t, pageRequest{Top: 1}, c.Request())
+	c.failed(noon, time.Minute, false)
+	require.Equal(t, noon.Add(time.Minute), c.due)
+	require.Equal(t, defender.ListRequest{Top: 1}, c.request())
 }
 
 func TestARestartGoesOnFromTheStoredBoundary(t *testing.T) {
 	c := newCursor(interval, lookback, largest, noon.Add(-72*time.Hour), noon)
-	require.Equal(t, noon, c.Due())
-	require.Equal(t, pageRequest{Since: noon.Add(-72 * time.Hour), Top: largest}, c.Request(), "further back than the lookback")
+	require.Equal(t, noon, c.due)
+	require.Equal(t, defender.ListRequest{Since: noon.Add(-72 * time.Hour), Top: largest}, c.request(), "further back than the lookback")
 }
 
 func TestTheBoundaryIsTheNewestOfTheFirstPageLessTheSettling(t *testing.T) {
 	c := listing()
-	require.Equal(t, Continues, c.FinishPage(noon, pageResult{Newest: noon.Add(-time.Minute), Next: 100, Date: noon}))
-	require.Equal(t, noon.Add(-time.Hour), c.Boundary(), "not before the last page")
-	require.Equal(t, Complete, c.FinishPage(noon.Add(time.Second), pageResult{Newest: noon, Date: noon}), "where that one moved to the front meanwhile")
-	require.Equal(t, noon.Add(-time.Minute-Settling), c.Boundary())
-	require.Equal(t, pageRequest{Since: c.Boundary(), Top: largest}, c.Request())
-	require.Equal(t, noon.Add(time.Second+interval), c.Due())
+	require.Equal(t, Continues, c.finishPage(noon, pageResult{newest: noon.Add(-time.Minute), next: 100, date: noon}))
+	require.Equal(t, noon.Add(-time.Hour), c.boundary, "not before the last page")
+	require.Equal(t, Complete, c.finishPage(noon.Add(time.Second), pageResult{newest: noon, date: noon}), "where that one moved to the front meanwhile")
+	require.Equal(t, noon.Add(-time.Minute-Settling), c.boundary)
+	require.Equal(t, defender.ListRequest{Since: c.boundary, Top: largest}, c.request())
+	require.Equal(t, noon.Add(time.Second+interval), c.due)
 }
 
 func TestTheBoundaryNeverGoesBack(t *testing.T) {
@@ -72,9 +74,9 @@ func TestTheBoundaryNeverGoesBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := listing()
-			require.Equal(t, Complete, c.FinishPage(noon, pageResult{Newest: newest, Date: noon}))
-			require.Equal(t, noon.Add(-time.Hour), c.Boundary())
-			require.Equal(t, noon.Add(interval), c.Due())
+			require.Equal(t, Complete, c.finishPage(noon, pageResult{newest: newest, date: noon}))
+			require.Equal(t, noon.Add(-time.Hour), c.boundary)
+			require.Equal(t, noon.Add(interval), c.due)
 		})
 	}
 }
@@ -93,39 +95,39 @@ func TestPagesOverlapAndLeadOn(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%d rows, on to %d", test.top, test.next), func(t *testing.T) {
 			c := newCursor(interval, lookback, test.top, noon.Add(-time.Hour), noon)
-			require.Equal(t, Continues, c.FinishPage(noon, pageResult{Newest: noon, Next: test.next}))
-			require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: test.top, Skip: test.skip}, c.Request())
-			require.Equal(t, noon, c.Due(), "at once")
+			require.Equal(t, Continues, c.finishPage(noon, pageResult{newest: noon, next: test.next}))
+			require.Equal(t, defender.ListRequest{Since: noon.Add(-time.Hour), Top: test.top, Skip: test.skip}, c.request())
+			require.Equal(t, noon, c.due, "at once")
 		})
 	}
 }
 
 func TestAFailedCallBeginsAnewFromTheSameBoundary(t *testing.T) {
 	c := listing()
-	c.FinishPage(noon, pageResult{Newest: noon, Next: 100})
-	c.Failed(noon, time.Minute, false)
-	require.Equal(t, noon.Add(time.Minute), c.Due())
-	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: largest}, c.Request())
+	c.finishPage(noon, pageResult{newest: noon, next: 100})
+	c.failed(noon, time.Minute, false)
+	require.Equal(t, noon.Add(time.Minute), c.due)
+	require.Equal(t, defender.ListRequest{Since: noon.Add(-time.Hour), Top: largest}, c.request())
 
-	require.Equal(t, Complete, c.FinishPage(noon, pageResult{}))
-	require.Equal(t, noon.Add(-time.Hour), c.Boundary(), "what the call that failed had seen does not count")
+	require.Equal(t, Complete, c.finishPage(noon, pageResult{}))
+	require.Equal(t, noon.Add(-time.Hour), c.boundary, "what the call that failed had seen does not count")
 }
 
 func TestAPageThatIsTooLargeIsHalvedAndASingleRowSkipped(t *testing.T) {
 	c := newCursor(interval, lookback, 6, noon.Add(-time.Hour), noon)
-	c.FinishPage(noon, pageResult{Shown: []sighting{{1, noon}, {2, noon.Add(-30 * time.Second)}}, Newest: noon, Next: 6})
-	require.Equal(t, 3, c.Request().Skip)
+	c.finishPage(noon, pageResult{shown: []sighting{{1, noon}, {2, noon.Add(-30 * time.Second)}}, newest: noon, next: 6})
+	require.Equal(t, 3, c.request().Skip)
 	for _, top := range []int{3, 1} {
 		require.False(t, tooLarge(c, noon.Add(time.Second), 7))
-		require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: top, Skip: 3}, c.Request())
-		require.Equal(t, noon.Add(time.Second), c.Due(), "at once")
+		require.Equal(t, defender.ListRequest{Since: noon.Add(-time.Hour), Top: top, Skip: 3}, c.request())
+		require.Equal(t, noon.Add(time.Second), c.due, "at once")
 	}
 	require.True(t, tooLarge(c, noon, 7), "that row has to be had in another way")
-	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: 6, Skip: 4}, c.Request(), "full pages at once")
-	require.Equal(t, Continues, c.FinishPage(noon, pageResult{Shown: []sighting{{3, noon.Add(-time.Minute)}}, Newest: noon.Add(-time.Minute), Next: 10}))
-	require.Equal(t, 7, c.Request().Skip)
-	require.Equal(t, Complete, c.FinishPage(noon, pageResult{}))
-	require.Equal(t, noon.Add(-Settling), c.Boundary())
+	require.Equal(t, defender.ListRequest{Since: noon.Add(-time.Hour), Top: 6, Skip: 4}, c.request(), "full pages at once")
+	require.Equal(t, Continues, c.finishPage(noon, pageResult{shown: []sighting{{3, noon.Add(-time.Minute)}}, newest: noon.Add(-time.Minute), next: 10}))
+	require.Equal(t, 7, c.request().Skip)
+	require.Equal(t, Complete, c.finishPage(noon, pageResult{}))
+	require.Equal(t, noon.Add(-Settling), c.boundary)
 }
 
 // It is not known which incident to fetch, so the next call lists from the same
@@ -133,23 +135,23 @@ func TestAPageThatIsTooLargeIsHalvedAndASingleRowSkipped(t *testing.T) {
 func TestACallWithALargeRowOfAnUnknownIncidentIsIncomplete(t *testing.T) {
 	c := newCursor(interval, lookback, 1, noon.Add(-time.Hour), noon)
 	require.False(t, tooLarge(c, noon, 0))
-	require.Equal(t, 1, c.Request().Skip)
-	require.Equal(t, Incomplete, c.FinishPage(noon, pageResult{Shown: []sighting{{3, noon}}, Newest: noon}))
-	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: 1}, c.Request(), "that row is not left out either")
+	require.Equal(t, 1, c.request().Skip)
+	require.Equal(t, Incomplete, c.finishPage(noon, pageResult{shown: []sighting{{3, noon}}, newest: noon}))
+	require.Equal(t, defender.ListRequest{Since: noon.Add(-time.Hour), Top: 1}, c.request(), "that row is not left out either")
 }
 
 // tooLarge is the response to the next page if that is too large; first is the incident of its first
 // row.
 func tooLarge(c *cursor, now time.Time, first int64) (whole bool) {
-	whole, _ = c.TooLarge(now, oversize{First: first, New: true, Date: now})
+	whole, _ = c.tooLarge(now, oversize{first: first, hasNew: true, date: now})
 	return whole
 }
 
 func TestWhenTheFirstRowIsTooLargeTheBoundaryFollowsTheNext(t *testing.T) {
 	c := newCursor(interval, lookback, 1, noon.Add(-time.Hour), noon)
 	require.True(t, tooLarge(c, noon, 1))
-	require.Equal(t, Complete, c.FinishPage(noon, pageResult{Shown: []sighting{{2, noon.Add(-time.Minute)}}, Newest: noon.Add(-time.Minute)}))
-	require.Equal(t, noon.Add(-time.Minute-Settling), c.Boundary(), "whatever is newer is listed again")
+	require.Equal(t, Complete, c.finishPage(noon, pageResult{shown: []sighting{{2, noon.Add(-time.Minute)}}, newest: noon.Add(-time.Minute)}))
+	require.Equal(t, noon.Add(-time.Minute-Settling), c.boundary, "whatever is newer is listed again")
 }
 
 func TestWhatWasTooLargeGrowsBackCallByCall(t *testing.T) {
@@ -159,75 +161,75 @@ func TestWhatWasTooLargeGrowsBackCallByCall(t *testing.T) {
 	}
 	var tops []int
 	for range 7 {
-		tops = append(tops, c.Request().Top)
-		require.Equal(t, Complete, c.FinishPage(noon, pageResult{}))
+		tops = append(tops, c.request().Top)
+		require.Equal(t, Complete, c.finishPage(noon, pageResult{}))
 	}
 	require.Equal(t, []int{3, 6, 12, 24, 48, 96, 100}, tops)
 }
 
 func TestCallEndsWhereTheListHasNoMoreRowsWhateverItsLinksSay(t *testing.T) {
 	since := noon.Add(-time.Hour)
-	guess := pageResult{Newest: noon, Next: 100, Guess: true, New: true}
+	guess := pageResult{newest: noon, next: 100, guess: true, hasNew: true}
 	for name, last := range map[string]pageResult{
-		"the same rows again":            {Newest: noon, Next: 190, Guess: true},
-		"no rows, and a link to nowhere": {Guess: true},
-		"no link":                        {Newest: noon, New: true},
+		"the same rows again":            {newest: noon, next: 190, guess: true},
+		"no rows, and a link to nowhere": {guess: true},
+		"no link":                        {newest: noon, hasNew: true},
 	} {
 		c := listing()
-		require.Equal(t, Continues, c.FinishPage(noon, guess), name)
-		require.Equal(t, pageRequest{Since: since, Top: largest, Skip: 90}, c.Request(), "the rows were counted")
+		require.Equal(t, Continues, c.finishPage(noon, guess), name)
+		require.Equal(t, defender.ListRequest{Since: since, Top: largest, Skip: 90}, c.request(), "the rows were counted")
 		for range maxBarren {
-			if last.Next == 0 || last.New {
+			if last.next == 0 || last.hasNew {
 				break
 			}
-			require.Equal(t, Continues, c.FinishPage(noon, last), "others may have changed meanwhile, and moved the rest up")
+			require.Equal(t, Continues, c.finishPage(noon, last), "others may have changed meanwhile, and moved the rest up")
 		}
-		require.Equal(t, Complete, c.FinishPage(noon, last), name)
-		require.Equal(t, noon.Add(-Settling), c.Boundary(), name)
+		require.Equal(t, Complete, c.finishPage(noon, last), name)
+		require.Equal(t, noon.Add(-Settling), c.boundary, name)
 	}
 }
 
 func TestPagesThatAreRefusedHereAndThereDoNotMoveTheBoundary(t *testing.T) {
 	c := listing()
-	before, now := c.Boundary(), noon
-	page := pageResult{Newest: noon, Next: largest, New: true}
+	before, now := c.boundary, noon
+	page := pageResult{newest: noon, next: largest, hasNew: true}
 	for pages := range 20 {
 		for range pages%3 + 1 {
-			require.Equal(t, Continues, c.FinishPage(now, page))
-			page.Next += largest
+			require.Equal(t, Continues, c.finishPage(now, page))
+			page.next += largest
 		}
-		require.Equal(t, Incomplete, c.Failed(now, time.Minute, true), "each time another page")
-		page.Next = largest
+		require.Equal(t, Incomplete, c.failed(now, time.Minute, true), "each time another page")
+		page.next = largest
 		now = now.Add(5 * time.Minute)
 	}
-	require.Equal(t, before, c.Boundary())
+	require.Equal(t, before, c.boundary)
 }
 
 func TestATokenLeadsNoFurtherBehindAPageThatIsTooLarge(t *testing.T) {
 	c := listing()
-	require.Equal(t, Continues, c.FinishPage(noon, pageResult{Token: "a"}))
+	require.Equal(t, Continues, c.finishPage(noon, pageResult{token: "a"}))
 	for !tooLarge(c, noon, 7) {
-		require.Equal(t, "a", c.Request().Token)
+		require.Equal(t, "a", c.request().Token)
 	}
-	require.Empty(t, c.Request().Token, "it would lead to the same page")
-	require.Equal(t, 1, c.Request().Skip)
+	require.Empty(t, c.request().Token, "it would lead to the same page")
+	require.Equal(t, 1, c.request().Skip)
 }
 
 func TestEmptyPagesAreFollowedByTheirTokens(t *testing.T) {
 	c := listing()
-	require.Equal(t, Continues, c.FinishPage(noon, pageResult{Token: "a"}))
-	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: largest, Token: "a"}, c.Request())
-	require.Equal(t, Continues, c.FinishPage(noon, pageResult{Newest: noon, Next: 100, New: true}))
-	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: largest, Skip: 90}, c.Request())
-	require.Equal(t, Continues, c.FinishPage(noon, pageResult{Next: 90, Token: "b"}))
-	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: largest, Skip: 90, Token: "b"}, c.Request())
-	require.Equal(t, Complete, c.FinishPage(noon, pageResult{Newest: noon.Add(-time.Minute), New: true}))
-	require.Equal(t, noon.Add(-Settling), c.Boundary(), "the newest of the first page with rows")
-	require.Empty(t, c.Request().Token)
+	require.Equal(t, Continues, c.finishPage(noon, pageResult{token: "a"}))
+	require.Equal(t, defender.ListRequest{Since: noon.Add(-time.Hour), Top: largest, Token: "a"}, c.request())
+	require.Equal(t, Continues, c.finishPage(noon, pageResult{newest: noon, next: 100, hasNew: true}))
+	require.Equal(t, defender.ListRequest{Since: noon.Add(-time.Hour), Top: largest, Skip: 90}, c.request())
+	require.Equal(t, Continues, c.finishPage(noon, pageResult{next: 90, token: "b"}))
+	require.Equal(t, defender.ListRequest{Since: noon.Add(-time.Hour), Top: largest, Skip: 90, Token: "b"}, c.request())
+	require.Equal(t, Complete, c.finishPage(noon, pageResult{newest: noon.Add(-time.Minute), hasNew: true}))
+	require.Equal(t, noon.Add(-Settling), c.boundary, "the newest of the first page with rows")
+	require.Empty(t, c.request().Token)
 }
 
 // calls makes calls of one page that always ends in the same way, one every five minutes.
-func calls(n int, page func(now time.Time) Progress) (all []Progress) {
+func calls(n int, page func(now time.Time) CallResult) (all []CallResult) {
 	for i := range n {
 		p := Continues
 		for p == Continues {
@@ -239,49 +241,49 @@ func calls(n int, page func(now time.Time) Progress) (all []Progress) {
 }
 
 func TestBoundaryWaitsForWhatAListDoesNotShowButNotForEver(t *testing.T) {
-	for name, page := range map[string]func(c *cursor) func(time.Time) Progress{
-		"pages that do not end": func(c *cursor) func(time.Time) Progress {
-			return func(now time.Time) Progress {
-				return c.FinishPage(now, pageResult{Newest: noon, Next: c.Request().Skip + 100})
+	for name, page := range map[string]func(c *cursor) func(time.Time) CallResult{
+		"pages that do not end": func(c *cursor) func(time.Time) CallResult {
+			return func(now time.Time) CallResult {
+				return c.finishPage(now, pageResult{newest: noon, next: c.request().Skip + 100})
 			}
 		},
-		"empty pages that do not end": func(c *cursor) func(time.Time) Progress {
-			return func(now time.Time) Progress {
+		"empty pages that do not end": func(c *cursor) func(time.Time) CallResult {
+			return func(now time.Time) CallResult {
 				if c.pages == 0 {
-					return c.FinishPage(now, pageResult{Newest: noon, Next: 100, New: true})
+					return c.finishPage(now, pageResult{newest: noon, next: 100, hasNew: true})
 				}
-				return c.FinishPage(now, pageResult{Token: "again"})
+				return c.finishPage(now, pageResult{token: "again"})
 			}
 		},
-		"more new rows than there can be": func(c *cursor) func(time.Time) Progress {
-			return func(now time.Time) Progress {
-				return c.FinishPage(now, pageResult{Newest: noon, Next: c.Request().Skip + 100, New: true})
+		"more new rows than there can be": func(c *cursor) func(time.Time) CallResult {
+			return func(now time.Time) CallResult {
+				return c.finishPage(now, pageResult{newest: noon, next: c.request().Skip + 100, hasNew: true})
 			}
 		},
-		"a part of its rows": func(c *cursor) func(time.Time) Progress {
-			return func(now time.Time) Progress {
-				return c.FinishPage(now, pageResult{Newest: noon, New: true, Part: true})
+		"a part of its rows": func(c *cursor) func(time.Time) CallResult {
+			return func(now time.Time) CallResult {
+				return c.finishPage(now, pageResult{newest: noon, hasNew: true, mayLackRows: true})
 			}
 		},
-		"a page that is refused": func(c *cursor) func(time.Time) Progress {
-			return func(now time.Time) Progress {
+		"a page that is refused": func(c *cursor) func(time.Time) CallResult {
+			return func(now time.Time) CallResult {
 				if c.pages == 0 {
-					return c.FinishPage(now, pageResult{Newest: noon, Next: 100, New: true})
+					return c.finishPage(now, pageResult{newest: noon, next: 100, hasNew: true})
 				}
-				return c.Failed(now, time.Minute, true)
+				return c.failed(now, time.Minute, true)
 			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := listing()
-			require.Equal(t, []Progress{Incomplete, Incomplete}, calls(2, page(c)))
-			require.Equal(t, noon.Add(-time.Hour), c.Boundary())
-			require.Equal(t, pageRequest{Since: c.Boundary(), Top: largest}, c.Request(), "from the beginning")
-			require.Equal(t, []Progress{Incomplete, Incomplete, GivenUp, GivenUp}, calls(4, page(c)),
+			require.Equal(t, []CallResult{Incomplete, Incomplete}, calls(2, page(c)))
+			require.Equal(t, noon.Add(-time.Hour), c.boundary)
+			require.Equal(t, defender.ListRequest{Since: c.boundary, Top: largest}, c.request(), "from the beginning")
+			require.Equal(t, []CallResult{Incomplete, Incomplete, GivenUp, GivenUp}, calls(4, page(c)),
 				"the times begin again, so the third call has not waited long enough")
-			require.Equal(t, noon.Add(-Settling), c.Boundary())
-			require.Equal(t, Complete, c.FinishPage(noon, pageResult{Newest: noon, New: true}))
-			require.Equal(t, []Progress{Incomplete}, calls(1, page(c)), "a complete call makes amends")
+			require.Equal(t, noon.Add(-Settling), c.boundary)
+			require.Equal(t, Complete, c.finishPage(noon, pageResult{newest: noon, hasNew: true}))
+			require.Equal(t, []CallResult{Incomplete}, calls(1, page(c)), "a complete call makes amends")
 		})
 	}
 }
@@ -290,11 +292,11 @@ func TestFailureThatIsNotAboutAPageSkipsNothing(t *testing.T) {
 	c := listing()
 	for i := range 10 {
 		now := noon.Add(time.Duration(i) * time.Hour)
-		require.Equal(t, Continues, c.Failed(now, time.Minute, true), "no page has worked")
-		require.Equal(t, Continues, c.FinishPage(now, pageResult{Newest: now, Next: 100, New: true}))
-		require.Equal(t, Continues, c.Failed(now, time.Minute, false), "an outage")
-		require.Equal(t, noon.Add(-time.Hour), c.Boundary())
-		require.Equal(t, now.Add(time.Minute), c.Due())
+		require.Equal(t, Continues, c.failed(now, time.Minute, true), "no page has worked")
+		require.Equal(t, Continues, c.finishPage(now, pageResult{newest: now, next: 100, hasNew: true}))
+		require.Equal(t, Continues, c.failed(now, time.Minute, false), "an outage")
+		require.Equal(t, noon.Add(-time.Hour), c.boundary)
+		require.Equal(t, now.Add(time.Minute), c.due)
 	}
 }
 
@@ -326,19 +328,19 @@ func (l *list) change(changes, removals int) {
 }
 
 // page responds to a request; the last page has no link.
-func (l *list) page(r pageRequest) (rows []row, p pageResult) {
+func (l *list) page(r defender.ListRequest) (rows []row, p pageResult) {
 	for _, each := range l.rows {
 		if !each.changed.Before(r.Since) {
 			rows = append(rows, each)
 		}
 	}
-	p.Date, p.New = l.now, true
+	p.date, p.hasNew = l.now, true
 	if len(rows) > r.Skip+r.Top {
-		p.Next = r.Skip + r.Top
+		p.next = r.Skip + r.Top
 	}
 	rows = rows[min(r.Skip, len(rows)):min(r.Skip+r.Top, len(rows))]
 	if len(rows) > 0 {
-		p.Newest = rows[0].changed
+		p.newest = rows[0].changed
 	}
 	return rows, p
 }
@@ -349,11 +351,11 @@ func TestEveryChangeThatStandsIsOnAPageHoweverTheListMoves(t *testing.T) {
 		l := &list{dice: dice, now: noon}
 		l.change(200, 0)
 		c := newCursor(interval, time.Minute, 5+dice.IntN(60), time.Time{}, l.now)
-		_, page := l.page(c.Request())
-		c.FinishPage(l.now, page)
-		first, shown := c.Boundary(), map[row]bool{}
+		_, page := l.page(c.request())
+		c.finishPage(l.now, page)
+		first, shown := c.boundary, map[row]bool{}
 		for calls := 0; calls < 12; {
-			rows, page := l.page(c.Request())
+			rows, page := l.page(c.request())
 			for _, r := range rows {
 				shown[r] = true
 			}
@@ -362,11 +364,11 @@ func TestEveryChangeThatStandsIsOnAPageHoweverTheListMoves(t *testing.T) {
 			}
 			switch dice.IntN(50) {
 			case 0:
-				c.Failed(l.now, 0, false)
+				c.failed(l.now, 0, false)
 			case 1: // a restart
-				c = newCursor(interval, time.Minute, c.width.largest, c.Boundary(), l.now)
+				c = newCursor(interval, time.Minute, c.width.largest, c.boundary, l.now)
 			default:
-				if c.FinishPage(l.now, page) == Complete {
+				if c.finishPage(l.now, page) == Complete {
 					calls++
 					l.now = l.now.Add(interval)
 					if calls < 10 {
@@ -386,5 +388,5 @@ func TestEveryChangeThatStandsIsOnAPageHoweverTheListMoves(t *testing.T) {
 func TestAFirstPageThatIsTooLargeBringsTheServicesTimeAllTheSame(t *testing.T) {
 	c := newCursor(interval, lookback, largest, time.Time{}, noon)
 	require.False(t, tooLarge(c, noon, 0))
-	require.Equal(t, pageRequest{Since: noon.Add(-lookback), Top: largest}, c.Request())
+	require.Equal(t, defender.ListRequest{Since: noon.Add(-lookback), Top: largest}, c.request())
 }

@@ -20,10 +20,10 @@ type Settings struct {
 type Feed struct {
 	cursor *cursor
 	hand
-	shown     map[int64]bool // the incidents on the pages of the current call; empty while it may have one page only
-	completed time.Time      // the end of the last complete call; before the first, the start
-	pages     float64        // pages per call: an average that favors recent calls
-	sofar     int            // pages of the current call
+	shown      map[int64]bool // the incidents on the pages of the current call; empty while it may have one page only
+	completed  time.Time      // the end of the last complete call; before the first, the start
+	meanPages  float64        // of a call, favoring recent calls
+	pagesSoFar int            // pages of the current call
 }
 
 // recent is the weight of the last call in the average number of pages.
@@ -31,24 +31,21 @@ const recent = 0.2
 
 // New returns a feed whose first page is due now.
 func New(s Settings, now time.Time) *Feed {
-	return &Feed{cursor: newCursor(s.Interval, s.Lookback, s.MaxTop, s.Boundary, now), completed: now, pages: 1}
+	return &Feed{cursor: newCursor(s.Interval, s.Lookback, s.MaxTop, s.Boundary, now), completed: now, meanPages: 1}
 }
 
 // Due is when to request the next page. Not ok: there is a page in flight or
 // a current one.
-func (f *Feed) Due() (at time.Time, ok bool) { return f.cursor.Due(), !f.requested && f.page == nil }
+func (f *Feed) Due() (at time.Time, ok bool) { return f.cursor.due, !f.requested && f.page == nil }
 
 // Request is the page to request next.
-func (f *Feed) Request() defender.ListRequest {
-	r := f.cursor.Request()
-	return defender.ListRequest{Since: r.Since, Top: r.Top, Skip: r.Skip, Token: r.Token}
-}
+func (f *Feed) Request() defender.ListRequest { return f.cursor.request() }
 
 // Arrived makes a response the current page. The very first one is requested only for the service's time, and its rows are ignored.
 func (f *Feed) Arrived(page *defender.Page, at time.Time) {
 	f.hand.Arrived(page, at)
-	f.sofar++
-	if f.cursor.Boundary().IsZero() {
+	f.pagesSoFar++
+	if f.cursor.boundary.IsZero() {
 		f.rows = nil
 	}
 }
@@ -56,22 +53,22 @@ func (f *Feed) Arrived(page *defender.Page, at time.Time) {
 // ShownBefore reports whether an earlier call has shown a row, or could have. Each call begins Settling before the newest row of the
 // previous call, so its last rows appear again until others have changed.
 func (f *Feed) ShownBefore(row defender.Row) bool {
-	return f.cursor.ShownBefore(row.LastUpdate)
+	return f.cursor.shownBefore(row.LastUpdate)
 }
 
 // FinishPage continues with the next page, or ends the call. The caller stores Boundary if it has advanced.
-func (f *Feed) FinishPage(page *defender.Page, at time.Time) Progress {
+func (f *Feed) FinishPage(page *defender.Page, at time.Time) CallResult {
 	p := pageResult{
-		Rows: rowsOf(page), Size: page.Size,
-		Next: page.Next, Token: page.Token, Guess: page.Counted, New: f.shows(page), Part: page.Partial, Date: page.Date,
+		rows: rowsOf(page), size: page.Size,
+		next: page.Next, token: page.Token, guess: page.Counted, hasNew: f.shows(page), mayLackRows: page.Partial, date: page.Date,
 	}
 	for _, row := range page.Rows {
-		p.Shown = append(p.Shown, sighting{row.ID, row.LastUpdate})
-		if row.LastUpdate.After(p.Newest) {
-			p.Newest = row.LastUpdate
+		p.shown = append(p.shown, sighting{row.ID, row.LastUpdate})
+		if row.LastUpdate.After(p.newest) {
+			p.newest = row.LastUpdate
 		}
 	}
-	return f.ended(at, f.cursor.FinishPage(at, p))
+	return f.ended(at, f.cursor.finishPage(at, p))
 }
 
 // shows notes the incidents on a page of a call that has more pages, and reports whether one of them is new to the call.
@@ -96,7 +93,7 @@ func (f *Feed) note(id int64) (isNew bool) {
 }
 
 // ended notes that a call has ended, if it has.
-func (f *Feed) ended(at time.Time, p Progress) Progress {
+func (f *Feed) ended(at time.Time, p CallResult) CallResult {
 	switch p {
 	case Continues:
 		return p
@@ -105,35 +102,35 @@ func (f *Feed) ended(at time.Time, p Progress) Progress {
 	case Incomplete, GivenUp:
 	}
 	f.shown = nil
-	f.pages += recent * (float64(f.sofar) - f.pages)
-	f.sofar = 0
+	f.meanPages += recent * (float64(f.pagesSoFar) - f.meanPages)
+	f.pagesSoFar = 0
 	return p
 }
 
 // Spacing is the mean time between two requests of the feed.
 func (f *Feed) Spacing() time.Duration {
-	return time.Duration(float64(f.cursor.interval) / max(1, f.pages))
+	return time.Duration(float64(f.cursor.interval) / max(1, f.meanPages))
 }
 
 // Failed gives up the current call. The next one begins after wait. refused: the API has responded with an
 // error.
-func (f *Feed) Failed(at time.Time, wait time.Duration, refused bool) Progress {
+func (f *Feed) Failed(at time.Time, wait time.Duration, refused bool) CallResult {
 	f.shown = nil
-	return f.ended(at, f.cursor.Failed(at, wait, refused))
+	return f.ended(at, f.cursor.failed(at, wait, refused))
 }
 
 // TooLarge notes that the page exceeds the size limit for responses. single: it was a single row, whose incident must be polled by ID. The
 // next calls leave that row out until the incident changes.
-func (f *Feed) TooLarge(page *defender.Page, at time.Time) (single bool, p Progress) {
+func (f *Feed) TooLarge(page *defender.Page, at time.Time) (single bool, p CallResult) {
 	isNew := page.First != 0 && !f.shown[page.First]
-	if single, p = f.cursor.TooLarge(at, oversize{First: page.First, New: isNew, Date: page.Date}); single {
+	if single, p = f.cursor.tooLarge(at, oversize{first: page.First, hasNew: isNew, date: page.Date}); single {
 		f.note(page.First)
 	}
 	return single, f.ended(at, p)
 }
 
 // Boundary is the time from which the current call lists. It is stored, and a later run continues from it. Zero: not known yet.
-func (f *Feed) Boundary() time.Time { return f.cursor.Boundary() }
+func (f *Feed) Boundary() time.Time { return f.cursor.boundary }
 
 // Completed is the end of the last complete call; before the first, the start.
 func (f *Feed) Completed() time.Time { return f.completed }

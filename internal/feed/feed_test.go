@@ -34,7 +34,7 @@ func TestPagesThatShowOnlyKnownIncidentsDoNotGoOnForEver(t *testing.T) {
 	boundary := now.Add(-24 * time.Hour)
 	f := New(Settings{Interval: time.Minute, Lookback: time.Hour, MaxTop: 100, Boundary: boundary}, now)
 	rows := []defender.Row{{ID: 1, LastUpdate: now}, {ID: 2, LastUpdate: now}}
-	answer := func(rows []defender.Row, next int) Progress {
+	answer := func(rows []defender.Row, next int) CallResult {
 		return f.FinishPage(&defender.Page{Rows: rows, Next: next, Date: now}, now)
 	}
 	pages := 1

@@ -37,7 +37,7 @@ func newFeeder(n int) *feeder {
 }
 
 // call runs one call to its end, beginning when it is due; between is called after each page.
-func (f *feeder) call(between func()) Progress {
+func (f *feeder) call(between func()) CallResult {
 	f.requests, f.tooLarge = nil, 0
 	for {
 		if at, ok := f.Due(); ok && at.After(f.list.now) {
@@ -48,7 +48,7 @@ func (f *feeder) call(between func()) Progress {
 		f.Requested(f.list.now)
 		f.Arrived(page, f.list.now)
 		f.TakePage()
-		var p Progress
+		var p CallResult
 		if page.Err != nil {
 			f.tooLarge++
 			var single bool
@@ -164,14 +164,14 @@ func TestRowThatMovesDownByOneIsNotIsolatedAgain(t *testing.T) {
 
 func TestResponsesThatAreAllTooLargeEndTheCall(t *testing.T) {
 	c := listing()
-	var p Progress
+	var p CallResult
 	requests := 0
 	for ; p == Continues && requests < 1000; requests++ {
-		_, p = c.TooLarge(noon, oversize{})
+		_, p = c.tooLarge(noon, oversize{})
 	}
 	require.Equal(t, Incomplete, p)
 	require.Less(t, requests, 60)
-	require.Equal(t, noon.Add(-time.Hour), c.Boundary())
+	require.Equal(t, noon.Add(-time.Hour), c.boundary)
 }
 
 func TestCallThatFailsWhileARowIsIsolatedLeavesNoSmallPagesBehind(t *testing.T) {
@@ -179,8 +179,8 @@ func TestCallThatFailsWhileARowIsIsolatedLeavesNoSmallPagesBehind(t *testing.T) 
 	for range 4 {
 		require.False(t, tooLarge(c, noon, 1))
 	}
-	c.Failed(noon, time.Minute, false)
-	require.Equal(t, pageRequest{Since: noon.Add(-time.Hour), Top: largest}, c.Request())
+	c.failed(noon, time.Minute, false)
+	require.Equal(t, defender.ListRequest{Since: noon.Add(-time.Hour), Top: largest}, c.request())
 }
 
 // Whatever changes is shown or, if its row is too large, fetched by ID, however the list moves between the pages. While it rests, no page is too large.

@@ -102,15 +102,14 @@ func (p *Pass) missing(q *passPage, page *defender.Page, now time.Time) []*passP
 		return nil
 	}
 	if end := q.skip + q.top; end < p.step.planned {
-		return p.part(q.skip+rows, q.top-rows, now)
+		return p.subpage(q.skip+rows, q.top-rows, now)
 	}
 	p.step.planned = q.skip + rows
 	return nil
 }
 
-// part is a part of a page as a page of its own, if $skip reaches it. Otherwise the next step has its
-// rows.
-func (p *Pass) part(skip, top int, now time.Time) []*passPage {
+// subpage is a part of a page as a page of its own, if $skip reaches it. Otherwise the next step has its rows.
+func (p *Pass) subpage(skip, top int, now time.Time) []*passPage {
 	if skip > p.settings.MaxSkip {
 		return nil
 	}
@@ -122,13 +121,13 @@ func (p *Pass) proceed(leadsOn bool, now time.Time) Ending {
 	s := &p.step
 	switch {
 	case s.complete():
-		return p.endPhase(Swept, now)
+		return p.endPhase(AllRead, now)
 	case p.current.pages >= maxPages:
 		return p.endPhase(NotShown, now)
 	case p.unfinished():
 		return Ongoing
 	case !s.totalKnown && !leadsOn:
-		return p.endPhase(Swept, now)
+		return p.endPhase(AllRead, now)
 	case s.planned <= p.settings.MaxSkip:
 		return Ongoing
 	}
@@ -143,13 +142,13 @@ func (p *Pass) proceed(leadsOn bool, now time.Time) Ending {
 // endPhase ends the phase, and begins the next one or ends the pass.
 func (p *Pass) endPhase(how Ending, now time.Time) Ending {
 	if p.progress.Phase == PhaseAlerts {
-		if how == Swept {
+		if how == AllRead {
 			p.progress.AlertsShown = p.progress.AlertsFrom
 		}
 		p.Stop()
 		return how
 	}
-	p.progress.IncidentsRead = how == Swept
+	p.progress.IncidentsRead = how == AllRead
 	if p.noAlerts {
 		p.Stop()
 		return how
@@ -221,7 +220,7 @@ func (p *Pass) TooLarge(page *defender.Page, now time.Time) Ending {
 	}
 	if !p.step.width.tooLarge(q.skip, q.top) {
 		half := q.top / 2
-		p.queue = slices.Replace(p.queue, place, place+1, append(p.part(q.skip, half, now), p.part(q.skip+half, q.top-half, now)...)...)
+		p.queue = slices.Replace(p.queue, place, place+1, append(p.subpage(q.skip, half, now), p.subpage(q.skip+half, q.top-half, now)...)...)
 		return p.proceed(true, now)
 	}
 	p.queue = slices.Delete(p.queue, place, place+1)

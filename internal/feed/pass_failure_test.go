@@ -20,11 +20,11 @@ func TestRefusedRequestEndsThePhase(t *testing.T) {
 		shown   int
 		alerts  bool
 	}{
-		"a skip":               {func(q defender.ListRequest) bool { return !q.Alerts && q.Skip == 500 }, defender.Rejected, []Ending{Refused, Swept}, 500, true},
+		"a skip":               {func(q defender.ListRequest) bool { return !q.Alerts && q.Skip == 500 }, defender.Rejected, []Ending{Refused, AllRead}, 500, true},
 		"the order":            {func(q defender.ListRequest) bool { return q.ByCreation }, defender.Rejected, []Ending{Refused, Refused}, 0, false},
-		"the order of alerts":  {func(q defender.ListRequest) bool { return q.ByCreation && q.Alerts }, defender.Rejected, []Ending{Swept, Refused}, 700, false},
-		"the list of alerts":   {func(q defender.ListRequest) bool { return q.Alerts }, defender.Rejected, []Ending{Refused, Swept}, 700, false},
-		"access to the alerts": {func(q defender.ListRequest) bool { return q.Alerts }, defender.Forbidden, []Ending{Refused, Swept}, 700, false},
+		"the order of alerts":  {func(q defender.ListRequest) bool { return q.ByCreation && q.Alerts }, defender.Rejected, []Ending{AllRead, Refused}, 700, false},
+		"the list of alerts":   {func(q defender.ListRequest) bool { return q.Alerts }, defender.Rejected, []Ending{Refused, AllRead}, 700, false},
+		"access to the alerts": {func(q defender.ListRequest) bool { return q.Alerts }, defender.Forbidden, []Ending{Refused, AllRead}, 700, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLists(700, 30)
@@ -100,7 +100,7 @@ func TestListThatKeepsNoOrderEndsThePhase(t *testing.T) {
 func TestRowsWithoutACreationTimeDoNotEndThePhase(t *testing.T) {
 	l := newLists(700, 0)
 	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
-	require.Equal(t, []Ending{Swept}, p.run(t, func(q defender.ListRequest) *defender.Page {
+	require.Equal(t, []Ending{AllRead}, p.run(t, func(q defender.ListRequest) *defender.Page {
 		page := l.page(q)
 		page.Rows = append([]defender.Row(nil), page.Rows...)
 		page.Rows[len(page.Rows)-1].Created = time.Time{}
@@ -144,7 +144,7 @@ func TestPassRequestsAFailedPageThreeTimesAndKeepsTheOtherOne(t *testing.T) {
 	p.arrive(0, l.page(failed))
 	p.handle(t)
 	require.Len(t, p.shown, 150, "with the other one")
-	require.Equal(t, []Ending{Swept}, p.run(t, l.page))
+	require.Equal(t, []Ending{AllRead}, p.run(t, l.page))
 	p.requireShown(t, l.incidents...)
 
 	p = newPasser(graphLimits())
@@ -167,7 +167,7 @@ func TestFailureIsReturnedBeforeThePagesAheadOfIt(t *testing.T) {
 	p.arrive(1, failing(defender.Throttled))
 	require.True(t, p.HasPage(), "its account has to wait")
 	p.handle(t)
-	require.Equal(t, []Ending{Swept}, p.run(t, l.page))
+	require.Equal(t, []Ending{AllRead}, p.run(t, l.page))
 	p.requireShown(t, l.incidents...)
 }
 
@@ -199,7 +199,7 @@ func TestThirdRateLimitInARowEndsThePass(t *testing.T) {
 	require.Equal(t, PassProgress{Phase: PhaseDone}, p.Progress())
 
 	p = newPasser(graphLimits())
-	require.Equal(t, []Ending{Swept, Swept}, p.run(t, func(q defender.ListRequest) *defender.Page {
+	require.Equal(t, []Ending{AllRead, AllRead}, p.run(t, func(q defender.ListRequest) *defender.Page {
 		if len(p.requests)%3 > 0 {
 			return failing(defender.Throttled)
 		}
@@ -210,7 +210,7 @@ func TestThirdRateLimitInARowEndsThePass(t *testing.T) {
 func TestRequestsWithoutATokenDoNotEndAPass(t *testing.T) {
 	l := newLists(500, 500)
 	p := newPasser(graphLimits())
-	require.Equal(t, []Ending{Swept, Swept}, p.run(t, func(q defender.ListRequest) *defender.Page {
+	require.Equal(t, []Ending{AllRead, AllRead}, p.run(t, func(q defender.ListRequest) *defender.Page {
 		if len(p.requests) < 20 {
 			return failing(defender.NoToken)
 		}
@@ -220,7 +220,7 @@ func TestRequestsWithoutATokenDoNotEndAPass(t *testing.T) {
 
 func TestPageThatMayLackRowsIsRequestedAgain(t *testing.T) {
 	l := newLists(300, 0)
-	for times, want := range map[int]Ending{2: Swept, 3: NotShown} {
+	for times, want := range map[int]Ending{2: AllRead, 3: NotShown} {
 		p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
 		partial := 0
 		require.Equal(t, []Ending{want}, p.run(t, func(q defender.ListRequest) *defender.Page {
@@ -231,7 +231,7 @@ func TestPageThatMayLackRowsIsRequestedAgain(t *testing.T) {
 			}
 			return page
 		}))
-		if want == Swept {
+		if want == AllRead {
 			p.requireShown(t, l.incidents...)
 		}
 	}
@@ -242,7 +242,7 @@ func TestPassHalvesPagesThatAreTooLargeAndLeavesOutSingleRows(t *testing.T) {
 		l := newLists(700, 0)
 		l.fat[keyOf(l.incidents[at])] = true
 		p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
-		require.Equal(t, []Ending{Swept}, p.run(t, l.page), "row %d", at)
+		require.Equal(t, []Ending{AllRead}, p.run(t, l.page), "row %d", at)
 		for i, row := range l.incidents {
 			require.Equal(t, i != at, p.shown[keyOf(row)] == 1, "row %d", i)
 		}
@@ -254,7 +254,7 @@ func TestNextStepHasFullPagesAfterOneThatWasTooLarge(t *testing.T) {
 	l := newLists(900, 0)
 	l.fat[keyOf(l.incidents[540])] = true // on the half that $skip does not reach
 	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
-	require.Equal(t, []Ending{Swept}, p.run(t, func(q defender.ListRequest) *defender.Page {
+	require.Equal(t, []Ending{AllRead}, p.run(t, func(q defender.ListRequest) *defender.Page {
 		if !q.CreatedSince.IsZero() {
 			clear(l.fat)
 		}
@@ -270,7 +270,7 @@ func TestListOfRowsThatAreTooLargeIsNotWorthAPass(t *testing.T) {
 		l.fat[keyOf(row)] = true
 	}
 	p := newPasser(graphLimits())
-	require.Equal(t, []Ending{NotWorth, Swept}, p.run(t, l.page))
+	require.Equal(t, []Ending{NotWorth, AllRead}, p.run(t, l.page))
 	p.requireShown(t, l.incidents[:100]...)
 	p.requireShown(t, l.alerts...)
 }
@@ -294,7 +294,7 @@ func TestPassIgnoresTokensAndGoesOnBySkip(t *testing.T) {
 	}
 	for _, silent := range []bool{false, true} {
 		p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
-		require.Equal(t, []Ending{Swept}, p.run(t, token(0, silent)))
+		require.Equal(t, []Ending{AllRead}, p.run(t, token(0, silent)))
 		p.requireShown(t, l.incidents...)
 
 		p = newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
@@ -309,7 +309,7 @@ func TestShortPagesLeaveNoGaps(t *testing.T) {
 	for _, silent := range []bool{false, true} {
 		l.silent = silent
 		p := newPasser(graphLimits())
-		require.Equal(t, []Ending{Swept, Swept}, p.run(t, func(q defender.ListRequest) *defender.Page {
+		require.Equal(t, []Ending{AllRead, AllRead}, p.run(t, func(q defender.ListRequest) *defender.Page {
 			if q.Top > 90 && q.Alerts {
 				page := l.page(q)
 				q.Top = 90
@@ -327,7 +327,7 @@ func TestShortPagesLeaveNoGaps(t *testing.T) {
 func TestCountThatIsTooLowIsNotTrusted(t *testing.T) {
 	l := newLists(700, 0)
 	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
-	require.Equal(t, []Ending{Swept}, p.run(t, func(q defender.ListRequest) *defender.Page {
+	require.Equal(t, []Ending{AllRead}, p.run(t, func(q defender.ListRequest) *defender.Page {
 		page := l.page(q)
 		page.Total = min(page.Total, 1)
 		return page
@@ -338,7 +338,7 @@ func TestCountThatIsTooLowIsNotTrusted(t *testing.T) {
 func TestRowsThatAppearBeforeThoseThatWereReadRepeatSomeAndEndNothing(t *testing.T) {
 	l := newLists(300, 0)
 	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
-	require.Equal(t, []Ending{Swept}, p.run(t, func(q defender.ListRequest) *defender.Page {
+	require.Equal(t, []Ending{AllRead}, p.run(t, func(q defender.ListRequest) *defender.Page {
 		if q.Skip == 150 {
 			for i := range 3 { // created at the beginning, visible late
 				l.add(defender.Row{ID: int64(1000 + i), Created: noon.Add(time.Millisecond)})
@@ -379,7 +379,7 @@ func TestPassContinuesBehindTheRowsThatAnEarlierRunHasRead(t *testing.T) {
 	require.True(t, p.Underway())
 	_, known := p.Expected()
 	require.False(t, known)
-	require.Equal(t, []Ending{Swept, Swept}, p.run(t, l.page))
+	require.Equal(t, []Ending{AllRead, AllRead}, p.run(t, l.page))
 	require.Equal(t, defender.ListRequest{ByCreation: true, Count: true, CreatedSince: noon.Add(199 * time.Second), Top: 50}, p.requests[0])
 	require.Equal(t, 50, p.requests[1].Skip)
 	p.requireShown(t, l.incidents[199:]...)
@@ -388,7 +388,7 @@ func TestPassContinuesBehindTheRowsThatAnEarlierRunHasRead(t *testing.T) {
 	progress = stop(PhaseAlerts, 1)
 	require.Equal(t, PassProgress{Phase: PhaseAlerts, Since: noon.Add(199 * time.Second), IncidentsRead: true, AlertsFrom: before.now}, progress)
 	p = &passer{Pass: NewPass(graphLimits(), progress), settings: graphLimits(), now: before.now, shown: map[rowKey]int{}}
-	require.Equal(t, []Ending{Swept}, p.run(t, l.page))
+	require.Equal(t, []Ending{AllRead}, p.run(t, l.page))
 	require.Len(t, p.shown, 701)
 	require.Equal(t, PassProgress{Phase: PhaseDone, IncidentsRead: true, AlertsShown: progress.AlertsFrom}, p.Progress(), "since the earlier run began to read them")
 }
@@ -463,14 +463,14 @@ func TestFewRowsThatAreTooLargeAreWorthAPass(t *testing.T) {
 		l.fat[keyOf(l.incidents[i])] = true
 	}
 	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
-	require.Equal(t, []Ending{Swept}, p.run(t, l.page))
+	require.Equal(t, []Ending{AllRead}, p.run(t, l.page))
 	require.Len(t, p.shown, 990)
 }
 
 func TestPagesGrowAgainBehindLargeRows(t *testing.T) {
 	l := newLists(1000, 0)
 	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 2000})
-	require.Equal(t, []Ending{Swept}, p.run(t, func(q defender.ListRequest) *defender.Page {
+	require.Equal(t, []Ending{AllRead}, p.run(t, func(q defender.ListRequest) *defender.Page {
 		page := l.page(q)
 		for _, row := range page.Rows {
 			if row.ID <= 100 {

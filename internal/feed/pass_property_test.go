@@ -150,7 +150,7 @@ func TestPassShowsEveryRowOrSaysThatItDoesNot(t *testing.T) {
 		_, ok := p.Due()
 		require.False(t, ok)
 		require.Equal(t, PhaseDone, p.Phase())
-		require.Equal(t, ended[false] == Swept, p.Progress().IncidentsRead)
+		require.Equal(t, ended[false] == AllRead, p.Progress().IncidentsRead)
 		for alerts, rows := range before {
 			how, has := ended[alerts]
 			switch {
@@ -167,7 +167,7 @@ func TestPassShowsEveryRowOrSaysThatItDoesNot(t *testing.T) {
 				require.Greater(t, l.most(alerts)+len(l.fat), settings.MaxSkip, "those that are too large have no time")
 				continue
 			}
-			require.Equal(t, Swept, how)
+			require.Equal(t, AllRead, how)
 			for _, row := range rows {
 				require.Equal(t, row.ID > 0 && !l.fat[keyOf(row)], p.shown[keyOf(row)] > 0, "%v", row)
 			}

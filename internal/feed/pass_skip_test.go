@@ -20,7 +20,7 @@ func TestPassReadsIncidentsOnlyIfTheListOfAlertsDoesNotWork(t *testing.T) {
 				require.True(t, p.request(t))
 			}
 			p.SkipAlerts(p.now)
-			require.Equal(t, []Ending{Swept}, p.run(t, l.page))
+			require.Equal(t, []Ending{AllRead}, p.run(t, l.page))
 			p.requireShown(t, l.incidents...)
 			require.True(t, p.Progress().IncidentsRead)
 			require.Zero(t, p.Progress().AlertsShown)
@@ -36,7 +36,7 @@ func TestPassThatReadsAlertsGoesOn(t *testing.T) {
 	l := newLists(60, 700)
 	p := newPasser(graphLimits())
 	skipped := false
-	require.Equal(t, []Ending{Swept, Swept}, p.run(t, func(q defender.ListRequest) *defender.Page {
+	require.Equal(t, []Ending{AllRead, AllRead}, p.run(t, func(q defender.ListRequest) *defender.Page {
 		if p.Phase() == PhaseAlerts && !skipped {
 			p.SkipAlerts(p.now)
 			skipped = true
@@ -62,7 +62,7 @@ func TestPassOfAlertsOnlyReadsThoseCreatedSinceAMoment(t *testing.T) {
 	p.handle(t)
 	expected, known := p.Expected()
 	require.True(t, known)
-	require.Equal(t, []Ending{Swept}, p.run(t, l.page))
+	require.Equal(t, []Ending{AllRead}, p.run(t, l.page))
 	p.requireShown(t, l.alerts[700:]...)
 	require.Len(t, p.shown, 800)
 	require.Len(t, p.requests, expected)

@@ -116,7 +116,7 @@ func TestLaterPassThatShowsNoAlertsLeavesWhenAnEarlierOneDid(t *testing.T) {
 	began := p.now
 	require.Equal(t, began, p.Progress().AlertsFrom)
 	p.now = p.now.Add(time.Hour)
-	require.Equal(t, []Ending{Swept, Swept}, p.run(t, l.page))
+	require.Equal(t, []Ending{AllRead, AllRead}, p.run(t, l.page))
 	done := PassProgress{Phase: PhaseDone, IncidentsRead: true, AlertsShown: began}
 	require.Equal(t, done, p.Progress(), "what was delivered when it began to show alerts")
 
@@ -126,11 +126,11 @@ func TestLaterPassThatShowsNoAlertsLeavesWhenAnEarlierOneDid(t *testing.T) {
 	require.Equal(t, PassProgress{Phase: PhaseDone, AlertsShown: began}, p.Progress())
 	p.Begin(p.now)
 	p.SkipAlerts(p.now)
-	require.Equal(t, []Ending{Swept, Swept, Swept}, p.run(t, l.page))
+	require.Equal(t, []Ending{AllRead, AllRead, AllRead}, p.run(t, l.page))
 	require.Equal(t, done, p.Progress())
 
 	p.Begin(p.now)
-	require.Equal(t, []Ending{Swept, Swept, Swept, Swept, Swept}, p.run(t, l.page))
+	require.Equal(t, []Ending{AllRead, AllRead, AllRead, AllRead, AllRead}, p.run(t, l.page))
 	require.True(t, p.Progress().AlertsShown.After(began))
 }
 
@@ -229,7 +229,7 @@ func TestPassReadsBothListsInStepsFromTheOldestRow(t *testing.T) {
 	l := newLists(1000, 1500)
 	p := newPasser(graphLimits())
 	require.Equal(t, PhaseCount, p.Phase())
-	require.Equal(t, []Ending{Swept, Swept}, p.run(t, l.page))
+	require.Equal(t, []Ending{AllRead, AllRead}, p.run(t, l.page))
 	p.requireShown(t, l.incidents...)
 	p.requireShown(t, l.alerts...)
 	want := []defender.ListRequest{{Alerts: true, Count: true, Top: 1}}
@@ -255,7 +255,7 @@ func TestPassWithoutAlertsRequestsNone(t *testing.T) {
 	settings := graphLimits()
 	settings.Alerts = false
 	p := newPasser(settings)
-	require.Equal(t, []Ending{Swept}, p.run(t, newLists(120, 500).page))
+	require.Equal(t, []Ending{AllRead}, p.run(t, newLists(120, 500).page))
 	require.Equal(t, []defender.ListRequest{
 		{ByCreation: true, Count: true, Top: 50}, {ByCreation: true, Top: 50, Skip: 50}, {ByCreation: true, Top: 50, Skip: 100},
 	}, p.requests)
@@ -267,7 +267,7 @@ func TestPassWithoutAlertsRequestsNone(t *testing.T) {
 
 func TestPassOfEmptyListsTakesARequestForEach(t *testing.T) {
 	p := newPasser(graphLimits())
-	require.Equal(t, []Ending{Swept, Swept}, p.run(t, newLists(0, 0).page))
+	require.Equal(t, []Ending{AllRead, AllRead}, p.run(t, newLists(0, 0).page))
 	require.Len(t, p.requests, 3)
 	expected, known := p.Expected()
 	require.Equal(t, 3, expected)
@@ -317,7 +317,7 @@ func TestExpectedIsNotKnownWithoutCounts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := newLists(700, 900)
 			p := newPasser(graphLimits())
-			require.Equal(t, []Ending{Swept, Swept}, p.run(t, func(q defender.ListRequest) *defender.Page { return page(l, q) }))
+			require.Equal(t, []Ending{AllRead, AllRead}, p.run(t, func(q defender.ListRequest) *defender.Page { return page(l, q) }))
 			_, known := p.Expected()
 			require.False(t, known)
 			p.requireShown(t, l.incidents...)
@@ -346,7 +346,7 @@ func TestStoppedPassRequestsNothingMoreAndCanBeginAgain(t *testing.T) {
 
 	p.Begin(p.now)
 	p.requests = nil
-	require.Equal(t, []Ending{Swept, Swept}, p.run(t, l.page))
+	require.Equal(t, []Ending{AllRead, AllRead}, p.run(t, l.page))
 	p.requireShown(t, l.incidents...)
 	require.Equal(t, first, p.requests[0])
 	pages, _ := p.Cost()
@@ -376,7 +376,7 @@ func TestPassThatBeginsAgainIgnoresPagesOfTheOneBefore(t *testing.T) {
 			require.Empty(t, p.endings)
 			require.Empty(t, p.shown)
 			require.Equal(t, PhaseCount, p.Phase())
-			require.Equal(t, []Ending{Swept}, p.run(t, l.page))
+			require.Equal(t, []Ending{AllRead}, p.run(t, l.page))
 			p.requireShown(t, l.incidents...)
 		})
 	}
@@ -417,7 +417,7 @@ func TestPagesAreReturnedInTheOrderOfTheirRequests(t *testing.T) {
 		require.False(t, p.HasPage())
 		require.Equal(t, Ongoing, p.FinishPage(page, at))
 	}
-	require.Equal(t, []Ending{Swept}, p.run(t, l.page))
+	require.Equal(t, []Ending{AllRead}, p.run(t, l.page))
 }
 
 func TestAlertsOfOneIncidentOnAPageComeTogether(t *testing.T) {
@@ -443,7 +443,7 @@ func TestAlertsOfOneIncidentOnAPageComeTogether(t *testing.T) {
 	}
 	require.Equal(t, [][]string{{"0", "3", "6"}, {"1", "5"}, {"4"}}, groups, "those in no incident are left out")
 	_, page, at := p.TakePage()
-	require.Equal(t, Swept, p.FinishPage(page, at), "but count")
+	require.Equal(t, AllRead, p.FinishPage(page, at), "but count")
 }
 
 func TestRowsOfTheSameMomentAreReturnedOnce(t *testing.T) {
@@ -455,7 +455,7 @@ func TestRowsOfTheSameMomentAreReturnedOnce(t *testing.T) {
 		l.add(defender.Row{ID: int64(len(l.incidents) + 1), Created: noon.Add(600 * time.Second)})
 	}
 	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
-	require.Equal(t, []Ending{Swept}, p.run(t, l.page))
+	require.Equal(t, []Ending{AllRead}, p.run(t, l.page))
 	p.requireShown(t, l.incidents...)
 	require.Len(t, p.requests, 11+11+4, "the second step ends after 550, the third has 200")
 }
@@ -466,7 +466,7 @@ func TestMoreRowsOfOneMomentThanSkipReachesAreNotShown(t *testing.T) {
 		l.add(defender.Row{ID: int64(len(l.incidents) + 1), Created: noon})
 	}
 	p := newPasser(graphLimits())
-	require.Equal(t, []Ending{NotShown, Swept}, p.run(t, l.page), "the alerts are read")
+	require.Equal(t, []Ending{NotShown, AllRead}, p.run(t, l.page), "the alerts are read")
 	p.requireShown(t, l.incidents[:550]...)
 	require.Len(t, p.requests, 1+11+11+1)
 	p.requireDone(t, false, true)
@@ -475,7 +475,7 @@ func TestMoreRowsOfOneMomentThanSkipReachesAreNotShown(t *testing.T) {
 func TestServiceWithoutSkipIsReadAPageAStep(t *testing.T) {
 	l := newLists(200, 0)
 	p := newPasser(PassSettings{MaxTop: 50})
-	require.Equal(t, []Ending{Swept}, p.run(t, l.page))
+	require.Equal(t, []Ending{AllRead}, p.run(t, l.page))
 	p.requireShown(t, l.incidents...)
 	require.Len(t, p.requests, 5)
 }

@@ -53,20 +53,6 @@ type SweepProgress struct {
 	Done      int       // its pages so far; 0: no sweep is under way
 }
 
-// Ending is how a sweep ended, or a phase of a pass.
-type Ending uint8
-
-// The endings.
-const (
-	Ongoing    Ending = iota // the sweep, or the phase, goes on
-	Swept                    // it has shown all that it lists, except lists that were not worth their requests
-	NotWorth                 // too few of the incidents on its pages are polled
-	PageFailed               // a page failed again and again
-	Refused                  // the API does not support such a request
-	Disordered               // the list does not keep an order that allows reading it page by page
-	NotShown                 // it may have rows that no page can show (Pass only)
-)
-
 // Sweep reads the list page by page to poll many incidents, and returns the current page row by row. A steady sweep lists open incidents, and
 // starts again and again; a first pass lists everything once. It belongs to one goroutine. NewSweep makes one.
 //
@@ -143,16 +129,16 @@ func (s *Sweep) SetPace(p Pace) { s.pace = p }
 // Period is the time from the beginning of one steady sweep to the beginning of
 // the next.
 func (s *Sweep) Period(now time.Time) time.Duration {
-	period := max(s.pace.Interval, s.pace.Gap*time.Duration(s.Pages()))
+	period := max(s.pace.Interval, s.pace.Gap*time.Duration(s.expectedPages()))
 	if now.Before(s.slow) {
 		period *= 2
 	}
 	return period
 }
 
-// Pages is how many pages a steady sweep has: as many as the last complete one. An estimate replaces that if it is larger and the number of
-// polled incidents has grown by more than a tenth since.
-func (s *Sweep) Pages() int {
+// expectedPages is how many pages a steady sweep has: as many as the last complete one. An estimate replaces that if it is larger and the
+// number of polled incidents has grown by more than a tenth since.
+func (s *Sweep) expectedPages() int {
 	pages := s.progress.Pages
 	if pages == 0 || s.pace.Tracked*10 > s.tracked*11 {
 		pages = max(pages, len(open())+s.pace.Tracked/s.stride())
@@ -166,19 +152,14 @@ func (s *Sweep) Pages() int {
 // stride is how many new rows a page adds to those of the previous page.
 func (s *Sweep) stride() int { return s.maxTop - min(overlap, s.maxTop/2) }
 
-// Shown is when an incident that a sweep shows now becomes due by ID: a while after the next sweep should have
-// shown it.
-func (s *Sweep) Shown(now time.Time) time.Time {
+// DueByID is when an incident that a sweep shows now becomes due by ID: a while after the next sweep should have shown it.
+func (s *Sweep) DueByID(now time.Time) time.Time {
 	period := s.Period(now)
 	return now.Add(period + period/lateBy)
 }
 
 // Underway reports whether a sweep is under way; first: it is a first pass.
 func (s *Sweep) Underway() (underway, first bool) { return s.lists != nil, s.lists != nil && s.first }
-
-// Rests reports whether the last sweeps were not worth it or met only 429s, so that the next one
-// waits longer.
-func (s *Sweep) Rests() bool { return s.rested > 0 }
 
 // Due is when to request the next page of a sweep. Requesting it begins a sweep if none is under way. Not ok: there is a page in
 // flight or a current one.

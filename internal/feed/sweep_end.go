@@ -11,7 +11,7 @@ import (
 // end ends the sweep.
 func (s *Sweep) end(how Ending, now time.Time) Ending {
 	first := s.first
-	if how == Swept && !first {
+	if how == AllRead && !first {
 		s.progress.Pages, s.tracked = s.total.pages, s.pace.Tracked
 		s.rested = 0
 		if !s.cut {
@@ -72,4 +72,4 @@ func (s *Sweep) struggle(now time.Time) {
 }
 
 // EndFirst ends a first pass that has done its job.
-func (s *Sweep) EndFirst(now time.Time) Ending { return s.end(Swept, now) }
+func (s *Sweep) EndFirst(now time.Time) Ending { return s.end(AllRead, now) }

@@ -18,8 +18,8 @@ func TestRequestsWithoutATokenDoNotEndASweep(t *testing.T) {
 		s.request(t)
 		require.Equal(t, Ongoing, s.answer(t, failing(defender.NoToken)))
 	}
-	require.Equal(t, Swept, s.run(t, r.page, nothing))
-	require.False(t, s.Rests())
+	require.Equal(t, AllRead, s.run(t, r.page, nothing))
+	require.Zero(t, s.rested)
 }
 
 func TestThirdRateLimitInARowEndsTheSweepAndTheNextOneRests(t *testing.T) {
@@ -41,12 +41,12 @@ func TestThirdRateLimitInARowEndsTheSweepAndTheNextOneRests(t *testing.T) {
 				q := s.request(t)
 				require.Equal(t, i > 0, q.Skip == 0, "from the beginning")
 				require.Equal(t, PageFailed, s.answer(t, failing(defender.Throttled)), "one is enough until a page is answered")
-				require.True(t, s.Rests())
+				require.Positive(t, s.rested)
 				at, _ = s.Due()
 				require.Equal(t, s.now.Add(time.Duration(minutes)*time.Minute), at)
 			}
-			require.Equal(t, Swept, s.run(t, r.page, nothing))
-			require.False(t, s.Rests(), "a complete sweep makes amends")
+			require.Equal(t, AllRead, s.run(t, r.page, nothing))
+			require.Zero(t, s.rested, "a complete sweep makes amends")
 		})
 	}
 }
@@ -55,14 +55,14 @@ func TestAnsweredPagesLetASweepWaitOutRateLimitsAgain(t *testing.T) {
 	r := newRegister(1000, statusActive)
 	r.fat[r.entries[250].id] = true
 	s := newSweeper(SweepProgress{})
-	require.Equal(t, Swept, s.run(t, func(q defender.ListRequest) *defender.Page {
+	require.Equal(t, AllRead, s.run(t, func(q defender.ListRequest) *defender.Page {
 		if n := len(s.requests); n%3 > 0 {
 			return failing(defender.Throttled)
 		}
 		return r.page(q)
 	}, nothing), "pages that are too large were answered")
 	require.Equal(t, 7, s.tooLarge)
-	require.False(t, s.Rests())
+	require.Zero(t, s.rested)
 }
 
 func TestFailedPageIsTriedThreeTimes(t *testing.T) {
@@ -85,7 +85,7 @@ func TestFailedPageIsTriedThreeTimes(t *testing.T) {
 	s.request(t)
 	require.Equal(t, PageFailed, s.answer(t, failing(defender.Malformed)))
 	require.Zero(t, s.Progress().Done)
-	require.False(t, s.Rests())
+	require.Zero(t, s.rested)
 	at, _ := s.Due()
 	require.Equal(t, noon.Add(5*time.Minute), at, "the next sweep begins in its turn")
 	require.Equal(t, defender.ListRequest{Status: statusActive, Top: 100}, s.request(t), "from its beginning")
@@ -97,7 +97,7 @@ func TestSweepsThatTheAPIRefusesRestLongerAndLonger(t *testing.T) {
 	for _, minutes := range []int{10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440} {
 		s.request(t)
 		require.Equal(t, Refused, s.answer(t, failing(defender.Rejected)))
-		require.True(t, s.Rests())
+		require.Positive(t, s.rested)
 		at, _ := s.Due()
 		require.Equal(t, s.now.Add(time.Duration(minutes)*time.Minute), at)
 	}
@@ -108,8 +108,8 @@ func TestSweepsThatTheAPIRefusesRestLongerAndLonger(t *testing.T) {
 	require.Equal(t, Refused, s.answer(t, r.page(s.request(t))), "after the other list")
 	at, _ := s.Due()
 	require.Equal(t, began.Add(5*time.Minute), at, "its first pages are worth a sweep")
-	require.Equal(t, Swept, s.run(t, r.page, nothing))
-	require.False(t, s.Rests())
+	require.Equal(t, AllRead, s.run(t, r.page, nothing))
+	require.Zero(t, s.rested)
 	s.request(t)
 	s.answer(t, failing(defender.Rejected))
 	at, _ = s.Due()

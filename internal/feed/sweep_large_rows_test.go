@@ -20,7 +20,7 @@ func TestRowThatIsTooLargeIsIsolatedAndFullPagesGoOn(t *testing.T) {
 			fat := r.entries[down].id
 			r.fat[fat] = true
 			s := newSweeper(SweepProgress{})
-			require.Equal(t, Swept, s.run(t, r.page, nothing))
+			require.Equal(t, AllRead, s.run(t, r.page, nothing))
 			require.NotContains(t, s.shown, fat)
 			require.Len(t, s.shown, 399)
 			require.Equal(t, 7, s.tooLarge, "100, 50, 25, 12, 6, 3 rows and 1")
@@ -37,7 +37,7 @@ func TestRowThatLeavesWhileItIsIsolatedDoesNotLeaveSmallPagesBehind(t *testing.T
 	fat := r.entries[100].id
 	r.fat[fat] = true
 	s := newSweeper(SweepProgress{})
-	require.Equal(t, Swept, s.run(t, r.page, func() {
+	require.Equal(t, AllRead, s.run(t, r.page, func() {
 		if s.tooLarge == 6 {
 			r.set(fat, statusResolved)
 		}
@@ -71,7 +71,7 @@ func TestSweepsThatAreAllTooLargeRestLongerAndLonger(t *testing.T) {
 }
 
 func TestManyRowsThatAreTooLargeAreWorthASweepIfTenTimesAsManyArePolled(t *testing.T) {
-	for every, want := range map[int64]Ending{10: NotWorth, 20: Swept} {
+	for every, want := range map[int64]Ending{10: NotWorth, 20: AllRead} {
 		r := newRegister(1000, statusActive)
 		for id := every; id <= 1000; id += every {
 			r.fat[id] = true
@@ -97,7 +97,7 @@ func TestListOfRowsThatAreTooLargeIsLeftToItsOtherList(t *testing.T) {
 		r.fat[e.id] = e.status == statusActive
 	}
 	s := newSweeper(SweepProgress{})
-	require.Equal(t, Swept, s.run(t, r.page, nothing))
+	require.Equal(t, AllRead, s.run(t, r.page, nothing))
 	require.Len(t, s.shown, 500)
 	require.Equal(t, 6*7, s.tooLarge)
 }
@@ -113,14 +113,14 @@ func TestUnknownRowsThatAreTooLargeAndNeverEndDoNotKeepASweepGoing(t *testing.T)
 	}, nothing))
 	require.Len(t, s.shown, 100)
 	require.LessOrEqual(t, s.tooLarge, 7*(maxBarren+10))
-	require.False(t, s.Rests(), "what it has shown is worth it")
+	require.Zero(t, s.rested, "what it has shown is worth it")
 }
 
 func TestRowThatIsTooLargeCountsAsOneThatIsNotPolled(t *testing.T) {
 	r := newRegister(1000, statusActive)
 	s := newSweeper(SweepProgress{})
 	s.polled = func(page *defender.Page) int { return len(page.Rows) / 10 }
-	require.Equal(t, Swept, s.run(t, r.page, nothing))
+	require.Equal(t, AllRead, s.run(t, r.page, nothing))
 	r.fat[1000] = true
 	require.Equal(t, NotWorth, s.run(t, r.page, nothing), "below a tenth")
 }
@@ -129,7 +129,7 @@ func TestPagesThatAreTooLargeArePacedInSteadySweeps(t *testing.T) {
 	r := newRegister(1000, statusActive)
 	r.fat[r.entries[50].id] = true
 	s := newSweeper(SweepProgress{Pages: 30})
-	require.Equal(t, Swept, s.run(t, r.page, nothing))
+	require.Equal(t, AllRead, s.run(t, r.page, nothing))
 	require.Equal(t, 7, s.tooLarge)
 	for i := range s.times[1:] {
 		require.Equal(t, 10*time.Second, s.times[i+1].Sub(s.times[i]))
@@ -138,6 +138,6 @@ func TestPagesThatAreTooLargeArePacedInSteadySweeps(t *testing.T) {
 
 	s = newSweeper(SweepProgress{})
 	s.BeginFirst(s.now)
-	require.Equal(t, Swept, s.run(t, r.page, nothing))
+	require.Equal(t, AllRead, s.run(t, r.page, nothing))
 	require.Equal(t, noon, s.now, "a first pass has no pauses")
 }

@@ -23,18 +23,18 @@ func TestPagesOfSteadySweepAreSpreadEvenlyOverItsPeriod(t *testing.T) {
 			r := newRegister(1000, statusActive, statusInProgress)
 			s := newSweeper(SweepProgress{})
 			s.SetPace(c.pace)
-			require.Equal(t, 2+1000/90, s.Pages(), "an estimate")
-			require.Equal(t, Swept, s.run(t, r.page, nothing))
-			require.Equal(t, 12, s.Pages())
+			require.Equal(t, 2+1000/90, s.expectedPages(), "an estimate")
+			require.Equal(t, AllRead, s.run(t, r.page, nothing))
+			require.Equal(t, 12, s.expectedPages())
 			require.Equal(t, c.period, s.Period(s.now))
 			for range 3 {
-				require.Equal(t, Swept, s.run(t, r.page, nothing))
+				require.Equal(t, AllRead, s.run(t, r.page, nothing))
 			}
 			began := s.times[12]
 			for i, at := range s.times[12:] {
 				require.Equal(t, began.Add(c.period*time.Duration(i)/12), at, "page %d", i)
 			}
-			require.Equal(t, s.now.Add(c.period*5/4), s.Shown(s.now), "a quarter later than the next sweep should show it")
+			require.Equal(t, s.now.Add(c.period*5/4), s.DueByID(s.now), "a quarter later than the next sweep should show it")
 		})
 	}
 }
@@ -43,8 +43,8 @@ func TestSweepOfMoreThanWasExpectedNeverGoesFasterThanTheGap(t *testing.T) {
 	r := newRegister(9000, statusActive)
 	s := newSweeper(SweepProgress{})
 	s.SetPace(Pace{Interval: 5 * time.Minute, Gap: 2 * time.Second, Tracked: 90})
-	require.Equal(t, 3, s.Pages())
-	require.Equal(t, Swept, s.run(t, r.page, nothing))
+	require.Equal(t, 3, s.expectedPages())
+	require.Equal(t, AllRead, s.run(t, r.page, nothing))
 	require.Len(t, s.times, 101)
 	for i := range s.times[1:] {
 		require.GreaterOrEqual(t, s.times[i+1].Sub(s.times[i]), 2*time.Second)
@@ -59,21 +59,21 @@ func TestEstimateOfPagesGrowsWithTheIncidentsThatArePolled(t *testing.T) {
 	r := newRegister(2000, statusActive, statusResolved, statusResolved, statusResolved)
 	s := newSweeper(SweepProgress{Pages: 7})
 	track(s, 2000)
-	require.Equal(t, 2+2000/90, s.Pages(), "nobody knows how many incidents there were in the run before")
-	require.Equal(t, Swept, s.run(t, r.page, nothing))
-	require.Equal(t, 7, s.Pages(), "most are closed")
+	require.Equal(t, 2+2000/90, s.expectedPages(), "nobody knows how many incidents there were in the run before")
+	require.Equal(t, AllRead, s.run(t, r.page, nothing))
+	require.Equal(t, 7, s.expectedPages(), "most are closed")
 	track(s, 2200)
-	require.Equal(t, 7, s.Pages(), "hardly more")
+	require.Equal(t, 7, s.expectedPages(), "hardly more")
 	track(s, 2201)
-	require.Equal(t, 2+2201/90, s.Pages())
+	require.Equal(t, 2+2201/90, s.expectedPages())
 	require.Equal(t, 26*time.Minute, s.Period(s.now))
-	require.Equal(t, Swept, s.run(t, r.page, nothing))
-	require.Equal(t, 7, s.Pages(), "counted again")
+	require.Equal(t, AllRead, s.run(t, r.page, nothing))
+	require.Equal(t, 7, s.expectedPages(), "counted again")
 	track(s, 10)
-	require.Equal(t, 7, s.Pages(), "a list does not get shorter because fewer are polled")
+	require.Equal(t, 7, s.expectedPages(), "a list does not get shorter because fewer are polled")
 	s = newSweeper(SweepProgress{Pages: 7})
 	track(s, 90)
-	require.Equal(t, 7, s.Pages(), "the larger of the two")
+	require.Equal(t, 7, s.expectedPages(), "the larger of the two")
 }
 
 func TestPagesThatAreLateAreNotMadeUpFor(t *testing.T) {
@@ -82,7 +82,7 @@ func TestPagesThatAreLateAreNotMadeUpFor(t *testing.T) {
 	s.answer(t, r.page(s.request(t)))
 	s.now = s.now.Add(time.Hour)
 	late := len(s.times)
-	require.Equal(t, Swept, s.run(t, r.page, nothing))
+	require.Equal(t, AllRead, s.run(t, r.page, nothing))
 	for i := range s.times[late+2:] { // from the page after the late one on
 		require.Equal(t, 25*time.Second, s.times[late+i+2].Sub(s.times[late+i+1]))
 	}
@@ -123,7 +123,7 @@ func TestClockThatIsMovedBackDoesNotDelayTheNextSweep(t *testing.T) {
 	s := newSweeper(SweepProgress{})
 	s.answer(t, r.page(s.request(t)))
 	s.now = noon.Add(-24 * time.Hour)
-	require.Equal(t, Swept, s.answer(t, r.page(s.Request(s.now))))
+	require.Equal(t, AllRead, s.answer(t, r.page(s.Request(s.now))))
 	at, _ := s.Due()
 	require.Equal(t, s.now.Add(5*time.Minute), at)
 }

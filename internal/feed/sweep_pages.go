@@ -132,7 +132,7 @@ func (s *Sweep) proceed(now time.Time) {
 		return
 	}
 	s.progress.Done = s.total.pages
-	s.due = s.due.Add(s.Period(now) / time.Duration(s.Pages()))
+	s.due = s.due.Add(s.Period(now) / time.Duration(s.expectedPages()))
 	if s.due.Before(now) { // late pages are not made up for
 		s.due = now
 	}
@@ -151,7 +151,7 @@ func (s *Sweep) endList(now time.Time) Ending {
 	if s.refused {
 		return s.end(Refused, now)
 	}
-	return s.end(Swept, now)
+	return s.end(AllRead, now)
 }
 
 // TooLarge notes that the page exceeds the size limit for responses: it is requested again with half the rows. A single row is left out,

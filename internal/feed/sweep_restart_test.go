@@ -25,7 +25,7 @@ func TestSweepContinuesAPageEarlierAfterARestart(t *testing.T) {
 	s.now = noon.Add(10 * time.Minute)
 	underway, _ := s.Underway()
 	require.True(t, underway)
-	require.Equal(t, Swept, s.run(t, r.page, nothing))
+	require.Equal(t, AllRead, s.run(t, r.page, nothing))
 	require.Equal(t, []defender.ListRequest{
 		{Status: statusInProgress, Top: 100, Skip: 180},
 		{Status: statusInProgress, Top: 100, Skip: 270},
@@ -40,7 +40,7 @@ func TestSweepContinuesAPageEarlierAfterARestart(t *testing.T) {
 
 func TestSweepThatContinuesIsJudgedByItsOwnPages(t *testing.T) {
 	r := newRegister(2000, statusInProgress)
-	for polled, want := range map[int]Ending{10: Swept, 1: NotWorth} {
+	for polled, want := range map[int]Ending{10: AllRead, 1: NotWorth} {
 		s := newSweeper(SweepProgress{Began: noon, List: 1, Skip: 180, Done: 5})
 		s.polled = func(page *defender.Page) int { return min(polled, len(page.Rows)) }
 		require.Equal(t, want, s.run(t, r.page, nothing))
@@ -51,7 +51,7 @@ func TestSweepThatContinuesIsJudgedByItsOwnPages(t *testing.T) {
 func TestListThatHasShrunkSinceTheLastRunIsReadFromItsBeginning(t *testing.T) {
 	r := newRegister(200, statusActive)
 	s := newSweeper(SweepProgress{Began: noon, Skip: 5000, Done: 60})
-	require.Equal(t, Swept, s.run(t, r.page, nothing))
+	require.Equal(t, AllRead, s.run(t, r.page, nothing))
 	require.Equal(t, 4910, s.requests[0].Skip)
 	require.Len(t, s.shown, 200)
 	require.Len(t, s.requests, 5)

@@ -16,7 +16,7 @@ const statusActive, statusInProgress, statusResolved = "Active", "InProgress", "
 func TestSteadySweepListsWhatIsOpenByStatus(t *testing.T) {
 	r := newRegister(600, statusActive, statusInProgress, statusResolved)
 	s := newSweeper(SweepProgress{})
-	require.Equal(t, Swept, s.run(t, r.page, func() {
+	require.Equal(t, AllRead, s.run(t, r.page, func() {
 		underway, first := s.Underway()
 		require.True(t, underway)
 		require.False(t, first)
@@ -46,7 +46,7 @@ func TestFirstPassGoesAsFastAsItMayAndTheFirstSteadySweepFollows(t *testing.T) {
 	_, first := s.Underway()
 	require.True(t, first)
 	s.requests = nil
-	require.Equal(t, Swept, s.run(t, r.page, func() { require.Zero(t, s.Progress().Done, "it is not continued, but repeated") }))
+	require.Equal(t, AllRead, s.run(t, r.page, func() { require.Zero(t, s.Progress().Done, "it is not continued, but repeated") }))
 	for i, request := range s.requests {
 		require.Equal(t, defender.ListRequest{Since: noon.AddDate(0, 0, -180), Top: 100, Skip: 90 * i}, request)
 	}
@@ -75,7 +75,7 @@ func TestPageOfASweepThatHasEndedIsIgnored(t *testing.T) {
 			require.Equal(t, Ongoing, s.answer(t, answer(r, q)))
 			at, _ := s.Due()
 			require.Equal(t, noon.Add(s.Period(noon)), at, "the next one begins in its turn")
-			require.Equal(t, Swept, s.run(t, r.page, nothing))
+			require.Equal(t, AllRead, s.run(t, r.page, nothing))
 		})
 	}
 }
@@ -83,7 +83,7 @@ func TestPageOfASweepThatHasEndedIsIgnored(t *testing.T) {
 func TestRowsThatLeaveTheListMakeTheSweepStepBack(t *testing.T) {
 	r := newRegister(2000, statusActive)
 	s := newSweeper(SweepProgress{})
-	require.Equal(t, Swept, s.run(t, r.page, func() {
+	require.Equal(t, AllRead, s.run(t, r.page, func() {
 		if len(s.requests) == 10 { // it has read the incidents from 2000 down to 1091
 			for id := int64(1200); id < 1500; id++ {
 				r.set(id, statusResolved)
@@ -103,7 +103,7 @@ func TestRowsThatLeaveTheListMakeTheSweepStepBack(t *testing.T) {
 func TestListThatShrinksToItsReadPartIsReadToItsEnd(t *testing.T) {
 	r := newRegister(400, statusActive)
 	s := newSweeper(SweepProgress{})
-	require.Equal(t, Swept, s.run(t, r.page, func() {
+	require.Equal(t, AllRead, s.run(t, r.page, func() {
 		if len(s.requests) == 3 { // it has read the incidents from 400 down to 121
 			for id := int64(121); id <= 350; id++ {
 				r.set(id, statusResolved)
@@ -118,7 +118,7 @@ func TestListThatShrinksToItsReadPartIsReadToItsEnd(t *testing.T) {
 func TestRowsThatMoveDownAreReadAgainAndTheSweepGoesOn(t *testing.T) {
 	r := newRegister(3000, statusActive)
 	s := newSweeper(SweepProgress{})
-	require.Equal(t, Swept, s.run(t, r.page, func() {
+	require.Equal(t, AllRead, s.run(t, r.page, func() {
 		if len(s.requests) == 10 {
 			for id := int64(1); id <= 800; id++ { // not read yet
 				r.set(id, statusActive)
@@ -143,7 +143,7 @@ func TestListWithoutOrderEndsTheSweep(t *testing.T) {
 		return page
 	}, nothing))
 	require.LessOrEqual(t, len(s.requests), 2*maxBacks+2)
-	require.False(t, s.Rests())
+	require.Zero(t, s.rested)
 }
 
 // links are pages of a list of 130 rows that lead on in odd ways.
@@ -189,7 +189,7 @@ func TestLinksThatRepeatOrNeverEndDoNotKeepASweepGoing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSweeper(SweepProgress{})
-			require.Equal(t, Swept, s.run(t, c.page, nothing))
+			require.Equal(t, AllRead, s.run(t, c.page, nothing))
 			require.LessOrEqual(t, len(s.requests), c.pages)
 			if name != "to tokens and empty pages" {
 				require.Len(t, s.shown, 130)
@@ -201,7 +201,7 @@ func TestLinksThatRepeatOrNeverEndDoNotKeepASweepGoing(t *testing.T) {
 func TestSameRowsBehindEachLinkEndTheList(t *testing.T) {
 	r := newRegister(500, statusActive)
 	s := newSweeper(SweepProgress{})
-	require.Equal(t, Swept, s.run(t, func(q defender.ListRequest) *defender.Page {
+	require.Equal(t, AllRead, s.run(t, func(q defender.ListRequest) *defender.Page {
 		page := r.page(defender.ListRequest{Status: q.Status, Top: q.Top})
 		page.Next = q.Skip + q.Top // it does not know $skip
 		if q.Status != statusActive {

@@ -21,20 +21,20 @@ func TestFirstPassEndsWhereItsPagesAreNotWorthTheirRequests(t *testing.T) {
 	require.Len(t, s.requests, 5)
 	at, _ := s.Due()
 	require.Equal(t, s.now, at, "what is open may be worth it")
-	require.False(t, s.Rests())
+	require.Zero(t, s.rested)
 }
 
 func TestListGoesOnWhileTenIncidentsAPageArePolled(t *testing.T) {
 	for polled, want := range map[int]struct {
 		pages int
 		how   Ending
-	}{10: {12, Swept}, 9: {6, NotWorth}, 0: {6, NotWorth}} {
+	}{10: {12, AllRead}, 9: {6, NotWorth}, 0: {6, NotWorth}} {
 		s := newSweeper(SweepProgress{})
 		s.polled = func(page *defender.Page) int { return min(polled, len(page.Rows)) }
 		r := newRegister(1000, statusActive)
 		require.Equal(t, want.how, s.run(t, r.page, nothing), polled)
 		require.Len(t, s.requests, want.pages, "one of them of the other list")
-		require.Equal(t, want.how == NotWorth, s.Rests())
+		require.Equal(t, want.how == NotWorth, s.rested > 0)
 		require.Equal(t, want.how == NotWorth, s.Progress().Completed.IsZero())
 	}
 }
@@ -75,8 +75,8 @@ func TestSweepThatLeavesAListEarlyHasNotShownAllOpenIncidents(t *testing.T) {
 		}
 		return len(page.Rows)
 	}
-	require.Equal(t, Swept, s.run(t, r.page, nothing))
-	require.False(t, s.Rests(), "the other list was worth it")
+	require.Equal(t, AllRead, s.run(t, r.page, nothing))
+	require.Zero(t, s.rested, "the other list was worth it")
 	require.Positive(t, s.Progress().Pages)
 	require.Equal(t, noon, s.Completed(), "the start")
 }

@@ -62,14 +62,14 @@ type Windows struct {
 	current *window   // the window of the page in flight or the current one; nil: it is requested for the service's time
 	reread  reread
 
-	completed time.Time
-	pages     float64 // pages per call: an average that favors recent calls
-	sofar     int     // since the last call began
+	completed  time.Time
+	meanPages  float64 // of a call, favoring recent calls
+	pagesSoFar int     // since the last call began
 }
 
 // NewWindows returns one whose first page is due now.
 func NewWindows(s WindowSettings, now time.Time) *Windows {
-	f := &Windows{settings: s, maxSkip: s.MaxSkip, top: s.MaxTop, stirred: now, completed: now, heard: now, pages: 1}
+	f := &Windows{settings: s, maxSkip: s.MaxSkip, top: s.MaxTop, stirred: now, completed: now, heard: now, meanPages: 1}
 	if f.maxSkip == 0 {
 		f.maxSkip = math.MaxInt / 2
 	}
@@ -159,10 +159,10 @@ func (f *Windows) Requested(now time.Time) {
 		f.current, _ = f.next()
 	}
 	if f.current == f.tail && !f.tail.begun {
-		f.pages += recent * (float64(max(1, f.sofar)) - f.pages)
-		f.sofar = 0
+		f.meanPages += recent * (float64(max(1, f.pagesSoFar)) - f.meanPages)
+		f.pagesSoFar = 0
 	}
-	f.sofar++
+	f.pagesSoFar++
 	f.send(q, now)
 }
 
@@ -207,7 +207,7 @@ func (f *Windows) NextRow() (row defender.Row, arrived time.Time, ok bool) {
 }
 
 // FinishPage continues after the page, whose rows were all handled. The caller stores Boundary if it has advanced. A re-read always Continues.
-func (f *Windows) FinishPage(page *defender.Page, at time.Time) Progress {
+func (f *Windows) FinishPage(page *defender.Page, at time.Time) CallResult {
 	w := f.current
 	f.hear(page, at)
 	if w == nil {
@@ -219,7 +219,7 @@ func (f *Windows) FinishPage(page *defender.Page, at time.Time) Progress {
 	}
 	if f.query.ByCreation && disordered(page) {
 		f.refusals.refused |= ordering
-		w.part = w.part || !w.resume.IsZero() // it may not have continued from the last creation
+		w.mayLackRows = w.mayLackRows || !w.resume.IsZero() // it may not have continued from the last creation
 	}
 	w.due = at
 	return f.went(w, w.finishPage(page, f.query, f.maxSkip, at), at)
@@ -254,7 +254,7 @@ func (f *Windows) accepted(at time.Time) (begins bool) {
 		return true
 	}
 	if refused&creation != 0 {
-		f.current.part = true // it has shown other rows than it should
+		f.current.mayLackRows = true // it has shown other rows than it should
 	}
 	if refused&bounding == 0 {
 		return false
@@ -275,17 +275,17 @@ func (f *Windows) accepted(at time.Time) (begins bool) {
 }
 
 // went continues after a page.
-func (f *Windows) went(w *window, how outcome, at time.Time) Progress {
-	if how == tooMany {
+func (f *Windows) went(w *window, how windowResult, at time.Time) CallResult {
+	if how == windowTooLong {
 		how = f.divide(w, at)
 	}
 	switch {
-	case how == goesOn:
+	case how == windowContinues:
 		return Continues
 	case w.reread:
 		f.reread.ended(w, how, f, at)
 		return Continues
-	case how == complete:
+	case how == windowComplete:
 		return f.finished(w, Complete, at)
 	default:
 		return f.fellShort(w, at)
@@ -294,27 +294,27 @@ func (f *Windows) went(w *window, how outcome, at time.Time) Progress {
 
 // divide divides a window that has more rows than skipping can reach. If it cannot be divided by time, it is read as far as possible, and then
 // continued by creation. Otherwise it is short.
-func (f *Windows) divide(w *window, at time.Time) outcome {
+func (f *Windows) divide(w *window, at time.Time) windowResult {
 	tail := f.tail
 	if !w.undivided && f.refusals.allows(bounding) && f.replace(w, w.byTime(f.maxSkip+w.width.top), at) {
 		f.tail.begun = f.tail.begun || w == tail
-		return goesOn
+		return windowContinues
 	}
 	w.undivided = true
 	switch {
 	case !w.exhausted(f.maxSkip):
-		return goesOn
+		return windowContinues
 	case !f.refusals.allows(creation):
 	case f.refusals.allows(ordering):
 		if w.goOnByCreation() {
-			return goesOn
+			return windowContinues
 		}
 	case f.refusals.allows(bounding) && !w.before.IsZero():
 		if f.replace(w, w.byCreation(), at) {
-			return goesOn
+			return windowContinues
 		}
 	}
-	return short
+	return windowIncomplete
 }
 
 // replace replaces a window with parts that are due at a time. Not ok: there are none, or there would be too many
@@ -349,7 +349,7 @@ func (f *Windows) Completed() time.Time { return f.completed }
 
 // Spacing is the mean time between two requests of calls, without re-reads.
 func (f *Windows) Spacing() time.Duration {
-	return time.Duration(float64(f.settings.Interval) / max(1, f.pages))
+	return time.Duration(float64(f.settings.Interval) / max(1, f.meanPages))
 }
 
 // ShownBefore reports whether an earlier call has shown a row with the same change, or could

@@ -10,7 +10,7 @@ import (
 )
 
 // finished ends a window with a result: Complete or GivenUp.
-func (f *Windows) finished(w *window, how Progress, at time.Time) Progress {
+func (f *Windows) finished(w *window, how CallResult, at time.Time) CallResult {
 	newest, end := w.newest, w.date
 	if !w.before.IsZero() {
 		end = earliest(end, w.before)
@@ -69,7 +69,7 @@ func (f *Windows) advance() {
 
 // fellShort schedules another read of a window that may have more rows than it has shown: at the next interval, after maxIncomplete times in
 // halves, and then no more.
-func (f *Windows) fellShort(w *window, at time.Time) Progress {
+func (f *Windows) fellShort(w *window, at time.Time) CallResult {
 	due := at.Add(f.settings.Interval)
 	w.tries++
 	if w.tries >= maxIncomplete && !w.last {
@@ -90,7 +90,7 @@ func (f *Windows) fellShort(w *window, at time.Time) Progress {
 
 // Failed notes that the page failed. It is requested again after wait, and nothing else before; after maxTries times, its window is read from its
 // beginning. refused: the API has responded with an error. If that prevents reading a window to its end, the window is incomplete.
-func (f *Windows) Failed(at time.Time, wait time.Duration, refused bool) (p Progress) {
+func (f *Windows) Failed(at time.Time, wait time.Duration, refused bool) (p CallResult) {
 	f.heard = at
 	if f.skipped > 0 { // everything fails
 		f.maxSkip, f.skipped = f.skipped, 0
@@ -105,10 +105,10 @@ func (f *Windows) Failed(at time.Time, wait time.Duration, refused bool) (p Prog
 }
 
 // failed schedules another read of a window with a page that keeps failing.
-func (f *Windows) failed(w *window, incomplete bool, at time.Time) Progress {
+func (f *Windows) failed(w *window, incomplete bool, at time.Time) CallResult {
 	switch {
 	case w.reread:
-		f.reread.ended(w, short, f, at)
+		f.reread.ended(w, windowIncomplete, f, at)
 	case incomplete:
 		return f.fellShort(w, at)
 	default:
@@ -129,7 +129,7 @@ func (f *Windows) hold(due time.Time) {
 
 // TooLarge notes that the page exceeds the size limit for responses. The next page has half the rows. single: it was a single row, whose incident
 // must be polled by ID; full pages follow.
-func (f *Windows) TooLarge(page *defender.Page, at time.Time) (single bool, p Progress) {
+func (f *Windows) TooLarge(page *defender.Page, at time.Time) (single bool, p CallResult) {
 	w := f.current
 	f.hear(page, at)
 	if w == nil {
@@ -146,7 +146,7 @@ func (f *Windows) TooLarge(page *defender.Page, at time.Time) (single bool, p Pr
 
 // Rejected notes that the API rejected the request (HTTP 400 and the like). handled: the next request leaves out the possible reason, so it
 // is not a failure yet. Otherwise call Failed.
-func (f *Windows) Rejected(at time.Time) (handled bool, p Progress) {
+func (f *Windows) Rejected(at time.Time) (handled bool, p CallResult) {
 	w := f.current
 	switch {
 	case w == nil || w.token != "":
@@ -154,7 +154,7 @@ func (f *Windows) Rejected(at time.Time) (handled bool, p Progress) {
 	case w.skip > 0: // the first page was accepted: this many rows cannot be skipped
 		f.heard, w.due = at, at
 		f.skipped, f.maxSkip = max(f.skipped, f.maxSkip), w.skip-1
-		return true, f.went(w, tooMany, at)
+		return true, f.went(w, windowTooLong, at)
 	}
 	f.heard, w.due = at, at
 	return f.refusals.rejected(f.wanted), Continues

@@ -79,7 +79,7 @@ func TestWindowWithAPageThatTheAPINeverAnswersIsGivenUp(t *testing.T) {
 		}
 	}
 	l := listingFrom(s, noon.Add(-21*time.Minute))
-	var p Progress
+	var p CallResult
 	for range 40 {
 		if p = l.call(t); p == GivenUp {
 			break

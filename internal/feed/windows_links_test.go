@@ -19,7 +19,7 @@ func TestLinksThatRepeatOrNeverEndDoNotKeepACallGoing(t *testing.T) {
 	for name, test := range map[string]struct {
 		edit  func(p *defender.Page, q defender.ListRequest)
 		pages int
-		ends  Progress
+		ends  CallResult
 	}{
 		"counted, always on": {func(p *defender.Page, q defender.ListRequest) { p.Next, p.Counted = q.Skip+max(1, len(p.Rows)), true }, 12, Complete},
 		"always on":          {func(p *defender.Page, q defender.ListRequest) { p.Next = q.Skip + q.Top }, 12, Incomplete},
@@ -118,8 +118,8 @@ func TestRowsBehindEmptyPagesAreShownByOneCall(t *testing.T) {
 func TestRowsThatMoveUpBehindAnEmptyPageAreMissed(t *testing.T) {
 	for name, c := range map[string]struct {
 		from int // the first row behind the empty page; 40 is the first that repeats
-		ends outcome
-	}{"some rows repeat": {45, complete}, "no row repeats": {50, short}} {
+		ends windowResult
+	}{"some rows repeat": {45, windowComplete}, "no row repeats": {50, windowIncomplete}} {
 		t.Run(name, func(t *testing.T) {
 			rows := func(from, to int) (rows []defender.Row) {
 				for id := from; id < to; id++ {
@@ -129,7 +129,7 @@ func TestRowsThatMoveUpBehindAnEmptyPageAreMissed(t *testing.T) {
 			}
 			w := &window{}
 			w.restart(50, 50, noon)
-			last := outcome(0)
+			last := windowContinues
 			for _, page := range []*defender.Page{
 				{Rows: rows(0, 50), Next: 50}, {Token: "behind"}, {Rows: rows(c.from, 80)},
 			} {

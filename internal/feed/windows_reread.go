@@ -96,8 +96,8 @@ func (f *Windows) RereadRequested(now time.Time) {
 func (f *Windows) Rereading() bool { return f.current != nil && f.current.reread }
 
 // ended ends a window. An incomplete one is read again at the next interval, maxIncomplete times in all.
-func (r *reread) ended(w *window, how outcome, f *Windows, at time.Time) {
-	if w.tries++; how == short && w.tries < maxIncomplete {
+func (r *reread) ended(w *window, how windowResult, f *Windows, at time.Time) {
+	if w.tries++; how == windowIncomplete && w.tries < maxIncomplete {
 		f.restart(w, at.Add(f.settings.Interval))
 		return
 	}

@@ -185,7 +185,7 @@ type lister struct {
 	late     int // rows that only re-reads have found
 	returned []defender.Row
 	found    map[int64][]time.Time // the changes returned, by item
-	progress []Progress
+	progress []CallResult
 	toFetch  []int64 // incidents of rows that are too large
 	fails    func() (kind defender.Kind, fails bool)
 }
@@ -225,7 +225,7 @@ func (l *lister) turn(t require.TestingT) (at time.Time, reread bool) {
 }
 
 // step requests the next page once it is due, and handles the response.
-func (l *lister) step(t require.TestingT) Progress {
+func (l *lister) step(t require.TestingT) CallResult {
 	at, reread := l.turn(t)
 	require.False(t, reread && l.tail.begun, "within a call")
 	l.s.now = at
@@ -266,7 +266,7 @@ func (l *lister) step(t require.TestingT) Progress {
 }
 
 // handle delivers a page and handles its rows.
-func (l *lister) handle(t require.TestingT, page *defender.Page) (p Progress) {
+func (l *lister) handle(t require.TestingT, page *defender.Page) (p CallResult) {
 	l.Arrived(page, l.s.now)
 	for row, _, ok := l.NextRow(); ok; row, _, ok = l.NextRow() {
 		l.returned = append(l.returned, row)
@@ -302,7 +302,7 @@ func (l *lister) handle(t require.TestingT, page *defender.Page) (p Progress) {
 }
 
 // call runs until a call ends. It must do so within a bounded number of pages.
-func (l *lister) call(t require.TestingT) Progress {
+func (l *lister) call(t require.TestingT) CallResult {
 	for range 3000 {
 		if p := l.step(t); p != Continues {
 			return p

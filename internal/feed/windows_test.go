@@ -138,7 +138,7 @@ func TestWindowIsCompleteWithAsManyDifferentRowsAsItHas(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		pages []defender.Page
-		want  Progress
+		want  CallResult
 	}{
 		"as many":             {[]defender.Page{{Rows: []defender.Row{changed(1), changed(2)}, Total: 2}}, Complete},
 		"fewer":               {[]defender.Page{{Rows: []defender.Row{changed(1)}, Total: 2}}, Incomplete},
@@ -156,7 +156,7 @@ func TestWindowIsCompleteWithAsManyDifferentRowsAsItHas(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := listingFrom(newService(), noon.Add(-time.Hour))
-			var p Progress
+			var p CallResult
 			for i := range test.pages {
 				require.Equal(t, Continues, p)
 				l.Requested(noon)
@@ -202,7 +202,7 @@ func TestIncompleteCallsMustFollowEachOtherForAWindowToBeDivided(t *testing.T) {
 	s.spread(40, noon.Add(-40*time.Minute), time.Minute)
 	l := listingFrom(s, noon.Add(-time.Hour))
 	for range 5 {
-		for _, want := range []Progress{Incomplete, Incomplete, Complete} {
+		for _, want := range []CallResult{Incomplete, Incomplete, Complete} {
 			s.hidden = map[int64]bool{40: want == Incomplete}
 			require.Equal(t, want, l.call(t))
 		}

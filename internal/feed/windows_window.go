@@ -37,29 +37,19 @@ type reading struct {
 	undivided bool
 	resume    time.Time
 
-	date     time.Time // of its first page, by the service's clock
-	total    int       // of its rows, according to its first page; 0: missing
-	shown    map[rowKey]bool
-	nameless int
-	created  []time.Time // of its rows
-	newest   time.Time   // of its rows' changes, except those in the service's future
-	pages    int
-	large    int // rows that were too large
-	left     int // rows that were left out because of that
-	barren   int // consecutive pages without a new row, up to the last
-	failures int // of the next page
-	part     bool
+	date        time.Time // of its first page, by the service's clock
+	total       int       // of its rows, according to its first page; 0: missing
+	shown       map[rowKey]bool
+	nameless    int
+	created     []time.Time // of its rows
+	newest      time.Time   // of its rows' changes, except those in the service's future
+	pages       int
+	large       int  // rows that were too large
+	left        int  // rows that were left out because of that
+	barren      int  // consecutive pages without a new row, up to the last
+	failures    int  // of the next page
+	mayLackRows bool // it may have rows that no page has shown
 }
-
-// outcome is what a page means for its window.
-type outcome uint8
-
-const (
-	goesOn   outcome = iota
-	complete         // it was read to its end, and has shown as many rows as it has
-	short            // it may have more rows than it has shown
-	tooMany          // it has more rows than skipping can reach
-)
 
 // restart schedules the window to be read from its beginning.
 func (w *window) restart(top, largest int, due time.Time) {
@@ -80,7 +70,7 @@ func (w *window) request() defender.ListRequest {
 }
 
 // finishPage continues after a page, whose rows begin at most at maxSkip.
-func (w *window) finishPage(page *defender.Page, q defender.ListRequest, maxSkip int, at time.Time) outcome {
+func (w *window) finishPage(page *defender.Page, q defender.ListRequest, maxSkip int, at time.Time) windowResult {
 	first := w.pages == w.large
 	if first {
 		w.total = page.Total
@@ -88,20 +78,20 @@ func (w *window) finishPage(page *defender.Page, q defender.ListRequest, maxSkip
 	w.began(page, at)
 	w.pages++
 	w.failures = 0
-	w.part = w.part || page.Partial
+	w.mayLackRows = w.mayLackRows || page.Partial
 	w.note(page, q.ByCreation)
 	switch {
 	case !leadsOn(page), w.barren > maxBarren && page.Counted: // nothing follows what was shown
 		w.width.fits(math.MaxInt, page.Size)
 		return w.ended()
 	case w.barren > maxBarren, w.pages >= maxPages:
-		return short
+		return windowIncomplete
 	case page.Token != "":
 		w.token = page.Token
 		if rowsOf(page) > 0 {
 			w.skip = w.end
 		}
-		return goesOn
+		return windowContinues
 	}
 	w.token = ""
 	next := min(page.Next, q.Skip+q.Top) // a link beyond that would skip rows
@@ -118,19 +108,19 @@ func (w *window) began(page *defender.Page, at time.Time) {
 
 // advance moves to the page that the link calls next, after one that began at
 // from.
-func (w *window) advance(next, from, maxSkip int, first bool) outcome {
+func (w *window) advance(next, from, maxSkip int, first bool) windowResult {
 	stride := max(1, next-from)
 	w.skip = max(from+1, next-min(overlap, stride/2))
 	if w.skip > maxSkip {
 		if maxSkip <= from {
-			return tooMany
+			return windowTooLong
 		}
 		w.skip = maxSkip
 	}
 	if first && !w.undivided && w.total-maxSkip > stride {
-		return tooMany
+		return windowTooLong
 	}
-	return goesOn
+	return windowContinues
 }
 
 // exhausted reports whether skipping cannot reach the remaining rows.
@@ -158,7 +148,7 @@ func (w *window) note(page *defender.Page, ordered bool) {
 	}
 	w.nameless += max(0, page.Nameless-max(0, lap-repeated)) // the others were there before
 	if behind := rowsOf(page) == 0 && page.Token != ""; ordered && lap > 0 && repeated == 0 && !behind {
-		w.part = true // rows may have moved up unseen
+		w.mayLackRows = true // rows may have moved up unseen
 	}
 	if w.barren++; len(w.shown) > known {
 		w.barren = 0
@@ -167,40 +157,40 @@ func (w *window) note(page *defender.Page, ordered bool) {
 }
 
 // ended returns how a window ends without a further link.
-func (w *window) ended() outcome {
-	if w.part || len(w.shown)+w.nameless < w.total {
-		return short
+func (w *window) ended() windowResult {
+	if w.mayLackRows || len(w.shown)+w.nameless < w.total {
+		return windowIncomplete
 	}
-	return complete
+	return windowComplete
 }
 
 // tooLarge notes that the page exceeds the size limit for responses. single: its only row is too large and is left out, but counts as a
 // row.
-func (w *window) tooLarge(page *defender.Page, maxSkip int, at time.Time) (single bool, how outcome) {
+func (w *window) tooLarge(page *defender.Page, maxSkip int, at time.Time) (single bool, how windowResult) {
 	w.began(page, at)
 	w.failures = 0
 	w.large++
 	if w.pages++; w.pages >= maxPages {
-		return false, short
+		return false, windowIncomplete
 	}
 	if single = w.width.tooLarge(w.skip, w.width.top); !single {
-		return false, goesOn
+		return false, windowContinues
 	}
 	w.left++
 	w.skip, w.token = w.skip+1, ""
 	w.end = w.skip
-	w.part = w.part || page.First == 0 // nobody knows which incident to fetch
+	w.mayLackRows = w.mayLackRows || page.First == 0 // nobody knows which incident to fetch
 	key := keyOf(defender.Row{ID: page.First, Alert: page.FirstAlert})
 	if w.barren++; key != (rowKey{}) && !w.shown[key] {
 		w.shown[key], w.barren = true, 0
 	}
 	switch {
 	case w.barren > maxBarren:
-		return true, short
+		return true, windowIncomplete
 	case w.skip > maxSkip:
-		return true, tooMany
+		return true, windowTooLong
 	}
-	return true, goesOn
+	return true, windowContinues
 }
 
 // goOnByCreation continues a window, in the order of creation, from the creation of the last row that it has shown. Not ok: there was no

@@ -115,7 +115,7 @@ func (e *Engine) listFailed(endpoint health.Endpoint, failure *defender.Error, a
 }
 
 // logProgress logs that changes may have been skipped, because the list does not show all of them.
-func (e *Engine) logProgress(f *changeFeed, p feed.Progress, at time.Time) {
+func (e *Engine) logProgress(f *changeFeed, p feed.CallResult, at time.Time) {
 	list := zap.String("list", f.call())
 	switch p {
 	case feed.GivenUp:
@@ -194,7 +194,7 @@ func (e *Engine) oversizeWait(id int64, at time.Time) time.Duration {
 }
 
 // progressed logs what the failure of a page means for its call, and stores the boundary if it has advanced.
-func (e *Engine) progressed(ctx context.Context, f *changeFeed, p feed.Progress, before, at time.Time) {
+func (e *Engine) progressed(ctx context.Context, f *changeFeed, p feed.CallResult, before, at time.Time) {
 	e.logProgress(f, p, at)
 	if !f.Boundary().Equal(before) {
 		e.saveFeed(ctx, at)

@@ -46,9 +46,9 @@ type lister interface {
 	NextRow() (row defender.Row, arrived time.Time, ok bool)
 	TakePage() (page *defender.Page, arrived time.Time)
 	Ahead() time.Duration
-	FinishPage(page *defender.Page, at time.Time) feed.Progress
-	Failed(at time.Time, wait time.Duration, refused bool) feed.Progress
-	TooLarge(page *defender.Page, at time.Time) (single bool, p feed.Progress)
+	FinishPage(page *defender.Page, at time.Time) feed.CallResult
+	Failed(at time.Time, wait time.Duration, refused bool) feed.CallResult
+	TooLarge(page *defender.Page, at time.Time) (single bool, p feed.CallResult)
 	Boundary() time.Time
 	Completed() time.Time
 	Spacing() time.Duration

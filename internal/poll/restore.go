@@ -43,7 +43,7 @@ func (e *Engine) restore(ctx context.Context, contents checkpoint.Contents, now 
 	var swept time.Time
 	if e.sweeps(now) {
 		e.setPace(now)
-		swept = e.sweep.Shown(now)
+		swept = e.sweep.DueByID(now)
 	}
 	e.roster.Resume(func(s incident.Summary) time.Time { return e.dueAfterRestart(s, swept, now) }, now)
 	for _, id := range e.roster.IDs() {

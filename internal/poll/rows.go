@@ -112,7 +112,7 @@ func (e *Engine) emitsUnchanged(delivered incident.Summary) bool {
 // listedDue returns when an incident that a row shows is due by ID. While there are sweeps, the next one should show it earlier.
 func (e *Engine) listedDue(merged bool, at time.Time) time.Time {
 	if e.sweeps(at) && !merged {
-		return e.sweep.Shown(at)
+		return e.sweep.DueByID(at)
 	}
 	return at.Add(e.intervalOf(merged, at))
 }

@@ -183,7 +183,7 @@ func (e *Engine) logSweep(how feed.Ending, at time.Time) {
 		e.log(e.conditions.Succeeded("sweep ends early", at, "sweep of the list covers all open incidents again"))
 		e.log(e.conditions.Succeeded("sweep worth", at, ""))
 	}
-	if e.sweeping.costKnown || how != feed.Swept {
+	if e.sweeping.costKnown || how != feed.AllRead {
 		return
 	}
 	e.sweeping.costKnown = true
