@@ -17,8 +17,7 @@ const (
 	// maxBarren bounds consecutive pages that link to another but show no row new to the call, and maxPages the pages of a call.
 	maxBarren = 5
 	maxPages  = 10_000
-	// After this many calls and this much time, the feed stops waiting for a list that does not show all
-	// changes.
+	// After this many calls and this much time, the feed stops waiting for a list that does not show all changes.
 	maxIncomplete   = 3
 	incompleteLimit = 10 * time.Minute
 )
@@ -198,16 +197,14 @@ func (c *cursor) advance(now time.Time) {
 	c.due = now.Add(c.interval)
 }
 
-// shownBefore reports whether an earlier call has shown a change with this time, or could
-// have.
+// shownBefore reports whether an earlier call has shown a change with this time, or could have.
 func (c *cursor) shownBefore(changed time.Time) bool {
 	return !changed.After(c.boundary.Add(Settling)) || !changed.After(c.reached)
 }
 
-// tooLarge notes that the page exceeds the size limit for responses. The next page has half the rows. If the page was a single row, whole
-// is true: the caller must fetch that incident by ID, and the call continues after it with full pages. The next calls leave it out until
-// it changes.
-func (c *cursor) tooLarge(now time.Time, p oversize) (whole bool, progress CallResult) {
+// tooLarge notes that the page exceeds the size limit for responses. The next page has half the rows. single: it was a single row. The
+// caller must fetch that incident by ID, and the call continues after it with full pages. The next calls leave it out until it changes.
+func (c *cursor) tooLarge(now time.Time, p oversize) (single bool, progress CallResult) {
 	if p.date.IsZero() {
 		p.date = now.Round(0)
 	}
@@ -220,23 +217,22 @@ func (c *cursor) tooLarge(now time.Time, p oversize) (whole bool, progress CallR
 		if !c.halve() {
 			return false, Continues
 		}
-		if whole = p.first != 0; whole {
+		if single = p.first != 0; single {
 			c.omitted.add(p.first, c.boundary, p.date)
 		}
-		c.mayLackRows = c.mayLackRows || !whole // nobody knows which incident to fetch
+		c.mayLackRows = c.mayLackRows || !single // nobody knows which incident to fetch
 	}
 	c.skip, c.lap, c.token = c.skip+1, 0, "" // a token leads to the same page
 	if c.barren++; p.hasNew {
 		c.barren = 0
 	}
 	if c.barren > maxBarren {
-		return whole, c.cut(now)
+		return single, c.cut(now)
 	}
-	return whole, Continues
+	return single, Continues
 }
 
-// halve halves a page that is too large. single: it was a single row, which is therefore too large
-// itself.
+// halve halves a page that is too large. single: it was a single row, which is therefore too large itself.
 func (c *cursor) halve() (single bool) {
 	top := c.request().Top
 	assumed := c.omitted.misplaced()

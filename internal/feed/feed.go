@@ -34,8 +34,7 @@ func New(s Settings, now time.Time) *Feed {
 	return &Feed{cursor: newCursor(s.Interval, s.Lookback, s.MaxTop, s.Boundary, now), completed: now, meanPages: 1}
 }
 
-// Due is when to request the next page. Not ok: there is a page in flight or
-// a current one.
+// Due is when to request the next page. Not ok: there is a page in flight or a current one.
 func (f *Feed) Due() (at time.Time, ok bool) { return f.cursor.due, !f.requested && f.page == nil }
 
 // Request is the page to request next.
@@ -112,8 +111,7 @@ func (f *Feed) Spacing() time.Duration {
 	return time.Duration(float64(f.cursor.interval) / max(1, f.meanPages))
 }
 
-// Failed gives up the current call. The next one begins after wait. refused: the API has responded with an
-// error.
+// Failed gives up the current call. The next one begins after wait. refused: the API has responded with an error.
 func (f *Feed) Failed(at time.Time, wait time.Duration, refused bool) CallResult {
 	f.shown = nil
 	return f.ended(at, f.cursor.failed(at, wait, refused))

@@ -24,8 +24,7 @@ type omission struct {
 	below time.Time           // and at or after that time
 }
 
-// missing is how many of the rows ahead the current call has not shown yet. The row is at least that far
-// down.
+// missing is how many of the rows ahead the current call has not shown yet. The row is at least that far down.
 func (o *omission) missing() int { return len(o.ahead) - len(o.seen) }
 
 // joins reports whether the omission directly follows that row: the row was
@@ -141,12 +140,10 @@ func (o *omissions) misplaced() (assumed int) {
 	return assumed
 }
 
-// moved reports whether the last row that was found too large is this incident's, and has moved down by
-// one.
+// moved reports whether the last row that was found too large is this incident's, and has moved down by one.
 func (o *omissions) moved(id int64) bool { return id != 0 && o.loose > 0 && o.all[o.passed-1].id == id }
 
-// add adds a row that turned out to be too large at a time of the service's
-// clock.
+// add adds a row that turned out to be too large at a time of the service's clock.
 func (o *omissions) add(id int64, boundary, date time.Time) {
 	each := omission{
 		id: id, ahead: map[int64]time.Time{}, seen: map[int64]struct{}{},
@@ -166,8 +163,7 @@ func (o *omissions) add(id int64, boundary, date time.Time) {
 	o.forgetFirst(id)
 }
 
-// forgetFirst forgets the earlier place of an incident that has moved and was
-// found again.
+// forgetFirst forgets the earlier place of an incident that has moved and was found again.
 func (o *omissions) forgetFirst(id int64) {
 	at := slices.IndexFunc(o.all, func(each omission) bool { return each.id == id })
 	if id == 0 || at == len(o.all)-1 {

@@ -113,8 +113,8 @@ func (p *Pass) BeginAlerts(since, now time.Time) {
 	p.enter(since, 0, now)
 }
 
-// SkipAlerts makes the current pass read only the list of incidents, unless it has begun to read the list of alerts: that list does not
-// work.
+// SkipAlerts makes the current pass read only the list of incidents, because the list of alerts does not work. It changes nothing once the pass
+// has begun to read that list.
 func (p *Pass) SkipAlerts(now time.Time) {
 	if p.noAlerts || !p.Underway() || p.progress.Phase == PhaseAlerts {
 		return
@@ -148,8 +148,7 @@ func (p *Pass) Expected() (requests int, known bool) { return p.expected, p.expe
 // Cost is what the current or last pass took in this run, including pages that were too large.
 func (p *Pass) Cost() (pages, bytes int) { return p.total.pages, p.total.bytes }
 
-// enter begins a phase with everything created at or after a moment. total is the number of those rows; 0: not
-// known.
+// enter begins a phase with everything created at or after a moment. total is the number of those rows; 0: not known.
 func (p *Pass) enter(since time.Time, total int, now time.Time) {
 	p.current = tally{}
 	top := p.settings.MaxTop

@@ -9,8 +9,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// finish returns the page that was taken, and its place in the queue. Not ok: the page is no longer
-// needed.
+// finish returns the page that was taken, and its place in the queue. Not ok: the page is no longer needed.
 func (p *Pass) finish() (q *passPage, place int, ok bool) {
 	q, p.taken = p.taken, nil
 	place = slices.Index(p.queue, q)
@@ -24,17 +23,16 @@ func (p *Pass) finish() (q *passPage, place int, ok bool) {
 	return q, place, true
 }
 
-// goOn continues with the next page.
+// goOn plans the next page, and makes one that has arrived the current page.
 func (p *Pass) goOn(now time.Time) {
 	p.plan(now)
 	p.pull()
 }
 
-// again schedules the page to be requested again.
-func (q *passPage) again(due time.Time) { q.state, q.page, q.due = planned, nil, due }
+func (q *passPage) requestAgain(due time.Time) { q.state, q.page, q.due = planned, nil, due }
 
-// FinishPage continues after a page whose rows were all handled. If the phase has ended, the result says how; Underway reports whether another
-// one follows.
+// FinishPage continues after a page whose rows were all handled. The result says how the phase has ended, if it has. Then Underway reports
+// whether another one follows.
 func (p *Pass) FinishPage(page *defender.Page, now time.Time) Ending {
 	q, place, ok := p.finish()
 	defer p.goOn(now)
@@ -76,7 +74,7 @@ func (p *Pass) FinishPage(page *defender.Page, now time.Time) Ending {
 	return p.proceed(leadsOn(page), now)
 }
 
-// countPage counts a page.
+// countPage counts a page that succeeded or was too large. The API responds to such requests, so earlier 429s no longer count.
 func (p *Pass) countPage(page *defender.Page) {
 	p.throttled = 0
 	for _, t := range []*tally{&p.current, &p.total} {
@@ -168,7 +166,7 @@ func (p *Pass) Failed(failure defender.Kind, now time.Time) Ending {
 	}
 	switch {
 	case failure == defender.Throttled: // its quota waits
-		q.again(now)
+		q.requestAgain(now)
 		if !q.sent.Before(p.waitsFrom) {
 			p.throttled++
 			p.waitsFrom = now
@@ -179,7 +177,7 @@ func (p *Pass) Failed(failure defender.Kind, now time.Time) Ending {
 		}
 		return Ongoing
 	case failure == defender.NoToken: // nothing was requested
-		q.again(now)
+		q.requestAgain(now)
 		return Ongoing
 	case failure == defender.Rejected, q.request.Alerts && failure == defender.Forbidden:
 		if q.counts {
@@ -195,7 +193,7 @@ func (p *Pass) Failed(failure defender.Kind, now time.Time) Ending {
 // retry schedules the page to be requested again. If it has failed too often, the phase ends, or the pass if it is PageFailed.
 func (p *Pass) retry(q *passPage, how Ending, now time.Time) Ending {
 	if q.tries++; q.tries < maxTries {
-		q.again(now.Add(firstRetry << (q.tries - 1)))
+		q.requestAgain(now.Add(firstRetry << (q.tries - 1)))
 		return Ongoing
 	}
 	if how == PageFailed {

@@ -160,8 +160,7 @@ func (p *Pass) pull() {
 	}
 }
 
-// newRows are the rows of a page to return: for alerts, those that are in an incident, grouped by
-// incident.
+// newRows are the rows of a page to return: for alerts, those that are in an incident, grouped by incident.
 func (p *Pass) newRows(q *passPage) (rows []defender.Row) {
 	if q.stale || q.counts || q.page.Partial {
 		return nil

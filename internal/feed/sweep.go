@@ -9,15 +9,13 @@ import (
 )
 
 const (
-	// firstPassReaches is how far back a first pass lists. Incidents that last changed before that are
-	// polled by ID.
+	// firstPassReaches is how far back a first pass lists. Incidents that last changed before that are polled by ID.
 	firstPassReaches = 180 * 24 * time.Hour
 	// A list is worth its requests while its pages poll this many incidents on average, judged after this many pages. Above this many rows
 	// that are too large, each one must be offset by as many incidents as well: isolating one takes about that many requests.
 	worthwhile  = 10
 	judgedAfter = 5
-	// A sweep ends after this many consecutive 429s: each of them delays the
-	// change feed.
+	// A sweep ends after this many consecutive 429s: each of them delays the change feed.
 	maxThrottled = 3
 	// After a sweep that was not worth it or met only 429s, the next one waits: firstRest, then twice as long each time.
 	firstRest = 10 * time.Minute
@@ -25,14 +23,12 @@ const (
 	// A page is tried maxTries times, with twice the wait each time.
 	maxTries   = 3
 	firstRetry = 5 * time.Second
-	// Sweeps run at half their pace for slowFor after two 429s or timeouts within repeats. A single one only
-	// causes a wait.
+	// Sweeps run at half their pace for slowFor after two 429s or timeouts within repeats. A single one only causes a wait.
 	slowFor = time.Hour
 	repeats = 30 * time.Minute
 	// maxBacks bounds how often one list steps back, which requests pages again.
 	maxBacks = 100
-	// lateBy is the fraction of a sweep by which an incident may be late before it is polled by ID: a
-	// quarter.
+	// lateBy is the fraction of a sweep by which an incident may be late before it is polled by ID: a quarter.
 	lateBy = 4
 )
 
@@ -126,8 +122,7 @@ func open() []scope { return []scope{{status: "Active"}, {status: "InProgress"}}
 // SetPace sets how fast sweeps may go from now on.
 func (s *Sweep) SetPace(p Pace) { s.pace = p }
 
-// Period is the time from the beginning of one steady sweep to the beginning of
-// the next.
+// Period is the time from the beginning of one steady sweep to the beginning of the next.
 func (s *Sweep) Period(now time.Time) time.Duration {
 	period := max(s.pace.Interval, s.pace.Gap*time.Duration(s.expectedPages()))
 	if now.Before(s.slow) {
@@ -178,8 +173,7 @@ func (s *Sweep) BeginFirst(now time.Time) {
 	s.progress.Done = 0
 }
 
-// Stop ends the current sweep, if there is one, and continues with the next one on
-// schedule.
+// Stop ends the current sweep, if there is one, and continues with the next one on schedule.
 func (s *Sweep) Stop() {
 	s.lists, s.read = nil, nil
 	s.progress.Done = 0
@@ -212,8 +206,7 @@ func (s *Sweep) Request(now time.Time) defender.ListRequest {
 // Progress is how far sweeps have come. It is stored, and a later run continues from it.
 func (s *Sweep) Progress() SweepProgress { return s.progress }
 
-// Completed is the end of the last complete sweep, including those of an earlier run; before the
-// first, the start.
+// Completed is the end of the last complete sweep, including those of an earlier run; before the first, the start.
 func (s *Sweep) Completed() time.Time {
 	if s.progress.Completed.IsZero() {
 		return s.since

@@ -20,8 +20,7 @@ type tally struct {
 	bytes    int
 }
 
-// worth reports whether full pages with this many rows poll enough incidents, also considering the rows that
-// are too large.
+// worth reports whether full pages with this many rows poll enough incidents, also considering the rows that are too large.
 func (t tally) worth(full int) bool {
 	if t.large > judgedAfter && t.polled < worthwhile*t.large {
 		return false
@@ -29,8 +28,7 @@ func (t tally) worth(full int) bool {
 	return t.rows < judgedAfter*full || t.polled*full >= worthwhile*t.rows
 }
 
-// FinishPage continues after a page whose rows were all handled; polled is how many of their incidents are
-// tracked.
+// FinishPage continues after a page whose rows were all handled; polled is how many of their incidents are tracked.
 func (s *Sweep) FinishPage(page *defender.Page, polled int, now time.Time) Ending {
 	if s.ignores() {
 		return Ongoing
@@ -107,8 +105,7 @@ func (s *Sweep) note(page *defender.Page) {
 	}
 }
 
-// stuck reports whether the last pages have shown nothing new, and are too many to consist of rows that were read before and
-// have moved down.
+// stuck reports whether the last pages have shown nothing new, and are too many to consist of rows that were read before and have moved down.
 func (s *Sweep) stuck() bool { return s.current.barren > maxBarren+s.current.fruitful }
 
 // advance moves to the page after one that links to another.

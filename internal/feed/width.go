@@ -14,8 +14,7 @@ type width struct {
 
 func newWidth(largest int) width { return width{largest: largest, top: largest} }
 
-// tooLarge notes that a page of top rows starting at skip was too large. single: its only row is. That row is left out, and full pages
-// follow.
+// tooLarge notes that a page of top rows starting at skip was too large. single: its only row is. That row is left out, and full pages follow.
 func (w *width) tooLarge(skip, top int) (single bool) {
 	if skip >= w.until {
 		w.full = w.top

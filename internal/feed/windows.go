@@ -13,8 +13,8 @@ import (
 const (
 	// windowOverlap is how far before the boundary a call begins: rows were seen up to 18 s after their time (measured by others).
 	windowOverlap = time.Minute
-	// quietAfter is how long there must have been no new row for the overlap to be zero. Otherwise each call of a quiet tenant would show the
-	// same rows again.
+	// quietAfter is how long there must have been no new row before calls stop overlapping: otherwise each call of a quiet tenant would
+	// show the same rows again.
 	quietAfter = 10 * time.Minute
 )
 
@@ -36,9 +36,8 @@ type WindowSettings struct {
 // does not delay current changes. The others are read in between, the oldest first. The boundary follows them: everything that changed before it
 // was shown, however often the receiver restarts.
 //
-// A window is complete if no further link exists and it has shown as many different rows as it has. An incomplete one is read again, first as it
-// is, then in halves, and then accepted as it is. Every 30 minutes a re-read lists the last hour again, without content, to find what appeared
-// late.
+// A window is complete if no further link exists and it has shown as many different rows as it has. An incomplete one is read again, first as it is,
+// then in halves, and then accepted as it is. Every 30 minutes a re-read lists the last hour again, without content, to find what appeared late.
 type Windows struct {
 	settings WindowSettings
 	hand
@@ -185,8 +184,8 @@ func (f *Windows) Arrived(page *defender.Page, at time.Time) {
 	}
 }
 
-// NextRow returns the next row of the current page whose change was not returned before, and when the page arrived. Not ok: there are no more;
-// call TakePage.
+// NextRow returns the next row of the current page, and when the page arrived. It leaves out changes that were returned before. Not ok: there
+// are no more; call TakePage.
 func (f *Windows) NextRow() (row defender.Row, arrived time.Time, ok bool) {
 	for {
 		row, arrived, ok = f.hand.NextRow()
@@ -222,7 +221,7 @@ func (f *Windows) FinishPage(page *defender.Page, at time.Time) CallResult {
 		w.mayLackRows = w.mayLackRows || !w.resume.IsZero() // it may not have continued from the last creation
 	}
 	w.due = at
-	return f.went(w, w.finishPage(page, f.query, f.maxSkip, at), at)
+	return f.proceed(w, w.finishPage(page, f.query, f.maxSkip, at), at)
 }
 
 // hear notes the service's time.
@@ -274,8 +273,8 @@ func (f *Windows) accepted(at time.Time) (begins bool) {
 	return true
 }
 
-// went continues after a page.
-func (f *Windows) went(w *window, how windowResult, at time.Time) CallResult {
+// proceed decides what follows from a page of a window: the next page, other windows in its place, or its end.
+func (f *Windows) proceed(w *window, how windowResult, at time.Time) CallResult {
 	if how == windowTooLong {
 		how = f.divide(w, at)
 	}
@@ -288,7 +287,7 @@ func (f *Windows) went(w *window, how windowResult, at time.Time) CallResult {
 	case how == windowComplete:
 		return f.finished(w, Complete, at)
 	default:
-		return f.fellShort(w, at)
+		return f.handleIncomplete(w, at)
 	}
 }
 
@@ -317,8 +316,7 @@ func (f *Windows) divide(w *window, at time.Time) windowResult {
 	return windowIncomplete
 }
 
-// replace replaces a window with parts that are due at a time. Not ok: there are none, or there would be too many
-// windows.
+// replace replaces a window with parts that are due at a time. Not ok: there are none, or there would be too many windows.
 func (f *Windows) replace(w *window, parts []*window, due time.Time) (ok bool) {
 	lane := &f.backlog
 	if w.reread {
@@ -340,8 +338,7 @@ func (f *Windows) replace(w *window, parts []*window, due time.Time) (ok bool) {
 	return true
 }
 
-// Boundary is the time before which every change was shown. It is stored, and a later run continues from it. Zero: not known
-// yet.
+// Boundary is the time before which every change was shown. It is stored, and a later run continues from it. Zero: not known yet.
 func (f *Windows) Boundary() time.Time { return f.boundary }
 
 // Completed is the end of the last complete call; before the first, the start.
@@ -352,8 +349,7 @@ func (f *Windows) Spacing() time.Duration {
 	return time.Duration(float64(f.settings.Interval) / max(1, f.meanPages))
 }
 
-// ShownBefore reports whether an earlier call has shown a row with the same change, or could
-// have.
+// ShownBefore reports whether an earlier call has shown a row with the same change, or could have.
 func (f *Windows) ShownBefore(row defender.Row) bool { return !row.LastUpdate.After(f.boundary) }
 
 // Degraded are the options that the API refuses and that requests do without.

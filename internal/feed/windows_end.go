@@ -44,8 +44,7 @@ func (f *Windows) finished(w *window, how CallResult, at time.Time) CallResult {
 	return Complete
 }
 
-// heedFuture moves back from the service's future: listing from there would find nothing until
-// then.
+// heedFuture moves the boundary back if it lies in the service's future: listing from there would find nothing until then.
 func (f *Windows) heedFuture(date time.Time) {
 	if f.reached.After(date) {
 		f.reached = date.Add(-windowOverlap)
@@ -67,9 +66,9 @@ func (f *Windows) advance() {
 	}
 }
 
-// fellShort schedules another read of a window that may have more rows than it has shown: at the next interval, after maxIncomplete times in
+// handleIncomplete schedules another read of a window that may have more rows than it has shown: at the next interval, after maxIncomplete times in
 // halves, and then no more.
-func (f *Windows) fellShort(w *window, at time.Time) CallResult {
+func (f *Windows) handleIncomplete(w *window, at time.Time) CallResult {
 	due := at.Add(f.settings.Interval)
 	w.tries++
 	if w.tries >= maxIncomplete && !w.last {
@@ -110,7 +109,7 @@ func (f *Windows) failed(w *window, incomplete bool, at time.Time) CallResult {
 	case w.reread:
 		f.reread.ended(w, windowIncomplete, f, at)
 	case incomplete:
-		return f.fellShort(w, at)
+		return f.handleIncomplete(w, at)
 	default:
 		f.restart(w, at)
 		f.aim(at)
@@ -141,7 +140,7 @@ func (f *Windows) TooLarge(page *defender.Page, at time.Time) (single bool, p Ca
 	}
 	w.due = at
 	single, how := w.tooLarge(page, f.maxSkip, at)
-	return single && page.First != 0, f.went(w, how, at)
+	return single && page.First != 0, f.proceed(w, how, at)
 }
 
 // Rejected notes that the API rejected the request (HTTP 400 and the like). handled: the next request leaves out the possible reason, so it
@@ -154,7 +153,7 @@ func (f *Windows) Rejected(at time.Time) (handled bool, p CallResult) {
 	case w.skip > 0: // the first page was accepted: this many rows cannot be skipped
 		f.heard, w.due = at, at
 		f.skipped, f.maxSkip = max(f.skipped, f.maxSkip), w.skip-1
-		return true, f.went(w, windowTooLong, at)
+		return true, f.proceed(w, windowTooLong, at)
 	}
 	f.heard, w.due = at, at
 	return f.refusals.rejected(f.wanted), Continues

@@ -23,8 +23,8 @@ type reread struct {
 	also    []*window // to be read in the next one as well
 }
 
-// RereadDue is when to request the next page of a re-read. Requesting it begins a re-read if none is under way. Not ok: a page is in flight or at
-// hand, a call has not ended, or there is nothing to read again. Calls have priority: check Due first.
+// RereadDue is when to request the next page of a re-read. Requesting it begins a re-read if none is under way. Not ok: there is a page in
+// flight or a current one, a call has not ended, or there is nothing to read again. Calls have priority: check Due first.
 func (f *Windows) RereadDue() (at time.Time, ok bool) {
 	if f.requested || f.page != nil || f.tail.begun || len(f.backlog) > 0 {
 		return time.Time{}, false

@@ -8,12 +8,10 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// remembers is the minimum time for which a row is known; the maximum is twice
-// that.
+// remembers is the minimum time for which a row is known; the maximum is twice that.
 const remembers = 2 * time.Hour
 
-// version identifies a row and one change. The incident is part of it: an alert with another incident has
-// moved.
+// version identifies a row and one change. The incident is part of it: an alert with another incident has moved.
 type version struct {
 	row      rowKey
 	incident int64

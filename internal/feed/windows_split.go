@@ -8,12 +8,10 @@ import (
 )
 
 const (
-	// maxParts is the number of parts into which a window is divided at once, and maxWindows the largest
-	// number of windows.
+	// maxParts is the number of parts into which a window is divided at once, and maxWindows the largest number of windows.
 	maxParts   = 100
 	maxWindows = 1000
-	// filled is the average fill of the parts of a window, as a fraction of the rows that can be reached: changes come in
-	// bursts.
+	// filled is the average fill of the parts of a window, as a fraction of the rows that can be reached: changes come in bursts.
 	filledNumerator, filledDenominator = 3, 4
 )
 

@@ -106,8 +106,7 @@ func (w *window) began(page *defender.Page, at time.Time) {
 	}
 }
 
-// advance moves to the page that the link calls next, after one that began at
-// from.
+// advance moves to the page that the link calls next, after one that began at from.
 func (w *window) advance(next, from, maxSkip int, first bool) windowResult {
 	stride := max(1, next-from)
 	w.skip = max(from+1, next-min(overlap, stride/2))
@@ -164,8 +163,7 @@ func (w *window) ended() windowResult {
 	return windowComplete
 }
 
-// tooLarge notes that the page exceeds the size limit for responses. single: its only row is too large and is left out, but counts as a
-// row.
+// tooLarge notes that the page exceeds the size limit for responses. single: its only row is too large and is left out, but counts as a row.
 func (w *window) tooLarge(page *defender.Page, maxSkip int, at time.Time) (single bool, how windowResult) {
 	w.began(page, at)
 	w.failures = 0
