@@ -25,7 +25,7 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 // listing returns a cursor that lists from an hour before noon.
 func listing() *cursor { return newCursor(interval, lookback, largest, noon.Add(-time.Hour), noon) }
 
-func TestTheFirstCallBringsTheServicesTime(t *testing.T) {
+func TestFirstRequestOfAFeedBringsTheServiceTime(t *testing.T) {
 	c := newCursor(interval, lookback, largest, time.Time{}, noon)
 	require.Equal(t, noon, c.due)
 	require.Equal(t, defender.ListRequest{Top: 1}, c.request())
@@ -37,26 +37,26 @@ func TestTheFirstCallBringsTheServicesTime(t *testing.T) {
 	require.Equal(t, noon, c.due, "at once")
 }
 
-func TestWithoutTheServicesTimeTheOwnHasToDo(t *testing.T) {
+func TestFeedUsesItsOwnClockIfTheServiceSendsNoTime(t *testing.T) {
 	c := newCursor(interval, Settling, largest, time.Time{}, noon)
 	require.Equal(t, Continues, c.finishPage(noon, pageResult{}))
 	require.Equal(t, noon.Add(-Settling), c.boundary)
 }
 
-func TestAFailureBeforeTheServicesTimeIsKnownAsksForItAgain(t *testing.T) {
+func TestFeedRequestsTheServiceTimeAgainAfterAFailure(t *testing.T) {
 	c := newCursor(interval, lookback, largest, time.Time{}, noon)
 	c.failed(noon, time.Minute, false)
 	require.Equal(t, noon.Add(time.Minute), c.due)
 	require.Equal(t, defender.ListRequest{Top: 1}, c.request())
 }
 
-func TestARestartGoesOnFromTheStoredBoundary(t *testing.T) {
+func TestFeedContinuesFromTheStoredBoundary(t *testing.T) {
 	c := newCursor(interval, lookback, largest, noon.Add(-72*time.Hour), noon)
 	require.Equal(t, noon, c.due)
 	require.Equal(t, defender.ListRequest{Since: noon.Add(-72 * time.Hour), Top: largest}, c.request(), "further back than the lookback")
 }
 
-func TestTheBoundaryIsTheNewestOfTheFirstPageLessTheSettling(t *testing.T) {
+func TestBoundaryIsSettlingBeforeTheNewestRowOfTheFirstPage(t *testing.T) {
 	c := listing()
 	require.Equal(t, Continues, c.finishPage(noon, pageResult{newest: noon.Add(-time.Minute), next: 100, date: noon}))
 	require.Equal(t, noon.Add(-time.Hour), c.boundary, "not before the last page")
@@ -66,11 +66,11 @@ func TestTheBoundaryIsTheNewestOfTheFirstPageLessTheSettling(t *testing.T) {
 	require.Equal(t, noon.Add(time.Second+interval), c.due)
 }
 
-func TestTheBoundaryNeverGoesBack(t *testing.T) {
+func TestBoundaryDoesNotMoveBack(t *testing.T) {
 	for name, newest := range map[string]time.Time{
 		"nothing is new":                  {},
 		"within the settling":             noon.Add(-time.Hour + Settling - time.Second),
-		"earlier than what was asked for": noon.Add(-2 * time.Hour),
+		"earlier than what was requested": noon.Add(-2 * time.Hour),
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := listing()
@@ -81,7 +81,7 @@ func TestTheBoundaryNeverGoesBack(t *testing.T) {
 	}
 }
 
-func TestPagesOverlapAndLeadOn(t *testing.T) {
+func TestPagesOfACallOverlap(t *testing.T) {
 	for _, test := range []struct{ top, next, skip int }{
 		{top: 100, next: 100, skip: 90},
 		{top: 50, next: 50, skip: 40},
@@ -102,7 +102,7 @@ func TestPagesOverlapAndLeadOn(t *testing.T) {
 	}
 }
 
-func TestAFailedCallBeginsAnewFromTheSameBoundary(t *testing.T) {
+func TestCallRestartsFromTheSameBoundaryAfterAFailure(t *testing.T) {
 	c := listing()
 	c.finishPage(noon, pageResult{newest: noon, next: 100})
 	c.failed(noon, time.Minute, false)
@@ -113,7 +113,7 @@ func TestAFailedCallBeginsAnewFromTheSameBoundary(t *testing.T) {
 	require.Equal(t, noon.Add(-time.Hour), c.boundary, "what the call that failed had seen does not count")
 }
 
-func TestAPageThatIsTooLargeIsHalvedAndASingleRowSkipped(t *testing.T) {
+func TestFeedHalvesATooLargePageAndSkipsASingleRow(t *testing.T) {
 	c := newCursor(interval, lookback, 6, noon.Add(-time.Hour), noon)
 	c.finishPage(noon, pageResult{shown: []sighting{{1, noon}, {2, noon.Add(-30 * time.Second)}}, newest: noon, next: 6})
 	require.Equal(t, 3, c.request().Skip)
@@ -122,7 +122,7 @@ func TestAPageThatIsTooLargeIsHalvedAndASingleRowSkipped(t *testing.T) {
 		require.Equal(t, defender.ListRequest{Since: noon.Add(-time.Hour), Top: top, Skip: 3}, c.request())
 		require.Equal(t, noon.Add(time.Second), c.due, "at once")
 	}
-	require.True(t, tooLarge(c, noon, 7), "that row has to be had in another way")
+	require.True(t, tooLarge(c, noon, 7), "the caller fetches that row by ID")
 	require.Equal(t, defender.ListRequest{Since: noon.Add(-time.Hour), Top: 6, Skip: 4}, c.request(), "full pages at once")
 	require.Equal(t, Continues, c.finishPage(noon, pageResult{shown: []sighting{{3, noon.Add(-time.Minute)}}, newest: noon.Add(-time.Minute), next: 10}))
 	require.Equal(t, 7, c.request().Skip)
@@ -130,9 +130,8 @@ func TestAPageThatIsTooLargeIsHalvedAndASingleRowSkipped(t *testing.T) {
 	require.Equal(t, noon.Add(-Settling), c.boundary)
 }
 
-// It is not known which incident to fetch, so the next call lists from the same
-// time again.
-func TestACallWithALargeRowOfAnUnknownIncidentIsIncomplete(t *testing.T) {
+// It is not known which incident to fetch, so the next call lists from the same time again.
+func TestCallIsIncompleteIfTheIncidentOfATooLargeRowIsUnknown(t *testing.T) {
 	c := newCursor(interval, lookback, 1, noon.Add(-time.Hour), noon)
 	require.False(t, tooLarge(c, noon, 0))
 	require.Equal(t, 1, c.request().Skip)
@@ -140,21 +139,20 @@ func TestACallWithALargeRowOfAnUnknownIncidentIsIncomplete(t *testing.T) {
 	require.Equal(t, defender.ListRequest{Since: noon.Add(-time.Hour), Top: 1}, c.request(), "that row is not left out either")
 }
 
-// tooLarge is the response to the next page if that is too large; first is the incident of its first
-// row.
-func tooLarge(c *cursor, now time.Time, first int64) (whole bool) {
-	whole, _ = c.tooLarge(now, oversize{first: first, hasNew: true, date: now})
-	return whole
+// tooLarge is the response to the next page if that is too large; first is the incident of its first row.
+func tooLarge(c *cursor, now time.Time, first int64) (single bool) {
+	single, _ = c.tooLarge(now, oversize{first: first, hasNew: true, date: now})
+	return single
 }
 
-func TestWhenTheFirstRowIsTooLargeTheBoundaryFollowsTheNext(t *testing.T) {
+func TestBoundaryFollowsTheNextRowIfTheFirstIsTooLarge(t *testing.T) {
 	c := newCursor(interval, lookback, 1, noon.Add(-time.Hour), noon)
 	require.True(t, tooLarge(c, noon, 1))
 	require.Equal(t, Complete, c.finishPage(noon, pageResult{shown: []sighting{{2, noon.Add(-time.Minute)}}, newest: noon.Add(-time.Minute)}))
 	require.Equal(t, noon.Add(-time.Minute-Settling), c.boundary, "whatever is newer is listed again")
 }
 
-func TestWhatWasTooLargeGrowsBackCallByCall(t *testing.T) {
+func TestPageSizeDoublesWithEachCallAfterATooLargePage(t *testing.T) {
 	c := listing()
 	for range 5 {
 		require.False(t, tooLarge(c, noon, 0))
@@ -167,7 +165,7 @@ func TestWhatWasTooLargeGrowsBackCallByCall(t *testing.T) {
 	require.Equal(t, []int{3, 6, 12, 24, 48, 96, 100}, tops)
 }
 
-func TestCallEndsWhereTheListHasNoMoreRowsWhateverItsLinksSay(t *testing.T) {
+func TestCallEndsAfterTheLastRowDespiteFurtherLinks(t *testing.T) {
 	since := noon.Add(-time.Hour)
 	guess := pageResult{newest: noon, next: 100, guess: true, hasNew: true}
 	for name, last := range map[string]pageResult{
@@ -189,7 +187,7 @@ func TestCallEndsWhereTheListHasNoMoreRowsWhateverItsLinksSay(t *testing.T) {
 	}
 }
 
-func TestPagesThatAreRefusedHereAndThereDoNotMoveTheBoundary(t *testing.T) {
+func TestBoundaryStaysIfADifferentPageIsRefusedEachTime(t *testing.T) {
 	c := listing()
 	before, now := c.boundary, noon
 	page := pageResult{newest: noon, next: largest, hasNew: true}
@@ -205,7 +203,7 @@ func TestPagesThatAreRefusedHereAndThereDoNotMoveTheBoundary(t *testing.T) {
 	require.Equal(t, before, c.boundary)
 }
 
-func TestATokenLeadsNoFurtherBehindAPageThatIsTooLarge(t *testing.T) {
+func TestTokenIsDroppedAfterATooLargeRow(t *testing.T) {
 	c := listing()
 	require.Equal(t, Continues, c.finishPage(noon, pageResult{token: "a"}))
 	for !tooLarge(c, noon, 7) {
@@ -215,7 +213,7 @@ func TestATokenLeadsNoFurtherBehindAPageThatIsTooLarge(t *testing.T) {
 	require.Equal(t, 1, c.request().Skip)
 }
 
-func TestEmptyPagesAreFollowedByTheirTokens(t *testing.T) {
+func TestFeedFollowsTokensOfEmptyPages(t *testing.T) {
 	c := listing()
 	require.Equal(t, Continues, c.finishPage(noon, pageResult{token: "a"}))
 	require.Equal(t, defender.ListRequest{Since: noon.Add(-time.Hour), Top: largest, Token: "a"}, c.request())
@@ -240,7 +238,7 @@ func calls(n int, page func(now time.Time) CallResult) (all []CallResult) {
 	return all
 }
 
-func TestBoundaryWaitsForWhatAListDoesNotShowButNotForEver(t *testing.T) {
+func TestBoundaryAdvancesAfterTenMinutesOfIncompleteCalls(t *testing.T) {
 	for name, page := range map[string]func(c *cursor) func(time.Time) CallResult{
 		"pages that do not end": func(c *cursor) func(time.Time) CallResult {
 			return func(now time.Time) CallResult {
@@ -283,12 +281,12 @@ func TestBoundaryWaitsForWhatAListDoesNotShowButNotForEver(t *testing.T) {
 				"the times begin again, so the third call has not waited long enough")
 			require.Equal(t, noon.Add(-Settling), c.boundary)
 			require.Equal(t, Complete, c.finishPage(noon, pageResult{newest: noon, hasNew: true}))
-			require.Equal(t, []CallResult{Incomplete}, calls(1, page(c)), "a complete call makes amends")
+			require.Equal(t, []CallResult{Incomplete}, calls(1, page(c)), "a complete call resets the count")
 		})
 	}
 }
 
-func TestFailureThatIsNotAboutAPageSkipsNothing(t *testing.T) {
+func TestOutagesDoNotMoveTheBoundary(t *testing.T) {
 	c := listing()
 	for i := range 10 {
 		now := noon.Add(time.Duration(i) * time.Hour)
@@ -345,7 +343,7 @@ func (l *list) page(r defender.ListRequest) (rows []row, p pageResult) {
 	return rows, p
 }
 
-func TestEveryChangeThatStandsIsOnAPageHoweverTheListMoves(t *testing.T) {
+func TestFeedShowsEveryLatestChangeHoweverTheListMoves(t *testing.T) {
 	for seed := range uint64(150) {
 		dice := rand.New(rand.NewPCG(seed, 0))
 		l := &list{dice: dice, now: noon}
@@ -385,7 +383,7 @@ func TestEveryChangeThatStandsIsOnAPageHoweverTheListMoves(t *testing.T) {
 	}
 }
 
-func TestAFirstPageThatIsTooLargeBringsTheServicesTimeAllTheSame(t *testing.T) {
+func TestTooLargeFirstPageBringsTheServiceTime(t *testing.T) {
 	c := newCursor(interval, lookback, largest, time.Time{}, noon)
 	require.False(t, tooLarge(c, noon, 0))
 	require.Equal(t, defender.ListRequest{Since: noon.Add(-lookback), Top: largest}, c.request())

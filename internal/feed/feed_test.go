@@ -11,7 +11,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-func TestRowThatComesUpAgainWasShownBefore(t *testing.T) {
+func TestFeedKnowsARowThatAnEarlierCallHasShown(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
 	changed := now.Add(-time.Hour)
 	f := New(Settings{Interval: time.Minute, Lookback: time.Hour, MaxTop: 100, Boundary: now.Add(-24 * time.Hour)}, now)
@@ -29,7 +29,7 @@ func TestRowThatComesUpAgainWasShownBefore(t *testing.T) {
 	require.False(t, f.ShownBefore(defender.Row{ID: 1, LastUpdate: changed.Add(time.Nanosecond)}))
 }
 
-func TestPagesThatShowOnlyKnownIncidentsDoNotGoOnForEver(t *testing.T) {
+func TestCallEndsIfItsPagesShowNothingNew(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
 	boundary := now.Add(-24 * time.Hour)
 	f := New(Settings{Interval: time.Minute, Lookback: time.Hour, MaxTop: 100, Boundary: boundary}, now)

@@ -70,7 +70,7 @@ func (f *feeder) call(between func()) CallResult {
 	}
 }
 
-func TestRowThatIsTooLargeIsIsolatedOnceAndThenLeftOut(t *testing.T) {
+func TestFeedIsolatesATooLargeRowOnceAndThenSkipsIt(t *testing.T) {
 	for _, down := range []int{0, 1, 39, 99, 100, 149} {
 		t.Run(fmt.Sprintf("%d rows down", down), func(t *testing.T) {
 			f := newFeeder(0)
@@ -116,7 +116,7 @@ func TestRowThatIsTooLargeIsIsolatedOnceAndThenLeftOut(t *testing.T) {
 	}
 }
 
-func TestBoundaryDoesNotFallWhereTheRowMayBeOnEitherSide(t *testing.T) {
+func TestBoundaryAvoidsTheRangeOfTimesThatATooLargeRowMayHave(t *testing.T) {
 	f := newFeeder(0)
 	set := func(id int64, after time.Duration) {
 		f.list.now = f.list.now.Add(after)
@@ -145,7 +145,7 @@ func TestBoundaryDoesNotFallWhereTheRowMayBeOnEitherSide(t *testing.T) {
 	require.Equal(t, f.list.now.Truncate(time.Second).Add(-Settling), f.Boundary())
 }
 
-func TestRowThatMovesDownByOneIsNotIsolatedAgain(t *testing.T) {
+func TestTooLargeRowThatMovesDownByOneIsNotIsolatedAgain(t *testing.T) {
 	f := newFeeder(200)
 	fat := f.list.entries[50].id
 	f.list.fat[fat] = true
@@ -162,7 +162,7 @@ func TestRowThatMovesDownByOneIsNotIsolatedAgain(t *testing.T) {
 	require.Zero(t, f.tooLarge)
 }
 
-func TestResponsesThatAreAllTooLargeEndTheCall(t *testing.T) {
+func TestCallEndsIfAllResponsesAreTooLarge(t *testing.T) {
 	c := listing()
 	var p CallResult
 	requests := 0
@@ -174,7 +174,7 @@ func TestResponsesThatAreAllTooLargeEndTheCall(t *testing.T) {
 	require.Equal(t, noon.Add(-time.Hour), c.boundary)
 }
 
-func TestCallThatFailsWhileARowIsIsolatedLeavesNoSmallPagesBehind(t *testing.T) {
+func TestCallAfterAFailureDuringIsolationHasFullPages(t *testing.T) {
 	c := listing()
 	for range 4 {
 		require.False(t, tooLarge(c, noon, 1))
@@ -184,7 +184,7 @@ func TestCallThatFailsWhileARowIsIsolatedLeavesNoSmallPagesBehind(t *testing.T) 
 }
 
 // Whatever changes is shown or, if its row is too large, fetched by ID, however the list moves between the pages. While it rests, no page is too large.
-func TestFeedShowsOrFetchesWhateverChanges(t *testing.T) {
+func TestFeedShowsOrFetchesEveryChange(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(lowest, highest int, label string) int { return rapid.IntRange(lowest, highest).Draw(t, label) }
 		f := newFeeder(draw(2, 150, "incidents"))

@@ -12,7 +12,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-func TestRefusedRequestEndsThePhase(t *testing.T) {
+func TestPhaseEndsIfTheAPIRefusesARequest(t *testing.T) {
 	for name, c := range map[string]struct {
 		refused func(q defender.ListRequest) bool
 		kind    defender.Kind
@@ -47,7 +47,7 @@ func TestRefusedRequestEndsThePhase(t *testing.T) {
 	}
 }
 
-func TestListThatKeepsNoOrderEndsThePhase(t *testing.T) {
+func TestPhaseEndsIfTheListHasNoOrder(t *testing.T) {
 	swap := func(page *defender.Page, a, b int) *defender.Page {
 		page.Rows[a], page.Rows[b] = page.Rows[b], page.Rows[a]
 		return page
@@ -97,7 +97,7 @@ func TestListThatKeepsNoOrderEndsThePhase(t *testing.T) {
 	}
 }
 
-func TestRowsWithoutACreationTimeDoNotEndThePhase(t *testing.T) {
+func TestPassReadsRowsWithoutACreationTime(t *testing.T) {
 	l := newLists(700, 0)
 	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
 	require.Equal(t, []Ending{AllRead}, p.run(t, func(q defender.ListRequest) *defender.Page {
@@ -120,7 +120,7 @@ func TestRowsWithoutACreationTimeDoNotEndThePhase(t *testing.T) {
 	}), "nobody knows where the next step begins")
 }
 
-func TestPassRequestsAFailedPageThreeTimesAndKeepsTheOtherOne(t *testing.T) {
+func TestPassRetriesAFailedPageAndKeepsTheOther(t *testing.T) {
 	l := newLists(500, 0)
 	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
 	p.request(t)
@@ -157,7 +157,7 @@ func TestPassRequestsAFailedPageThreeTimesAndKeepsTheOtherOne(t *testing.T) {
 	require.Equal(t, PassProgress{Phase: PhaseDone}, p.Progress())
 }
 
-func TestFailureIsReturnedBeforeThePagesAheadOfIt(t *testing.T) {
+func TestFailedPageIsReturnedBeforeThePagesAheadOfIt(t *testing.T) {
 	l := newLists(500, 0)
 	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
 	p.request(t)
@@ -204,10 +204,10 @@ func TestThirdRateLimitInARowEndsThePass(t *testing.T) {
 			return failing(defender.Throttled)
 		}
 		return l.page(q)
-	}), "a page that is answered makes amends")
+	}), "a page that succeeds resets the count")
 }
 
-func TestRequestsWithoutATokenDoNotEndAPass(t *testing.T) {
+func TestFailedSignInDoesNotEndAPass(t *testing.T) {
 	l := newLists(500, 500)
 	p := newPasser(graphLimits())
 	require.Equal(t, []Ending{AllRead, AllRead}, p.run(t, func(q defender.ListRequest) *defender.Page {
@@ -218,7 +218,7 @@ func TestRequestsWithoutATokenDoNotEndAPass(t *testing.T) {
 	}))
 }
 
-func TestPageThatMayLackRowsIsRequestedAgain(t *testing.T) {
+func TestPassRetriesAPageThatMayLackRows(t *testing.T) {
 	l := newLists(300, 0)
 	for times, want := range map[int]Ending{2: AllRead, 3: NotShown} {
 		p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
@@ -237,7 +237,7 @@ func TestPageThatMayLackRowsIsRequestedAgain(t *testing.T) {
 	}
 }
 
-func TestPassHalvesPagesThatAreTooLargeAndLeavesOutSingleRows(t *testing.T) {
+func TestPassHalvesTooLargePagesAndSkipsSingleRows(t *testing.T) {
 	for _, at := range []int{0, 1, 49, 50, 333, 499, 500, 520, 549, 550, 699} {
 		l := newLists(700, 0)
 		l.fat[keyOf(l.incidents[at])] = true
@@ -250,7 +250,7 @@ func TestPassHalvesPagesThatAreTooLargeAndLeavesOutSingleRows(t *testing.T) {
 	}
 }
 
-func TestNextStepHasFullPagesAfterOneThatWasTooLarge(t *testing.T) {
+func TestNextStepHasFullPagesAfterATooLargeOne(t *testing.T) {
 	l := newLists(900, 0)
 	l.fat[keyOf(l.incidents[540])] = true // on the half that $skip does not reach
 	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
@@ -264,7 +264,7 @@ func TestNextStepHasFullPagesAfterOneThatWasTooLarge(t *testing.T) {
 	require.Len(t, p.requests, 12+8)
 }
 
-func TestListOfRowsThatAreTooLargeIsNotWorthAPass(t *testing.T) {
+func TestPhaseEndsIfMostRowsAreTooLarge(t *testing.T) {
 	l := newLists(700, 700)
 	for _, row := range l.incidents[100:] {
 		l.fat[keyOf(row)] = true
@@ -275,7 +275,7 @@ func TestListOfRowsThatAreTooLargeIsNotWorthAPass(t *testing.T) {
 	p.requireShown(t, l.alerts...)
 }
 
-func TestPassIgnoresTokensAndGoesOnBySkip(t *testing.T) {
+func TestPassContinuesBySkipInsteadOfTokens(t *testing.T) {
 	l := newLists(700, 0)
 	token := func(rows int, silent bool) func(q defender.ListRequest) *defender.Page {
 		return func(q defender.ListRequest) *defender.Page {
@@ -304,7 +304,7 @@ func TestPassIgnoresTokensAndGoesOnBySkip(t *testing.T) {
 	}
 }
 
-func TestShortPagesLeaveNoGaps(t *testing.T) {
+func TestPassRequestsTheMissingRowsOfShortPages(t *testing.T) {
 	l := newLists(0, 900)
 	for _, silent := range []bool{false, true} {
 		l.silent = silent
@@ -324,7 +324,7 @@ func TestShortPagesLeaveNoGaps(t *testing.T) {
 	}
 }
 
-func TestCountThatIsTooLowIsNotTrusted(t *testing.T) {
+func TestPassIgnoresACountThatIsTooLow(t *testing.T) {
 	l := newLists(700, 0)
 	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
 	require.Equal(t, []Ending{AllRead}, p.run(t, func(q defender.ListRequest) *defender.Page {
@@ -335,7 +335,7 @@ func TestCountThatIsTooLowIsNotTrusted(t *testing.T) {
 	p.requireShown(t, l.incidents...)
 }
 
-func TestRowsThatAppearBeforeThoseThatWereReadRepeatSomeAndEndNothing(t *testing.T) {
+func TestPassContinuesIfRowsAppearAheadOfThoseItHasRead(t *testing.T) {
 	l := newLists(300, 0)
 	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
 	require.Equal(t, []Ending{AllRead}, p.run(t, func(q defender.ListRequest) *defender.Page {
@@ -349,7 +349,7 @@ func TestRowsThatAppearBeforeThoseThatWereReadRepeatSomeAndEndNothing(t *testing
 	p.requireShown(t, newLists(300, 0).incidents...)
 }
 
-func TestListWithoutAnEndEndsThePass(t *testing.T) {
+func TestPassEndsDespiteAnEndlessList(t *testing.T) {
 	p := newPasser(PassSettings{MaxTop: 1, MaxSkip: 500})
 	var id int64
 	require.Equal(t, []Ending{NotShown}, p.run(t, func(q defender.ListRequest) *defender.Page {
@@ -359,7 +359,7 @@ func TestListWithoutAnEndEndsThePass(t *testing.T) {
 	require.LessOrEqual(t, len(p.requests), maxPages+2)
 }
 
-func TestPassContinuesBehindTheRowsThatAnEarlierRunHasRead(t *testing.T) {
+func TestRestartedPassContinuesAfterTheLastReadRow(t *testing.T) {
 	l := newLists(1000, 900)
 	before := newPasser(graphLimits())
 	stop := func(phase Phase, pages int) PassProgress {
@@ -393,7 +393,7 @@ func TestPassContinuesBehindTheRowsThatAnEarlierRunHasRead(t *testing.T) {
 	require.Equal(t, PassProgress{Phase: PhaseDone, IncidentsRead: true, AlertsShown: progress.AlertsFrom}, p.Progress(), "since the earlier run began to read them")
 }
 
-func TestStoredPassThatDoesNotGoOn(t *testing.T) {
+func TestStoredProgressThatDoesNotContinueAPass(t *testing.T) {
 	none := graphLimits()
 	none.Alerts = false
 	for name, c := range map[string]struct {
@@ -419,7 +419,7 @@ func TestStoredPassThatDoesNotGoOn(t *testing.T) {
 	require.True(t, p.Request().Count)
 }
 
-func TestCallsWithoutAPageChangeNothing(t *testing.T) {
+func TestPassIgnoresResultsOfUnknownPages(t *testing.T) {
 	p := NewPass(graphLimits(), PassProgress{Phase: PhaseIncidents, Since: noon})
 	p.Arrived(defender.ListRequest{Top: 7}, &defender.Page{}, noon)
 	require.False(t, p.HasPage())
@@ -430,7 +430,7 @@ func TestCallsWithoutAPageChangeNothing(t *testing.T) {
 	require.True(t, p.Underway())
 }
 
-func TestRowThatIsCountedAndHiddenKeepsNoOtherFromBeingShown(t *testing.T) {
+func TestPassShowsAllOtherRowsIfACountedOneIsHidden(t *testing.T) {
 	l := newLists(300, 0)
 	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
 	require.Equal(t, []Ending{NotShown}, p.run(t, func(q defender.ListRequest) *defender.Page {
@@ -442,7 +442,7 @@ func TestRowThatIsCountedAndHiddenKeepsNoOtherFromBeingShown(t *testing.T) {
 	p.requireShown(t, l.incidents[100:]...)
 }
 
-func TestCountThatIsTooHighEndsThePhaseSoon(t *testing.T) {
+func TestPhaseEndsAfterThreeTriesIfTheCountIsTooHigh(t *testing.T) {
 	l := newLists(100, 0)
 	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
 	require.Equal(t, []Ending{NotShown}, p.run(t, func(q defender.ListRequest) *defender.Page {
@@ -457,7 +457,7 @@ func TestCountThatIsTooHighEndsThePhaseSoon(t *testing.T) {
 	require.False(t, p.Progress().IncidentsRead)
 }
 
-func TestFewRowsThatAreTooLargeAreWorthAPass(t *testing.T) {
+func TestPassIsWorthItWithFewTooLargeRows(t *testing.T) {
 	l := newLists(1000, 0)
 	for i := 95; i < 1000; i += 100 {
 		l.fat[keyOf(l.incidents[i])] = true
@@ -467,7 +467,7 @@ func TestFewRowsThatAreTooLargeAreWorthAPass(t *testing.T) {
 	require.Len(t, p.shown, 990)
 }
 
-func TestPagesGrowAgainBehindLargeRows(t *testing.T) {
+func TestPagesGrowAgainAfterLargeRows(t *testing.T) {
 	l := newLists(1000, 0)
 	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 2000})
 	require.Equal(t, []Ending{AllRead}, p.run(t, func(q defender.ListRequest) *defender.Page {
@@ -486,7 +486,7 @@ func TestPagesGrowAgainBehindLargeRows(t *testing.T) {
 	require.LessOrEqual(t, len(p.requests), 30, "with pages of 25 rows it would be 40")
 }
 
-func TestIncidentsThatMayNotBeReadEndThePassAfterThreeTries(t *testing.T) {
+func TestPassEndsAfterThreeTriesIfIncidentsAreForbidden(t *testing.T) {
 	p := newPasser(graphLimits())
 	l := newLists(100, 10)
 	require.Equal(t, []Ending{PageFailed}, p.run(t, func(q defender.ListRequest) *defender.Page {

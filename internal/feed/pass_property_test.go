@@ -23,8 +23,7 @@ func (l *lists) most(alerts bool) (most int) {
 	return most
 }
 
-// requireBounded requires that a run has requested each page of each step once, apart from so many requests, and that its steps
-// advance.
+// requireBounded requires that a run has requested each page of each step once, apart from so many requests, and that its steps advance.
 func (p *passer) requireBounded(t require.TestingT, l *lists, extra int) {
 	steps := map[bool]map[time.Time]int{false: {}, true: {}}
 	var last [2]time.Time
@@ -65,7 +64,7 @@ func (p *passer) requireBounded(t require.TestingT, l *lists, extra int) {
 
 // Whatever appears, changes or fails while a pass reads the lists, and whenever another run continues it, it shows each row that was there
 // from its beginning, or reports that it does not.
-func TestPassShowsEveryRowOrSaysThatItDoesNot(t *testing.T) {
+func TestPassShowsEveryRowOrReportsThatItDoesNot(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(lowest, highest int, label string) int { return rapid.IntRange(lowest, highest).Draw(t, label) }
 		settings := PassSettings{

@@ -11,7 +11,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-func TestPassReadsIncidentsOnlyIfTheListOfAlertsDoesNotWork(t *testing.T) {
+func TestPassReadsOnlyIncidentsIfTheListOfAlertsFails(t *testing.T) {
 	for name, requested := range map[string]bool{"before their number was requested": false, "and after": true} {
 		t.Run(name, func(t *testing.T) {
 			l := newLists(120, 300)
@@ -32,7 +32,7 @@ func TestPassReadsIncidentsOnlyIfTheListOfAlertsDoesNotWork(t *testing.T) {
 	}
 }
 
-func TestPassThatReadsAlertsGoesOn(t *testing.T) {
+func TestSkipAlertsDoesNotEndThePhaseOfAlerts(t *testing.T) {
 	l := newLists(60, 700)
 	p := newPasser(graphLimits())
 	skipped := false
@@ -47,7 +47,7 @@ func TestPassThatReadsAlertsGoesOn(t *testing.T) {
 	require.True(t, skipped)
 }
 
-func TestPassOfAlertsOnlyReadsThoseCreatedSinceAMoment(t *testing.T) {
+func TestPassOfAlertsReadsThoseCreatedSinceATime(t *testing.T) {
 	l := newLists(60, 1500)
 	p := newPasser(graphLimits())
 	p.Stop()

@@ -106,7 +106,7 @@ func (p *passer) requireDone(t *testing.T, incidents, alerts bool) {
 	require.Equal(t, PassProgress{Phase: PhaseDone, IncidentsRead: incidents}, progress)
 }
 
-func TestLaterPassThatShowsNoAlertsLeavesWhenAnEarlierOneDid(t *testing.T) {
+func TestPassWithoutAlertsKeepsWhenAnEarlierPassReadThem(t *testing.T) {
 	l := newLists(120, 500)
 	p := newPasser(graphLimits())
 	for p.request(t); p.Phase() != PhaseAlerts; p.request(t) {
@@ -134,8 +134,7 @@ func TestLaterPassThatShowsNoAlertsLeavesWhenAnEarlierOneDid(t *testing.T) {
 	require.True(t, p.Progress().AlertsShown.After(began))
 }
 
-// request requests whatever may be requested, now or, if nothing else is left to do, later, and reports whether it requested
-// anything.
+// request requests whatever may be requested, now or, if nothing else is left to do, later, and reports whether it requested anything.
 func (p *passer) request(t require.TestingT) (requested bool) {
 	for {
 		at, ok := p.Due()
@@ -251,7 +250,7 @@ func TestPassReadsBothListsInStepsFromTheOldestRow(t *testing.T) {
 	require.Equal(t, (1+1000+1+1500+2)*1000, bytes)
 }
 
-func TestPassWithoutAlertsRequestsNone(t *testing.T) {
+func TestPassDoesNotRequestAlertsIfTurnedOff(t *testing.T) {
 	settings := graphLimits()
 	settings.Alerts = false
 	p := newPasser(settings)
@@ -265,7 +264,7 @@ func TestPassWithoutAlertsRequestsNone(t *testing.T) {
 	require.True(t, known)
 }
 
-func TestPassOfEmptyListsTakesARequestForEach(t *testing.T) {
+func TestPassOfEmptyListsTakesThreeRequests(t *testing.T) {
 	p := newPasser(graphLimits())
 	require.Equal(t, []Ending{AllRead, AllRead}, p.run(t, newLists(0, 0).page))
 	require.Len(t, p.requests, 3)
@@ -274,7 +273,7 @@ func TestPassOfEmptyListsTakesARequestForEach(t *testing.T) {
 	require.True(t, known)
 }
 
-func TestCountsSayHowManyRequestsAPassTakesBeforeItGoesOn(t *testing.T) {
+func TestExpectedRequestsAreKnownAfterTheFirstPage(t *testing.T) {
 	for _, c := range []struct{ incidents, alerts int }{{0, 10}, {50, 0}, {1000, 1500}, {3000, 9000}} {
 		l := newLists(c.incidents, c.alerts)
 		p := newPasser(graphLimits())
@@ -297,7 +296,7 @@ func TestCountsSayHowManyRequestsAPassTakesBeforeItGoesOn(t *testing.T) {
 	}
 }
 
-func TestExpectedIsNotKnownWithoutCounts(t *testing.T) {
+func TestExpectedRequestsAreUnknownWithoutCounts(t *testing.T) {
 	for name, page := range map[string]func(l *lists, q defender.ListRequest) *defender.Page{
 		"no counts": func(l *lists, q defender.ListRequest) *defender.Page {
 			l.silent = true
@@ -327,7 +326,7 @@ func TestExpectedIsNotKnownWithoutCounts(t *testing.T) {
 	}
 }
 
-func TestStoppedPassRequestsNothingMoreAndCanBeginAgain(t *testing.T) {
+func TestStoppedPassRequestsNothingAndCanBeginAgain(t *testing.T) {
 	l := newLists(600, 600)
 	p := newPasser(graphLimits())
 	p.request(t)
@@ -341,7 +340,7 @@ func TestStoppedPassRequestsNothingMoreAndCanBeginAgain(t *testing.T) {
 	p.arrive(0, l.page(p.inFlight[0]))
 	require.True(t, p.HasPage(), "for its failure, if it is one")
 	p.handle(t)
-	require.Empty(t, p.shown, "it is of no use")
+	require.Empty(t, p.shown, "the stopped pass does not need its rows")
 	require.Equal(t, PassProgress{Phase: PhaseDone}, p.Progress())
 
 	p.Begin(p.now)
@@ -357,7 +356,7 @@ func TestStoppedPassRequestsNothingMoreAndCanBeginAgain(t *testing.T) {
 	require.Equal(t, PassProgress{}, idle.Progress(), "none has begun")
 }
 
-func TestPassThatBeginsAgainIgnoresPagesOfTheOneBefore(t *testing.T) {
+func TestNewPassIgnoresPagesOfThePreviousOne(t *testing.T) {
 	for name, page := range map[string]*defender.Page{
 		"a page": newLists(1, 0).page(defender.ListRequest{Top: 50}), "a failure": failing(defender.Rejected), "too large": failing(defender.Oversize),
 	} {
@@ -382,7 +381,7 @@ func TestPassThatBeginsAgainIgnoresPagesOfTheOneBefore(t *testing.T) {
 	}
 }
 
-func TestPagesAreReturnedInTheOrderOfTheirRequests(t *testing.T) {
+func TestPassReturnsPagesInTheOrderOfTheList(t *testing.T) {
 	l := newLists(300, 0)
 	p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
 	p.request(t)
@@ -420,7 +419,7 @@ func TestPagesAreReturnedInTheOrderOfTheirRequests(t *testing.T) {
 	require.Equal(t, []Ending{AllRead}, p.run(t, l.page))
 }
 
-func TestAlertsOfOneIncidentOnAPageComeTogether(t *testing.T) {
+func TestAlertsOnAPageAreGroupedByIncident(t *testing.T) {
 	l := &lists{}
 	for i, id := range []int64{3, 1, 0, 3, 2, 1, 3} {
 		l.add(defender.Row{ID: id, Alert: strconv.Itoa(i), Created: noon.Add(time.Duration(i))})
@@ -446,7 +445,7 @@ func TestAlertsOfOneIncidentOnAPageComeTogether(t *testing.T) {
 	require.Equal(t, AllRead, p.FinishPage(page, at), "but count")
 }
 
-func TestRowsOfTheSameMomentAreReturnedOnce(t *testing.T) {
+func TestRowsCreatedAtTheSameTimeAreReturnedOnce(t *testing.T) {
 	l := newLists(400, 0)
 	for range 500 {
 		l.add(defender.Row{ID: int64(len(l.incidents) + 1), Created: noon.Add(500 * time.Second)})
@@ -460,7 +459,7 @@ func TestRowsOfTheSameMomentAreReturnedOnce(t *testing.T) {
 	require.Len(t, p.requests, 11+11+4, "the second step ends after 550, the third has 200")
 }
 
-func TestMoreRowsOfOneMomentThanSkipReachesAreNotShown(t *testing.T) {
+func TestPhaseEndsIfMoreRowsHaveOneCreationTimeThanSkipReaches(t *testing.T) {
 	l := newLists(0, 10)
 	for range 600 {
 		l.add(defender.Row{ID: int64(len(l.incidents) + 1), Created: noon})
@@ -472,7 +471,7 @@ func TestMoreRowsOfOneMomentThanSkipReachesAreNotShown(t *testing.T) {
 	p.requireDone(t, false, true)
 }
 
-func TestServiceWithoutSkipIsReadAPageAStep(t *testing.T) {
+func TestStepHasOnePageIfTheServiceDoesNotSkip(t *testing.T) {
 	l := newLists(200, 0)
 	p := newPasser(PassSettings{MaxTop: 50})
 	require.Equal(t, []Ending{AllRead}, p.run(t, l.page))
@@ -480,7 +479,7 @@ func TestServiceWithoutSkipIsReadAPageAStep(t *testing.T) {
 	require.Len(t, p.requests, 5)
 }
 
-func TestNextStepRequestsTwoPagesAtOnceIfItHasTwo(t *testing.T) {
+func TestNextStepRequestsTwoPagesAtOnce(t *testing.T) {
 	for incidents, want := range map[int]int{599: 1, 600: 2} { // the second step has 50 or 51
 		l := newLists(incidents, 0)
 		p := newPasser(PassSettings{MaxTop: 50, MaxSkip: 500})
@@ -492,7 +491,7 @@ func TestNextStepRequestsTwoPagesAtOnceIfItHasTwo(t *testing.T) {
 	}
 }
 
-func TestPhaseOfAlertsBeginsWithTwoPagesAtOnce(t *testing.T) {
+func TestAlertsPhaseRequestsTwoPagesAtOnce(t *testing.T) {
 	for alerts, want := range map[int]int{200: 1, 201: 2} {
 		l := newLists(10, alerts)
 		p := newPasser(graphLimits())

@@ -11,7 +11,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-func TestRequestsWithoutATokenDoNotEndASweep(t *testing.T) {
+func TestFailedSignInDoesNotEndASweep(t *testing.T) {
 	r := newRegister(10, statusActive)
 	s := newSweeper(SweepProgress{})
 	for range 10 {
@@ -22,7 +22,7 @@ func TestRequestsWithoutATokenDoNotEndASweep(t *testing.T) {
 	require.Zero(t, s.rested)
 }
 
-func TestThirdRateLimitInARowEndsTheSweepAndTheNextOneRests(t *testing.T) {
+func TestThirdRateLimitInARowEndsTheSweepAndDelaysTheNext(t *testing.T) {
 	r := newRegister(1000, statusActive)
 	for name, begin := range map[string]func(s *sweeper){"a steady sweep": func(*sweeper) {}, "a first pass": func(s *sweeper) { s.BeginFirst(s.now) }} {
 		t.Run(name, func(t *testing.T) {
@@ -40,18 +40,18 @@ func TestThirdRateLimitInARowEndsTheSweepAndTheNextOneRests(t *testing.T) {
 			for i, minutes := range []int{10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440} {
 				q := s.request(t)
 				require.Equal(t, i > 0, q.Skip == 0, "from the beginning")
-				require.Equal(t, PageFailed, s.answer(t, failing(defender.Throttled)), "one is enough until a page is answered")
+				require.Equal(t, PageFailed, s.answer(t, failing(defender.Throttled)), "one is enough until a page succeeds")
 				require.Positive(t, s.rested)
 				at, _ = s.Due()
 				require.Equal(t, s.now.Add(time.Duration(minutes)*time.Minute), at)
 			}
 			require.Equal(t, AllRead, s.run(t, r.page, nothing))
-			require.Zero(t, s.rested, "a complete sweep makes amends")
+			require.Zero(t, s.rested, "a complete sweep resets the delay")
 		})
 	}
 }
 
-func TestAnsweredPagesLetASweepWaitOutRateLimitsAgain(t *testing.T) {
+func TestPageWithoutARateLimitResetsTheSweepsCountOfThem(t *testing.T) {
 	r := newRegister(1000, statusActive)
 	r.fat[r.entries[250].id] = true
 	s := newSweeper(SweepProgress{})
@@ -60,15 +60,15 @@ func TestAnsweredPagesLetASweepWaitOutRateLimitsAgain(t *testing.T) {
 			return failing(defender.Throttled)
 		}
 		return r.page(q)
-	}, nothing), "pages that are too large were answered")
+	}, nothing), "a page that is too large resets the count, too")
 	require.Equal(t, 7, s.tooLarge)
 	require.Zero(t, s.rested)
 }
 
-func TestFailedPageIsTriedThreeTimes(t *testing.T) {
+func TestSweepEndsAfterAPageFailsThreeTimes(t *testing.T) {
 	r := newRegister(1000, statusActive)
 	s := newSweeper(SweepProgress{Pages: 12})
-	for range 2 { // a page that works makes amends
+	for range 2 { // a page that succeeds resets the count
 		for _, wait := range []time.Duration{5 * time.Second, 10 * time.Second} {
 			failed := s.request(t)
 			require.Equal(t, Ongoing, s.answer(t, failing(defender.ServerError)))
@@ -91,7 +91,7 @@ func TestFailedPageIsTriedThreeTimes(t *testing.T) {
 	require.Equal(t, defender.ListRequest{Status: statusActive, Top: 100}, s.request(t), "from its beginning")
 }
 
-func TestSweepsThatTheAPIRefusesRestLongerAndLonger(t *testing.T) {
+func TestDelayDoublesWhileTheAPIRefusesSweeps(t *testing.T) {
 	r := newRegister(300, statusActive)
 	s := newSweeper(SweepProgress{})
 	for _, minutes := range []int{10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440} {
@@ -113,11 +113,11 @@ func TestSweepsThatTheAPIRefusesRestLongerAndLonger(t *testing.T) {
 	s.request(t)
 	s.answer(t, failing(defender.Rejected))
 	at, _ = s.Due()
-	require.Equal(t, s.now.Add(10*time.Minute), at, "a complete sweep makes amends")
+	require.Equal(t, s.now.Add(10*time.Minute), at, "a complete sweep resets the delay")
 }
 
 // A skip that is too large for the first list does not keep the second from being read.
-func TestSkipThatIsRefusedEndsOneListOnly(t *testing.T) {
+func TestRefusedSkipEndsOnlyTheCurrentList(t *testing.T) {
 	r := newRegister(600, statusActive, statusInProgress)
 	s := newSweeper(SweepProgress{})
 	read := map[string]int{}

@@ -13,7 +13,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-func TestRowThatIsTooLargeIsIsolatedAndFullPagesGoOn(t *testing.T) {
+func TestSweepIsolatesATooLargeRowAndContinuesWithFullPages(t *testing.T) {
 	for _, down := range []int{0, 1, 50, 89, 90, 98, 99, 100, 250, 399} {
 		t.Run(fmt.Sprintf("%d rows down", down), func(t *testing.T) {
 			r := newRegister(400, statusActive)
@@ -32,7 +32,7 @@ func TestRowThatIsTooLargeIsIsolatedAndFullPagesGoOn(t *testing.T) {
 	}
 }
 
-func TestRowThatLeavesWhileItIsIsolatedDoesNotLeaveSmallPagesBehind(t *testing.T) {
+func TestPagesGrowAgainIfATooLargeRowLeavesTheListDuringIsolation(t *testing.T) {
 	r := newRegister(2000, statusActive)
 	fat := r.entries[100].id
 	r.fat[fat] = true
@@ -46,7 +46,7 @@ func TestRowThatLeavesWhileItIsIsolatedDoesNotLeaveSmallPagesBehind(t *testing.T
 	require.LessOrEqual(t, len(s.requests), 2000/40+20)
 }
 
-func TestSweepsThatAreAllTooLargeRestLongerAndLonger(t *testing.T) {
+func TestDelayDoublesWhileAllRowsOfSweepsAreTooLarge(t *testing.T) {
 	r := newRegister(300, statusActive, statusInProgress)
 	for _, e := range r.entries {
 		r.fat[e.id] = true
@@ -70,7 +70,7 @@ func TestSweepsThatAreAllTooLargeRestLongerAndLonger(t *testing.T) {
 	}
 }
 
-func TestManyRowsThatAreTooLargeAreWorthASweepIfTenTimesAsManyArePolled(t *testing.T) {
+func TestSweepIsWorthItIfItPollsTenIncidentsPerTooLargeRow(t *testing.T) {
 	for every, want := range map[int64]Ending{10: NotWorth, 20: AllRead} {
 		r := newRegister(1000, statusActive)
 		for id := every; id <= 1000; id += every {
@@ -91,7 +91,7 @@ func TestManyRowsThatAreTooLargeAreWorthASweepIfTenTimesAsManyArePolled(t *testi
 	}
 }
 
-func TestListOfRowsThatAreTooLargeIsLeftToItsOtherList(t *testing.T) {
+func TestSweepLeavesAListOfTooLargeRowsForItsOtherList(t *testing.T) {
 	r := newRegister(1000, statusActive, statusInProgress)
 	for _, e := range r.entries {
 		r.fat[e.id] = e.status == statusActive
@@ -102,7 +102,7 @@ func TestListOfRowsThatAreTooLargeIsLeftToItsOtherList(t *testing.T) {
 	require.Equal(t, 6*7, s.tooLarge)
 }
 
-func TestUnknownRowsThatAreTooLargeAndNeverEndDoNotKeepASweepGoing(t *testing.T) {
+func TestSweepEndsDespiteEndlessTooLargeRowsOfUnknownIncidents(t *testing.T) {
 	r := newRegister(200, statusActive)
 	s := newSweeper(SweepProgress{})
 	require.Equal(t, PageFailed, s.run(t, func(q defender.ListRequest) *defender.Page {
@@ -116,7 +116,7 @@ func TestUnknownRowsThatAreTooLargeAndNeverEndDoNotKeepASweepGoing(t *testing.T)
 	require.Zero(t, s.rested, "what it has shown is worth it")
 }
 
-func TestRowThatIsTooLargeCountsAsOneThatIsNotPolled(t *testing.T) {
+func TestTooLargeRowDoesNotCountAsPolled(t *testing.T) {
 	r := newRegister(1000, statusActive)
 	s := newSweeper(SweepProgress{})
 	s.polled = func(page *defender.Page) int { return len(page.Rows) / 10 }
@@ -125,7 +125,7 @@ func TestRowThatIsTooLargeCountsAsOneThatIsNotPolled(t *testing.T) {
 	require.Equal(t, NotWorth, s.run(t, r.page, nothing), "below a tenth")
 }
 
-func TestPagesThatAreTooLargeArePacedInSteadySweeps(t *testing.T) {
+func TestSteadySweepsPaceTooLargePagesToo(t *testing.T) {
 	r := newRegister(1000, statusActive)
 	r.fat[r.entries[50].id] = true
 	s := newSweeper(SweepProgress{Pages: 30})

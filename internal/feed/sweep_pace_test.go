@@ -11,7 +11,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-func TestPagesOfSteadySweepAreSpreadEvenlyOverItsPeriod(t *testing.T) {
+func TestSteadySweepSpreadsItsPagesEvenlyOverItsPeriod(t *testing.T) {
 	for name, c := range map[string]struct {
 		pace   Pace
 		period time.Duration
@@ -39,7 +39,7 @@ func TestPagesOfSteadySweepAreSpreadEvenlyOverItsPeriod(t *testing.T) {
 	}
 }
 
-func TestSweepOfMoreThanWasExpectedNeverGoesFasterThanTheGap(t *testing.T) {
+func TestSweepWithMorePagesThanExpectedKeepsTheGap(t *testing.T) {
 	r := newRegister(9000, statusActive)
 	s := newSweeper(SweepProgress{})
 	s.SetPace(Pace{Interval: 5 * time.Minute, Gap: 2 * time.Second, Tracked: 90})
@@ -52,14 +52,14 @@ func TestSweepOfMoreThanWasExpectedNeverGoesFasterThanTheGap(t *testing.T) {
 	require.Less(t, s.now.Sub(noon), 30*time.Minute)
 }
 
-func TestEstimateOfPagesGrowsWithTheIncidentsThatArePolled(t *testing.T) {
+func TestExpectedPagesGrowWithTheNumberOfPolledIncidents(t *testing.T) {
 	track := func(s *sweeper, tracked int) {
 		s.SetPace(Pace{Interval: 5 * time.Minute, Gap: time.Minute, Tracked: tracked})
 	}
 	r := newRegister(2000, statusActive, statusResolved, statusResolved, statusResolved)
 	s := newSweeper(SweepProgress{Pages: 7})
 	track(s, 2000)
-	require.Equal(t, 2+2000/90, s.expectedPages(), "nobody knows how many incidents there were in the run before")
+	require.Equal(t, 2+2000/90, s.expectedPages(), "the number of incidents in the run before is not known")
 	require.Equal(t, AllRead, s.run(t, r.page, nothing))
 	require.Equal(t, 7, s.expectedPages(), "most are closed")
 	track(s, 2200)
@@ -76,7 +76,7 @@ func TestEstimateOfPagesGrowsWithTheIncidentsThatArePolled(t *testing.T) {
 	require.Equal(t, 7, s.expectedPages(), "the larger of the two")
 }
 
-func TestPagesThatAreLateAreNotMadeUpFor(t *testing.T) {
+func TestSweepDoesNotCatchUpOnLatePages(t *testing.T) {
 	r := newRegister(1000, statusActive)
 	s := newSweeper(SweepProgress{Pages: 12})
 	s.answer(t, r.page(s.request(t)))
@@ -88,7 +88,7 @@ func TestPagesThatAreLateAreNotMadeUpFor(t *testing.T) {
 	}
 }
 
-func TestTheSecondRateLimitOrTimeoutHalvesThePaceForAnHour(t *testing.T) {
+func TestSecondRateLimitOrTimeoutHalvesThePaceForAnHour(t *testing.T) {
 	for name, kind := range map[string]defender.Kind{"rate limit": defender.Throttled, "timeout": defender.Timeout} {
 		t.Run(name, func(t *testing.T) {
 			r := newRegister(1000, statusActive)
@@ -118,7 +118,7 @@ func TestTheSecondRateLimitOrTimeoutHalvesThePaceForAnHour(t *testing.T) {
 	}
 }
 
-func TestClockThatIsMovedBackDoesNotDelayTheNextSweep(t *testing.T) {
+func TestMovingTheClockBackDoesNotDelayTheNextSweep(t *testing.T) {
 	r := newRegister(10, statusActive)
 	s := newSweeper(SweepProgress{})
 	s.answer(t, r.page(s.request(t)))

@@ -158,7 +158,7 @@ func failing(kind defender.Kind) *defender.Page {
 
 // A sweep shows each incident that matches from its beginning to its end and does not change, whatever the others do. It takes as many pages
 // as the list has, and a bounded number more for those that come, change and go.
-func TestSweepShowsWhatMatchesThroughoutHoweverTheListMoves(t *testing.T) {
+func TestSweepShowsEveryIncidentThatMatchesThroughout(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(lowest, highest int, label string) int { return rapid.IntRange(lowest, highest).Draw(t, label) }
 		r := newRegister(draw(0, 1500, "incidents"), "Active", "Active", "InProgress", "Resolved")
@@ -208,7 +208,7 @@ func TestSweepShowsWhatMatchesThroughoutHoweverTheListMoves(t *testing.T) {
 }
 
 // Whatever was stored, a later run requests only what the API accepts, and comes to an end.
-func TestSweepContinuesFromWhateverWasStored(t *testing.T) {
+func TestSweepContinuesFromAnyStoredProgress(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		number := rapid.OneOf(rapid.IntRange(-2, 200), rapid.Int())
 		moment := rapid.Custom(func(t *rapid.T) time.Time {
@@ -232,7 +232,7 @@ func TestSweepContinuesFromWhateverWasStored(t *testing.T) {
 }
 
 // Isolating rows that are too large skips no other row as long as the list rests, and takes a bounded number of requests for each.
-func TestSweepLeavesOutOnlyRowsThatAreTooLarge(t *testing.T) {
+func TestSweepSkipsOnlyRowsThatAreTooLarge(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 300).Draw(t, "incidents")
 		r := newRegister(n, "Active")

@@ -12,7 +12,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-func TestSweepContinuesAPageEarlierAfterARestart(t *testing.T) {
+func TestRestartedSweepContinuesOnePageEarlier(t *testing.T) {
 	r := newRegister(1000, statusActive, statusInProgress)
 	before := newSweeper(SweepProgress{})
 	for range 9 {
@@ -38,7 +38,7 @@ func TestSweepContinuesAPageEarlierAfterARestart(t *testing.T) {
 	require.False(t, at.After(s.now), "the next one is late already")
 }
 
-func TestSweepThatContinuesIsJudgedByItsOwnPages(t *testing.T) {
+func TestWorthOfARestartedSweepDependsOnThePagesOfThisRun(t *testing.T) {
 	r := newRegister(2000, statusInProgress)
 	for polled, want := range map[int]Ending{10: AllRead, 1: NotWorth} {
 		s := newSweeper(SweepProgress{Began: noon, List: 1, Skip: 180, Done: 5})
@@ -48,7 +48,7 @@ func TestSweepThatContinuesIsJudgedByItsOwnPages(t *testing.T) {
 	}
 }
 
-func TestListThatHasShrunkSinceTheLastRunIsReadFromItsBeginning(t *testing.T) {
+func TestRestartedSweepReadsAShrunkenListFromItsBeginning(t *testing.T) {
 	r := newRegister(200, statusActive)
 	s := newSweeper(SweepProgress{Began: noon, Skip: 5000, Done: 60})
 	require.Equal(t, AllRead, s.run(t, r.page, nothing))
@@ -57,7 +57,7 @@ func TestListThatHasShrunkSinceTheLastRunIsReadFromItsBeginning(t *testing.T) {
 	require.Len(t, s.requests, 5)
 }
 
-func TestStoredProgressThatMakesNoSenseBeginsASweep(t *testing.T) {
+func TestImplausibleStoredProgressBeginsANewSweep(t *testing.T) {
 	for name, p := range map[string]SweepProgress{
 		"list below":     {Began: noon, List: -1, Done: 3},
 		"list beyond":    {Began: noon, List: 7, Done: 3},

@@ -13,7 +13,7 @@ import (
 
 const statusActive, statusInProgress, statusResolved = "Active", "InProgress", "Resolved"
 
-func TestSteadySweepListsWhatIsOpenByStatus(t *testing.T) {
+func TestSteadySweepListsOpenIncidentsByStatus(t *testing.T) {
 	r := newRegister(600, statusActive, statusInProgress, statusResolved)
 	s := newSweeper(SweepProgress{})
 	require.Equal(t, AllRead, s.run(t, r.page, func() {
@@ -38,7 +38,7 @@ func TestSteadySweepListsWhatIsOpenByStatus(t *testing.T) {
 	require.False(t, underway)
 }
 
-func TestFirstPassGoesAsFastAsItMayAndTheFirstSteadySweepFollows(t *testing.T) {
+func TestFirstPassHasNoPausesAndASteadySweepFollowsAtOnce(t *testing.T) {
 	r := newRegister(600, statusActive, statusInProgress, statusResolved)
 	s := newSweeper(SweepProgress{})
 	s.answer(t, r.page(s.request(t)))
@@ -58,7 +58,7 @@ func TestFirstPassGoesAsFastAsItMayAndTheFirstSteadySweepFollows(t *testing.T) {
 	require.Equal(t, statusActive, s.request(t).Status)
 }
 
-func TestPageOfASweepThatHasEndedIsIgnored(t *testing.T) {
+func TestPageOfAnEndedSweepIsIgnored(t *testing.T) {
 	for name, answer := range map[string]func(*register, defender.ListRequest) *defender.Page{
 		"a page":            (*register).page,
 		"a failure":         func(*register, defender.ListRequest) *defender.Page { return failing(defender.Rejected) },
@@ -80,7 +80,7 @@ func TestPageOfASweepThatHasEndedIsIgnored(t *testing.T) {
 	}
 }
 
-func TestRowsThatLeaveTheListMakeTheSweepStepBack(t *testing.T) {
+func TestSweepStepsBackIfRowsLeaveTheList(t *testing.T) {
 	r := newRegister(2000, statusActive)
 	s := newSweeper(SweepProgress{})
 	require.Equal(t, AllRead, s.run(t, r.page, func() {
@@ -100,7 +100,7 @@ func TestRowsThatLeaveTheListMakeTheSweepStepBack(t *testing.T) {
 	}
 }
 
-func TestListThatShrinksToItsReadPartIsReadToItsEnd(t *testing.T) {
+func TestSweepReadsAShrinkingListToItsEnd(t *testing.T) {
 	r := newRegister(400, statusActive)
 	s := newSweeper(SweepProgress{})
 	require.Equal(t, AllRead, s.run(t, r.page, func() {
@@ -115,7 +115,7 @@ func TestListThatShrinksToItsReadPartIsReadToItsEnd(t *testing.T) {
 	}
 }
 
-func TestRowsThatMoveDownAreReadAgainAndTheSweepGoesOn(t *testing.T) {
+func TestSweepReadsRowsThatMoveDownAgainAndContinues(t *testing.T) {
 	r := newRegister(3000, statusActive)
 	s := newSweeper(SweepProgress{})
 	require.Equal(t, AllRead, s.run(t, r.page, func() {
@@ -131,7 +131,7 @@ func TestRowsThatMoveDownAreReadAgainAndTheSweepGoesOn(t *testing.T) {
 	require.LessOrEqual(t, len(s.requests), 3000/90+800/90+3)
 }
 
-func TestListWithoutOrderEndsTheSweep(t *testing.T) {
+func TestSweepEndsIfTheListHasNoOrder(t *testing.T) {
 	s := newSweeper(SweepProgress{})
 	var id int64
 	require.Equal(t, Disordered, s.run(t, func(q defender.ListRequest) *defender.Page {
@@ -156,7 +156,7 @@ func links(link func(p *defender.Page, q defender.ListRequest)) func(defender.Li
 	}
 }
 
-func TestLinksThatRepeatOrNeverEndDoNotKeepASweepGoing(t *testing.T) {
+func TestSweepEndsDespiteRepeatedOrEndlessLinks(t *testing.T) {
 	empty := func(p *defender.Page) { p.Rows, p.Size = nil, 0 }
 	for name, c := range map[string]struct {
 		page  func(defender.ListRequest) *defender.Page
@@ -198,7 +198,7 @@ func TestLinksThatRepeatOrNeverEndDoNotKeepASweepGoing(t *testing.T) {
 	}
 }
 
-func TestSameRowsBehindEachLinkEndTheList(t *testing.T) {
+func TestListEndsIfEachLinkLeadsToTheSameRows(t *testing.T) {
 	r := newRegister(500, statusActive)
 	s := newSweeper(SweepProgress{})
 	require.Equal(t, AllRead, s.run(t, func(q defender.ListRequest) *defender.Page {
@@ -212,7 +212,7 @@ func TestSameRowsBehindEachLinkEndTheList(t *testing.T) {
 	require.Less(t, len(s.requests), 12)
 }
 
-func TestListHasABoundedNumberOfPages(t *testing.T) {
+func TestSweepReadsABoundedNumberOfPages(t *testing.T) {
 	s := newSweeper(SweepProgress{})
 	s.BeginFirst(s.now)
 	var id int64

@@ -12,7 +12,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-func TestFirstPassEndsWhereItsPagesAreNotWorthTheirRequests(t *testing.T) {
+func TestFirstPassEndsIfFewOfItsIncidentsArePolled(t *testing.T) {
 	r := newRegister(5000, statusResolved)
 	s := newSweeper(SweepProgress{})
 	s.polled = func(*defender.Page) int { return 9 }
@@ -24,7 +24,7 @@ func TestFirstPassEndsWhereItsPagesAreNotWorthTheirRequests(t *testing.T) {
 	require.Zero(t, s.rested)
 }
 
-func TestListGoesOnWhileTenIncidentsAPageArePolled(t *testing.T) {
+func TestSweepContinuesWhileItPollsTenIncidentsAPage(t *testing.T) {
 	for polled, want := range map[int]struct {
 		pages int
 		how   Ending
@@ -39,7 +39,7 @@ func TestListGoesOnWhileTenIncidentsAPageArePolled(t *testing.T) {
 	}
 }
 
-func TestFewTrackedAmongManyCostNextToNothing(t *testing.T) {
+func TestSweepsOfFewTrackedAmongManyIncidentsCostLittle(t *testing.T) {
 	const tracked, listed, hourly = 40, 20_000, 1500
 	r := newRegister(listed, statusActive, statusActive, statusActive, statusInProgress)
 	s := newSweeper(SweepProgress{})
@@ -66,7 +66,7 @@ func TestFewTrackedAmongManyCostNextToNothing(t *testing.T) {
 }
 
 // The incidents that are tracked are in progress, so the active ones are not read to their end.
-func TestSweepThatLeavesAListEarlyHasNotShownAllOpenIncidents(t *testing.T) {
+func TestSweepThatEndsAListEarlyIsNotComplete(t *testing.T) {
 	r := newRegister(2000, statusActive, statusInProgress)
 	s := newSweeper(SweepProgress{})
 	s.polled = func(page *defender.Page) int {

@@ -12,7 +12,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-func TestPageThatFailsIsRequestedAgainAndThenItsWindow(t *testing.T) {
+func TestWindowRestartsAfterAPageFailsThreeTimes(t *testing.T) {
 	s := newService()
 	s.spread(120, noon.Add(-5*time.Minute), time.Second)
 	l := listingFrom(s, noon.Add(-time.Hour))
@@ -36,7 +36,7 @@ func TestPageThatFailsIsRequestedAgainAndThenItsWindow(t *testing.T) {
 	require.Len(t, l.returned, 120)
 }
 
-func TestRateLimitHasTheSamePageRequestedAgain(t *testing.T) {
+func TestWindowsRetryTheSamePageAfterARateLimit(t *testing.T) {
 	s := newService()
 	s.spread(120, noon.Add(-5*time.Minute), time.Second)
 	l := listingFrom(s, noon.Add(-time.Hour))
@@ -51,7 +51,7 @@ func TestRateLimitHasTheSamePageRequestedAgain(t *testing.T) {
 	require.Equal(t, noon, l.Boundary().Truncate(time.Hour).Add(time.Hour))
 }
 
-func TestFailureHoldsUpTheBacklogToo(t *testing.T) {
+func TestFailureDelaysTheBacklogToo(t *testing.T) {
 	s := newService()
 	s.spread(2000, noon.Add(-2000*time.Second), time.Second)
 	l := listingFrom(s, noon.Add(-2000*time.Second))
@@ -68,7 +68,7 @@ func TestFailureHoldsUpTheBacklogToo(t *testing.T) {
 	require.Len(t, l.returned, 2000)
 }
 
-func TestWindowWithAPageThatTheAPINeverAnswersIsGivenUp(t *testing.T) {
+func TestWindowWithAPageThatAlwaysFailsIsGivenUp(t *testing.T) {
 	s := newService()
 	s.spread(120, noon.Add(-20*time.Minute), time.Second)
 	s.edit = func(p *defender.Page, _ defender.ListRequest) {
@@ -91,7 +91,7 @@ func TestWindowWithAPageThatTheAPINeverAnswersIsGivenUp(t *testing.T) {
 	require.Less(t, len(l.requests), 60)
 }
 
-func TestPagesThatAreTooLargeAreHalvedAndASingleRowLeftOut(t *testing.T) {
+func TestWindowsHalvePagesThatAreTooLargeAndSkipASingleRow(t *testing.T) {
 	s := newService()
 	s.spread(120, noon.Add(-20*time.Minute), time.Second)
 	s.fat[60] = true
@@ -104,7 +104,7 @@ func TestPagesThatAreTooLargeAreHalvedAndASingleRowLeftOut(t *testing.T) {
 	require.Equal(t, noon, l.Boundary(), "since nobody knows when that row has changed")
 }
 
-func TestWindowWithALargeRowOfAnUnknownIncidentIsIncomplete(t *testing.T) {
+func TestWindowIsIncompleteIfTheIncidentOfATooLargeRowIsUnknown(t *testing.T) {
 	s := newService()
 	l := newLister(s, WindowSettings{MaxTop: 1, Boundary: noon.Add(-time.Hour)})
 	l.Requested(noon)
@@ -115,7 +115,7 @@ func TestWindowWithALargeRowOfAnUnknownIncidentIsIncomplete(t *testing.T) {
 	require.Equal(t, Incomplete, l.handle(t, &defender.Page{Date: noon}))
 }
 
-func TestAlertsOfOneIncidentThatAreEachTooLargeAreLeftOutEach(t *testing.T) {
+func TestEachTooLargeAlertOfAnIncidentIsSkipped(t *testing.T) {
 	s := newService()
 	s.holder = 7
 	s.spread(100, noon.Add(-100*time.Minute), time.Minute)
@@ -126,7 +126,7 @@ func TestAlertsOfOneIncidentThatAreEachTooLargeAreLeftOutEach(t *testing.T) {
 	require.Len(t, l.found, 97)
 }
 
-func TestRowsThatAreAllTooLargeEndACall(t *testing.T) {
+func TestCallEndsThoughAllRowsAreTooLarge(t *testing.T) {
 	s := newService()
 	s.spread(700, noon.Add(-700*time.Second), time.Second)
 	for _, i := range s.items {
@@ -142,7 +142,7 @@ func TestRowsThatAreAllTooLargeEndACall(t *testing.T) {
 	require.Equal(t, noon, l.Boundary().Truncate(time.Hour), "the next calls do not list them again")
 }
 
-func TestSeenRowsAreKnownForTwoHours(t *testing.T) {
+func TestReturnedRowsAreRememberedForTwoHours(t *testing.T) {
 	var s seen
 	row := defender.Row{ID: 1, LastUpdate: noon}
 	require.True(t, s.returns(row, noon))
@@ -163,7 +163,7 @@ func TestSeenRowsAreKnownForTwoHours(t *testing.T) {
 	require.True(t, s.returns(row, noon.Add(54*time.Hour)), "forgotten")
 }
 
-func TestRowIsReturnedAgainWithTheContentThatItCameWithout(t *testing.T) {
+func TestRowReturnedWithoutContentIsReturnedAgainWithIt(t *testing.T) {
 	var s seen
 	without := defender.Row{ID: 1, LastUpdate: noon}
 	with := without
@@ -176,7 +176,7 @@ func TestRowIsReturnedAgainWithTheContentThatItCameWithout(t *testing.T) {
 	require.False(t, s.returns(with, noon))
 }
 
-func TestSpacingOfWindowsIsTheMeanTimeBetweenPages(t *testing.T) {
+func TestWindowsSpacingIsTheMeanTimeBetweenPages(t *testing.T) {
 	s := newService()
 	s.spread(3000, noon.Add(-50*time.Hour), time.Second)
 	l := listingFrom(s, noon)

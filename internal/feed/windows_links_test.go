@@ -15,7 +15,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-func TestLinksThatRepeatOrNeverEndDoNotKeepACallGoing(t *testing.T) {
+func TestCallEndsDespiteRepeatedOrEndlessLinks(t *testing.T) {
 	for name, test := range map[string]struct {
 		edit  func(p *defender.Page, q defender.ListRequest)
 		pages int
@@ -61,7 +61,7 @@ func TestLinksThatRepeatOrNeverEndDoNotKeepACallGoing(t *testing.T) {
 }
 
 // An endless list is taken for one that is too large.
-func TestEndlessListComesToAnEnd(t *testing.T) {
+func TestEndlessListIsGivenUp(t *testing.T) {
 	for name, total := range map[string]int{"without a count": 0, "that says so": math.MaxInt / 8} {
 		t.Run(name, func(t *testing.T) {
 			s := newService()
@@ -91,7 +91,7 @@ func TestEndlessListComesToAnEnd(t *testing.T) {
 }
 
 // Each page comes behind an empty one that links to it by a token.
-func TestRowsBehindEmptyPagesAreShownByOneCall(t *testing.T) {
+func TestOneCallShowsRowsThatFollowEmptyPages(t *testing.T) {
 	for name, tokens := range map[string]bool{"links that skip": false, "links with tokens": true} {
 		t.Run(name, func(t *testing.T) {
 			s := newService()
@@ -115,7 +115,7 @@ func TestRowsBehindEmptyPagesAreShownByOneCall(t *testing.T) {
 	}
 }
 
-func TestRowsThatMoveUpBehindAnEmptyPageAreMissed(t *testing.T) {
+func TestWindowIsIncompleteIfRowsAfterAnEmptyPageMayHaveMovedUp(t *testing.T) {
 	for name, c := range map[string]struct {
 		from int // the first row behind the empty page; 40 is the first that repeats
 		ends windowResult

@@ -12,7 +12,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-func TestRequestsDoWithoutWhatTheAPIRefuses(t *testing.T) {
+func TestWindowsOmitOptionsThatTheAPIRefuses(t *testing.T) {
 	for name, test := range map[string]struct {
 		refuses  option
 		degraded []string
@@ -42,7 +42,7 @@ func TestRequestsDoWithoutWhatTheAPIRefuses(t *testing.T) {
 	}
 }
 
-func TestOptionsAreLeftOutOneByOne(t *testing.T) {
+func TestOptionsAreTriedOneByOneUntilOneIsProvedToBeRefused(t *testing.T) {
 	s := newService()
 	s.refuses = counting
 	s.add(noon.Add(-time.Minute), noon.Add(-time.Minute))
@@ -58,7 +58,7 @@ func TestOptionsAreLeftOutOneByOne(t *testing.T) {
 	require.True(t, l.Request().ByCreation)
 }
 
-func TestAPIThatRefusesEverythingIsAFailureAndTeachesNothing(t *testing.T) {
+func TestNoOptionIsBlamedIfTheAPIRejectsEverything(t *testing.T) {
 	s := newService()
 	s.refuses = allOptions
 	s.edit = func(p *defender.Page, _ defender.ListRequest) { *p = *failing(defender.Rejected) }
@@ -79,7 +79,7 @@ func TestAPIThatRefusesEverythingIsAFailureAndTeachesNothing(t *testing.T) {
 	require.Empty(t, l.Degraded())
 }
 
-func TestOrderThatTheAPIDoesNotKeepIsNotReliedOn(t *testing.T) {
+func TestOrderingIsDroppedIfTheAPIIgnoresIt(t *testing.T) {
 	s := newService()
 	s.ignores = ordering
 	burst(s, 3000, time.Second)
@@ -92,7 +92,7 @@ func TestOrderThatTheAPIDoesNotKeepIsNotReliedOn(t *testing.T) {
 	require.Len(t, l.returned, 3000)
 }
 
-func TestFewerRowsThatCanBeSkippedMakeSmallerWindows(t *testing.T) {
+func TestRejectedSkipMakesWindowsSmaller(t *testing.T) {
 	s := newService()
 	s.maxSkip = 100
 	s.spread(1000, noon.Add(-1000*time.Second), time.Second)
@@ -109,7 +109,7 @@ func TestFewerRowsThatCanBeSkippedMakeSmallerWindows(t *testing.T) {
 	require.Equal(t, 1, rejected)
 }
 
-func TestOutageWithinAWindowDoesNotMakeSmallerWindows(t *testing.T) {
+func TestOutageDoesNotMakeWindowsSmaller(t *testing.T) {
 	s := newService()
 	s.spread(400, noon.Add(-400*time.Second), time.Second)
 	l := listingFrom(s, noon.Add(-400*time.Second))

@@ -27,7 +27,7 @@ func (l *lister) steady(t require.TestingT, every time.Duration, end time.Time) 
 	}
 }
 
-func TestRereadsFindWhatAppearsLate(t *testing.T) {
+func TestRereadFindsRowsThatAppearLate(t *testing.T) {
 	s := newService()
 	s.spread(3000, noon.Add(-50*time.Hour), time.Second)
 	l := listingFrom(s, noon)
@@ -67,7 +67,7 @@ func (l *lister) turnsToReread(t require.TestingT) bool {
 	return reread
 }
 
-func TestRereadDoesNotTakeForLateWhatAnEarlierRunHasShown(t *testing.T) {
+func TestRereadDoesNotReturnRowsOfAnEarlierRun(t *testing.T) {
 	s := newService()
 	s.spread(1000, noon.Add(-1000*time.Second), time.Second)
 	l := listingFrom(s, noon)
@@ -76,7 +76,7 @@ func TestRereadDoesNotTakeForLateWhatAnEarlierRunHasShown(t *testing.T) {
 	require.Zero(t, l.late)
 }
 
-func TestRereadPausesForACall(t *testing.T) {
+func TestCallInterruptsAReread(t *testing.T) {
 	s := newService()
 	s.spread(3000, noon.Add(-50*time.Hour), time.Second)
 	l := listingFrom(s, noon)
@@ -96,7 +96,7 @@ func TestRereadPausesForACall(t *testing.T) {
 	require.Positive(t, pauses, "a re-read goes on after a call")
 }
 
-func TestRereadThatFailsOrIsIncompleteEnds(t *testing.T) {
+func TestFailedOrIncompleteRereadEnds(t *testing.T) {
 	for name, edit := range map[string]func(p *defender.Page, q defender.ListRequest){
 		"fails":         func(p *defender.Page, _ defender.ListRequest) { *p = *failing(defender.ServerError) },
 		"is refused":    func(p *defender.Page, _ defender.ListRequest) { *p = *failing(defender.Rejected) },
@@ -124,7 +124,7 @@ func TestRereadThatFailsOrIsIncompleteEnds(t *testing.T) {
 	}
 }
 
-func TestFewRequestsAreMadeForEachChange(t *testing.T) {
+func TestWindowsTakeFewRequestsPerChange(t *testing.T) {
 	for name, settings := range map[string]WindowSettings{"incidents": {}, "alerts": {Alerts: true, MaxTop: 200}} {
 		t.Run(name, func(t *testing.T) {
 			s := newService()

@@ -11,7 +11,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-func TestWindowsBeginWithTheServicesTime(t *testing.T) {
+func TestFirstRequestOfWindowsBringsTheServiceTime(t *testing.T) {
 	s := newService()
 	s.add(noon, noon)
 	l := newLister(s, WindowSettings{Alerts: true, MaxTop: 200})
@@ -27,8 +27,8 @@ func TestWindowsBeginWithTheServicesTime(t *testing.T) {
 	require.Len(t, l.returned, 1)
 }
 
-func TestWithoutTheServicesTimeWindowsBeginWithTheirOwn(t *testing.T) {
-	for name, page := range map[string]*defender.Page{"answered": {}, "too large": failing(defender.Oversize)} {
+func TestWindowsUseTheirOwnClockIfTheServiceSendsNoTime(t *testing.T) {
+	for name, page := range map[string]*defender.Page{"without a date": {}, "too large": failing(defender.Oversize)} {
 		t.Run(name, func(t *testing.T) {
 			l := newLister(newService(), WindowSettings{})
 			l.Requested(noon)
@@ -38,7 +38,7 @@ func TestWithoutTheServicesTimeWindowsBeginWithTheirOwn(t *testing.T) {
 	}
 }
 
-func TestFailureBeforeTheServicesTimeIsKnownHasWindowsAskAgain(t *testing.T) {
+func TestWindowsRequestTheServiceTimeAgainAfterAFailure(t *testing.T) {
 	l := newLister(newService(), WindowSettings{})
 	for _, kind := range []defender.Kind{defender.Rejected, defender.Timeout} {
 		l.Requested(l.s.now)
@@ -69,7 +69,7 @@ func TestCompleteCallMovesTheBoundaryToTheNewestChange(t *testing.T) {
 	require.False(t, l.ShownBefore(defender.Row{LastUpdate: newest.Add(1)}))
 }
 
-func TestRowsThatChangeDuringACallDoNotMoveTheBoundaryBeyondItsBeginning(t *testing.T) {
+func TestBoundaryDoesNotPassTheStartOfTheCall(t *testing.T) {
 	s := newService()
 	s.spread(90, noon.Add(-2*time.Hour), time.Second)
 	l := listingFrom(s, noon.Add(-3*time.Hour))
@@ -81,7 +81,7 @@ func TestRowsThatChangeDuringACallDoNotMoveTheBoundaryBeyondItsBeginning(t *test
 	require.Equal(t, noon, l.Boundary(), "the Date of the first page")
 }
 
-func TestTimesInTheServicesFutureDoNotMoveTheBoundary(t *testing.T) {
+func TestFutureChangeTimesDoNotMoveTheBoundary(t *testing.T) {
 	s := newService()
 	s.add(noon.Add(-time.Hour), noon.Add(-time.Minute))
 	s.add(noon.Add(-time.Hour), noon.Add(time.Hour)).states[0].visible = noon
@@ -91,7 +91,7 @@ func TestTimesInTheServicesFutureDoNotMoveTheBoundary(t *testing.T) {
 	require.Equal(t, noon.Add(-time.Minute), l.Boundary())
 }
 
-func TestBoundaryInTheServicesFutureReturns(t *testing.T) {
+func TestBoundaryInTheFutureIsMovedBack(t *testing.T) {
 	s := newService()
 	l := listingFrom(s, noon.Add(time.Hour))
 	l.Requested(noon)
@@ -102,7 +102,7 @@ func TestBoundaryInTheServicesFutureReturns(t *testing.T) {
 	require.Len(t, l.returned, 1)
 }
 
-func TestQuietTenantIsListedFromTheNewestRowOn(t *testing.T) {
+func TestCallsOfAQuietTenantDoNotOverlap(t *testing.T) {
 	s := newService()
 	s.spread(40, noon.Add(-40*time.Second), time.Second)
 	newest := noon.Add(-time.Second)
@@ -110,7 +110,7 @@ func TestQuietTenantIsListedFromTheNewestRowOn(t *testing.T) {
 	l.until(t, noon.Add(9*time.Minute))
 	require.Equal(t, newest.Add(-time.Minute), l.Request().Since)
 	l.until(t, noon.Add(10*time.Hour))
-	require.Equal(t, newest, l.Request().Since, "the same rows again and again are of no use")
+	require.Equal(t, newest, l.Request().Since, "calls do not overlap any more")
 	require.Len(t, l.returned, 40, "the newest row stays known")
 	require.Equal(t, 1, l.rereads, "afterwards there was nothing to read again")
 
@@ -121,7 +121,7 @@ func TestQuietTenantIsListedFromTheNewestRowOn(t *testing.T) {
 	require.Equal(t, changed.Add(-time.Minute), l.Request().Since, "what changes together with it may appear late")
 }
 
-func TestTenantWithoutRowsKeepsTheBoundary(t *testing.T) {
+func TestBoundaryStaysInATenantWithoutChanges(t *testing.T) {
 	s := newService()
 	l := listingFrom(s, noon.Add(-time.Hour))
 	for range 30 {
@@ -131,7 +131,7 @@ func TestTenantWithoutRowsKeepsTheBoundary(t *testing.T) {
 	require.Len(t, l.requests, 30)
 }
 
-func TestWindowIsCompleteWithAsManyDifferentRowsAsItHas(t *testing.T) {
+func TestWindowIsCompleteOnceItHasShownAsManyRowsAsTheAPICounts(t *testing.T) {
 	changed := func(id int64) defender.Row { return defender.Row{ID: id, LastUpdate: noon.Add(-time.Minute)} }
 	alert := func(alert string) defender.Row {
 		return defender.Row{Alert: alert, ID: 1, LastUpdate: noon.Add(-time.Minute)}
@@ -170,7 +170,7 @@ func TestWindowIsCompleteWithAsManyDifferentRowsAsItHas(t *testing.T) {
 }
 
 // The last row leaves the window without an end, so the count never matches.
-func TestWindowThatIsNeverCompleteIsGivenUpInHalves(t *testing.T) {
+func TestIncompleteWindowIsHalvedAndThenGivenUp(t *testing.T) {
 	s := newService()
 	s.spread(40, noon.Add(-40*time.Minute), time.Minute)
 	s.hidden[35] = true
@@ -182,7 +182,7 @@ func TestWindowThatIsNeverCompleteIsGivenUpInHalves(t *testing.T) {
 		require.Equal(t, noon, l.Completed(), "the start")
 	}
 	require.Len(t, l.requests, 3)
-	require.Equal(t, GivenUp, l.step(t), "the younger half, which has to do")
+	require.Equal(t, GivenUp, l.step(t), "the younger half is accepted as it is")
 	require.True(t, l.requests[3].Before.IsZero())
 	half := l.requests[3].Since.Add(time.Minute)
 	require.WithinDuration(t, noon.Add(-30*time.Minute), half, time.Minute)
@@ -197,7 +197,7 @@ func TestWindowThatIsNeverCompleteIsGivenUpInHalves(t *testing.T) {
 	require.Equal(t, 1, l.late)
 }
 
-func TestIncompleteCallsMustFollowEachOtherForAWindowToBeDivided(t *testing.T) {
+func TestCompleteCallResetsTheCountOfIncompleteOnes(t *testing.T) {
 	s := newService()
 	s.spread(40, noon.Add(-40*time.Minute), time.Minute)
 	l := listingFrom(s, noon.Add(-time.Hour))
@@ -210,7 +210,7 @@ func TestIncompleteCallsMustFollowEachOtherForAWindowToBeDivided(t *testing.T) {
 	require.Len(t, l.requests, 15)
 }
 
-func TestTooManyRowsAreListedInWindowsTheNewestFirstThenFromTheOldestOn(t *testing.T) {
+func TestBacklogIsReadFromTheOldestWindowAfterTheNewestChanges(t *testing.T) {
 	s := newService()
 	s.spread(2000, noon.Add(-2000*time.Second), time.Second)
 	boundary := noon.Add(-2000 * time.Second)
@@ -235,7 +235,7 @@ func TestTooManyRowsAreListedInWindowsTheNewestFirstThenFromTheOldestOn(t *testi
 	require.LessOrEqual(t, len(l.requests), 1+2000/40+5)
 }
 
-func TestRestartContinuesInTheMiddleOfABacklog(t *testing.T) {
+func TestRestartContinuesWithinABacklog(t *testing.T) {
 	s := newService()
 	s.spread(5000, noon.Add(-5000*time.Second), time.Second)
 	l := listingFrom(s, noon.Add(-5000*time.Second))
@@ -254,7 +254,7 @@ func TestRestartContinuesInTheMiddleOfABacklog(t *testing.T) {
 	require.Less(t, len(again.returned), 4000)
 }
 
-func TestBacklogDoesNotDelayWhatChangesNow(t *testing.T) {
+func TestBacklogDoesNotDelayCurrentChanges(t *testing.T) {
 	s := newService()
 	s.spread(20_000, noon.Add(-20_000*time.Second), time.Second)
 	l := listingFrom(s, noon.Add(-24*time.Hour))
@@ -280,7 +280,7 @@ func TestBacklogDoesNotDelayWhatChangesNow(t *testing.T) {
 	require.Len(t, l.found, 20_000)
 }
 
-func TestLinksWithATokenNeedNoWindows(t *testing.T) {
+func TestListWithTokensIsNotDivided(t *testing.T) {
 	s := newService()
 	s.tokens = true
 	s.spread(2000, noon.Add(-2000*time.Second), time.Second)
@@ -298,7 +298,7 @@ func burst(s *service, n int, created time.Duration) {
 	}
 }
 
-func TestTooManyChangesAtOnceAreDividedByCreation(t *testing.T) {
+func TestChangesOfOneSecondAreDividedByCreation(t *testing.T) {
 	for name, refuses := range map[string]option{"": 0, "without order": ordering, "without lt": bounding} {
 		t.Run(name, func(t *testing.T) {
 			s := newService()
@@ -313,7 +313,7 @@ func TestTooManyChangesAtOnceAreDividedByCreation(t *testing.T) {
 	}
 }
 
-func TestOfWhatCannotBeDividedTheRowsThatCanBeReachedAreTaken(t *testing.T) {
+func TestIndivisibleWindowIsReadAsFarAsSkipReaches(t *testing.T) {
 	for name, refuses := range map[string]option{"created at once": 0, "without order": ordering, "without lt": bounding, "without either": ordering | bounding} {
 		t.Run(name, func(t *testing.T) {
 			s := newService()
@@ -343,7 +343,7 @@ func TestOfWhatCannotBeDividedTheRowsThatCanBeReachedAreTaken(t *testing.T) {
 	}
 }
 
-func TestOfTheLastSecondWhatHasHappenedIsDividedFromWhatComes(t *testing.T) {
+func TestLastSecondIsDividedIntoPastAndFuture(t *testing.T) {
 	w := window{since: noon.Add(-time.Second / 2), reading: reading{date: noon}}
 	parts := w.byTime(550)
 	require.Len(t, parts, 2)
