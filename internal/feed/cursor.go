@@ -128,9 +128,9 @@ func (c *cursor) finishPage(now time.Time, p pageResult) CallResult {
 	case over && !probing:
 		return c.end(now, p.size)
 	case !over && c.barren > maxBarren, c.pages >= maxPages:
-		return c.cut(now)
+		return c.endIncomplete(now)
 	case over, c.omitted.reached():
-		c.skip, c.lap, c.token = c.skip+p.rows+c.omitted.pass(), 0, ""
+		c.skip, c.lap, c.token = c.skip+p.rows+c.omitted.skipReached(), 0, ""
 		return Continues
 	}
 	c.token = p.token
@@ -158,18 +158,18 @@ func (c *cursor) begin(now, date time.Time) {
 // end ends a call after its last page, of that size.
 func (c *cursor) end(now time.Time, size int) CallResult {
 	c.width.fits(math.MaxInt, size)
-	c.omitted.keep()
+	c.omitted.forgetUnreached()
 	if c.mayLackRows {
-		return c.cut(now)
+		return c.endIncomplete(now)
 	}
 	c.incomplete = 0
 	c.advance(now)
 	return Complete
 }
 
-// cut ends a call that may lack changes. The next one lists from the same boundary. But a change that a list never shows must not
+// endIncomplete ends a call that may lack changes. The next one lists from the same boundary. But a change that a list never shows must not
 // stop the boundary from advancing.
-func (c *cursor) cut(now time.Time) CallResult {
+func (c *cursor) endIncomplete(now time.Time) CallResult {
 	if c.incomplete++; c.incomplete == 1 {
 		c.incompleteSince = now
 	}
@@ -227,7 +227,7 @@ func (c *cursor) tooLarge(now time.Time, p oversize) (single bool, progress Call
 		c.barren = 0
 	}
 	if c.barren > maxBarren {
-		return single, c.cut(now)
+		return single, c.endIncomplete(now)
 	}
 	return single, Continues
 }
@@ -249,7 +249,7 @@ func (c *cursor) failed(now time.Time, wait time.Duration, refused bool) (p Call
 		if at := (place{c.skip, c.token}); at != c.refusedAt {
 			c.refusedAt, c.incomplete = at, 0
 		}
-		p = c.cut(now)
+		p = c.endIncomplete(now)
 	}
 	c.restart()
 	c.due = now.Add(wait)

@@ -17,7 +17,7 @@
 // The files:
 //
 //   - results.go: what a page means for a call, a window, a sweep or a phase
-//   - page.go: what any reader needs to know of a page; hand.go: the page in flight or the current one
+//   - page.go: what any reader needs to know of a page; current_page.go: the page in flight or the current one
 //   - width.go: how many rows to request, when some are too large to read
 //   - feed.go: Feed; cursor.go: where its pages begin; omission.go: the rows that its calls leave out, because they are too large
 //   - windows.go: Windows; windows_window.go: one window; _split.go: how to divide it; _end.go: how it ends or fails; _seen.go: which rows were

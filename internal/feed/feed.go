@@ -19,7 +19,7 @@ type Settings struct {
 // Feed lists changes page by page, and returns the current page row by row. It belongs to one goroutine. New makes one.
 type Feed struct {
 	cursor *cursor
-	hand
+	currentPage
 	shown      map[int64]bool // the incidents on the pages of the current call; empty while it may have one page only
 	completed  time.Time      // the end of the last complete call; before the first, the start
 	meanPages  float64        // of a call, favoring recent calls
@@ -42,7 +42,7 @@ func (f *Feed) Request() defender.ListRequest { return f.cursor.request() }
 
 // Arrived makes a response the current page. The very first one is requested only for the service's time, and its rows are ignored.
 func (f *Feed) Arrived(page *defender.Page, at time.Time) {
-	f.hand.Arrived(page, at)
+	f.currentPage.Arrived(page, at)
 	f.pagesSoFar++
 	if f.cursor.boundary.IsZero() {
 		f.rows = nil

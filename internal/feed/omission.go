@@ -37,15 +37,15 @@ func (o *omission) joins(s sighting) bool {
 // omissions are the rows of a list that are too large, the newest change first. A call begins with what has changed since they were found,
 // continues with the rows ahead of the first omission, leaves that out, and continues after it.
 type omissions struct {
-	all    []omission
-	probed bool // whether the changes since then were listed
-	passed int  // by the current call
-	// assumed omissions were passed last, but the page after them has not been read: they may have moved.
+	all     []omission
+	probed  bool // whether the changes since then were listed
+	skipped int  // by the current call
+	// assumed omissions were skipped last, but the page after them has not been read: they may have moved.
 	assumed int
-	loose   int // of the last ones passed, the row behind is not known
+	loose   int // of the last ones skipped, the row behind is not known
 
 	shown  []sighting // the rows that the current call has shown
-	from   int        // where those behind the last omission passed begin
+	from   int        // where those behind the last skipped omission begin
 	before int        // and those behind the one before it
 }
 
@@ -59,10 +59,10 @@ func (o *omissions) restart() {
 
 // next is the next omission of the call; nil: there is none.
 func (o *omissions) next() *omission {
-	if o.passed == len(o.all) {
+	if o.skipped == len(o.all) {
 		return nil
 	}
-	return &o.all[o.passed]
+	return &o.all[o.skipped]
 }
 
 // probe is the time from which to list what has changed since the rows were found. Not ok: that was done. It is repeated when no
@@ -94,7 +94,7 @@ func (o *omissions) note(rows []sighting) {
 		}
 	}
 	for ; o.loose > 0; o.loose-- {
-		if each := &o.all[o.passed-o.loose]; rows[0].changed.After(each.below) && rows[0].changed.Before(each.above) {
+		if each := &o.all[o.skipped-o.loose]; rows[0].changed.After(each.below) && rows[0].changed.Before(each.above) {
 			each.below = rows[0].changed
 		}
 	}
@@ -115,11 +115,11 @@ func (o *omissions) reached() bool {
 	return next != nil && o.probed && next.missing() == 0 && next.joins(o.last())
 }
 
-// pass ends a probe and leaves out the omissions that come now. It returns their number.
-func (o *omissions) pass() int {
+// skipReached ends a probe and skips the omissions that the call has reached. It returns their number.
+func (o *omissions) skipReached() int {
 	o.probed, o.assumed = true, 0
 	for next := o.next(); next != nil && next.missing() == 0; next = o.next() {
-		o.passed++
+		o.skipped++
 		o.assumed++
 	}
 	if o.assumed > 0 {
@@ -133,15 +133,17 @@ func (o *omissions) pass() int {
 func (o *omissions) misplaced() (assumed int) {
 	assumed, o.assumed = o.assumed, 0
 	if assumed > 0 {
-		o.passed -= assumed
+		o.skipped -= assumed
 		o.from = o.before
 	}
-	o.all = o.all[:o.passed]
+	o.all = o.all[:o.skipped]
 	return assumed
 }
 
 // moved reports whether the last row that was found too large is this incident's, and has moved down by one.
-func (o *omissions) moved(id int64) bool { return id != 0 && o.loose > 0 && o.all[o.passed-1].id == id }
+func (o *omissions) moved(id int64) bool {
+	return id != 0 && o.loose > 0 && o.all[o.skipped-1].id == id
+}
 
 // add adds a row that turned out to be too large at a time of the service's clock.
 func (o *omissions) add(id int64, boundary, date time.Time) {
@@ -157,7 +159,7 @@ func (o *omissions) add(id int64, boundary, date time.Time) {
 		each.seen[s.id] = struct{}{}
 	}
 	o.all = append(o.all, each)
-	o.passed++
+	o.skipped++
 	o.loose++
 	o.before, o.from = o.from, len(o.shown)
 	o.forgetFirst(id)
@@ -176,11 +178,11 @@ func (o *omissions) forgetFirst(id int64) {
 	}
 	o.loose = min(o.loose, len(o.all)-at-1)
 	o.all = slices.Delete(o.all, at, at+1)
-	o.passed--
+	o.skipped--
 }
 
-// keep forgets the omissions that a finished call did not reach.
-func (o *omissions) keep() { o.all = o.all[:o.passed] }
+// forgetUnreached forgets the omissions that a finished call did not reach.
+func (o *omissions) forgetUnreached() { o.all = o.all[:o.skipped] }
 
 // advance returns the boundary for the next call, moved away from times where an omitted row might be on either side of it, and forgets
 // the omissions before it.

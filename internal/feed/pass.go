@@ -54,19 +54,19 @@ type Pass struct {
 	settings PassSettings
 	progress PassProgress
 
-	alertTotal int         // rows in the list of alerts; negative: not known
-	noAlerts   bool        // the API refuses that list
-	alertsOnly bool        // the pass was begun by BeginAlerts
-	expected   int         // number of requests for listing; 0: not known
-	total      tally       // of the pass
-	throttled  int         // 429s since the last page that succeeded
-	waitsFrom  time.Time   // the last of them: a 429 to a request sent before it is not counted
-	current    tally       // of the phase
-	step       step        // of the phase
-	queue      []*passPage // unfinished pages, in the order of the list
-	taken      *passPage   // the current page, or taken and not finished; nil: none
-	hand       hand        // its rows
-	sent       time.Time   // when the current page, or the last one, was requested
+	alertTotal  int         // rows in the list of alerts; negative: not known
+	noAlerts    bool        // the API refuses that list
+	alertsOnly  bool        // the pass was begun by BeginAlerts
+	expected    int         // number of requests for listing; 0: not known
+	total       tally       // of the pass
+	throttled   int         // 429s since the last page that succeeded
+	throttledAt time.Time   // the last of them: a 429 to a request sent before it is not counted
+	current     tally       // of the phase
+	step        step        // of the phase
+	queue       []*passPage // unfinished pages, in the order of the list
+	taken       *passPage   // the current page, or taken and not finished; nil: none
+	currentPage currentPage // its rows
+	sent        time.Time   // when the current page, or the last one, was requested
 }
 
 // NewPass returns a Pass that continues from an earlier run's progress.

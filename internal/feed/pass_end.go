@@ -167,9 +167,9 @@ func (p *Pass) Failed(failure defender.Kind, now time.Time) Ending {
 	switch {
 	case failure == defender.Throttled: // its quota waits
 		q.requestAgain(now)
-		if !q.sent.Before(p.waitsFrom) {
+		if !q.sent.Before(p.throttledAt) {
 			p.throttled++
-			p.waitsFrom = now
+			p.throttledAt = now
 		}
 		if p.throttled >= maxThrottled {
 			p.Stop()

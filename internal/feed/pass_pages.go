@@ -152,8 +152,8 @@ func (p *Pass) pull() {
 	for _, q := range p.queue {
 		if q.state == hasArrived && (!waits || q.stale || q.page.Err != nil) {
 			p.taken, p.sent = q, q.sent
-			p.hand.Arrived(q.page, q.arrived)
-			p.hand.rows = p.newRows(q)
+			p.currentPage.Arrived(q.page, q.arrived)
+			p.currentPage.rows = p.newRows(q)
 			return
 		}
 		waits = waits || !q.stale
@@ -180,18 +180,18 @@ func (p *Pass) newRows(q *passPage) (rows []defender.Row) {
 }
 
 // HasPage reports whether there is a current page.
-func (p *Pass) HasPage() bool { return p.hand.HasPage() }
+func (p *Pass) HasPage() bool { return p.currentPage.HasPage() }
 
 // NextRows returns the next row of a page of incidents, or all rows of the next incident on a page of alerts, and when the page arrived.
 // It leaves out rows that were returned before. Not ok: there are no more; call TakePage.
 func (p *Pass) NextRows() (rows []defender.Row, arrived time.Time, ok bool) {
-	first, arrived, ok := p.hand.NextRow()
+	first, arrived, ok := p.currentPage.NextRow()
 	if !ok {
 		return nil, arrived, false
 	}
 	rows = []defender.Row{first}
-	for first.Alert != "" && len(p.hand.rows) > 0 && p.hand.rows[0].ID == first.ID {
-		row, _, _ := p.hand.NextRow()
+	for first.Alert != "" && len(p.currentPage.rows) > 0 && p.currentPage.rows[0].ID == first.ID {
+		row, _, _ := p.currentPage.NextRow()
 		rows = append(rows, row)
 	}
 	return rows, arrived, true
@@ -202,7 +202,7 @@ func (p *Pass) TakePage() (request defender.ListRequest, page *defender.Page, ar
 	if p.taken != nil {
 		request = p.taken.request
 	}
-	page, arrived = p.hand.TakePage()
+	page, arrived = p.currentPage.TakePage()
 	return request, page, arrived
 }
 
@@ -211,4 +211,4 @@ func (p *Pass) Sent() time.Time { return p.sent }
 
 // Ahead is how far the service's clock was ahead of ours when the current page arrived, to the second; negative: behind. It is also zero
 // if the page has no date.
-func (p *Pass) Ahead() time.Duration { return p.hand.Ahead() }
+func (p *Pass) Ahead() time.Duration { return p.currentPage.Ahead() }

@@ -18,7 +18,7 @@ type windowResult uint8
 
 const (
 	windowContinues  windowResult = iota
-	windowComplete                // it was read to its end, and has shown as many rows as it has
+	windowComplete                // it was read to its end, and has shown as many rows as the API counts in it
 	windowIncomplete              // it may have more rows than it has shown
 	windowTooLong                 // it has more rows than skipping can reach
 )

@@ -61,7 +61,7 @@ type Sweep struct {
 	pace   Pace
 
 	progress  SweepProgress
-	since     time.Time // the start
+	started   time.Time // when this run started
 	next      time.Time // when the next steady sweep begins
 	tracked   int       // incidents that were polled when progress.Pages was counted; 0: not known
 	rested    int       // rests since the last complete sweep
@@ -69,23 +69,23 @@ type Sweep struct {
 	struggled time.Time // the last 429 or timeout
 	slow      time.Time // sweeps go at half their pace until then
 
-	lists   []scope // of the current sweep; nil: none is under way
-	first   bool    // it is a first pass
-	list    int     // the current one of its lists
-	skip    int
-	width   width // of its pages
-	token   string
-	due     time.Time          // of the next page
-	tries   int                // failed attempts at that page
-	blind   bool               // it shares no row with the previous page
-	read    map[int64]struct{} // the incidents that the list has shown so far
-	current tally              // of the list
-	total   tally              // of the sweep
-	cut     bool               // one of its lists was not read to its end
-	refused bool               // because the API refused a page
-	stale   bool               // the page in flight or the current one belongs to a sweep that has ended
+	lists    []scope // of the current sweep; nil: none is under way
+	first    bool    // it is a first pass
+	list     int     // the current one of its lists
+	skip     int
+	width    width // of its pages
+	token    string
+	due      time.Time          // of the next page
+	tries    int                // failed attempts at that page
+	blind    bool               // it shares no row with the previous page
+	read     map[int64]struct{} // the incidents that the list has shown so far
+	current  tally              // of the list
+	total    tally              // of the sweep
+	cutShort bool               // one of its lists was not read to its end
+	refused  bool               // the API refused a page of one of them
+	stale    bool               // the page in flight or the current one belongs to a sweep that has ended
 
-	hand
+	currentPage
 }
 
 // scope is one of the lists that a sweep reads.
@@ -96,7 +96,7 @@ type scope struct {
 
 // NewSweep returns a Sweep that continues from an earlier run's progress.
 func NewSweep(maxTop int, p SweepProgress, now time.Time) *Sweep {
-	s := &Sweep{maxTop: maxTop, progress: p, since: now, next: now}
+	s := &Sweep{maxTop: maxTop, progress: p, started: now, next: now}
 	if p.Completed.After(now) {
 		s.progress.Completed = time.Time{}
 	}
@@ -180,7 +180,7 @@ func (s *Sweep) Stop() {
 }
 
 func (s *Sweep) begin(lists []scope, began, now time.Time) {
-	s.lists, s.first, s.total, s.cut, s.refused = lists, false, tally{}, false, false
+	s.lists, s.first, s.total, s.cutShort, s.refused = lists, false, tally{}, false, false
 	s.progress.Began = began.Round(0)
 	s.due = now
 	s.stale = s.requested || s.page != nil
@@ -209,7 +209,7 @@ func (s *Sweep) Progress() SweepProgress { return s.progress }
 // Completed is the end of the last complete sweep, including those of an earlier run; before the first, the start.
 func (s *Sweep) Completed() time.Time {
 	if s.progress.Completed.IsZero() {
-		return s.since
+		return s.started
 	}
 	return s.progress.Completed
 }

@@ -14,7 +14,7 @@ func (s *Sweep) end(how Ending, now time.Time) Ending {
 	if how == AllRead && !first {
 		s.progress.Pages, s.tracked = s.total.pages, s.pace.Tracked
 		s.rested = 0
-		if !s.cut {
+		if !s.cutShort {
 			s.progress.Completed = now.Round(0)
 		}
 	}

@@ -50,7 +50,7 @@ func (s *Sweep) FinishPage(page *defender.Page, polled int, now time.Time) Endin
 		return s.endList(now)
 	}
 	if !s.current.worth(s.maxTop) || s.current.pages >= maxPages {
-		s.cut = true
+		s.cutShort = true
 		return s.endList(now)
 	}
 	s.advance(page)
@@ -142,7 +142,7 @@ func (s *Sweep) endList(now time.Time) Ending {
 		s.proceed(now)
 		return Ongoing
 	}
-	if s.cut && !s.total.worth(s.maxTop) {
+	if s.cutShort && !s.total.worth(s.maxTop) {
 		return s.end(NotWorth, now)
 	}
 	if s.refused {
@@ -172,7 +172,7 @@ func (s *Sweep) TooLarge(page *defender.Page, now time.Time) Ending {
 		s.skip, s.token, s.blind = s.skip+1, "", true
 	}
 	if !s.current.worth(s.maxTop) {
-		s.cut = true
+		s.cutShort = true
 		return s.endList(now)
 	}
 	if s.stuck() {

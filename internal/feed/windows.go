@@ -36,24 +36,25 @@ type WindowSettings struct {
 // does not delay current changes. The others are read in between, the oldest first. The boundary follows them: everything that changed before it
 // was shown, however often the receiver restarts.
 //
-// A window is complete if no further link exists and it has shown as many different rows as it has. An incomplete one is read again, first as it is,
-// then in halves, and then accepted as it is. Every 30 minutes a re-read lists the last hour again, without content, to find what appeared late.
+// A window is complete if no further link exists and it has shown as many different rows as the API counts in it. An incomplete one is read
+// again, first as it is, then in halves, and then accepted as it is. Every 30 minutes a re-read lists the last hour again, without content, to
+// find what appeared late.
 type Windows struct {
 	settings WindowSettings
-	hand
-	query    defender.ListRequest // the page in flight or the current one
-	wanted   option               // the options that it would have without a trial
-	seen     seen
-	refusals refusals
-	maxSkip  int
-	skipped  int // maxSkip before a page beyond it was rejected, until another one succeeds; 0: none was
-	top      int // rows of a window's first page
+	currentPage
+	query        defender.ListRequest // the page in flight or the current one
+	wanted       option               // the options that it would have without a trial
+	seen         seen
+	refusals     refusals
+	maxSkip      int
+	priorMaxSkip int // maxSkip before a page was rejected because of its $skip, until another one succeeds; 0: none was
+	top          int // rows of a window's first page
 
-	boundary time.Time // changes before it were shown
-	reached  time.Time // the newest change in windows that are complete; zero: the service's time is not known yet
-	date     time.Time // of the last page, by the service's clock
-	heard    time.Time // when that page arrived
-	stirred  time.Time // when the last new row came
+	boundary     time.Time // changes before it were shown
+	reached      time.Time // the newest change in windows that are complete; zero: the service's time is not known yet
+	date         time.Time // of the last page, by the service's clock
+	lastResponse time.Time // when a page or a failure last arrived
+	lastNewRow   time.Time // when it arrived
 
 	tail    *window   // the window without an end
 	from    time.Time // where it begins, without the overlap, while there is a backlog
@@ -68,7 +69,7 @@ type Windows struct {
 
 // NewWindows returns one whose first page is due now.
 func NewWindows(s WindowSettings, now time.Time) *Windows {
-	f := &Windows{settings: s, maxSkip: s.MaxSkip, top: s.MaxTop, stirred: now, completed: now, heard: now, meanPages: 1}
+	f := &Windows{settings: s, maxSkip: s.MaxSkip, top: s.MaxTop, lastNewRow: now, completed: now, lastResponse: now, meanPages: 1}
 	if f.maxSkip == 0 {
 		f.maxSkip = math.MaxInt / 2
 	}
@@ -103,7 +104,7 @@ func (f *Windows) aim(now time.Time) {
 	if len(f.backlog) == 0 {
 		since = f.reached
 	}
-	if now.Sub(f.stirred) < quietAfter {
+	if now.Sub(f.lastNewRow) < quietAfter {
 		since = since.Add(-windowOverlap)
 	}
 	f.tail.since = since
@@ -123,8 +124,8 @@ func (f *Windows) next() (w *window, due time.Time) {
 	}
 	for _, each := range f.backlog {
 		at := each.due
-		if at.Before(f.heard) {
-			at = f.heard // however long it has waited, what has become due since goes first
+		if at.Before(f.lastResponse) {
+			at = f.lastResponse // however long it has waited, what has become due since goes first
 		}
 		if each.begun && at.Before(f.tail.due) {
 			return each, at
@@ -173,12 +174,12 @@ func (f *Windows) send(q defender.ListRequest, now time.Time) {
 		all := refusals{refused: f.refusals.refused}
 		f.wanted = optionsOf(all.strip(f.current.request()))
 	}
-	f.hand.Requested(now)
+	f.currentPage.Requested(now)
 }
 
 // Arrived makes a response the current page. The rows of the very first one are ignored: it is requested only for the service's time.
 func (f *Windows) Arrived(page *defender.Page, at time.Time) {
-	f.hand.Arrived(page, at)
+	f.currentPage.Arrived(page, at)
 	if f.current == nil {
 		f.rows = nil
 	}
@@ -188,7 +189,7 @@ func (f *Windows) Arrived(page *defender.Page, at time.Time) {
 // are no more; call TakePage.
 func (f *Windows) NextRow() (row defender.Row, arrived time.Time, ok bool) {
 	for {
-		row, arrived, ok = f.hand.NextRow()
+		row, arrived, ok = f.currentPage.NextRow()
 		if !ok {
 			return row, arrived, false
 		}
@@ -199,7 +200,7 @@ func (f *Windows) NextRow() (row defender.Row, arrived time.Time, ok bool) {
 			continue
 		}
 		if !f.Rereading() && !row.LastUpdate.IsZero() {
-			f.stirred = arrived
+			f.lastNewRow = arrived
 		}
 		return row, arrived, true
 	}
@@ -208,7 +209,7 @@ func (f *Windows) NextRow() (row defender.Row, arrived time.Time, ok bool) {
 // FinishPage continues after the page, whose rows were all handled. The caller stores Boundary if it has advanced. A re-read always Continues.
 func (f *Windows) FinishPage(page *defender.Page, at time.Time) CallResult {
 	w := f.current
-	f.hear(page, at)
+	f.noteDate(page, at)
 	if w == nil {
 		f.begin(dateOf(page, at).Add(-f.settings.Lookback), at)
 		return Continues
@@ -224,8 +225,10 @@ func (f *Windows) FinishPage(page *defender.Page, at time.Time) CallResult {
 	return f.proceed(w, w.finishPage(page, f.query, f.maxSkip, at), at)
 }
 
-// hear notes the service's time.
-func (f *Windows) hear(page *defender.Page, at time.Time) { f.date, f.heard = dateOf(page, at), at }
+// noteDate notes the service's time.
+func (f *Windows) noteDate(page *defender.Page, at time.Time) {
+	f.date, f.lastResponse = dateOf(page, at), at
+}
 
 // disordered reports whether a page is not in the order of creation.
 func disordered(page *defender.Page) bool {
@@ -245,7 +248,7 @@ func disordered(page *defender.Page) bool {
 // accepted notes which options the API refuses, now that it has accepted a request without them. begins: the window starts again, or has been
 // replaced, and the page does not count for it.
 func (f *Windows) accepted(at time.Time) (begins bool) {
-	f.skipped = 0
+	f.priorMaxSkip = 0
 	refused, again := f.refusals.accepted(f.wanted)
 	if again {
 		f.restart(f.current, at)
@@ -267,7 +270,7 @@ func (f *Windows) accepted(at time.Time) (begins bool) {
 		f.reached = f.tail.since
 	}
 	f.backlog, f.reread.windows = nil, nil
-	f.tail = &window{tries: f.tail.tries, last: f.tail.last}
+	f.tail = &window{tries: f.tail.tries, lastTry: f.tail.lastTry}
 	f.restart(f.tail, at)
 	f.aim(at)
 	return true

@@ -15,11 +15,11 @@ func (f *Windows) finished(w *window, how CallResult, at time.Time) CallResult {
 	if !w.before.IsZero() {
 		end = earliest(end, w.before)
 	}
-	if newest.After(end) || w.left > 0 || how == GivenUp && len(w.shown) == 0 { // it is not known when the rows that were not shown changed
+	if newest.After(end) || w.leftOut > 0 || how == GivenUp && len(w.shown) == 0 { // it is not known when the rows that were not shown changed
 		newest = end
 	}
 	if newest.After(f.reached) {
-		f.reached, f.stirred = newest, at
+		f.reached, f.lastNewRow = newest, at
 	}
 	f.top = min(2*w.width.top, f.settings.MaxTop) // after TooLarge the page size recovers
 	if w == f.tail {
@@ -71,14 +71,14 @@ func (f *Windows) advance() {
 func (f *Windows) handleIncomplete(w *window, at time.Time) CallResult {
 	due := at.Add(f.settings.Interval)
 	w.tries++
-	if w.tries >= maxIncomplete && !w.last {
-		w.last = true
+	if w.tries >= maxIncomplete && !w.lastTry {
+		w.lastTry = true
 		if f.refusals.allows(bounding) && f.replace(w, w.evenly(2), due) {
 			f.aim(at)
 			return Incomplete
 		}
 	}
-	if w.last {
+	if w.lastTry {
 		f.reread.cover(w)
 		return f.finished(w, GivenUp, at)
 	}
@@ -90,9 +90,9 @@ func (f *Windows) handleIncomplete(w *window, at time.Time) CallResult {
 // Failed notes that the page failed. It is requested again after wait, and nothing else before; after maxTries times, its window is read from its
 // beginning. refused: the API has responded with an error. If that prevents reading a window to its end, the window is incomplete.
 func (f *Windows) Failed(at time.Time, wait time.Duration, refused bool) (p CallResult) {
-	f.heard = at
-	if f.skipped > 0 { // everything fails
-		f.maxSkip, f.skipped = f.skipped, 0
+	f.lastResponse = at
+	if f.priorMaxSkip > 0 { // everything fails
+		f.maxSkip, f.priorMaxSkip = f.priorMaxSkip, 0
 	}
 	if w := f.current; w != nil {
 		if w.failures++; w.failures >= maxTries {
@@ -130,7 +130,7 @@ func (f *Windows) hold(due time.Time) {
 // must be polled by ID; full pages follow.
 func (f *Windows) TooLarge(page *defender.Page, at time.Time) (single bool, p CallResult) {
 	w := f.current
-	f.hear(page, at)
+	f.noteDate(page, at)
 	if w == nil {
 		f.begin(f.date.Add(-f.settings.Lookback), at)
 		return false, Continues
@@ -151,10 +151,10 @@ func (f *Windows) Rejected(at time.Time) (handled bool, p CallResult) {
 	case w == nil || w.token != "":
 		return false, Continues
 	case w.skip > 0: // the first page was accepted: this many rows cannot be skipped
-		f.heard, w.due = at, at
-		f.skipped, f.maxSkip = max(f.skipped, f.maxSkip), w.skip-1
+		f.lastResponse, w.due = at, at
+		f.priorMaxSkip, f.maxSkip = max(f.priorMaxSkip, f.maxSkip), w.skip-1
 		return true, f.proceed(w, windowTooLong, at)
 	}
-	f.heard, w.due = at, at
+	f.lastResponse, w.due = at, at
 	return f.refusals.rejected(f.wanted), Continues
 }

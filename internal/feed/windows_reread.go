@@ -107,7 +107,7 @@ func (r *reread) ended(w *window, how windowResult, f *Windows, at time.Time) {
 // cover adds a window that was given up to the next re-read.
 func (r *reread) cover(w *window) {
 	c := w.copy()
-	c.reread, c.tries, c.last = true, 0, false
+	c.reread, c.tries, c.lastTry = true, 0, false
 	if c.before.IsZero() {
 		c.before = w.date
 	}

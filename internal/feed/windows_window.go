@@ -20,9 +20,9 @@ type window struct {
 	createdSince, createdBefore time.Time // of a window of one second that is too large; zero: not bounded
 	reread                      bool      // of earlier rows, without content
 
-	due   time.Time // of its next page
-	tries int       // incomplete reads of it or of the window that it is a part of
-	last  bool      // if this read is incomplete, too, the rows so far have to do
+	due     time.Time // of its next page
+	tries   int       // incomplete reads of it or of the window that it is a part of
+	lastTry bool      // if this read is incomplete, too, the window is given up
 	reading
 }
 
@@ -45,7 +45,7 @@ type reading struct {
 	newest      time.Time   // of its rows' changes, except those in the service's future
 	pages       int
 	large       int  // rows that were too large
-	left        int  // rows that were left out because of that
+	leftOut     int  // rows that were left out because of that
 	barren      int  // consecutive pages without a new row, up to the last
 	failures    int  // of the next page
 	mayLackRows bool // it may have rows that no page has shown
@@ -174,7 +174,7 @@ func (w *window) tooLarge(page *defender.Page, maxSkip int, at time.Time) (singl
 	if single = w.width.tooLarge(w.skip, w.width.top); !single {
 		return false, windowContinues
 	}
-	w.left++
+	w.leftOut++
 	w.skip, w.token = w.skip+1, ""
 	w.end = w.skip
 	w.mayLackRows = w.mayLackRows || page.First == 0 // nobody knows which incident to fetch
