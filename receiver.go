@@ -44,11 +44,11 @@ func (r *incidentsReceiver) Start(ctx context.Context, host component.Host) erro
 		r.standby, err = r.standBy(ctx, host)
 		return err
 	}
-	f, err := r.find(ctx, host)
+	deps, err := r.resolve(ctx, host)
 	if err != nil {
 		return err
 	}
-	r.term, err = r.begin(ctx, context.Background(), host, f)
+	r.term, err = r.begin(ctx, context.Background(), host, deps)
 	r.active.set(err == nil)
 	return err
 }

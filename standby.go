@@ -38,12 +38,17 @@ type standby struct {
 // standBy checks what can be checked without leading, and registers with the
 // leader elector. It opens no storage.
 func (r *incidentsReceiver) standBy(ctx context.Context, host component.Host) (*standby, error) {
-	f, err := r.find(ctx, host)
+	deps, err := r.resolve(ctx, host)
 	if err != nil {
 		return nil, err
 	}
-	f.client.CloseIdleConnections()
-	s := &standby{receiver: r, host: &statusHost{Host: host}, elected: make(chan context.Context, 1), done: make(chan error, 1)}
+	deps.client.CloseIdleConnections()
+	s := &standby{
+		receiver: r,
+		host:     &statusHost{Host: host},
+		elected:  make(chan context.Context, 1),
+		done:     make(chan error, 1),
+	}
 	s.running, s.stop = context.WithCancel(context.Background())
 	s.ending, s.abandon = context.WithCancel(context.Background())
 	r.settings.Logger.Info("on standby; polling starts when this collector becomes the leader", zap.Stringer("k8s_leader_elector", r.cfg.LeaderElectorID))
@@ -132,14 +137,14 @@ func (s *standby) begin(leading context.Context) *term {
 	interval := backoff.NewExponentialBackOff()
 	interval.InitialInterval, interval.MaxInterval = 500*time.Millisecond, maxBeginInterval
 	failures := 0
-	var f found // once: each reading of the IDs file logs its bad lines
+	var deps dependencies // resolved once: each reading of the IDs file logs its bad lines
 	t, err := backoff.Retry(leading, func() (t *term, err error) {
-		if f.ids == nil {
-			if f, err = s.receiver.find(leading, s.host); err != nil {
+		if deps.ids == nil {
+			if deps, err = s.receiver.resolve(leading, s.host); err != nil {
 				return nil, err
 			}
 		}
-		return s.receiver.begin(leading, leading, s.host, f)
+		return s.receiver.begin(leading, leading, s.host, deps)
 	}, backoff.WithBackOff(interval), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
 		if failures++; failures == 1 && leading.Err() == nil {
 			s.receiver.settings.Logger.Warn("elected leader, but cannot start polling; retrying with backoff", zap.Error(err))
