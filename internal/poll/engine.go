@@ -48,22 +48,21 @@ type Engine struct {
 	sink       *sink.Sink
 	meta       checkpoint.Receiver
 
-	inFlight         int
-	shown            uint64                                 // successful requests for incidents, not counting pages of alerts
-	responses        []response                             // not handled yet, oldest first
-	partials         []*defender.Rest                       // incidents with pages of alerts left to request, oldest first
-	held             []heldRows                             // rows that wait until the request for their incident has ended
-	pageSent         bool                                   // the last request, feeds aside, was for a page: an incident goes next, if one is due
-	markedInARow     int                                    // requests in a row for marked incidents: the feed has shown a change
-	aheadInARow      int                                    // requests in a row for marked and new incidents
-	shownInARow      int                                    // requests in a row for incidents partly shown by a row, marked and new ones aside
-	pending          delivery                               // what the sink was offered last
-	announced        int                                    // discovered incidents that were polled at the start
-	discoveredLogged bool                                   // that there are more
-	expired          time.Time                              // when expired incidents were last searched for
-	flushed          time.Time                              // when failed writes were last retried
-	unsaved          map[string]func(context.Context) error // failed writes, by entry of the checkpoint
-	warnings         map[string]struct{}                    // the API's warnings that were logged
+	inFlight     int
+	shown        uint64           // successful requests for incidents, not counting pages of alerts
+	responses    []response       // not handled yet, oldest first
+	partials     []*defender.Rest // incidents with pages of alerts left to request, oldest first
+	held         []heldRows       // rows that wait until the request for their incident has ended
+	pageSent     bool             // the last request, feeds aside, was for a page: an incident goes next, if one is due
+	markedInARow int              // requests in a row for marked incidents: the feed has shown a change
+	aheadInARow  int              // requests in a row for marked and new incidents
+	shownInARow  int              // requests in a row for incidents partly shown by a row, marked and new ones aside
+	pending      delivery         // what the sink was offered last
+	announced    announced
+	expired      time.Time                              // when expired incidents were last searched for
+	flushed      time.Time                              // when failed writes were last retried
+	unsaved      map[string]func(context.Context) error // failed writes, by entry of the checkpoint
+	warnings     map[string]struct{}                    // the API's warnings that were logged
 
 	waitingFor atomic.Value // a string: what the loop is waiting for
 }
@@ -112,6 +111,11 @@ func (e *Engine) interval(now time.Time) time.Duration {
 		cycle = e.roster.CycleByID()
 	}
 	return roster.Interval(e.settings.Interval, e.gets.Spacing(now, e.routine()), cycle)
+}
+
+// cycle returns how long it takes to poll each incident once by ID within the limits.
+func (e *Engine) cycle(now time.Time) time.Duration {
+	return roster.Interval(0, e.gets.Spacing(now, e.routine()), e.roster.Cycle())
 }
 
 // discovers reports whether incidents that are not configured are tracked too.

@@ -12,7 +12,6 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/feed"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
-	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
 // handleFeeds handles the next row of a feed's current page, or finishes the page after its last row. It returns false if no feed has a page.
@@ -209,30 +208,4 @@ func refuses(failure *defender.Error) bool {
 	default:
 		return false
 	}
-}
-
-// planAlertFeed describes in the log line of the start whether changed alerts are listed.
-func (e *Engine) planAlertFeed() string {
-	switch {
-	case e.parts.Client.WholeRows():
-		return "not used with this api, whose list has the alerts with their incidents"
-	case e.settings.Alerts == incident.None:
-		return "not needed: alerts are not emitted"
-	case !e.settings.Feed.AlertFeed:
-		return "off"
-	}
-	return "on"
-}
-
-// planFeed returns the fields about the change feed in the log line of the start.
-func (e *Engine) planFeed(spacing time.Duration) []zap.Field {
-	f := e.settings.Feed
-	fields := []zap.Field{
-		health.Duration("change_feed_finds_changes_within", max(f.Interval, spacing)),
-		zap.Bool("discover", f.Discover),
-	}
-	if f.Discover {
-		fields = append(fields, health.Duration("lookback", f.Lookback), health.Duration("lookback_for_closed_incidents", min(f.Lookback, f.ForgetAfter)))
-	}
-	return fields
 }

@@ -5,7 +5,6 @@ package poll
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -15,7 +14,6 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/feed"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
-	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
 
 // leastShare is the minimum share of the list's quota for sweeps, however much the change feed uses: one tenth.
@@ -30,7 +28,7 @@ type sweeping struct {
 
 // sweeps reports whether incidents are polled by pages of the list, because requests by ID cannot keep to the interval.
 func (e *Engine) sweeps(now time.Time) bool {
-	return e.sweep != nil && roster.Interval(0, e.gets.Spacing(now, e.routine()), e.roster.Cycle()) > e.settings.Interval
+	return e.sweep != nil && e.cycle(now) > e.settings.Interval
 }
 
 // nextSweep returns the next page of a sweep, and when it may be requested. ok is false if no page is needed, or one is in flight.
@@ -83,19 +81,6 @@ func (e *Engine) setPace(now time.Time) {
 func (e *Engine) sweepPeriod(now time.Time) time.Duration {
 	e.setPace(now)
 	return e.sweep.Period(now)
-}
-
-// planSweep describes for the log how sweeps of the list poll incidents.
-func (e *Engine) planSweep(now time.Time) string {
-	switch {
-	case !e.parts.Client.WholeRows():
-		return "not used with this api, whose list of incidents has no alerts"
-	case e.sweep == nil:
-		return "off"
-	case !e.sweeps(now):
-		return "not needed: polling by ID meets collection_interval"
-	}
-	return fmt.Sprintf("every %s, for all open incidents; the others are polled by ID", health.FormatDuration(e.sweepPeriod(now).Round(time.Second)))
 }
 
 // sweepGap returns the mean time between two pages of sweeps, using what the change feed leaves of the list's quota.
