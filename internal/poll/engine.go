@@ -35,7 +35,6 @@ type Engine struct {
 	first      firstPass
 	lookBack   lookBack
 	sweeping   sweeping
-	passFailed error          // of the last failed page of a pass
 	gets       *quota.Account // of requests for single incidents
 	lists      *quota.Account // of requests for lists; the same account if the API counts all requests together; nil: no list is read
 	holds      holds
@@ -48,21 +47,17 @@ type Engine struct {
 	sink       *sink.Sink
 	meta       checkpoint.Receiver
 
-	inFlight     int
-	shown        uint64           // successful requests for incidents, not counting pages of alerts
-	responses    []response       // not handled yet, oldest first
-	partials     []*defender.Rest // incidents with pages of alerts left to request, oldest first
-	held         []heldRows       // rows that wait until the request for their incident has ended
-	pageSent     bool             // the last request, feeds aside, was for a page: an incident goes next, if one is due
-	markedInARow int              // requests in a row for marked incidents: the feed has shown a change
-	aheadInARow  int              // requests in a row for marked and new incidents
-	shownInARow  int              // requests in a row for incidents partly shown by a row, marked and new ones aside
-	pending      delivery         // what the sink was offered last
-	announced    announced
-	expired      time.Time                              // when expired incidents were last searched for
-	flushed      time.Time                              // when failed writes were last retried
-	unsaved      map[string]func(context.Context) error // failed writes, by entry of the checkpoint
-	warnings     map[string]struct{}                    // the API's warnings that were logged
+	turns     turns
+	inFlight  int
+	shown     uint64           // successful requests for incidents, not counting pages of alerts
+	responses []response       // not handled yet, oldest first
+	partials  []*defender.Rest // incidents with pages of alerts left to request, oldest first
+	held      []heldRows       // rows that wait until the request for their incident has ended
+	pending   delivery         // what the sink was offered last
+	unsaved   unsaved
+	expired   time.Time // when expired incidents were last searched for
+	announced announced
+	warnings  map[string]struct{} // the API's warnings that were logged
 
 	waitingFor atomic.Value // a string: what the loop is waiting for
 }

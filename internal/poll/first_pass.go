@@ -24,6 +24,7 @@ type firstPass struct {
 	requested    bool      // a pass is to begin, if enough incidents were never polled
 	began        time.Time // when it began, or was requested
 	lastProgress time.Time // when it last made progress, or was requested
+	failure      error     // of the last failed page of Graph's lists; for a sweep, see sweeping
 }
 
 // requestFirstPass requests a first pass. It begins once the current one has ended, if enough incidents were never polled.

@@ -51,7 +51,7 @@ func (e *Engine) next(now time.Time) (r request, ok bool, wake time.Time) {
 	} else {
 		r, at = e.nextIncident(now)
 	}
-	if r.id != 0 && (r.rest != nil || e.roster.Find(r.id).Class() == roster.Marked || e.pageSent) {
+	if r.id != 0 && (r.rest != nil || e.roster.Find(r.id).Class() == roster.Marked || e.turns.pageLast) {
 		return r, true, now
 	}
 	for _, next := range []func(time.Time) (request, time.Time, bool){e.nextSweep, e.nextPass, e.nextReread} {
@@ -107,7 +107,7 @@ func (e *Engine) nextIncident(now time.Time) (r request, wake time.Time) {
 	wake = now.Add(maxSleep)
 	// At most half of the slots are for incidents that timed out before.
 	heads := e.roster.Next(max(1, e.settings.MaxConcurrentRequests/2))
-	for _, class := range e.order(heads) {
+	for _, class := range e.turns.order(heads) {
 		head := heads[class]
 		if !head.OK {
 			continue
@@ -132,23 +132,48 @@ func (e *Engine) nextIncident(now time.Time) (r request, wake time.Time) {
 	return request{}, wake
 }
 
+// turns records what the latest requests were for, which decides what goes next.
+type turns struct {
+	pageLast bool // the last request, feeds aside, was for a page: an incident goes next, if one is due
+	marked   int  // requests in a row for marked incidents: the feed has shown a change
+	ahead    int  // requests in a row for marked and new incidents
+	shown    int  // requests in a row for incidents partly shown by a row, marked and new ones aside
+}
+
+// count counts a request for an incident of this class.
+func (t *turns) count(class roster.Class) {
+	switch class {
+	case roster.Marked:
+		t.marked++
+		t.ahead++
+	case roster.Unpolled:
+		t.marked = 0
+		t.ahead++
+	case roster.Shown:
+		t.marked, t.ahead = 0, 0
+		t.shown++
+	default:
+		t.marked, t.ahead, t.shown = 0, 0, 0
+	}
+}
+
 // order returns the order in which the classes are served.
-func (e *Engine) order(heads [roster.Classes]roster.Candidate) []roster.Class {
+func (t *turns) order(heads [roster.Classes]roster.Candidate) []roster.Class {
 	retry, routine := heads[roster.Retry], heads[roster.Routine]
 	behind := []roster.Class{roster.Retry, roster.Routine}
 	if routine.OK && (!retry.OK || routine.Due.Before(retry.Due)) {
 		behind = []roster.Class{roster.Routine, roster.Retry}
 	}
-	if e.shownInARow >= share {
+	if t.shown >= share {
 		behind = append(behind, roster.Shown)
 	} else {
 		behind = append([]roster.Class{roster.Shown}, behind...)
 	}
 	front := []roster.Class{roster.Marked, roster.Unpolled}
-	if e.markedInARow >= share {
+	if t.marked >= share {
 		front = []roster.Class{roster.Unpolled, roster.Marked}
 	}
-	if e.aheadInARow >= share {
+	if t.ahead >= share {
 		return append(behind, front...)
 	}
 	return append(front, behind...)
@@ -157,7 +182,7 @@ func (e *Engine) order(heads [roster.Classes]roster.Candidate) []roster.Class {
 // demandOf returns how much of the quota a class may use. Routine polls use the share reserved for changes only when it is their turn in a
 // flood of changes.
 func (e *Engine) demandOf(class roster.Class) quota.Demand {
-	if class == roster.Marked || class == roster.Unpolled || e.aheadInARow >= share {
+	if class == roster.Marked || class == roster.Unpolled || e.turns.ahead >= share {
 		return e.ahead()
 	}
 	return e.routine()
@@ -168,38 +193,21 @@ func (e *Engine) sending(ctx context.Context, r request, now time.Time) {
 	e.inFlight++
 	if r.page != nil {
 		e.lists.Send(now)
-		e.pageSent = r.listing.background()
+		e.turns.pageLast = r.listing.background()
 		e.requested(r.listing, now)
 		e.saveListAccount(ctx, now)
 		return
 	}
-	e.pageSent = false
+	e.turns.pageLast = false
 	e.gets.Send(now)
 	e.saveAccount(ctx, now)
 	if r.rest != nil {
 		e.partials = slices.Delete(e.partials, 0, 1)
 		return
 	}
-	e.countTurn(r.id)
+	e.turns.count(e.roster.Find(r.id).Class())
 	e.telemetry.polled(r.due, now)
 	e.roster.Start(r.id)
-}
-
-// countTurn counts how many requests in a row went ahead of routine polls, and how many went to marked incidents.
-func (e *Engine) countTurn(id int64) {
-	switch e.roster.Find(id).Class() {
-	case roster.Marked:
-		e.markedInARow++
-		e.aheadInARow++
-	case roster.Unpolled:
-		e.markedInARow = 0
-		e.aheadInARow++
-	case roster.Shown:
-		e.markedInARow, e.aheadInARow = 0, 0
-		e.shownInARow++
-	default:
-		e.markedInARow, e.aheadInARow, e.shownInARow = 0, 0, 0
-	}
 }
 
 // send sends a request and returns its response.

@@ -141,7 +141,7 @@ func (e *Engine) stopPass(requests, incidents int) {
 
 // logPass logs how a phase of the first pass ended.
 func (e *Engine) logPass(phase feed.Phase, how feed.Ending, at time.Time) {
-	reason := zap.Error(e.passFailed)
+	reason := zap.Error(e.first.failure)
 	if how == feed.Disordered || how == feed.NotShown {
 		reason = zap.String("error", "the list is not ordered by creation time throughout")
 	}
@@ -161,7 +161,7 @@ func (e *Engine) passPageFailed(ctx context.Context, req defender.ListRequest, p
 	}
 	endpoint := endpointOf(req)
 	e.telemetry.failed(callOf(endpoint), failure.Kind)
-	e.passFailed = failure
+	e.first.failure = failure
 	switch {
 	case failure.Kind == defender.Oversize:
 		if req.Top == 1 && e.roster.Find(page.First) != nil {

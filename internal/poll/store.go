@@ -36,6 +36,23 @@ const (
 	entryReceiver  = "receiver"
 )
 
+// unsaved are the writes that failed and will be retried.
+type unsaved struct {
+	writes  map[string]func(context.Context) error // by entry
+	retried time.Time                              // when they were last retried
+}
+
+// add adds a failed write, in place of an earlier one of the same entry.
+func (u *unsaved) add(entry string, write func(context.Context) error) {
+	if u.writes == nil {
+		u.writes = map[string]func(context.Context) error{}
+	}
+	u.writes[entry] = write
+}
+
+// remove removes an entry that was written, or no longer needs to be.
+func (u *unsaved) remove(entry string) { delete(u.writes, entry) }
+
 // load returns what was last delivered for an incident, or the zero State if nothing was. entry may be nil.
 func (e *Engine) load(ctx context.Context, entry *roster.Entry) (incident.State, error) {
 	if !entry.Stored() {
@@ -113,19 +130,19 @@ func (e *Engine) saveFeed(ctx context.Context, now time.Time) {
 // flush retries failed writes, of incidents a limited number at a time, and logs that none fails any more.
 func (e *Engine) flush(ctx context.Context, now time.Time) {
 	if e.parts.Store.Unwritten() == 0 {
-		delete(e.unsaved, entryIncidents)
+		e.unsaved.remove(entryIncidents)
 	}
-	if e.parts.Store.Unwritten() == 0 && len(e.unsaved) == 0 {
+	if e.parts.Store.Unwritten() == 0 && len(e.unsaved.writes) == 0 {
 		e.log(e.conditions.Settled("checkpoint", now, checkpointCalm, "checkpoint writes succeed again"))
 		return
 	}
-	if now.Sub(e.flushed) < flushInterval {
+	if now.Sub(e.unsaved.retried) < flushInterval {
 		return
 	}
-	e.flushed = now
-	for _, entry := range slices.Sorted(maps.Keys(e.unsaved)) {
+	e.unsaved.retried = now
+	for _, entry := range slices.Sorted(maps.Keys(e.unsaved.writes)) {
 		if entry != entryIncidents {
-			e.saved(ctx, entry, e.unsaved[entry])
+			e.saved(ctx, entry, e.unsaved.writes[entry])
 		}
 	}
 	if e.parts.Store.Unwritten() > 0 {
@@ -149,13 +166,10 @@ func (e *Engine) saved(ctx context.Context, entry string, write func(context.Con
 	err := write(ctx)
 	e.waitingFor.Store("")
 	if err == nil {
-		delete(e.unsaved, entry)
+		e.unsaved.remove(entry)
 		return
 	}
-	if e.unsaved == nil {
-		e.unsaved = map[string]func(context.Context) error{}
-	}
-	e.unsaved[entry] = write
+	e.unsaved.add(entry, write)
 	e.telemetry.checkpointFailed()
 	e.log(e.conditions.Failed("checkpoint", e.parts.Clock(), zap.ErrorLevel,
 		"checkpoint write failed; recent changes may be emitted again after a restart", zap.Error(err)))
