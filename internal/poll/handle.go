@@ -17,8 +17,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
 
-// arrived records that a request has ended, and queues its response.
-func (e *Engine) arrived(r response) {
+// endRequest records in its account that a request has ended, and queues its response.
+func (e *Engine) endRequest(r response) {
 	e.inFlight--
 	if r.page != nil {
 		e.telemetry.size(r.page.Size)

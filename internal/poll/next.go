@@ -188,8 +188,8 @@ func (e *Engine) demandOf(class roster.Class) quota.Demand {
 	return e.routine()
 }
 
-// sending counts a request in its account and stores the account. It is called before the request is sent.
-func (e *Engine) sending(ctx context.Context, r request, now time.Time) {
+// beginRequest counts a request in its account and stores the account. It is called before the request is sent.
+func (e *Engine) beginRequest(ctx context.Context, r request, now time.Time) {
 	e.inFlight++
 	if r.page != nil {
 		e.lists.Send(now)
@@ -206,7 +206,7 @@ func (e *Engine) sending(ctx context.Context, r request, now time.Time) {
 		return
 	}
 	e.turns.count(e.roster.Find(r.id).Class())
-	e.telemetry.polled(r.due, now)
+	e.telemetry.pollDelay(r.due, now)
 	e.roster.Start(r.id)
 }
 

@@ -95,13 +95,13 @@ func (e *Engine) compare(d *delivery) {
 		if d.change.Again > 0 {
 			d.due = earlier(d.due, d.at.Add(d.change.Again))
 		}
-		e.telemetry.wasPolled(fromGet)
+		e.telemetry.countPoll(fromGet)
 	case e.partial(d.observation):
 		d.due = d.at.Add(e.intervalOf(d.after.Merged, d.at)) // if it was never polled
 	default:
 		d.due = e.listedDue(d.after.Merged, d.at)
 		if !d.change.Doubt {
-			e.telemetry.wasPolled(fromList)
+			e.telemetry.countPoll(fromList)
 		}
 	}
 }

@@ -100,7 +100,7 @@ func (e *Engine) unchanged(entry *roster.Entry, s *incident.Snapshot) {
 		fetched = entry.Summary.Fetched() // when it was last emitted
 	}
 	e.roster.Unchanged(entry.ID, e.listedDue(s.Merged, s.Observed), fetched, s.Observed)
-	e.telemetry.wasPolled(fromList)
+	e.telemetry.countPoll(fromList)
 }
 
 // emitsUnchanged reports whether a poll emits an incident that has not changed: with emit: snapshots, once per interval until it is merged.

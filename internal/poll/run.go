@@ -59,7 +59,7 @@ func (e *Engine) Run(running, delivering context.Context) {
 			e.finish(delivering, &requests, responses)
 			return
 		case r := <-responses:
-			e.arrived(r)
+			e.endRequest(r)
 		case a := <-e.sink.Attempts():
 			e.settle(delivering, a)
 		case <-timer.C:
@@ -73,7 +73,7 @@ func (e *Engine) Run(running, delivering context.Context) {
 				timer.Reset(e.wake(wake, now).Sub(now))
 				break
 			}
-			e.sending(delivering, r, now)
+			e.beginRequest(delivering, r, now)
 			requests.Go(func() { responses <- e.send(running, r, now) })
 		}
 	}
@@ -162,7 +162,7 @@ func (e *Engine) finish(delivering context.Context, requests *sync.WaitGroup, re
 	e.waitingFor.Store("requests in flight")
 	requests.Wait()
 	for len(responses) > 0 {
-		e.arrived(<-responses)
+		e.endRequest(<-responses)
 	}
 	e.applyUnhandledDelays()
 	e.saveAccount(delivering, e.parts.Clock())

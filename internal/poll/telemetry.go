@@ -66,13 +66,13 @@ func (t *telemetry) with(others ...string) metric.MeasurementOption {
 	return metric.WithAttributes(attributes...)
 }
 
-// polled records how late an incident is requested.
-func (t *telemetry) polled(due, now time.Time) {
+// pollDelay records how late an incident is requested.
+func (t *telemetry) pollDelay(due, now time.Time) {
 	t.ReceiverDefenderIncidentsPollDelay.Record(context.Background(), max(0, now.Sub(due)).Seconds(), t.with())
 }
 
-// wasPolled counts a poll: something has shown an incident whole.
-func (t *telemetry) wasPolled(source string) {
+// countPoll counts a poll: something has shown an incident whole.
+func (t *telemetry) countPoll(source string) {
 	t.ReceiverDefenderIncidentsPolls.Add(context.Background(), 1, t.with("source", source))
 }
 
