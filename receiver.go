@@ -86,5 +86,8 @@ func (c *Config) pollSettings(host string) poll.Settings {
 }
 
 func (r RateLimitConfig) limits() []quota.Limit {
-	return []quota.Limit{{Window: time.Minute, Requests: r.RequestsPerMinute}, {Window: time.Hour, Requests: r.RequestsPerHour}}
+	return []quota.Limit{
+		{Window: time.Minute, Requests: r.RequestsPerMinute},
+		{Window: time.Hour, Requests: r.RequestsPerHour},
+	}
 }

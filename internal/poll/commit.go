@@ -91,7 +91,17 @@ func (e *Engine) commit(ctx context.Context, d delivery) {
 		e.holders.delivered(d.id, d.before.Alerts, d.after.Alerts)
 	}
 	cycle := e.roster.Delivered(roster.Delivery{
-		ID: d.id, Summary: d.after.Summary(), Polled: d.polled, Partial: partial, Doubt: d.change.Doubt, Streak: d.streak, Hung: d.hung, Again: d.change.Again > 0, Refuted: d.refuted, Due: d.due, Interval: e.interval(d.at),
+		ID:       d.id,
+		Summary:  d.after.Summary(),
+		Polled:   d.polled,
+		Partial:  partial,
+		Doubt:    d.change.Doubt,
+		Streak:   d.streak,
+		Hung:     d.hung,
+		Again:    d.change.Again > 0,
+		Refuted:  d.refuted,
+		Due:      d.due,
+		Interval: e.interval(d.at),
 	}, d.at)
 	if cycle != nil {
 		e.logCycle(cycle)

@@ -52,8 +52,13 @@ func (e *Engine) publish(now time.Time) {
 		return
 	}
 	t.published = now
-	g := &gauges{tracked: e.roster.Counts(), discovered: e.roster.Discovered(), overdue: e.roster.Overdue(now), ahead: t.ahead}
-	g.accounts = e.accountGauges(now)
+	g := &gauges{
+		tracked:    e.roster.Counts(),
+		discovered: e.roster.Discovered(),
+		overdue:    e.roster.Overdue(now),
+		accounts:   e.accountGauges(now),
+		ahead:      t.ahead,
+	}
 	e.logEndedLimits(t.gauges.Load().accounts, g.accounts, now)
 	for _, f := range e.feeds {
 		g.feeds = append(g.feeds, feedGauge{f.call(), f.Completed()})
@@ -67,7 +72,12 @@ func (e *Engine) publish(now time.Time) {
 // accountGauges returns the values of each account.
 func (e *Engine) accountGauges(now time.Time) []accountGauge {
 	if e.oneAccount() {
-		return []accountGauge{{callAll, e.gets.Remaining(now), e.gets.LearnedLimits(now), latest(e.gets.ThrottledUntil(), e.holds.longest())}}
+		return []accountGauge{{
+			call:      callAll,
+			remaining: e.gets.Remaining(now),
+			learned:   e.gets.LearnedLimits(now),
+			throttled: latest(e.gets.ThrottledUntil(), e.holds.longest()),
+		}}
 	}
 	shown := []accountGauge{{callIncident, e.gets.Remaining(now), e.gets.LearnedLimits(now), e.gets.ThrottledUntil()}}
 	if e.lists != nil {

@@ -124,7 +124,16 @@ func (e *Engine) handlePartial(ctx context.Context, r response, entry *roster.En
 	e.roster.DismissMerge(r.id)
 	e.learnTenant(ctx, s.TenantID)
 	e.roster.SetPages(r.id, r.result.Pages)
-	e.observe(ctx, observation{id: r.id, at: r.at, snapshot: s, before: before, polled: true, streak: v.Streak, retry: v.Retry, hung: v.Hung})
+	e.observe(ctx, observation{
+		id:       r.id,
+		at:       r.at,
+		snapshot: s,
+		before:   before,
+		polled:   true,
+		streak:   v.Streak,
+		retry:    v.Retry,
+		hung:     v.Hung,
+	})
 	return true
 }
 

@@ -120,7 +120,12 @@ func (e *Engine) alertFeed() *changeFeed {
 func (e *Engine) openFeeds(boundary, alerts time.Time, lookback time.Duration, now time.Time) {
 	client, interval := e.parts.Client, e.settings.Feed.Interval
 	if client.WholeRows() {
-		ordered := feed.New(feed.Settings{Interval: interval, Lookback: lookback, MaxTop: client.MaxTop(), Boundary: boundary}, now)
+		ordered := feed.New(feed.Settings{
+			Interval: interval,
+			Lookback: lookback,
+			MaxTop:   client.MaxTop(),
+			Boundary: boundary,
+		}, now)
 		e.feeds = []*changeFeed{{lister: ordered, listing: changes}}
 		return
 	}
