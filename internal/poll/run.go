@@ -90,8 +90,13 @@ func (e *Engine) step(ctx context.Context) (more bool) {
 	if e.sink.Busy() {
 		return false
 	}
+	if e.handleFeeds(ctx) {
+		return true
+	}
+	if e.releaseHeld(ctx) {
+		return true
+	}
 	switch {
-	case e.handleFeeds(ctx), e.releaseHeld(ctx):
 	case e.sweep != nil && e.sweep.HasPage():
 		e.handleSweepRow(ctx)
 	case e.pass != nil && e.pass.HasPage():
