@@ -47,17 +47,17 @@ type Engine struct {
 	sink       *sink.Sink
 	meta       checkpoint.Receiver
 
-	turns     turns
-	inFlight  int
-	shown     uint64           // successful requests for incidents, not counting pages of alerts
-	responses []response       // not handled yet, oldest first
-	partials  []*defender.Rest // incidents with pages of alerts left to request, oldest first
-	held      []heldRows       // rows that wait until the request for their incident has ended
-	pending   delivery         // what the sink was offered last
-	unsaved   unsaved
-	expired   time.Time // when expired incidents were last searched for
-	announced announced
-	warnings  map[string]struct{} // the API's warnings that were logged
+	turns      turns
+	inFlight   int
+	shown      uint64           // successful requests for incidents, not counting pages of alerts
+	responses  []response       // not handled yet, oldest first
+	alertPages []*defender.Rest // pages of alerts that are left to request, one item for each incident, oldest first
+	held       []heldRows       // rows that wait until the request for their incident has ended
+	pending    delivery         // what the sink was offered last
+	unsaved    unsaved
+	expired    time.Time // when expired incidents were last searched for
+	announced  announced
+	warnings   map[string]struct{} // the API's warnings that were logged
 
 	waitingFor atomic.Value // a string: what the loop is waiting for
 }

@@ -64,7 +64,7 @@ func (e *Engine) handle(ctx context.Context, r response) {
 	case r.result.Rest != nil: // more pages of alerts follow; the incident is handled after the last one
 		e.apply(e.health.IncidentSucceeded(health.Incident{ID: r.id}, e.population(r.at), r.at), r.at)
 		e.telemetry.responded(callIncident, "ok")
-		e.partials = append(e.partials, r.result.Rest)
+		e.alertPages = append(e.alertPages, r.result.Rest)
 	default:
 		e.handleSnapshot(ctx, r, entry)
 	}

@@ -56,7 +56,7 @@ func (e *Engine) forget(ctx context.Context, entries []*roster.Entry) {
 	for i, entry := range entries {
 		ids[i] = entry.ID
 		e.health.Forget(entry.Streak)
-		e.dropPartial(entry.ID)
+		e.dropAlertPages(entry.ID)
 	}
 	if e.holders != nil {
 		e.holders.forget(ids)
@@ -64,11 +64,11 @@ func (e *Engine) forget(ctx context.Context, entries []*roster.Entry) {
 	e.saved(ctx, entryIncidents, func(ctx context.Context) error { return e.parts.Store.Forget(ctx, ids...) })
 }
 
-// dropPartial stops requesting further alerts of an incident.
-func (e *Engine) dropPartial(id int64) {
-	for i, rest := range e.partials {
+// dropAlertPages stops requesting further alerts of an incident.
+func (e *Engine) dropAlertPages(id int64) {
+	for i, rest := range e.alertPages {
 		if rest.ID() == id {
-			e.partials = slices.Delete(e.partials, i, i+1)
+			e.alertPages = slices.Delete(e.alertPages, i, i+1)
 			e.roster.Finish(id, roster.Outcome{})
 			return
 		}

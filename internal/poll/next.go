@@ -46,8 +46,8 @@ func (e *Engine) next(now time.Time) (r request, ok bool, wake time.Time) {
 		}
 	}
 	var at time.Time
-	if len(e.partials) > 0 {
-		r, at = e.nextPartial(now)
+	if len(e.alertPages) > 0 {
+		r, at = e.nextAlertPage(now)
 	} else {
 		r, at = e.nextIncident(now)
 	}
@@ -89,9 +89,9 @@ func (e *Engine) nextPage(f *changeFeed, now time.Time) (at time.Time, ok bool) 
 	return at, ok
 }
 
-// nextPartial continues an incident that has more pages of alerts. It goes before all other incidents, which bounds how many incomplete ones
+// nextAlertPage continues an incident that has more pages of alerts. It goes before all other incidents, which bounds how many incomplete ones
 // are in memory, and may therefore use as much of the quota as a change.
-func (e *Engine) nextPartial(now time.Time) (r request, wake time.Time) {
+func (e *Engine) nextAlertPage(now time.Time) (r request, wake time.Time) {
 	at, ok := e.room(now, health.Get, e.ahead())
 	switch {
 	case !ok:
@@ -99,7 +99,7 @@ func (e *Engine) nextPartial(now time.Time) (r request, wake time.Time) {
 	case at.After(now):
 		return request{}, at
 	}
-	return request{id: e.partials[0].ID(), rest: e.partials[0]}, now
+	return request{id: e.alertPages[0].ID(), rest: e.alertPages[0]}, now
 }
 
 // nextIncident returns the incident to poll now. If there is none, wake is when to look again.
@@ -202,7 +202,7 @@ func (e *Engine) beginRequest(ctx context.Context, r request, now time.Time) {
 	e.gets.Send(now)
 	e.saveAccount(ctx, now)
 	if r.rest != nil {
-		e.partials = slices.Delete(e.partials, 0, 1)
+		e.alertPages = slices.Delete(e.alertPages, 0, 1)
 		return
 	}
 	e.turns.count(e.roster.Find(r.id).Class())
@@ -218,9 +218,9 @@ func (e *Engine) send(ctx context.Context, r request, now time.Time) response {
 		page := e.parts.Client.List(ctx, *r.page)
 		response.page, response.request = &page, *r.page
 	case r.rest != nil:
-		response.result, response.of = e.parts.Client.Continue(ctx, r.rest), alertPage
+		response.result, response.extent = e.parts.Client.Continue(ctx, r.rest), alertPage
 	case r.separate:
-		response.result, response.of = e.parts.Client.GetSeparately(ctx, r.id), withoutAlerts
+		response.result, response.extent = e.parts.Client.GetSeparately(ctx, r.id), withoutAlerts
 	default:
 		response.result = e.parts.Client.Get(ctx, r.id)
 	}

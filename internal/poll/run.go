@@ -27,8 +27,8 @@ const expireInterval = time.Minute
 type response struct {
 	id     int64
 	result defender.Result
-	of     part           // what the request was for
-	page   *defender.Page // a page of a list, instead of answer
+	extent extent         // what the request was for
+	page   *defender.Page // a page of a list, instead of result
 	// request and listing say what page was requested for.
 	request defender.ListRequest
 	listing listing
@@ -36,14 +36,14 @@ type response struct {
 	at      time.Time
 }
 
-// part is what a request for an incident is for.
-type part uint8
+// extent is how much of an incident a request is for.
+type extent uint8
 
-// The parts.
+// The extents.
 const (
-	whole         part = iota // the incident, with its alerts unless they are not needed
-	withoutAlerts             // the incident; its alerts follow
-	alertPage                 // a page of its alerts
+	whole         extent = iota // the incident, with its alerts unless they are not needed
+	withoutAlerts               // the incident; its alerts follow
+	alertPage                   // a page of its alerts
 )
 
 // Run polls until running is canceled, which also cancels the requests in flight. Then it waits for them to end, and for the current attempt

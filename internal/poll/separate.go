@@ -15,16 +15,16 @@ import (
 func (e *Engine) noteSeparation(r response, failure *defender.Error) {
 	conclusive := r.result.Err == nil || failure != nil && failure.Kind == defender.NotFound
 	switch {
-	case r.of == alertPage:
+	case r.extent == alertPage:
 		return
-	case r.result.Err == nil && r.of == withoutAlerts:
+	case r.result.Err == nil && r.extent == withoutAlerts:
 		if e.roster.SeparateSucceeded(r.id, r.at) {
 			e.log(e.conditions.Event("separate", r.at, zap.InfoLevel,
 				"API fails to return an incident together with its alerts; fetching its alerts separately", zap.Int64("incident", r.id)))
 		}
 	case conclusive: // a missing incident has no alerts either
 		e.roster.TogetherSucceeded(r.id)
-	case r.of == whole && failure != nil && tooMuchAtOnce(failure.Kind) && e.parts.Client.CanSeparate():
+	case r.extent == whole && failure != nil && tooMuchAtOnce(failure.Kind) && e.parts.Client.CanSeparate():
 		e.roster.TogetherFailed(r.id, e.shown, r.at)
 	}
 	if conclusive {
