@@ -33,8 +33,7 @@ func (m *machine) move(by time.Duration) {
 	m.moved += by
 }
 
-// suspend suspends the machine for that long. Readers of its clock wait in the
-// meantime.
+// suspend suspends the machine for that long. Readers of its clock wait in the meantime.
 func (m *machine) suspend(length time.Duration) {
 	m.mu.Lock()
 	m.suspended += length

@@ -170,9 +170,8 @@ func createDefaultConfig() component.Config {
 	client := confighttp.NewDefaultClientConfig()
 	client.Endpoint = defaultEndpoint(APIDefenderXDR)
 	client.Timeout = 30 * time.Second
-	// Go's transport repeats a request if the server has just closed the
-	// connection, and then it counts twice. Closing idle connections early makes
-	// that rare.
+	// Go's transport repeats a request if the server has just closed the connection,
+	// and then it counts twice. Closing idle connections early makes that rare.
 	keepalive := confighttp.NewDefaultKeepaliveClientConfig()
 	keepalive.IdleConnTimeout = 30 * time.Second
 	client.Keepalive = configoptional.Some(keepalive)

@@ -11,9 +11,8 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 )
 
-// checkExtensions reports the extensions in the configuration that do not run,
-// or are of another kind. This is only known at the start: validation sees one
-// section.
+// checkExtensions reports the extensions in the configuration that do not run, or
+// are of another kind. This is only known at the start: validation sees one section.
 func (c *Config) checkExtensions(running map[component.ID]component.Component) error {
 	var errs []error
 	if auth := c.HTTP.Auth.Get(); auth != nil {

@@ -409,8 +409,7 @@ func TestAnEmptyKeyIsReported(t *testing.T) {
 		`  "": no such setting; the settings there are incident_ids, `)
 }
 
-// Once auth is known to be in the wrong place, no other rule reports that it is
-// missing.
+// Once auth is known to be in the wrong place, no other rule reports that it is missing.
 func TestMisplacedAuthIsOneProblem(t *testing.T) {
 	for section, want := range map[string]string{
 		"auth: oauth2client": "auth: no such setting; write http: {auth: {authenticator: oauth2client}}",

@@ -130,9 +130,8 @@ func (s *standby) lead(leading context.Context) error {
 	return nil
 }
 
-// begin begins a term, with backoff until it succeeds or the leadership ends:
-// the former leader may still hold the storage. It returns nil in the latter
-// case.
+// begin begins a term, with backoff until it succeeds or the leadership ends: the
+// former leader may still hold the storage. It returns nil in the latter case.
 func (s *standby) begin(leading context.Context) *term {
 	interval := backoff.NewExponentialBackOff()
 	interval.InitialInterval, interval.MaxInterval = 500*time.Millisecond, maxBeginInterval

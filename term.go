@@ -16,8 +16,7 @@ const (
 	// deliveryGrace is how long the end of a term without a deadline of its own
 	// waits for the pipeline to accept what it was just given.
 	deliveryGrace = 5 * time.Second
-	// abandonGrace is how long a consumer may take to notice that its context has
-	// ended.
+	// abandonGrace is how long a consumer may take to notice that its context has ended.
 	abandonGrace = time.Second
 )
 

@@ -140,9 +140,9 @@ func mayBeNew(d delivery) bool {
 	})
 }
 
-// isHere reports whether an alert is in the incident that a row shows it in. If the alert was delivered with another incident and the row is
-// newer, it has moved, and the other incident is requested. If the row is as old, both incidents are requested. An older row shows where the
-// alert was.
+// isHere reports whether an alert is in the incident that a row shows it in. If the alert was delivered
+// with another incident and the row is newer, it has moved, and the other incident is requested. If the
+// row is as old, both incidents are requested. An older row shows where the alert was.
 func (e *Engine) isHere(ctx context.Context, row defender.Row, at time.Time) bool {
 	holder := e.holders.find(row.Alert)
 	if holder == 0 || holder == row.ID {

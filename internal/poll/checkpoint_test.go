@@ -23,8 +23,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/metadatatest"
 )
 
-// unreadable is a storage that, while failing, cannot read entries with a certain
-// key prefix.
+// unreadable is a storage that, while failing, cannot read entries with a certain key prefix.
 type unreadable struct {
 	storage.Client
 	component.StartFunc

@@ -113,8 +113,7 @@ func (c coldStart) byRetryAfter(t *testing.T) (took time.Duration, wasted int) {
 	return h.Sim.Journal()[requests-1].Time.Sub(began), wasted
 }
 
-// try sends a request and returns how long to wait before it is sent again; 0 if
-// it succeeded.
+// try sends a request and returns how long to wait before it is sent again; 0 if it succeeded.
 func try(t *testing.T, transport http.RoundTripper, address string) (wait time.Duration) {
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
 	require.NoError(t, err)

@@ -13,8 +13,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/sink"
 )
 
-// settle handles the end of an attempt to deliver. What the pipeline accepted or rejected permanently is committed; the sink retries
-// the rest.
+// settle handles the end of an attempt to deliver. What the pipeline accepted or rejected permanently is committed; the sink retries the rest.
 func (e *Engine) settle(ctx context.Context, a sink.Attempt) {
 	now := e.parts.Clock()
 	r := e.sink.Settle(a, now)

@@ -178,8 +178,8 @@ func (e *Engine) pauseIfRequested(ctx context.Context, endpoint health.Endpoint,
 	}
 }
 
-// rereadRetry is the time until a failed page of a re-read is retried. Health does not learn of the failure, since the feed's own requests
-// differ.
+// rereadRetry is the time until a failed page of a re-read is retried. Health
+// does not learn of the failure, since the feed's own requests differ.
 const rereadRetry = 5 * time.Second
 
 // oversizeWait returns how long an incident waits for its poll after its row was too large. The change feed skips the row from now on, so the

@@ -38,8 +38,7 @@ const (
 )
 
 // responses is an auth extension that responds to requests itself. It returns the
-// next file for the incident, repeats the last one, and returns 404 if there is
-// none.
+// next file for the incident, repeats the last one, and returns 404 if there is none.
 type responses struct {
 	component.StartFunc
 	component.ShutdownFunc

@@ -86,9 +86,8 @@ const collected = 2 * time.Minute
 // takes until polling has settled, and how many hours are then measured.
 type growth struct{ incidents, settling, hours int }
 
-// cost polls incidents from a checkpoint, after a break of one cycle. From what the
-// process spends, it subtracts what the same responses and collections cost without
-// a receiver.
+// cost polls incidents from a checkpoint, after a break of one cycle. From what the process
+// spends, it subtracts what the same responses and collections cost without a receiver.
 func (g growth) cost(t *testing.T, config ...func(*receiver.Config)) (c cost) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

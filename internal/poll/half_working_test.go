@@ -44,8 +44,7 @@ type halfWorking struct {
 	fault string
 	// from and until are when it begins and ends, relative to the start.
 	from, until time.Duration
-	// alternating: requests fail for two minutes, then work for two minutes, and so
-	// on.
+	// alternating: requests fail for two minutes, then work for two minutes, and so on.
 	alternating bool
 	seed        uint64 // of mixedFaults
 }

@@ -39,8 +39,7 @@ func updated(ids ...int64) []string {
 	return changes
 }
 
-// busy is a population of 40 incidents with that many changes an hour. The seed
-// decides which.
+// busy is a population of 40 incidents with that many changes an hour. The seed decides which.
 func busy(changesPerHour float64) defendersim.Config {
 	cfg := defendersim.DefaultConfig()
 	cfg.Seed, cfg.NoCompression, cfg.AlertBytes = *seed, true, 900
@@ -56,8 +55,8 @@ func withUnusableRows(cfg *receiver.Config) {
 	}
 }
 
-// withoutAlertFeed turns off the list of alerts, so that a change takes a request by ID for the alerts. Use it after harness.WithFeed or
-// harness.WithDiscovery.
+// withoutAlertFeed turns off the list of alerts, so that a change takes a request
+// by ID for the alerts. Use it after harness.WithFeed or harness.WithDiscovery.
 func withoutAlertFeed(cfg *receiver.Config) { cfg.ChangeFeed.Get().AlertFeed = false }
 
 // addBare adds incidents without alerts, with IDs from 1, and lists them. It is the

@@ -14,8 +14,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/roster"
 )
 
-// configured returns the configured IDs. If the IDs file has none, a failed job may have emptied it, so the incidents of the checkpoint are
-// kept.
+// configured returns the configured IDs. If the IDs file has none, a failed
+// job may have emptied it, so the incidents of the checkpoint are kept.
 func (e *Engine) configured(summaries map[int64]incident.Summary) []int64 {
 	ids := e.parts.IDs.IDs()
 	if !e.parts.IDs.FileEmpty() || e.discovers() { // discovery keeps incidents itself, and later forgets them
@@ -32,8 +32,8 @@ func (e *Engine) configured(summaries map[int64]incident.Summary) []int64 {
 	return append(ids, slices.Sorted(maps.Keys(summaries))...)
 }
 
-// reconfigure adopts a changed list of IDs. Incidents that are neither listed nor the successor of a listed one are forgotten. New ones are due
-// at once.
+// reconfigure adopts a changed list of IDs. Incidents that are neither listed
+// nor the successor of a listed one are forgotten. New ones are due at once.
 func (e *Engine) reconfigure(ctx context.Context, now time.Time) {
 	ids := e.parts.IDs.IDs()
 	added, forgotten := e.roster.Configure(ids, now)

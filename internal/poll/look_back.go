@@ -4,8 +4,8 @@ package poll
 
 import "time"
 
-// createdBefore is how long before its incident an alert may have been created for the pass after a look-back to show it. Polling by ID shows
-// older ones.
+// createdBefore is how long before its incident an alert may have been created
+// for the pass after a look-back to show it. Polling by ID shows older ones.
 const createdBefore = 24 * time.Hour
 
 // lookBack is what the engine records about the first call of Graph's feed of incidents, if that discovers incidents. Their alerts are requested

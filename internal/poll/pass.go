@@ -53,8 +53,8 @@ func restoredPass(stored checkpoint.Pass, now time.Time) feed.PassProgress {
 	return p
 }
 
-// nextPass returns the next page of the first pass, and when it may be requested. ok is false if no page is needed, or if as many as allowed are
-// in flight.
+// nextPass returns the next page of the first pass, and when it may be requested.
+// ok is false if no page is needed, or if as many as allowed are in flight.
 func (e *Engine) nextPass(now time.Time) (r request, at time.Time, ok bool) {
 	e.checkLookBack(now)
 	if e.pass == nil || !e.feedsBegan() { // first, the feeds must be ready to show what changes meanwhile

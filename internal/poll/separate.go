@@ -38,8 +38,8 @@ func (e *Engine) separately(id int64, now time.Time) bool {
 	return e.parts.Client.CanSeparate() && (e.health.Down() || e.roster.Find(id).Separate(e.shown, now))
 }
 
-// tooMuchAtOnce reports whether the failure may be caused by too many alerts: a server or gateway error, a timeout, or a response that is too
-// large.
+// tooMuchAtOnce reports whether the failure may be caused by too many alerts:
+// a server or gateway error, a timeout, or a response that is too large.
 func tooMuchAtOnce(kind defender.Kind) bool {
 	switch kind {
 	case defender.ServerError, defender.Timeout, defender.Oversize:

@@ -18,8 +18,7 @@ import (
 
 var errReadOnly = errors.New("read-only file system")
 
-// stubbornDisk is a disk that misbehaves as a test requires, and counts what is
-// written.
+// stubbornDisk is a disk that misbehaves as a test requires, and counts what is written.
 type stubbornDisk struct {
 	*harness.Disk
 

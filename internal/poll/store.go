@@ -24,8 +24,8 @@ const (
 	checkpointCalm = 2 * flushInterval
 )
 
-// The entries of the checkpoint. A failed write is replaced by a later write of the same entry. For incidents, the store keeps each failed
-// write.
+// The entries of the checkpoint. A failed write is replaced by a later write
+// of the same entry. For incidents, the store keeps each failed write.
 const (
 	entryIncidents = "incidents"
 	entryQuota     = "quota"

@@ -127,8 +127,8 @@ func TestADayOfSweeps(t *testing.T) {
 	}
 }
 
-// runSweptDay polls the incidents of a population that were not merged at its start. It measures from an hour after the last of them was
-// delivered.
+// runSweptDay polls the incidents of a population that were not merged at
+// its start. It measures from an hour after the last of them was delivered.
 func runSweptDay(t *testing.T, population defendersim.Config, lasting time.Duration) (d sweptDay) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

@@ -33,8 +33,7 @@ type socketHarness struct {
 	delivered *notify.Notifier
 }
 
-// newSocketHarness calls respond for each request, possibly with the
-// simulator's help.
+// newSocketHarness calls respond for each request, possibly with the simulator's help.
 func newSocketHarness(t *testing.T, incidents int, respond func(*socketHarness, http.ResponseWriter, *http.Request)) *socketHarness {
 	t.Helper()
 	h := &socketHarness{Harness: harness.New(t, harness.OneAlert(incidents)), t: t, delivered: notify.New()}
@@ -64,8 +63,7 @@ func (b *bearer) RoundTripper(base http.RoundTripper) (http.RoundTripper, error)
 	}), nil
 }
 
-// runUntil runs the receiver until it has delivered the records of this many
-// incidents.
+// runUntil runs the receiver until it has delivered the records of this many incidents.
 func (h *socketHarness) runUntil(incidents int) {
 	h.t.Helper()
 	h.StartWith(notifying{h.Sink, h.delivered})
