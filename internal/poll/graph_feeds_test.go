@@ -314,10 +314,10 @@ func TestOptionsThatGraphRefusesAreLoggedOnce(t *testing.T) {
 				tt.change(&population)
 				h := underGraph(t, population)
 				h.Start()
-				harness.Sleep(time.Hour)
+				harness.Sleep(10 * time.Minute)
 				h.Sink.Reset()
 				h.Assign(h.Config.IncidentIDs...)
-				harness.Sleep(time.Hour)
+				harness.Sleep(20 * time.Minute) // with a page of each list every thirty seconds
 				require.Len(t, h.Sink.IncidentChanges(), 700)
 				var lists []any
 				for _, line := range h.Logs.FilterMessage("API does not support a list option; the change feed continues without it").All() {
