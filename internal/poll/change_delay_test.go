@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -170,16 +171,20 @@ func TestChangeDelayOfADay(t *testing.T) {
 	if !*simulate {
 		return
 	}
+	t.Parallel()
 	for _, n := range []int{100, 1000, 10_000} {
-		days := map[string]day{"polling alone": runDay(t, n)}
-		if n < 10_000 {
-			days["with the feed"] = runDay(t, n, harness.WithFeed())
-			require.Less(t, mean(days["with the feed"].listed), mean(days["polling alone"].listed))
-		}
-		for how, d := range days {
-			requests := float64(d.gets+d.lists) / float64(len(d.listed)+len(d.unlisted))
-			t.Logf("| %d | %s %s %s %.1f | (%d gone before they were seen)", n, how, d.listed.row(), d.unlisted.row()[1:], requests, d.gone)
-			require.Zero(t, d.lost)
-		}
+		t.Run(strconv.Itoa(n), func(t *testing.T) {
+			t.Parallel()
+			days := map[string]day{"polling alone": runDay(t, n)}
+			if n < 10_000 {
+				days["with the feed"] = runDay(t, n, harness.WithFeed())
+				require.Less(t, mean(days["with the feed"].listed), mean(days["polling alone"].listed))
+			}
+			for how, d := range days {
+				requests := float64(d.gets+d.lists) / float64(len(d.listed)+len(d.unlisted))
+				t.Logf("| %d | %s %s %s %.1f | (%d gone before they were seen)", n, how, d.listed.row(), d.unlisted.row()[1:], requests, d.gone)
+				require.Zero(t, d.lost)
+			}
+		})
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -25,6 +24,17 @@ type coldStart struct {
 	api       receiver.API
 	incidents int
 	slow      bool // responses take 0.1 to 1.5 s, else no time
+}
+
+func (c coldStart) String() string {
+	return fmt.Sprintf("%s, %d incidents, responses %s", c.api, c.incidents, c.responses())
+}
+
+func (c coldStart) responses() string {
+	if c.slow {
+		return "0.1 to 1.5 s"
+	}
+	return "at once"
 }
 
 // harness returns a harness with that many incidents and the API's default limits.
@@ -145,7 +155,7 @@ func TestColdStartIsAsFastAsTheLimitsAllow(t *testing.T) {
 		}
 	}
 	for _, c := range starts {
-		synctest.Test(t, c.compare)
+		t.Run(c.String(), func(t *testing.T) { harness.Run(t, c.compare) })
 	}
 }
 
@@ -167,7 +177,6 @@ func (c coldStart) compare(t *testing.T) {
 	}
 	alone, wasted := c.byRetryAfter(t)
 	last := c.incidents - 1
-	t.Logf("| %s | %d | %s | %v | %v | %.2f %% | %v | %d |", c.api, c.incidents,
-		map[bool]string{false: "at once", true: "0.1 to 1.5 s"}[c.slow],
+	t.Logf("| %s | %d | %s | %v | %v | %.2f %% | %v | %d |", c.api, c.incidents, c.responses(),
 		earliest[last].Round(time.Second), sent[last].Round(time.Second), worst, alone.Round(time.Second), wasted)
 }

@@ -287,6 +287,7 @@ func TestHalfOfTheAPIFails(t *testing.T) {
 	if *simulate {
 		cells, length = halfWorkingCells(), 26*time.Hour
 	}
+	t.Parallel()
 	var normal *halfWorkingDay
 	synctest.Test(t, func(t *testing.T) { normal = runHalfWorking(t, halfWorking{}, length) })
 	require.Empty(t, normal.problems)

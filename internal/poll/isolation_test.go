@@ -3,6 +3,7 @@
 package poll_test
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -101,6 +102,7 @@ func TestTenFailingIncidentsOfAThousandDoNotDelayTheOthers(t *testing.T) {
 	if !*simulate {
 		return
 	}
+	t.Parallel()
 	alone := paceBeside(t, nil, 0)
 	t.Logf("without: first %v, gap mean %v, p95 %v, longest %v", alone.first, alone.mean(), alone.p95(), alone.longest())
 	for _, c := range []struct {
@@ -117,15 +119,18 @@ func TestTenFailingIncidentsOfAThousandDoNotDelayTheOthers(t *testing.T) {
 			c.faults = append(c.faults, c.faults[0])
 		}
 		for _, from := range []time.Duration{0, time.Hour} {
-			p := paceBeside(t, c.faults, from)
-			later := func(what string, now, before time.Duration) float64 {
-				ratio := float64(now) / float64(before)
-				require.LessOrEqual(t, ratio, 1.05, "%s from %v on: %s", c.how, from, what)
-				return 100 * (ratio - 1)
-			}
-			t.Logf("| %s | %v | %+.1f %% | %+.1f %% | %+.1f %% | %+.1f %% |", c.how, from,
-				later("first", p.first, alone.first), later("mean", p.mean(), alone.mean()),
-				later("p95", p.p95(), alone.p95()), later("longest", p.longest(), alone.longest()))
+			t.Run(fmt.Sprintf("%s from %v on", c.how, from), func(t *testing.T) {
+				t.Parallel()
+				p := paceBeside(t, c.faults, from)
+				later := func(what string, now, before time.Duration) float64 {
+					ratio := float64(now) / float64(before)
+					require.LessOrEqual(t, ratio, 1.05, what)
+					return 100 * (ratio - 1)
+				}
+				t.Logf("| %s | %v | %+.1f %% | %+.1f %% | %+.1f %% | %+.1f %% |", c.how, from,
+					later("first", p.first, alone.first), later("mean", p.mean(), alone.mean()),
+					later("p95", p.p95(), alone.p95()), later("longest", p.longest(), alone.longest()))
+			})
 		}
 	}
 }
