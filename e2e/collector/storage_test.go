@@ -33,8 +33,8 @@ func TestUnreadableCheckpointFailsTheStartAndIsKept(t *testing.T) {
 		how      func(stored []byte) []byte
 		messages []string
 	}{
-		{"a later version", replaced(`version3`, `version4`), []string{
-			"the checkpoint has version 4, but this receiver reads only up to version 3: use the newer receiver again, " +
+		{"a later version", replaced(`version4`, `version5`), []string{
+			"the checkpoint has version 5, but this receiver reads only up to version 4: use the newer receiver again, " +
 				"or give this one an empty storage (it then emits every incident again)",
 		}},
 		{"an entry that is garbled", replaced(`{"api":`, `{"api"!`), []string{

@@ -293,9 +293,9 @@ func TestOpenFailsIfTheStorageHangs(t *testing.T) {
 
 func TestOpenThatFailsClosesTheStorage(t *testing.T) {
 	h := &hanging{Client: NewMemory()}
-	require.NoError(t, h.Client.Set(t.Context(), "version", []byte("4")))
+	require.NoError(t, h.Client.Set(t.Context(), "version", []byte("5")))
 	_, _, err := Open(t.Context(), h, xdr)
-	require.ErrorContains(t, err, "version 4")
+	require.ErrorContains(t, err, "version 5")
 	require.EqualValues(t, 1, h.closed.Load())
 }
 

@@ -24,7 +24,7 @@ import (
 
 // version of the stored content. It is raised with each change that an earlier receiver
 // would misread. Earlier versions can be read; the first write then raises the version.
-const version = 3
+const version = 4
 
 // The keys. The key of the version never changes. Each other key has the version that
 // introduced it.
@@ -203,13 +203,13 @@ func (s *Store) SaveListQuota(ctx context.Context, q quota.Stored) error {
 // an error, and the storage is released once it responds.
 func (s *Store) Close(ctx context.Context) error { return s.client.Close(ctx) }
 
-// setJSON returns the operation that stores an entry as JSON.
+// setJSON returns the operation that stores an entry as JSON, with a checksum.
 func setJSON(key string, content any) (*storage.Operation, error) {
 	value, err := json.Marshal(content)
 	if err != nil {
 		return nil, fmt.Errorf("write the checkpoint's entry %s: %w", key, err)
 	}
-	return storage.SetOperation(key, value), nil
+	return storage.SetOperation(key, withChecksum(value)), nil
 }
 
 // write stores entries in one operation.
@@ -257,7 +257,19 @@ func (s *Store) read(ctx context.Context, key string) ([]byte, error) {
 	return value, nil
 }
 
-// decode reads a JSON entry. It rejects null, which would be read as an empty entry.
+// decodeJSON reads an entry that setJSON, or an earlier version, wrote.
+func decodeJSON(key string, entry []byte, into any) error {
+	if unchecked(entry) {
+		return decode(key, entry, into)
+	}
+	content, err := checked(key, entry)
+	if err != nil {
+		return err
+	}
+	return decode(key, content, into)
+}
+
+// decode reads JSON. It rejects null, which would be read as an empty entry.
 func decode(key string, value []byte, into any) error {
 	if jsontext.Value(value).Kind() == 'n' {
 		return unreadable(key, errors.New("it is null"))

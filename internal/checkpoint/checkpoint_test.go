@@ -185,7 +185,7 @@ func TestAnEmptyStorageIsNoError(t *testing.T) {
 	assert.Equal(t, []string{"version"}, keys(t, client))
 	version, err := client.Get(t.Context(), "version")
 	require.NoError(t, err)
-	assert.Equal(t, "3", string(version))
+	assert.Equal(t, "4", string(version))
 	_, contents = open(t, client)
 	assert.Equal(t, Contents{Summaries: map[int64]incident.Summary{}}, contents)
 }
@@ -270,7 +270,7 @@ func TestSaveNamesTheIncidentInTheIndexInTheSameBatchAndOnlyOnce(t *testing.T) {
 	}, client.batches[1:], "after the index was read")
 	index, err := client.Get(t.Context(), "v2/incidents/01")
 	require.NoError(t, err)
-	assert.Equal(t, "[1,201]", string(index))
+	assert.Equal(t, string(withChecksum([]byte("[1,201]"))), string(index))
 }
 
 func TestAnIncidentNamedBeforeItsFirstStateHasNone(t *testing.T) {
@@ -301,17 +301,17 @@ func TestACheckpointThatCannotBeReadIsAnErrorThatSaysWhatToDo(t *testing.T) {
 		"the feed's quota":         {"v1/quota/defender_xdr/list", `[]`, "cannot read the checkpoint's entry v1/quota/defender_xdr/list" + mend},
 		"a quota that is no count": {"v1/quota/defender_xdr/incidents", `{"in_flight":-1}`, "cannot read the checkpoint's entry v1/quota/defender_xdr/incidents" + mend},
 		"a quota that was cut off": {"v1/quota/defender_xdr/incidents", "8e63ce9f\n{}", "cannot read the checkpoint's entry v1/quota/defender_xdr/incidents" + mend + "checksum mismatch"},
-		"an index of nothing":      {"v2/incidents/07", `null`, "cannot read the checkpoint's entry v2/incidents/07" + mend + "it is null"},
+		"an index of nothing":      {"v2/incidents/07", string(withChecksum([]byte(`null`))), "cannot read the checkpoint's entry v2/incidents/07" + mend + "it is null"},
 		"an index of a damaged ID": {"v2/incidents/07", `[7,108]`, "cannot read the checkpoint's entry v2/incidents/07" + mend + "IDs that belong to another part of the index"},
 		"an index in no order":     {"v2/incidents/07", `[107,7]`, "cannot read the checkpoint's entry v2/incidents/07" + mend + "IDs that belong to another part of the index"},
 		"an index of no incident":  {"v1/incidents", `[1,0]`, "cannot read the checkpoint's entry v1/incidents" + mend + "0 is not an incident ID"},
 		"a change of no incident":  {"v1/feed", `{"pending":[{"id":-437}]}`, "cannot read the checkpoint's entry v1/feed" + mend + "-437 is not an incident ID"},
 		"an older one, too":        {"v1/feed", `{"named":[0]}`, "cannot read the checkpoint's entry v1/feed" + mend + "0 is not an incident ID"},
-		"a receiver of nothing":    {"v1/receiver", `null`, "cannot read the checkpoint's entry v1/receiver" + mend + "it is null"},
+		"a receiver of nothing":    {"v1/receiver", string(withChecksum([]byte(`null`))), "cannot read the checkpoint's entry v1/receiver" + mend + "it is null"},
 		"a version of none":        {"version", `0`, "cannot read the checkpoint's entry version" + mend + "there is no version 0"},
 		"a version of nothing":     {"version", `null`, "cannot read the checkpoint's entry version" + mend + "it is null"},
 		"the version":              {"version", `one`, "cannot read the checkpoint's entry version" + mend},
-		"a later version": {"version", `4`, "the checkpoint has version 4, but this receiver reads only up to version 3: " +
+		"a later version": {"version", `5`, "the checkpoint has version 5, but this receiver reads only up to version 4: " +
 			"use the newer receiver again, or give this one an empty storage (it then emits every incident again)"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -335,7 +335,7 @@ func TestACheckpointThatCannotBeReadIsAnErrorThatSaysWhatToDo(t *testing.T) {
 }
 
 func TestToOpenACheckpointWritesNothing(t *testing.T) {
-	for _, version := range []string{"3", "2", "1"} {
+	for _, version := range []string{"4", "3", "2", "1"} {
 		client := newStorage()
 		store, _ := open(t, client)
 		require.NoError(t, store.Save(t.Context(), 1, stateOf("Active")))

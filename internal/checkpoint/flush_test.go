@@ -144,7 +144,7 @@ func TestWriteThatTookEffectAlthoughItFailedLosesNothing(t *testing.T) {
 	} {
 		for version, before := range map[string]func(t *testing.T) *wired{
 			"version 1": func(t *testing.T) *wired { return versionOne(t, `[1,2]`, 1, 2) },
-			"version 3": func(t *testing.T) *wired {
+			"version 4": func(t *testing.T) *wired {
 				client := &wired{Client: newStorage()}
 				store, _ := open(t, client)
 				require.NoError(t, store.Save(t.Context(), 1, full()))

@@ -44,8 +44,11 @@ func reopened(t *testing.T, client memory) Contents {
 	return contents
 }
 
+// bothForms returns an entry as versions before 4 wrote it, and as version 4 does.
+func bothForms(entry []byte) [][]byte { return [][]byte{entry, withChecksum(entry)} }
+
 func FuzzVersion(f *testing.F) {
-	for _, entry := range []string{"3", "2", "1", "0", "4", "-1", " 3\n", "03", "3.0", "3 3", "\"3\"", "null", "", "9223372036854775808"} {
+	for _, entry := range []string{"4", "3", "2", "1", "0", "5", "-1", " 4\n", "04", "4.0", "4 4", "\"4\"", "null", "", "9223372036854775808"} {
 		f.Add([]byte(entry))
 	}
 	f.Fuzz(func(t *testing.T, entry []byte) {
@@ -54,10 +57,10 @@ func FuzzVersion(f *testing.F) {
 		if store == nil {
 			return
 		}
-		require.Contains(t, []string{"1", "2", "3"}, strings.Trim(string(entry), " \t\r\n"))
+		require.Contains(t, []string{"1", "2", "3", "4"}, strings.Trim(string(entry), " \t\r\n"))
 		require.Empty(t, contents.Summaries)
 		require.NoError(t, store.Save(t.Context(), 1, stateOf("Active")))
-		require.Equal(t, "3", strings.TrimSpace(string(client["version"])))
+		require.Equal(t, "4", strings.TrimSpace(string(client["version"])))
 		require.Equal(t, map[int64]incident.Summary{1: stateOf("Active").Summary()}, reopened(t, client).Summaries)
 	})
 }
@@ -70,13 +73,15 @@ func FuzzReceiver(f *testing.F) {
 		f.Add([]byte(entry))
 	}
 	f.Fuzz(func(t *testing.T, entry []byte) {
-		client := memory{"version": []byte("3")}
-		store, contents := openDamaged(t, client, "v1/receiver", entry)
-		if store == nil {
-			return
+		for _, entry := range bothForms(entry) {
+			client := memory{"version": []byte("4")}
+			store, contents := openDamaged(t, client, "v1/receiver", entry)
+			if store == nil {
+				continue
+			}
+			require.NoError(t, store.SaveReceiver(t.Context(), contents.Receiver))
+			require.Equal(t, contents, reopened(t, client))
 		}
-		require.NoError(t, store.SaveReceiver(t.Context(), contents.Receiver))
-		require.Equal(t, contents, reopened(t, client))
 	})
 }
 
@@ -90,19 +95,21 @@ func FuzzFeed(f *testing.F) {
 		f.Add([]byte(entry))
 	}
 	f.Fuzz(func(t *testing.T, entry []byte) {
-		for _, version := range []string{"1", "2", "3"} {
-			client := memory{"version": []byte(version)}
-			store, contents := openDamaged(t, client, "v1/feed", entry)
-			if store == nil {
-				continue
+		for _, entry := range bothForms(entry) {
+			for _, version := range []string{"1", "2", "3", "4"} {
+				client := memory{"version": []byte(version)}
+				store, contents := openDamaged(t, client, "v1/feed", entry)
+				if store == nil {
+					continue
+				}
+				for _, pending := range contents.Feed.Pending {
+					require.Positive(t, pending.ID)
+				}
+				require.NoError(t, store.SaveFeed(t.Context(), contents.Feed))
+				require.NotContains(t, string(client["v1/feed"]), `"named"`)
+				require.Equal(t, "4", string(client["version"]))
+				require.Equal(t, feedInUTC(contents.Feed), feedInUTC(reopened(t, client).Feed))
 			}
-			for _, pending := range contents.Feed.Pending {
-				require.Positive(t, pending.ID)
-			}
-			require.NoError(t, store.SaveFeed(t.Context(), contents.Feed))
-			require.NotContains(t, string(client["v1/feed"]), `"named"`)
-			require.Equal(t, "3", string(client["version"]))
-			require.Equal(t, feedInUTC(contents.Feed), feedInUTC(reopened(t, client).Feed))
 		}
 	})
 }
@@ -125,17 +132,19 @@ func FuzzPass(f *testing.F) {
 		f.Add([]byte(entry))
 	}
 	f.Fuzz(func(t *testing.T, entry []byte) {
-		for _, version := range []string{"1", "2", "3"} {
-			client := memory{"version": []byte(version)}
-			store, contents := openDamaged(t, client, "v1/pass", entry)
-			if store == nil {
-				continue
+		for _, entry := range bothForms(entry) {
+			for _, version := range []string{"1", "2", "3", "4"} {
+				client := memory{"version": []byte(version)}
+				store, contents := openDamaged(t, client, "v1/pass", entry)
+				if store == nil {
+					continue
+				}
+				require.NoError(t, store.SavePass(t.Context(), contents.Pass))
+				require.Equal(t, "4", string(client["version"]))
+				want, again := contents.Pass, reopened(t, client).Pass
+				want.Since, again.Since = want.Since.UTC(), again.Since.UTC()
+				require.Equal(t, want, again)
 			}
-			require.NoError(t, store.SavePass(t.Context(), contents.Pass))
-			require.Equal(t, "3", string(client["version"]))
-			want, again := contents.Pass, reopened(t, client).Pass
-			want.Since, again.Since = want.Since.UTC(), again.Since.UTC()
-			require.Equal(t, want, again)
 		}
 	})
 }
@@ -153,20 +162,22 @@ func FuzzIndex(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, entry []byte) {
-		for _, legacy := range []bool{false, true} {
-			client := memory{"version": []byte("3"), "v1/incident/1": stored, "v1/incident/101": stored}
-			key := "v2/incidents/01"
-			if legacy {
-				client["version"], key = []byte("1"), "v1/incidents"
+		for _, entry := range bothForms(entry) {
+			for _, legacy := range []bool{false, true} {
+				client := memory{"version": []byte("4"), "v1/incident/1": stored, "v1/incident/101": stored}
+				key := "v2/incidents/01"
+				if legacy {
+					client["version"], key = []byte("1"), "v1/incidents"
+				}
+				store, contents := openDamaged(t, client, key, entry)
+				if store == nil {
+					continue
+				}
+				for id := range contents.Summaries {
+					require.Contains(t, []int64{1, 101}, id)
+				}
+				requireIndexed(t, store, client, contents)
 			}
-			store, contents := openDamaged(t, client, key, entry)
-			if store == nil {
-				continue
-			}
-			for id := range contents.Summaries {
-				require.Contains(t, []int64{1, 101}, id)
-			}
-			requireIndexed(t, store, client, contents)
 		}
 	})
 }

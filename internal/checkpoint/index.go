@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/go-json-experiment/json"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 )
 
@@ -66,11 +65,11 @@ func (s *Store) reindex(to index) (operations []*storage.Operation, err error) {
 		if !s.rewrites(to, n) {
 			continue
 		}
-		value, err := json.Marshal(to[n])
+		part, err := setJSON(partKey(n), to[n])
 		if err != nil {
-			return nil, fmt.Errorf("write the checkpoint's index: %w", err)
+			return nil, err
 		}
-		operations = append(operations, storage.SetOperation(partKey(n), value))
+		operations = append(operations, part)
 	}
 	return operations, nil
 }
@@ -94,10 +93,10 @@ func (s *Store) doubt(to *index) {
 	}
 }
 
-// decodePart reads a part of the index, or the whole index of version 1. A part has no
-// checksum, but only its own IDs, in order, so damage often shows.
+// decodePart reads a part of the index, or the whole index of version 1. Before version 4,
+// a part had no checksum. But it has only its own IDs, in order, so damage often shows.
 func decodePart(key string, entry []byte) (ids []int64, err error) {
-	if err := decode(key, entry, &ids); err != nil {
+	if err := decodeJSON(key, entry, &ids); err != nil {
 		return nil, err
 	}
 	for _, id := range ids {

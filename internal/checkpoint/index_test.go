@@ -65,7 +65,7 @@ func TestTheIndexOfVersion1IsTurnedOverInOneOperationWithTheVersion(t *testing.T
 			assert.Equal(t, c.want, loaded(t, store, contents))
 			version, err := client.Get(t.Context(), "version")
 			require.NoError(t, err)
-			assert.Equal(t, "3", string(version))
+			assert.Equal(t, "4", string(version))
 		})
 	}
 }
@@ -76,7 +76,7 @@ func TestAnEmptyStorageOfVersion1IsTurnedOverToo(t *testing.T) {
 	require.NoError(t, store.Keep(t.Context(), nil))
 	version, err := client.Get(t.Context(), "version")
 	require.NoError(t, err)
-	assert.Equal(t, "3", string(version))
+	assert.Equal(t, "4", string(version))
 }
 
 func TestAPartOfTheIndexIsNotChangedInPlace(t *testing.T) {

@@ -110,7 +110,7 @@ func (s *Store) readInto(ctx context.Context, key string, into any) error {
 	if err != nil || value == nil {
 		return err
 	}
-	return decode(key, value, into)
+	return decodeJSON(key, value, into)
 }
 
 func (s *Store) readFeed(ctx context.Context) (Feed, error) {

@@ -95,7 +95,7 @@ func encodeQuota(q quota.Stored) ([]byte, error) {
 // decodeQuota reads an account. Whatever the entry contains, it uses memory in proportion
 // to the entry's size.
 func decodeQuota(key string, entry []byte) (quota.Stored, error) {
-	if bytes.HasPrefix(entry, []byte("{")) {
+	if unchecked(entry) {
 		return decodeLegacyQuota(key, entry)
 	}
 	content, err := checked(key, entry)

@@ -4,9 +4,6 @@ package checkpoint
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
-	"hash/crc32"
 
 	"github.com/go-json-experiment/json"
 
@@ -76,7 +73,7 @@ func decodeSummary(key string, entry []byte) (incident.Summary, error) {
 
 // linesOf checks an entry and splits it.
 func linesOf(key string, entry []byte) (rest, row, digests []byte, err error) {
-	if bytes.HasPrefix(entry, []byte("{")) { // of version 1
+	if unchecked(entry) { // of version 1
 		return entry, nil, []byte("{}"), nil
 	}
 	lines, err := checked(key, entry)
@@ -89,19 +86,3 @@ func linesOf(key string, entry []byte) (rest, row, digests []byte, err error) {
 	}
 	return rest, row, digests, nil
 }
-
-// withChecksum returns an entry with a line with the checksum, then the content.
-func withChecksum(content []byte) []byte {
-	return fmt.Appendf(nil, "%s\n%s", checksum(content), content)
-}
-
-// checked returns the content of an entry that withChecksum made.
-func checked(key string, entry []byte) (content []byte, err error) {
-	stored, content, _ := bytes.Cut(entry, []byte("\n"))
-	if string(stored) != checksum(content) {
-		return nil, unreadable(key, errors.New("checksum mismatch"))
-	}
-	return content, nil
-}
-
-func checksum(content []byte) string { return fmt.Sprintf("%08x", crc32.ChecksumIEEE(content)) }

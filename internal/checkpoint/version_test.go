@@ -59,13 +59,62 @@ func TestUpgradeFromCheckpointV2(t *testing.T) {
 	require.NoError(t, store.SaveReceiver(t.Context(), contents.Receiver))
 	require.NoError(t, store.SaveFeed(t.Context(), contents.Feed))
 	require.NoError(t, store.SaveQuota(t.Context(), contents.Quota))
-	require.Equal(t, "3", storedVersion(t, client))
+	require.Equal(t, "4", storedVersion(t, client))
 	_, again := open(t, client)
 	want.Quota.Ended = []time.Time{at(1795435200100), at(1795435200100)}
 	require.Equal(t, want, again)
 	feed, err := client.Client.Get(t.Context(), "v1/feed")
 	require.NoError(t, err)
 	require.NotContains(t, string(feed), "named")
+}
+
+// versionThree is a storage as version 3 left it, without checksums of these entries, and
+// what it holds.
+func versionThree(t *testing.T) (*wired, Contents) {
+	t.Helper()
+	client := versionTwo(t)
+	for key, value := range map[string]string{
+		"version":  "3",
+		"v1/feed":  `{"boundary":"2026-11-23T12:00:00.0000001Z","pending":[{"id":437}]}`,
+		"v1/sweep": `{"pages":107,"skip":270,"done":4}`,
+		"v1/pass":  `{"phase":"alerts","incidents_read":true}`,
+	} {
+		require.NoError(t, client.Set(t.Context(), key, []byte(value)))
+	}
+	return client, Contents{
+		Receiver: Receiver{API: "defender_xdr", Tenant: "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"},
+		Quota:    quota.Stored{Since: at(1795435200000), Ended: []time.Time{at(1795435200001), at(1795435200002)}, InFlight: 1},
+		Feed: Feed{
+			Boundary: time.Date(2026, 11, 23, 12, 0, 0, 100, time.UTC), Pending: []Pending{{ID: 437}},
+			Quota: quota.Stored{Since: at(1795435200003)},
+		},
+		Sweep:     Sweep{Pages: 107, Skip: 270, Done: 4},
+		Pass:      Pass{Phase: "alerts", IncidentsRead: true},
+		Summaries: map[int64]incident.Summary{1: full().Summary()},
+	}
+}
+
+func TestUpgradeFromCheckpointV3(t *testing.T) {
+	client, want := versionThree(t)
+	store, contents := open(t, client)
+	require.Equal(t, want, contents)
+
+	// Entries with and without a checksum are read next to each other.
+	want.Sweep.Skip = 360
+	require.NoError(t, store.SaveSweep(t.Context(), want.Sweep))
+	require.Equal(t, "4", storedVersion(t, client))
+	store, contents = open(t, client)
+	require.Equal(t, want, contents)
+
+	require.NoError(t, store.SaveReceiver(t.Context(), contents.Receiver))
+	require.NoError(t, store.SaveFeed(t.Context(), contents.Feed))
+	require.NoError(t, store.SavePass(t.Context(), contents.Pass))
+	require.NoError(t, store.Keep(t.Context(), []int64{1, 101}))
+	for _, key := range []string{"v1/receiver", "v1/feed", "v1/sweep", "v1/pass", "v2/incidents/01"} {
+		require.NotEmpty(t, contentOf(t, client, key))
+	}
+	_, contents = open(t, client)
+	require.Equal(t, want, contents)
 }
 
 func TestFirstWriteRaisesTheVersionOnce(t *testing.T) {
@@ -90,7 +139,7 @@ func TestFirstWriteRaisesTheVersionOnce(t *testing.T) {
 			require.NoError(t, write(store))
 			require.Len(t, client.batches, 1)
 			require.Contains(t, client.batches[0], "version")
-			require.Equal(t, "3", storedVersion(t, client))
+			require.Equal(t, "4", storedVersion(t, client))
 			require.NoError(t, write(store))
 			for _, keys := range client.batches[1:] {
 				require.NotContains(t, keys, "version")
@@ -121,7 +170,5 @@ func TestIgnoredChangesAndDiscoverAreStored(t *testing.T) {
 		assert.Equal(t, receiver, contents.Receiver)
 		assert.Equal(t, &discover, contents.Feed.Discover)
 	}
-	entry, err := client.Get(t.Context(), "v1/receiver")
-	require.NoError(t, err)
-	assert.JSONEq(t, `{"api":"defender_xdr","ignore_changes":"00112233445566778899aabbccddeeff","basis":4294967295}`, string(entry))
+	assert.JSONEq(t, `{"api":"defender_xdr","ignore_changes":"00112233445566778899aabbccddeeff","basis":4294967295}`, contentOf(t, client, "v1/receiver"))
 }

@@ -162,7 +162,7 @@ func TestManyUnreadableStatesAreNotLoggedForEach(t *testing.T) {
 }
 
 // downgrade rewrites the disk as a receiver of version 1 would have written it:
-// each state as one object, and one index.
+// each state as one object, one index, and only accounts with a checksum.
 func downgrade(t *testing.T, disk *harness.Disk, ids string) {
 	t.Helper()
 	for _, key := range disk.Keys() {
@@ -173,10 +173,20 @@ func downgrade(t *testing.T, disk *harness.Disk, ids string) {
 			disk.Put(key, strings.TrimSuffix(lines[1], "}")+","+strings.TrimPrefix(lines[2], "{"))
 		case strings.HasPrefix(key, "v2/incidents/"):
 			disk.Remove(key)
+		case key != "version" && !strings.HasPrefix(key, "v1/quota/"):
+			disk.Put(key, withoutChecksum(t, disk.Entry(key)))
 		}
 	}
 	disk.Put("version", "1")
 	disk.Put("v1/incidents", ids)
+}
+
+// withoutChecksum returns the content of a stored entry.
+func withoutChecksum(t *testing.T, entry string) string {
+	t.Helper()
+	_, content, found := strings.Cut(entry, "\n")
+	require.True(t, found, entry)
+	return content
 }
 
 func TestUpgradeFromCheckpointV1(t *testing.T) {
@@ -188,10 +198,10 @@ func TestUpgradeFromCheckpointV1(t *testing.T) {
 		h.Start()
 		harness.Sleep(time.Hour)
 		require.Equal(t, []string{"1002 updated"}, h.Sink.Changes())
-		require.Equal(t, "3", h.Disk.Entry("version"))
+		require.Equal(t, "4", h.Disk.Entry("version"))
 		require.Empty(t, h.Disk.Entry("v1/incidents"))
 		for n := range 3 {
-			require.Equal(t, fmt.Sprintf("[%d]", 1001+n), h.Disk.Entry(fmt.Sprintf("v2/incidents/%02d", 1+n)))
+			require.Equal(t, fmt.Sprintf("[%d]", 1001+n), withoutChecksum(t, h.Disk.Entry(fmt.Sprintf("v2/incidents/%02d", 1+n))))
 		}
 	})
 }
