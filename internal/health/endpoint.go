@@ -21,7 +21,7 @@ const (
 // endpoint is the health of one endpoint.
 type endpoint struct {
 	name   Endpoint
-	row    row
+	run    failureRun
 	states [classes]state
 	// heldUntil is the end of the last hold that was requested.
 	heldUntil time.Time
@@ -78,7 +78,7 @@ func (e *endpoint) fail(id int64, s suspect, tracked int, now time.Time, v *Verd
 		e.evaluateAll(s, tracked, now, v)
 		return
 	}
-	e.row.add(id, s, now)
+	e.run.add(id, s, now)
 	if c, raised := e.evaluate(s.class, tracked); raised {
 		e.raise(c, now, v)
 	}
@@ -93,19 +93,19 @@ func (e *endpoint) affect(id int64) {
 	}
 }
 
-// evaluate reports whether the row raises a state, and of which class. A row of
+// evaluate reports whether the run raises a state, and of which class. A run of
 // several classes counts only while no state is active.
 func (e *endpoint) evaluate(last class, tracked int) (class, bool) {
-	tally := &e.row.classes[last]
+	tally := &e.run.classes[last]
 	distinct, failures := e.needed(last, tracked)
-	if tally.failures >= failures && e.row.distinct(last) >= distinct {
+	if tally.failures >= failures && e.run.distinct(last) >= distinct {
 		return last, true
 	}
 	distinct, failures = e.needed(unavailable, tracked)
-	if e.isDown() || len(e.row.latest) < distinct || e.row.failures() < failures {
+	if e.isDown() || len(e.run.latest) < distinct || e.run.failures() < failures {
 		return own, false
 	}
-	return e.row.majority(last), true
+	return e.run.majority(last), true
 }
 
 // evaluateAll raises a state if every incident fails, whether or not each failure
@@ -138,9 +138,9 @@ func (e *endpoint) needed(c class, tracked int) (distinct, failures int) {
 
 // raise turns the failures of a class into a state.
 func (e *endpoint) raise(c class, now time.Time, v *Verdict) {
-	tally := e.row.classes[c]
+	tally := e.run.classes[c]
 	e.raiseSince(c, tally.since, tally.failure, now, v)
-	for _, id := range e.row.ids() {
+	for _, id := range e.run.ids() {
 		e.states[c].failed[id] = struct{}{}
 	}
 }
@@ -215,7 +215,7 @@ func (e *endpoint) succeed(id int64, need int, now time.Time, v *Verdict) {
 	e.failures = 0
 	e.refusals = refusals{}
 	e.alone = len(e.failing)
-	e.row = row{}
+	e.run = failureRun{}
 	for i := range e.states {
 		if state := &e.states[i]; state.active {
 			v.Release = append(v.Release, state.succeed(id, need, now)...)

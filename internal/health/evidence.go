@@ -9,7 +9,7 @@ import (
 
 // flakyFor is how long the failures of an incident are no evidence after it has
 // failed alone. Incidents that fail now and then must not look like an outage
-// if several happen to fail in a row.
+// if several happen to fail one after another.
 const flakyFor = time.Hour
 
 // evidence reports whether a failure says anything about the endpoint. It does
@@ -41,7 +41,7 @@ func (e *endpoint) begin(id int64, since uint64) {
 
 // stop notes that an incident is not failing, or no longer.
 func (e *endpoint) stop(id int64) {
-	e.row.remove(id)
+	e.run.remove(id)
 	e.uncount(id)
 }
 

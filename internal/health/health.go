@@ -7,6 +7,20 @@
 // requests for the list of alerts. A failure that several incidents share puts its endpoint
 // into a state, and requests to it pause. Any other failure is the incident's own, and only
 // that incident backs off.
+//
+// Where to look:
+//
+//   - health.go: what goes in and what comes out; tracker.go: the Tracker, which gets the
+//     outcomes; outcomes.go: what follows for an incident
+//   - streak.go: an incident's failures; backoff.go: how long it, or an endpoint, waits
+//   - endpoint.go: one endpoint; class.go: which failures have one cause; failure_run.go:
+//     failures since the last success; state.go: what an endpoint is in; advance.go: what
+//     changes with time
+//   - evidence.go: failures that say nothing about the endpoint; found.go: a 404 of many
+//     incidents; refused.go: an endpoint that returns only 429
+//   - naming.go: which incidents are logged by ID; notices.go, messages.go: the log lines
+//   - conditions.go: what is logged about everything but the API; duration.go: how log
+//     lines show durations
 package health
 
 import (

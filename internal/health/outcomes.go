@@ -50,20 +50,20 @@ func (t *Tracker) failsAlone(s *Streak, p Population) bool {
 	if s.repeated {
 		return true
 	}
-	nobodyLeft := len(t.get.row.latest) >= p.Tracked-t.get.alone
+	nobodyLeft := len(t.get.run.latest) >= p.Tracked-t.get.alone
 	return nobodyLeft && classOf(s.kind) != unavailable
 }
 
-// incidentSucceeded notes that the endpoint works. So the incidents in the row
-// fail alone. Failures that may be short are not logged yet.
+// incidentSucceeded notes that the endpoint works. So the incidents of the run of
+// failures fail alone. Failures that may be short are not logged yet.
 func (t *Tracker) incidentSucceeded(id int64, p Population, now time.Time, v *Verdict) {
-	row := t.get.row
+	run := t.get.run
 	t.get.succeed(id, min(toRecover, max(1, p.Tracked)), now, v)
-	for _, id := range row.ids() {
+	for _, id := range run.ids() {
 		if !t.get.isShown() {
 			t.get.excuse(id, now)
 		}
-		if s := row.latest[id]; s.class != unavailable && !t.get.isDown() {
+		if s := run.latest[id]; s.class != unavailable && !t.get.isDown() {
 			t.name(s.streak, s.failure, now, v)
 		}
 	}

@@ -227,12 +227,12 @@ func TestMemoryDependsOnWhatFailsOnly(t *testing.T) {
 			}
 		}
 		require.Equal(t, alone, s.tracker.get.alone)
-		require.LessOrEqual(t, len(s.tracker.get.row.latest), 20)
+		require.LessOrEqual(t, len(s.tracker.get.run.latest), 20)
 		for _, streak := range s.streaks {
 			s.tracker.Forget(streak)
 		}
 		require.Empty(t, s.tracker.get.failing)
-		require.Empty(t, s.tracker.get.row.latest)
+		require.Empty(t, s.tracker.get.run.latest)
 		require.Empty(t, s.tracker.found.held)
 		require.Zero(t, s.tracker.get.alone)
 	})

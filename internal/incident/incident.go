@@ -5,6 +5,19 @@
 //
 // It is pure: it reads no clock, uses no network, and does not know where an incident
 // comes from or where it goes.
+//
+// Where to look:
+//
+//   - incident.go: what the API shows, a Snapshot; affected.go: what its alerts affect
+//   - state.go: what was last delivered, a State; summary.go: the part of it that stays in
+//     memory; description.go: what is kept for records; upgrade.go: states of earlier
+//     versions
+//   - fingerprint.go: digests of content; prints.go: which members of an alert differ;
+//     part.go: what a digest means if Get and list show the same content differently
+//   - compare.go: the comparison; alerts.go, somealerts.go: that of the alerts; stale.go:
+//     an older snapshot; row.go: a row that shows nothing new; adopt.go: another API
+//   - change.go: the result, a Change; intent.go: what is about to be delivered
+//   - times.go: which of two times is later; cut.go: texts that are too long
 package incident
 
 import (

@@ -10,10 +10,10 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// row holds the failures of one endpoint since its last success. The zero value
+// failureRun holds the failures of one endpoint since its last success. The zero value
 // has none. Classes are counted separately and together: one outage may cause
 // several kinds of responses.
-type row struct {
+type failureRun struct {
 	latest  map[int64]suspect // the last failure of each incident; the list is incident 0
 	classes [classes]tally
 }
@@ -31,7 +31,7 @@ type tally struct {
 }
 
 // add adds a failure.
-func (r *row) add(id int64, s suspect, now time.Time) {
+func (r *failureRun) add(id int64, s suspect, now time.Time) {
 	if r.latest == nil {
 		r.latest = map[int64]suspect{}
 	}
@@ -45,10 +45,10 @@ func (r *row) add(id int64, s suspect, now time.Time) {
 }
 
 // remove forgets an incident, but not how often it has failed.
-func (r *row) remove(id int64) { delete(r.latest, id) }
+func (r *failureRun) remove(id int64) { delete(r.latest, id) }
 
 // distinct is how many incidents have failed, most recently in this class.
-func (r *row) distinct(c class) int {
+func (r *failureRun) distinct(c class) int {
 	n := 0
 	for _, s := range r.latest {
 		if s.class == c {
@@ -59,7 +59,7 @@ func (r *row) distinct(c class) int {
 }
 
 // failures is the number of failures of all classes.
-func (r *row) failures() int {
+func (r *failureRun) failures() int {
 	n := 0
 	for _, t := range r.classes {
 		n += t.failures
@@ -69,7 +69,7 @@ func (r *row) failures() int {
 
 // majority is the class with most failures. If several have equally many, it is
 // last, or else the most severe one.
-func (r *row) majority(last class) class {
+func (r *failureRun) majority(last class) class {
 	most := last
 	for c := noToken; c > own; c-- {
 		if r.classes[c].failures > r.classes[most].failures {
@@ -79,5 +79,5 @@ func (r *row) majority(last class) class {
 	return most
 }
 
-// ids are the incidents in the row, in ascending order.
-func (r *row) ids() []int64 { return slices.Sorted(maps.Keys(r.latest)) }
+// ids are the incidents of the run, in ascending order.
+func (r *failureRun) ids() []int64 { return slices.Sorted(maps.Keys(r.latest)) }
