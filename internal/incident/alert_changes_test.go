@@ -116,7 +116,7 @@ func TestAfterASwitchChangedFieldsHaveTheNewAPIsNames(t *testing.T) {
 
 	change, after := c.Compare(delivered(t, c, snapshot(t)), later)
 	require.Equal(t, []string{"lastUpdateDateTime", "status"}, change.Alerts[0].Fields)
-	require.Equal(t, new(Fingerprint).Prints(later.Alerts[0].Object), after.Alerts[0].Prints)
+	require.Equal(t, new(Fingerprint).prints(later.Alerts[0].Object), after.Alerts[0].Prints)
 }
 
 // A row that renders an alert in its own way, or shows an older version, does not show

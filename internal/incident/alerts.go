@@ -119,7 +119,7 @@ func (a *AlertState) describe(last AlertState, alert *Alert, f *Fingerprint) {
 		a.Title, a.Severity = kept(alert.Title, last.Title), kept(alert.Severity, last.Severity)
 	}
 	if same && (a.Prints == "" || last.Foreign || last.Digest != a.Digest) {
-		a.Prints = f.Prints(alert.Object)
+		a.Prints = f.prints(alert.Object)
 	}
 }
 
@@ -128,7 +128,7 @@ func (a *AlertState) describe(last AlertState, alert *Alert, f *Fingerprint) {
 // of the status and the time are known.
 func (c *Comparer) changedFields(last, now AlertState, s *Snapshot, alert *Alert) (names []string) {
 	near := near(last.LastUpdate, alert.LastUpdate)
-	if !last.Foreign && (last.Source == s.Source || last.Source == FromBoth) && last.Prints != "" && now.Prints != "" {
+	if !last.Foreign && (last.Source == s.Source || last.Source == fromBoth) && last.Prints != "" && now.Prints != "" {
 		return slices.DeleteFunc(now.Prints.changed(last.Prints, namesOf(alert.Object)), func(name string) bool {
 			return near && name == s.AlertLastUpdateField
 		})

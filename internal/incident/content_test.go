@@ -69,7 +69,7 @@ type digests struct {
 func fingerprint(text string, ignored ...string) digests {
 	var f Fingerprint
 	o := built(text, ignored...)
-	return digests{f.Object(o), f.Fields(o)}
+	return digests{f.digestOf(o), f.fields(o)}
 }
 
 // raw returns a kept value in the form that written takes.

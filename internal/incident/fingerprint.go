@@ -77,27 +77,27 @@ type element struct{ from, to int }
 
 // Snapshot makes the digests of an incident and its alerts.
 func (f *Fingerprint) Snapshot(s *Snapshot) {
-	s.Fields = f.Fields(s.Object)
+	s.Fields = f.fields(s.Object)
 	f.Alerts(s.Alerts)
 }
 
 // Alerts makes the digests of alerts.
 func (f *Fingerprint) Alerts(alerts []Alert) {
 	for i := range alerts {
-		alerts[i].Digest = f.Object(alerts[i].Object)
+		alerts[i].Digest = f.digestOf(alerts[i].Object)
 	}
 }
 
-// Object returns the digest of an object.
-func (f *Fingerprint) Object(o content.Object) Digest {
+// digestOf returns the digest of an object.
+func (f *Fingerprint) digestOf(o content.Object) Digest {
 	f.form = f.form[:0]
 	from := o.Read()
 	f.value(&from)
 	return digest(f.form)
 }
 
-// Fields returns the digests of an object's members that count, sorted by name.
-func (f *Fingerprint) Fields(o content.Object) []Field {
+// fields returns the digests of an object's members that count, sorted by name.
+func (f *Fingerprint) fields(o content.Object) []Field {
 	from, shape := o.Read(), o.Shape()
 	fields := make([]Field, len(shape.Order))
 	f.members = from.Members(f.members[:0])

@@ -113,9 +113,9 @@ func TestAFingerprintServesOneObjectAfterAnother(t *testing.T) {
 	for _, text := range []string{`{"a":[2,{"b":[1,{"x":1,"c":[]}]},1],"z":{"y":{}}}`, `{"c":"d"}`, `{}`} {
 		o := built(text)
 		want := fingerprint(text)
-		require.Equal(t, want.fields, f.Fields(o))
-		require.Equal(t, want.object, f.Object(o))
-		require.Equal(t, want.fields, f.Fields(o))
+		require.Equal(t, want.fields, f.fields(o))
+		require.Equal(t, want.object, f.digestOf(o))
+		require.Equal(t, want.fields, f.fields(o))
 	}
 }
 

@@ -6,12 +6,12 @@ package incident
 // same content differently: a word in another case, null for "", a field left out.
 type Source uint8
 
-// FromGet is a request for one incident by its ID, FromList a row of a list. FromBoth
+// FromGet is a request for one incident by its ID, FromList a row of a list. fromBoth
 // is the source of content that both show alike; no snapshot has it.
 const (
 	FromGet Source = iota
 	FromList
-	FromBoth
+	fromBoth
 )
 
 // and returns the source of what both have shown.
@@ -19,7 +19,7 @@ func (s Source) and(other Source) Source {
 	if s == other {
 		return s
 	}
-	return FromBoth
+	return fromBoth
 }
 
 // Part is what was last delivered of a field or of an alert. If the other source shows
@@ -30,7 +30,7 @@ type Part struct {
 	// Source that has shown the content with this digest.
 	Source Source `json:"s,omitzero"`
 	// Other is the digest of the same content as the other source shows it. It is nil if
-	// that source has not shown the content, or, with FromBoth, shows it alike.
+	// that source has not shown the content, or, with fromBoth, shows it alike.
 	Other *Digest `json:"o,omitzero"`
 }
 
@@ -38,7 +38,7 @@ type Part struct {
 // the source has not shown the content yet.
 func (p Part) shownBy(source Source) (d Digest, known bool) {
 	switch {
-	case p.Source == source || p.Source == FromBoth:
+	case p.Source == source || p.Source == fromBoth:
 		return p.Digest, true
 	case p.Other != nil:
 		return *p.Other, true
@@ -74,7 +74,7 @@ func (p Part) seen(d Digest, by Source, newer bool) (Part, sight) {
 	last, known := p.shownBy(by)
 	switch {
 	case d == p.Digest && p.Source != by:
-		return Part{Digest: d, Source: FromBoth}, alike
+		return Part{Digest: d, Source: fromBoth}, alike
 	case d == p.Digest || known && d == last:
 		return p, alike
 	case newer || known && (by == FromGet || p.Source == FromList):
@@ -91,7 +91,7 @@ func (p Part) rendered(d Digest, by Source) Part {
 		p.Digest = d
 		return p
 	}
-	if p.Source == FromBoth { // from Get the digest would be a change
+	if p.Source == fromBoth { // from Get the digest would be a change
 		p.Source = FromGet
 	}
 	p.Other = new(d)

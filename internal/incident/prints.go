@@ -42,8 +42,8 @@ func (p *Prints) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Prints returns the prints of an object; empty if it has too many members.
-func (f *Fingerprint) Prints(o content.Object) Prints {
+// prints returns the prints of an object; empty if it has too many members.
+func (f *Fingerprint) prints(o content.Object) Prints {
 	from, shape := o.Read(), o.Shape()
 	n := len(shape.Order)
 	if n > maxPrinted {

@@ -16,7 +16,7 @@ import (
 // printsOf returns the prints of an object, and the names of its members that count.
 func printsOf(text string, ignored ...string) (Prints, []string) {
 	o := built(text, ignored...)
-	return new(Fingerprint).Prints(o), namesOf(o)
+	return new(Fingerprint).prints(o), namesOf(o)
 }
 
 // A checkpoint holds prints, so those of an earlier receiver must be the same.

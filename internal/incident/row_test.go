@@ -225,7 +225,7 @@ func TestNoRowIsRecognizedWhereMoreThanItsContentDecides(t *testing.T) {
 		"an alert of another API": func(s *State) { s.Alerts[0].Foreign = true },
 		"a Get has shown it":      func(s *State) { s.Alerts[0].Part = Part{Digest: s.Alerts[0].Digest} },
 		"of a field":              func(s *State) { s.Fields[0].Part = Part{Digest: s.Fields[0].Digest} },
-		"perhaps delivered":       func(s *State) { s.Alerts[0].Part = Part{Source: FromBoth} },
+		"perhaps delivered":       func(s *State) { s.Alerts[0].Part = Part{Source: fromBoth} },
 	} {
 		other := restarted(t, state)
 		change(&other)

@@ -218,7 +218,7 @@ func TestARowOfAnAlertDeliversItByItsOwnTime(t *testing.T) {
 	want := kept
 	want.Alerts = []AlertState{kept.Alerts[0], {
 		ID: "a2", Part: Part{Digest: row.Alerts[0].Digest, Source: FromList}, Status: "Resolved", LastUpdate: noon.Add(time.Hour), Revision: 2,
-		Prints: new(Fingerprint).Prints(row.Alerts[0].Object),
+		Prints: new(Fingerprint).prints(row.Alerts[0].Object),
 	}}
 	require.Equal(t, want, after, "all else stays")
 

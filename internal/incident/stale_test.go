@@ -45,7 +45,7 @@ func TestAStaleIncidentYieldsNewerVersionsOfKnownAlerts(t *testing.T) {
 	want := kept
 	want.Alerts = []AlertState{kept.Alerts[0], {
 		ID: "a2", Part: Part{Digest: stale.Alerts[1].Digest}, Status: "Resolved", LastUpdate: noon.Add(time.Minute), Revision: 2,
-		Prints: new(Fingerprint).Prints(stale.Alerts[1].Object),
+		Prints: new(Fingerprint).prints(stale.Alerts[1].Object),
 	}}
 	require.Equal(t, want, after)
 

@@ -20,8 +20,8 @@ import (
 
 // The names of the two events.
 const (
-	EventIncident = "microsoft.defender.incident"
-	EventAlert    = "microsoft.defender.alert"
+	eventIncident = "microsoft.defender.incident"
+	eventAlert    = "microsoft.defender.alert"
 )
 
 // How many attributes most resources and records have.
@@ -86,7 +86,7 @@ func (b Builder) Logs(o Observation) plog.Logs {
 }
 
 func (b Builder) incident(r plog.LogRecord, o Observation, w *writer) {
-	r.SetEventName(EventIncident)
+	r.SetEventName(eventIncident)
 	r.SetObservedTimestamp(pcommon.NewTimestampFromTime(o.Observed))
 	attributes := r.Attributes()
 	attributes.EnsureCapacity(incidentAttributes)
@@ -174,7 +174,7 @@ func (b Builder) incidentBody(body pcommon.Map, s *incident.Snapshot, w *writer)
 }
 
 func (b Builder) alert(r plog.LogRecord, o Observation, change incident.AlertChange, w *writer) {
-	r.SetEventName(EventAlert)
+	r.SetEventName(eventAlert)
 	r.SetObservedTimestamp(pcommon.NewTimestampFromTime(o.Observed))
 	attributes := r.Attributes()
 	attributes.EnsureCapacity(alertAttributes)

@@ -25,13 +25,13 @@ func (b Builder) incidentUID(o Observation) string {
 		}
 	}
 	digest := o.After.Digest(b.Alerts == incident.Embedded)
-	parts := append(make([]string, 0, 16), b.origin(o), strconv.FormatInt(o.ID, 10), EventIncident,
+	parts := append(make([]string, 0, 16), b.origin(o), strconv.FormatInt(o.ID, 10), eventIncident,
 		string(o.Change.Kind), count(o.After.Revision), string(digest[:]), seen(o.Change.Kind, o.Observed), alerts)
 	return uid(append(parts, o.Change.Fields...)...)
 }
 
 func (b Builder) alertUID(o Observation, change incident.AlertChange) string {
-	return uid(b.origin(o), strconv.FormatInt(o.ID, 10), EventAlert, change.ID,
+	return uid(b.origin(o), strconv.FormatInt(o.ID, 10), eventAlert, change.ID,
 		string(change.Kind), count(change.Revision), string(change.Digest[:]), seen(change.Kind, o.Observed))
 }
 

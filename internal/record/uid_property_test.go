@@ -199,7 +199,7 @@ func describe(r plog.LogRecord) (alert string, kind incident.Kind, record any) {
 	attributes := r.Attributes().AsRaw()
 	delete(attributes, "log.record.uid")
 	word := attributes["microsoft.defender.incident.change"]
-	if r.EventName() == EventAlert {
+	if r.EventName() == eventAlert {
 		word = attributes["microsoft.defender.alert.change"]
 		alert = attributes["microsoft.defender.alert.id"].(string)
 		for name := range attributes { // they depend on what else was observed by then

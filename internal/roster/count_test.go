@@ -26,14 +26,14 @@ func recountOf(r *Roster, now time.Time) recount {
 		c.states[s] = 0
 	}
 	for _, e := range r.entries {
-		if !e.Tracked() {
+		if !e.tracked() {
 			continue
 		}
 		c.tracked++
 		if !e.configured {
 			c.discovered++
 		}
-		c.states[e.State()]++
+		c.states[e.state()]++
 		if !e.due.Equal(never()) {
 			c.cycle += int(1 + e.extraPages)
 			if !e.listed {

@@ -71,7 +71,7 @@ func (r *Roster) deliver(e *Entry, d Delivery, now time.Time) {
 	if !d.Refuted.IsZero() {
 		e.lag, e.refuted = nil, d.Refuted.UnixNano()
 	}
-	changed, pending := e.Pending()
+	changed, pending := e.pending()
 	due, behind := d.Due, e.catchUp(d.Polled)
 	if pending && !behind && !changed.IsZero() && e.polling {
 		e.marked = time.Time{} // the row arrived during the poll, but the response shows the change

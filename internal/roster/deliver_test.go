@@ -81,7 +81,7 @@ func TestAnOpenIncidentThatHasNotChangedFor90DaysIsPolledOnlyOnceItIsMarked(t *t
 	now := start().Add(restingAfter)
 	load(r, map[int64]incident.Summary{1: open(), 2: open()})
 	deliver(r, 1, open(), now.Add(-1))
-	require.Equal(t, now.Add(-1).Add(interval), r.Find(1).Due())
+	require.Equal(t, now.Add(-1).Add(interval), r.Find(1).due)
 	require.Equal(t, 2, r.Cycle())
 
 	deliver(r, 1, open(), now)
@@ -93,7 +93,7 @@ func TestAnOpenIncidentThatHasNotChangedFor90DaysIsPolledOnlyOnceItIsMarked(t *t
 	require.Equal(t, 2, r.Cycle())
 	require.Equal(t, []int64{1}, drain(r, now.Add(day)))
 	deliver(r, 1, openSince(now), now.Add(day))
-	require.Equal(t, now.Add(day).Add(interval), r.Find(1).Due())
+	require.Equal(t, now.Add(day).Add(interval), r.Find(1).due)
 }
 
 func TestADormantIncidentBehindOneThatHungDoesNotHideIt(t *testing.T) {
@@ -137,7 +137,7 @@ func TestWhichIncidentsAreNeverDormant(t *testing.T) {
 			}
 			tt.show(r, 1, tt.summary, now)
 			require.Equal(t, 1, r.Cycle())
-			require.LessOrEqual(t, r.Find(1).Due(), now.Add(interval))
+			require.LessOrEqual(t, r.Find(1).due, now.Add(interval))
 		})
 	}
 }
@@ -147,7 +147,7 @@ func TestWithoutDiscoveryNothingIsDormant(t *testing.T) {
 	e := unpolled(r, 1, sec(0))
 	now := start().Add(restingAfter)
 	deliver(r, 1, open(), now)
-	require.Equal(t, now.Add(interval), e.Due())
+	require.Equal(t, now.Add(interval), e.due)
 }
 
 func TestAfterARestartDormantIncidentsStaySo(t *testing.T) {
@@ -177,7 +177,7 @@ func TestADormantIncidentThatBecomesConfiguredIsDue(t *testing.T) {
 			deliver(r, 1, open(), now)
 			require.Equal(t, 1, r.Cycle())
 			configure(r)
-			require.Equal(t, now, r.Find(1).Due())
+			require.Equal(t, now, r.Find(1).due)
 			require.Contains(t, drain(r, now), int64(1))
 		})
 	}

@@ -19,13 +19,13 @@ type Entry struct {
 	// Streak of failed polls; nil: the last poll did not fail.
 	Streak *health.Streak
 
-	due        time.Time
-	place      uint64 // among entries that are due at the same time
-	since      int64  // when it was added, in seconds since 1970
-	fetched    int64  // when a response to a request by ID last showed it, in seconds since 1970; 0: never
-	refuted    int64  // the lastUpdateTime that polls did not confirm, in nanoseconds since 1970; 0: none
-	at         int    // its index in its queue, which sets it
-	extraPages int32  // how many requests a poll takes beyond the first
+	due        time.Time // when to poll it next
+	place      uint64    // among entries that are due at the same time
+	since      int64     // when it was added, in seconds since 1970
+	fetched    int64     // when a response to a request by ID last showed it, in seconds since 1970; 0: never
+	refuted    int64     // the lastUpdateTime that polls did not confirm, in nanoseconds since 1970; 0: none
+	at         int       // its index in its queue, which sets it
+	extraPages int32     // how many requests a poll takes beyond the first
 	class      Class
 	counted    State // the state it is counted as, since health may change a streak in place
 	configured bool  // listed, or the successor of a listed incident
@@ -78,14 +78,11 @@ const (
 	states
 )
 
-// Tracked reports whether the incident is polled by ID. A merged one is not, since its successor is polled instead, unless a list has shown
+// tracked reports whether the incident is polled by ID. A merged one is not, since its successor is polled instead, unless a list has shown
 // a change of it.
-func (e *Entry) Tracked() bool {
+func (e *Entry) tracked() bool {
 	return e != nil && (!e.Summary.Superseded() || e.lag != nil && e.lag.pending)
 }
-
-// Due is when to poll the incident next.
-func (e *Entry) Due() time.Time { return e.due }
 
 // Class of the incident.
 func (e *Entry) Class() Class { return e.class }
@@ -113,16 +110,16 @@ func (e *Entry) Refutes(changed time.Time) bool {
 	return incident.Later(changed, e.Summary.LastUpdate()) && e.Knows(changed)
 }
 
-// Pending reports whether a list has shown a change that no poll has shown yet, and when the incident changed; zero if not known.
-func (e *Entry) Pending() (changed time.Time, pending bool) {
+// pending reports whether a list has shown a change that no poll has shown yet, and when the incident changed; zero if not known.
+func (e *Entry) pending() (changed time.Time, pending bool) {
 	if e.lag == nil || !e.lag.pending {
 		return time.Time{}, false
 	}
 	return e.lag.changed, true
 }
 
-// State of the incident.
-func (e *Entry) State() State {
+// state of the incident.
+func (e *Entry) state() State {
 	switch {
 	case e.Streak.Failing():
 		return Failing
@@ -146,7 +143,7 @@ const neverUnix = 1 << 40
 func never() time.Time { return time.Unix(neverUnix, 0) }
 
 // waiting reports whether the entry is in a queue.
-func (e *Entry) waiting() bool { return e.Tracked() && !e.polling && !e.blocked }
+func (e *Entry) waiting() bool { return e.tracked() && !e.polling && !e.blocked }
 
 // apply updates the entry with the outcome of a poll.
 func (e *Entry) apply(o Outcome) {

@@ -139,7 +139,7 @@ func (r *Roster) Expire(now time.Time) (forgotten []*Entry) {
 func (r *Roster) expired(e *Entry, now time.Time) bool {
 	since, closed := e.Summary.ClosedSince()
 	switch {
-	case e.polling || e.class == Marked && e.Tracked():
+	case e.polling || e.class == Marked && e.tracked():
 		return false // its next poll decides
 	case e.lag != nil && e.lag.pending && now.Sub(e.lag.noted) < r.rules.ForgetAfter:
 		return false // its polls fail or lag, and the pending change must not be lost

@@ -116,7 +116,7 @@ func TestAnIncidentMarkedDuringThePollThatShowsItMergedIsForgottenInTheEnd(t *te
 	r.Start(1)
 	r.Mark(1, sec(2), sec(2))
 	deliver(r, 1, merged(1, sec(2)), sec(3))
-	require.False(t, r.Find(1).Tracked())
+	require.False(t, r.Find(1).tracked())
 	require.Equal(t, []int64{1}, ids(r.Expire(sec(2).Add(forgetAfter))))
 }
 
@@ -210,7 +210,7 @@ func TestAForgottenIncidentIsDiscoveredAgainByItsNextChange(t *testing.T) {
 	now := start().Add(forgetAfter)
 	require.Equal(t, []int64{1}, ids(r.Expire(now)))
 	r.Mark(1, now, now)
-	require.Equal(t, Waiting, r.Find(1).State())
+	require.Equal(t, Waiting, r.Find(1).state())
 	require.Equal(t, []int64{1}, drain(r, now))
 }
 

@@ -30,7 +30,7 @@ func TestTheSuccessorOfAMergedIncidentIsPolledInItsPlace(t *testing.T) {
 	require.Nil(t, deliver(r, 1, merged(2, sec(5)), sec(6)))
 	require.ElementsMatch(t, []int64{1, 2}, r.IDs())
 	require.Equal(t, 1, r.Tracked())
-	require.False(t, r.Find(1).Tracked())
+	require.False(t, r.Find(1).tracked())
 	requireConfigured(t, r, 1, 2)
 	requireHeads(t, r, map[Class]Candidate{Unpolled: {ID: 2, Due: sec(6)}})
 }
@@ -39,8 +39,8 @@ func TestAMergedIncidentWithoutASuccessorStaysTracked(t *testing.T) {
 	r := New(Rules{})
 	r.Configure([]int64{1}, sec(0))
 	require.Nil(t, deliver(r, 1, merged(0, sec(5)), sec(6)))
-	require.True(t, r.Find(1).Tracked())
-	require.Equal(t, Resolved, r.Find(1).State())
+	require.True(t, r.Find(1).tracked())
+	require.Equal(t, Resolved, r.Find(1).state())
 	require.Len(t, r.IDs(), 1)
 }
 

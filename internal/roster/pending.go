@@ -42,7 +42,7 @@ func (r *Roster) mark(p Pending, now time.Time) {
 		e = r.add(p.ID, now)
 	}
 	e.since = min(e.since, p.Noted.Unix())
-	if before, pending := e.Pending(); pending && !changed.After(before) {
+	if before, pending := e.pending(); pending && !changed.After(before) {
 		return
 	}
 	r.change(e, func() {
@@ -95,7 +95,7 @@ func (e *Entry) catchUp(polled bool) (behind bool) {
 		return false
 	}
 	e.lag.staleSince = time.Time{}
-	changed, pending := e.Pending()
+	changed, pending := e.pending()
 	if pending && (!e.Summary.Missing && incident.Later(changed, e.Summary.LastUpdate()) || changed.IsZero() && !polled) {
 		return true
 	}
@@ -106,7 +106,7 @@ func (e *Entry) catchUp(polled bool) (behind bool) {
 // Pending returns the pending changes, by ID.
 func (r *Roster) Pending() (pending []Pending) {
 	for id, e := range r.entries {
-		if changed, is := e.Pending(); is {
+		if changed, is := e.pending(); is {
 			pending = append(pending, Pending{id, changed, e.lag.noted})
 		}
 	}

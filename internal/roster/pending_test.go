@@ -13,7 +13,7 @@ import (
 )
 
 func requirePending(t require.TestingT, r *Roster, id int64, changed time.Time) {
-	got, pending := r.Find(id).Pending()
+	got, pending := r.Find(id).pending()
 	require.True(t, pending)
 	require.Equal(t, changed, got)
 	require.Len(t, r.Pending(), 1)
@@ -22,7 +22,7 @@ func requirePending(t require.TestingT, r *Roster, id int64, changed time.Time) 
 }
 
 func requireNothingPending(t require.TestingT, r *Roster, id int64) {
-	changed, pending := r.Find(id).Pending()
+	changed, pending := r.Find(id).pending()
 	require.False(t, pending)
 	require.Zero(t, changed)
 	require.Empty(t, r.Pending())
@@ -53,7 +53,7 @@ func TestAMarkedUnknownIncidentIsAdded(t *testing.T) {
 	r.Mark(7, sec(8), sec(10))
 	requireHeads(t, r, map[Class]Candidate{Marked: {ID: 7, Due: sec(10)}})
 	requirePending(t, r, 7, sec(8))
-	require.Equal(t, Waiting, r.Find(7).State())
+	require.Equal(t, Waiting, r.Find(7).state())
 	require.Equal(t, 1, r.Discovered())
 }
 
@@ -77,7 +77,7 @@ func TestARepeatedMarkKeepsTheDueTimeUnlessTheChangeIsNewer(t *testing.T) {
 			poll(r, 1, failed(sec(300)))
 			r.Mark(1, tt.second, sec(20))
 			if !tt.again {
-				require.Equal(t, sec(300), r.Find(1).Due())
+				require.Equal(t, sec(300), r.Find(1).due)
 				requirePending(t, r, 1, tt.first)
 				return
 			}
@@ -116,7 +116,7 @@ func TestAnIncidentMarkedDuringItsPollIsPolledOnceMore(t *testing.T) {
 func TestAMarkedMergedIncidentIsPolledUntilItsChangeIsDelivered(t *testing.T) {
 	r := New(Rules{})
 	load(r, map[int64]incident.Summary{1: merged(2, sec(0)), 2: open()}, 1)
-	require.False(t, r.Find(1).Tracked())
+	require.False(t, r.Find(1).tracked())
 	require.Equal(t, 1, r.Tracked())
 	r.Start(1)
 	require.False(t, r.InFlight(1))
@@ -126,11 +126,11 @@ func TestAMarkedMergedIncidentIsPolledUntilItsChangeIsDelivered(t *testing.T) {
 	require.Equal(t, int64(1), r.Next(anyHung)[Marked].ID)
 
 	deliver(r, 1, merged(2, sec(7)), sec(11))
-	require.True(t, r.Find(1).Tracked(), "the change was not shown yet")
-	require.Equal(t, sec(11).Add(lagRetry), r.Find(1).Due())
+	require.True(t, r.Find(1).tracked(), "the change was not shown yet")
+	require.Equal(t, sec(11).Add(lagRetry), r.Find(1).due)
 
 	deliver(r, 1, merged(2, sec(8)), sec(50))
-	require.False(t, r.Find(1).Tracked())
+	require.False(t, r.Find(1).tracked())
 	require.Equal(t, 1, r.Tracked())
 	requireHeads(t, r, map[Class]Candidate{Routine: {ID: 2, Due: sec(0)}})
 }
@@ -188,7 +188,7 @@ func TestALaggingIncidentIsPolledAgainAfter30SecondsThenLessOften(t *testing.T) 
 		for range 30 {
 			r.Start(1)
 			r.Delivered(Delivery{ID: 1, Summary: open(), Polled: true, Due: now.Add(interval), Interval: interval}, now)
-			wait := r.Find(1).Due().Sub(now)
+			wait := r.Find(1).due.Sub(now)
 			if before == 0 {
 				require.Equal(t, min(lagRetry, interval), wait)
 			}
@@ -229,10 +229,10 @@ func TestANewerChangeIsRetriedFrom30SecondsOnAgain(t *testing.T) {
 	for range 20 {
 		deliver(r, 1, open(), sec(11))
 	}
-	require.Greater(t, r.Find(1).Due().Sub(sec(11)), time.Hour)
+	require.Greater(t, r.Find(1).due.Sub(sec(11)), time.Hour)
 	r.Mark(1, sec(20), sec(21))
 	deliver(r, 1, openSince(sec(8)), sec(22))
-	require.Equal(t, sec(22).Add(lagRetry), r.Find(1).Due(), "a change in the midst of a lag must not wait for hours")
+	require.Equal(t, sec(22).Add(lagRetry), r.Find(1).due, "a change in the midst of a lag must not wait for hours")
 }
 
 func TestAStaleIncidentIsPolledAgainAfter30SecondsThenLessOften(t *testing.T) {

@@ -118,7 +118,7 @@ func TestEveryDueIncidentIsPolledOnceACycle(t *testing.T) {
 				r.load(e, open(), true)
 			}
 			if rapid.Bool().Draw(t, "hung before") {
-				poll(r, id, hung(e.Due()))
+				poll(r, id, hung(e.due))
 			}
 		}
 		require.ElementsMatch(t, all, drain(r, sec(5)))

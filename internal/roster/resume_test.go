@@ -30,7 +30,7 @@ func TestDueTimesAfterARestartFollowFromTheCycleOfIncidentsThatArePolled(t *test
 		require.Equal(t, live, r.Cycle())
 		for id, e := range r.entries {
 			if id%100 == 1 {
-				require.Equal(t, start().Add(live*time.Minute), e.Due())
+				require.Equal(t, start().Add(live*time.Minute), e.due)
 			} else if !e.dormant() {
 				require.True(t, e.dormant(), "%d", id)
 			}

@@ -177,7 +177,7 @@ func (r *Roster) change(e *Entry, change func()) {
 
 // enter counts an entry and, if it waits, puts it into its queue.
 func (r *Roster) enter(e *Entry) {
-	e.counted = e.State()
+	e.counted = e.state()
 	r.count(e, 1)
 	if e.waiting() {
 		r.queueOf(e).add(r.slot(e))
@@ -193,7 +193,7 @@ func (r *Roster) leave(e *Entry) {
 }
 
 func (r *Roster) count(e *Entry, n int) {
-	if !e.Tracked() {
+	if !e.tracked() {
 		return
 	}
 	r.tracked += n
@@ -228,7 +228,7 @@ func (r *Roster) IDs() []int64 {
 func (r *Roster) Discovered() int {
 	n := 0
 	for _, e := range r.entries {
-		if !e.configured && e.Tracked() {
+		if !e.configured && e.tracked() {
 			n++
 		}
 	}

@@ -145,7 +145,7 @@ func TestUnknownIncidentsAreIgnored(t *testing.T) {
 	require.Equal(t, sec(5), since)
 	require.Equal(t, interval, wait)
 	require.Nil(t, r.Find(1))
-	require.False(t, r.Find(1).Tracked() || r.Find(1).Polling() || r.InFlight(1))
+	require.False(t, r.Find(1).tracked() || r.Find(1).Polling() || r.InFlight(1))
 	require.Empty(t, r.IDs())
 }
 
@@ -307,10 +307,10 @@ func TestReleasedIncidentsAreDueAtOnce(t *testing.T) {
 	r.Start(2)
 	poll(r, 3, failed(sec(300)))
 	r.Release([]int64{0, 1, 2, 99}, sec(10))
-	require.Equal(t, sec(10), r.Find(0).Due())
-	require.Equal(t, sec(5), r.Find(1).Due(), "it was due sooner")
-	require.Equal(t, sec(300), r.Find(2).Due(), "its poll is under way")
-	require.Equal(t, sec(300), r.Find(3).Due(), "it was not in the list")
+	require.Equal(t, sec(10), r.Find(0).due)
+	require.Equal(t, sec(5), r.Find(1).due, "it was due sooner")
+	require.Equal(t, sec(300), r.Find(2).due, "its poll is under way")
+	require.Equal(t, sec(300), r.Find(3).due, "it was not in the list")
 	require.Equal(t, []int64{1, 0}, drain(r, sec(10)))
 }
 
