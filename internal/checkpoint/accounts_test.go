@@ -149,8 +149,8 @@ func TestPauseUnderOneAPIDelaysOnlyThatAPI(t *testing.T) {
 	opened := func(api string) (store *Store, gets, lists *quota.Account) {
 		store, contents := openFor(t, client, api)
 		gets, lists = quota.NewAccount(perMinute(100)), quota.NewAccount(perMinute(50))
-		gets.Restore(contents.Quota, now)
-		lists.Restore(contents.Feed.Quota, now)
+		gets.Restore(contents.Quota, time.Hour, now)
+		lists.Restore(contents.Feed.Quota, time.Hour, now)
 		return store, gets, lists
 	}
 	wait := func(a *quota.Account) time.Duration {
@@ -168,23 +168,23 @@ func TestPauseUnderOneAPIDelaysOnlyThatAPI(t *testing.T) {
 		gets.Done(now, 1)
 	}
 	gets.Throttle(now.Add(10 * time.Minute))
-	gets.RestoreLimit(quota.Learned{Limit: perMinute(20), Since: now})
+	gets.Restore(quota.Stored{Learned: []quota.Learned{{Limit: perMinute(20), Since: now}}}, time.Hour, now)
 	lists.Throttle(now.Add(20 * time.Minute))
 	save(store, gets, lists)
 
 	now = now.Add(30 * time.Second)
 	store, gets, lists = opened("graph")
 	require.Zero(t, wait(gets))
-	require.Empty(t, gets.Learned(now))
-	require.Empty(t, gets.Ended(now))
+	require.Empty(t, gets.Stored(now).Learned)
+	require.Empty(t, gets.Stored(now).Ended)
 	require.Zero(t, wait(lists))
 	gets.Throttle(now.Add(time.Hour))
 	save(store, gets, lists)
 
 	_, gets, lists = opened("defender_xdr") // back within the minute
 	require.Equal(t, 10*time.Minute-30*time.Second, wait(gets))
-	require.Equal(t, 20, gets.Learned(now)[0].Limit.Requests)
-	require.Len(t, gets.Ended(now), 10)
+	require.Equal(t, 20, gets.Stored(now).Learned[0].Limit.Requests)
+	require.Len(t, gets.Stored(now).Ended, 10)
 	require.Equal(t, 20*time.Minute-30*time.Second, wait(lists))
 }
 
@@ -218,7 +218,7 @@ func requireUsable(t *testing.T, store *Store, client kept, stored quota.Stored)
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	restored := func(stored quota.Stored) *quota.Account {
 		a := quota.NewAccount(perMinute(100), quota.Limit{Window: time.Hour, Requests: 1500})
-		a.Restore(stored, now)
+		a.Restore(stored, time.Hour, now)
 		return a
 	}
 	account := restored(stored)
@@ -228,10 +228,10 @@ func requireUsable(t *testing.T, store *Store, client kept, stored quota.Stored)
 	for _, r := range account.Remaining(now) {
 		require.LessOrEqual(t, r.Requests, 1500)
 	}
-	before := account.Ended(now)
+	before := account.Stored(now).Ended
 	require.NoError(t, store.SaveQuota(t.Context(), account.Stored(now)))
 	_, contents := open(t, client)
-	after := restored(contents.Quota).Ended(now)
+	after := restored(contents.Quota).Stored(now).Ended
 	require.GreaterOrEqual(t, len(after), len(before))
 	for i, end := range before {
 		late := after[len(after)-len(before)+i].Sub(end)

@@ -147,14 +147,14 @@ func (e *Engine) stored(now time.Time) quota.Stored {
 func (e *Engine) restoreAccounts(ctx context.Context, contents checkpoint.Contents, now time.Time) error {
 	ofGets, ofLists := contents.Quota, contents.Feed.Quota
 	if !e.oneAccount() {
-		e.gets.Restore(ofGets, now)
+		e.gets.Restore(ofGets, defender.MaxWait, now)
 		if e.lists != nil {
-			e.lists.Restore(ofLists, now)
+			e.lists.Restore(ofLists, defender.MaxWait, now)
 		}
 		return nil
 	}
 	merged := quota.Merge(ofGets, ofLists)
-	e.gets.Restore(merged, now)
+	e.gets.Restore(merged, defender.MaxWait, now)
 	if ofLists.Empty() {
 		return nil
 	}

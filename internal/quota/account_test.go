@@ -13,6 +13,9 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
+// maxWait is how long a restored pause lasts at most.
+const maxWait = time.Hour
+
 func ago(d time.Duration) time.Time { return after(-d) }
 
 func TestStoredTimesInTheFutureCountAsNow(t *testing.T) {
@@ -22,10 +25,10 @@ func TestStoredTimesInTheFutureCountAsNow(t *testing.T) {
 		Ended:    []time.Time{after(time.Hour), ago(2 * time.Hour), ago(30 * time.Minute)},
 		InFlight: 1,
 		Learned:  []quota.Learned{{Limit: perHour(3), Since: after(time.Hour)}},
-	}, after(0))
-	require.Equal(t, []time.Time{ago(30 * time.Minute), after(0), after(0)}, a.Ended(after(0)))
-	require.Zero(t, a.InFlight())
-	require.Equal(t, []quota.Learned{{Limit: perHour(3), Since: after(0)}}, a.Learned(after(0)))
+	}, maxWait, after(0))
+	require.Equal(t, []time.Time{ago(30 * time.Minute), after(0), after(0)}, a.Stored(after(0)).Ended)
+	require.Zero(t, a.Stored(after(0)).InFlight)
+	require.Equal(t, []quota.Learned{{Limit: perHour(3), Since: after(0)}}, a.Stored(after(0)).Learned)
 	require.Equal(t, after(0), a.Stored(after(0)).Since)
 }
 
@@ -35,18 +38,18 @@ func TestRestoredAccountGoesOnWhereItWas(t *testing.T) {
 		Since:   ago(3 * time.Hour),
 		Ended:   []time.Time{ago(20 * time.Minute), ago(10 * time.Minute)},
 		Learned: []quota.Learned{{Limit: perMinute(40), Since: ago(5 * time.Minute)}},
-	}, after(0))
-	require.Equal(t, []int{38, 1498}, room(a.Quota, after(0)))
-	require.Equal(t, 750, refuseTwice(a.Quota, after(0), quota.Limit{}, 10*time.Minute).Limit.Requests,
+	}, maxWait, after(0))
+	require.Equal(t, []int{38, 1498}, room(a, after(0)))
+	require.Equal(t, 750, refuseTwice(a, after(0), quota.Limit{}, 10*time.Minute).Limit.Requests,
 		"the account is complete: it is another program's doing")
 }
 
 func TestNewAccountKnowsNothingOfWhatWasSentBefore(t *testing.T) {
 	a := quota.NewAccount(perHour(1500))
 	require.Zero(t, a.Stored(after(0)))
-	a.Restore(quota.Stored{}, after(0))
+	a.Restore(quota.Stored{}, maxWait, after(0))
 	require.Equal(t, quota.Stored{Since: after(0)}, a.Stored(after(0)))
-	require.Equal(t, quota.Correction{Assumed: 1500}, refuseTwice(a.Quota, after(time.Minute), perHour(1500), 2*time.Second))
+	require.Equal(t, quota.Correction{Assumed: 1500}, refuseTwice(a, after(time.Minute), perHour(1500), 2*time.Second))
 }
 
 func TestRequestInFlightWhenTheProcessEndedCountsAsEndedAtTheRestart(t *testing.T) {
@@ -58,8 +61,8 @@ func TestRequestInFlightWhenTheProcessEndedCountsAsEndedAtTheRestart(t *testing.
 	require.Equal(t, 1, stored.InFlight)
 
 	a = quota.NewAccount(perMinute(2))
-	a.Restore(stored, after(30*time.Second))
-	require.Equal(t, []time.Time{after(time.Second), after(30 * time.Second)}, a.Ended(after(30*time.Second)))
+	a.Restore(stored, maxWait, after(30*time.Second))
+	require.Equal(t, []time.Time{after(time.Second), after(30 * time.Second)}, a.Stored(after(30*time.Second)).Ended)
 }
 
 func TestPauseThatTheAPIAskedForSurvivesARestart(t *testing.T) {
@@ -67,44 +70,42 @@ func TestPauseThatTheAPIAskedForSurvivesARestart(t *testing.T) {
 	require.Zero(t, a.ThrottledUntil())
 	a.Throttle(after(10 * time.Minute))
 	a.Throttle(after(5 * time.Minute))
-	a.Pause(after(time.Hour))
 	require.Equal(t, after(10*time.Minute), a.ThrottledUntil())
-	require.Equal(t, time.Hour, next(t, a.Quota, after(0)))
+	require.Equal(t, 10*time.Minute, next(t, a, after(0)))
 	stored := a.Stored(after(time.Minute))
 	require.Equal(t, quota.Stored{PausedUntil: after(10 * time.Minute)}, stored)
 	require.Zero(t, a.Stored(after(10*time.Minute)).PausedUntil, "it is over")
 
 	a = quota.NewAccount(perMinute(100))
-	a.Restore(stored, after(2*time.Minute))
-	require.Equal(t, 10*time.Minute, next(t, a.Quota, after(2*time.Minute)))
+	a.Restore(stored, maxWait, after(2*time.Minute))
+	require.Equal(t, 10*time.Minute, next(t, a, after(2*time.Minute)))
 	require.Equal(t, after(10*time.Minute), a.ThrottledUntil())
 
 	a = quota.NewAccount(perMinute(100))
-	a.Restore(stored, after(10*time.Minute))
+	a.Restore(stored, maxWait, after(10*time.Minute))
 	require.Zero(t, a.ThrottledUntil())
 }
 
 func TestRequestsKeepApartForAWhileAfterAPauseThatTheAPIAskedFor(t *testing.T) {
 	a := quota.NewAccount(perMinute(100))
 	a.Throttle(after(10 * time.Second))
-	requireNext(t, a.Quota, after(0), quota.Fresh, after(10*time.Second))
+	requireNext(t, a, after(0), quota.Fresh, after(10*time.Second))
 	a.Send(after(10 * time.Second))
-	requireNext(t, a.Quota, after(10*time.Second), quota.Fresh, after(11200*time.Millisecond)) // a slow response holds up nothing
+	requireNext(t, a, after(10*time.Second), quota.Fresh, after(11200*time.Millisecond)) // a slow response holds up nothing
 	a.Done(after(11*time.Second), 1)
-	requireNext(t, a.Quota, after(11*time.Second), quota.Fresh, after(11*time.Second))
+	requireNext(t, a, after(11*time.Second), quota.Fresh, after(11*time.Second))
 	a.Send(after(12 * time.Second))
-	requireNext(t, a.Quota, after(70*time.Second), quota.Fresh, after(70*time.Second))
+	requireNext(t, a, after(70*time.Second), quota.Fresh, after(70*time.Second))
 
-	refuse(a.Quota, after(99*time.Second), perMinute(100), time.Second)
+	refuse(a, after(99*time.Second), perMinute(100), time.Second)
 	a.Succeeded(after(99*time.Second + 1))
 	a.Refused(after(100*time.Second), after(100*time.Second), perMinute(100), 20*time.Second)
 	a.Send(after(120 * time.Second))
-	requireNext(t, a.Quota, after(120*time.Second), quota.Fresh, after(122400*time.Millisecond))
+	requireNext(t, a, after(120*time.Second), quota.Fresh, after(122400*time.Millisecond))
 
 	a = quota.NewAccount(perMinute(100))
-	a.Pause(after(10 * time.Second))
 	a.Send(after(10 * time.Second))
-	requireNext(t, a.Quota, after(10*time.Second), quota.Fresh, after(10*time.Second))
+	requireNext(t, a, after(10*time.Second), quota.Fresh, after(10*time.Second)) // there was no pause
 }
 
 func TestTheGapFollowsTheShortestLimitThatIsInForce(t *testing.T) {
@@ -130,22 +131,21 @@ func TestTheGapFollowsTheShortestLimitThatIsInForce(t *testing.T) {
 			}
 			a.KeepApart(after(time.Hour))
 			a.Send(after(time.Minute))
-			requireNext(t, a.Quota, after(time.Minute), quota.Fresh, after(time.Minute+c.want))
+			requireNext(t, a, after(time.Minute), quota.Fresh, after(time.Minute+c.want))
 		})
 	}
 }
 
 func TestRestoredPauseLastsAtMostMaxWait(t *testing.T) {
 	a := quota.NewAccount(perMinute(100))
-	a.Restore(quota.Stored{PausedUntil: after(1000 * time.Hour)}, after(0))
-	require.Equal(t, quota.MaxWait, next(t, a.Quota, after(0)))
-	require.Equal(t, time.Hour, quota.MaxWait)
+	a.Restore(quota.Stored{PausedUntil: after(1000 * time.Hour)}, maxWait, after(0))
+	require.Equal(t, maxWait, next(t, a, after(0)))
 }
 
 func TestStoredTimesAreWallClockTimesInUTC(t *testing.T) {
 	now := time.Now() // with a monotonic clock reading
 	a := quota.NewAccount(perMinute(100))
-	a.Restore(quota.Stored{Learned: []quota.Learned{{Limit: perMinute(40), Since: now}}}, now)
+	a.Restore(quota.Stored{Learned: []quota.Learned{{Limit: perMinute(40), Since: now}}}, maxWait, now)
 	a.Send(now)
 	a.Done(now, 1)
 	a.Throttle(now.Add(time.Minute))
@@ -162,18 +162,18 @@ func TestRestartChangesNothingOfWhatMayBeSent(t *testing.T) {
 		offsets := rapid.SliceOf(rapid.Int64Range(0, int64(2*time.Hour))).Draw(t, "offsets")
 		slices.Sort(offsets)
 		a, now := quota.NewAccount(limits...), after(2*time.Hour)
-		a.Restore(quota.Stored{}, after(0))
+		a.Restore(quota.Stored{}, maxWait, after(0))
 		for _, offset := range offsets {
 			a.Send(after(time.Duration(offset)))
 			a.Done(after(time.Duration(offset)), 1)
 		}
 		if rapid.Bool().Draw(t, "refused") {
-			refuseTwice(a.Quota, now, perMinute(rapid.IntRange(1, 20).Draw(t, "named")), time.Second)
+			refuseTwice(a, now, perMinute(rapid.IntRange(1, 20).Draw(t, "named")), time.Second)
 		}
 		a.Throttle(now.Add(time.Duration(rapid.Int64Range(-int64(time.Hour), int64(time.Hour)).Draw(t, "pause"))))
 
 		again := quota.NewAccount(limits...)
-		again.Restore(a.Stored(now), now)
+		again.Restore(a.Stored(now), maxWait, now)
 		require.Equal(t, a.Stored(now), again.Stored(now))
 		require.Equal(t, a.Remaining(now), again.Remaining(now))
 		for _, d := range []quota.Demand{quota.Fresh, quota.Repeat} {

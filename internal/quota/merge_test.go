@@ -74,7 +74,7 @@ func TestMergedAccountAllowsNothingThatEitherForbids(t *testing.T) {
 		now := after(0)
 		restore := func(s quota.Stored) *quota.Account {
 			account := quota.NewAccount(limits...)
-			account.Restore(s, now)
+			account.Restore(s, maxWait, now)
 			return account
 		}
 		a, b := drawStored(t, "a"), drawStored(t, "b")

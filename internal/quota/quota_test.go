@@ -17,8 +17,18 @@ func after(d time.Duration) time.Time {
 	return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(d)
 }
 
+// counter is a Quota or an Account.
+type counter interface {
+	Next(now time.Time, d quota.Demand) (at time.Time, ok bool)
+	Send(now time.Time)
+	Done(now time.Time, reached int)
+	Succeeded(sent time.Time)
+	Refused(sent, now time.Time, named quota.Limit, wait time.Duration) quota.Correction
+	Remaining(now time.Time) []quota.Remaining
+}
+
 // spend sends n requests that end at the same moment.
-func spend(q *quota.Quota, now time.Time, n int) {
+func spend(q counter, now time.Time, n int) {
 	for range n {
 		q.Send(now)
 		q.Done(now, 1)
@@ -27,14 +37,14 @@ func spend(q *quota.Quota, now time.Time, n int) {
 
 // requireNext requires that the next request of that demand may be sent at want
 // and no sooner.
-func requireNext(t *testing.T, q *quota.Quota, now time.Time, d quota.Demand, want time.Time) {
+func requireNext(t *testing.T, q counter, now time.Time, d quota.Demand, want time.Time) {
 	t.Helper()
 	got, ok := q.Next(now, d)
 	require.True(t, ok, "no moment named")
 	require.Equal(t, want, got)
 }
 
-func requireNoMoment(t *testing.T, q *quota.Quota, now time.Time, d quota.Demand) {
+func requireNoMoment(t *testing.T, q counter, now time.Time, d quota.Demand) {
 	t.Helper()
 	_, ok := q.Next(now, d)
 	require.False(t, ok, "a moment was named")

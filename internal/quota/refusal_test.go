@@ -18,7 +18,7 @@ func perMinute(requests int) quota.Limit { return quota.Limit{Window: time.Minut
 func perHour(requests int) quota.Limit { return quota.Limit{Window: time.Hour, Requests: requests} }
 
 // sent sends n requests that end at a moment.
-func sent(q *quota.Quota, n int, at time.Time) {
+func sent(q counter, n int, at time.Time) {
 	for range n {
 		q.Send(at)
 		q.Done(at, 1)
@@ -26,7 +26,7 @@ func sent(q *quota.Quota, n int, at time.Time) {
 }
 
 // room is how many requests each window has room for.
-func room(q *quota.Quota, now time.Time) []int {
+func room(q counter, now time.Time) []int {
 	var rooms []int
 	for _, r := range q.Remaining(now) {
 		rooms = append(rooms, r.Requests)
@@ -35,7 +35,7 @@ func room(q *quota.Quota, now time.Time) []int {
 }
 
 // next is when a new request may go, after the start of the test.
-func next(t *testing.T, q *quota.Quota, now time.Time) time.Duration {
+func next(t *testing.T, q counter, now time.Time) time.Duration {
 	t.Helper()
 	at, ok := q.Next(now, quota.Fresh)
 	require.True(t, ok)
@@ -43,14 +43,14 @@ func next(t *testing.T, q *quota.Quota, now time.Time) time.Duration {
 }
 
 // refuse refuses a request that was sent after another had succeeded.
-func refuse(q *quota.Quota, now time.Time, named quota.Limit, wait time.Duration) quota.Correction {
+func refuse(q counter, now time.Time, named quota.Limit, wait time.Duration) quota.Correction {
 	q.Succeeded(now.Add(-1))
 	return q.Refused(now, now, named, wait)
 }
 
 // refuseTwice refuses a request, lets another succeed, and refuses a third a
 // moment later.
-func refuseTwice(q *quota.Quota, now time.Time, named quota.Limit, wait time.Duration) quota.Correction {
+func refuseTwice(q counter, now time.Time, named quota.Limit, wait time.Duration) quota.Correction {
 	refuse(q, now.Add(-2), named, wait)
 	return refuse(q, now, named, wait)
 }

@@ -64,7 +64,7 @@ type client struct {
 
 func newClient(t *testing.T, r *rand.Rand, s *server, limits ...quota.Limit) *client {
 	c := &client{Account: quota.NewAccount(limits...), t: t, rand: r, limits: limits, server: s, now: after(0)}
-	c.Restore(quota.Stored{}, c.now)
+	c.Restore(quota.Stored{}, maxWait, c.now)
 	return c
 }
 
@@ -128,7 +128,7 @@ func later(a, b time.Time) time.Time {
 func (c *client) restart() {
 	stored := c.Stored(c.now)
 	c.Account = quota.NewAccount(c.limits...)
-	c.Restore(stored, c.now)
+	c.Restore(stored, maxWait, c.now)
 }
 
 func (c *client) requireWithinLimits() {
@@ -144,7 +144,7 @@ func (c *client) requireWithinLimits() {
 // one.
 func (c *client) requireHalf() {
 	c.t.Helper()
-	for _, learned := range c.Learned(c.now) {
+	for _, learned := range c.Stored(c.now).Learned {
 		i := slices.IndexFunc(c.limits, func(l quota.Limit) bool { return l.Window == learned.Limit.Window })
 		require.GreaterOrEqual(c.t, 2*learned.Limit.Requests, c.limits[i].Requests)
 	}
@@ -188,7 +188,7 @@ func TestEveryLimitComesBackWithinTenQuietWindows(t *testing.T) {
 		if n := len(c.refused); n > 0 {
 			last = c.refused[n-1]
 		}
-		require.Empty(t, c.Learned(last.Add(10*l.Window)))
+		require.Empty(t, c.Stored(last.Add(10*l.Window)).Learned)
 		c.now = later(c.now, last.Add(10*l.Window))
 		c.run(3*l.Window, 0)
 		require.GreaterOrEqual(t, 100*most(c.sent, l.Window), 95*l.Requests, "a request occupies the window a little longer than it is in it")
