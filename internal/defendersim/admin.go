@@ -4,6 +4,7 @@ package defendersim
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -63,7 +64,11 @@ func (s *Sim) Summaries() []Summary {
 
 func (t *tracked) summary() string {
 	i := &t.incident
-	line := fmt.Sprintf("%s, %s, %d alerts, %s: %s", i.Status, i.Severity, len(i.Alerts), i.LastUpdate.Format(timeForm), i.Name)
+	alerts := fmt.Sprintf("%d alerts", len(i.Alerts))
+	if len(i.Alerts) == 1 {
+		alerts = "1 alert"
+	}
+	line := fmt.Sprintf("%s, %s, %s, %s: %s", i.Status, i.Severity, alerts, i.LastUpdate.Format(timeForm), i.Name)
 	if i.redirected() {
 		line = fmt.Sprintf("merged into %d, %s: %s", i.RedirectID, i.LastUpdate.Format(timeForm), i.Name)
 	}
@@ -144,6 +149,9 @@ func (s *Sim) putFault(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rule, err := readRule(r)
+	if err == nil && id > 0 {
+		_, err = s.Incident(id)
+	}
 	if err == nil {
 		err = s.SetFault(id, rule)
 	}
@@ -252,7 +260,11 @@ func (s *Sim) steer(act func(r *http.Request, id int64) error) http.HandlerFunc 
 }
 
 func writeError(w http.ResponseWriter, err error) {
-	writeJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+	status := http.StatusBadRequest
+	if _, none := errors.AsType[unknownError](err); none {
+		status = http.StatusNotFound
+	}
+	writeJSON(w, status, map[string]string{"error": err.Error()})
 }
 
 func writeJSON(w http.ResponseWriter, status int, value any) {

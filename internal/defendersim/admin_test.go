@@ -110,6 +110,31 @@ func TestAdminShowsIncidentsStatesAndJournal(t *testing.T) {
 	assert.Len(t, one[0].States, 2)
 }
 
+func TestAdminRefusesAnIncidentThatDoesNotExist(t *testing.T) {
+	s := newSim(t, nil)
+	for _, c := range []struct{ method, path string }{
+		{http.MethodPut, "/sim/faults/999999?fault=500"},
+		{http.MethodPost, "/sim/incidents/999999/remove"},
+		{http.MethodPost, "/sim/incidents/999999/merge?into=1002"},
+		{http.MethodPost, "/sim/incidents/1001/merge?into=999999"},
+	} {
+		got := admin[map[string]string](t, s, c.method, c.path, http.StatusNotFound)
+		assert.Equal(t, "there is no incident 999999", got["error"], c.path)
+	}
+	assert.Empty(t, admin[[]faultShown](t, s, http.MethodGet, "/sim/faults", http.StatusOK))
+
+	require.NoError(t, s.Remove(1001))
+	admin[any](t, s, http.MethodPut, "/sim/faults/1001?fault=500", http.StatusNoContent) // it can be restored
+}
+
+func TestSummaryCountsAlerts(t *testing.T) {
+	s := newSim(t, nil)
+	for n, want := range []string{", 0 alerts, ", ", 1 alert, ", ", 2 alerts, "} {
+		require.NoError(t, s.Update(1001, func(i *Incident) { i.Alerts = make([]Alert, n) }))
+		assert.Contains(t, s.Summaries()[0].Summary, want)
+	}
+}
+
 func TestAdminSaysWhatIsWrong(t *testing.T) {
 	s := newSim(t, nil)
 	for _, c := range []struct{ method, path, word string }{
@@ -125,7 +150,6 @@ func TestAdminSaysWhatIsWrong(t *testing.T) {
 		{http.MethodPut, "/sim/faults/list?fault=500&every=x", "every"},
 		{http.MethodDelete, "/sim/faults/all", "all"},
 		{http.MethodPost, "/sim/incidents/1001/merge", "into"},
-		{http.MethodPost, "/sim/incidents/9/remove", "no incident 9"},
 		{http.MethodPost, "/sim/incidents/1001/change?kind=x", "unknown kind"},
 	} {
 		got := admin[map[string]string](t, s, c.method, c.path, http.StatusBadRequest)

@@ -156,4 +156,9 @@ func (s *Sim) Incident(id int64) (Incident, error) {
 	return t.incident.deepClone(), nil
 }
 
-func unknown(id int64) error { return fmt.Errorf("there is no incident %d", id) }
+func unknown(id int64) error { return unknownError(id) }
+
+// unknownError is the ID of an incident that does not exist.
+type unknownError int64
+
+func (id unknownError) Error() string { return fmt.Sprintf("there is no incident %d", int64(id)) }
