@@ -5,7 +5,6 @@ package harness
 import (
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 )
@@ -24,10 +23,16 @@ func TestEndOfOneProgramKillsNoOther(t *testing.T) {
 			}
 		})
 	}
-	for range rounds {
-		p := Launch(t.Context(), t, n, nil, "/bin/true")
-		<-p.Done()
-		time.Sleep(time.Millisecond)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		all.Wait()
+	}()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-Launch(t.Context(), t, n, nil, "/bin/true").Done():
+		}
 	}
-	all.Wait()
 }
