@@ -123,8 +123,8 @@ func (p *Program) Done() <-chan struct{} {
 	return p.done
 }
 
-// Err returns how the program ended; nil for exit code 0. Call it after Done is
-// closed.
+// Err returns how the program ended; nil for exit code 0. Call it after
+// Done is closed.
 func (p *Program) Err() error { return p.err }
 
 // End sends a signal and waits for the program to end.

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Serve serves a handler on this machine until the test ends and returns its
-// URL.
+// Serve serves a handler on this machine until the test ends and
+// returns its URL.
 func Serve(t *testing.T, handler http.Handler) string {
 	t.Helper()
 	server := httptest.NewServer(handler)

@@ -60,8 +60,8 @@ type Sink struct {
 // NewSink returns a sink that calls n after each delivery.
 func NewSink(n *Notifier) *Sink { return &Sink{notifier: n} }
 
-// SetMode changes how the sink responds and returns how many deliveries it has
-// received before.
+// SetMode changes how the sink responds and returns how many deliveries it
+// has received before.
 func (s *Sink) SetMode(m Mode) (received int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

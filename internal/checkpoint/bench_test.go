@@ -28,9 +28,9 @@ func sizes() []int { return []int{10, 1_000, 100_000} }
 // served are the states that the receiver stores of incidents of the simulator.
 type served []incident.State
 
-// servedUnder returns the states of 200 incidents, half of them assigned, with three
-// alerts each on average. They are as large as those that
-// TestStatesGrowLittleWithWhatRecordsSay reports.
+// servedUnder returns the states of 200 incidents, half of them
+// assigned, with three alerts each on average. They are as large as
+// those that TestStatesGrowLittleWithWhatRecordsSay reports.
 func servedUnder(b *testing.B, api defender.API) served {
 	b.Helper()
 	population := defendersim.DefaultConfig()
@@ -70,8 +70,8 @@ func filled(b *testing.B, n int, states served) (directory string, bytes int64) 
 	return directory, info.Size()
 }
 
-// BenchmarkStore measures the operations of a running receiver, by number of stored
-// incidents.
+// BenchmarkStore measures the operations of a running receiver, by number
+// of stored incidents.
 func BenchmarkStore(b *testing.B) {
 	states := servedUnder(b, defender.Graph) // the larger ones
 	for _, n := range sizes() {

@@ -22,8 +22,8 @@ const (
 	holdTime = time.Minute
 )
 
-// errUnavailable is the error of a call that timed out, and of the calls that are then
-// not made.
+// errUnavailable is the error of a call that timed out, and of the calls that are
+// then not made.
 var errUnavailable = errors.New("storage unavailable")
 
 var (

@@ -17,8 +17,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/quota"
 )
 
-// hanging is a storage with calls that take time, or that do not return until it is
-// released.
+// hanging is a storage with calls that take time, or that do not return until
+// it is released.
 type hanging struct {
 	storage.Client
 	takes    time.Duration

@@ -26,8 +26,8 @@ import (
 // would misread. Earlier versions can be read; the first write then raises the version.
 const version = 4
 
-// The keys. The key of the version never changes. Each other key has the version that
-// introduced it.
+// The keys. The key of the version never changes. Each other key has the version
+// that introduced it.
 const (
 	versionKey     = "version"
 	receiverKey    = "v1/receiver"
@@ -63,13 +63,12 @@ type Feed struct {
 	Alerts time.Time `json:"alerts,omitzero"`
 	// Pending are the changes that the list has shown and no poll has shown since.
 	Pending []Pending `json:"pending,omitzero"`
-	// Discover is whether the feed discovered incidents; nil if not recorded, as before
-	// version 3.
+	// Discover is whether the feed discovered incidents; nil if not recorded, as
+	// before version 3.
 	Discover *bool `json:"discover,omitzero"`
-	// Quota is the account of requests for the list. It has an entry of its own, since
-	// each API has its own quota, while the rest of the feed is shared. SaveFeed does not
-	// write that entry if Quota is empty: if one account counts all requests, SaveQuota
-	// writes it.
+	// Quota is the account of requests for the list. It has an entry of its own, since each
+	// API has its own quota, while the rest of the feed is shared. SaveFeed does not write
+	// that entry if Quota is empty: if one account counts all requests, SaveQuota writes it.
 	Quota quota.Stored `json:"-"`
 }
 
@@ -83,14 +82,14 @@ type Sweep struct {
 	Done      int       `json:"done,omitzero"`      // its pages so far; 0: there is no current sweep
 }
 
-// Pass is the progress of a pass, which reads the lists once from the oldest row to the
-// newest.
+// Pass is the progress of a pass, which reads the lists once from the oldest row
+// to the newest.
 type Pass struct {
 	// Phase is what the pass is doing: "count", "incidents" or "alerts". It is "done" if
 	// the pass has ended, and empty if none has begun.
 	Phase string `json:"phase,omitzero"`
-	// Since is the creation time of the last row that the phase has shown; zero if it has
-	// shown none.
+	// Since is the creation time of the last row that the phase has shown; zero if it
+	// has shown none.
 	Since time.Time `json:"since,omitzero"`
 	// IncidentsRead: the pass has read the list of incidents to its end.
 	IncidentsRead bool `json:"incidents_read,omitzero"`

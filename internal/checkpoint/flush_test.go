@@ -104,8 +104,8 @@ func TestForgetDeletesSeveralInOneOperation(t *testing.T) {
 	require.Zero(t, store.Unwritten())
 }
 
-// late performs each write and then returns an error, like a storage that responds too
-// late.
+// late performs each write and then returns an error, like a storage that
+// responds too late.
 func (w *wired) late() { w.afterwards = errors.New("too late") }
 
 // What is stored then differs from what the Store believes to be stored.

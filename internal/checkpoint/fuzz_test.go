@@ -16,9 +16,9 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// openDamaged opens a checkpoint in which one entry may be anything. If that entry cannot
-// be read, Open must report which one it is and change nothing; openDamaged then returns
-// nil.
+// openDamaged opens a checkpoint in which one entry may be anything. If that entry
+// cannot be read, Open must report which one it is and change nothing; openDamaged
+// then returns nil.
 func openDamaged(t *testing.T, client memory, key string, entry []byte) (*Store, Contents) {
 	t.Helper()
 	client[key] = entry

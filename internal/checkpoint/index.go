@@ -10,8 +10,8 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 )
 
-// indexParts is how many entries the index is split into. Adding an incident writes one
-// of them.
+// indexParts is how many entries the index is split into. Adding an incident writes
+// one of them.
 const indexParts = 100
 
 // index has the IDs of the incidents that may have a state. The last two digits of an ID

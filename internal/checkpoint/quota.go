@@ -26,11 +26,11 @@ const (
 )
 
 // An account is written before each request, so its entry must be small. It has a line
-// with the checksum, a line with a JSON header, and then the time when each request ended,
-// as a uvarint in tenths of a second: the first since 1970, each other one since the one
-// before. That is at most 1,785 bytes for 1,500 requests in an hour. Times are rounded up,
-// so a request may count for longer, but never shorter. Versions 1 and 2 wrote one JSON
-// object.
+// with the checksum, a line with a JSON header, and then the time when each request
+// ended, as a uvarint in tenths of a second: the first since 1970, each other one since
+// the one before. That is at most 1,785 bytes for 1,500 requests in an hour. Times are
+// rounded up, so a request may count for longer, but never shorter. Versions 1 and 2
+// wrote one JSON object.
 
 const (
 	tenth = 100 * time.Millisecond
@@ -152,8 +152,8 @@ func decodeLegacyQuota(key string, entry []byte) (quota.Stored, error) {
 	return q, nil
 }
 
-// learned returns a stored limit. If its window is too long for a Duration, it limits
-// nothing.
+// learned returns a stored limit. If its window is too long for a Duration,
+// it limits nothing.
 func learned(seconds, requests, since int64) quota.Learned {
 	window := time.Duration(seconds) * time.Second
 	if seconds != int64(window/time.Second) {

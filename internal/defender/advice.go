@@ -15,8 +15,8 @@ import (
 type access struct {
 	// scope is requested for tokens of the commercial cloud.
 	scope string
-	// scopesAt are the documented scopes by host, including the API's regional
-	// hosts.
+	// scopesAt are the documented scopes by host, including the
+	// API's regional hosts.
 	scopesAt map[string]string
 	// audiences are the values of aud in tokens for the API.
 	audiences []string
@@ -127,8 +127,8 @@ func anyOf(needed, given []string) bool {
 	})
 }
 
-// least is the smallest permission that such a token needs. Nil: one of an
-// application.
+// least is the smallest permission that such a token needs. Nil: one
+// of an application.
 func (a access) least(token *Token) string {
 	if token.delegated() {
 		return a.scopes[0]

@@ -48,8 +48,8 @@ const (
 	unknown    = "https://gateway.example"
 )
 
-// refusal is the text of a refusal with this status after a request to the
-// endpoint.
+// refusal is the text of a refusal with this status after a request
+// to the endpoint.
 func refusal(t *testing.T, status int, endpoint, authorization, date string) string {
 	t.Helper()
 	return failed(t, clientAt(t, endpoint, authorized(authorization, responding(status, "", "Date", date))).Get(t.Context(), 1)).Advice

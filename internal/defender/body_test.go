@@ -23,8 +23,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defendersim"
 )
 
-// codings are the ways in which a response can be encoded, and what the header
-// says.
+// codings are the ways in which a response can be encoded, and what
+// the header says.
 var codings = []struct{ form, header string }{
 	{"", ""},
 	{"", "identity"},

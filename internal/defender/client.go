@@ -71,8 +71,8 @@ type Result struct {
 	Size int
 	// Pages is how many responses have shown the incident, including this one.
 	Pages int
-	// Date of the response, by the service's clock, in whole seconds. Zero:
-	// missing.
+	// Date of the response, by the service's clock, in whole
+	// seconds. Zero: missing.
 	Date time.Time
 	// Warning is the response's Warning header, bounded and in printable ASCII.
 	// Empty: there is none.

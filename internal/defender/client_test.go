@@ -159,8 +159,8 @@ func stalling(coding string) roundTrip {
 	}
 }
 
-// dripping sends a byte of a response each second, until the request's context
-// ends.
+// dripping sends a byte of a response each second, until the
+// request's context ends.
 func dripping(r *http.Request) (*http.Response, error) {
 	body, feed := io.Pipe()
 	go func() {

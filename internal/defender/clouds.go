@@ -24,8 +24,8 @@ func clouds() []cloud {
 	}
 }
 
-// Endpoint is the API's endpoint on the commercial cloud. An unknown API counts
-// as XDR.
+// Endpoint is the API's endpoint on the commercial cloud. An unknown API
+// counts as XDR.
 func Endpoint(api API) string {
 	hosts := clouds()[0].hosts
 	return "https://" + cmp.Or(hosts[api], hosts[XDR])

@@ -32,9 +32,9 @@ const (
 )
 
 // decoder reads responses as they arrive. jsontext checks each member of an
-// incident or an alert as a whole; then one pass over its text makes what is
-// kept of it. Its buffers are reused for the next response, so it belongs to
-// one goroutine.
+// incident or an alert as a whole; then one pass over its text makes what
+// is kept of it. Its buffers are reused for the next response, so it
+// belongs to one goroutine.
 type decoder struct {
 	json     jsontext.Decoder
 	body     source

@@ -33,9 +33,9 @@ type dialect struct {
 	// requested, in rows.
 	list   string
 	maxTop int
-	// alertList is the path of the list of alerts of all incidents, empty if the
-	// API has none, and maxAlertTop the largest page of it that is requested, in
-	// rows.
+	// alertList is the path of the list of alerts of all incidents, empty if
+	// the API has none, and maxAlertTop the largest page of it that is
+	// requested, in rows.
 	alertList   string
 	maxAlertTop int
 	// maxSkip is how many rows of a list a page may skip; 0: not known.
@@ -46,12 +46,12 @@ type dialect struct {
 	wholeRows bool
 	// prefer is the Prefer header of each request; empty: none.
 	prefer string
-	// oneBudget: one limit covers all requests, so that a 429 concerns all of
-	// them.
+	// oneBudget: one limit covers all requests, so that a 429 concerns
+	// all of them.
 	oneBudget bool
 
-	// access is what the API requires of a token, and alertAccess what its list of
-	// alerts requires.
+	// access is what the API requires of a token, and alertAccess what its list
+	// of alerts requires.
 	access, alertAccess access
 
 	incident incidentFields

@@ -78,8 +78,8 @@ func requestPath(path string) string {
 
 var requestPaths = regexp.MustCompile(`(?i)(/api/incidents|/(?:v1\.0|beta)/security/(?:incidents|alerts_v2))(/[0-9]+(/alerts)?)?/*$`)
 
-// listPlaces joins the endpoints of places, with the cloud's name for all but the
-// first.
+// listPlaces joins the endpoints of places, with the cloud's name for all
+// but the first.
 func listPlaces(places []place) string {
 	text := places[0].endpoint
 	for _, p := range places[1:] {

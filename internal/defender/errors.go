@@ -82,8 +82,8 @@ type Error struct {
 	// Token holds the claims of the token that was sent, only for Unauthorized and
 	// Forbidden. Nil: no token was sent, or none that can be read.
 	Token *Token
-	// Permission is the least that such a token needs, only for Unauthorized and
-	// Forbidden.
+	// Permission is the least that such a token needs, only for
+	// Unauthorized and Forbidden.
 	Permission string
 	// Advice tells people what is wrong and which setting to change. It is set for
 	// Unauthorized and Forbidden, as far as the token shows; for NoToken if the
@@ -113,8 +113,8 @@ func (e *Error) Unwrap() error { return e.Err }
 // maxText bounds the text that a message takes from a response, in bytes.
 const maxText = 300
 
-// plain makes text from a response fit for a log line: bounded, valid UTF-8 and
-// printable.
+// plain makes text from a response fit for a log line: bounded, valid
+// UTF-8 and printable.
 func plain(text string) string {
 	if len(text) > maxText {
 		text = text[:maxText]

@@ -17,23 +17,23 @@ type evidenceRow struct {
 	graphKind, graphMember string
 }
 
-// account lists the members that identify a user in Defender XDR's evidence and
-// Graph's accounts.
+// account lists the members that identify a user in Defender XDR's evidence
+// and Graph's accounts.
 const account = `userPrincipalName|domainName\accountName|accountName`
 
 // evidenceTable has every kind of evidence that identifies an asset; other
-// kinds are ignored. For Defender XDR, the kind is entityType, or device for
-// the elements of devices; for Graph, it is the part of @odata.type before
-// Evidence. Kinds are compared without case: MailBox and Mailbox were both
-// seen.
+// kinds are ignored. For Defender XDR, the kind is entityType, or device
+// for the elements of devices; for Graph, it is the part of @odata.type
+// before Evidence. Kinds are compared without case: MailBox and Mailbox
+// were both seen.
 //
 // Of members separated by bars, the first one with a value is used; members
 // separated by backslashes are all used, if all have a value. A dot leads into
 // an object; of an array, all elements that are texts count. Accounts logged on
 // to a device are not evidence, nor are the device's addresses.
 //
-// Defender XDR's members were seen in captures, Graph's are from the vendor's
-// documentation.
+// Defender XDR's members were seen in captures, Graph's are from
+// the vendor's documentation.
 func evidenceTable() []evidenceRow {
 	const user, session = `userAccount.`, `account.userAccount.`
 	return []evidenceRow{
@@ -61,8 +61,8 @@ func evidenceTable() []evidenceRow {
 	}
 }
 
-// accountIn lists the members that identify a user in an account nested in an
-// object.
+// accountIn lists the members that identify a user in an account nested
+// in an object.
 func accountIn(object string) string {
 	return object + strings.NewReplacer(`|`, `|`+object, `\`, `\`+object).Replace(account)
 }

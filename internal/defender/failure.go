@@ -64,8 +64,8 @@ const adviceForeign = "The response is not in the API's error format, so a proxy
 const maxErrorBody = 64 << 10
 
 // explain reads the API's message from a body of the form
-// {"error":{"code":"…","message":"…"}} and reports whether the body has that
-// form.
+// {"error":{"code":"…","message":"…"}} and reports whether the body
+// has that form.
 func (e *Error) explain(body []byte) bool {
 	var result struct {
 		Error *struct {

@@ -15,8 +15,8 @@ import (
 // latest change to the earliest (seen in captures); Graph's lists have no order
 // unless one is requested (measured by others).
 type ListRequest struct {
-	// Alerts requests the list of alerts instead of the list of incidents. It
-	// requires Client.ListsAlerts.
+	// Alerts requests the list of alerts instead of the list of incidents.
+	// It requires Client.ListsAlerts.
 	Alerts bool
 	// Since excludes rows that last changed before it, and Before rows that
 	// changed at that time or later, both to the tenth of a microsecond and never
@@ -26,22 +26,22 @@ type ListRequest struct {
 	CreatedSince, CreatedBefore time.Time
 	// Status excludes rows with any other status; empty: none.
 	Status string
-	// ByCreation requests the oldest rows first, by creation. Graph supports it
-	// (measured by others); whether Defender XDR supports it or the next two is
-	// not known.
+	// ByCreation requests the oldest rows first, by creation. Graph supports
+	// it (measured by others); whether Defender XDR supports it or the next
+	// two is not known.
 	ByCreation bool
 	// Count requests Page.Total.
 	Count bool
 	// Narrow requests only the IDs and times of the rows. They have no Snapshot,
 	// and Closed is not known.
 	Narrow bool
-	// Top is the size of the page in rows: 1 to Client.MaxTop, or to
-	// Client.MaxAlertTop.
+	// Top is the size of the page in rows: 1 to Client.MaxTop,
+	// or to Client.MaxAlertTop.
 	Top int
 	// Skip is how many rows of the list precede the page.
 	Skip int
-	// Token is the Token of an earlier page, which this page follows; empty: Skip
-	// counts.
+	// Token is the Token of an earlier page, which this page follows;
+	// empty: Skip counts.
 	Token string
 }
 
@@ -55,9 +55,9 @@ type Page struct {
 	// Total is how many rows the whole list has, within the requested bounds and
 	// status, if Count was requested. 0: missing, or none.
 	Total int
-	// Next is the Skip of the next page. 0: there is none. It is more than the
-	// requested Skip, unless there is a Token, which also continues after an empty
-	// page.
+	// Next is the Skip of the next page. 0: there is none. It is more than
+	// the requested Skip, unless there is a Token, which also continues after
+	// an empty page.
 	Next  int
 	Token string
 	// Counted: Next was computed from the rows of this page, because its link does
@@ -87,11 +87,11 @@ type Row struct {
 	// ID of the incident. 0 only in the list of alerts: the alert is in no
 	// incident, or its row has an Err.
 	ID int64
-	// Alert is the ID of the alert. Empty: the row is one of the list of
-	// incidents.
+	// Alert is the ID of the alert. Empty: the row is one of the
+	// list of incidents.
 	Alert string
-	// LastUpdate and Created are those of the incident, or of the alert. Zero: not
-	// known.
+	// LastUpdate and Created are those of the incident, or of the alert.
+	// Zero: not known.
 	LastUpdate, Created time.Time
 	// Closed: no more changes of the incident are expected. False if Err is not
 	// nil, and for an alert.
@@ -123,8 +123,8 @@ func (c *Client) MaxTop() int { return c.dialect.maxTop }
 func (c *Client) MaxAlertTop() int { return c.dialect.maxAlertTop }
 
 // MaxSkip is how many rows of a list a page may skip without a token: Graph
-// responds with 400 to more (measured by others). 0: not known. List does not
-// check it.
+// responds with 400 to more (measured by others). 0: not known. List does
+// not check it.
 func (c *Client) MaxSkip() int { return c.dialect.maxSkip }
 
 // List requests one page. A request that the API would not accept is Rejected

@@ -17,8 +17,8 @@ const (
 	// incidents, and up to 1,000 alerts if that many are requested (vendor
 	// documentation): anything with more is not a page.
 	maxRows = 1000
-	// maxPageAlerts bounds all the alerts of a page: 100 rows of 150, and some
-	// more.
+	// maxPageAlerts bounds all the alerts of a page: 100 rows of 150,
+	// and some more.
 	maxPageAlerts = 2 * maxAlerts
 )
 
@@ -72,8 +72,8 @@ func (p *pageDecoder) decode() error {
 	return p.json.end()
 }
 
-// member reads every member of the response and skips those that are not
-// needed.
+// member reads every member of the response and skips those that
+// are not needed.
 func (p *pageDecoder) member(name string) error {
 	switch name {
 	case rowsField:

@@ -66,9 +66,9 @@ func atProxy(proxy string, err error) error {
 	return fmt.Errorf("through proxy %s: %w", proxy, err)
 }
 
-// isProxy reports whether the connection to the API failed at the proxy, and
-// not the one to the sign-in host: errors from there carry an address of their
-// own.
+// isProxy reports whether the connection to the API failed at the proxy,
+// and not the one to the sign-in host: errors from there carry an address
+// of their own.
 func isProxy(err error) bool {
 	err = withoutAddress(err)
 	if _, signIn := errors.AsType[*url.Error](err); signIn {

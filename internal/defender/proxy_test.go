@@ -132,8 +132,8 @@ func TestAProxyThatFailsOnTheWayToTheSignInIsNamed(t *testing.T) {
 	}
 }
 
-// azidentityLike hands errors on as azidentity does: as text, behind a line of
-// its own.
+// azidentityLike hands errors on as azidentity does: as text, behind a line
+// of its own.
 func azidentityLike(base http.RoundTripper) roundTrip {
 	return func(r *http.Request) (*http.Response, error) {
 		response, err := base.RoundTrip(r)

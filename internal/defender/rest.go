@@ -16,16 +16,16 @@ import (
 const (
 	// maxLinkToken bounds the token in a link to a page, in bytes.
 	maxLinkToken = 2 << 10
-	// maxPages bounds the pages of an incident's alerts, and maxBarren consecutive
-	// pages without an alert that link to another. Graph may send such a page
-	// (vendor documentation).
+	// maxPages bounds the pages of an incident's alerts, and maxBarren
+	// consecutive pages without an alert that link to another. Graph may send
+	// such a page (vendor documentation).
 	maxPages  = 1000
 	maxBarren = 10
 )
 
-// Rest is an incident whose remaining alerts are still to be requested: Get and
-// Continue bring one page each. It holds the pages so far, within the bounds of
-// one incident.
+// Rest is an incident whose remaining alerts are still to be requested: Get
+// and Continue bring one page each. It holds the pages so far, within the
+// bounds of one incident.
 type Rest struct {
 	snapshot *incident.Snapshot
 	size     int64 // of all bodies, in bytes
@@ -178,8 +178,8 @@ func (r *Rest) add(alerts []incident.Alert) error {
 	return nil
 }
 
-// continues reports whether a page begins with the last alert of the pages
-// before.
+// continues reports whether a page begins with the last alert of
+// the pages before.
 func continues(before, page []incident.Alert) bool {
 	last := len(before) - 1
 	return last >= 0 && len(page) > 0 && page[0].ID == before[last].ID

@@ -36,18 +36,18 @@ const (
 	maxWords = 4 << 10
 )
 
-// Limit is how many requests the API allows in a window of time. The zero
-// value: unknown.
+// Limit is how many requests the API allows in a window of time. The
+// zero value: unknown.
 type Limit struct {
 	Requests int
 	Window   time.Duration
 }
 
-// throttle reads from an error response how long to wait: after a 429 there is
-// always a time, after any other status only if the response states one. A 429
-// may also state the limit that was reached. The body is searched as text, so
-// the time may be in the error's own message, in an inner error, or on a
-// proxy's page.
+// throttle reads from an error response how long to wait: after a 429 there
+// is always a time, after any other status only if the response states one. A
+// 429 may also state the limit that was reached. The body is searched as
+// text, so the time may be in the error's own message, in an inner error, or
+// on a proxy's page.
 func (e *Error) throttle(header http.Header, body string) {
 	body = body[:min(len(body), maxWords)]
 	wanted, from := wait(header, body, e.Kind == Throttled)
@@ -130,8 +130,8 @@ func amount(text string, unit time.Duration) (time.Duration, bool) {
 	return wholeSeconds(value * float64(unit)), true
 }
 
-// wholeSeconds rounds nanoseconds up to a second, and down to the longest
-// duration.
+// wholeSeconds rounds nanoseconds up to a second, and down to
+// the longest duration.
 func wholeSeconds(nanoseconds float64) time.Duration {
 	seconds := math.Ceil(math.Round(nanoseconds) / float64(time.Second))
 	if seconds > float64(math.MaxInt64/time.Second) {

@@ -23,8 +23,8 @@ type Token struct {
 	// Tenant and Application are their IDs (tid; appid, in tokens of version 2
 	// azp). Empty: missing.
 	Tenant, Application string
-	// Roles are the application permissions (roles), Scopes the delegated ones
-	// (scp).
+	// Roles are the application permissions (roles), Scopes the
+	// delegated ones (scp).
 	Roles, Scopes []string
 	// Expires is when the token expires (exp). Zero: missing.
 	Expires time.Time
@@ -121,8 +121,8 @@ func first(claim jsontext.Value) string {
 	return ""
 }
 
-// fit makes values fit for a log line: bounded in number, and each of them
-// plain.
+// fit makes values fit for a log line: bounded in number, and each
+// of them plain.
 func fit(texts []string) []string {
 	var all []string
 	for _, text := range texts[:min(len(texts), maxClaimed)] {

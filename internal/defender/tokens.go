@@ -110,8 +110,8 @@ func (d *decoder) count() (int, error) {
 	return max(0, n), nil
 }
 
-// unexpected explains a value of another kind; if there is no value, the syntax
-// error does.
+// unexpected explains a value of another kind; if there is no value, the
+// syntax error does.
 func (d *decoder) unexpected(want string, got jsontext.Kind) error {
 	if got == jsontext.Kind(0) {
 		if _, err := d.json.ReadToken(); err != nil {

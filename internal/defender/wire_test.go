@@ -32,8 +32,8 @@ func once(transport *http.Transport) *http.Transport {
 	return transport
 }
 
-// FuzzAnswer fuzzes the response of a server at the API's address. The word hush is the
-// token.
+// FuzzAnswer fuzzes the response of a server at the API's address. The word hush
+// is the token.
 func FuzzAnswer(f *testing.F) {
 	for _, head := range []string{
 		"HTTP/1.1 200 OK\nContent-Type: application/json\nDate: Tue, 03 Feb 2026 04:05:06 GMT",

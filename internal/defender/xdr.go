@@ -16,8 +16,8 @@ func xdr() dialect {
 			scope: Endpoint(XDR) + "/.default",
 			// That of the government clouds is not documented.
 			scopesAt: map[string]string{clouds()[0].hosts[XDR]: Endpoint(XDR) + "/.default"},
-			// Tokens of version 2 have the API's ID as the audience; the third was seen
-			// in use.
+			// Tokens of version 2 have the API's ID as the audience; the third was
+			// seen in use.
 			audiences: []string{
 				"https://api.security.microsoft.com", "8ee8fdad-f234-4243-8f3b-15c294843740",
 				"https://securitycenter.microsoft.com/mtp",

@@ -21,8 +21,8 @@ type view struct {
 // whole reports whether the response shows all there is.
 func (v view) whole() bool { return v.expanded && v.next == "" }
 
-// view shows an incident as the call does, after the active fault has removed
-// alerts.
+// view shows an incident as the call does, after the active fault
+// has removed alerts.
 func (x *exchange) view(i Incident) view { return x.partly(x.dialect.view(x, i)) }
 
 func (x *exchange) partly(v view) view {

@@ -40,8 +40,8 @@ func happening(t *testing.T, change func(*Config)) (changes []happened) {
 	return changes
 }
 
-// dispersion is the variance of the changes per minute over their mean: 1 in a
-// Poisson process.
+// dispersion is the variance of the changes per minute over their mean: 1 in
+// a Poisson process.
 func dispersion(changes []happened) float64 {
 	perMinute := make([]float64, 601)
 	for _, c := range changes {

@@ -31,8 +31,8 @@ func (s *Sim) change(t *tracked, kind Kind, at time.Time) {
 	}
 }
 
-// changeIncident makes the changes that concern a single incident and update
-// its lastUpdateTime.
+// changeIncident makes the changes that concern a single incident and
+// update its lastUpdateTime.
 func (s *Sim) changeIncident(i *Incident, kind Kind, at time.Time) {
 	d, words := s.evolution.dice, s.population.words
 	switch {

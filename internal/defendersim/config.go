@@ -103,8 +103,8 @@ type Config struct {
 	// ListUpperBounds allows lt and le in the $filter of Defender XDR's List.
 	// Otherwise they are a 400.
 	ListUpperBounds bool
-	// ListStatusFilter is what Defender XDR's List does with a $filter on status;
-	// empty: StatusFilterHonoured.
+	// ListStatusFilter is what Defender XDR's List does with a $filter on
+	// status; empty: StatusFilterHonoured.
 	ListStatusFilter StatusFilter
 	// ListMaxSkip is the largest $skip of Defender XDR's List; a larger one is a
 	// 400. Links to the next page ignore it. 0: there is none.
@@ -124,8 +124,7 @@ type Config struct {
 	// incidents with at least this many alerts; 0: for none. Requests without
 	// $expand succeed, and so do pages of alerts.
 	GraphExpandFails int
-	// NoAlertList removes Graph's list of alerts, as in China's cloud: it is a
-	// 404.
+	// NoAlertList removes Graph's list of alerts, as in China's cloud: it is a 404.
 	NoAlertList bool
 	// GraphNoCount leaves @odata.count out of lists despite $count=true.
 	GraphNoCount bool
@@ -141,9 +140,9 @@ type Config struct {
 
 	// TenantID, ClientID and ClientSecret are what the token endpoint accepts.
 	TenantID, ClientID, ClientSecret string
-	// Roles are the application roles in all tokens; nil: Incident.Read.All, and
-	// SecurityIncident.Read.All and SecurityAlert.Read.All in those for Graph;
-	// empty: none.
+	// Roles are the application roles in all tokens; nil: Incident.Read.All,
+	// and SecurityIncident.Read.All and SecurityAlert.Read.All in those for
+	// Graph; empty: none.
 	Roles []string
 	// NoAlertRole leaves SecurityAlert.Read.All, which the list of alerts needs, out
 	// of tokens for Graph.
@@ -166,8 +165,7 @@ type Config struct {
 
 	// RequestsKept bounds the journal to the newest requests; 0: all.
 	RequestsKept int
-	// StatesKept bounds the history of each incident to its newest states;
-	// 0: all.
+	// StatesKept bounds the history of each incident to its newest states; 0: all.
 	StatesKept int
 	// Observe receives the journal's entry of each request once it has ended; nil:
 	// nobody does. It may be called from several goroutines concurrently.

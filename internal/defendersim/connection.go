@@ -30,8 +30,8 @@ func (l listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// connection is a client's connection. It sees what the server writes before it
-// is encrypted.
+// connection is a client's connection. It sees what the server writes before
+// it is encrypted.
 type connection struct {
 	net.Conn
 	socket    net.Conn // below TLS
@@ -58,8 +58,8 @@ func connectionOf(r *http.Request) *connection {
 	return c
 }
 
-// Read discards what the client sends over a lost connection, until the client
-// closes it.
+// Read discards what the client sends over a lost connection, until the
+// client closes it.
 func (c *connection) Read(p []byte) (int, error) {
 	for {
 		n, err := c.Conn.Read(p)
@@ -129,8 +129,8 @@ func abort(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// frames finds the ends of HTTP/2 frames in what is written (RFC 9113, section
-// 4.1).
+// frames finds the ends of HTTP/2 frames in what is written (RFC
+// 9113, section 4.1).
 type frames struct {
 	head    [9]byte
 	written int // bytes of the current frame; 0: the last one is complete

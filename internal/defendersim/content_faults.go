@@ -36,8 +36,8 @@ func ContentFaultKinds() []FaultKind {
 // A rewriter transforms an incident, or a page of alerts.
 type rewriter = func(*exchange, []byte) []byte
 
-// rewritten sends the regular response in another form, but with the same
-// content.
+// rewritten sends the regular response in another form, but with
+// the same content.
 func rewritten(rewrite rewriter) responder {
 	return func(x *exchange, _ Fault) bool {
 		x.reshape = rewrite
@@ -45,8 +45,8 @@ func rewritten(rewrite rewriter) responder {
 	}
 }
 
-// altered sends the regular response with other content: it shows the state of
-// no incident.
+// altered sends the regular response with other content: it shows the state
+// of no incident.
 func altered(rewrite rewriter) responder {
 	return alteredBy(func(Fault) rewriter { return rewrite })
 }

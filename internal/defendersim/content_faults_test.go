@@ -47,8 +47,8 @@ func (c showingCall) responses(t *testing.T, fault string, alerts int) (s *Sim, 
 	return s, resp, string(before), string(after)
 }
 
-// served reports whether the last response, which a fault has changed, counts
-// as served.
+// served reports whether the last response, which a fault has changed,
+// counts as served.
 func served(s *Sim) bool {
 	r := s.Journal()[1]
 	return r.State >= 0 || len(r.Rows) > 0 && r.Rows[0].State >= 0

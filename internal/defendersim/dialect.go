@@ -10,9 +10,9 @@ const (
 	APIGraph       = "graph"
 )
 
-// dialect is everything in which the two APIs differ, and Graph's lists of
-// incidents and of alerts. Population, changes, limits, faults and journal are
-// shared.
+// dialect is everything in which the two APIs differ, and Graph's lists
+// of incidents and of alerts. Population, changes, limits, faults and
+// journal are shared.
 type dialect struct {
 	api    string // its name in the journal
 	path   string // of List in links; followed by an ID, that of Get
@@ -43,8 +43,8 @@ type dialect struct {
 	view   func(*exchange, Incident) view
 	render func(*exchange, view) []byte
 	row    func(*exchange, *writer, view)
-	// keepsRows: what row wrote of a state can be reused for later pages, whatever
-	// their query.
+	// keepsRows: what row wrote of a state can be reused for later pages,
+	// whatever their query.
 	keepsRows bool
 
 	badToken, throttled string       // codes of 401 and of 429
@@ -67,8 +67,8 @@ func (d speaks) of(api string) *dialect {
 	return d.xdr
 }
 
-// taking returns the dialect that accepts tokens for a resource; nil: none
-// does.
+// taking returns the dialect that accepts tokens for a resource;
+// nil: none does.
 func (d speaks) taking(audience string) *dialect {
 	for _, one := range []*dialect{d.xdr, d.graph} {
 		if slices.Contains(one.audiences, audience) {

@@ -47,8 +47,8 @@ func (s *Sim) Update(id int64, change func(*Incident)) error {
 	})
 }
 
-// touchChanged updates the time of each alert that has changed. New ones get
-// the incident's.
+// touchChanged updates the time of each alert that has changed. New ones
+// get the incident's.
 func touchChanged(incident int64, before, after []Alert, at time.Time) {
 	for n := range after {
 		a := &after[n]

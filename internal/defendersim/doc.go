@@ -3,8 +3,7 @@
 // Package defendersim simulates the incident APIs of Microsoft Defender XDR and
 // Microsoft Graph. It is an [http.Handler] that serves a token endpoint and, under
 // both APIs, the same incidents: by ID and in lists. The incidents are invented and
-// change over time. It enforces the APIs' rate limits and injects faults on
-// demand.
+// change over time. It enforces the APIs' rate limits and injects faults on demand.
 //
 // A [Sim] starts no goroutine and opens no socket. At each request it reads
 // time.Now and applies what has happened since the one before, so it can run in a

@@ -47,8 +47,8 @@ func codeInCapitals(x *exchange, body []byte) []byte {
 	return x.compress(coding, strings.ToUpper(coding), body)
 }
 
-// codeTwice is allowed. The header lists codings in the order in which they
-// were applied.
+// codeTwice is allowed. The header lists codings in the order in which
+// they were applied.
 func codeTwice(x *exchange, body []byte) []byte {
 	return x.compress("gzip", "deflate, gzip", x.compress("deflate", "", body))
 }

@@ -187,8 +187,8 @@ func (s *Sim) evolve(now time.Time) {
 	}
 }
 
-// upcoming returns the next spontaneous event, and when it happens; nil: there
-// is none.
+// upcoming returns the next spontaneous event, and when it happens; nil:
+// there is none.
 func (s *Sim) upcoming() (at time.Time, happen func(at time.Time)) {
 	consider := func(when time.Time, what func(at time.Time)) {
 		if happen == nil || when.Before(at) {

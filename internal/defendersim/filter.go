@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// filter is a parsed $filter: conditions that must all hold. The zero value
-// passes everything.
+// filter is a parsed $filter: conditions that must all hold. The zero
+// value passes everything.
 type filter struct {
 	conditions []condition
 	// spans are times outside of which no row passes, by the order that uses them,

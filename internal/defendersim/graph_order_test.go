@@ -189,8 +189,8 @@ func TestOnlyTokensLeadBeyondTheLargestSkip(t *testing.T) {
 	}
 }
 
-// Whether rows are looked for among all or among those of a span makes no
-// difference.
+// Whether rows are looked for among all or among those of a span
+// makes no difference.
 func TestASearchInASpanFindsWhatASearchAmongAllFinds(t *testing.T) {
 	s := newSim(t, func(c *Config) { c.Incidents, c.AlertBytes, c.GraphPerMinute = 300, 1, 0 })
 	start := s.population.start

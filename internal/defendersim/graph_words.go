@@ -4,8 +4,8 @@ package defendersim
 
 import "slices"
 
-// futureValue replaces a member of an enumeration that a client did not
-// request.
+// futureValue replaces a member of an enumeration that a client
+// did not request.
 const futureValue = "unknownFutureValue"
 
 // member writes a word as the member of an enumeration.

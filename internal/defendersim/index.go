@@ -102,8 +102,8 @@ func within(rows []*shown, o order, s span) []*shown {
 }
 
 // placeOf scatters rows in an order that depends only on the seed and their
-// identity, because Graph's lists have no order: whatever changes, a row keeps
-// its place.
+// identity, because Graph's lists have no order: whatever changes, a row
+// keeps its place.
 func (s *Sim) placeOf(key rowKey) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(key.alert)) // it never fails

@@ -33,8 +33,8 @@ type Request struct {
 	ID       int64  // of the incident; 0: none
 	// Status is 0 where no response was sent.
 	Status int
-	// Fault is the fault that was applied, in the form that ParseFault reads; "":
-	// none.
+	// Fault is the fault that was applied, in the form that ParseFault
+	// reads; "": none.
 	Fault string
 	// Bytes of the body as sent, compressed or not.
 	Bytes int64
@@ -49,8 +49,8 @@ type Request struct {
 	Shown int
 	// Rows are the rows on the page of a List call, in order. They are read-only.
 	Rows []Row
-	// AlertRows are the rows on the page of the list of alerts, in order. They are
-	// read-only.
+	// AlertRows are the rows on the page of the list of alerts, in order.
+	// They are read-only.
 	AlertRows []AlertRow
 }
 
@@ -175,8 +175,8 @@ func (s *Sim) MaxInWindow(d time.Duration) int {
 	return s.mostOf(d, func(r Request) bool { return r.Endpoint == EndpointIncident || r.Endpoint == EndpointAlerts })
 }
 
-// MaxInWindowOfAPI is MaxInWindowOf for all calls of an API together, as Graph
-// counts them.
+// MaxInWindowOfAPI is MaxInWindowOf for all calls of an API together, as
+// Graph counts them.
 func (s *Sim) MaxInWindowOfAPI(api string, d time.Duration) int {
 	return s.mostOf(d, func(r Request) bool { return r.API == api })
 }

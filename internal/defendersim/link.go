@@ -32,8 +32,8 @@ func (x *exchange) bend(l *link) {
 	}
 }
 
-// scheme is the scheme of the request's address. A server does not find it in
-// the request.
+// scheme is the scheme of the request's address. A server does not find it
+// in the request.
 func (x *exchange) scheme() string {
 	c := connectionOf(x.r)
 	switch {

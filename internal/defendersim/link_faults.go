@@ -25,8 +25,8 @@ func emptyFirst(x *exchange, _ Fault) bool {
 }
 
 // againLink leads to the rows that belong on the page. With a $skip it could
-// not: clients treat a $skip without progress as a loop, and one with progress
-// skips rows.
+// not: clients treat a $skip without progress as a loop, and one with
+// progress skips rows.
 func againLink(x *exchange, l *link) { l.next = skipToken(x.s.signer.writeAgain(x.call(), l.here)) }
 
 // call identifies the calls that have links: by the incident, or by the list.
@@ -37,8 +37,8 @@ func (x *exchange) call() int64 {
 	return x.id
 }
 
-// endlessLink continues after the requested rows, whether there are more or
-// not.
+// endlessLink continues after the requested rows, whether there are
+// more or not.
 func endlessLink(x *exchange, l *link) {
 	if l.next == "" {
 		l.next = x.skipTo(x.query.skip + max(1, x.query.top))

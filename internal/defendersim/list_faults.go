@@ -40,8 +40,8 @@ func loopLink(x *exchange, p *page, _ Fault) {
 	}
 }
 
-// overfull responds as if more rows had been requested; its link continues
-// after them.
+// overfull responds as if more rows had been requested; its link
+// continues after them.
 func overfull(x *exchange, f Fault) bool {
 	q := x.query
 	q.top += int(f.Size)

@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// faultyList makes a simulator of ten incidents with the given fault for List
-// calls.
+// faultyList makes a simulator of ten incidents with the given fault
+// for List calls.
 func faultyList(t *testing.T, fault string) *Sim {
 	t.Helper()
 	s := newSim(t, func(c *Config) { c.AlertsPerIncident, c.ListPerMinute = 1, 50 })

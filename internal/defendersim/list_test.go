@@ -26,8 +26,8 @@ type listed struct {
 	Count    int               `json:"@odata.count"`
 }
 
-// listPath is the path of a List call with the given options, name and value in
-// turn.
+// listPath is the path of a List call with the given options, name and
+// value in turn.
 func listPath(options ...string) string {
 	values := url.Values{}
 	for n := 0; n < len(options); n += 2 {

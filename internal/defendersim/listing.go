@@ -98,8 +98,8 @@ func (l *listing) take(row *shown, at time.Time) {
 		return
 	}
 	due := at.Add(wait)
-	// After all that are due at the same moment: states of one incident stay in
-	// order.
+	// After all that are due at the same moment: states of one incident
+	// stay in order.
 	n, _ := slices.BinarySearchFunc(l.late, due, func(r lateRow, due time.Time) int {
 		if r.due.After(due) {
 			return 1

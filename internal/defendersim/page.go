@@ -60,8 +60,8 @@ func (x *exchange) sendPage(contentType string, p page) {
 	x.s.pages.Put(w) // whoever got its text has copied it
 }
 
-// halved reports whether a page of alerts has only half of its rows. Those are
-// whole.
+// halved reports whether a page of alerts has only half of its rows.
+// Those are whole.
 func (x *exchange) halved() bool { return x.partial && x.endpoint == EndpointAlertList }
 
 // takeDown records what is on a page in the journal.

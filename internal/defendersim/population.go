@@ -13,8 +13,8 @@ const (
 	maxAlerts = 150
 	// oldest is how long before the start the first incident was created.
 	oldest = 30 * 24 * time.Hour
-	// largestAlert is the size of the largest alert seen, as compact JSON, in
-	// bytes.
+	// largestAlert is the size of the largest alert seen, as compact
+	// JSON, in bytes.
 	largestAlert = 20800
 )
 
@@ -41,8 +41,8 @@ func newPopulation(c Config) *population {
 	}
 }
 
-// incidents generates the whole population as it is at the start, including
-// mergers.
+// incidents generates the whole population as it is at the
+// start, including mergers.
 func (p *population) incidents() []*Incident {
 	all := make([]*Incident, p.cfg.Incidents)
 	for n := range all {
@@ -208,8 +208,8 @@ func (p *population) fill(d dice, a *Alert, s service) {
 		w.xdrDevice(device)
 		size += len(w.buf)
 	}
-	// Three consecutive pieces that would exceed the size end it; there must be at
-	// least one.
+	// Three consecutive pieces that would exceed the size end it; there must be
+	// at least one.
 	for misfits := 0; misfits < 3; {
 		e := p.entity(d, pick(d, s.evidence), a.Created)
 		w.buf = w.buf[:0]

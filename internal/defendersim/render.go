@@ -10,12 +10,12 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// timeForm is how the API writes a time: UTC, 0 to 7 fractional digits, no
-// trailing zeros.
+// timeForm is how the API writes a time: UTC, 0 to 7 fractional digits,
+// no trailing zeros.
 const timeForm = "2006-01-02T15:04:05.9999999Z"
 
-// writer appends compact JSON with the keys in the order in which they are
-// written.
+// writer appends compact JSON with the keys in the order in which
+// they are written.
 type writer struct {
 	buf  []byte
 	unit time.Duration // to which times are truncated; 0: they are not

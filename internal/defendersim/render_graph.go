@@ -10,8 +10,8 @@ import (
 
 const graphContext = "https://graph.microsoft.com/v1.0/$metadata#security/incidents"
 
-// renderGraph writes an incident as in the response to GET
-// /v1.0/security/incidents/{id}.
+// renderGraph writes an incident as in the response
+// to GET /v1.0/security/incidents/{id}.
 func renderGraph(x *exchange, v view) []byte {
 	w := &writer{buf: make([]byte, 0, 1024+4096*len(v.Alerts))}
 	w.open('{')

@@ -12,11 +12,11 @@ const (
 	AllIncidents int64 = 0
 	// TokenRequests sets a fault for the token endpoint.
 	TokenRequests int64 = -1
-	// ListRequests sets a fault for the List calls. No other fault applies to
-	// those.
+	// ListRequests sets a fault for the List calls. No other fault
+	// applies to those.
 	ListRequests int64 = -2
-	// AlertRequests sets a fault for the pages of alerts. No other fault applies
-	// to those.
+	// AlertRequests sets a fault for the pages of alerts. No other fault
+	// applies to those.
 	AlertRequests int64 = -3
 	// AlertListRequests sets a fault for the calls that list the alerts of all
 	// incidents. No other fault applies to those.
@@ -33,8 +33,8 @@ type Rule struct {
 	// Every is how long it skips requests after it was set and each time it has
 	// applied; 0: not at all.
 	Every time.Duration
-	// OnSkip skips calls of lists that skip no row: the fault applies between the
-	// pages.
+	// OnSkip skips calls of lists that skip no row: the fault applies
+	// between the pages.
 	OnSkip bool
 }
 
@@ -74,8 +74,8 @@ func (s *Sim) SetFault(id int64, r Rule) error {
 	return nil
 }
 
-// ClearFault removes the fault of one incident, AllIncidents or one of the
-// calls.
+// ClearFault removes the fault of one incident, AllIncidents or one
+// of the calls.
 func (s *Sim) ClearFault(id int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

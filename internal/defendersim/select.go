@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// selectMembers parses the names of $select, or returns what is wrong with
-// them.
+// selectMembers parses the names of $select, or returns what is
+// wrong with them.
 func (x *exchange) selectMembers(list string) (wrong string) {
 	w := &writer{}
 	x.writeMembers(w, x.dialect.sample)

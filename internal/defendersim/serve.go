@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// Serve serves a simulator, or a handler in front of one, on a listener until
-// the context ends. It then gives requests under way a moment to finish. With a
-// certificate it serves HTTP/2 and HTTP/1.1 over TLS; nil: HTTP/1.1 without
-// TLS.
+// Serve serves a simulator, or a handler in front of one, on a listener
+// until the context ends. It then gives requests under way a moment to
+// finish. With a certificate it serves HTTP/2 and HTTP/1.1 over TLS; nil:
+// HTTP/1.1 without TLS.
 //
 // Faults of connections need Serve: with other servers, silent only hangs and
 // goaway ends only the stream.

@@ -76,8 +76,8 @@ func (x *exchange) failSignIn(status int, message string) {
 	x.denySignIn(*e)
 }
 
-// signIn responds to POST /{tenant}/oauth2/v2.0/token with the client
-// credentials grant.
+// signIn responds to POST /{tenant}/oauth2/v2.0/token with the
+// client credentials grant.
 func (s *Sim) signIn(x *exchange) {
 	if fault, struck := s.strike(x, TokenRequests); struck && fault.apply(x) {
 		return

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Sim is a simulated tenant behind the incident API. It is safe for concurrent
-// use.
+// Sim is a simulated tenant behind the incident API. It is safe
+// for concurrent use.
 type Sim struct {
 	cfg        Config
 	dialects   speaks
@@ -181,8 +181,8 @@ func (s *Sim) spend(x *exchange) *refusal {
 // budget is the quota of a request.
 func (x *exchange) budget() string { return cmp.Or(x.dialect.budget, x.endpoint) }
 
-// look returns an incident's current state. Unknown or removed IDs are not
-// found.
+// look returns an incident's current state. Unknown or removed IDs
+// are not found.
 func (s *Sim) look(id int64) (row shown, at time.Time, found bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -19,8 +19,8 @@ type texts struct {
 	limit int // of size
 }
 
-// textKey identifies what a text shows, and whether it contains newer members
-// of enumerations.
+// textKey identifies what a text shows, and whether it contains newer
+// members of enumerations.
 type textKey struct {
 	rowKey
 	newer bool
@@ -44,8 +44,8 @@ func (t *texts) of(key textKey, row *shown) []byte {
 	return nil
 }
 
-// keep replaces what was kept under the same key. If there is too much, it
-// drops others.
+// keep replaces what was kept under the same key. If there is too much,
+// it drops others.
 func (t *texts) keep(key textKey, row *shown, members []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -113,8 +113,8 @@ func (s *Sim) TokenOf(api string) string {
 	return s.TokenFor(Grant{Audience: s.dialects.of(api).audiences[0]})
 }
 
-// TokenFor makes a token with the claims of the grant, for tests of how the API
-// handles them.
+// TokenFor makes a token with the claims of the grant, for tests of how the
+// API handles them.
 func (s *Sim) TokenFor(g Grant) string {
 	orDefault(&g.Audience, s.dialects.xdr.audiences[0])
 	orDefault(&g.TenantID, s.cfg.TenantID)
@@ -162,8 +162,8 @@ func bearer(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// authorize reports whether a request may read incidents. If not, it has sent
-// the response.
+// authorize reports whether a request may read incidents. If not, it has
+// sent the response.
 func (s *Sim) authorize(x *exchange) bool {
 	if s.cfg.AllowAnonymous {
 		return true

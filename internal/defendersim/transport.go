@@ -17,11 +17,11 @@ import (
 )
 
 // RoundTripper returns a transport that passes requests to the simulator
-// without a socket, for any host. Each request is served in a goroutine of its
-// own, which ends once its response's body is read to the end or closed, or the
-// request's context ends. Like http.Transport it calls the hooks of
-// net/http/httptrace; unlike it, it adds no Accept-Encoding and undoes no
-// compression.
+// without a socket, for any host. Each request is served in a goroutine of
+// its own, which ends once its response's body is read to the end or
+// closed, or the request's context ends. Like http.Transport it calls the
+// hooks of net/http/httptrace; unlike it, it adds no Accept-Encoding and
+// undoes no compression.
 func (s *Sim) RoundTripper() http.RoundTripper { return transport{s} }
 
 type transport struct {
@@ -74,8 +74,8 @@ func trace(ctx context.Context, r *http.Request) {
 	}
 }
 
-// wroteHeaderFields reports the request's fields, in the order in which HTTP/1
-// writes them.
+// wroteHeaderFields reports the request's fields, in the order in which
+// HTTP/1 writes them.
 func wroteHeaderFields(t *httptrace.ClientTrace, r *http.Request) {
 	t.WroteHeaderField("Host", []string{cmp.Or(r.Host, r.URL.Host)})
 	if agent := r.UserAgent(); agent != "" {
@@ -150,8 +150,8 @@ type pipe struct {
 	header http.Header // the handler's, until it is sent
 	left   int64       // bytes left of Content-Length; the handler's
 
-	// promised: there was a Content-Length, complete: all its bytes were written;
-	// the handler's.
+	// promised: there was a Content-Length, complete: all its bytes were
+	// written; the handler's.
 	promised, complete bool
 
 	once   sync.Once

@@ -69,8 +69,8 @@ func xdrView(x *exchange, i Incident) view {
 	return view{Incident: i, expanded: true}
 }
 
-// asListed is an incident as List shows it. Its alerts end at 150 without any
-// sign.
+// asListed is an incident as List shows it. Its alerts end at 150
+// without any sign.
 func (s *Sim) asListed(i Incident) Incident {
 	i.Alerts = i.Alerts[:min(len(i.Alerts), maxAlerts)]
 	if !s.cfg.ListDiffers {

@@ -38,8 +38,8 @@ func slow(kind defender.Kind) bool {
 }
 
 // incidentBackoff is for a single incident that fails. It depends on the
-// interval, so that a permanent failure takes no more requests than a working
-// incident does.
+// interval, so that a permanent failure takes no more requests than a
+// working incident does.
 func incidentBackoff(kind defender.Kind, interval time.Duration) *backoff.ExponentialBackOff {
 	if slow(kind) {
 		return newBackoff(max(10*time.Second, interval), max(time.Hour, interval))

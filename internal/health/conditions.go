@@ -10,8 +10,7 @@ import (
 )
 
 const (
-	// quietFirst is how long a logged condition is not logged again. The time doubles with each further line, up to
-	// quietMax.
+	// quietFirst is how long a logged condition is not logged again. The time doubles with each further line, up to quietMax.
 	quietFirst = 10 * time.Minute
 	quietMax   = 6 * time.Hour
 	// maxOfAKind is how many lines an hour one kind of event may log.
@@ -98,8 +97,8 @@ func (c *Conditions) Settled(what string, now time.Time, calm time.Duration, mes
 	return c.Succeeded(what, f.last, message, fields...)
 }
 
-// Event returns the line to log for an event; nil: none, because ten of its kind were logged within the hour. The tenth says that no
-// more follow.
+// Event returns the line to log for an event; nil: none, because ten of its kind were logged within the hour. The tenth says that
+// no more follow.
 func (c *Conditions) Event(kind string, now time.Time, level zapcore.Level, message string, fields ...zap.Field) *Notice {
 	if c.events == nil {
 		c.events = map[string]*window{}

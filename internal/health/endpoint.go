@@ -29,8 +29,7 @@ type endpoint struct {
 	// cleared is when they were last cleared.
 	cleared time.Time
 	quiet   time.Duration
-	// successes is their number, and serves as the time of a failure: see
-	// evidence.
+	// successes is their number, and serves as the time of a failure: see evidence.
 	successes uint64
 	// failing holds the failing incidents, with the number of successes before
 	// each began to fail; alone is how many of them began before the last success.
@@ -108,8 +107,7 @@ func (e *endpoint) evaluate(last class, tracked int) (class, bool) {
 	return e.run.majority(last), true
 }
 
-// evaluateAll raises a state if every incident fails, whether or not each failure
-// is evidence.
+// evaluateAll raises a state if every incident fails, whether or not each failure is evidence.
 func (e *endpoint) evaluateAll(last suspect, tracked int, now time.Time, v *Verdict) {
 	if e.isDown() || len(e.failing) < tracked || e.failures < enough {
 		return
@@ -173,8 +171,7 @@ func (e *endpoint) failAgain(c class, failure *defender.Error, evidence bool, no
 	}
 }
 
-// hold requests a hold. Requests that were in flight when a hold began do not
-// extend it.
+// hold requests a hold. Requests that were in flight when a hold began do not extend it.
 func (e *endpoint) hold(c class, now time.Time, v *Verdict) {
 	if now.Before(e.heldUntil) {
 		return
@@ -198,8 +195,8 @@ func lacksAlerts(e Endpoint, failure *defender.Error) bool {
 	return e == AlertList && failure.Kind == defender.Forbidden
 }
 
-// lift ends the hold of an endpoint that is no longer in a state, and reports whether there was
-// one.
+// lift ends the hold of an endpoint that is no longer in a state, and reports whether
+// there was one.
 func (e *endpoint) lift(now time.Time) (lifted bool) {
 	if e.isDown() || !now.Before(e.heldUntil) {
 		return false

@@ -23,8 +23,8 @@ func (e *endpoint) excuse(id int64, now time.Time) {
 	e.flaky[id] = now
 }
 
-// excused reports whether an incident that begins to fail has recently failed
-// alone.
+// excused reports whether an incident that begins to fail has
+// recently failed alone.
 func (e *endpoint) excused(id int64, now time.Time) bool {
 	last, flaky := e.flaky[id]
 	return flaky && now.Sub(last) < flakyFor

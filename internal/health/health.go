@@ -100,8 +100,7 @@ type Verdict struct {
 	// endpoints that share its quota. The caller sends nothing for that long.
 	Pause bool
 	// Learn: a 429 may show a stricter limit, because it is the first of its
-	// incident since the last response. Further ones may concern only that
-	// incident.
+	// incident since the last response. Further ones may concern only that incident.
 	Learn bool
 	// LogPause: the caller logs the pause. Only with Pause.
 	LogPause bool
@@ -125,6 +124,5 @@ type Notice struct {
 	Fields  []zap.Field
 }
 
-// Status is the component's status. A nil Err is OK, any other a recoverable
-// error.
+// Status is the component's status. A nil Err is OK, any other a recoverable error.
 type Status struct{ Err error }

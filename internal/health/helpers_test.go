@@ -33,8 +33,7 @@ func failure(kind defender.Kind) *defender.Error {
 // alerts stands for the list of alerts where incident 0 stands for the list.
 const alerts int64 = -1
 
-// responses returns the failure of a request; incident 0 is the list. Nil: it
-// succeeds.
+// responses returns the failure of a request; incident 0 is the list. Nil: it succeeds.
 type responses func(id int64, now time.Time) *defender.Error
 
 // sim is a poller reduced to what a tracker can see: it obeys each verdict.

@@ -98,8 +98,8 @@ func advice(e Endpoint, c class, failure *defender.Error) []zap.Field {
 }
 
 // refusal are the fields that say what to do, and that explain a rejected
-// token: the permission it needs, and what its claims are. Most other failures
-// have none.
+// token: the permission it needs, and what its claims are. Most other
+// failures have none.
 func refusal(failure *defender.Error) []zap.Field {
 	if failure.Advice == "" {
 		return nil

@@ -196,8 +196,8 @@ func (e *endpoint) pageFailed(failure *defender.Error, now time.Time, v *Verdict
 	v.Retry = e.retry.NextBackOff()
 }
 
-// name logs an incident that fails alone, unless it, or enough others, were
-// logged before.
+// name logs an incident that fails alone, unless it, or enough others,
+// were logged before.
 func (t *Tracker) name(s *Streak, err error, now time.Time, v *Verdict) {
 	if s.logged {
 		return

@@ -20,8 +20,8 @@ const (
 	refusedAtOnce = 2
 )
 
-// refusals are the 429s of an endpoint since its last success. The zero value
-// has none.
+// refusals are the 429s of an endpoint since its last success. The zero
+// value has none.
 type refusals struct {
 	count int
 	since time.Time

@@ -10,8 +10,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/defender"
 )
 
-// unreadable is the kind of failure of an incident whose checkpoint cannot be
-// read.
+// unreadable is the kind of failure of an incident whose checkpoint cannot be read.
 const unreadable defender.Kind = -1
 
 func kindName(kind defender.Kind) string {
@@ -65,8 +64,8 @@ func (s *Streak) NotBefore(at time.Time) time.Time {
 	return latest(at, s.until)
 }
 
-// Repeated reports whether the incident has failed more than once without a success in
-// between.
+// Repeated reports whether the incident has failed more than once without a
+// success in between.
 func (s *Streak) Repeated() bool { return s != nil && s.repeated }
 
 // follow returns the streak that a failure belongs to: this one, if the kind is

@@ -103,8 +103,7 @@ func (t *Tracker) IncidentUnreadable(i Incident, err error, p Population, now ti
 	return v
 }
 
-// IncidentSucceeded handles a response that shows an incident, or a page of its
-// alerts.
+// IncidentSucceeded handles a response that shows an incident, or a page of its alerts.
 func (t *Tracker) IncidentSucceeded(i Incident, p Population, now time.Time) Verdict {
 	var v Verdict
 	t.advance(now, &v)
@@ -151,8 +150,7 @@ func (t *Tracker) pageFailed(list *endpoint, failure *defender.Error, now time.T
 	return v
 }
 
-// ListRetryAfter handles a failure with a Retry-After that says nothing about the list as a
-// whole.
+// ListRetryAfter handles a failure with a Retry-After that says nothing about the list as a whole.
 func (t *Tracker) ListRetryAfter(failure *defender.Error, now time.Time) Verdict {
 	var v Verdict
 	t.pause(failure, now, &v)
@@ -177,15 +175,13 @@ func (t *Tracker) pageSucceeded(list *endpoint, now time.Time) Verdict {
 	return v
 }
 
-// Down reports whether requests for incidents pause because several of them
-// fail.
+// Down reports whether requests for incidents pause because several of them fail.
 func (t *Tracker) Down() bool { return t.get.isDown() }
 
 // ListDown reports whether requests for the list pause because they fail.
 func (t *Tracker) ListDown() bool { return t.list.isDown() }
 
-// AlertListDown reports whether requests for the list of alerts pause because
-// they fail.
+// AlertListDown reports whether requests for the list of alerts pause because they fail.
 func (t *Tracker) AlertListDown() bool { return t.alertList.isDown() }
 
 // Check updates the health for the time that has passed. Its verdict has at

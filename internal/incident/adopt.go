@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// statusField is the name of the status field of incidents and alerts in both
-// APIs.
+// statusField is the name of the status field of incidents and alerts in both APIs.
 const statusField = "status"
 
 // comparable reports whether the stored digests are from the same API as the

@@ -28,8 +28,8 @@ func (a Asset) String() string {
 	return [assets]string{"hosts", "users", "ip_addresses", "file_hashes", "urls", "mailboxes", "processes"}[a]
 }
 
-// Evidence reads what alerts affect from their content, for one API. It must be
-// immutable.
+// Evidence reads what alerts affect from their content, for one API. It
+// must be immutable.
 type Evidence interface {
 	// Affected adds what the alert affects.
 	Affected(alert *Alert, to *Affected)

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// maxLag is how long after its change an alert may be missing in a Get because a
-	// replica lags.
+	// maxLag is how long after its change an alert may be missing in a Get because
+	// a replica lags.
 	maxLag = 10 * time.Minute
 	// minRecheck is the shortest wait before the Get that follows.
 	minRecheck = 30 * time.Second
@@ -110,8 +110,8 @@ func (c *Comparer) compareAlert(before State, s *Snapshot, alert *Alert, accept 
 	return now, change, seen
 }
 
-// describe adds title, severity and prints to the state of an alert. last is the
-// previous state.
+// describe adds title, severity and prints to the state of an alert. last is
+// the previous state.
 func (a *AlertState) describe(last AlertState, alert *Alert, f *Fingerprint) {
 	a.Title, a.Severity, a.Prints = last.Title, last.Severity, last.Prints
 	same := a.Digest == alert.Digest // false for another rendering, or an older version
@@ -143,9 +143,9 @@ func (c *Comparer) changedFields(last, now AlertState, s *Snapshot, alert *Alert
 	return names
 }
 
-// kindOfAlert returns the state of an alert in the snapshot, without its description,
-// the kind of its record (empty: it has none), and how it compares with what was
-// delivered.
+// kindOfAlert returns the state of an alert in the snapshot, without its
+// description, the kind of its record (empty: it has none), and how it compares with
+// what was delivered.
 func (c *Comparer) kindOfAlert(before State, s *Snapshot, alert *Alert, accept bool) (AlertState, Kind, sight) {
 	now := AlertState{Part: Part{Digest: alert.Digest, Source: s.Source}, LastUpdate: alert.LastUpdate}
 	last, known := alertOf(before.Alerts, alert.ID)
@@ -219,11 +219,11 @@ func (s State) removal(last AlertState, maybeMore bool) (kept AlertState, revisi
 	return AlertState{}, last.Revision + 1
 }
 
-// lags returns how long to wait before requesting the incident again if the Get lacks
-// an alert that only a row has shown, a short time before: a replica of the service
-// may lag behind the list. The wait grows with the time that has passed. Zero means
-// that the alert has left. Embedded alerts are not kept, since the record would lack
-// them.
+// lags returns how long to wait before requesting the incident again if the Get
+// lacks an alert that only a row has shown, a short time before: a replica of the
+// service may lag behind the list. The wait grows with the time that has passed.
+// Zero means that the alert has left. Embedded alerts are not kept, since the record
+// would lack them.
 func (c *Comparer) lags(last AlertState, s *Snapshot) time.Duration {
 	age := s.Observed.Sub(last.LastUpdate)
 	_, shown := last.shownBy(FromGet)

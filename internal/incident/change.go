@@ -48,8 +48,7 @@ type Change struct {
 	// PreviousStatus, PreviousSeverity and PreviousAssignedTo are the previous values;
 	// empty if they have not changed, or were not known.
 	PreviousStatus, PreviousSeverity, PreviousAssignedTo string
-	// Alerts that have a record of their own, in the API's order, removed
-	// alerts last.
+	// Alerts that have a record of their own, in the API's order, removed alerts last.
 	Alerts []AlertChange
 	// Stale: the snapshot is older than what was delivered before, so only newer
 	// versions of known alerts are taken from it.
@@ -78,8 +77,8 @@ type AlertChange struct {
 	PreviousStatus string
 	// Digest of the alert's content after this delivery; zero when Removed.
 	Digest Digest
-	// Revision of the alert after this delivery; for a removed alert, the revision of
-	// its removal.
+	// Revision of the alert after this delivery; for a removed alert, the revision
+	// of its removal.
 	Revision uint64
 }
 

@@ -56,8 +56,8 @@ func (c *Comparer) Compare(delivered State, s *Snapshot) (Change, State) {
 	return c.compare(delivered, s, false)
 }
 
-// Accept is Compare for a snapshot that is accepted however old it is. It must show
-// Everything.
+// Accept is Compare for a snapshot that is accepted however old it is. It
+// must show Everything.
 func (c *Comparer) Accept(delivered State, s *Snapshot) (Change, State) {
 	return c.compare(delivered, s, true)
 }
@@ -190,8 +190,8 @@ func (after *State) keepUnshown(before State, s *Snapshot) {
 	}
 }
 
-// keepAlerts keeps the alerts and their intents after an observation that shows no
-// alerts.
+// keepAlerts keeps the alerts and their intents after an observation that
+// shows no alerts.
 func (after *State) keepAlerts(before State) {
 	after.Alerts, after.Intent = before.Alerts, before.Intent.ofAlerts()
 	after.AlertsUnseen = before.AlertsUnseen || !before.Seen || before.Merged // the merge retired the known alerts

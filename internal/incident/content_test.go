@@ -13,8 +13,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 )
 
-// literal returns a value as JSON. Floats have an exponent, so they do not look like
-// integers.
+// literal returns a value as JSON. Floats have an exponent, so they do not
+// look like integers.
 func literal(value any) string { return written(value, nil) }
 
 // written returns a value as JSON, with members in the order of their names and

@@ -33,9 +33,9 @@ func kept(text, last string) string {
 
 // describe takes the description from the snapshot. last is the previous one.
 //
-// For a merged incident, the API shows little, or nothing if it shows the successor
-// instead. Values that it does not show stay as they were. The same holds for an
-// incomplete snapshot.
+// For a merged incident, the API shows little, or nothing if it shows the
+// successor instead. Values that it does not show stay as they were. The same
+// holds for an incomplete snapshot.
 func (after *State) describe(last Description, s *Snapshot) {
 	shown := Description{
 		Name: kept(s.Name, last.Name), Severity: kept(s.Severity, last.Severity),

@@ -95,8 +95,8 @@ const (
 	SomeAlerts
 )
 
-// Closed reports whether the incident is resolved or merged, so that no more changes
-// are expected.
+// Closed reports whether the incident is resolved or merged, so that no more
+// changes are expected.
 func (s *Snapshot) Closed() bool { return s.Merged || resolved(s.Status) }
 
 // Alert is one alert of an incident.

@@ -20,8 +20,7 @@ type Intent struct {
 	Gone     bool   `json:"gone,omitzero"`
 	// Alerts that appeared or disappeared, sorted by ID.
 	Alerts []AlertIntent `json:"alerts,omitzero"`
-	// Embedded: an alert appeared or disappeared within the incident's own
-	// record.
+	// Embedded: an alert appeared or disappeared within the incident's own record.
 	Embedded bool `json:"embedded,omitzero"`
 }
 
@@ -94,8 +93,8 @@ func sameAlerts(before, after []AlertState) bool {
 // delivered; nil if nothing does.
 func (i *Intent) ofAlerts() *Intent { return Intent{Alerts: i.alerts()}.orNil() }
 
-// without returns what remains of the intent after this alert was delivered; nil if
-// nothing does.
+// without returns what remains of the intent after this alert was delivered; nil
+// if nothing does.
 func (i *Intent) without(id string) *Intent {
 	if _, found := i.alert(id); !found {
 		return i
@@ -121,8 +120,8 @@ func (i *Intent) alert(id string) (AlertIntent, bool) {
 	return alerts[at], true
 }
 
-// revision returns the revision with which to deliver the alert's appearance or
-// disappearance.
+// revision returns the revision with which to deliver the alert's
+// appearance or disappearance.
 func (a AlertIntent) revision(gone bool) uint64 {
 	if a.Gone == gone {
 		return a.Revision // the same change again
@@ -143,8 +142,8 @@ func (s State) nextRevision(gone bool) uint64 {
 	}
 }
 
-// retired returns the highest revision of any alert, including those that may have
-// been delivered.
+// retired returns the highest revision of any alert, including those that may
+// have been delivered.
 func (s State) retired() uint64 {
 	highest := s.RetiredRevision
 	for _, a := range s.Alerts {

@@ -20,8 +20,8 @@ import (
 // are in the order of their names. Empty Prints mean that none are known.
 type Prints string
 
-// maxPrinted is the largest number of members for which Prints are made. Alerts have
-// about forty.
+// maxPrinted is the largest number of members for which Prints are made. Alerts
+// have about forty.
 const maxPrinted = 100
 
 // printsHead is the size of the part before the bits.
@@ -67,8 +67,8 @@ func (f *Fingerprint) prints(o content.Object) Prints {
 	return Prints(prints)
 }
 
-// saysNothing reports whether a value is null or empty. A third of an alert's values
-// are.
+// saysNothing reports whether a value is null or empty. A third of an
+// alert's values are.
 func saysNothing(value *content.Reader) bool {
 	switch value.Kind() {
 	case content.Null:

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// Unchanged reports whether a row shows the incident as the list has shown it before,
-// so that Compare would neither change anything nor leave a doubt. It needs only the
-// summary, so rows that show nothing new cost no access to the storage. If it is false,
-// Compare must decide. It is false for rows that do not show everything that is
-// compared.
+// Unchanged reports whether a row shows the incident as the list has shown it
+// before, so that Compare would neither change anything nor leave a doubt. It needs
+// only the summary, so rows that show nothing new cost no access to the storage. If
+// it is false, Compare must decide. It is false for rows that do not show everything
+// that is compared.
 func (c *Comparer) Unchanged(known Summary, row *Snapshot) bool {
 	return c.whole(row) && known.Row != Digest{} && sameMoment(known.LastUpdate(), row.LastUpdate) && known.Row == c.rowDigest(row)
 }

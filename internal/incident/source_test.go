@@ -70,8 +70,8 @@ func TestAnotherRenderingIsNoChange(t *testing.T) {
 	}
 }
 
-// successors is what remains of a Get's response that shows the successor: both IDs, and
-// no time.
+// successors is what remains of a Get's response that shows the successor: both IDs,
+// and no time.
 func successors(t *testing.T) *Snapshot {
 	t.Helper()
 	return read(&Snapshot{

@@ -97,8 +97,8 @@ type AlertState struct {
 // Alert finds an alert by its ID.
 func (s State) Alert(id string) (a AlertState, known bool) { return alertOf(s.Alerts, id) }
 
-// WithLeft returns the state after a row has shown one of its alerts in another
-// incident.
+// WithLeft returns the state after a row has shown one of its alerts
+// in another incident.
 func (s State) WithLeft(id string) State {
 	s.Alerts = slices.Clone(s.Alerts)
 	if at, known := slices.BinarySearchFunc(s.Alerts, AlertState{ID: id}, byID); known {
@@ -110,15 +110,15 @@ func (s State) WithLeft(id string) State {
 // closed reports whether no more changes of the incident are expected.
 func (s State) closed() bool { return s.Missing || s.Merged || resolved(s.Status) }
 
-// sameState reports whether the snapshot shows the incident's status and merge as they
-// were delivered.
+// sameState reports whether the snapshot shows the incident's status and merge as
+// they were delivered.
 func (s State) sameState(shown *Snapshot) bool {
 	return sameStatus(s.Status, shown.Status) && s.Merged == shown.Merged && s.Successor == shown.SuccessorID
 }
 
-// Digest returns the digest of the incident's own content and, if withAlerts is set,
-// its alerts, as they were delivered. It does not depend on which source shows the
-// content.
+// Digest returns the digest of the incident's own content and, if withAlerts is
+// set, its alerts, as they were delivered. It does not depend on which source
+// shows the content.
 func (s State) Digest(withAlerts bool) Digest {
 	buf := make([]byte, 0, 1024) // on the stack; enough for most incidents
 	for _, f := range s.Fields {

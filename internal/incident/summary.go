@@ -72,8 +72,8 @@ func (s Summary) ClosedSince() (since time.Time, ok bool) {
 // time.Time, without a pointer for the garbage collector. 0: unknown.
 type instant int64
 
-// instantOf returns 0 for times before 1970, and the last instant for times after it,
-// in 2262.
+// instantOf returns 0 for times before 1970, and the last instant for times after
+// it, in 2262.
 func instantOf(t time.Time) instant {
 	switch {
 	case t.Before(time.Unix(0, 0)):

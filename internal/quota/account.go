@@ -27,8 +27,7 @@ type Stored struct {
 	Since time.Time
 	// Ended is when the requests that still count ended, oldest first.
 	Ended []time.Time
-	// InFlight is how many requests had been sent and had not ended. It is never
-	// negative.
+	// InFlight is how many requests had been sent and had not ended. It is never negative.
 	InFlight int
 	// PausedUntil is the end of the pause that the API requested; zero: none.
 	PausedUntil time.Time
@@ -104,8 +103,7 @@ func (a *Account) KeepApart(until time.Time) {
 	}
 }
 
-// Refused is Quota.Refused. After a repeated refusal it spaces requests for ten
-// minutes.
+// Refused is Quota.Refused. After a repeated refusal it spaces requests for ten minutes.
 func (a *Account) Refused(sent, now time.Time, named Limit, wait time.Duration) Correction {
 	correction := a.quota.Refused(sent, now, named, wait)
 	if correction != (Correction{}) {

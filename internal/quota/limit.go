@@ -88,8 +88,7 @@ func feedShare(allowed int) int {
 	return max(allowed*leftToFeed/documented, min(leftToFeed, allowed/2))
 }
 
-// rises returns when the limit will next allow more; ok is false if it applies
-// in full.
+// rises returns when the limit will next allow more; ok is false if it applies in full.
 func (l *limit) rises(at time.Time) (next time.Time, ok bool) {
 	return l.refused.Add(quiet * l.Window), l.inForce(at)
 }

@@ -27,8 +27,7 @@ func Merge(a, b Stored) Stored {
 	}
 }
 
-// Empty reports whether nothing is known of the account: it was never stored, or nothing is left
-// of it.
+// Empty reports whether nothing is known of the account: it was never stored, or nothing is left of it.
 func (s Stored) Empty() bool {
 	return s.Since.IsZero() && len(s.Ended) == 0 && s.InFlight == 0 && s.PausedUntil.IsZero() && len(s.Learned) == 0
 }

@@ -42,8 +42,8 @@ func withManyModels(t *testing.T, test func(t *testing.T, w *model)) {
 	}
 }
 
-// newModel has limits on a grid of seconds, so that moments often fall exactly on the edge of a
-// window.
+// newModel has limits on a grid of seconds, so that moments often fall exactly on the edge
+// of a window.
 func newModel(r *rand.Rand) *model {
 	w := &model{rand: r, now: after(0)}
 	for range 1 + r.IntN(3) {
@@ -110,8 +110,8 @@ func demands() []quota.Demand {
 	return []quota.Demand{quota.Fresh, quota.Sweep, quota.Repeat, quota.AfterFeed, quota.RepeatAfterFeed, quota.Half}
 }
 
-// room reports, by plain counting, whether a request may be sent at that moment if those in flight now
-// still are.
+// room reports, by plain counting, whether a request may be sent at that moment if those in flight
+// now still are.
 func (w *model) room(at time.Time, d quota.Demand) bool {
 	if at.Before(w.paused) {
 		return false
@@ -131,8 +131,7 @@ func (w *model) room(at time.Time, d quota.Demand) bool {
 	return true
 }
 
-// run makes random moves; each response of Next goes to check before it is
-// acted upon.
+// run makes random moves; each response of Next goes to check before it is acted upon.
 func (w *model) run(t *testing.T, maxReached int, check func(d quota.Demand, at time.Time, ok bool)) {
 	for range 300 {
 		d := demands()[w.rand.IntN(len(demands()))]

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package quota determines when the next request may be sent, so that no window of a limit ever holds more requests than it
-// allows.
+// Package quota determines when the next request may be sent, so that no window of a limit ever holds more requests than it allows.
 //
 // It counts as the server does. A request arrives at some moment between when it is sent and when its response arrives, so
 // it occupies every window from when it is sent until one full window after its response. The package never sleeps and never
@@ -29,8 +28,7 @@ const (
 	AfterFeed
 	// RepeatAfterFeed is Repeat on such an account: it leaves what AfterFeed leaves, and 5 % of each window to AfterFeed.
 	RepeatAfterFeed
-	// Half is for routine polls that find little, because change feeds show nearly all changes. They use at most half of a
-	// window.
+	// Half is for routine polls that find little, because change feeds show nearly all changes. They use at most half of a window.
 	Half
 )
 
@@ -108,8 +106,7 @@ func (q *Quota) Next(now time.Time, d Demand) (at time.Time, ok bool) {
 	return at, true
 }
 
-// Send notes that a request is sent now. It does not check whether Next allows
-// that.
+// Send notes that a request is sent now. It does not check whether Next allows that.
 func (q *Quota) Send(now time.Time) {
 	q.advance(now)
 	q.inFlight++
@@ -185,8 +182,7 @@ func (q *Quota) occupying(window time.Duration, now time.Time) int {
 	return q.inFlight + q.ended.within(window, now)
 }
 
-// Ended returns when the requests that still occupy a window at now ended,
-// oldest first.
+// Ended returns when the requests that still occupy a window at now ended, oldest first.
 func (q *Quota) Ended(now time.Time) []time.Time {
 	var longest time.Duration
 	for _, l := range q.limits {

@@ -138,8 +138,7 @@ func (q *Quota) backfill(l *limit, now time.Time, wait time.Duration) int {
 	return missing
 }
 
-// Learned returns what was learned about the limits given to New, if it is still in force at
-// now.
+// Learned returns what was learned about the limits given to New, if it is still in force at now.
 func (q *Quota) Learned(now time.Time) []Learned {
 	var learned []Learned
 	for i := range q.limits {
@@ -167,8 +166,7 @@ func (q *Quota) LearnedLimits(now time.Time) []Limit {
 	return learned
 }
 
-// LearnedFor is how long a learned limit of that window applies after the last
-// refusal.
+// LearnedFor is how long a learned limit of that window applies after the last refusal.
 func LearnedFor(window time.Duration) time.Duration { return quiet * window }
 
 // RestoreLimit restores what an earlier run has learned. It ignores a window that is no longer limited.

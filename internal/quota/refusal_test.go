@@ -48,8 +48,8 @@ func refuse(q counter, now time.Time, named quota.Limit, wait time.Duration) quo
 	return q.Refused(now, now, named, wait)
 }
 
-// refuseTwice refuses a request, lets another succeed, and refuses a third a
-// moment later.
+// refuseTwice refuses a request, lets another succeed, and refuses a third
+// a moment later.
 func refuseTwice(q counter, now time.Time, named quota.Limit, wait time.Duration) quota.Correction {
 	refuse(q, now.Add(-2), named, wait)
 	return refuse(q, now, named, wait)

@@ -140,8 +140,7 @@ func (c *client) requireWithinLimits() {
 	}
 }
 
-// requireHalf requires that no learned limit is below half of the configured
-// one.
+// requireHalf requires that no learned limit is below half of the configured one.
 func (c *client) requireHalf() {
 	c.t.Helper()
 	for _, learned := range c.Stored(c.now).Learned {

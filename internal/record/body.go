@@ -9,17 +9,17 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/content"
 )
 
-// writer writes bodies: integers as integers, nulls as empty values. Texts are parts of
-// the object's text, so a body keeps that in memory, but nothing else of the response.
-// Names are known to be unique, so the writer does not compare them again, as
-// pcommon.Map would.
+// writer writes bodies: integers as integers, nulls as empty values. Texts are parts
+// of the object's text, so a body keeps that in memory, but nothing else of the
+// response. Names are known to be unique, so the writer does not compare them again,
+// as pcommon.Map would.
 type writer struct {
 	members xpdata.MapBuilder
 	inner   *writer // for nested objects
 }
 
-// putObject writes an object's members into an empty map, and leaves room for more
-// members.
+// putObject writes an object's members into an empty map, and leaves room
+// for more members.
 func (w *writer) putObject(object content.Object, into pcommon.Map, more int) {
 	reader := object.Read()
 	w.putMembers(&reader, into, more)

@@ -36,8 +36,8 @@ func received(t *testing.T, text string) content.Object {
 	return answer.Snapshot.Object
 }
 
-// object returns an object as the API's client keeps it, with an incidentId besides the
-// given members.
+// object returns an object as the API's client keeps it, with an incidentId besides
+// the given members.
 func object(t *testing.T, raw map[string]any) content.Object {
 	t.Helper()
 	raw["incidentId"] = 437

@@ -35,8 +35,8 @@ func (b Builder) alertUID(o Observation, change incident.AlertChange) string {
 		string(change.Kind), count(change.Revision), string(change.Digest[:]), seen(change.Kind, o.Observed))
 }
 
-// seen distinguishes the records of unchanged content, which all have the same
-// revision.
+// seen distinguishes the records of unchanged content, which all have
+// the same revision.
 func seen(kind incident.Kind, observed time.Time) string {
 	if kind != incident.Unchanged {
 		return ""

@@ -97,8 +97,8 @@ func (w *crashing) snapshot() *incident.Snapshot {
 	return s
 }
 
-// rows returns what lists show of a snapshot: the incident without its alerts, and each
-// alert alone.
+// rows returns what lists show of a snapshot: the incident without its alerts, and
+// each alert alone.
 func rows(s *incident.Snapshot) (own *incident.Snapshot, alerts []*incident.Snapshot) {
 	row := *s
 	row.Source, row.Shows, row.Alerts = incident.FromList, incident.OwnFields, nil

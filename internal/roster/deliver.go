@@ -9,8 +9,8 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-// restingAfter is how long an open discovered incident must be unchanged before it is no longer polled by ID. The change feed still shows
-// its changes.
+// restingAfter is how long an open discovered incident must be unchanged before it is no longer polled by ID. The change feed still
+// shows its changes.
 const restingAfter = 90 * 24 * time.Hour
 
 // Delivery is an observation of an incident whose change was accepted, or that found no change.

@@ -170,6 +170,6 @@ func (e *Entry) mark(due time.Time) {
 
 // scattered returns the place of the n-th added incident among those due at the same time. It separates neighbours in the list. They may
 // fail for a common reason, such as a service that hangs for all incidents of one day, and must not take all request slots at once.
-// Multiplying by 2^64 divided by the golden ratio spreads any run of numbers evenly (D. Knuth, The Art of Computer Programming, volume 3,
-// section 6.4).
+// Multiplying by 2^64 divided by the golden ratio spreads any run of numbers evenly (D. Knuth, The Art of Computer Programming, volume
+// 3, section 6.4).
 func scattered(n uint64) uint64 { return n * 0x9e3779b97f4a7c15 }

@@ -152,8 +152,8 @@ func (r *Roster) expired(e *Entry, now time.Time) bool {
 	return closed && now.Round(0).Sub(since) >= r.rules.ForgetAfter
 }
 
-// WorthDiscovering reports whether to track an unknown incident that a list shows: not if it would be forgotten at once. A zero lastUpdate is
-// not known.
+// WorthDiscovering reports whether to track an unknown incident that a list shows: not if it would be forgotten at once. A zero lastUpdate
+// is not known.
 func (r *Roster) WorthDiscovering(closed bool, lastUpdate, now time.Time) bool {
 	return r.rules.Discover && (!closed || lastUpdate.IsZero() || now.Round(0).Sub(lastUpdate) < r.rules.ForgetAfter)
 }

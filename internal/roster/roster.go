@@ -3,8 +3,8 @@
 // Package roster knows every incident ID: what was last delivered, whether the incident is configured or discovered, when it is polled next,
 // which change is pending, and how its polls fail.
 //
-// An ID has exactly one Entry, and leaves through one function, evict. The package never waits and reads no clock. A Roster belongs to
-// one goroutine.
+// An ID has exactly one Entry, and leaves through one function, evict. The package never waits and reads no clock. A Roster belongs
+// to one goroutine.
 package roster
 
 import (
@@ -15,12 +15,11 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/health"
 )
 
-// Rules say which discovered incidents the roster keeps. With the zero value it keeps none, only configured incidents and those they were
-// merged into.
+// Rules say which discovered incidents the roster keeps. With the zero value it keeps none, only configured incidents and those they
+// were merged into.
 type Rules struct {
 	Discover bool
-	// ForgetAfter is how long a discovered incident must have been closed before it is forgotten, or how long all its polls must have
-	// failed.
+	// ForgetAfter is how long a discovered incident must have been closed before it is forgotten, or how long all its polls must have failed.
 	ForgetAfter time.Duration
 }
 

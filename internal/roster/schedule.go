@@ -54,8 +54,8 @@ func (r *Roster) Unseen(shown time.Time) (n int) {
 	return n
 }
 
-// unseen reports whether nothing has shown the incident's alerts, and no poll that would show them is due ahead of routine ones. shown is as
-// in PollUnseen.
+// unseen reports whether nothing has shown the incident's alerts, and no poll that would show them is due ahead of routine ones. shown is
+// as in PollUnseen.
 func (e *Entry) unseen(shown time.Time) bool {
 	return e.Summary.AlertsUnseen && (e.class == Routine || e.class == Shown) && (shown.IsZero() || e.Summary.Fetched().After(shown))
 }
