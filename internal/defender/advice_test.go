@@ -55,7 +55,7 @@ func refusal(t *testing.T, status int, endpoint, authorization, date string) str
 	return failed(t, clientAt(t, endpoint, authorized(authorization, responding(status, "", "Date", date))).Get(t.Context(), 1)).Advice
 }
 
-func TestTheAdviceNamesTheFirstThingThatIsWrong(t *testing.T) {
+func TestAdviceIsAboutTheFirstThingThatIsWrong(t *testing.T) {
 	const (
 		ours  = `"aud":"https://api.security.microsoft.com"`
 		graph = `"aud":"https://graph.microsoft.com"`
@@ -104,7 +104,7 @@ func TestTheAdviceNamesTheFirstThingThatIsWrong(t *testing.T) {
 	}
 }
 
-func TestWithoutATokenTheAdviceSaysWhatIsNeeded(t *testing.T) {
+func TestAdviceWithoutATokenSaysWhatIsNeeded(t *testing.T) {
 	for _, authorization := range []string{"Bearer opaque", "Basic a.b.c", "Basic "} {
 		for _, status := range []int{401, 403} {
 			assert.Equal(t, adviceToken+", requested with the scope "+defaults+".", refusal(t, status, europe, authorization, ""))
@@ -115,7 +115,7 @@ func TestWithoutATokenTheAdviceSaysWhatIsNeeded(t *testing.T) {
 }
 
 // A bearertokenauth extension sends this before its token file exists.
-func TestARequestWithoutATokenIsNamedAsOne(t *testing.T) {
+func TestRequestWithoutATokenIsReportedAsSuch(t *testing.T) {
 	for _, authorization := range []string{"", "Bearer", "bearer "} {
 		for _, status := range []int{401, 403} {
 			assert.Equal(t, adviceUnsigned+", requested with the scope "+defaults+".", refusal(t, status, europe, authorization, ""))
@@ -124,7 +124,7 @@ func TestARequestWithoutATokenIsNamedAsOne(t *testing.T) {
 	}
 }
 
-func TestARevokedTokenIsNamedAsOne(t *testing.T) {
+func TestRevokedTokenIsReportedAsSuch(t *testing.T) {
 	const (
 		date   = "Tue, 03 Feb 2026 04:05:06 GMT"
 		soon   = `{"aud":"https://api.security.microsoft.com","roles":["Incident.Read.All"],"exp":1770091507}`
@@ -171,7 +171,7 @@ func TestARevokedTokenIsNamedAsOne(t *testing.T) {
 		Get(t.Context(), 1)).Advice)
 }
 
-func TestAnAudienceIsJudgedOnlyWhereTheRightOneIsKnown(t *testing.T) {
+func TestAudienceIsCheckedOnlyIfTheRightOneIsKnown(t *testing.T) {
 	const (
 		nowhere     = ""
 		everywhere  = commercial + " " + europe + " https://API.Security.Microsoft.com " + unknown + " http://127.0.0.1:8470"
@@ -216,7 +216,7 @@ func TestAnAudienceIsJudgedOnlyWhereTheRightOneIsKnown(t *testing.T) {
 	}
 }
 
-func TestATokenCannotWriteItsOwnAdvice(t *testing.T) {
+func TestTokenCannotWriteItsOwnAdvice(t *testing.T) {
 	for claimed, shown := range map[string]string{
 		`https://a.example\". All is well. \"`: `"https://a.example\". All is well. \""`,
 		`a\u0000\u001b[31m\r\nb\\`:             `"a  [31m  b\\"`,
@@ -233,7 +233,7 @@ func TestATokenCannotWriteItsOwnAdvice(t *testing.T) {
 	assert.Equal(t, `The token is for "`+x+`"`+adviceScope+defaults+".", refusal(t, 401, commercial, jwt(`{"aud":["`+x+`","`+y+`"]}`), ""))
 }
 
-func TestAnExpiryIsJudgedByTheAnswersOwnDate(t *testing.T) {
+func TestExpiryIsComparedWithTheDateOfTheResponse(t *testing.T) {
 	const ending = `{"exp":1770091506,"roles":["Incident.Read.All"]}`
 	for date, expired := range map[string]bool{
 		"Tue, 03 Feb 2026 04:05:05 GMT": false,
@@ -252,7 +252,7 @@ func TestAnExpiryIsJudgedByTheAnswersOwnDate(t *testing.T) {
 	assert.Equal(t, adviceLicence, refusal(t, 401, unknown, jwt(`{"roles":["Incident.Read.All"]}`), "Fri, 31 Dec 9999 23:59:59 GMT"))
 }
 
-func TestWhatTheSimulatorRefusesIsExplained(t *testing.T) {
+func TestRefusalsOfTheSimulatorAreExplained(t *testing.T) {
 	for name, c := range map[string]struct {
 		grant defendersim.Grant
 		kind  Kind

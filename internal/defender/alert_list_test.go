@@ -31,7 +31,7 @@ func alertRowsOf(t testing.TB, rows ...string) Page {
 	return page
 }
 
-func TestARowOfTheListOfAlertsIsTheAlertThatGetShows(t *testing.T) {
+func TestRowOfTheAlertListEqualsTheAlertThatGetShows(t *testing.T) {
 	rows := []string{string(fixture(t, "graph_alert.json")), `{"id":"b","incidentId":8,"title":"x","it":{"b":[2,1],"a":1.0}}`}
 	body := pageOf(rows...)
 	for _, ignored := range []incident.Ignored{nil, incident.Ignore("evidence", "lastUpdateDateTime", "b")} {
@@ -69,7 +69,7 @@ func TestARowOfTheListOfAlertsIsTheAlertThatGetShows(t *testing.T) {
 	}
 }
 
-func TestTheDigestOfAnAlertIsThatOfItsContentWhereverItIsShown(t *testing.T) {
+func TestDigestOfAnAlertDoesNotDependOnTheSource(t *testing.T) {
 	digest := func(row string, ignored ...string) incident.Digest {
 		page := listAlerts(t, responding(200, pageOf(row)), func(s *Settings) { s.Ignored = incident.Ignore(ignored...) })
 		require.NoError(t, page.Err)
@@ -86,7 +86,7 @@ func TestTheDigestOfAnAlertIsThatOfItsContentWhereverItIsShown(t *testing.T) {
 	}
 }
 
-func TestAnAlertsTenantIsTheOneItNamesOrThatOfItsIncidentsAddress(t *testing.T) {
+func TestTenantOfAnAlertIsItsOwnOrReadFromTheIncidentURL(t *testing.T) {
 	const own, ofAddress = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", "11111111-2222-3333-4444-555555555555"
 	address := `"incidentWebUrl":"https://x.example/incident2/7/overview?tid=` + ofAddress + `"`
 	for members, want := range map[string]string{
@@ -105,7 +105,7 @@ func TestAnAlertsTenantIsTheOneItNamesOrThatOfItsIncidentsAddress(t *testing.T) 
 	}
 }
 
-func TestAnAlertThatIsInNoIncidentStaysARow(t *testing.T) {
+func TestAlertWithoutAnIncidentIsStillARow(t *testing.T) {
 	const times = `,"createdDateTime":"2026-02-03T04:05:06Z","lastUpdateDateTime":"2026-02-03T05:06:07Z"`
 	created := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
 	for member, id := range map[string]int64{
@@ -123,7 +123,7 @@ func TestAnAlertThatIsInNoIncidentStaysARow(t *testing.T) {
 }
 
 // The word hush stands wherever an error might quote something.
-func TestARowThatIsNoSoundAlertCostsNoOther(t *testing.T) {
+func TestMalformedAlertRowDoesNotAffectOtherRows(t *testing.T) {
 	const head = `{"id":"a","incidentId":"7","createdDateTime":"2026-02-03T04:05:06Z","lastUpdateDateTime":"2026-02-03T05:06:07Z"`
 	const noIncident = "incidentId is not an incident ID"
 	for name, c := range map[string]struct {
@@ -172,7 +172,7 @@ func TestARowThatIsNoSoundAlertCostsNoOther(t *testing.T) {
 	assert.NoError(t, sound.Rows[0].Err, "as deep as an alert may be in an incident")
 }
 
-func TestARowThatNamesNoAlertIsDroppedAndCounted(t *testing.T) {
+func TestAlertRowWithoutAnIDIsDroppedAndCounted(t *testing.T) {
 	for _, row := range []string{
 		`null`, `7`, `"hush"`, `true`, `[{"id":"a","incidentId":"7"}]`, `{}`, `{"incidentId":"7"}`, `{"id":null,"incidentId":"7"}`,
 		`{"id":"","incidentId":"7"}`, `{"id":7,"incidentId":"7"}`, `{"id":{"id":"a"},"incidentId":"7"}`, `{"id":["a"],"incidentId":"7"}`,
@@ -187,7 +187,7 @@ func TestARowThatNamesNoAlertIsDroppedAndCounted(t *testing.T) {
 	}
 }
 
-func TestANarrowRowOfTheListOfAlertsNamesItsIncidentAndShowsNone(t *testing.T) {
+func TestNarrowAlertRowHasOnlyIDsAndTimes(t *testing.T) {
 	client := graphClient(t, endpoint, responding(200, pageOf(
 		`{"id":"a","incidentId":"7","createdDateTime":"2026-02-03T04:05:06Z","lastUpdateDateTime":"2026-02-03T05:06:07Z"}`,
 		`{"id":"b","incidentId":null,"title":"not asked for"}`,
@@ -203,7 +203,7 @@ func TestANarrowRowOfTheListOfAlertsNamesItsIncidentAndShowsNone(t *testing.T) {
 	}, page.Rows[:2])
 }
 
-func TestAPartialPageOfAlertsShowsNoIncident(t *testing.T) {
+func TestPartialPageOfAlertsShowsNoIncident(t *testing.T) {
 	for status, partial := range map[int]bool{200: false, 206: true} {
 		page := listAlerts(t, responding(status, `{"@odata.count":9,"value":[{"id":"a","incidentId":"7"}]}`, "Warning", "199 - some provider"))
 		require.NoError(t, page.Err)
@@ -217,7 +217,7 @@ func TestAPartialPageOfAlertsShowsNoIncident(t *testing.T) {
 	}
 }
 
-func TestAPageOfAsManyAlertsAsGraphEverShowsIsTaken(t *testing.T) {
+func TestLargestPageOfAlertsOfGraphIsAccepted(t *testing.T) {
 	row := func(i int) string {
 		return fmt.Sprintf(`{"id":"a%d","incidentId":"%d","evidence":[%s0]}`, i, i+1, strings.Repeat(`{"x":"y"},`, 200))
 	}
@@ -245,7 +245,7 @@ func TestAPageOfAsManyAlertsAsGraphEverShowsIsTaken(t *testing.T) {
 	assert.Equal(t, "x", page.FirstAlert)
 }
 
-func TestAPageThatIsTooLargeNamesItsFirstAlert(t *testing.T) {
+func TestErrorAboutAnOversizePageNamesItsFirstAlert(t *testing.T) {
 	const limit = 32 << 10
 	fill := strings.Repeat("x", limit)
 	for name, c := range map[string]struct {
@@ -276,7 +276,7 @@ func TestAPageThatIsTooLargeNamesItsFirstAlert(t *testing.T) {
 	assert.Zero(t, page.First)
 }
 
-func TestALinkOfTheListOfAlertsLeadsOnWithinThatList(t *testing.T) {
+func TestLinkOfTheAlertListLeadsToThatListOnly(t *testing.T) {
 	var visited []string
 	client := graphClient(t, endpoint, handled(func(w http.ResponseWriter, r *http.Request) {
 		visited = append(visited, r.URL.String())
@@ -290,7 +290,7 @@ func TestALinkOfTheListOfAlertsLeadsOnWithinThatList(t *testing.T) {
 	}, visited)
 }
 
-func TestARefusedListOfAlertsNamesItsOwnPermission(t *testing.T) {
+func TestAdviceOnARefusedAlertListNamesItsPermission(t *testing.T) {
 	const audience = `{"aud":"https://graph.microsoft.com",`
 	for _, c := range []struct{ claims, permission, want string }{
 		{
@@ -333,7 +333,7 @@ func TestARefusedListOfAlertsNamesItsOwnPermission(t *testing.T) {
 	assert.Contains(t, failed(t, unsigned.Get(t.Context(), 1)).Advice, "SecurityIncident.Read.All")
 }
 
-func TestAListOfAlertsThatIsNotThereIsRejected(t *testing.T) {
+func TestMissingAlertListIsRejected(t *testing.T) {
 	for body, want := range map[string]string{
 		"": "rejected (HTTP status 404): there is no list of alerts",
 		words("ResourceNotFound", "No such path"): "rejected (HTTP status 404): ResourceNotFound: No such path: there is no list of alerts",
@@ -345,7 +345,7 @@ func TestAListOfAlertsThatIsNotThereIsRejected(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsNoPageOfAlertsIsMalformed(t *testing.T) {
+func TestResponseThatIsNotAPageOfAlertsIsMalformed(t *testing.T) {
 	row := `{"id":"a","incidentId":"7","title":"hush"}`
 	for name, c := range map[string]struct{ body, want string }{
 		"an alert":            {row, "no value"},
@@ -363,7 +363,7 @@ func TestAnAnswerThatIsNoPageOfAlertsIsMalformed(t *testing.T) {
 	}
 }
 
-func TestARowOfAlertsHoldsOnToNothingOfItsPage(t *testing.T) {
+func TestAlertRowDoesNotKeepItsPageInMemory(t *testing.T) {
 	alert := fixture(t, "graph_alert.json")
 	body := []byte(pageOf(string(alert), string(alert)))
 	page := decodeListAs(graph(), body, ListRequest{Alerts: true}, true)

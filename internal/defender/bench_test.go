@@ -42,14 +42,14 @@ func incidentOf(b *testing.B, alerts, alertBytes int) []byte {
 	return body
 }
 
-// BenchmarkAnswer measures how long a response takes from its bytes to its
+// BenchmarkResponse measures how long a response takes from its bytes to its
 // records. "one_record" decodes it and builds one record, as generic pollers do,
 // and "records" also builds one for each alert; "one_compared" and "compared"
 // also make the digests and compare them with nothing; "unchanged" is what most
 // polls do: they find what was delivered before, and build nothing. For
 // comparison, generic pollers compare nothing: they parse the JSON into a tree
 // of any, with encoding/json or jsoniter, and make one record of it.
-func BenchmarkAnswer(b *testing.B) {
+func BenchmarkResponse(b *testing.B) {
 	for _, size := range []struct {
 		name               string
 		alerts, alertBytes int

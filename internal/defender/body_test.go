@@ -75,7 +75,7 @@ func limited(t *testing.T, transport http.RoundTripper, limit int64) *Client {
 	return NewClient(&http.Client{Transport: transport}, Settings{Endpoint: parsed, MaxBody: limit, KeepOriginal: true})
 }
 
-func TestEveryCodingIsUndone(t *testing.T) {
+func TestEveryContentEncodingIsDecoded(t *testing.T) {
 	text := string(fixture(t, "incident.json"))
 	for _, coding := range codings {
 		result := limited(t, responding(200, encoded(coding.form, text), "Content-Encoding", coding.header), maxBody).
@@ -87,7 +87,7 @@ func TestEveryCodingIsUndone(t *testing.T) {
 	}
 }
 
-func TestTheLimitCountsDecodedBytesToTheByte(t *testing.T) {
+func TestLimitCountsDecodedBytesExactly(t *testing.T) {
 	text := `{"incidentId":1,"incidentName":"` + strings.Repeat("x", 5000) + `"}`
 	size := int64(len(text))
 	for _, coding := range codings {
@@ -105,7 +105,7 @@ func TestTheLimitCountsDecodedBytesToTheByte(t *testing.T) {
 
 // The two forms of deflate differ in two bytes; a bare stream may
 // begin with bytes that look like one half of a zlib head.
-func TestABareStreamThatLooksLikeZlibIsUndone(t *testing.T) {
+func TestRawDeflateThatLooksLikeZlibIsDecoded(t *testing.T) {
 	for name, body := range map[string]string{
 		"the method": "\x08\x10\x00\xef\xff" + `{"incidentId":1}` + "\x01\x00\x00\xff\xff",
 		"the check":  "\x01\x17\x00\xe8\xff" + `{"incidentId":      1 }`,
@@ -114,7 +114,7 @@ func TestABareStreamThatLooksLikeZlibIsUndone(t *testing.T) {
 	}
 }
 
-func TestALengthThatIsClaimedTakesNoMemory(t *testing.T) {
+func TestClaimedLengthAllocatesNoMemory(t *testing.T) {
 	result := get(t, roundTrip(func(r *http.Request) (*http.Response, error) {
 		body := io.NopCloser(strings.NewReader(`{"incidentId":1}`))
 		return &http.Response{StatusCode: http.StatusOK, Body: body, ContentLength: math.MaxInt64, Request: r}, nil
@@ -145,7 +145,7 @@ func bringing(status int, coding string, body *watched) roundTrip {
 	}
 }
 
-func TestABombIsLeftAloneOnceItsLimitIsReached(t *testing.T) {
+func TestDecompressionBombStopsAtTheLimit(t *testing.T) {
 	bomb := encoded("gzip", strings.Repeat(" ", 16<<20))
 	for status, kind := range map[int]Kind{200: Oversize, 500: ServerError, 404: Malformed} {
 		body := &watched{Reader: strings.NewReader(bomb)}
@@ -159,7 +159,7 @@ func TestABombIsLeftAloneOnceItsLimitIsReached(t *testing.T) {
 
 // A connection is not reused unless the response was read to its end. The
 // formats end before a chunked body does.
-func TestABodyIsReadToItsEndSoThatTheConnectionCanBeUsedAgain(t *testing.T) {
+func TestBodyIsReadToItsEndSoThatTheConnectionIsReused(t *testing.T) {
 	for _, coding := range codings {
 		text := encoded(coding.form, `{"incidentId":1}`)
 		body := &watched{Reader: io.MultiReader(strings.NewReader(text), strings.NewReader(""))}
@@ -168,7 +168,7 @@ func TestABodyIsReadToItsEndSoThatTheConnectionCanBeUsedAgain(t *testing.T) {
 	}
 }
 
-func TestContentThatIsWrongIsMalformed(t *testing.T) {
+func TestCorruptContentIsMalformed(t *testing.T) {
 	changed := func(coding string, at int, to byte) string {
 		text := []byte(encoded(coding, `{"incidentId":1,"incidentName":"one of many"}`))
 		if at < 0 {
@@ -204,14 +204,14 @@ func TestContentThatIsWrongIsMalformed(t *testing.T) {
 	}
 }
 
-func TestACodingThatWasNotAskedForIsNamed(t *testing.T) {
+func TestErrorNamesAnEncodingThatWasNotRequested(t *testing.T) {
 	for coding, named := range map[string]string{"br": "br", "gzip, Zstd": "Zstd", "aws-chunked,gzip": "aws-chunked", "br;q=1": "br;q=1"} {
 		failure := failed(t, get(t, responding(200, "{}", "Content-Encoding", coding)))
 		assert.EqualError(t, failure, `malformed response (HTTP status 200): a content encoding that was not requested: "`+named+`"`)
 	}
 }
 
-func TestCodingsInSeveralHeadersAreUndone(t *testing.T) {
+func TestEncodingsInSeveralHeadersAreDecoded(t *testing.T) {
 	result := get(t, handled(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header()["Content-Encoding"] = []string{"deflate", "gzip"}
 		_, _ = io.WriteString(w, encoded("deflate, gzip", `{"incidentId":1}`))
@@ -220,7 +220,7 @@ func TestCodingsInSeveralHeadersAreUndone(t *testing.T) {
 }
 
 // An empty block of deflate has five bytes and no content.
-func TestWhatOneCodingLeavesToTheNextIsBounded(t *testing.T) {
+func TestOutputOfEachEncodingIsBounded(t *testing.T) {
 	const limit = 64 << 10
 	blocks := strings.Repeat("\x00\x00\x00\xff\xff", 1<<20) + encoded("raw deflate", `{"incidentId":1}`)
 	body := &watched{Reader: strings.NewReader(encoded("gzip", blocks))}
@@ -233,7 +233,7 @@ func TestWhatOneCodingLeavesToTheNextIsBounded(t *testing.T) {
 
 const mark = "\ufeff"
 
-func TestAByteOrderMarkIsSkipped(t *testing.T) {
+func TestByteOrderMarkIsSkipped(t *testing.T) {
 	for _, coding := range codings {
 		whole := string(fixture(t, "incident.json"))
 		result := limited(t, responding(200, encoded(coding.form, mark+whole), "Content-Encoding", coding.header), maxBody).Get(t.Context(), 4711)
@@ -260,7 +260,7 @@ func TestAByteOrderMarkIsSkipped(t *testing.T) {
 	assert.Len(t, second.Snapshot.Alerts, 2)
 }
 
-func TestAByteOrderMarkBeforeAnErrorIsSkipped(t *testing.T) {
+func TestByteOrderMarkBeforeAnErrorIsSkipped(t *testing.T) {
 	failure := failed(t, get(t, responding(404, mark+words("ResourceNotFound", "no"))))
 	assert.Equal(t, NotFound, failure.Kind)
 	assert.Equal(t, "ResourceNotFound", failure.Code)
@@ -289,7 +289,7 @@ func TestOnlyOneByteOrderMarkOfUTF8IsSkipped(t *testing.T) {
 	assert.Equal(t, Malformed, failed(t, get(t, responding(404, "\xff\xfe{\x00}\x00"))).Kind)
 }
 
-func TestABodyThatBreaksOffIsANetworkError(t *testing.T) {
+func TestTruncatedBodyIsANetworkError(t *testing.T) {
 	whole := encoded("gzip", `{"incidentId":1,"incidentName":"one of many"}`)
 	truncated := func(change func(*defendersim.Config)) http.RoundTripper {
 		sim := newSim(t, change)
@@ -315,7 +315,7 @@ func TestABodyThatBreaksOffIsANetworkError(t *testing.T) {
 	}
 }
 
-func TestACodedAnswerWithoutABodyIsAnEmptyOne(t *testing.T) {
+func TestEncodedResponseWithoutABodyIsEmpty(t *testing.T) {
 	for _, coding := range []string{"", "gzip", "deflate"} {
 		assert.Equal(t, Malformed, failed(t, get(t, responding(200, "", "Content-Encoding", coding))).Kind, coding)
 		assert.Equal(t, NotFound, failed(t, get(t, responding(404, "", "Content-Encoding", coding))).Kind, coding)

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestGetAsksForTheIncidentBelowTheEndpointAndForNothingElse(t *testing.T) {
+func TestGetRequestsOnlyTheIncidentBelowTheEndpoint(t *testing.T) {
 	for endpoint, want := range map[string]string{
 		"https://api.example":                      "https://api.example/api/incidents/924565",
 		"https://api.example/":                     "https://api.example/api/incidents/924565",
@@ -47,7 +47,7 @@ func TestGetAsksForTheIncidentBelowTheEndpointAndForNothingElse(t *testing.T) {
 	}
 }
 
-func TestAnIdIsNothingButDigitsBelowTheEndpoint(t *testing.T) {
+func TestIDInThePathIsOnlyDigits(t *testing.T) {
 	for _, id := range []int64{1, 9, 10, 924565, 1 << 31, 1 << 53, math.MaxInt64} {
 		for _, base := range []string{
 			"", "/", "/base", "/a/../..", "/../../etc", "/a/%2e%2e/", "/a//b/.", "//elsewhere.example/a", "/a?to=https://elsewhere.example", "/a#b", "/a%3Fb=c",
@@ -63,7 +63,7 @@ func TestAnIdIsNothingButDigitsBelowTheEndpoint(t *testing.T) {
 	}
 }
 
-func TestAnIdThatIsNotPositiveIsNotAskedFor(t *testing.T) {
+func TestIDThatIsNotPositiveIsNotRequested(t *testing.T) {
 	for _, id := range []int64{0, -1, math.MinInt64} {
 		result := clientAt(t, endpoint, roundTrip(func(*http.Request) (*http.Response, error) {
 			assert.Fail(t, "the API was asked")
@@ -75,7 +75,7 @@ func TestAnIdThatIsNotPositiveIsNotAskedFor(t *testing.T) {
 	}
 }
 
-func TestTheOriginalIsKeptOnlyOnRequestAndAsItCame(t *testing.T) {
+func TestOriginalIsKeptUnchangedAndOnlyOnRequest(t *testing.T) {
 	body := fixture(t, "incident.json")
 	for _, keep := range []bool{false, true} {
 		parsed, err := url.Parse(endpoint)
@@ -94,7 +94,7 @@ func TestTheOriginalIsKeptOnlyOnRequestAndAsItCame(t *testing.T) {
 // withToken puts a token on every request that passes.
 func withToken(base http.RoundTripper) roundTrip { return authorized("Bearer the token", base) }
 
-func TestTheTokenIsNeverTakenToWhereARedirectPoints(t *testing.T) {
+func TestTokenIsNotSentToTheTargetOfARedirect(t *testing.T) {
 	for _, location := range []string{
 		"https://elsewhere.example/api/incidents/1", "/api/incidents/1", "https://api.example/sign-in?code=hush", "",
 	} {
@@ -118,7 +118,7 @@ func TestTheTokenIsNeverTakenToWhereARedirectPoints(t *testing.T) {
 	}
 }
 
-func TestNoAnswerWithinTheTimeoutIsATimeout(t *testing.T) {
+func TestNoResponseWithinTheTimeoutIsATimeout(t *testing.T) {
 	for name, transport := range map[string]func(*testing.T) http.RoundTripper{
 		"before the head": func(t *testing.T) http.RoundTripper { return faulty(t, "hang").RoundTripper() },
 		"amid the body":   func(*testing.T) http.RoundTripper { return stalling("") },
@@ -179,7 +179,7 @@ func dripping(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: body, ContentLength: -1, Request: r}, nil
 }
 
-func TestACallThatIsGivenUpIsTheContextsError(t *testing.T) {
+func TestCanceledRequestReturnsTheErrorOfItsContext(t *testing.T) {
 	for name, transport := range map[string]func(*testing.T) http.RoundTripper{
 		"before the head": func(t *testing.T) http.RoundTripper { return faulty(t, "hang").RoundTripper() },
 		"amid the body":   func(*testing.T) http.RoundTripper { return stalling("") },

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestEachHostOfAnAPIIsKnownWithTheOtherOnItsClouds(t *testing.T) {
+func TestEachHostIsKnownWithThatOfTheOtherAPIInItsCloud(t *testing.T) {
 	const xdrHost, graphHost = "https://api.security.microsoft.com", "https://graph.microsoft.com"
 	for host, want := range map[string]struct {
 		api   API
@@ -33,7 +33,7 @@ func TestEachHostOfAnAPIIsKnownWithTheOtherOnItsClouds(t *testing.T) {
 	assert.Equal(t, xdrHost, Endpoint("another"))
 }
 
-func TestEachPortalIsKnownWithTheAPIOnItsClouds(t *testing.T) {
+func TestEachPortalIsKnownWithTheAPIInItsCloud(t *testing.T) {
 	for _, c := range []struct {
 		host string
 		api  API

@@ -46,7 +46,7 @@ func collectorClient(t *testing.T, authorization string) *http.Client {
 	return client
 }
 
-func TestTheTokenIsFoundThroughTheCollectorsOwnClient(t *testing.T) {
+func TestTokenIsFoundThroughTheClientOfTheCollector(t *testing.T) {
 	for _, version := range []int{1, 2} {
 		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			assert.Equal(t, version, r.ProtoMajor)

@@ -59,7 +59,7 @@ func TestValuesStayAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestAFieldWithAnEscapedNameIsThatField(t *testing.T) {
+func TestEscapedNameOfAFieldIsRecognized(t *testing.T) {
 	s, err := decodeXDR(`{"incident\u0049d":1,"\u0061lerts":[{"alert\u0049d":"a"}],"st\u0061tus":"Active"}`)
 	require.NoError(t, err)
 	assert.Equal(t, "Active", s.Status)
@@ -92,7 +92,7 @@ func withAlerts(n, text int) string {
 	return `{"incidentId":1,"alerts":[` + strings.Join(alerts, ",") + `]}`
 }
 
-func TestManyMoreAlertsThanTheAPIShowsAreTaken(t *testing.T) {
+func TestManyMoreAlertsThanTheAPIShowsAreAccepted(t *testing.T) {
 	body := withAlerts(2000, 5000)
 	require.Greater(t, len(body), 10_000_000)
 	s, err := decodeXDR(body)
@@ -101,7 +101,7 @@ func TestManyMoreAlertsThanTheAPIShowsAreTaken(t *testing.T) {
 	assert.Len(t, s.Alerts[1999].Title, 5000)
 }
 
-func TestWhatAnAnswerMayBeMadeOfEndsSharply(t *testing.T) {
+func TestLimitsOfAResponseAreExact(t *testing.T) {
 	field := func(value string) string { return `{"incidentId":1,"it":` + value + `}` }
 	alertField := func(value string) string { return `{"incidentId":1,"alerts":[{"alertId":"a","it":` + value + `}]}` }
 	nulls := func(n int) string { return "[" + strings.Repeat("null,", n-1) + "null]" }
@@ -140,7 +140,7 @@ func TestWhatAnAnswerMayBeMadeOfEndsSharply(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsNoIncidentIsMalformedAndNotRepeated(t *testing.T) {
+func TestResponseThatIsNotAnIncidentIsMalformedAndNotQuoted(t *testing.T) {
 	for name, c := range map[string]struct{ body, want string }{
 		"nothing":                     {``, "EOF"},
 		"text":                        {`hush`, "invalid character"},
@@ -211,7 +211,7 @@ func TestAnAnswerThatIsNoIncidentIsMalformedAndNotRepeated(t *testing.T) {
 
 // Text that is JSON but not Unicode does not fail an incident: the API stores
 // what people and programs wrote.
-func TestWhatIsNotUnicodeIsReplaced(t *testing.T) {
+func TestInvalidUnicodeIsReplaced(t *testing.T) {
 	for text, want := range map[string]string{
 		`Phish \ud83d`:        "Phish \ufffd",
 		`\ud83d Phish`:        "\ufffd Phish",
@@ -256,12 +256,12 @@ func TestWhatIsNotUnicodeIsReplaced(t *testing.T) {
 	}
 }
 
-func TestNamesThatDifferOnlyInWhatIsReplacedAreTheSame(t *testing.T) {
+func TestNamesThatDifferOnlyInInvalidUnicodeAreEqual(t *testing.T) {
 	_, err := decodeXDR(`{"incidentId":1,"a\ud800":1,"a\ud801":2}`)
 	require.EqualError(t, err, "duplicate object member name")
 }
 
-func TestAnErrorThatIsNotUnicodeIsRecognized(t *testing.T) {
+func TestErrorWithInvalidUnicodeIsRecognized(t *testing.T) {
 	for _, message := range []string{`no \ud83d such`, "no \xff such"} {
 		failure := failed(t, get(t, responding(404, `{"error":{"code":"NotFound","message":"`+message+`","\ud83d":"`+message+`"}}`)))
 		assert.Equal(t, NotFound, failure.Kind)
@@ -271,7 +271,7 @@ func TestAnErrorThatIsNotUnicodeIsRecognized(t *testing.T) {
 	}
 }
 
-func TestTheSimulatorsOddAnswersAreMalformed(t *testing.T) {
+func TestMalformedResponsesOfTheSimulatorAreRecognized(t *testing.T) {
 	for _, fault := range []string{"empty", "html", "nested", "duplicate-keys"} {
 		result := clientAt(t, endpoint, faulty(t, fault).RoundTripper()).Get(t.Context(), 1001)
 		assert.Equal(t, Malformed, failed(t, result).Kind, fault)
@@ -282,7 +282,7 @@ func TestTheSimulatorsOddAnswersAreMalformed(t *testing.T) {
 	}
 }
 
-func TestDigestsAreTheSameWhateverIsIgnoredAndInWhateverOrder(t *testing.T) {
+func TestDigestsDependOnNeitherIgnoredFieldsNorOrder(t *testing.T) {
 	decoded := func(body string, ignored ...string) *incident.Snapshot {
 		json := newDecoder(incident.Ignore(ignored...)).reset(strings.NewReader(body), math.MaxInt64)
 		s, rest, err := xdr().decode(1, json)

@@ -46,7 +46,7 @@ func graphPiece(kind, members string) string {
 	return fmt.Sprintf(`{"@odata.type":"#microsoft.graph.security.%sEvidence","verdict":"suspicious",%s}`, kind, members)
 }
 
-func TestEachKindOfEvidenceNamesItsAssetsUnderBothAPIs(t *testing.T) {
+func TestEachKindOfEvidenceYieldsItsAssetsUnderBothAPIs(t *testing.T) {
 	const hashes = `"sha1":"aa","sha256":"bb"`
 	type lists = map[string][]string
 	for name, test := range map[string]struct {
@@ -139,7 +139,7 @@ func TestEachKindOfEvidenceNamesItsAssetsUnderBothAPIs(t *testing.T) {
 	}
 }
 
-func TestListsOfEvidenceOfOtherTypesAreNone(t *testing.T) {
+func TestEvidenceOfAnotherTypeIsIgnored(t *testing.T) {
 	for _, value := range []string{`null`, `"text"`, `{"0":{"entityType":"Url","url":"x"}}`, `7`} {
 		assert.Empty(t, affected(t, xdr(), `"entities":`+value+`,"devices":`+value))
 		assert.Empty(t, affected(t, graph(), `"evidence":`+value))
@@ -148,7 +148,7 @@ func TestListsOfEvidenceOfOtherTypesAreNone(t *testing.T) {
 }
 
 // What an alert can be made to hold, its lists do not.
-func TestListsHaveEachValueOnceAndAHundredAtMost(t *testing.T) {
+func TestListsOfAssetsHaveAtMostAHundredDistinctValues(t *testing.T) {
 	many := func(n int) string {
 		var pieces []string
 		for i := range n {

@@ -35,7 +35,7 @@ func words(code, message string) string {
 
 const webPage = "<!DOCTYPE html><html><body>hush</body></html>"
 
-func TestEveryStatusHasItsKindAndSaysSo(t *testing.T) {
+func TestEveryStatusHasItsKindAndMessage(t *testing.T) {
 	const (
 		notTheAPI   = ": not in the API's error format; check http::endpoint and any proxy"
 		notFollowed = ": redirects are not followed, since the token would be sent along; check http::endpoint"
@@ -97,7 +97,7 @@ func TestEveryKindHasAName(t *testing.T) {
 	assert.Equal(t, "kind 0", Kind(0).String())
 }
 
-func TestTheAPIsWordsAreTakenOverBoundedAndPrintable(t *testing.T) {
+func TestErrorTextOfTheAPIIsBoundedAndPrintable(t *testing.T) {
 	for name, c := range map[string]struct{ given, want string }{
 		"as it is": {
 			"Missing application roles. API required roles: A,B, application roles: X,Y.",
@@ -141,7 +141,7 @@ func TestEveryFaultOfTheSimulatorHasItsKind(t *testing.T) {
 	}
 }
 
-func TestAnUnknownIncidentOfTheSimulatorIsNotFound(t *testing.T) {
+func TestUnknownIncidentOfTheSimulatorIsNotFound(t *testing.T) {
 	failure := failed(t, clientAt(t, endpoint, newSim(t, nil).RoundTripper()).Get(t.Context(), 9999))
 	assert.Equal(t, NotFound, failure.Kind)
 	assert.NotEmpty(t, failure.Message)
@@ -166,7 +166,7 @@ func peer(t *testing.T, says string) *http.Transport {
 }
 
 // The word hush stands wherever an error might quote something.
-func TestErrorsRepeatNoAddressNoPasswordAndNoBody(t *testing.T) {
+func TestErrorsContainNoAddressPasswordOrBody(t *testing.T) {
 	const secretive = "http://hush:hush@api.example:8080/base?code=hush"
 	for name, c := range map[string]struct {
 		transport http.RoundTripper
@@ -209,7 +209,7 @@ func TestErrorsRepeatNoAddressNoPasswordAndNoBody(t *testing.T) {
 	}
 }
 
-func TestAnEndpointThatCannotBeAskedIsRejectedWithoutItsPassword(t *testing.T) {
+func TestErrorAboutAnUnusableEndpointOmitsItsPassword(t *testing.T) {
 	client := NewClient(&http.Client{}, Settings{Endpoint: &url.URL{Scheme: "http", Host: "api example", User: url.UserPassword("me", "hush")}, MaxBody: maxBody})
 	result := client.Get(t.Context(), 1)
 	failure := failed(t, result)

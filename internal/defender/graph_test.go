@@ -29,7 +29,7 @@ func graphClient(t testing.TB, endpoint string, transport http.RoundTripper, cha
 	return NewClient(&http.Client{Transport: transport}, settings)
 }
 
-func TestAnIncidentOfGraphIsTakenWholeUnderItsOwnNames(t *testing.T) {
+func TestGraphIncidentIsReadCompletely(t *testing.T) {
 	s, err := decodeAs(graph(), 4711, fixture(t, "graph_incident.json"))
 	require.NoError(t, err)
 
@@ -89,7 +89,7 @@ func TestAnIncidentOfGraphIsTakenWholeUnderItsOwnNames(t *testing.T) {
 	}, described(s))
 }
 
-func TestTheTenantOfAGraphIncidentIsTakenFromItsAddressWhereItIsNotSaid(t *testing.T) {
+func TestTenantOfAGraphIncidentIsReadFromItsURLIfAbsent(t *testing.T) {
 	const tenant = "11111111-2222-3333-4444-555555555555"
 	for _, member := range []string{``, `"tenantId":null,`, `"tenantId":"",`, `"tenantId":"contoso",`, `"tenantId":7,`} {
 		s, err := decodeAs(graph(), 1, []byte(`{"id":"1",`+member+`"incidentWebUrl":"https://x.example/incident2/1/overview?tid=`+tenant+`"}`))
@@ -98,7 +98,7 @@ func TestTheTenantOfAGraphIncidentIsTakenFromItsAddressWhereItIsNotSaid(t *testi
 	}
 }
 
-func TestAMergeIsSeenInGraphsWords(t *testing.T) {
+func TestMergeIsRecognizedUnderGraph(t *testing.T) {
 	s, err := decodeAs(graph(), 1, []byte(`{"id":"1","status":"redirected","redirectIncidentId":"2","alerts":[]}`))
 	require.NoError(t, err)
 	assert.True(t, s.Merged)
@@ -113,7 +113,7 @@ func TestAMergeIsSeenInGraphsWords(t *testing.T) {
 	assert.Equal(t, map[string]any{"id": "1", "redirectIncidentId": "2"}, raw(t, s.Object))
 }
 
-func TestGraphIsAskedForTheAlertsTooAndForItsNewerWords(t *testing.T) {
+func TestGraphRequestsIncludeAlertsAndNewerEnumMembers(t *testing.T) {
 	for endpoint, want := range map[string]string{
 		endpoint:                         endpoint + "/v1.0/security/incidents/437?$expand=alerts",
 		"https://gateway.example/graph/": "https://gateway.example/graph/v1.0/security/incidents/437?$expand=alerts",
@@ -131,7 +131,7 @@ func TestGraphIsAskedForTheAlertsTooAndForItsNewerWords(t *testing.T) {
 	}
 }
 
-func TestARowOfGraphsListShowsAnIncidentWithoutItsAlerts(t *testing.T) {
+func TestRowOfGraphShowsAnIncidentWithoutItsAlerts(t *testing.T) {
 	rows := []string{
 		`{"id":"7","status":"active","createdDateTime":"2026-11-20T12:00:00Z","lastUpdateDateTime":"2026-11-23T12:00:02Z","customTags":[]}`,
 		`{"id":"8","status":"resolved","lastUpdateDateTime":"2026-11-23T12:00:01Z","alerts":[{"id":"a"}],"alerts@odata.nextLink":"?$skip=1"}`,
@@ -165,7 +165,7 @@ func TestARowOfGraphsListShowsAnIncidentWithoutItsAlerts(t *testing.T) {
 	}
 }
 
-func TestANarrowRowShowsNoIncident(t *testing.T) {
+func TestNarrowRowShowsNoIncident(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	const times = `"createdDateTime":"2026-11-20T12:00:00Z","lastUpdateDateTime":"2026-11-23T12:00:00Z"`
 	for body, want := range map[string]Row{
@@ -185,12 +185,12 @@ func TestANarrowRowShowsNoIncident(t *testing.T) {
 	assert.EqualValues(t, 4711, page.Rows[0].ID)
 }
 
-func TestOnlyGraphHasOneBudgetForAllCalls(t *testing.T) {
+func TestOnlyGraphHasOneBudgetForAllRequests(t *testing.T) {
 	assert.True(t, graphClient(t, endpoint, responding(200, "{}")).OneBudget())
 	assert.False(t, clientAt(t, endpoint, responding(200, "{}")).OneBudget())
 }
 
-func TestGraphsErrorsSayWhatTheTokenLacks(t *testing.T) {
+func TestAdviceUnderGraphSaysWhatTheTokenLacks(t *testing.T) {
 	const xdrToken = `{"aud":"https://api.security.microsoft.com","roles":["Incident.Read.All"]}`
 	for _, c := range []struct{ endpoint, claims, want string }{
 		{

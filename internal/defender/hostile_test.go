@@ -41,7 +41,7 @@ func endless(t *testing.T, beginning, again string) string {
 
 // The collector has no setting for the size of a header; Go's own bound is 10
 // MiB for all heads of a response together.
-func TestAHeaderWithoutEndIsRefusedAtGosOwnBound(t *testing.T) {
+func TestEndlessHeaderIsRefusedAtTheLimitOfGo(t *testing.T) {
 	hush := strings.Repeat("hush", 4<<10)
 	for name, c := range map[string]struct{ beginning, again, want string }{
 		"many fields": {
@@ -77,7 +77,7 @@ func TestAHeaderWithoutEndIsRefusedAtGosOwnBound(t *testing.T) {
 }
 
 // Here with a tenth of Go's bound, for encoding headers takes its time.
-func TestAHeaderWithoutEndIsRefusedOverHTTP2(t *testing.T) {
+func TestEndlessHeaderIsRefusedOverHTTP2(t *testing.T) {
 	hush := strings.Repeat("hush", 32<<10)
 	for name, handler := range map[string]http.HandlerFunc{
 		"many fields": func(w http.ResponseWriter, _ *http.Request) {
@@ -114,7 +114,7 @@ func peerResponse(t *testing.T, says string) Result {
 	return clientAt(t, "http://api.example", peer(t, says)).Get(t.Context(), 1)
 }
 
-func TestALengthThatIsALieIsNotBelieved(t *testing.T) {
+func TestFalseContentLengthIsNotTrusted(t *testing.T) {
 	const head, body = "HTTP/1.1 200 OK\r\nContent-Length: ", "\r\n\r\n" + `{"incidentId":1}`
 	for length, c := range map[string]struct {
 		kind  Kind
@@ -147,7 +147,7 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-func TestABombTakesNoMoreMemoryThanItsLimitAsksFor(t *testing.T) {
+func TestDecompressionBombTakesNoMoreMemoryThanTheLimit(t *testing.T) {
 	const size, limit = 4 << 20, 64 << 10
 	for _, coding := range codings[2:] {
 		transport := bringing(200, coding.header, &watched{Reader: strings.NewReader(encoded(coding.form, strings.Repeat(" ", size)))})
@@ -171,7 +171,7 @@ func TestManySmallValuesTakeLittleMemory(t *testing.T) {
 	}
 }
 
-func TestABodyWithoutEndIsLeftAtItsLimit(t *testing.T) {
+func TestEndlessBodyIsReadOnlyToTheLimit(t *testing.T) {
 	for name, beginning := range map[string]string{
 		"until it hangs up": "HTTP/1.1 200 OK\r\n\r\n",
 		"in chunks":         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",

@@ -33,7 +33,7 @@ func unlistedAs(t testing.TB, page Page) *Error {
 	return failure
 }
 
-func TestListAsksForAPageAsTheDocumentationShowsIt(t *testing.T) {
+func TestListRequestsAPageAsDocumented(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 123456789, time.UTC)
 	for _, c := range []struct {
 		endpoint string
@@ -78,7 +78,7 @@ func TestListAsksForAPageAsTheDocumentationShowsIt(t *testing.T) {
 	}
 }
 
-func TestEachListIsAskedForByItsOwnNames(t *testing.T) {
+func TestEachListIsRequestedWithItsOwnParameters(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 123456700, time.UTC)
 	all := ListRequest{
 		Since: at, Before: at.Add(time.Minute), CreatedSince: at.Add(time.Hour), CreatedBefore: at.Add(2 * time.Hour), Status: "resolved",
@@ -133,7 +133,7 @@ func TestEachListIsAskedForByItsOwnNames(t *testing.T) {
 	}
 }
 
-func TestWhatIsFinerThanABoundIsLeftOutByNeitherSide(t *testing.T) {
+func TestRoundedBoundsLeaveNothingOut(t *testing.T) {
 	for nanoseconds, want := range map[int][2]string{
 		0:         {"00.0000000", "00.0000000"},
 		1:         {"00.0000000", "00.0000001"},
@@ -149,7 +149,7 @@ func TestWhatIsFinerThanABoundIsLeftOutByNeitherSide(t *testing.T) {
 	}
 }
 
-func TestAPageThatTheAPIWouldNotTakeIsNotAskedFor(t *testing.T) {
+func TestPageThatTheAPIWouldRefuseIsNotRequested(t *testing.T) {
 	unused := roundTrip(func(*http.Request) (*http.Response, error) {
 		assert.Fail(t, "the API was asked")
 		return nil, errors.New("asked")
@@ -180,7 +180,7 @@ func TestAPageThatTheAPIWouldNotTakeIsNotAskedFor(t *testing.T) {
 	}
 }
 
-func TestAListThatIsNotThereIsNoIncidentThatIsNotThere(t *testing.T) {
+func TestMissingListIsNotAMissingIncident(t *testing.T) {
 	for body, want := range map[string]string{
 		"": "rejected (HTTP status 404): there is no list of incidents; check http::endpoint",
 		words("ResourceNotFound", "No such path"): "rejected (HTTP status 404): ResourceNotFound: No such path: " +
@@ -193,7 +193,7 @@ func TestAListThatIsNotThereIsNoIncidentThatIsNotThere(t *testing.T) {
 	}
 }
 
-func TestAFailedListSaysWhatAFailedGetSays(t *testing.T) {
+func TestFailedListReportsTheSameAsAFailedGet(t *testing.T) {
 	const token = "Bearer x.eyJhdWQiOiJodHRwczovL2dyYXBoLm1pY3Jvc29mdC5jb20iLCJyb2xlcyI6WyJJbmNpZGVudC5SZWFkLkFsbCJdfQ.x"
 	throttling := words("429", "API calls quota exceeded! Maximum allowed 30 per 00:01:00 for the key. You can send requests again in 8 seconds.")
 	for name, transport := range map[string]http.RoundTripper{
@@ -222,7 +222,7 @@ func TestAFailedListSaysWhatAFailedGetSays(t *testing.T) {
 	assert.Equal(t, 8*time.Second, unlistedAs(t, list(t, responding(429, throttling))).RetryAfter)
 }
 
-func TestTheTokenIsNotTakenToWhereARedirectOfTheListPoints(t *testing.T) {
+func TestTokenIsNotSentToTheTargetOfARedirectOfTheList(t *testing.T) {
 	var visited []string
 	page := list(t, withToken(handled(func(w http.ResponseWriter, r *http.Request) {
 		visited = append(visited, r.URL.String())
@@ -233,7 +233,7 @@ func TestTheTokenIsNotTakenToWhereARedirectOfTheListPoints(t *testing.T) {
 	assert.Equal(t, []string{"https://api.example/api/incidents?$top=100"}, visited)
 }
 
-func TestAListThatIsGivenUpIsTheContextsErrorAndOneThatHangsATimeout(t *testing.T) {
+func TestCanceledListReturnsTheErrorOfItsContextAndAHangingOneATimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := clientAt(t, endpoint, stalling(""))
 		client.http.Timeout = 30 * time.Second
@@ -248,7 +248,7 @@ func TestAListThatIsGivenUpIsTheContextsErrorAndOneThatHangsATimeout(t *testing.
 	})
 }
 
-func TestThePageSaysWhenTheServiceAnswered(t *testing.T) {
+func TestPageHasTheTimeOfTheResponse(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for header, want := range map[string]time.Time{
 		"Mon, 23 Nov 2026 12:00:00 GMT":  at,
@@ -265,7 +265,7 @@ func TestThePageSaysWhenTheServiceAnswered(t *testing.T) {
 	}
 }
 
-func TestAPageWithAnotherSuccessStatusIsPartial(t *testing.T) {
+func TestPageWithAnotherSuccessStatusIsPartial(t *testing.T) {
 	body := pageOf(`{"incidentId":1,"lastUpdateTime":"2026-02-03T04:05:06Z","alerts":[]}`)
 	for status, partial := range map[int]bool{200: false, 201: true, 203: true, 206: true, 299: true} {
 		page := list(t, responding(status, body, "Warning", "199 - \"a\tb\u00e9\""))
@@ -278,7 +278,7 @@ func TestAPageWithAnotherSuccessStatusIsPartial(t *testing.T) {
 	}
 }
 
-func TestTheNextPageIsNotAskedForWhereTheLinkSays(t *testing.T) {
+func TestNextPageIsRequestedFromTheEndpointNotFromTheLink(t *testing.T) {
 	var visited []string
 	client := clientAt(t, endpoint, handled(func(w http.ResponseWriter, r *http.Request) {
 		visited = append(visited, r.URL.String())
@@ -298,7 +298,7 @@ func TestTheNextPageIsNotAskedForWhereTheLinkSays(t *testing.T) {
 	}, visited)
 }
 
-func TestAPageThatIsTooLargeNamesItsFirstIncident(t *testing.T) {
+func TestErrorAboutAnOversizePageNamesItsFirstIncident(t *testing.T) {
 	const limit = 32 << 10
 	fill := strings.Repeat("x", limit)
 	row := `{"@odata.context":"https://api.example/api/$metadata#Incidents","value":[{"incidentId":924565,"incidentName":"`
@@ -334,7 +334,7 @@ func TestAPageThatIsTooLargeNamesItsFirstIncident(t *testing.T) {
 	}
 }
 
-func TestAnIdAtTheVeryEndOfWhatWasReadIsNotTakenForAWholeOne(t *testing.T) {
+func TestTruncatedIDIsNotReported(t *testing.T) {
 	body := `{"value":[{"incidentId":924565,"lastUpdateTime":"2026-02-03T04:05:06Z","x":0}]}`
 	for limit := 1; limit < len(body); limit++ {
 		page := limited(t, responding(200, body), int64(limit)).List(t.Context(), ListRequest{Top: 1})

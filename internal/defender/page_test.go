@@ -30,7 +30,7 @@ func rowsOf(t testing.TB, rows ...string) Page {
 	return page
 }
 
-func TestARowIsWhatGetWouldShowOfItsIncident(t *testing.T) {
+func TestRowEqualsWhatGetShows(t *testing.T) {
 	whole, merged := string(fixture(t, "incident.json")), string(fixture(t, "redirected.json"))
 	page := rowsOf(t, whole, merged, `{"incidentId":3,"alerts":[]}`)
 	require.Len(t, page.Rows, 3)
@@ -54,7 +54,7 @@ func TestARowIsWhatGetWouldShowOfItsIncident(t *testing.T) {
 	assert.Zero(t, page.First)
 }
 
-func TestWhatElseStandsInAPageIsPassedOver(t *testing.T) {
+func TestOtherMembersOfAPageAreSkipped(t *testing.T) {
 	for _, body := range []string{
 		`{"value":[{"incidentId":1}]}`,
 		`{"@odata.nextLink":null,"value":[{"incidentId":1}],"@odata.count":1}`,
@@ -71,7 +71,7 @@ func TestWhatElseStandsInAPageIsPassedOver(t *testing.T) {
 	}
 }
 
-func TestTheOriginalOfARowIsTheRowAloneAndOnRequestOnly(t *testing.T) {
+func TestOriginalOfARowIsOnlyTheRowAndOnlyOnRequest(t *testing.T) {
 	row := `  { "incidentId": 1,  "alerts": [], "incidentName": "a\u200bb" } `
 	body := []byte(pageOf(row, `{"incidentId":2,"alerts":7}`))
 	for _, keep := range []bool{false, true} {
@@ -86,7 +86,7 @@ func TestTheOriginalOfARowIsTheRowAloneAndOnRequestOnly(t *testing.T) {
 	}
 }
 
-func TestThePageSaysHowManyRowsTheListHas(t *testing.T) {
+func TestPageHasTheNumberOfRowsInTheList(t *testing.T) {
 	for count, want := range map[string]int{
 		`0`: 0, `1`: 1, `4711`: 4711, `9223372036854775807`: math.MaxInt,
 		`9223372036854775808`: 0, `1` + strings.Repeat("0", 400): 0, `-1`: 0, `-0`: 0, `-9223372036854775809`: 0, `7.0`: 0, `7.5`: 0, `7e2`: 0,
@@ -105,7 +105,7 @@ func TestThePageSaysHowManyRowsTheListHas(t *testing.T) {
 }
 
 // The word hush stands wherever an error might quote something.
-func TestARowThatIsNoSoundIncidentCostsNoOther(t *testing.T) {
+func TestMalformedRowDoesNotAffectOtherRows(t *testing.T) {
 	const head = `{"incidentId":7,"lastUpdateTime":"2026-02-03T04:05:06.5Z"`
 	for name, c := range map[string]struct{ row, want string }{
 		"two alerts with one id": {head + `,"alerts":[{"alertId":"hush"},{"alertId":"hush"}]}`, "two alerts with the same id"},
@@ -144,7 +144,7 @@ func TestARowThatIsNoSoundIncidentCostsNoOther(t *testing.T) {
 	}
 }
 
-func TestARowThatNamesNoIncidentIsDroppedAndCounted(t *testing.T) {
+func TestRowWithoutAnIDIsDroppedAndCounted(t *testing.T) {
 	for _, row := range []string{
 		`null`, `7`, `"hush"`, `true`, `[{"incidentId":7}]`, `{}`, `{"incidentName":"hush"}`, `{"incidentId":null}`, `{"incidentId":0}`,
 		`{"incidentId":-7}`, `{"incidentId":"7.0"}`, `{"incidentId":7.5}`, `{"incidentId":9223372036854775808}`, `{"incidentId":{"incidentId":7}}`,
@@ -159,7 +159,7 @@ func TestARowThatNamesNoIncidentIsDroppedAndCounted(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsNoPageIsMalformed(t *testing.T) {
+func TestResponseThatIsNotAPageIsMalformed(t *testing.T) {
 	row := `{"incidentId":1,"incidentName":"hush"}`
 	for name, c := range map[string]struct{ body, want string }{
 		"nothing":                   {``, "EOF"},
@@ -203,7 +203,7 @@ func TestAnAnswerThatIsNoPageIsMalformed(t *testing.T) {
 	assert.Len(t, rowsOf(t, strings.Repeat(row+",", maxRows-1)+row).Rows, maxRows)
 }
 
-func TestAPageOfMuchMoreThanOneIncidentMayHaveIsOversize(t *testing.T) {
+func TestPageFarBeyondTheLimitsOfOneIncidentIsOversize(t *testing.T) {
 	values := func(id, n int) string {
 		return fmt.Sprintf(`{"incidentId":%d,"alerts":[],"it":[%s0]}`, id, strings.Repeat("0,", n-3))
 	}
@@ -228,7 +228,7 @@ func TestAPageOfMuchMoreThanOneIncidentMayHaveIsOversize(t *testing.T) {
 	}
 }
 
-func TestOfALinkToTheNextPageOnlyItsSkipIsTaken(t *testing.T) {
+func TestOnlyTheSkipOfALinkToTheNextPageIsUsed(t *testing.T) {
 	for link, want := range map[string]int{
 		`"https://api.security.microsoft.com/api/incidents?$skip=100"`:                                              100,
 		`"https://wdatpprd-weu.example:444/api/incidents?$filter=lastUpdateTime+ge+2026-01-01T00:00:00Z&$skip=200"`: 200,
@@ -252,7 +252,7 @@ func TestOfALinkToTheNextPageOnlyItsSkipIsTaken(t *testing.T) {
 	}
 }
 
-func TestALinkThatIsNotUnicodeLeadsOn(t *testing.T) {
+func TestLinkWithInvalidUnicodeLeadsToTheNextPage(t *testing.T) {
 	for _, link := range []string{"https://api.example/\xff?$skip=200", `https://api.example/\ud83d?x=\ude00&$skip=200`} {
 		page := decodePageAs(xdr(), []byte(`{"value":[{"incidentId":1}],"@odata.nextLink":"`+link+`"}`), 100, false)
 		require.NoError(t, page.Err)
@@ -260,7 +260,7 @@ func TestALinkThatIsNotUnicodeLeadsOn(t *testing.T) {
 	}
 }
 
-func TestBehindALinkThatDoesNotLeadOnTheNextPageBeginsBehindTheRows(t *testing.T) {
+func TestNextPageAfterAnUnusableLinkBeginsAfterTheRows(t *testing.T) {
 	const none = "no $skip in the nextLink"
 	for link, want := range map[string]string{
 		`"https://api.example/?$skiptoken="`:               none,
@@ -300,7 +300,7 @@ func TestBehindALinkThatDoesNotLeadOnTheNextPageBeginsBehindTheRows(t *testing.T
 	}
 }
 
-func TestAnEmptyPageLeadsOnByItsLink(t *testing.T) {
+func TestEmptyPageWithALinkLeadsToTheNextPage(t *testing.T) {
 	page := decodePageAs(graph(), []byte(`{"value":[],"@odata.nextLink":"https://x.example/?$skiptoken=a%2Bb"}`), 50, false)
 	require.NoError(t, page.LinkErr)
 	assert.Equal(t, "a+b", page.Token)
@@ -314,7 +314,7 @@ func TestAnEmptyPageLeadsOnByItsLink(t *testing.T) {
 	assert.Empty(t, page.Token)
 }
 
-func TestARowWithoutAListOfAlertsDoesNotShowItsIncident(t *testing.T) {
+func TestRowWithoutAListOfAlertsDoesNotShowItsIncident(t *testing.T) {
 	for row, whole := range map[string]bool{
 		`{"incidentId":1}`:                                     false,
 		`{"incidentId":1,"alerts":null}`:                       false,

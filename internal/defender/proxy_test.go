@@ -95,7 +95,7 @@ func withoutSecrets(t *testing.T, failure *Error) {
 	}
 }
 
-func TestAProxyThatFailsOnTheWayToTheAPIIsNamed(t *testing.T) {
+func TestErrorNamesAProxyThatFailsOnTheWayToTheAPI(t *testing.T) {
 	for name, c := range proxyFailures() {
 		t.Run(name, func(t *testing.T) {
 			proxy := saying(t, c.says)
@@ -110,7 +110,7 @@ func TestAProxyThatFailsOnTheWayToTheAPIIsNamed(t *testing.T) {
 	}
 }
 
-func TestAProxyThatFailsOnTheWayToTheSignInIsNamed(t *testing.T) {
+func TestErrorNamesAProxyThatFailsOnTheWayToTheSignIn(t *testing.T) {
 	for name, c := range proxyFailures() {
 		t.Run(name, func(t *testing.T) {
 			proxy := saying(t, c.says)
@@ -144,7 +144,7 @@ func azidentityLike(base http.RoundTripper) roundTrip {
 	}
 }
 
-func TestAProxyThatCannotBeReachedIsNamed(t *testing.T) {
+func TestErrorNamesAnUnreachableProxy(t *testing.T) {
 	refused := unreachable(errors.New("connection refused"))
 	proxy, err := url.Parse("http://me:hush@proxy.example:3128")
 	require.NoError(t, err)
@@ -166,7 +166,7 @@ func TestAProxyThatCannotBeReachedIsNamed(t *testing.T) {
 }
 
 // net/http fails like this if the environment has such an address.
-func TestAProxysAddressThatIsNoneIsNotRepeated(t *testing.T) {
+func TestErrorDoesNotQuoteAnInvalidProxyAddress(t *testing.T) {
 	transport := &http.Transport{Proxy: func(*http.Request) (*url.URL, error) {
 		return nil, errors.New(`invalid proxy address "http://me:hush@%zz": parse "http://me:hush@%zz": invalid URL escape "%zz"`)
 	}}
@@ -176,7 +176,7 @@ func TestAProxysAddressThatIsNoneIsNotRepeated(t *testing.T) {
 	assert.EqualError(t, failure, `no token: sign-in at login.example: invalid proxy address "…": parse "…": invalid URL escape "…"`)
 }
 
-func TestAProxyWithABadCertificateIsNamed(t *testing.T) {
+func TestErrorNamesAProxyWithABadCertificate(t *testing.T) {
 	proxy := httptest.NewUnstartedServer(http.NotFoundHandler())
 	proxy.Config.ErrorLog = quiet()
 	proxy.StartTLS()
@@ -194,7 +194,7 @@ func TestAProxyWithABadCertificateIsNamed(t *testing.T) {
 }
 
 // A proxy sees a request that is not encrypted, and responds to it itself.
-func TestAProxyThatAnswers407ToARequestIsNamedAsOne(t *testing.T) {
+func TestResponse407IsReportedAsTheProxys(t *testing.T) {
 	proxy := saying(t, "HTTP/1.1 407 hush\r\nContent-Length: 4\r\n\r\nhush")
 	result := clientAt(t, "http://api.example", authorized("Bearer hush", Watch(viaProxy(t, "http://"+proxy)))).Get(t.Context(), 1)
 	failure := failed(t, result)
@@ -228,7 +228,7 @@ func tunnel(t *testing.T, server *httptest.Server) (address string, tunnels *ato
 	return proxy.URL, tunnels
 }
 
-func TestThroughAProxyAnAnswerIsAnAnswer(t *testing.T) {
+func TestResponseThroughAProxyIsNotBlamedOnTheProxy(t *testing.T) {
 	server := httptest.NewUnstartedServer(newSim(t, nil))
 	server.Config.ErrorLog = quiet()
 	server.StartTLS()
@@ -250,7 +250,7 @@ func TestThroughAProxyAnAnswerIsAnAnswer(t *testing.T) {
 }
 
 // With settings as users write them, through the collector's own client.
-func TestAProxyIsNamedThroughTheCollectorsOwnClient(t *testing.T) {
+func TestErrorNamesAProxyOfTheClientOfTheCollector(t *testing.T) {
 	proxy := saying(t, "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
 	name := component.MustNewID("fake")
 	for _, pings := range []bool{false, true} {
@@ -272,7 +272,7 @@ func TestAProxyIsNamedThroughTheCollectorsOwnClient(t *testing.T) {
 	}
 }
 
-func TestWhatFailsBehindTheSignatureIsTheAPIs(t *testing.T) {
+func TestFailureAfterTheTokenIsAddedIsTheAPIs(t *testing.T) {
 	granting := newSim(t, nil).RoundTripper()
 	secret := defendersim.DefaultConfig().ClientSecret
 	server := httptest.NewServer(newSim(t, nil))

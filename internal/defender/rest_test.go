@@ -83,7 +83,7 @@ func idsOf(s *incident.Snapshot) string {
 	return strings.Join(ids, " ")
 }
 
-func TestAllPagesOfAnIncidentsAlertsAreAskedForAtTheEndpoint(t *testing.T) {
+func TestAllPagesOfAlertsAreRequestedFromTheEndpoint(t *testing.T) {
 	const at = endpoint + "/v1.0/security/incidents/1"
 	for name, c := range map[string]struct {
 		bodies    []string
@@ -128,7 +128,7 @@ func TestAllPagesOfAnIncidentsAlertsAreAskedForAtTheEndpoint(t *testing.T) {
 	}
 }
 
-func TestAnAlertThatMovesBetweenPagesIsShownOnceAndAsItWasReadLast(t *testing.T) {
+func TestAlertOnTwoPagesIsShownOnceAsReadLast(t *testing.T) {
 	for name, c := range map[string]struct {
 		page       string
 		want       string
@@ -157,7 +157,7 @@ func TestAnAlertThatMovesBetweenPagesIsShownOnceAndAsItWasReadLast(t *testing.T)
 	assert.True(t, results[1].Snapshot.Incomplete)
 }
 
-func TestPagesThatDoNotLeadOnAreMalformed(t *testing.T) {
+func TestPagesThatLeadNowhereAreMalformed(t *testing.T) {
 	token := strings.Repeat("t", maxLinkToken)
 	for name, c := range map[string]struct {
 		bodies []string
@@ -204,7 +204,7 @@ func TestPagesThatDoNotLeadOnAreMalformed(t *testing.T) {
 	assert.Equal(t, "a b", idsOf(results[1].Snapshot))
 }
 
-func TestAllPagesTogetherStayWithinTheBoundsOfOneIncident(t *testing.T) {
+func TestAllPagesTogetherHaveTheLimitsOfOneIncident(t *testing.T) {
 	many := func(from, n int) []string {
 		ids := make([]string, n)
 		for i := range ids {
@@ -252,7 +252,7 @@ func TestAllPagesTogetherStayWithinTheBoundsOfOneIncident(t *testing.T) {
 	}
 }
 
-func TestAPageWithoutAlertsLeadsOn(t *testing.T) {
+func TestPageWithoutAlertsLeadsToTheNextPage(t *testing.T) {
 	token := func(n int) string { return fmt.Sprintf(`"?$skiptoken=%d"`, n) }
 	bodies := []string{opening(token(0), "a")}
 	for n := range maxBarren {
@@ -287,7 +287,7 @@ func TestPagesOfAlertsEnd(t *testing.T) {
 	assert.Len(t, last.Partial.Alerts, maxPages)
 }
 
-func TestPageThatFailsLeavesWhatIsKnownOfTheIncident(t *testing.T) {
+func TestFailedPageKeepsWhatIsKnownOfTheIncident(t *testing.T) {
 	for _, status := range []int{400, 403, 404, 429, 500} {
 		served := 0
 		results := whole(t, graphClient(t, endpoint, handled(func(w http.ResponseWriter, _ *http.Request) {
@@ -305,7 +305,7 @@ func TestPageThatFailsLeavesWhatIsKnownOfTheIncident(t *testing.T) {
 	}
 }
 
-func TestAResponseWithAnotherSuccessStatusIsIncomplete(t *testing.T) {
+func TestResponseWithAnotherSuccessStatusIsIncomplete(t *testing.T) {
 	body := string(fixture(t, "partial_206.json"))
 	for status, partial := range map[int]bool{200: false, 203: true, 206: true} {
 		result := graphClient(t, endpoint, responding(status, body, "Warning", `199 - "Microsoft/WDATP/401/228"`)).Get(t.Context(), 101)
@@ -330,7 +330,7 @@ func responsesInTurn(transports ...roundTrip) roundTrip {
 	}
 }
 
-func TestAWarningIsBoundedAndPrintable(t *testing.T) {
+func TestWarningIsBoundedAndPrintable(t *testing.T) {
 	long := strings.Repeat("w", maxWarning)
 	for given, want := range map[string]string{
 		"":                  "",
@@ -405,7 +405,7 @@ func TestAlertsAreFetchedSeparately(t *testing.T) {
 	assert.Equal(t, ServerError, failed(t, client.GetSeparately(t.Context(), 1)).Kind)
 }
 
-func TestAlertsThatNobodyLooksAtAreNotRequested(t *testing.T) {
+func TestUnusedAlertsAreNotRequested(t *testing.T) {
 	served := &pages{bodies: []string{`{"id":"1","alerts@odata.nextLink":"?$skip=1"}`}}
 	client := graphClient(t, endpoint, served, func(s *Settings) { s.NoAlerts = true })
 	result := client.Get(t.Context(), 1)
@@ -417,7 +417,7 @@ func TestAlertsThatNobodyLooksAtAreNotRequested(t *testing.T) {
 }
 
 // The older API has no such link, so one is a member like any other there.
-func TestALinkToMoreAlertsIsFollowedUnderGraphOnly(t *testing.T) {
+func TestLinkToMoreAlertsIsFollowedOnlyUnderGraph(t *testing.T) {
 	result := clientAt(t, endpoint, responding(200, `{"incidentId":1,"alerts":[],"alerts@odata.nextLink":"?$skip=1"}`)).Get(t.Context(), 1)
 	require.NoError(t, result.Err)
 	assert.Nil(t, result.Rest)

@@ -31,14 +31,14 @@ func TestEachSignInCodeHasItsAdvice(t *testing.T) {
 	}
 }
 
-func TestTheFirstKnownSignInCodeAdvises(t *testing.T) {
+func TestAdviceIsThatOfTheFirstKnownSignInCode(t *testing.T) {
 	assert.Equal(t, adviceOf([]string{"AADSTS7000222"}), noToken("", "", errors.New("AADSTS1 AADSTS7000222 AADSTS65001")).Advice)
 	assert.Empty(t, noToken("", "", errors.New("AADSTS70002150")).Advice, "the beginning of another code")
 	assert.Empty(t, noToken("", "", errors.New("no credential")).Advice)
 }
 
 // azidentity shows a response that is not Entra ID's like this.
-func TestAStatusWithoutACodeIsNamed(t *testing.T) {
+func TestErrorOfASignInWithoutACodeHasTheStatus(t *testing.T) {
 	const text = "ClientSecretCredential authentication failed. \nPOST https://login.example/t/oauth2/v2.0/token\n" +
 		"-----\nRESPONSE 502: 502 hush\n-----\n<html>hush</html>\nRESPONSE 999: hush"
 	failure := noToken("login.example:443", "", errors.New(text))

@@ -16,7 +16,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-func TestAnIncidentIsTakenWhole(t *testing.T) {
+func TestIncidentIsReadCompletely(t *testing.T) {
 	s, err := decodeAs(xdr(), 4711, fixture(t, "incident.json"))
 	require.NoError(t, err)
 
@@ -90,7 +90,7 @@ func TestAnIncidentIsTakenWhole(t *testing.T) {
 	}, described(s))
 }
 
-func TestAnIncidentThatSaysLittleLeavesTheRestEmpty(t *testing.T) {
+func TestAbsentFieldsOfAnIncidentStayEmpty(t *testing.T) {
 	for _, body := range []string{
 		`{"incidentId":1}`,
 		`{"incidentId":1,"status":null,"incidentName":null,"lastUpdateTime":null,"redirectIncidentId":null,"incidentUri":null,"assignedTo":null}`,
@@ -102,7 +102,7 @@ func TestAnIncidentThatSaysLittleLeavesTheRestEmpty(t *testing.T) {
 	}
 }
 
-func TestTagsAndCommentsAreTakenAsTheyAre(t *testing.T) {
+func TestTagsAndCommentsAreReadUnchanged(t *testing.T) {
 	for _, d := range []dialect{xdr(), graph()} {
 		for text, want := range map[string]struct {
 			tags     []string
@@ -123,7 +123,7 @@ func TestTagsAndCommentsAreTakenAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestAnAlertIsReadUnderTheNamesOfEachAPI(t *testing.T) {
+func TestAlertIsReadUnderEachAPI(t *testing.T) {
 	for api, test := range map[string]struct {
 		d    dialect
 		body string
@@ -146,7 +146,7 @@ func TestAnAlertIsReadUnderTheNamesOfEachAPI(t *testing.T) {
 	}
 }
 
-func TestWordsOfAnOpenSetPassUnchanged(t *testing.T) {
+func TestUnknownEnumValuesStayUnchanged(t *testing.T) {
 	s, err := decodeXDR(`{"incidentId":1,"status":"awaitingAction","severity":"UnSpecified","classification":"","determination":"Öl\u200b",
 		"alerts":[{"alertId":"a","status":"ODD","severity":"Extreme","mitreTechniques":["T1",null,2,"T2"]},{"alertId":"b","mitreTechniques":"T1"}]}`)
 	require.NoError(t, err)
@@ -160,7 +160,7 @@ func TestWordsOfAnOpenSetPassUnchanged(t *testing.T) {
 	assert.Empty(t, s.Alerts[1].MitreTechniques)
 }
 
-func TestTimesAreReadInTheFormOfTheAPIsAndInOnesCloseToIt(t *testing.T) {
+func TestTimesAreReadInTheFormatsOfTheAPIsAndSimilarOnes(t *testing.T) {
 	second := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
 	for text, want := range map[string]time.Time{
 		`2026-02-03T04:05:06Z`:                    second,
@@ -209,7 +209,7 @@ func timed(d dialect, at string) []byte {
 	return fmt.Appendf(nil, `{%q:1,%q:%s,"alerts":[{%q:"a",%q:%s}]}`, d.incident.id, d.incident.lastUpdate, at, d.alert.id, d.alert.lastUpdate, at)
 }
 
-func TestTimesThatCannotBeReadOrStandForNoneAreUnknown(t *testing.T) {
+func TestInvalidAndPlaceholderTimesAreUnknown(t *testing.T) {
 	for _, text := range []string{
 		`null`, `1770091506`, `{"value":"2026-02-03T04:05:06.123Z"}`, `["2026-02-03T04:05:06Z"]`, `false`,
 		`""`, `" "`, `"yesterday"`, `"2026-02-30T04:05:06Z"`, `"2026-02-03T24:05:06Z"`, `"2026-02-03"`, `"2026-02-03T"`, `"2026-02-03Z"`,
@@ -258,7 +258,7 @@ func FuzzMoment(f *testing.F) {
 	})
 }
 
-func TestNoListOfAlertsIsToldFromAnEmptyOne(t *testing.T) {
+func TestMissingListOfAlertsDiffersFromAnEmptyOne(t *testing.T) {
 	for body, c := range map[string]struct {
 		alerts []incident.Alert
 		object map[string]any
@@ -274,7 +274,7 @@ func TestNoListOfAlertsIsToldFromAnEmptyOne(t *testing.T) {
 	}
 }
 
-func TestARedirectedIncidentIsMergedIntoItsSuccessor(t *testing.T) {
+func TestRedirectedIncidentIsMergedIntoItsSuccessor(t *testing.T) {
 	s, err := decodeAs(xdr(), 4712, fixture(t, "redirected.json"))
 	require.NoError(t, err)
 	assert.True(t, s.Merged)
@@ -303,7 +303,7 @@ func TestARedirectedIncidentIsMergedIntoItsSuccessor(t *testing.T) {
 	}
 }
 
-func TestAnIDIsTakenInEitherTypeUnderBothAPIs(t *testing.T) {
+func TestIDMayBeANumberOrAStringUnderBothAPIs(t *testing.T) {
 	const largest = "9223372036854775807"
 	for _, d := range []dialect{xdr(), graph()} {
 		for _, id := range []string{"437", `"437"`, `"\u00343\u0037"`, largest, `"` + largest + `"`} {
@@ -331,7 +331,7 @@ func TestAnIDIsTakenInEitherTypeUnderBothAPIs(t *testing.T) {
 	}
 }
 
-func TestOnlyThePlainDigitsOfAPositiveNumberAreAnID(t *testing.T) {
+func TestIDHasOnlyDigitsAndIsPositive(t *testing.T) {
 	for _, d := range []dialect{xdr(), graph()} {
 		for _, id := range []string{
 			`null`, `0`, `-437`, `-0`, `437.0`, `4e2`, `437e0`, `9223372036854775808`, `1` + strings.Repeat("0", 1000), `["437"]`, `{"id":437}`, `true`,
@@ -349,7 +349,7 @@ func TestOnlyThePlainDigitsOfAPositiveNumberAreAnID(t *testing.T) {
 	}
 }
 
-func TestAResponseThatShowsAnotherIncidentIsAMergeOnlyIfItSaysSo(t *testing.T) {
+func TestResponseWithAnotherIncidentIsAMergeOnlyIfItSaysSo(t *testing.T) {
 	want := &incident.Snapshot{
 		ID: 4000, SuccessorID: 4711, Merged: true, TenantID: "0F1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
 		API: "defender_xdr", AlertsField: "alerts", LastUpdateField: "lastUpdateTime", AlertLastUpdateField: "lastUpdatedTime",
@@ -380,7 +380,7 @@ func TestAResponseThatShowsAnotherIncidentIsAMergeOnlyIfItSaysSo(t *testing.T) {
 	}
 }
 
-func TestAnotherIncidentIsAFailureThatSaysWhatItWouldMean(t *testing.T) {
+func TestErrorAboutAnotherIncidentSaysWhatItWouldMean(t *testing.T) {
 	for name, transport := range map[string]http.RoundTripper{
 		"whole":   responding(200, `{"incidentId":2,"incidentName":"hush"}`),
 		"partial": responding(206, `{"incidentId":2,"incidentName":"hush"}`),
@@ -400,7 +400,7 @@ func TestAnotherIncidentIsAFailureThatSaysWhatItWouldMean(t *testing.T) {
 	assert.Nil(t, result.Other, "no incident at all")
 }
 
-func TestTheSimulatorsMergedIncidentIsMerged(t *testing.T) {
+func TestMergedIncidentOfTheSimulatorIsMerged(t *testing.T) {
 	sim := newSim(t, nil)
 	require.NoError(t, sim.Merge(1001, 1002))
 	result := clientAt(t, endpoint, sim.RoundTripper()).Get(t.Context(), 1001)
@@ -410,7 +410,7 @@ func TestTheSimulatorsMergedIncidentIsMerged(t *testing.T) {
 	assert.Empty(t, result.Snapshot.Alerts)
 }
 
-func TestTheTenantIsReadOutOfTheAddressOnlyIfItIsAUUID(t *testing.T) {
+func TestTenantIsReadFromTheURLOnlyIfItIsAUUID(t *testing.T) {
 	const id = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 	for address, want := range map[string]string{
 		"https://security.example/incidents/1?tid=" + id:                                id,

@@ -26,7 +26,7 @@ func counting(t *testing.T, handler http.HandlerFunc) (*httptest.Server, *atomic
 	return server, &arrived
 }
 
-func TestARedirectCostsOneRequestAndShowsTheTokenToNobodyElse(t *testing.T) {
+func TestRedirectCostsOneRequestAndDoesNotForwardTheToken(t *testing.T) {
 	elsewhere, others := counting(t, func(_ http.ResponseWriter, r *http.Request) {
 		assert.Empty(t, r.Header.Get("Authorization"))
 	})
@@ -52,7 +52,7 @@ func TestARedirectCostsOneRequestAndShowsTheTokenToNobodyElse(t *testing.T) {
 // Whether the transport notices a closed connection before it writes to it is
 // chance. What arrives is never more than what is counted; what was written and
 // never arrived may count.
-func TestNothingArrivesUncountedWhereIdleConnectionsAreClosed(t *testing.T) {
+func TestEveryRequestIsCountedIfIdleConnectionsAreClosed(t *testing.T) {
 	server, arrived := counting(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"incidentId":1}`)
 	})

@@ -18,7 +18,7 @@ import (
 	"github.com/seed2514a141/defenderincidentsreceiver/internal/incident"
 )
 
-func TestTheWaitOfA429IsReadFromHeaderThenMessageThenAMinute(t *testing.T) {
+func TestWaitAfter429ComesFromHeaderThenMessageThenDefault(t *testing.T) {
 	const (
 		date     = "Tue, 03 Feb 2026 04:05:06 GMT"
 		inAWhile = "You can send requests again in 8 seconds."
@@ -101,7 +101,7 @@ func TestTheWaitOfA429IsReadFromHeaderThenMessageThenAMinute(t *testing.T) {
 	}
 }
 
-func TestTheLongestOfSeveralWaitsInTheHeadersCounts(t *testing.T) {
+func TestLongestOfSeveralWaitsInTheHeadersCounts(t *testing.T) {
 	const date = "Tue, 03 Feb 2026 04:05:06 GMT"
 	for name, c := range map[string]struct {
 		header http.Header
@@ -126,7 +126,7 @@ func TestTheLongestOfSeveralWaitsInTheHeadersCounts(t *testing.T) {
 	}
 }
 
-func TestADateWithoutTheServicesClockIsReadByOurs(t *testing.T) {
+func TestDateWithoutTheClockOfTheServiceIsComparedWithOurs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for ahead, want := range map[time.Duration]time.Duration{
 			90 * time.Second:  90 * time.Second,
@@ -140,7 +140,7 @@ func TestADateWithoutTheServicesClockIsReadByOurs(t *testing.T) {
 	})
 }
 
-func TestTheWaitIsReadFromEveryPlaceInABody(t *testing.T) {
+func TestWaitIsFoundAnywhereInABody(t *testing.T) {
 	long := strings.Repeat("x ", maxText)
 	for name, body := range map[string]string{
 		"message":                      words("429", "You can send requests again in 8 seconds."),
@@ -160,14 +160,14 @@ func TestTheWaitIsReadFromEveryPlaceInABody(t *testing.T) {
 	}
 }
 
-func TestTheWaitIsNotSearchedForInAllOfALargeBody(t *testing.T) {
+func TestWaitIsNotSearchedForInAllOfALargeBody(t *testing.T) {
 	for filler, want := range map[int]time.Duration{maxWords - 100: 8 * time.Second, maxWords: defaultWait} {
 		failure := failed(t, get(t, responding(429, strings.Repeat(" ", filler)+"Try again in 8 seconds.")))
 		assert.Equal(t, want, failure.RetryAfter)
 	}
 }
 
-func TestEveryRefusedAnswerMaySayWhenToComeBack(t *testing.T) {
+func TestEveryErrorResponseMayHaveAWait(t *testing.T) {
 	for status, kind := range map[int]Kind{
 		202: Malformed, 204: Malformed, 301: Redirect, 302: Redirect, 400: Rejected, 401: Unauthorized, 403: Forbidden, 404: NotFound,
 		408: Rejected, 500: ServerError, 502: ServerError, 503: ServerError, 504: ServerError,
@@ -187,7 +187,7 @@ func TestEveryRefusedAnswerMaySayWhenToComeBack(t *testing.T) {
 	}
 }
 
-func TestOnlyA429WaitsWithoutBeingAskedTo(t *testing.T) {
+func TestOnly429HasADefaultWait(t *testing.T) {
 	for name, c := range map[string]struct {
 		message, retryAfter string
 		want                time.Duration
@@ -209,13 +209,13 @@ func TestOnlyA429WaitsWithoutBeingAskedTo(t *testing.T) {
 	}
 }
 
-func TestAnIncidentThatCameWithRetryAfterIsTaken(t *testing.T) {
+func TestIncidentInAResponseWithRetryAfterIsUsed(t *testing.T) {
 	result := get(t, responding(200, `{"incidentId":1}`, "Retry-After", "3600"))
 	require.NoError(t, result.Err)
 	require.NotNil(t, result.Snapshot)
 }
 
-func TestAWaitThatIsCutIsSaidInFull(t *testing.T) {
+func TestErrorKeepsTheFullLengthOfACappedWait(t *testing.T) {
 	const date = "Tue, 03 Feb 2026 04:05:06 GMT"
 	for name, c := range map[string]struct {
 		retryAfter, message string
@@ -244,7 +244,7 @@ func TestAWaitThatIsCutIsSaidInFull(t *testing.T) {
 	}
 }
 
-func TestTheLimitIsReadOutOfTheMessageOrNotAtAll(t *testing.T) {
+func TestLimitIsReadOnlyFromTheMessage(t *testing.T) {
 	for span, want := range map[string]time.Duration{
 		"00:01:00":         time.Minute,
 		"01:00:00":         time.Hour,
@@ -292,7 +292,7 @@ func TestTheLimitIsReadOutOfTheMessageOrNotAtAll(t *testing.T) {
 	assert.Zero(t, failed(t, get(t, responding(503, words("503", "Maximum allowed 30 per 00:01:00")))).Limit, "no 429")
 }
 
-func TestEveryFormOf429OfTheSimulatorIsUnderstood(t *testing.T) {
+func TestEvery429OfTheSimulatorIsUnderstood(t *testing.T) {
 	for fault, c := range map[string]struct {
 		want time.Duration
 		from WaitSource
@@ -313,7 +313,7 @@ func TestEveryFormOf429OfTheSimulatorIsUnderstood(t *testing.T) {
 	}
 }
 
-func TestTheSimulatorNamesTheLimitThatWasReached(t *testing.T) {
+func TestMessageOfTheSimulatorHasTheLimitThatWasReached(t *testing.T) {
 	sim := newSim(t, func(c *defendersim.Config) { c.PerMinute, c.PerHour = 1, 1500 })
 	client := clientAt(t, endpoint, sim.RoundTripper())
 	require.NoError(t, client.Get(t.Context(), 1001).Err)
@@ -360,7 +360,7 @@ func FuzzWait(f *testing.F) {
 	})
 }
 
-func TestAnErrorThatSaysHowLongItTriedAsksForNoWait(t *testing.T) {
+func TestDurationOfAnAttemptInAnErrorIsNotAWait(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"The wait operation timed out after 30000 ms": 0,
 		"Retry limit reached after 3 hours":           0,

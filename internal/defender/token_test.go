@@ -40,7 +40,7 @@ func tokenOf(t *testing.T, authorization string) *Token {
 	return failure.Token
 }
 
-func TestARefusedTokenSaysWhatItIsFor(t *testing.T) {
+func TestErrorAboutARefusedTokenDescribesTheToken(t *testing.T) {
 	const (
 		tenant      = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 		application = "11112222-3333-4444-5555-666677778888"
@@ -88,7 +88,7 @@ func TestARefusedTokenSaysWhatItIsFor(t *testing.T) {
 	}
 }
 
-func TestATokenThatIsNoJWTSaysNothing(t *testing.T) {
+func TestTokenThatIsNotAJWTIsNotDescribed(t *testing.T) {
 	header, payload, _ := strings.Cut(jwt(`{"aud":"a"}`), ".")
 	payload, _, _ = strings.Cut(payload, ".")
 	require.NotNil(t, tokenOf(t, header+"."+payload+"."))
@@ -123,21 +123,21 @@ func TestATokenThatIsNoJWTSaysNothing(t *testing.T) {
 	}
 }
 
-func TestTheSizeOfATokenThatIsReadEndsSharply(t *testing.T) {
+func TestLimitOfTheSizeOfATokenIsExact(t *testing.T) {
 	token := strings.TrimSuffix(jwt(`{"aud":"a"}`), "hush")
 	whole := token + strings.Repeat("x", len("Bearer ")+maxToken-len(token))
 	assert.NotNil(t, tokenOf(t, whole))
 	assert.Nil(t, tokenOf(t, whole+"x"))
 }
 
-func TestAClaimIsCutWhereItIsTooLong(t *testing.T) {
+func TestLongClaimIsCut(t *testing.T) {
 	many := `["` + strings.Join(slices.Repeat([]string{"role"}, maxClaimed+1), `","`) + `"]`
 	token := tokenOf(t, jwt(`{"roles":`+many+`,"tid":"`+strings.Repeat("é", maxText)+`"}`))
 	assert.Equal(t, slices.Repeat([]string{"role"}, maxClaimed), token.Roles)
 	assert.Equal(t, strings.Repeat("é", maxText/2), token.Tenant)
 }
 
-func TestOfATokenNothingElseIsRepeated(t *testing.T) {
+func TestNothingElseOfATokenIsQuoted(t *testing.T) {
 	claims := `{"aud":"https://graph.microsoft.com","upn":"hush@contoso.example","name":"hush","oid":"hush","sub":"hush","ipaddr":"hush",` +
 		`"roles":[],"scp":"","exp":1,"wids":["hush"],"hush":"hush"}`
 	for _, status := range []int{401, 403} {
@@ -150,7 +150,7 @@ func TestOfATokenNothingElseIsRepeated(t *testing.T) {
 	}
 }
 
-func TestOnlyARefusalLooksAtTheToken(t *testing.T) {
+func TestTokenIsReadOnlyAfterARefusal(t *testing.T) {
 	for _, status := range []int{302, 400, 404, 429, 500, 503} {
 		failure := failed(t, get(t, authorized(jwt(`{"aud":"a"}`), responding(status, ""))))
 		assert.Nil(t, failure.Token, status)
@@ -158,7 +158,7 @@ func TestOnlyARefusalLooksAtTheToken(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatNamesNoRequestSaysNothingOfItsToken(t *testing.T) {
+func TestResponseWithoutItsRequestDoesNotDescribeTheToken(t *testing.T) {
 	failure := failed(t, get(t, roundTrip(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusUnauthorized, Body: http.NoBody}, nil
 	})))

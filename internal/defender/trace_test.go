@@ -36,13 +36,13 @@ type named string
 func (named) Network() string  { return "tcp" }
 func (n named) String() string { return string(n) }
 
-func TestARequestReachesTheAPIOnce(t *testing.T) {
+func TestRequestReachesTheAPIOnce(t *testing.T) {
 	result := clientAt(t, endpoint, newSim(t, nil).RoundTripper()).Get(t.Context(), 1001)
 	require.NoError(t, result.Err)
 	assert.Equal(t, 1, result.Reached)
 }
 
-func TestWithoutAConnectionNothingReachesTheAPI(t *testing.T) {
+func TestNothingReachesTheAPIWithoutAConnection(t *testing.T) {
 	for _, endpoint := range []string{
 		"http://api.example", "https://api.example", "https://api.example:8443/base", "http://[2001:db8::1]", "http://[2001:db8::1]:8080",
 	} {
@@ -55,7 +55,7 @@ func TestWithoutAConnectionNothingReachesTheAPI(t *testing.T) {
 	}
 }
 
-func TestAProxyThatCannotBeReachedIsANetworkError(t *testing.T) {
+func TestUnreachableProxyIsANetworkError(t *testing.T) {
 	for _, endpoint := range []string{"http://api.example", "https://api.example"} {
 		transport := unreachable(errors.New("connection refused"))
 		proxy, err := url.Parse("http://proxy.example:3128")
@@ -70,7 +70,7 @@ func TestAProxyThatCannotBeReachedIsANetworkError(t *testing.T) {
 
 // The server responds to the first request of a connection, and closes it when
 // a second one arrives, like a server that closed it as idle a moment before.
-func TestARequestThatTheTransportRepeatsCountsTwice(t *testing.T) {
+func TestRequestThatTheTransportRepeatsCountsTwice(t *testing.T) {
 	var arrived atomic.Int32
 	var used sync.Map
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -98,7 +98,7 @@ func TestARequestThatTheTransportRepeatsCountsTwice(t *testing.T) {
 	assert.EqualValues(t, 3, arrived.Load())
 }
 
-func TestARequestOverHTTP2CountsThoughItsStreamIsReset(t *testing.T) {
+func TestRequestOverHTTP2CountsAlthoughItsStreamIsReset(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		assert.Equal(t, 2, r.ProtoMajor)
 		panic(http.ErrAbortHandler)
@@ -146,7 +146,7 @@ func signingInAt(host, secret string, signIn, base http.RoundTripper) roundTrip 
 	}
 }
 
-func TestTheRequestForATokenDoesNotCount(t *testing.T) {
+func TestTokenRequestDoesNotCount(t *testing.T) {
 	granting := newSim(t, nil).RoundTripper()
 	for fault, want := range map[string]Kind{"reset": Network, "500": ServerError} {
 		transport := signingIn(defendersim.DefaultConfig().ClientSecret, granting, faulty(t, fault).RoundTripper())
@@ -160,7 +160,7 @@ func TestTheRequestForATokenDoesNotCount(t *testing.T) {
 	assert.Zero(t, result.Reached)
 }
 
-func TestACallGivenUpWhileItsRequestIsWrittenCounts(t *testing.T) {
+func TestRequestCanceledWhileItIsWrittenCounts(t *testing.T) {
 	parsed, err := url.Parse(endpoint)
 	require.NoError(t, err)
 	followed := newTrace(parsed)
@@ -178,7 +178,7 @@ func TestACallGivenUpWhileItsRequestIsWrittenCounts(t *testing.T) {
 	assert.Equal(t, 1, followed.reached(), "what was written is known to be one")
 }
 
-func TestASignInOnTheAPIsOwnHostIsToldFromTheAPI(t *testing.T) {
+func TestSignInOnTheHostOfTheAPIIsDistinguishedFromTheAPI(t *testing.T) {
 	server := httptest.NewServer(newSim(t, nil))
 	defer server.Close()
 	base := &http.Transport{}
@@ -192,7 +192,7 @@ func TestASignInOnTheAPIsOwnHostIsToldFromTheAPI(t *testing.T) {
 	assert.Equal(t, 1, granted.Reached, "the request for the token does not count")
 }
 
-func TestWithoutATokenNothingReachesTheAPI(t *testing.T) {
+func TestNothingReachesTheAPIWithoutAToken(t *testing.T) {
 	never := roundTrip(func(*http.Request) (*http.Response, error) {
 		assert.Fail(t, "the API was asked")
 		return nil, errors.New("asked")
@@ -226,7 +226,7 @@ func TestWithoutATokenNothingReachesTheAPI(t *testing.T) {
 }
 
 // The word hush stands for the secret and for what only the body contains.
-func TestWhySignInFailedIsSaidWithoutSecretOrBody(t *testing.T) {
+func TestErrorOfAFailedSignInHasNeitherSecretNorBody(t *testing.T) {
 	for name, c := range map[string]struct {
 		host string
 		err  error

@@ -32,9 +32,9 @@ func once(transport *http.Transport) *http.Transport {
 	return transport
 }
 
-// FuzzAnswer fuzzes the response of a server at the API's address. The word hush
+// FuzzResponse fuzzes the response of a server at the API's address. The word hush
 // is the token.
-func FuzzAnswer(f *testing.F) {
+func FuzzResponse(f *testing.F) {
 	for _, head := range []string{
 		"HTTP/1.1 200 OK\nContent-Type: application/json\nDate: Tue, 03 Feb 2026 04:05:06 GMT",
 		"HTTP/1.1 206 Partial\nWarning: 199 - \"a\x01\u202e\"\nDate: Sat, 01 Jan 0000 00:00:00 GMT",
@@ -88,9 +88,9 @@ func requireBounded(t *testing.T, err error, reached int, warned string) {
 	assert.True(t, failure.RetryAfter == 0 || failure.RetryAfter >= time.Second && failure.RetryAfter <= MaxWait, failure.RetryAfter)
 }
 
-// FuzzProxyAnswer fuzzes the response of a proxy to CONNECT. The word hush is
+// FuzzProxyResponse fuzzes the response of a proxy to CONNECT. The word hush is
 // its password, and the word CREDENTIALS stands for what it was sent.
-func FuzzProxyAnswer(f *testing.F) {
+func FuzzProxyResponse(f *testing.F) {
 	for name, c := range proxyFailures() {
 		require.NotEmpty(f, name)
 		head, rest, _ := strings.Cut(c.says, "\r\n\r\n")
