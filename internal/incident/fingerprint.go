@@ -70,6 +70,7 @@ type Fingerprint struct {
 	members  []content.Place // of the objects that are being written, the innermost last
 	elements []element       // of the arrays
 	scratch  []byte          // elements while they are sorted
+	summed   []byte          // of Prints: what a checksum is made of
 }
 
 // element is the position of an element in the form.

@@ -52,7 +52,11 @@ func (f *Fingerprint) prints(o content.Object) Prints {
 	size := printsHead + (n+7)/8
 	prints := make([]byte, size, size+2*n)
 	prints[0] = byte(n)
-	binary.BigEndian.PutUint16(prints[1:], sumOf(namesOf(o)...))
+	f.summed = f.summed[:0]
+	for _, place := range shape.Order {
+		f.summed = appendSummed(f.summed, shape.Names[place])
+	}
+	binary.BigEndian.PutUint16(prints[1:], uint16(crc32.ChecksumIEEE(f.summed)))
 	f.members = from.Members(f.members[:0])
 	for i, place := range shape.Order {
 		from.Go(f.members[place])
@@ -62,7 +66,8 @@ func (f *Fingerprint) prints(o content.Object) Prints {
 		f.form = f.form[:0]
 		f.value(&from)
 		prints[printsHead+i/8] |= 1 << (i % 8)
-		prints = binary.BigEndian.AppendUint16(prints, sumOf(shape.Names[place], string(f.form)))
+		f.summed = appendSummed(appendSummed(f.summed[:0], shape.Names[place]), f.form)
+		prints = binary.BigEndian.AppendUint16(prints, uint16(crc32.ChecksumIEEE(f.summed)))
 	}
 	return Prints(prints)
 }
@@ -93,14 +98,9 @@ func namesOf(o content.Object) []string {
 	return names
 }
 
-// sumOf returns two bytes of a checksum.
-func sumOf(parts ...string) uint16 {
-	sum := uint32(0)
-	for _, part := range parts {
-		sum = crc32.Update(sum, crc32.IEEETable, binary.AppendUvarint(nil, uint64(len(part))))
-		sum = crc32.Update(sum, crc32.IEEETable, []byte(part))
-	}
-	return uint16(sum)
+// appendSummed appends a part of what a checksum is made of, after its length.
+func appendSummed[T string | []byte](to []byte, part T) []byte {
+	return append(binary.AppendUvarint(to, uint64(len(part))), part...)
 }
 
 // at returns a number for each member; 0 if the member is null or empty. ok is false
