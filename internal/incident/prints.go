@@ -54,7 +54,7 @@ func (f *Fingerprint) prints(o content.Object) Prints {
 	prints[0] = byte(n)
 	f.summed = f.summed[:0]
 	for _, place := range shape.Order {
-		f.summed = appendSummed(f.summed, shape.Names[place])
+		f.summed = appendSized(f.summed, shape.Names[place])
 	}
 	binary.BigEndian.PutUint16(prints[1:], uint16(crc32.ChecksumIEEE(f.summed)))
 	f.members = from.Members(f.members[:0])
@@ -66,7 +66,7 @@ func (f *Fingerprint) prints(o content.Object) Prints {
 		f.form = f.form[:0]
 		f.value(&from)
 		prints[printsHead+i/8] |= 1 << (i % 8)
-		f.summed = appendSummed(appendSummed(f.summed[:0], shape.Names[place]), f.form)
+		f.summed = appendSized(appendSized(f.summed[:0], shape.Names[place]), f.form)
 		prints = binary.BigEndian.AppendUint16(prints, uint16(crc32.ChecksumIEEE(f.summed)))
 	}
 	return Prints(prints)
@@ -96,11 +96,6 @@ func namesOf(o content.Object) []string {
 		names[i] = shape.Names[place]
 	}
 	return names
-}
-
-// appendSummed appends a part of what a checksum is made of, after its length.
-func appendSummed[T string | []byte](to []byte, part T) []byte {
-	return append(binary.AppendUvarint(to, uint64(len(part))), part...)
 }
 
 // at returns a number for each member; 0 if the member is null or empty. ok is false

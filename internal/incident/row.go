@@ -93,6 +93,10 @@ func rowHead(buf []byte, api string, basis uint32, status string, merged bool, s
 }
 
 func appendPart(buf []byte, name string, d Digest) []byte {
-	buf = append(binary.AppendUvarint(buf, uint64(len(name))), name...)
-	return append(buf, d[:]...)
+	return append(appendSized(buf, name), d[:]...)
+}
+
+// appendSized appends a text after its length, so that what follows cannot be taken for a part of it.
+func appendSized[T string | []byte](buf []byte, text T) []byte {
+	return append(binary.AppendUvarint(buf, uint64(len(text))), text...)
 }
