@@ -90,10 +90,7 @@ func (e *Engine) step(ctx context.Context) (more bool) {
 	if e.sink.Busy() {
 		return false
 	}
-	if e.handleFeeds(ctx) {
-		return true
-	}
-	if e.releaseHeld(ctx) {
+	if e.handleFeeds(ctx) || e.releaseHeld(ctx) {
 		return true
 	}
 	switch {
