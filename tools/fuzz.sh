@@ -11,7 +11,7 @@ export CACHE
 
 # fuzz PACKAGE DIRECTORY TARGET: runs one target where go test would.
 fuzz() {
-  local name=${1##*/} log
+  local name=${1//\//.} log
   log=$BUILD/$name.$3.log
   mkdir -p "$CACHE/$1"
   if (cd "$2" && "$BUILD/$name.test" -test.run '^$' -test.fuzz "^$3\$" -test.fuzztime "$FUZZTIME" -test.fuzzminimizetime 10x \
@@ -28,7 +28,8 @@ export -f fuzz
 mkdir -p "$BUILD"
 "$GO" list -f '{{.ImportPath}} {{.Dir}}' ./... | while read -r package dir; do
   grep -q '^func Fuzz' "$dir"/*_test.go 2>/dev/null || continue
-  "$GO" test -c -fuzz . -o "$BUILD/${package##*/}.test" "$package" >&2
-  (cd "$dir" && "$BUILD/${package##*/}.test" -test.list '^Fuzz') | sed "s|^|$package .${dir#"$PWD"} |"
+  binary=$BUILD/${package//\//.}.test
+  "$GO" test -c -fuzz . -o "$binary" "$package" >&2
+  (cd "$dir" && "$binary" -test.list '^Fuzz') | sed "s|^|$package .${dir#"$PWD"} |"
 done > "$BUILD/targets"
 xargs -n 3 -P "$(getconf _NPROCESSORS_ONLN)" bash -c 'fuzz "$@"' fuzz < "$BUILD/targets"
